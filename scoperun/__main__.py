@@ -1,0 +1,7 @@
+"""python -m scoperun."""
+
+import sys
+
+from scoperun.cli import main
+
+sys.exit(main())

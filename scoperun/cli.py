@@ -1,0 +1,62 @@
+"""scoperun's command line: argv -> report on stderr and in a file, exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from scoperun.errors import ScoperunError
+
+if TYPE_CHECKING:
+    from scoperun.options import Output
+    from scoperun.report import Report
+
+
+def main() -> int:
+    """Run the command that the arguments name and return the exit status; the one place where errors end."""
+    try:
+        return _scoperun(sys.argv[1:])
+    except ScoperunError as error:
+        _say(f"scoperun: {error}")
+        return error.exit_status
+    except KeyboardInterrupt:
+        _say("scoperun: interrupted")
+        return ScoperunError.exit_status
+
+
+def _scoperun(argv: list[str]) -> int:
+    from scoperun.options import parse
+
+    parsed = parse(argv)
+    if parsed is None:
+        return 0
+    request, output = parsed
+    from scoperun.launch import wrap
+
+    report = wrap(request)
+    _deliver(report, output)
+    return report.exit_status
+
+
+def _deliver(report: Report, output: Output) -> None:
+    """Print the report and write it; neither changes what the command's status was."""
+    if output.json:
+        _say(report.to_json())
+    elif not (output.quiet and report.verdict.told_by_exit_status):
+        from scoperun.text import report_text
+
+        _say(report_text(report))
+    if output.report is not None:
+        from scoperun.io.files import write_atomically
+
+        try:
+            write_atomically(output.report, report.to_json() + "\n")
+        except OSError as error:
+            _say(f"scoperun: cannot write the report to {output.report!r}: {error.strerror}")
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):  # nobody listens
+        os.write(2, f"{text}\n".encode(errors="backslashreplace"))

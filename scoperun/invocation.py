@@ -1,0 +1,95 @@
+"""One activation of one scope: events in, state out. No I/O, no clock.
+
+The law of this file: events come in any order, and any of them may be missing. Nothing here depends on the order
+except what the names say (a scope has ended when systemd says so after it was active).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scoperun.events import (
+    BusLost,
+    Counters,
+    JobRemoved,
+    ResultChanged,
+    ScopeProperties,
+    StateChanged,
+    WorkloadExited,
+)
+
+if TYPE_CHECKING:
+    from scoperun.events import Event
+
+_OVER = {"inactive", "failed"}
+
+
+class Invocation:
+    """What is known of a scope from the request to the end."""
+
+    def __init__(self) -> None:
+        """Start with nothing known."""
+        self.job_result: str | None = None
+        self.active_state: str | None = None
+        self.result: str | None = None
+        self.exit: WorkloadExited | None = None
+        self.counters: Counters | None = None
+        self.properties: ScopeProperties | None = None
+        self.bus_lost: str | None = None
+
+    def feed(self, event: Event) -> None:
+        """Take in one event."""
+        match event:
+            case JobRemoved(result):
+                self.job_result = result
+            case ResultChanged(result):
+                self._announce(result)
+            case StateChanged(active_state):
+                self.active_state = active_state
+            case WorkloadExited():
+                self.exit = event
+            case Counters():
+                self.counters = event
+            case ScopeProperties():
+                self.properties = event
+                self._announce(event.result)
+            case BusLost(reason):
+                self.bus_lost = reason
+
+    def _announce(self, result: str) -> None:
+        # systemd announces old values again after a reload, and a unit that was collected reads as a success: a
+        # failure that was once seen stays (https://github.com/systemd/systemd/issues/38085).
+        if self.result in {None, "success"}:
+            self.result = result
+
+    @property
+    def started(self) -> bool:
+        """Systemd's start job is over, one way or the other, or will never be heard of."""
+        return self.job_result is not None or self.bus_lost is not None
+
+    @property
+    def exited(self) -> bool:
+        """The command's process has ended."""
+        return self.exit is not None
+
+    @property
+    def stopping(self) -> bool:
+        """Systemd is about to end the scope, or was when it last said so."""
+        return self.active_state == "deactivating"
+
+    @property
+    def ended(self) -> bool:
+        """Systemd says that the scope has ended."""
+        return self.active_state in _OVER
+
+    @property
+    def final_result(self) -> str | None:
+        """Result=, unless it is a success that may yet change or that was not heard to the end."""
+        if self.ended or self.properties is not None or self.result != "success":
+            return self.result
+        return None
+
+    @property
+    def over(self) -> bool:
+        """The scope has ended, or nothing more will be heard of it."""
+        return self.ended or self.bus_lost is not None

@@ -1,0 +1,137 @@
+"""What the kernel says of a cgroup: its limits, its counters, its processes. Reads only."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from scoperun.errors import ScoperunError
+from scoperun.events import Counters, Process
+from scoperun.limits import LimitsInForce
+from scoperun.sizes import INFINITY
+
+
+@dataclass(frozen=True, slots=True)
+class Cgroup:
+    """A cgroup of the v2 hierarchy.
+
+    name: its path as the kernel and systemd write it, as /user.slice/…/x.scope.
+    path: where its files are.
+    """
+
+    name: str
+    path: Path
+
+    @property
+    def slice(self) -> str | None:
+        """The slice unit that the cgroup lies in."""
+        parent = self.path.parent.name
+        return parent if parent.endswith(".slice") else None
+
+    def limits(self) -> LimitsInForce:
+        """Return the limits that the kernel holds the cgroup to."""
+        return LimitsInForce(
+            memory_max=self._number("memory.max"),
+            memory_high=self._number("memory.high"),
+            memory_swap_max=self._number("memory.swap.max"),
+            memory_zswap_max=self._number("memory.zswap.max"),
+            tasks_max=self._number("pids.max"),
+            cpu_quota=self._cpu_quota(),
+        )
+
+    def counters(self, *, keeper: int) -> Counters:
+        """Return the counters and processes of the cgroup, without those of the process `keeper`."""
+        cpu = self._table("cpu.stat") or {}
+        tasks_peak = self._number("pids.peak")
+        return Counters(
+            memory_events=self._table("memory.events"),
+            memory_peak=self._number("memory.peak"),
+            memory_swap_peak=self._number("memory.swap.peak"),
+            memory_stat=self._table("memory.stat"),
+            cpu_user=_seconds(cpu.get("user_usec")),
+            cpu_system=_seconds(cpu.get("system_usec")),
+            tasks_peak=None if tasks_peak is None else tasks_peak - 1,
+            processes=self._processes(keeper),
+        )
+
+    def missing_memory_controller(self) -> str | None:
+        """Return where the memory controller ends on the way to this cgroup, None if it is here."""
+        if (self.path / "memory.max").exists():
+            return None
+        if "memory" not in (_text(_hierarchy() / "cgroup.controllers") or ""):
+            return "the kernel has no memory controller on the unified cgroup hierarchy"
+        return "systemd does not delegate the memory controller to this user's manager"
+
+    def _processes(self, keeper: int) -> tuple[Process, ...] | None:
+        if not self.path.exists():
+            return None
+        pids = [
+            int(pid)
+            for procs in self.path.rglob("cgroup.procs")
+            for pid in (_text(procs) or "").split()
+            if int(pid) != keeper
+        ]
+        return tuple(Process(pid=pid, name=name) for pid in pids if (name := _running_name(pid)) is not None)
+
+    def _number(self, file: str) -> int | None:
+        text = _text(self.path / file)
+        if text is None:
+            return None
+        return INFINITY if text.strip() == "max" else int(text)
+
+    def _table(self, file: str) -> dict[str, int] | None:
+        text = _text(self.path / file)
+        if text is None:
+            return None
+        rows = (line.split() for line in text.splitlines())
+        return {row[0]: int(row[1]) for row in rows if len(row) == 2}
+
+    def _cpu_quota(self) -> float | None:
+        words = (_text(self.path / "cpu.max") or "").split()
+        if not words:
+            return None
+        return INFINITY if words[0] == "max" else int(words[0]) / int(words[1])
+
+
+def cgroup_of(pid: int) -> Cgroup:
+    """Return the cgroup that process `pid` is in."""
+    for line in (_text(Path("/proc", str(pid), "cgroup")) or "").splitlines():
+        if line.startswith("0::"):
+            name = line.removeprefix("0::")
+            return Cgroup(name, _hierarchy() / name.lstrip("/"))
+    raise ScoperunError(
+        f"process {pid} is in no cgroup of the unified hierarchy",
+        hint="scoperun needs cgroup v2; check: stat -fc %T /sys/fs/cgroup prints cgroup2fs",
+    )
+
+
+def _hierarchy() -> Path:
+    """Where cgroup v2 is mounted: /sys/fs/cgroup, or beside the hierarchies of v1."""
+    for line in (_text(Path("/proc/self/mounts")) or "").splitlines():
+        _, mount_point, kind, *_ = line.split()
+        if kind == "cgroup2":
+            return Path(mount_point)
+    raise ScoperunError("cgroup v2 is not mounted", hint="check: findmnt -t cgroup2")
+
+
+def _running_name(pid: int) -> str | None:
+    """Return the name of process `pid`, None if it has ended."""
+    stat = _text(Path("/proc", str(pid), "stat"))
+    if stat is None:
+        return None
+    # The name stands between the first and the last parenthesis, whatever it contains.
+    name, _, rest = stat.partition("(")[2].rpartition(") ")
+    return None if rest[:1] in {"Z", "X"} else name
+
+
+def _text(file: Path) -> str | None:
+    """Return what a file says, None if there is none, or no more: ENODEV is a cgroup that was just removed."""
+    try:
+        return os.fsdecode(file.read_bytes())
+    except OSError:
+        return None
+
+
+def _seconds(usec: int | None) -> float | None:
+    return None if usec is None else usec / 1e6

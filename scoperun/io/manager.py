@@ -1,0 +1,219 @@
+"""systemd's Manager over D-Bus: start a scope, hear of it, read it, kill it (org.freedesktop.systemd1(5))."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from scoperun.errors import BusLost, BusUnavailable, ManagerError, PropertyRefused, UnitExists
+from scoperun.events import Event, JobRemoved, ResultChanged, ScopeProperties, StateChanged
+from scoperun.io import bus
+from scoperun.scope import unit_path
+from scoperun.sizes import INFINITY, parse_time
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from scoperun.scope import ScopeRequest
+
+_SYSTEMD = "org.freedesktop.systemd1"
+_PATH = "/org/freedesktop/systemd1"
+_MANAGER = "org.freedesktop.systemd1.Manager"
+_UNIT = "org.freedesktop.systemd1.Unit"
+_SCOPE = "org.freedesktop.systemd1.Scope"
+_PROPERTIES = "org.freedesktop.DBus.Properties"
+
+_PROPERTY_READ_ONLY = "org.freedesktop.DBus.Error.PropertyReadOnly"
+_UNIT_EXISTS = "org.freedesktop.systemd1.UnitExists"
+_NO_SYSTEMD = {
+    "org.freedesktop.DBus.Error.ServiceUnknown",
+    "org.freedesktop.DBus.Error.NameHasNoOwner",
+    "org.freedesktop.DBus.Error.Spawn.ChildExited",
+    "org.freedesktop.systemd1.NoSuchUnit",
+}
+
+DEFAULT_TIMEOUT = 25.0
+"""Seconds for one answer, as in libsystemd; $SYSTEMD_BUS_TIMEOUT is another."""
+
+
+class Manager:
+    """A connection to a systemd manager; see `connect`."""
+
+    def __init__(self, connection: bus.Connection) -> None:
+        """Use a connection to the message bus that the manager is on."""
+        self._connection = connection
+
+    @property
+    def timeout(self) -> float:
+        """Seconds after which a wait for systemd has an end."""
+        return self._connection.timeout
+
+    async def version(self) -> str:
+        """Return systemd's version, as 257.9-1."""
+        return str(await self._get(_PATH, _MANAGER, "Version"))
+
+    async def start(self, request: ScopeRequest, *, pids: list[int]) -> ScopeRequest:
+        """Queue the start of the scope with the processes `pids` in it.
+
+        Returns the request as systemd took it: without those properties that nobody asked for and it does not know.
+        What becomes of the job is announced as JobRemoved, and the unit's changes as ResultChanged and StateChanged.
+        """
+        await self._watch(request)
+        while True:
+            try:
+                await self._start_transient_unit(request, pids)
+            except PropertyRefused as refusal:
+                request = _without_refused(request, refusal)
+            else:
+                return request
+
+    async def invocation_id(self, request: ScopeRequest) -> str:
+        """Return the invocation ID of the running scope, 32 hexadecimal digits."""
+        return bytes(await self._get(request.path, _UNIT, "InvocationID")).hex()
+
+    async def read(self, invocation_id: str) -> ScopeProperties:
+        """Return the scope's properties.
+
+        The path with the invocation ID is there for as long as this invocation is loaded. The path with the unit's
+        name always answers: when the unit is gone systemd loads an empty one, whose Result= is success.
+        """
+        method = bus.Method(_SYSTEMD, unit_path(invocation_id), _PROPERTIES, "GetAll", "s")
+        (properties,) = await self._call(method, _SCOPE)
+        return _scope_properties(properties)
+
+    async def kill(self, request: ScopeRequest, signal: int) -> None:
+        """Send `signal` to every process of the scope."""
+        await self._call(bus.Method(_SYSTEMD, _PATH, _MANAGER, "KillUnit", "ssi"), request.unit, "all", signal)
+
+    async def unref(self, request: ScopeRequest) -> None:
+        """Give up the reference that AddRef took; once the scope has ended nothing of it remains then."""
+        await self._call(bus.Method(_SYSTEMD, _PATH, _MANAGER, "UnrefUnit", "s"), request.unit)
+
+    async def lost(self) -> str:
+        """Return why the connection broke, once it has."""
+        return await self._connection.lost()
+
+    async def _watch(self, request: ScopeRequest) -> None:
+        # Before the call, or the first signals are missed. With AddRef they come without Subscribe(), which would
+        # have every scoperun on the machine woken by every other.
+        await self._connection.match(
+            f"type='signal',sender='{_SYSTEMD}',path='{request.path}',interface='{_PROPERTIES}'"
+        )
+        await self._connection.match(
+            f"type='signal',sender='{_SYSTEMD}',path='{_PATH}',interface='{_MANAGER}',"
+            f"member='JobRemoved',arg2='{request.unit}'"
+        )
+
+    async def _start_transient_unit(self, request: ScopeRequest, pids: list[int]) -> None:
+        # systemd-run --scope --unit=UNIT -p NAME=VALUE... COMMAND
+        method = bus.Method(_SYSTEMD, _PATH, _MANAGER, "StartTransientUnit", "ssa(sv)a(sa(sv))")
+        properties = [["PIDs", bus.variant("au", pids)]]
+        properties += [[each.name, bus.variant(each.signature, each.value)] for each in request.properties]
+        try:
+            await self._call(method, request.unit, "fail", properties, [])
+        except ManagerError as error:
+            error.message = f"Failed to start scope {request.unit!r}: {error.message}"
+            raise
+
+    async def _get(self, path: str, interface: str, name: str) -> Any:
+        method = bus.Method(_SYSTEMD, path, _PROPERTIES, "Get", "ss")
+        (value,) = await self._call(method, interface, name)
+        return value
+
+    async def _call(self, method: bus.Method, *arguments: object) -> list[Any]:
+        try:
+            return await self._connection.call(method, *arguments)
+        except bus.ErrorReply as error:
+            raise _manager_error(error) from None
+
+
+@asynccontextmanager
+async def connect(environment: Mapping[str, str], feed: Callable[[Event], None]) -> AsyncIterator[Manager]:
+    """Connect to the user's manager; events of the scopes that are started with it are given to `feed`."""
+
+    def on_signal(signal: bus.Signal) -> None:
+        for event in _events(signal):
+            feed(event)
+
+    timeout = _bus_timeout(environment)
+    async with bus.connect(_user_bus(environment), timeout=timeout, on_signal=on_signal) as connection:
+        yield Manager(connection)
+
+
+def _user_bus(environment: Mapping[str, str]) -> str:
+    """Return the address of the bus that the user's manager is on.
+
+    $DBUS_SESSION_BUS_ADDRESS comes second: under dbus-run-session and the like it is a bus without systemd.
+    """
+    if runtime_dir := environment.get("XDG_RUNTIME_DIR"):
+        socket = os.path.join(runtime_dir, "bus")
+        if os.path.exists(socket) or "DBUS_SESSION_BUS_ADDRESS" not in environment:
+            return f"unix:path={quote(socket, safe='/-_.')}"
+    if address := environment.get("DBUS_SESSION_BUS_ADDRESS"):
+        return address
+    raise BusUnavailable(
+        "no user bus: neither XDG_RUNTIME_DIR nor DBUS_SESSION_BUS_ADDRESS is set",
+        hint="log in through systemd-logind, or loginctl enable-linger and XDG_RUNTIME_DIR=/run/user/$(id -u); "
+        "check: systemctl --user is-system-running",
+    )
+
+
+def _bus_timeout(environment: Mapping[str, str]) -> float:
+    return parse_time(environment.get("SYSTEMD_BUS_TIMEOUT") or "0") or DEFAULT_TIMEOUT
+
+
+def _events(signal: bus.Signal) -> list[Event]:
+    match signal.member, signal.body:
+        case "JobRemoved", [_, _, _, result]:
+            return [JobRemoved(result)]
+        case "PropertiesChanged", [interface, changed, _] if interface == _SCOPE and "Result" in changed:
+            return [ResultChanged(changed["Result"])]
+        case "PropertiesChanged", [interface, changed, _] if interface == _UNIT and "ActiveState" in changed:
+            return [StateChanged(changed["ActiveState"])]
+        case _:
+            return []
+
+
+def _scope_properties(properties: dict[str, Any]) -> ScopeProperties:
+    """Systemd writes UINT64_MAX for what it could not read."""
+
+    def number(name: str) -> int | None:
+        value = properties.get(name)
+        return None if value is None or value == INFINITY else int(value)
+
+    cpu_usage = number("CPUUsageNSec")
+    return ScopeProperties(
+        result=properties["Result"],
+        oom_policy=properties.get("OOMPolicy"),
+        oom_kills=number("OOMKills"),
+        managed_oom_kills=number("ManagedOOMKills"),
+        memory_peak=number("MemoryPeak"),
+        memory_swap_peak=number("MemorySwapPeak"),
+        cpu_usage=None if cpu_usage is None else cpu_usage / 1e9,
+    )
+
+
+def _without_refused(request: ScopeRequest, refusal: PropertyRefused) -> ScopeRequest:
+    """Drop a property that this systemd does not know, if nobody asked for it."""
+    refused = [each for each in request.properties if each.name == refusal.property_name and not each.asked]
+    if not refused:
+        raise refusal
+    return request.without(refusal.property_name)
+
+
+def _manager_error(error: bus.ErrorReply) -> Exception:
+    if error.name in _NO_SYSTEMD:
+        hint = "check: systemctl --user is-system-running"
+        return BusUnavailable(f"no systemd user manager on this bus: {error.text}", hint=hint)
+    if error.name == "org.freedesktop.DBus.Error.NoReply":
+        return BusLost(f"systemd did not answer: {error.text}")
+    if error.name == _UNIT_EXISTS:
+        return UnitExists("a unit of that name is there already", name=error.name)
+    named = re.search(r"Cannot set property (\w+)", error.text)
+    if error.name == _PROPERTY_READ_ONLY and named:
+        message = f"this systemd has no {named[1]}= for scopes"
+        return PropertyRefused(message, name=error.name, property_name=named[1])
+    return ManagerError(error.text or error.name, name=error.name)

@@ -1,0 +1,61 @@
+"""What scoperun does with a signal: before the command runs it ends the attempt, afterwards it is the command's."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from scoperun.errors import Interrupted, ScoperunError
+from scoperun.io.cgroup import cgroup_of
+from scoperun.io.signals import ENDING, HeldSignals, Received, stop_like_the_command
+from scoperun.verdict import signal_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scoperun.io.workload import Workload
+
+
+@contextmanager
+def relaying(signals: HeldSignals, workload: Workload) -> Iterator[None]:
+    """Act on held signals for the current task, which is cancelled by one that comes before the command runs."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None  # noqa: S101  a coroutine runs in a task
+    interrupted: list[int] = []
+
+    def act(received: Received) -> None:
+        if received.stopped_by is not None:
+            stop_like_the_command(received.stopped_by)
+        elif workload.released:
+            if _is_for_us_alone(received, workload):
+                workload.send(received.number)
+        elif received.number in ENDING and not interrupted:
+            interrupted.append(received.number)
+            task.cancel()
+
+    def act_on_all() -> None:
+        for received in signals.read():
+            act(received)
+
+    loop.add_reader(signals.fd, act_on_all)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not interrupted:
+            raise
+        raise Interrupted(f"{signal_name(interrupted[0])} came before the command was started") from None
+    finally:
+        loop.remove_reader(signals.fd)
+
+
+def _is_for_us_alone(received: Received, workload: Workload) -> bool:
+    """Tell whether the command has not got the signal itself: from the terminal, or as one of its own kill(0, …)."""
+    return not received.from_terminal and not _is_in_scope_of(workload, received.sender)
+
+
+def _is_in_scope_of(workload: Workload, pid: int) -> bool:
+    try:
+        return cgroup_of(pid) == cgroup_of(workload.pid)
+    except ScoperunError:  # one of them is gone
+        return False

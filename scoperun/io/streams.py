@@ -1,0 +1,29 @@
+"""The standard streams, which belong to the command."""
+
+from __future__ import annotations
+
+import os
+
+
+def occupy_closed_streams() -> None:
+    """Open what is closed of descriptors 0, 1 and 2, so that no pipe of ours takes the number.
+
+    The command still finds them closed, as it would without us: what we open here is closed on exec.
+    """
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is fd
+
+
+def give_up_streams() -> None:
+    """Let go of standard input and output once the command has them.
+
+    While we held them, a reader of the command's output would wait for us after the command has closed it, and a
+    writer to its input would never hear that the command reads no more.
+    """
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1):
+        os.dup2(null, fd, inheritable=False)
+    os.close(null)

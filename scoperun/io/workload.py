@@ -1,0 +1,124 @@
+"""The command's own process: fork, hold, release, wait.
+
+The fork comes early, while this process is small and its memory cheap to share; the child then blocks on a pipe until
+its scope stands, so that the command is inside from its first instruction. If scoperun dies meanwhile the pipe closes,
+and the child goes without having run anything.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+from scoperun.errors import CommandNotExecutable, CommandNotFound, ScoperunError
+from scoperun.events import WorkloadExited
+from scoperun.io.wait import readable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)
+
+
+@dataclass(slots=True, kw_only=True)
+class Workload:
+    """A child that holds still until `release`; close it to let nothing of it remain."""
+
+    command: tuple[str, ...]
+    pid: int
+    pidfd: int
+    _hold: int
+    _exec_error: int
+    released: bool = False
+    _reaped: bool = False
+
+    async def release(self, invocation_id: str) -> None:
+        """Let the child exec the command, with $INVOCATION_ID set; raise if it cannot be executed."""
+        self.released = True
+        with suppress(BrokenPipeError):  # the child is dead already, which `wait` will tell
+            os.write(self._hold, invocation_id.encode())
+        await readable(self._exec_error)
+        # The other end closes on exec: nothing to read says that the command runs, or that the child was killed first.
+        if number := os.read(self._exec_error, 16):
+            raise _exec_failure(self.command[0], int(number))
+
+    async def wait(self) -> WorkloadExited:
+        """Return how the command ended, once it has."""
+        await readable(self.pidfd)
+        return self._reap()
+
+    def send(self, number: int) -> None:
+        """Send signal `number` to the command's own process, if it still runs."""
+        if not self._reaped:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.pidfd, number)
+
+    def kill(self) -> None:
+        """Kill the command's own process and wait until it is dead."""
+        self.send(signal.SIGKILL)
+        if not self._reaped:
+            self._reap()
+
+    def close(self) -> None:
+        """Give the descriptors back; the process itself is left alone."""
+        for fd in (self.pidfd, self._hold, self._exec_error):
+            os.close(fd)
+
+    def _reap(self) -> WorkloadExited:
+        try:
+            _, status = os.waitpid(self.pid, 0)
+        except ChildProcessError:
+            raise ScoperunError("another part of this program took the command's exit status") from None
+        finally:
+            self._reaped = True
+        return WorkloadExited(os.waitstatus_to_exitcode(status), time.monotonic())
+
+
+def spawn(command: Sequence[str], *, before_exec: Callable[[], None] = lambda: None) -> Workload:
+    """Fork a child that will run `command` when released; `before_exec` runs in the child, just before the exec."""
+    child_hold, hold = os.pipe()
+    exec_error, child_exec_error = os.pipe()
+    environment = dict(os.environ)
+    pid = os.fork()
+    if pid == 0:
+        os.close(hold)
+        _hold_then_exec(command, environment, before_exec, (child_hold, child_exec_error))
+    os.close(child_hold)
+    os.close(child_exec_error)
+    return Workload(command=tuple(command), pid=pid, pidfd=os.pidfd_open(pid), _hold=hold, _exec_error=exec_error)
+
+
+def _hold_then_exec(
+    command: Sequence[str],
+    environment: dict[str, str],
+    before_exec: Callable[[], None],
+    pipes: tuple[int, int],
+) -> NoReturn:
+    """In the child: wait for the word, then become the command. Nothing may return or raise from here."""
+    hold, exec_error = pipes
+    try:
+        invocation_id = os.read(hold, 64)
+        if invocation_id:
+            environment["INVOCATION_ID"] = invocation_id.decode()
+            for number in _PYTHON_IGNORES:
+                signal.signal(number, signal.SIG_DFL)
+            before_exec()
+            os.execvpe(command[0], list(command), environment)
+    except OSError as error:
+        os.write(exec_error, str(error.errno).encode())
+    finally:
+        os._exit(ScoperunError.exit_status)
+
+
+def _exec_failure(command: str, number: int) -> ScoperunError:
+    """Sort as env(1) and timeout(1) do."""
+    message = f"cannot run {command!r}: {os.strerror(number)}"
+    if number == errno.ENOENT:
+        return CommandNotFound(message)
+    hint = "a script starts with #! and its interpreter" if number == errno.ENOEXEC else None
+    return CommandNotExecutable(message, hint=hint)

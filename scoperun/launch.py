@@ -1,0 +1,84 @@
+"""Run a command in a scope: run(), run_sync() and wrap(), which fork first and import what is heavy afterwards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypedDict
+
+from scoperun.io.processes import spawn
+from scoperun.request import RunRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Unpack
+
+    from scoperun.io.processes import Processes
+    from scoperun.io.signals import HeldSignals
+    from scoperun.limits import Limits
+    from scoperun.report import Report
+
+
+class RunOptions(TypedDict, total=False):
+    """What can be said of a run beside its command.
+
+    limits: what the scope may use.
+    unit: the scope's name, with or without .scope; by default one that nothing else has.
+    slice: the slice to put it in; by default systemd's, app.slice.
+    properties: further properties as systemd-run -p takes them, as ("MemoryHigh=15M",); they win over `limits`.
+    require_limits: whether to refuse where the kernel does not hold the scope to its limits; by default yes.
+    """
+
+    limits: Limits
+    unit: str | None
+    slice: str | None
+    properties: tuple[str, ...]
+    require_limits: bool
+
+
+async def run(command: Sequence[str], **options: Unpack[RunOptions]) -> Report:
+    """Run `command` in a scope of its own and return how it ended; RunOptions says what the options are.
+
+    No shell is involved. The command inherits this program's streams, environment and working directory. Cancelling
+    the task ends everything in the scope. Raises ScoperunError, with nothing left behind, if the command could not
+    be run or supervised.
+    """
+    from scoperun.supervisor import supervise
+
+    request = RunRequest(command=tuple(command), **options)
+    with spawn(request.command) as processes:
+        return await supervise(request, processes)
+
+
+def run_sync(command: Sequence[str], **options: Unpack[RunOptions]) -> Report:
+    """Do what `run` does, for a program without an event loop. Ctrl-C ends everything in the scope."""
+    request = RunRequest(command=tuple(command), **options)
+    with spawn(request.command) as processes:
+        import asyncio
+
+        from scoperun.supervisor import supervise
+
+        return asyncio.run(supervise(request, processes))
+
+
+def wrap(request: RunRequest) -> Report:
+    """Do what `run_sync` does, for a program that is there for this command alone, as the command line is.
+
+    Signals sent to this process are passed on to the command, and this process lets go of its standard input and
+    output once the command has them.
+    """
+    from scoperun.io.signals import HeldSignals
+    from scoperun.io.streams import give_up_streams, occupy_closed_streams
+
+    occupy_closed_streams()
+    with HeldSignals() as signals, spawn(request.command, before_exec=signals.undo_in_child) as processes:
+        give_up_streams()
+        import asyncio
+
+        return asyncio.run(_supervise_with(signals, request, processes))
+
+
+async def _supervise_with(signals: HeldSignals, request: RunRequest, processes: Processes) -> Report:
+    from scoperun.io.relay import relaying
+    from scoperun.supervisor import supervise
+
+    with relaying(signals, processes.workload):
+        return await supervise(request, processes)

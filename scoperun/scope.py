@@ -1,0 +1,88 @@
+"""The scope to ask systemd for: its unit name, its object path, its properties. No I/O."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scoperun.errors import InvalidValue
+from scoperun.properties import Property
+from scoperun.sizes import INFINITY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+UNIT_NAME_MAX = 255
+_UNIT_NAME = re.compile(r"[A-Za-z0-9:_.\\@-]+", re.ASCII)
+_NOT_IN_PATHS = re.compile(r"[^A-Za-z0-9]", re.ASCII)
+
+_ALWAYS = (
+    # The default depends on the manager's configuration (DefaultMemoryAccounting=); memory.events depends on it.
+    Property(name="MemoryAccounting", signature="b", value=True, asked=False),
+    Property(name="TasksAccounting", signature="b", value=True, asked=False),
+    # The pair that lets the result be read after the end and blocks no name afterwards: the reference holds the unit
+    # until we are gone, and then nothing does, failed or not.
+    Property(name="AddRef", signature="b", value=True),
+    Property(name="CollectMode", signature="s", value="inactive-or-failed"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeRequest:
+    """What StartTransientUnit is to start: a scope unit's full name and its properties, each name once."""
+
+    unit: str
+    properties: tuple[Property, ...]
+
+    @property
+    def path(self) -> str:
+        """The unit's D-Bus object path."""
+        return unit_path(self.unit)
+
+    @property
+    def runtime_max(self) -> float | None:
+        """RuntimeMaxSec= in seconds, None if there is no such limit."""
+        usec = self.value("RuntimeMaxUSec")
+        return None if not isinstance(usec, int) or usec == INFINITY else usec / 1e6
+
+    def value(self, name: str) -> object | None:
+        """Return the value asked for property `name`, None if it is not set."""
+        return next((each.value for each in self.properties if each.name == name), None)
+
+    def without(self, name: str) -> ScopeRequest:
+        """Return the same request without property `name`."""
+        kept = tuple(each for each in self.properties if each.name != name)
+        return ScopeRequest(unit=self.unit, properties=kept)
+
+
+def scope_request(unit: str, properties: Iterable[Property]) -> ScopeRequest:
+    """Return the request for scope `unit` with `properties` (the last of a name wins) and those that scoperun needs."""
+    by_name = {each.name: each for each in (*_ALWAYS, *properties)}
+    return ScopeRequest(unit=unit, properties=tuple(by_name.values()))
+
+
+def unit_name(name: str, *, suffix: str = ".scope") -> str:
+    """Return `name` as the full name of such a unit, adding the suffix if need be, or raise InvalidValue."""
+    full = name if name.endswith(suffix) else name + suffix
+    kind = suffix.removeprefix(".")
+    if "/" in name:
+        raise InvalidValue(f"{name!r} is no unit name: it has a slash", hint="systemd-escape(1) makes one of a path")
+    if full == suffix or len(full) > UNIT_NAME_MAX or not _UNIT_NAME.fullmatch(full):
+        hint = "letters, digits and :-_.\\ only, 255 characters at most"
+        raise InvalidValue(f"{name!r} is no name for a {kind}", hint=hint)
+    return full
+
+
+def generated_unit_name(command: str, pid: int, salt: str) -> str:
+    """Return a name that tells people what runs, and that nothing else has: scoperun-COMMAND-PID-SALT.scope."""
+    word = re.sub(r"[^A-Za-z0-9_.]", "_", command.rpartition("/")[2], flags=re.ASCII)[:64]
+    return f"scoperun-{word}-{pid}-{salt}.scope"
+
+
+def unit_path(unit: str) -> str:
+    """Return the D-Bus object path of `unit`, escaped as sd_bus_path_encode(3) does."""
+    escaped = _NOT_IN_PATHS.sub(lambda match: "".join(f"_{byte:02x}" for byte in match[0].encode()), unit)
+    if escaped[0].isdigit():
+        escaped = f"_{ord(escaped[0]):02x}{escaped[1:]}"
+    return f"/org/freedesktop/systemd1/unit/{escaped}"

@@ -1,0 +1,133 @@
+"""systemd's sizes and times as text, to and from bytes and seconds. No I/O.
+
+The grammar is that of systemd.syntax(7) and systemd.time(7): suffixes K M G T P E to the base of 1024,
+several terms in a row as in `5min 20s`, and the word infinity.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING
+
+from scoperun.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+INFINITY = 2**64 - 1
+"""No limit, as systemd and the D-Bus write it (UINT64_MAX)."""
+
+_BYTES = {"": 1, "B": 1} | {suffix: 1024**power for power, suffix in enumerate("KMGTPE", start=1)}
+
+_SECONDS = {
+    **dict.fromkeys(["us", "usec", "µs", "μs"], 1e-6),
+    **dict.fromkeys(["ms", "msec"], 1e-3),
+    **dict.fromkeys(["", "s", "sec", "second", "seconds"], 1.0),
+    **dict.fromkeys(["m", "min", "minute", "minutes"], 60.0),
+    **dict.fromkeys(["h", "hr", "hour", "hours"], 3600.0),
+    **dict.fromkeys(["d", "day", "days"], 86400.0),
+    **dict.fromkeys(["w", "week", "weeks"], 604800.0),
+    **dict.fromkeys(["M", "month", "months"], 2629800.0),
+    **dict.fromkeys(["y", "year", "years"], 31557600.0),
+}
+
+_TERM = re.compile(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*([A-Za-zµμ]*)")
+
+_SIZE_EXAMPLE = "a size is a number with K, M, G or T to the base of 1024, as 20M or 1.5G, or infinity"
+_TIME_EXAMPLE = "a time is seconds, as 90, or terms like 5min 20s, or infinity"
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes that `text` stands for, INFINITY for `infinity`; raise InvalidValue otherwise."""
+    if text.strip() == "infinity":
+        return INFINITY
+    terms = _terms(text, _BYTES, _SIZE_EXAMPLE)
+    units = [_BYTES[unit] for _, unit in terms]
+    if units != sorted(set(units), reverse=True):
+        raise InvalidValue(f"{text!r} cannot be read", hint="the larger unit comes first, each one once")
+    size = sum(_whole(number, _BYTES[unit], text) for number, unit in terms)
+    if size >= INFINITY:
+        raise InvalidValue(f"size {text!r} is out of range", hint="sizes end below 16E; infinity is no limit")
+    return size
+
+
+def parse_time(text: str) -> float:
+    """Return the seconds that `text` stands for, math.inf for `infinity`; raise InvalidValue otherwise."""
+    if text.strip() == "infinity":
+        return math.inf
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in _terms(text, _SECONDS, _TIME_EXAMPLE))
+    if seconds >= INFINITY / 1e6:
+        raise InvalidValue(f"time {text!r} is out of range", hint="infinity is no limit")
+    return seconds
+
+
+def parse_positive_size(text: str) -> int:
+    """Do as parse_size, and refuse 0: no process runs in no memory."""
+    size = parse_size(text)
+    if size == 0:
+        raise InvalidValue(f"{text!r}: no process can run in 0 bytes", hint="at least 1; infinity is no limit")
+    return size
+
+
+def parse_positive_time(text: str) -> float:
+    """Do as parse_time, and refuse 0."""
+    seconds = parse_time(text)
+    if seconds == 0:
+        raise InvalidValue(f"{text!r} is no time to run", hint="infinity is no limit")
+    return seconds
+
+
+def format_size(size: int) -> str:
+    """Return `size` bytes as systemd prints them: 20M, 1.6M, 512B, infinity."""
+    if size == INFINITY:
+        return "infinity"
+    for suffix in "EPTGMK":
+        unit = _BYTES[suffix]
+        if size >= unit:
+            tenths = size * 10 // unit
+            return f"{tenths // 10}{suffix}" if tenths % 10 == 0 else f"{tenths / 10:.1f}{suffix}"
+    return f"{size}B"
+
+
+def format_time(seconds: float) -> str:
+    """Return `seconds` as systemd prints a span: 212ms, 1.250s, 5min 20s, infinity."""
+    if seconds == math.inf:
+        return "infinity"
+    if seconds < 1:
+        return f"{round(seconds * 1000)}ms"
+    if seconds < 60:
+        return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"
+    whole = round(seconds)
+    terms = []
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, whole = divmod(whole, length)
+        if count:
+            terms.append(f"{count}{unit}")
+    return " ".join(terms)
+
+
+def _terms(text: str, units: Container[str], example: str) -> list[tuple[str, str]]:
+    """Split `text` into numbers and units, or raise InvalidValue with the example."""
+    terms = []
+    rest = text.strip()
+    while match := _TERM.match(rest):
+        number, unit = match.groups()
+        if unit not in units:
+            break
+        terms.append((number, unit))
+        rest = rest[match.end() :].strip()
+    if rest or not terms:
+        raise InvalidValue(f"{text!r} cannot be read", hint=example)
+    return terms
+
+
+def _whole(number: str, unit: int, text: str) -> int:
+    """Multiply exactly: a float has too few digits for sizes near 2^64."""
+    integer, _, fraction = number.partition(".")
+    size = int(integer or "0") * unit
+    if fraction:
+        if unit == 1:
+            raise InvalidValue(f"size {text!r} has a fraction of a byte", hint=_SIZE_EXAMPLE)
+        size += int(fraction) * unit // 10 ** len(fraction)
+    return size

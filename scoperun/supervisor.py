@@ -1,0 +1,193 @@
+"""supervise(): the one coroutine that knows the order, from the request to the report."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import os
+import signal
+import time
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from scoperun import events
+from scoperun.errors import BusLost, LimitNotEnforced, ManagerError, ScopeFailed
+from scoperun.invocation import Invocation
+from scoperun.io import manager
+from scoperun.io.cgroup import Cgroup, cgroup_of
+from scoperun.limits import not_in_force
+from scoperun.report import Report, Start, conclude
+from scoperun.request import printable
+from scoperun.scope import generated_unit_name, scope_request
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from scoperun.io.manager import Manager
+    from scoperun.io.processes import Processes
+    from scoperun.request import RunRequest
+    from scoperun.scope import ScopeRequest
+
+
+async def supervise(run: RunRequest, processes: Processes) -> Report:
+    """Run the held workload in a scope of its own and return how it ended.
+
+    Whatever breaks this off, an error or a cancellation, ends the workload and leaves nothing of the scope.
+    """
+    queue: asyncio.Queue[events.Event] = asyncio.Queue()
+    async with manager.connect(os.environ, queue.put_nowait) as systemd:
+        supervision = _Supervision(run, processes, systemd, queue)
+        async with supervision.listening():
+            try:
+                scope = await supervision.start_scope()
+                start = await supervision.release(scope)
+                await supervision.until(lambda invocation: invocation.exited)
+                await supervision.settle(scope)
+            except BaseException:
+                await supervision.abandon()
+                raise
+            return conclude(run.command, start, supervision.invocation)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """The scope once it stands."""
+
+    cgroup: Cgroup
+    invocation_id: str
+
+
+class _Supervision:
+    """The steps of `supervise`, each of which happens at most once."""
+
+    def __init__(
+        self, run: RunRequest, processes: Processes, systemd: Manager, queue: asyncio.Queue[events.Event]
+    ) -> None:
+        self.invocation = Invocation()
+        self._run = run
+        self._workload = processes.workload
+        self._keeper = processes.keeper
+        self._systemd = systemd
+        self._queue = queue
+        unit = run.unit or generated_unit_name(run.command[0], os.getpid(), os.urandom(4).hex())
+        self._request = scope_request(unit, run.scope_properties())
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        """Have the end of the command and the loss of the bus queued beside what systemd announces."""
+
+        async def command() -> None:
+            self._queue.put_nowait(await self._workload.wait())
+
+        async def bus() -> None:
+            self._queue.put_nowait(events.BusLost(await self._systemd.lost()))
+
+        listeners = [asyncio.create_task(command()), asyncio.create_task(bus())]
+        try:
+            yield
+        finally:
+            for listener in listeners:
+                listener.cancel()
+            await asyncio.gather(*listeners, return_exceptions=True)
+
+    async def until(self, reached: Callable[[Invocation], bool], *, within: float | None = None) -> None:
+        """Take in events until the invocation has got to a point; raise BusLost if that takes too long."""
+        try:
+            async with asyncio.timeout(within):
+                while not reached(self.invocation):
+                    self.invocation.feed(await self._queue.get())
+        except TimeoutError:
+            raise BusLost(f"systemd is silent about {self._request.unit} for {within:g} s") from None
+
+    async def start_scope(self) -> _Scope:
+        """Have systemd start the scope with both processes in it, and see that its limits are in force."""
+        pids = [self._workload.pid, self._keeper.pid]
+        self._request = await self._systemd.start(self._request, pids=pids)
+        await self.until(lambda invocation: invocation.started, within=self._systemd.timeout)
+        self._check_job()
+        cgroup = cgroup_of(self._workload.pid)
+        if self._run.require_limits:
+            _check_limits(self._request, cgroup)
+        return _Scope(cgroup, await self._systemd.invocation_id(self._request))
+
+    async def release(self, scope: _Scope) -> Start:
+        """Let the command run; return what was known when it began."""
+        limits = replace(scope.cgroup.limits(), runtime_max=self._request.runtime_max)
+        started, monotonic = datetime.datetime.now(datetime.UTC), time.monotonic()
+        await self._workload.release(scope.invocation_id)
+        return Start(
+            systemd=await self._systemd.version(),
+            kernel=os.uname().release,
+            unit=self._request.unit,
+            invocation_id=scope.invocation_id,
+            slice=scope.cgroup.slice,
+            cgroup=scope.cgroup.name,
+            pid=self._workload.pid,
+            cwd=_working_directory(),
+            started=started,
+            monotonic=monotonic,
+            limits=limits,
+        )
+
+    async def settle(self, scope: _Scope) -> None:
+        """Read what the scope leaves behind, let it end, and read what systemd says of it."""
+        counters = scope.cgroup.counters(keeper=self._keeper.pid)
+        self.invocation.feed(counters)
+        self._keeper.close()
+        with suppress(BusLost, ManagerError):
+            if not counters.processes or await self._is_stopping(scope, counters):
+                await self.until(lambda invocation: invocation.over, within=self._systemd.timeout)
+            self.invocation.feed(await self._systemd.read(scope.invocation_id))
+            await self._systemd.unref(self._request)
+
+    async def abandon(self) -> None:
+        """End what was started, and see the scope gone if systemd still answers."""
+        with suppress(BusLost, ManagerError):
+            if self._workload.released and not self.invocation.over:
+                await self._systemd.kill(self._request, signal.SIGKILL)
+        self._workload.kill()
+        self._keeper.close()
+        with suppress(BusLost, ManagerError):
+            if self.invocation.active_state is not None:
+                await self.until(lambda invocation: invocation.over, within=self._systemd.timeout)
+                await self._systemd.unref(self._request)
+
+    async def _is_stopping(self, scope: _Scope, counters: events.Counters) -> bool:
+        """Tell whether systemd ends the scope though processes are left in it."""
+        if self.invocation.stopping or not counters.oom_kill:
+            return self.invocation.stopping
+        # It may not have noticed yet what we have read already.
+        properties = await self._systemd.read(scope.invocation_id)
+        return properties.oom_policy in {"stop", "kill"}
+
+    def _check_job(self) -> None:
+        match self.invocation:
+            case Invocation(job_result="done"):
+                return
+            case Invocation(job_result=None, bus_lost=reason):
+                raise BusLost(f"Failed to start scope {self._request.unit!r}: the bus is lost: {reason}")
+            case Invocation(job_result=result):
+                raise ScopeFailed(
+                    f"Failed to start scope {self._request.unit!r}: its job ended as {result!r}",
+                    hint=f"see: journalctl --user -u {self._request.unit}",
+                )
+
+
+def _check_limits(request: ScopeRequest, cgroup: Cgroup) -> None:
+    """Refuse to go on with a limit that would hold nothing: systemd accepts one that it cannot set."""
+    missing = not_in_force(request.properties, cgroup.limits(), page_size=os.sysconf("SC_PAGE_SIZE"))
+    if not missing:
+        return
+    limit = missing[0]
+    reason = cgroup.missing_memory_controller() or "the kernel keeps no such limit"
+    raise LimitNotEnforced(
+        f"{limit.name}={limit.value} would not be enforced: {reason}",
+        hint="README.md, Requirements, says how to mend that; --no-require-limits runs the command all the same",
+    )
+
+
+def _working_directory() -> str | None:
+    with suppress(OSError):  # it was removed
+        return printable(os.getcwd())
+    return None

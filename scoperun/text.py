@@ -1,0 +1,94 @@
+"""The report in words, for a person at a terminal. No I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scoperun.sizes import INFINITY, format_size, format_time
+from scoperun.verdict import Verdict, signal_name
+
+if TYPE_CHECKING:
+    from scoperun.report import Report
+
+_LABEL_WIDTH = 10
+
+
+def report_text(report: Report) -> str:
+    """Return the report as lines for stderr: one if the run ended well, a handful if not."""
+    if report.verdict is Verdict.SUCCESS:
+        return f"scoperun: {report.unit}: success; {_runtime(report)}; memory {_memory(report)}"
+    rows = [
+        ("Scope", _scope(report)),
+        ("Verdict", f"{report.verdict}: {_in_words(report)}"),
+        ("Memory", _memory(report)),
+        ("Runtime", _runtime(report)),
+    ]
+    if report.left_running:
+        rows.append(("Running", f"{_processes(len(report.left_running))} left in the scope"))
+    return "\n".join(f"{label:>{_LABEL_WIDTH}}: {value}" for label, value in rows)
+
+
+def _scope(report: Report) -> str:
+    invocation = f"; invocation {report.invocation_id}" if report.invocation_id else ""
+    return report.unit + invocation
+
+
+def _in_words(report: Report) -> str:
+    ended = _ended(report)
+    match report.verdict:
+        case Verdict.OOM_KILL:
+            return f"out of memory; the command {ended}"
+        case Verdict.TIMEOUT:
+            return f"{_timeout(report)}; the command {ended}"
+        case Verdict.RESOURCES:
+            return f"systemd could not keep the scope running; the command {ended}"
+        case Verdict.UNKNOWN:
+            return f"the command {ended}; {_missing(report)}"
+        case _:
+            return f"the command {ended}"
+
+
+def _ended(report: Report) -> str:
+    if report.signal is not None:
+        return f"was killed by signal {report.signal} ({signal_name(report.signal)})"
+    return f"exited with status {report.exit_code}"
+
+
+def _timeout(report: Report) -> str:
+    limit = report.limits.runtime_max
+    return "it did not stop when it was told to" if limit is None else f"it ran for longer than {format_time(limit)}"
+
+
+def _missing(report: Report) -> str:
+    sources = ", ".join(evidence.source for evidence in report.evidence if evidence.value is None)
+    return f"whether it ran out of memory is not known, for want of {sources or 'evidence'}"
+
+
+def _memory(report: Report) -> str:
+    if report.limits.memory_max is None:
+        return "not limited or counted: the scope has no memory controller"
+    parts = [f"peak {_size(report.memory.peak)}{_of(report.limits.memory_max)}"]
+    if report.memory.swap_peak:
+        parts.append(f"swap peak {format_size(report.memory.swap_peak)}{_of(report.limits.memory_swap_max)}")
+    if report.oom is not None and report.oom.kills is not None:
+        parts.append(f"OOM kills {report.oom.kills}")
+    return ", ".join(parts)
+
+
+def _size(size: int | None) -> str:
+    return "unknown" if size is None else format_size(size)
+
+
+def _of(limit: int | None) -> str:
+    return "" if limit in {None, INFINITY} else f" of {format_size(limit)}"
+
+
+def _runtime(report: Report) -> str:
+    runtime = format_time(report.runtime)
+    if report.cpu.user is None or report.cpu.system is None:
+        return runtime
+    return f"{runtime}, CPU time {format_time(report.cpu.user + report.cpu.system)}"
+
+
+def _processes(count: int) -> str:
+    return "1 process" if count == 1 else f"{count} processes"

@@ -1,0 +1,159 @@
+"""How an invocation ended, and on what evidence. No I/O.
+
+The law of this file:
+
+1. An OOM kill that any source saw is an oom-kill verdict, whatever else happened.
+2. A SIGKILL is a plain signal only where a source proves that no OOM kill was counted; else the verdict is unknown.
+3. A command that ended by itself keeps its own word, unless the counters that would show an OOM kill beside it
+   should have been there and are not.
+4. The evidence names every source that was asked, in the order of weight; None is one that could not be read.
+
+No source is enough alone. memory.events is the kernel's own count but vanishes with the cgroup. Result= stays success
+under OOMPolicy=continue and everywhere before systemd 252; OOMKills= came with 259.
+"""
+
+from __future__ import annotations
+
+import enum
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from scoperun.events import Counters, ScopeProperties
+
+
+class Verdict(enum.StrEnum):
+    """What scoperun concludes, in the words of a service's Result= (systemd.exec(5))."""
+
+    SUCCESS = "success"
+    EXIT_CODE = "exit-code"
+    SIGNAL = "signal"
+    TIMEOUT = "timeout"
+    OOM_KILL = "oom-kill"
+    RESOURCES = "resources"
+    UNKNOWN = "unknown"
+
+    @property
+    def told_by_exit_status(self) -> bool:
+        """The command's exit status says as much as this verdict."""
+        return self in {Verdict.SUCCESS, Verdict.EXIT_CODE, Verdict.SIGNAL}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One source and what it said, None if it could not be read."""
+
+    source: str
+    value: str | int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traces:
+    """All that an invocation left behind.
+
+    status: the command's wait status, negative if a signal killed it.
+    result: the last Result= that systemd announced, None if it could not be heard to the end.
+    ended: systemd said that the scope has ended, so that Result= is its last word.
+    memory_accounted: the scope had a memory controller, so that OOM kills were counted.
+    runtime_limited: systemd was to end the scope after a time.
+    """
+
+    status: int
+    result: str | None
+    counters: Counters | None = None
+    properties: ScopeProperties | None = None
+    ended: bool = True
+    memory_accounted: bool = True
+    runtime_limited: bool = False
+
+
+def decide(traces: Traces) -> tuple[Verdict, tuple[Evidence, ...]]:
+    """Return the verdict and the evidence that it rests on."""
+    return _verdict(traces), tuple(_evidence(traces))
+
+
+def oom_kills(traces: Traces) -> int | None:
+    """Return how many OOM kills are known to have happened, None if none of the counting sources was read."""
+    counts = [count for count in (_counted_by_kernel(traces), _counted_by_systemd(traces)) if count is not None]
+    return max(counts, default=None)
+
+
+def _verdict(traces: Traces) -> Verdict:
+    match _oom_killed(traces), traces.result, traces.status:
+        case True, _, _:
+            return Verdict.OOM_KILL
+        case _, "timeout", _:
+            return Verdict.TIMEOUT
+        case _, "resources", _:
+            return Verdict.RESOURCES
+        case None, _, status if status == -signal.SIGKILL or traces.memory_accounted:
+            return Verdict.UNKNOWN
+        case _, None, _ if traces.runtime_limited:
+            return Verdict.UNKNOWN
+        case _, _, 0:
+            return Verdict.SUCCESS
+        case _, _, status if status < 0:
+            return Verdict.SIGNAL
+        case _:
+            return Verdict.EXIT_CODE
+
+
+def _oom_killed(traces: Traces) -> bool | None:
+    """Tell whether the kernel or systemd-oomd killed for want of memory; None if no source can say so."""
+    counts = (_counted_by_kernel(traces), _counted_by_systemd(traces), _counted_by_oomd(traces))
+    if traces.result == "oom-kill" or any(counts):
+        return True
+    if counts[0] is not None or counts[1] is not None or _result_disproves(traces):
+        return False
+    return None
+
+
+def _counted_by_kernel(traces: Traces) -> int | None:
+    return traces.counters.oom_kill if traces.counters else None
+
+
+def _counted_by_systemd(traces: Traces) -> int | None:
+    return traces.properties.oom_kills if traces.properties else None
+
+
+def _counted_by_oomd(traces: Traces) -> int | None:
+    return traces.properties.managed_oom_kills if traces.properties else None
+
+
+def _result_disproves(traces: Traces) -> bool:
+    """Tell whether Result= says that there was no OOM kill.
+
+    systemd looks for an OOM kill before it lets a scope end, since 252; and it says so under these two policies only.
+    Whoever has OOMPolicy= on scopes is new enough.
+    """
+    policy = traces.properties.oom_policy if traces.properties else None
+    return traces.ended and traces.memory_accounted and traces.result == "success" and policy in {"stop", "kill"}
+
+
+def _evidence(traces: Traces) -> list[Evidence]:
+    evidence = [Evidence(source="memory.events oom_kill", value=_counted_by_kernel(traces))]
+    if _counted_by_systemd(traces) is not None:
+        evidence.append(Evidence(source="OOMKills", value=_counted_by_systemd(traces)))
+    if _counted_by_oomd(traces):
+        evidence.append(Evidence(source="ManagedOOMKills", value=_counted_by_oomd(traces)))
+    evidence.append(Evidence(source="Result", value=traces.result))
+    if traces.properties:
+        evidence.append(Evidence(source="OOMPolicy", value=traces.properties.oom_policy))
+    evidence.append(Evidence(source="wait status", value=describe_status(traces.status)))
+    return evidence
+
+
+def describe_status(status: int) -> str:
+    """Return a wait status in words: `exited, status 3` or `killed, signal 9 (SIGKILL)`."""
+    if status >= 0:
+        return f"exited, status {status}"
+    return f"killed, signal {-status} ({signal_name(-status)})"
+
+
+def signal_name(number: int) -> str:
+    """Return the name of signal `number`, as SIGKILL or SIGRTMIN+3."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIGRTMIN+{number - signal.SIGRTMIN}"
