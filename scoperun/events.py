@@ -55,6 +55,7 @@ class Counters:
     """The cgroup's counters when the command had ended, while the keeper held the cgroup; None is not readable.
 
     memory_events: counts of low, high, max, oom, oom_kill and oom_group_kill in the scope and below (memory.events).
+    oomd_kills: times that systemd-oomd killed the scope (the extended attribute user.oomd_ooms).
     memory_peak, memory_swap_peak: bytes.
     memory_stat: bytes, and counts for those keys that are counts (memory.stat).
     cpu_user, cpu_system: seconds (cpu.stat).
@@ -63,6 +64,7 @@ class Counters:
     """
 
     memory_events: Mapping[str, int] | None = None
+    oomd_kills: int | None = None
     memory_peak: int | None = None
     memory_swap_peak: int | None = None
     memory_stat: Mapping[str, int] | None = None

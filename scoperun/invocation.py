@@ -21,8 +21,6 @@ from scoperun.events import (
 if TYPE_CHECKING:
     from scoperun.events import Event
 
-_OVER = {"inactive", "failed"}
-
 
 class Invocation:
     """What is known of a scope from the request to the end."""
@@ -80,12 +78,14 @@ class Invocation:
     @property
     def ended(self) -> bool:
         """Systemd says that the scope has ended."""
-        return self.active_state in _OVER
+        # A new unit is announced as inactive while its start job waits.
+        return self.active_state == "failed" or (self.active_state == "inactive" and self.job_result is not None)
 
     @property
     def final_result(self) -> str | None:
         """Result=, unless it is a success that may yet change or that was not heard to the end."""
-        if self.ended or self.properties is not None or self.result != "success":
+        heard_to_the_end = self.ended and self.active_state != "failed"
+        if self.result != "success" or self.properties is not None or heard_to_the_end:
             return self.result
         return None
 

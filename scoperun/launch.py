@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
+from scoperun.errors import InvalidValue
 from scoperun.io.processes import spawn
 from scoperun.request import RunRequest
 
@@ -43,14 +44,14 @@ async def run(command: Sequence[str], **options: Unpack[RunOptions]) -> Report:
     """
     from scoperun.supervisor import supervise
 
-    request = RunRequest(command=tuple(command), **options)
+    request = _request(command, options)
     with spawn(request.command) as processes:
         return await supervise(request, processes)
 
 
 def run_sync(command: Sequence[str], **options: Unpack[RunOptions]) -> Report:
     """Do what `run` does, for a program without an event loop. Ctrl-C ends everything in the scope."""
-    request = RunRequest(command=tuple(command), **options)
+    request = _request(command, options)
     with spawn(request.command) as processes:
         import asyncio
 
@@ -74,6 +75,12 @@ def wrap(request: RunRequest) -> Report:
         import asyncio
 
         return asyncio.run(_supervise_with(signals, request, processes))
+
+
+def _request(command: Sequence[str], options: RunOptions) -> RunRequest:
+    if isinstance(command, str):
+        raise InvalidValue(f"command {command!r} is one string", hint="a list of words: no shell splits it")
+    return RunRequest(command=tuple(command), **options)
 
 
 async def _supervise_with(signals: HeldSignals, request: RunRequest, processes: Processes) -> Report:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from scoperun.errors import InvalidValue
 from scoperun.properties import Property, microseconds
-from scoperun.sizes import INFINITY
+from scoperun.sizes import INFINITY, format_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,7 +43,7 @@ class Limits:
         """Refuse what systemd would refuse, in the same terms for every caller."""
         _check_size("memory_max", self.memory_max, least=1)
         _check_size("memory_swap_max", self.memory_swap_max, least=0)
-        if self.runtime_max is not None and not self.runtime_max > 0:
+        if self.runtime_max not in {None, math.inf} and not 1e-6 <= self.runtime_max < INFINITY / 1e6:
             raise InvalidValue(f"runtime_max {self.runtime_max!r} is not a time to run", hint="math.inf is no limit")
 
     def properties(self) -> list[Property]:
@@ -68,8 +68,9 @@ class Limits:
 class LimitsInForce:
     """The limits as the kernel holds them, read back from the scope's cgroup; None where there is no such file.
 
-    Bytes (memory.max, memory.high, memory.swap.max, memory.zswap.max), tasks (pids.max), processors (cpu.max,
-    0.5 is half of one); INFINITY is no limit. runtime_max, seconds, is systemd's to keep: it is what was asked for.
+    Bytes (memory.max, memory.high, memory.swap.max, memory.zswap.max), tasks (pids.max without the keeper),
+    processors (cpu.max, 0.5 is half of one); INFINITY is no limit. runtime_max, in seconds, is systemd's to keep:
+    it is what was asked for.
     """
 
     memory_max: int | None = None
@@ -80,6 +81,9 @@ class LimitsInForce:
     cpu_quota: float | None = None
     runtime_max: float | None = None
 
+
+KEEPER_TASKS = 1
+"""What the keeper takes of TasksMax=."""
 
 _READ_BACK = {
     "MemoryMax": "memory_max",
@@ -98,12 +102,20 @@ def not_in_force(properties: Iterable[Property], in_force: LimitsInForce, *, pag
     return [each for each in properties if each.name in _READ_BACK and not _holds(each, in_force, page_size)]
 
 
+def describe(limit: Property) -> str:
+    """Return a limit as a unit file writes it, as MemoryMax=20M."""
+    if limit.name.startswith("Memory") and isinstance(limit.value, int):
+        return f"{limit.name}={format_size(limit.value)}"
+    return f"{limit.name}={'infinity' if limit.value == INFINITY else limit.value}"
+
+
 def _holds(limit: Property, in_force: LimitsInForce, page_size: int) -> bool:
     asked, held = limit.value, getattr(in_force, _READ_BACK[limit.name])
     if asked == INFINITY:
         return held in {None, INFINITY}
-    granularity = 1 if limit.name == "TasksMax" else page_size
-    return isinstance(asked, int) and held == asked // granularity * granularity
+    if not isinstance(asked, int):
+        return False
+    return bool(held == (asked - KEEPER_TASKS if limit.name == "TasksMax" else asked // page_size * page_size))
 
 
 def _check_size(name: str, size: int | None, *, least: int) -> None:

@@ -84,11 +84,19 @@ _EXEC_SETTING = re.compile(
 def _text(value: str) -> str:
     if not value:
         raise InvalidValue("the value is empty")
-    return value
+    return _utf8(value)
 
 
 def _words(value: str) -> list[str]:
-    return value.split()
+    return _utf8(value).split()
+
+
+def _utf8(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidValue("not UTF-8, which D-Bus needs") from None
+    return value
 
 
 def _boolean(value: str) -> bool:
@@ -112,7 +120,7 @@ def _one_of(*words: str) -> Callable[[str], str]:
 def _count(value: str) -> int:
     if value == "infinity":
         return INFINITY
-    if not (value.isascii() and value.isdigit()) or int(value) >= INFINITY:
+    if not re.fullmatch("[0-9]{1,20}", value) or int(value) >= INFINITY:
         raise InvalidValue("not a whole number", hint="a count, as 100, or infinity")
     return int(value)
 
@@ -143,14 +151,16 @@ def _time(value: str) -> int:
 def _quota(value: str) -> int:
     """100% is one processor all the time, which D-Bus writes as 1 s of processor time for each second."""
     number = value.removesuffix("%")
-    if number == value or not re.fullmatch(r"[0-9]+(\.[0-9]+)?", number, re.ASCII) or float(number) == 0:
+    if number == value or not re.fullmatch(r"[0-9]+(\.[0-9]+)?", number, re.ASCII) or not 0.01 <= float(number) < 1e12:
         raise InvalidValue("not a share of a processor", hint="a percentage, as 50% or 200%")
     return round(float(number) * 10_000)
 
 
 def _signal(value: str) -> int:
-    if value.isascii() and value.isdigit():
+    if re.fullmatch("[0-9]{1,3}", value):
         number = int(value)
+    elif match := re.fullmatch(r"(?:SIG)?RTMIN\+([0-9]{1,2})", value):
+        number = signal.SIGRTMIN + int(match[1])
     else:
         word = value if value.startswith("SIG") else f"SIG{value}"
         number = getattr(signal.Signals, word, 0)

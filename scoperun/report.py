@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from scoperun.events import Counters
@@ -113,7 +113,7 @@ class Report:
 class Start:
     """What was learned of the scope when it stood: what the report says of its beginning.
 
-    started: when the command was released, UTC. memory_accounted: the scope has a memory controller.
+    started: when the command was released, UTC; monotonic: the same in seconds on the monotonic clock.
     """
 
     systemd: str | None
@@ -164,13 +164,17 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
         signal=-exited.status if exited.status < 0 else None,
         limits=start.limits,
         memory=_memory(counters, properties),
-        oom=Oom(kills=oom_kills(traces), policy=policy) if verdict is Verdict.OOM_KILL else None,
+        oom=Oom(kills=oom_kills(traces) or None, policy=policy) if verdict is Verdict.OOM_KILL else None,
         cpu=Cpu(user=counters.cpu_user, system=counters.cpu_system),
         tasks_peak=counters.tasks_peak,
         pressure=None,
-        left_running=counters.processes,
+        left_running=_printable(counters.processes),
         evidence=evidence,
     )
+
+
+def _printable(processes: tuple[Process, ...] | None) -> tuple[Process, ...] | None:
+    return processes and tuple(replace(each, name=printable(each.name)) for each in processes)
 
 
 def _memory(counters: Counters, properties: ScopeProperties | None) -> Memory:

@@ -38,6 +38,10 @@ class RunRequest:
         for word in self.command:
             if "\0" in word:
                 raise InvalidValue(f"argument {word!r} has a NUL byte")
+            try:
+                word.encode(errors="surrogateescape")
+            except UnicodeEncodeError:
+                raise InvalidValue(f"argument {word!r} cannot be passed to a command") from None
         if self.unit is not None:
             object.__setattr__(self, "unit", unit_name(self.unit))
         if self.slice is not None:

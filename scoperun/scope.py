@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from scoperun.errors import InvalidValue
+from scoperun.limits import KEEPER_TASKS
 from scoperun.properties import Property
 from scoperun.sizes import INFINITY
 
@@ -58,8 +59,15 @@ class ScopeRequest:
 
 def scope_request(unit: str, properties: Iterable[Property]) -> ScopeRequest:
     """Return the request for scope `unit` with `properties` (the last of a name wins) and those that scoperun needs."""
-    by_name = {each.name: each for each in (*_ALWAYS, *properties)}
+    by_name = {each.name: _with_keeper(each) for each in (*_ALWAYS, *properties)}
     return ScopeRequest(unit=unit, properties=tuple(by_name.values()))
+
+
+def _with_keeper(wanted: Property) -> Property:
+    """Make room for the keeper where tasks are counted."""
+    if wanted.name != "TasksMax" or not isinstance(wanted.value, int) or wanted.value == INFINITY:
+        return wanted
+    return replace(wanted, value=wanted.value + KEEPER_TASKS)
 
 
 def unit_name(name: str, *, suffix: str = ".scope") -> str:
@@ -68,7 +76,8 @@ def unit_name(name: str, *, suffix: str = ".scope") -> str:
     kind = suffix.removeprefix(".")
     if "/" in name:
         raise InvalidValue(f"{name!r} is no unit name: it has a slash", hint="systemd-escape(1) makes one of a path")
-    if full == suffix or len(full) > UNIT_NAME_MAX or not _UNIT_NAME.fullmatch(full):
+    prefix, at, instance = full.removesuffix(suffix).partition("@")
+    if not prefix or (at and not instance) or len(full) > UNIT_NAME_MAX or not _UNIT_NAME.fullmatch(full):
         hint = "letters, digits and :-_.\\ only, 255 characters at most"
         raise InvalidValue(f"{name!r} is no name for a {kind}", hint=hint)
     return full

@@ -32,7 +32,7 @@ _SECONDS = {
     **dict.fromkeys(["y", "year", "years"], 31557600.0),
 }
 
-_TERM = re.compile(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*([A-Za-zµμ]*)")
+_TERM = re.compile(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?![.0-9])\s*([A-Za-zµμ]*)")
 
 _SIZE_EXAMPLE = "a size is a number with K, M, G or T to the base of 1024, as 20M or 1.5G, or infinity"
 _TIME_EXAMPLE = "a time is seconds, as 90, or terms like 5min 20s, or infinity"
@@ -73,7 +73,7 @@ def parse_positive_size(text: str) -> int:
 def parse_positive_time(text: str) -> float:
     """Do as parse_time, and refuse 0."""
     seconds = parse_time(text)
-    if seconds == 0:
+    if seconds < 1e-6:
         raise InvalidValue(f"{text!r} is no time to run", hint="infinity is no limit")
     return seconds
 
@@ -94,10 +94,11 @@ def format_time(seconds: float) -> str:
     """Return `seconds` as systemd prints a span: 212ms, 1.250s, 5min 20s, infinity."""
     if seconds == math.inf:
         return "infinity"
-    if seconds < 1:
-        return f"{round(seconds * 1000)}ms"
-    if seconds < 60:
-        return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"
+    milliseconds = round(seconds * 1000)
+    if milliseconds < 1000:
+        return f"{milliseconds}ms"
+    if milliseconds < 60_000:
+        return f"{milliseconds / 1000:.3f}s".replace(".000", "")
     whole = round(seconds)
     terms = []
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
@@ -125,6 +126,8 @@ def _terms(text: str, units: Container[str], example: str) -> list[tuple[str, st
 def _whole(number: str, unit: int, text: str) -> int:
     """Multiply exactly: a float has too few digits for sizes near 2^64."""
     integer, _, fraction = number.partition(".")
+    if len(number) > 40:
+        raise InvalidValue(f"size {text!r} is out of range", hint=_SIZE_EXAMPLE)
     size = int(integer or "0") * unit
     if fraction:
         if unit == 1:

@@ -16,7 +16,7 @@ from scoperun.errors import BusLost, LimitNotEnforced, ManagerError, ScopeFailed
 from scoperun.invocation import Invocation
 from scoperun.io import manager
 from scoperun.io.cgroup import Cgroup, cgroup_of
-from scoperun.limits import not_in_force
+from scoperun.limits import describe, not_in_force
 from scoperun.report import Report, Start, conclude
 from scoperun.request import printable
 from scoperun.scope import generated_unit_name, scope_request
@@ -182,7 +182,7 @@ def _check_limits(request: ScopeRequest, cgroup: Cgroup) -> None:
     limit = missing[0]
     reason = cgroup.missing_memory_controller() or "the kernel keeps no such limit"
     raise LimitNotEnforced(
-        f"{limit.name}={limit.value} would not be enforced: {reason}",
+        f"{describe(limit)} would not be enforced: {reason}",
         hint="README.md, Requirements, says how to mend that; --no-require-limits runs the command all the same",
     )
 

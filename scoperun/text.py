@@ -16,7 +16,8 @@ _LABEL_WIDTH = 10
 def report_text(report: Report) -> str:
     """Return the report as lines for stderr: one if the run ended well, a handful if not."""
     if report.verdict is Verdict.SUCCESS:
-        return f"scoperun: {report.unit}: success; {_runtime(report)}; memory {_memory(report)}"
+        left = f"; {_left_running(report)}" if report.left_running else ""
+        return f"scoperun: {report.unit}: success; {_runtime(report)}; memory {_memory(report)}{left}"
     rows = [
         ("Scope", _scope(report)),
         ("Verdict", f"{report.verdict}: {_in_words(report)}"),
@@ -24,8 +25,12 @@ def report_text(report: Report) -> str:
         ("Runtime", _runtime(report)),
     ]
     if report.left_running:
-        rows.append(("Running", f"{_processes(len(report.left_running))} left in the scope"))
+        rows.append(("Running", _left_running(report)))
     return "\n".join(f"{label:>{_LABEL_WIDTH}}: {value}" for label, value in rows)
+
+
+def _left_running(report: Report) -> str:
+    return f"{_processes(len(report.left_running or ()))} left in the scope"
 
 
 def _scope(report: Report) -> str:
@@ -61,12 +66,13 @@ def _timeout(report: Report) -> str:
 
 def _missing(report: Report) -> str:
     sources = ", ".join(evidence.source for evidence in report.evidence if evidence.value is None)
-    return f"whether it ran out of memory is not known, for want of {sources or 'evidence'}"
+    what = "it ran out of memory" if report.evidence[0].value is None or report.signal == 9 else "it ran into its time"
+    return f"whether {what} is not known, for want of {sources or 'evidence'}"
 
 
 def _memory(report: Report) -> str:
     if report.limits.memory_max is None:
-        return "not limited or counted: the scope has no memory controller"
+        return "unknown, and limits on it were not enforced: the scope has no memory controller"
     parts = [f"peak {_size(report.memory.peak)}{_of(report.limits.memory_max)}"]
     if report.memory.swap_peak:
         parts.append(f"swap peak {format_size(report.memory.swap_peak)}{_of(report.limits.memory_swap_max)}")

@@ -75,7 +75,9 @@ def decide(traces: Traces) -> tuple[Verdict, tuple[Evidence, ...]]:
 
 def oom_kills(traces: Traces) -> int | None:
     """Return how many OOM kills are known to have happened, None if none of the counting sources was read."""
-    counts = [count for count in (_counted_by_kernel(traces), _counted_by_systemd(traces)) if count is not None]
+    policy = traces.properties.oom_policy if traces.properties else None
+    by_systemd = None if policy == "kill" else _counted_by_systemd(traces)
+    counts = [count for count in (_counted_by_kernel(traces), by_systemd) if count is not None]
     return max(counts, default=None)
 
 
@@ -101,12 +103,12 @@ def _verdict(traces: Traces) -> Verdict:
 
 def _oom_killed(traces: Traces) -> bool | None:
     """Tell whether the kernel or systemd-oomd killed for want of memory; None if no source can say so."""
-    counts = (_counted_by_kernel(traces), _counted_by_systemd(traces), _counted_by_oomd(traces))
-    if traces.result == "oom-kill" or any(counts):
+    kernel, systemd, oomd = _counted_by_kernel(traces), _counted_by_systemd(traces), _counted_by_oomd(traces)
+    if traces.result == "oom-kill" or kernel or systemd or oomd:
         return True
-    if counts[0] is not None or counts[1] is not None or _result_disproves(traces):
+    if _result_disproves(traces):
         return False
-    return None
+    return False if (kernel, systemd) != (None, None) and oomd is not None else None
 
 
 def _counted_by_kernel(traces: Traces) -> int | None:
@@ -118,7 +120,12 @@ def _counted_by_systemd(traces: Traces) -> int | None:
 
 
 def _counted_by_oomd(traces: Traces) -> int | None:
-    return traces.properties.managed_oom_kills if traces.properties else None
+    """Systemd passes on what the attribute says, since 259."""
+    counts = [
+        traces.counters.oomd_kills if traces.counters else None,
+        traces.properties.managed_oom_kills if traces.properties else None,
+    ]
+    return max((count for count in counts if count is not None), default=None)
 
 
 def _result_disproves(traces: Traces) -> bool:
@@ -135,8 +142,7 @@ def _evidence(traces: Traces) -> list[Evidence]:
     evidence = [Evidence(source="memory.events oom_kill", value=_counted_by_kernel(traces))]
     if _counted_by_systemd(traces) is not None:
         evidence.append(Evidence(source="OOMKills", value=_counted_by_systemd(traces)))
-    if _counted_by_oomd(traces):
-        evidence.append(Evidence(source="ManagedOOMKills", value=_counted_by_oomd(traces)))
+    evidence.append(Evidence(source="user.oomd_ooms", value=_counted_by_oomd(traces)))
     evidence.append(Evidence(source="Result", value=traces.result))
     if traces.properties:
         evidence.append(Evidence(source="OOMPolicy", value=traces.properties.oom_policy))

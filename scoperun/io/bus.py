@@ -206,7 +206,7 @@ class _Bus(MessageBus):
         with suppress(OSError):  # bytes that were not sent yet, to nobody
             self._stream.close()
         self._sock.close()
-        if self._disconnect_future.done():
+        if self._disconnect_future.done() and not self._disconnect_future.cancelled():
             self._disconnect_future.exception()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,22 +37,22 @@ class Cgroup:
             memory_high=self._number("memory.high"),
             memory_swap_max=self._number("memory.swap.max"),
             memory_zswap_max=self._number("memory.zswap.max"),
-            tasks_max=self._number("pids.max"),
+            tasks_max=_without_keeper(self._number("pids.max")),
             cpu_quota=self._cpu_quota(),
         )
 
     def counters(self, *, keeper: int) -> Counters:
         """Return the counters and processes of the cgroup, without those of the process `keeper`."""
         cpu = self._table("cpu.stat") or {}
-        tasks_peak = self._number("pids.peak")
         return Counters(
             memory_events=self._table("memory.events"),
+            oomd_kills=self._oomd_kills(),
             memory_peak=self._number("memory.peak"),
             memory_swap_peak=self._number("memory.swap.peak"),
             memory_stat=self._table("memory.stat"),
             cpu_user=_seconds(cpu.get("user_usec")),
             cpu_system=_seconds(cpu.get("system_usec")),
-            tasks_peak=None if tasks_peak is None else tasks_peak - 1,
+            tasks_peak=_without_keeper(self._number("pids.peak")),
             processes=self._processes(keeper),
         )
 
@@ -86,6 +87,13 @@ class Cgroup:
             return None
         rows = (line.split() for line in text.splitlines())
         return {row[0]: int(row[1]) for row in rows if len(row) == 2}
+
+    def _oomd_kills(self) -> int | None:
+        """systemd-oomd counts in an extended attribute, before it kills; without one it has not killed here."""
+        try:
+            return int(os.getxattr(self.path, "user.oomd_ooms"))
+        except OSError as error:
+            return 0 if error.errno == errno.ENODATA else None
 
     def _cpu_quota(self) -> float | None:
         words = (_text(self.path / "cpu.max") or "").split()
@@ -131,6 +139,10 @@ def _text(file: Path) -> str | None:
         return os.fsdecode(file.read_bytes())
     except OSError:
         return None
+
+
+def _without_keeper(tasks: int | None) -> int | None:
+    return tasks if tasks in {None, INFINITY} else tasks - 1
 
 
 def _seconds(usec: int | None) -> float | None:

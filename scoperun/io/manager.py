@@ -150,7 +150,7 @@ def _user_bus(environment: Mapping[str, str]) -> str:
     """
     if runtime_dir := environment.get("XDG_RUNTIME_DIR"):
         socket = os.path.join(runtime_dir, "bus")
-        if os.path.exists(socket) or "DBUS_SESSION_BUS_ADDRESS" not in environment:
+        if os.path.exists(socket) or not environment.get("DBUS_SESSION_BUS_ADDRESS"):
             return f"unix:path={quote(socket, safe='/-_.')}"
     if address := environment.get("DBUS_SESSION_BUS_ADDRESS"):
         return address

@@ -1,0 +1,38 @@
+# Two commands set everything up on a fresh Debian machine: `make demo` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+PACKAGES := python3-venv dbus-daemon gcc libc6-dev
+
+.PHONY: help demo test check clean
+
+help:
+	@echo 'make demo    the main job, shown: scoperun --mem 20M -- ./bigleak2'
+	@echo 'make test    every test that CI runs'
+	@echo 'make check   formatting, lint and types'
+
+demo: $(VENV)/ready
+	@$(VENV)/bin/python -m tests.lab.demo
+
+test: check
+	$(VENV)/bin/python -m tests.lab build
+	$(VENV)/bin/python -m pytest tests/unit tests/bus tests/lab
+	$(VENV)/bin/python -m tests.lab test
+
+check: $(VENV)/ready
+	$(VENV)/bin/ruff format --check --quiet
+	$(VENV)/bin/ruff check --quiet
+	$(VENV)/bin/mypy
+
+$(VENV)/ready: pyproject.toml
+	@dpkg-query --show --showformat='' $(PACKAGES) 2>/dev/null || \
+	    if test "$$(id -u)" = 0; then apt-get update --quiet=2 && \
+	        apt-get install --quiet=2 --yes --no-install-recommends $(PACKAGES) >/dev/null; \
+	    else echo 'make: first, as root: apt-get install $(PACKAGES)' >&2; false; fi
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --upgrade 'pip>=25.1'
+	$(VENV)/bin/pip install --quiet --editable . --group dev
+	@touch $@
+
+clean:
+	rm -rf $(VENV) dist

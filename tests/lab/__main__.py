@@ -1,0 +1,166 @@
+"""The lab's command line."""
+
+import argparse
+import os
+import re
+import shutil
+import signal
+import sys
+import termios
+import tty
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from . import guest, matrix
+from .errors import LabError
+from .image import image
+from .kernel import kernel
+from .machine import Machine
+from .parallel import side_by_side
+from .recipe import SUITES, USERS
+
+FAILED = 125  # the lab's own failure, as with env(1), timeout(1) and scoperun itself
+
+
+def main() -> int:
+    """Run the lab; the one place where errors become text and an exit status."""
+    signal.signal(signal.SIGTERM, interrupt)
+    words, command = split(sys.argv[1:])
+    arguments = parser().parse_args(words)
+    try:
+        status: int = arguments.function(arguments, command)
+    except LabError as error:
+        for line in error.log.splitlines():
+            print(f"  {line}", file=sys.stderr)
+        print(f"lab: {error.message} {error.hint}".rstrip(), file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:  # nobody reads our output any more, as with `| head`
+        return 128 + signal.SIGPIPE
+    return status
+
+
+def interrupt(number: int, _frame: FrameType | None) -> None:
+    """End on SIGTERM as on Ctrl-C: through every `finally`."""
+    raise SystemExit(128 + number)
+
+
+def split(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split the words at the first `--`: ours before it, the guest's after it."""
+    end = words.index("--") if "--" in words else len(words)
+    return list(words[:end]), list(words[end + 1 :])
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the words before `--`."""
+    top = argparse.ArgumentParser(prog="python -m tests.lab", description=__doc__)
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    build = commands.add_parser("build", help="build what is missing of the kernel and the images")
+    build.add_argument("suites", nargs="*", metavar="SUITE", default=list(SUITES), help=", ".join(SUITES))
+    build.set_defaults(function=build_images)
+
+    run = commands.add_parser("run", help="run the command after `--` in a new guest")
+    add_machine(run)
+    run.set_defaults(function=run_command)
+
+    shell = commands.add_parser("shell", help="work in a new guest")
+    add_machine(shell)
+    shell.set_defaults(function=run_shell, time_limit=24 * 3600.0)
+
+    test = commands.add_parser("test", help="run tests/systemd in guests; words after `--` go to pytest")
+    test.add_argument("suites", nargs="*", metavar="SUITE", default=list(SUITES), help=", ".join(SUITES))
+    test.set_defaults(function=run_tests)
+    return top
+
+
+def add_machine(command: argparse.ArgumentParser) -> None:
+    """Add what describes one guest."""
+    command.add_argument("suite", choices=SUITES)
+    who = command.add_mutually_exclusive_group()
+    who.add_argument("--user", choices=USERS, default="tester", help="who runs the command (%(default)s)")
+    who.add_argument("--root", dest="user", action="store_const", const="root", help="the same as --user root")
+    command.add_argument("--no-memory", action="store_true", help="boot without the memory controller")
+    command.add_argument("--ram", type=size, default=1 << 30, metavar="SIZE", help="memory (1G)")
+    command.add_argument("--swap", type=size, default=0, metavar="SIZE", help="swap (none)")
+    command.add_argument("--time-limit", type=float, default=600.0, metavar="SECONDS", help="(%(default)g)")
+
+
+def size(text: str) -> int:
+    """Parse a size as systemd writes it: 512M, 2G."""
+    match = re.fullmatch(r"(\d+)([KMGT]?)", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"not a size: {text!r}")
+    return int(match[1]) << 10 * " KMGT".index(match[2] or " ")
+
+
+def machine(arguments: argparse.Namespace) -> Machine:
+    """Return the guest that the arguments describe."""
+    return Machine(
+        suite=SUITES[arguments.suite],
+        user=arguments.user,
+        ram=arguments.ram,
+        swap=arguments.swap,
+        memory_controller=not arguments.no_memory,
+        time_limit=arguments.time_limit,
+    )
+
+
+def build_images(arguments: argparse.Namespace, _command: list[str]) -> int:
+    """Build the images, each in a process of its own if there are several."""
+    kernel()
+    match known(arguments.suites):
+        case [suite]:
+            image(SUITES[suite])
+            return 0
+        case suites:
+            return side_by_side({suite: ["build", suite] for suite in suites})
+
+
+def run_command(arguments: argparse.Namespace, command: list[str]) -> int:
+    """Run the command in a guest."""
+    if not command:
+        raise LabError("There is no command.", hint="Write it after `--`: run trixie -- systemctl --user status")
+    return guest.run(machine(arguments), command)
+
+
+def run_shell(arguments: argparse.Namespace, command: list[str]) -> int:
+    """Run a shell in a guest on the caller's terminal."""
+    if not sys.stdin.isatty():
+        raise LabError("A shell needs a terminal.", hint="Without one: run SUITE -- COMMAND...")
+    columns, rows = shutil.get_terminal_size()
+    with raw_terminal(sys.stdin.fileno()):
+        return guest.run(machine(arguments), command or ["bash", "--login"], window=(rows, columns))
+
+
+@contextmanager
+def raw_terminal(fd: int) -> Iterator[None]:
+    """Leave every key to the guest's terminal."""
+    before = termios.tcgetattr(fd)
+    tty.setraw(fd)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(fd, termios.TCSADRAIN, before)
+
+
+def run_tests(arguments: argparse.Namespace, command: list[str]) -> int:
+    """Run tests/systemd on the suites."""
+    runs = matrix.runs(known(arguments.suites), command)
+    build_images(arguments, [])
+    return side_by_side(runs)
+
+
+def known(suites: Sequence[str]) -> list[str]:
+    """Return the suites, of which argparse cannot check a list that may be empty."""
+    for suite in suites:
+        if suite not in SUITES:
+            raise LabError(f"There is no suite {suite}.", hint=f"There are {', '.join(SUITES)}.")
+    return list(suites)
+
+
+if __name__ == "__main__":
+    os.umask(0o022)
+    sys.exit(main())

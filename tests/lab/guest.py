@@ -1,0 +1,86 @@
+"""One guest: boots, runs one command, and is gone with all its processes and files."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import host, payload
+from .errors import GuestError
+from .image import image
+from .kernel import kernel
+from .machine import Machine
+from .session import Session
+
+CONSOLE = "console.log"
+
+
+def run(machine: Machine, command: Sequence[str], *, window: tuple[int, int] | None = None) -> int:
+    """Run the command in a new guest on our standard streams, and return its exit status.
+
+    With a `window`, its rows and columns, the command has a terminal of that size.
+    """
+    job = machine.job(command, os.environ, window=window)
+    with tempfile.TemporaryDirectory(prefix="scoperun-lab.") as name:
+        folder = Path(name)
+        make_disks(machine, folder)
+        with booted(machine, folder) as guest:
+            deadline = time.monotonic() + machine.time_limit
+            status = Session(guest.line, guest.pidfd, job).run(deadline)
+        if status is None:
+            log = (folder / CONSOLE).read_text(encoding="utf-8", errors="replace")
+            raise no_report(machine, late=time.monotonic() >= deadline, log=log)
+    return status
+
+
+def no_report(machine: Machine, *, late: bool, log: str) -> GuestError:
+    """Return the error of a guest that did not say how its command went."""
+    reason = f"exceeded its time limit of {machine.time_limit:g} s" if late else "ended without reporting"
+    return GuestError(f"The {machine.suite.name} guest {reason}.", log=host.tail(log, lines=60))
+
+
+def make_disks(machine: Machine, folder: Path) -> None:
+    """Make the disks that only this guest has."""
+    payload.write(folder / "payload.tar", machine)
+    if machine.swap:
+        with (folder / "swap").open("wb") as swap:
+            swap.truncate(machine.swap)
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A running guest."""
+
+    line: socket.socket
+    pidfd: int
+
+
+@contextlib.contextmanager
+def booted(machine: Machine, folder: Path) -> Iterator[Guest]:
+    """Start a guest whose files are in `folder`; leave none of its processes behind."""
+    ours, theirs = socket.socketpair()
+    arguments = machine.kernel_arguments(image=image(machine.suite), folder=folder, line=theirs.fileno())
+    with ours, (folder / CONSOLE).open("wb") as console:
+        with theirs:  # closed here once the guest has it, so that its end is seen
+            process = subprocess.Popen(
+                [kernel(), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,  # each process of the guest is one here, in this group
+            )
+        pidfd = os.pidfd_open(process.pid)
+        try:
+            yield Guest(ours, pidfd)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            os.close(pidfd)

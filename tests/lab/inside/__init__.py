@@ -1,0 +1,1 @@
+"""What runs in the guest. Standard library only, on every suite's Python."""

@@ -1,0 +1,73 @@
+"""How a guest is configured: what its kernel and its agent are told. No I/O."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .inside.job import Job
+from .recipe import USERS, Suite, home
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+# What a command in the guest learns of the environment of its caller.
+PASSED_ON = ("CI", "TERM")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """One guest. Sizes in bytes, times in seconds."""
+
+    suite: Suite
+    user: str = "tester"
+    ram: int = 1 << 30
+    swap: int = 0
+    memory_controller: bool = True
+    time_limit: float = 600.0
+
+    @property
+    def checkout(self) -> str:
+        """The folder of the guest that has the user's copy of the checkout."""
+        return f"{home(self.user)}/checkout"
+
+    def kernel_arguments(self, *, image: Path, folder: Path, line: int) -> list[str]:
+        """Return the kernel's command line; `line` is the file descriptor that becomes the serial line."""
+        arguments = [
+            "seccomp=on",  # twice as fast as ptrace
+            f"mem={self.ram >> 20}M",
+            *(f"uml_dir={folder}", "umid=guest"),
+            *(f"ubd0={folder}/cow,{image}", f"ubd1r={folder}/payload.tar"),
+            *("root=/dev/ubda", "rw", "quiet"),
+            *("con0=null,fd:1", "con=null", f"ssl0=fd:{line}", "ssl=null"),
+            f"systemd.wants=user@{USERS[self.user]}.service",
+            "sysctl.kernel.dmesg_restrict=1",  # as in Debian's other kernels
+        ]
+        if self.swap:
+            arguments.append(f"ubd2={folder}/swap")
+        if not self.memory_controller:
+            arguments.append("cgroup_disable=memory")
+        return arguments
+
+    def job(
+        self, command: Sequence[str], environment: Mapping[str, str], *, window: tuple[int, int] | None = None
+    ) -> Job:
+        """Return the job of running `command` as a login of the user would."""
+        uid = USERS[self.user]
+        login = {
+            "HOME": home(self.user),
+            "USER": self.user,
+            "LOGNAME": self.user,
+            "SHELL": "/bin/bash",
+            "LANG": "C.UTF-8",
+            "PATH": PATH,
+            "XDG_RUNTIME_DIR": f"/run/user/{uid}",
+            "DBUS_SESSION_BUS_ADDRESS": f"unix:path=/run/user/{uid}/bus",
+        }
+        return Job(
+            command=list(command),
+            user=self.user,
+            uid=uid,
+            directory=self.checkout,
+            environment=login | {name: environment[name] for name in PASSED_ON if name in environment},
+            swap=self.swap > 0,
+            window=window,
+        )

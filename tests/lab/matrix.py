@@ -1,0 +1,42 @@
+"""Which folder of tests/systemd runs in which guest."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from . import project
+
+TESTS = "tests/systemd"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A folder of tests, and the options of `run` for the guest it needs."""
+
+    folder: str
+    options: tuple[str, ...] = ()
+
+
+# A row's guest is only booted if its folder exists.
+ROWS = (
+    Row(TESTS),
+    Row(f"{TESTS}/no_memory", ("--no-memory",)),
+    Row(f"{TESTS}/root", ("--root",)),
+    Row(f"{TESTS}/swap", ("--swap", "512M")),
+)
+
+
+def runs(suites: Sequence[str], pytest_arguments: Sequence[str]) -> dict[str, list[str]]:
+    """Return the lab's command lines that test the suites, by what to call them."""
+    return {
+        f"{suite} {row.folder}": ["run", suite, *row.options, "--", *pytest_command(row), *pytest_arguments]
+        for row in ROWS
+        if (project.ROOT / row.folder).is_dir()
+        for suite in suites
+    }
+
+
+def pytest_command(row: Row) -> list[str]:
+    """Return the command that tests a row, without the folders that other rows have."""
+    others = [other.folder for other in ROWS if other.folder.startswith(f"{row.folder}/")]
+    ignored = [f"--ignore={folder}" for folder in others]
+    return ["python3", "-m", "pytest", row.folder, *ignored]

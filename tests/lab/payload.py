@@ -1,0 +1,62 @@
+"""The disk that carries the checkout, its wheel and the agent into a guest: a tar archive, unpacked at boot.
+
+An archive needs no file system to be made or mounted, and says who owns each file.
+"""
+
+import tarfile
+import tempfile
+from pathlib import Path
+
+from installer import install
+from installer.destinations import SchemeDictionaryDestination
+from installer.sources import WheelFile
+
+from . import project
+from .machine import Machine
+from .recipe import USERS, Suite
+
+INSIDE = Path(__file__).parent / "inside"
+
+# What the tests need of the checkout, in the user's own copy.
+CHECKOUT = ("tests", "examples", "pyproject.toml")
+
+
+def write(target: Path, machine: Machine) -> None:
+    """Write the payload of a guest."""
+    with tarfile.open(target, "w") as archive, tempfile.TemporaryDirectory() as scratch:
+        add(archive, INSIDE, "lab/inside", "root")
+        unpack_wheel(Path(scratch), machine.suite)
+        add(archive, Path(scratch) / "usr", "usr", "root")
+        archive.addfile(owned(archive.gettarinfo(project.ROOT, machine.checkout), machine.user))
+        for name in CHECKOUT:
+            add(archive, project.ROOT / name, f"{machine.checkout}/{name}", machine.user)
+
+
+def add(archive: tarfile.TarFile, source: Path, name: str, user: str) -> None:
+    """Add a tree that `user` will own, without what the host's Python left in it."""
+
+    def member(info: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        return None if info.name.endswith("__pycache__") else owned(info, user)
+
+    archive.add(source, name, filter=member)
+
+
+def owned(info: tarfile.TarInfo, user: str) -> tarfile.TarInfo:
+    """Make `user` of the guest the owner of a member."""
+    info.uid = info.gid = USERS[user]
+    info.uname = info.gname = ""
+    return info
+
+
+def unpack_wheel(target: Path, suite: Suite) -> None:
+    """Install the project below `target` as the suite's pip would do it for all users."""
+    scheme = {
+        "purelib": f"/usr/local/lib/python{suite.python}/dist-packages",
+        "platlib": f"/usr/local/lib/python{suite.python}/dist-packages",
+        "headers": "/usr/local/include",
+        "scripts": "/usr/local/bin",
+        "data": "/usr/local",
+    }
+    destination = SchemeDictionaryDestination(scheme, "/usr/bin/python3", "posix", destdir=str(target))
+    with WheelFile.open(project.wheel()) as source:
+        install(source, destination, additional_metadata={"INSTALLER": b"scoperun lab"})

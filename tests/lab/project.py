@@ -1,0 +1,47 @@
+"""The project under test: its checkout, what it requires, and its wheel."""
+
+import hashlib
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from . import cache, host
+
+ROOT = Path(__file__).parents[2]
+
+# All that the wheel is built from.
+SOURCES = ("pyproject.toml", "README.md", "LICENSE", "scoperun", "units", "man")
+
+
+def requirements() -> list[str]:
+    """Return what the project and its tests require, as pyproject.toml says it."""
+    pyproject: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return [*pyproject["project"]["dependencies"], *pyproject["dependency-groups"]["test"]]
+
+
+def wheel() -> Path:
+    """Return the checkout's wheel, built if the cache lacks it."""
+    folder = cache.cached("wheel", f"wheel-{sources_key()}", build)
+    return next(folder.glob("*.whl"))
+
+
+def build(target: Path) -> None:
+    """Build the wheel into the folder `target`."""
+    host.run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", target, ROOT])
+
+
+def sources_key() -> str:
+    """Return a key that changes whenever the wheel would."""
+    digest = hashlib.sha256()
+    for path in source_files():
+        digest.update(f"{path.relative_to(ROOT)}\0{path.stat().st_size}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def source_files() -> list[Path]:
+    """Return the files of SOURCES that exist."""
+    tops = [ROOT / name for name in SOURCES]
+    files = [path for top in tops for path in (top.rglob("*") if top.is_dir() else [top])]
+    return sorted(path for path in files if path.is_file() and "__pycache__" not in path.parts)

@@ -1,0 +1,162 @@
+"""The lab itself: a guest reports truthfully, or is reported as one that did not."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from . import image
+from .inside.wire import Frames, Kind, frame
+from .matrix import ROWS, pytest_command
+from .project import ROOT
+from .recipe import SUITES, Recipe
+
+RECIPE = Recipe(suite=SUITES["trixie"], packages=["systemd"], requirements=["tomli>=2"], files={"a": b"1"})
+LAB = (sys.executable, "-m", "tests.lab")
+
+
+def lab(
+    *options: str, command: Sequence[str], given: bytes = b"", environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    argv = [*LAB, "run", "trixie", *options, "--", *command]
+    return subprocess.run(argv, cwd=ROOT, input=given, capture_output=True, env=environment, timeout=300, check=False)
+
+
+@pytest.fixture(scope="session")
+def built() -> None:
+    """Leave the guests out where the lab was not built: it takes root and a minute, which is not for pytest."""
+    if not image.exists(SUITES["trixie"]):
+        leave_out = pytest.fail if os.environ.get("CI") else pytest.skip
+        leave_out("the lab is not built: python -m tests.lab build trixie")
+
+
+@pytest.fixture
+def private(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Return an environment whose guests leave their traces, if any, in a folder of their own."""
+    yield {**os.environ, "TMPDIR": str(tmp_path)}
+    assert list(tmp_path.iterdir()) == []
+    assert guests(tmp_path) == []
+
+
+def guests(folder: Path) -> list[str]:
+    """Return the command lines of the processes that run a kernel with its files in `folder`."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().decode(errors="replace").split("\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if words[0].endswith("linux.uml") and any(str(folder) in word for word in words):
+            found.append(" ".join(words))
+    return found
+
+
+@pytest.mark.usefixtures("built")
+class TestRun:
+    """`run` is as good as running the command here."""
+
+    def test_streams_are_separate_and_byte_exact(self) -> None:
+        """All 256 values cross a line that was a terminal once, in both directions and in quantity."""
+        given = bytes(range(256)) * 4096
+        script = "tee /dev/stderr; printf end >&2; exit 3"
+        result = lab(command=["sh", "-c", script], given=given)
+        assert result.returncode == 3
+        assert hashlib.sha256(result.stdout).digest() == hashlib.sha256(given).digest()
+        assert hashlib.sha256(result.stderr).digest() == hashlib.sha256(given + b"end").digest()
+
+    def test_the_command_has_a_user_manager_and_the_project(self) -> None:
+        """Limits can be enforced, and scoperun is installed for whoever runs it."""
+        group = "/sys/fs/cgroup$(systemctl --user show --property=ControlGroup --value)"
+        script = f"cat {group}/cgroup.controllers; command -v scoperun; python3 -c 'import scoperun, pytest'"
+        result = lab(command=["sh", "-c", script])
+        assert result.stderr == b""
+        assert result.stdout == b"cpu memory pids\n/usr/local/bin/scoperun\n"
+
+    def test_a_signal_is_128_and_its_number(self) -> None:
+        """And a command that does not read its input does not mind that there is some."""
+        result = lab(command=["sh", "-c", "kill -KILL $$"], given=b"unread" * 100_000)
+        assert (result.returncode, result.stdout, result.stderr) == (137, b"", b"")
+
+
+@pytest.mark.usefixtures("built")
+class TestNoReport:
+    """A guest that does not say how the command went has failed, and nothing of it is left."""
+
+    def test_a_guest_that_powers_off_has_failed(self, private: dict[str, str]) -> None:
+        """Whatever the command had said before."""
+        result = lab("--root", command=["sh", "-c", "echo fine; poweroff -ff"], environment=private)
+        assert result.returncode == 125
+        assert result.stderr.endswith(b"lab: The trixie guest ended without reporting.\n")
+
+    def test_a_kernel_panic_shows_its_text(self, private: dict[str, str]) -> None:
+        """The end of the console's log is what one has to debug it."""
+        result = lab("--root", command=["sh", "-c", "echo c > /proc/sysrq-trigger"], environment=private)
+        assert result.returncode == 125
+        assert b"sysrq triggered crash" in result.stderr
+
+    def test_the_time_limit_ends_all_processes(self, private: dict[str, str]) -> None:
+        """Those of the guest are processes of the host, too."""
+        result = lab("--time-limit", "6", command=["sleep", "infinity"], environment=private)
+        assert result.returncode == 125
+        assert result.stderr.endswith(b"lab: The trixie guest exceeded its time limit of 6 s.\n")
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_a_signal_to_the_lab_ends_the_guest(self, private: dict[str, str], number: signal.Signals) -> None:
+        """It ends with the status of a process that died of it."""
+        argv = [*LAB, "run", "trixie", "--", "sh", "-c", "echo started; sleep infinity"]
+        with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, env=private) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"started\n"
+            process.send_signal(number)
+            start = time.monotonic()
+            assert process.wait() == 128 + number
+            assert time.monotonic() - start < 5
+
+
+class TestKey:
+    """An image's key changes with its ingredients and with nothing else."""
+
+    def test_it_is_stable(self) -> None:
+        """The order of packages is no ingredient."""
+        one, other = (replace(RECIPE, packages=list(order)) for order in (("a", "b"), ("b", "a")))
+        assert one.key == other.key
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            replace(RECIPE, suite=SUITES["sid"]),
+            replace(RECIPE, packages=["systemd", "strace"]),
+            replace(RECIPE, requirements=["tomli>=3"]),
+            replace(RECIPE, files={"a": b"2"}),
+            replace(RECIPE, files={"b": b"1"}),
+        ],
+    )
+    def test_it_changes_with_an_ingredient(self, changed: Recipe) -> None:
+        """Each of them."""
+        assert changed.key != RECIPE.key
+
+
+class TestFrames:
+    """Frames arrive whole however the line cuts them."""
+
+    @pytest.mark.parametrize("cut", range(1, 16))
+    def test_any_cut_gives_the_same_frames(self, cut: int) -> None:
+        """Even one inside a header."""
+        stream = frame(Kind.STDOUT, b"out") + frame(Kind.STDIN) + frame(Kind.EXIT, b"0")
+        frames = Frames()
+        pieces = [stream[at : at + cut] for at in range(0, len(stream), cut)]
+        seen = [whole for piece in pieces for whole in frames.feed(piece)]
+        assert seen == [(Kind.STDOUT, b"out"), (Kind.STDIN, b""), (Kind.EXIT, b"0")]
+
+
+def test_no_folder_is_tested_twice() -> None:
+    """The row of a folder leaves its subfolders to their own rows."""
+    command = pytest_command(ROWS[0])
+    assert [f"--ignore={row.folder}" for row in ROWS[1:]] == command[4:]

@@ -1,0 +1,53 @@
+"""A real user manager: the host's if it has the memory controller, else one of the lab's guests."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .story import Story, compiled
+
+HERE = Path(__file__).parent
+
+
+def what_is_missing() -> str | None:
+    """Return why the tests of this folder cannot run here, None if they can."""
+    if "XDG_RUNTIME_DIR" not in os.environ:
+        return "no user manager: XDG_RUNTIME_DIR is not set"
+    state = subprocess.run(
+        ["systemctl", "--user", "show", "-P", "ControlGroup"], capture_output=True, text=True, check=False
+    )
+    if state.returncode != 0:
+        return f"no user manager: {state.stderr.strip()}"
+    controllers = Path(f"/sys/fs/cgroup{state.stdout.strip()}/cgroup.controllers")
+    if not controllers.exists() or "memory" not in controllers.read_text().split():
+        return "the user manager has no memory controller"
+    return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what cannot run here, and say why: `python -m tests.lab test` runs it in the lab."""
+    here = [item for item in items if item.path.is_relative_to(HERE) and "no_memory" not in item.path.parts]
+    if here and (reason := what_is_missing()):
+        for item in here:
+            item.add_marker(pytest.mark.skip(reason=f"{reason}; run: python -m tests.lab test"))
+
+
+@pytest.fixture(scope="session")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the examples and this folder's programs, compiled."""
+    folder = tmp_path_factory.mktemp("examples")
+    for source in [*(HERE.parents[1] / "examples").glob("*.c"), *HERE.glob("*.c")]:
+        compiled(source, folder / source.stem)
+    return folder
+
+
+@pytest.fixture
+def story(examples: Path, tmp_path: Path) -> Iterator[Story]:
+    """Run scoperun in the examples' folder; afterwards see that nothing of it is left."""
+    story = Story(cwd=examples, report_file=tmp_path / "report.json")
+    yield story
+    assert story.units() == [], "units were left behind"
+    assert story.keepers() == [], "keepers were left behind"

@@ -1,0 +1,114 @@
+"""A small vocabulary to tell stories in: run scoperun, see what it said, what it left."""
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+GENEROUS = 60.0
+"""Seconds after which a test fails instead of hanging; nothing is measured by it."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a scoperun ended: exit status, the streams' bytes, the report from --report."""
+
+    status: int
+    stdout: bytes
+    stderr: str
+    report: dict[str, Any]
+
+    @property
+    def verdict(self) -> str:
+        return str(self.report["verdict"])
+
+
+@dataclass(frozen=True)
+class Story:
+    """scoperun as a user runs it, in a folder with the examples."""
+
+    cwd: Path
+    report_file: Path
+
+    def run(self, *words: str, stdin: bytes = b"", **environment: str) -> Ending:
+        """Run `scoperun WORDS` to the end."""
+        self.report_file.unlink(missing_ok=True)
+        done = subprocess.run(
+            ["scoperun", "--report", str(self.report_file), *words],
+            cwd=self.cwd,
+            env=os.environ | environment,
+            input=stdin,
+            capture_output=True,
+            timeout=GENEROUS,
+            check=False,
+        )
+        report = json.loads(self.report_file.read_text()) if self.report_file.exists() else {}
+        return Ending(done.returncode, done.stdout, done.stderr.decode(), report)
+
+    def start(self, *words: str) -> subprocess.Popen[bytes]:
+        """Start `scoperun WORDS` with pipes for its streams."""
+        return subprocess.Popen(
+            ["scoperun", "--report", str(self.report_file), *words],
+            cwd=self.cwd,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def refused(self, *words: str, **environment: str) -> str:
+        """Run what must be refused: exit status 125, nothing of the command, one line, which is returned."""
+        ending = self.run(*words, **environment)
+        assert ending.status == 125, ending
+        assert ending.stdout == b""
+        assert ending.report == {}
+        assert ending.stderr.count("\n") == 1, ending.stderr
+        return ending.stderr
+
+    def report(self) -> dict[str, Any]:
+        """Return what the last run reported."""
+        report: dict[str, Any] = json.loads(self.report_file.read_text())
+        return report
+
+    def units(self) -> list[str]:
+        """Return the scopes that systemd knows of ours: by name, or by their slice."""
+        rows = systemctl("list-units", "--all", "--plain", "--no-legend", "--type=scope").splitlines()
+        return [row.split()[0] for row in rows if row.split()[0] != "init.scope"]
+
+    def keepers(self) -> list[int]:
+        """Return the keepers that still run: cat in a session of its own, with every signal blocked."""
+        return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _is_keeper(pid)]
+
+
+def systemctl(*words: str) -> str:
+    """Return what `systemctl --user WORDS` prints."""
+    return subprocess.run(
+        ["systemctl", "--user", *words], check=True, capture_output=True, text=True, timeout=GENEROUS
+    ).stdout
+
+
+def compiled(source: Path, program: Path) -> None:
+    """Compile a C program."""
+    subprocess.run(["cc", "-O0", "-Wall", "-Werror", "-o", str(program), str(source)], check=True)
+
+
+def pids_of(cgroup: str) -> set[int]:
+    """Return the processes of a cgroup."""
+    return set(map(int, Path(f"/sys/fs/cgroup{cgroup}/cgroup.procs").read_text().split()))
+
+
+def cgroup_of(pid: int) -> str:
+    """Return the cgroup of a process."""
+    return Path(f"/proc/{pid}/cgroup").read_text().strip().removeprefix("0::")
+
+
+def _is_keeper(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+        owner = Path(f"/proc/{pid}").stat().st_uid
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    blocks_term = int(fields["SigBlk"], 16) >> 14 & 1
+    return owner == os.getuid() and fields["Name"] == "cat" and bool(blocks_term)

@@ -1,0 +1,158 @@
+"""The main job: a command under a limit, and the truth about its end."""
+
+import pytest
+
+from .story import Story, systemctl
+
+LIMIT = 20 * 1024 * 1024
+
+# The lines that bigleak2 prints before the kernel kills it at 20 MiB: its last word is the 20th MiB.
+LINES = b"".join(b"i = %d\n" % (n * 1024 * 1024) for n in range(20))
+
+
+def test_a_leak_is_killed_at_its_limit_and_reported_as_such(story: Story) -> None:
+    ending = story.run("--mem", "20M", "--", "./bigleak2")
+    report = ending.report
+    assert ending.status == 137
+    assert (report["verdict"], report["result"]) == ("oom-kill", "oom-kill")
+    assert (report["exit_code"], report["signal"]) == (None, 9)
+    assert report["memory"]["events"]["oom_kill"] == 1
+    assert report["memory"]["peak"] == LIMIT
+    assert report["oom"]["kills"] == 1
+    assert report["limits"]["memory_max"] == LIMIT
+    assert report["limits"]["memory_swap_max"] == 0
+    assert report["left_running"] == []
+
+
+def test_the_commands_output_is_its_own(story: Story) -> None:
+    ending = story.run("--mem", "20M", "--", "./bigleak2")
+    assert ending.stdout == LINES
+
+
+def test_the_report_in_words_is_a_handful_of_lines(story: Story) -> None:
+    ending = story.run("--mem", "20M", "--unit", "inwords", "--", "./bigleak2")
+    scope, verdict, memory, runtime = ending.stderr.splitlines()
+    assert scope == f"     Scope: inwords.scope; invocation {ending.report['invocation_id']}"
+    assert verdict == "   Verdict: oom-kill: out of memory; the command was killed by signal 9 (SIGKILL)"
+    assert memory == "    Memory: peak 20M of 20M, OOM kills 1"
+    assert runtime.startswith("   Runtime: ")
+
+
+def test_untouched_memory_is_no_leak_and_a_timeout_is_told_from_an_oom(story: Story) -> None:
+    ending = story.run("--mem", "20M", "--timeout", "2s", "--", "./bigleak")
+    assert ending.status == 124
+    assert (ending.verdict, ending.report["result"]) == ("timeout", "timeout")
+    assert ending.report["memory"]["events"]["oom_kill"] == 0
+    assert ending.report["memory"]["peak"] < 1024 * 1024
+    assert ending.report["oom"] is None
+    assert ending.stdout.startswith(b"allocated 52428800 bytes")
+
+
+def test_under_policy_continue_the_shell_survives_its_child_and_the_verdict_is_still_an_oom(story: Story) -> None:
+    ending = story.run(
+        "--mem", "20M", "--oom-policy", "continue", "--", "sh", "-c", "./bigleak2; echo after $?; exit 5"
+    )
+    assert ending.status == 5
+    assert ending.stdout.endswith(b"\nafter 137\n")
+    assert (ending.verdict, ending.report["result"]) == ("oom-kill", "success")
+    assert ending.report["oom"] | {"kills": 1, "policy": "continue"} == ending.report["oom"]
+    assert (ending.report["exit_code"], ending.report["signal"]) == (5, None)
+
+
+def test_under_policy_stop_systemd_ends_the_shell_after_its_child(story: Story) -> None:
+    ending = story.run("--mem", "20M", "--oom-policy", "stop", "--", "sh", "-c", "./bigleak2; sleep 1000")
+    assert ending.status == 128 + 15
+    assert (ending.verdict, ending.report["result"]) == ("oom-kill", "oom-kill")
+    assert ending.report["memory"]["events"]["oom_kill"] == 1
+    assert ending.report["oom"]["policy"] == "stop"
+
+
+def test_under_policy_kill_everything_dies_and_the_verdict_stands_without_the_counters(story: Story) -> None:
+    ending = story.run("--mem", "20M", "--oom-policy", "kill", "--", "sh", "-c", "./bigleak2; sleep 1000")
+    assert ending.status == 137
+    assert (ending.verdict, ending.report["result"]) == ("oom-kill", "oom-kill")
+    assert ending.report["oom"]["policy"] == "kill"
+    assert ending.report["left_running"] in ([], None)
+
+
+def test_a_kill_is_no_oom(story: Story) -> None:
+    ending = story.run("--mem", "20M", "--", "sh", "-c", "kill -9 $$")
+    assert ending.status == 137
+    assert ending.verdict == "signal"
+    assert ending.report["oom"] is None
+    assert ending.report["memory"]["events"]["oom_kill"] == 0
+    assert "out of memory" not in ending.stderr
+
+
+@pytest.mark.parametrize("status", [0, 3, 125, 255])
+def test_an_exit_status_is_the_commands_own(story: Story, status: int) -> None:
+    ending = story.run("--mem", "20M", "--", "sh", "-c", f"exit {status}")
+    assert ending.status == ending.report["exit_code"] == status
+    assert ending.verdict == ("exit-code" if status else "success")
+
+
+def test_what_cannot_be_executed_is_126_and_says_why(story: Story) -> None:
+    ending = story.run("--mem", "20M", "--", "/etc/passwd")
+    assert ending.status == 126
+    assert ending.stderr == "scoperun: cannot run '/etc/passwd': Permission denied\n"
+
+
+def test_what_is_not_found_is_127_and_says_so(story: Story) -> None:
+    ending = story.run("--mem", "20M", "--", "no-such-command")
+    assert ending.status == 127
+    assert ending.stderr == "scoperun: cannot run 'no-such-command': No such file or directory\n"
+
+
+def test_a_run_that_ends_well_is_one_line_and_with_quiet_none(story: Story) -> None:
+    assert story.run("--mem", "20M", "--", "true").stderr.count("\n") == 1
+    assert story.run("-q", "--mem", "20M", "--", "true").stderr == ""
+
+
+def test_quiet_still_tells_of_an_oom(story: Story) -> None:
+    assert "out of memory" in story.run("-q", "--mem", "20M", "--", "./bigleak2").stderr
+
+
+def test_the_report_names_what_ran_where(story: Story) -> None:
+    report = story.run("--mem", "20M", "--slice", "scoperun", "--", "sh", "-c", "exit 0").report
+    assert report["slice"] == "scoperun.slice"
+    assert report["cgroup"].endswith(f"/scoperun.slice/{report['unit']}")
+    assert report["command"] == ["sh", "-c", "exit 0"]
+    assert report["schema"] == 1
+    assert len(report["invocation_id"]) == 32
+
+
+def test_the_command_knows_its_invocation(story: Story) -> None:
+    ending = story.run("--", "sh", "-c", "echo $INVOCATION_ID")
+    assert ending.stdout.decode().strip() == ending.report["invocation_id"]
+
+
+def test_any_scope_property_can_be_set(story: Story) -> None:
+    ending = story.run("-p", "MemoryHigh=15M", "-p", "TasksMax=50", "-p", "CPUWeight=50", "--", "true")
+    assert ending.report["limits"]["memory_high"] == 15 * 1024 * 1024
+    assert ending.report["limits"]["tasks_max"] == 50
+
+
+def test_swap_beside_memory_is_what_was_asked(story: Story) -> None:
+    ending = story.run("--mem", "20M", "--swap", "10M", "--", "true")
+    assert ending.report["limits"]["memory_swap_max"] == 10 * 1024 * 1024
+
+
+def test_a_kill_by_systemd_oomd_is_an_oom_under_every_policy(story: Story) -> None:
+    """systemd-oomd counts in an extended attribute of the cgroup and kills then; the test does both in its place."""
+    script = "import os, signal; scope = open('/proc/self/cgroup').read().strip()[3:]; "
+    script += "os.setxattr('/sys/fs/cgroup' + scope, 'user.oomd_ooms', b'1'); os.kill(os.getpid(), signal.SIGKILL)"
+    for policy in ("stop", "continue", "kill"):
+        ending = story.run("--mem", "100M", "--oom-policy", policy, "--", "python3", "-c", script)
+        assert (ending.status, ending.verdict) == (137, "oom-kill")
+        assert ending.report["memory"]["events"]["oom_kill"] == 0
+
+
+def test_what_is_left_running_is_counted_and_lives_on_under_its_limit(story: Story) -> None:
+    ending = story.run("--mem", "20M", "--unit", "leftover", "--", "sh", "-c", "sleep 1000 >/dev/null 2>&1 & exit 4")
+    try:
+        (left,) = ending.report["left_running"]
+        assert ending.status == 4
+        assert left["name"] == "sleep"
+        assert story.units() == ["leftover.scope"]
+    finally:
+        systemctl("stop", "leftover.scope")

@@ -1,0 +1,27 @@
+"""Unit names: one at a time, and free again afterwards."""
+
+from .story import Story, systemctl
+
+
+def test_a_name_in_use_is_refused_in_one_line(story: Story) -> None:
+    first = story.start("--unit", "taken", "--", "sh", "-c", "echo ready; read word")
+    assert first.stdout is not None
+    assert first.stdout.readline() == b"ready\n"
+    line = story.refused("--unit", "taken", "--", "true")
+    assert line == "scoperun: Failed to start scope 'taken.scope': a unit of that name is there already\n"
+    first.communicate(b"on\n")
+    assert first.returncode == 0
+
+
+def test_a_failed_scope_does_not_block_its_name(story: Story) -> None:
+    for _ in range(5):
+        assert story.run("--unit", "again", "--mem", "20M", "--", "./bigleak2").verdict == "oom-kill"
+
+
+def test_the_unit_is_there_while_the_command_runs(story: Story) -> None:
+    run = story.start("--unit", "seen", "--mem", "20M", "--", "sh", "-c", "echo ready; read word")
+    assert run.stdout is not None
+    assert run.stdout.readline() == b"ready\n"
+    shown = systemctl("show", "seen.scope", "-p", "ActiveState", "-p", "MemoryMax", "-p", "Description").splitlines()
+    assert set(shown) == {"ActiveState=active", "MemoryMax=20971520", "Description=sh -c echo ready; read word"}
+    run.communicate(b"on\n")

@@ -1,0 +1,143 @@
+"""A real terminal: keys, job control, signals, pipes, as without scoperun."""
+
+import os
+import pty
+import select
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from .story import GENEROUS, Story
+
+
+class Terminal:
+    """A pseudo-terminal with a program on it, which is the leader of its session."""
+
+    def __init__(self, *words: str, cwd: Path) -> None:
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.chdir(cwd)
+            os.execvp(words[0], words)
+        self.screen = b""
+
+    def type(self, keys: str) -> None:
+        os.write(self.fd, keys.encode())
+
+    def wait_for(self, text: str) -> None:
+        """Read until `text` is on the screen, and forget what came before its end."""
+        while text.encode() not in self.screen:
+            ready, _, _ = select.select([self.fd], [], [], GENEROUS)
+            assert ready, f"{text!r} does not come; the screen shows {self.screen.decode()!r}"
+            self.screen += os.read(self.fd, 4096)
+        self.screen = self.screen.split(text.encode(), 1)[1]
+
+    def status(self) -> int:
+        """Read to the end and return the program's exit status."""
+        while True:
+            try:
+                part = os.read(self.fd, 4096)
+            except OSError:  # EIO: nobody has the terminal open any more
+                break
+            self.screen += part
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+@contextmanager
+def terminal(story: Story, *words: str) -> Iterator[Terminal]:
+    term = Terminal(*words, cwd=story.cwd)
+    try:
+        yield term
+    finally:
+        os.close(term.fd)
+
+
+@pytest.fixture
+def wrap(story: Story) -> list[str]:
+    return ["scoperun", "--report", str(story.report_file), "--"]
+
+
+def test_ctrl_c_reaches_the_command_once_and_scoperun_ends_as_it_does(story: Story, wrap: list[str]) -> None:
+    script = "trap 'n=1$n; echo got-it' INT; echo ready; until test $n; do sleep 1000; done; echo n=$n; exit 5"
+    with terminal(story, *wrap, "sh", "-c", script) as term:
+        term.wait_for("ready")
+        term.type("\x03")
+        term.wait_for("got-it")
+        term.wait_for("n=1")
+        assert term.status() == 5
+    assert story.report()["exit_code"] == 5
+
+
+def test_a_command_that_ctrl_c_kills_is_reported_so(story: Story, wrap: list[str]) -> None:
+    with terminal(story, *wrap, "sh", "-c", "echo ready; exec sleep 1000") as term:
+        term.wait_for("ready")
+        term.type("\x03")
+        assert term.status() == 128 + signal.SIGINT
+    assert (story.report()["verdict"], story.report()["signal"]) == ("signal", signal.SIGINT)
+
+
+def test_an_interactive_shell_has_job_control(story: Story, wrap: list[str]) -> None:
+    with terminal(story, *wrap, "bash", "--norc", "--noprofile", "-i") as term:
+        term.type("PS1='>'; echo rea''dy\n")
+        term.wait_for("ready\r\n")
+        term.type("sh -c 'echo sta''rted; read word; echo heard $word'\n")
+        term.wait_for("started\r\n")
+        term.type("\x1a")
+        term.wait_for("Stopped")
+        term.type("fg\n")
+        term.wait_for("read word")
+        term.type("again\n")
+        term.wait_for("heard again\r\n")
+        term.type("sh -c 'echo sta''rted; exec sleep 1000'\n")
+        term.wait_for("started\r\n")
+        term.type("\x03")
+        term.type("echo st=$?\n")
+        term.wait_for("st=130\r\n")
+        term.type("exit 3\n")
+        assert term.status() == 3
+        assert b"no job control" not in term.screen
+
+
+def test_ctrl_z_stops_scoperun_and_fg_continues_it(story: Story, wrap: list[str]) -> None:
+    with terminal(story, "bash", "--norc", "--noprofile", "-i") as term:
+        term.type("PS1='>'; echo rea''dy\n")
+        term.wait_for("ready\r\n")
+        term.type(" ".join(wrap) + " sh -c 'echo sta''rted; read word; echo heard $word'\n")
+        term.wait_for("started\r\n")
+        term.type("\x1a")
+        term.wait_for("Stopped")
+        term.type("fg\n")
+        term.wait_for("read word")
+        term.type("again\n")
+        term.wait_for("heard again\r\n")
+        term.type("echo st=$?; exit\n")
+        term.wait_for("st=0\r\n")
+        term.status()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2])
+def test_a_signal_to_scoperun_reaches_the_command(story: Story, number: signal.Signals) -> None:
+    script = f"trap 'exit 7' {number.name.removeprefix('SIG')}; echo ready; while :; do read word; done"
+    run = story.start("--", "bash", "-c", script)
+    assert run.stdout is not None
+    assert run.stdout.readline() == b"ready\n"
+    run.send_signal(number)
+    assert run.wait(GENEROUS) == 7
+    run.communicate()
+
+
+def test_a_command_that_sigterm_kills_is_reported_so(story: Story) -> None:
+    run = story.start("--", "sh", "-c", "echo ready; exec sleep 1000")
+    assert run.stdout is not None
+    assert run.stdout.readline() == b"ready\n"
+    run.terminate()
+    run.communicate(timeout=GENEROUS)
+    assert run.returncode == 128 + signal.SIGTERM
+    assert story.report()["verdict"] == "signal"
+
+
+def test_a_closed_pipe_ends_the_writer_inside_as_outside(story: Story) -> None:
+    ending = story.run("-q", "--", "sh", "-c", "yes | head -1")
+    assert (ending.status, ending.stdout, ending.stderr) == (0, b"y\n", "")
