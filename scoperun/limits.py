@@ -103,7 +103,9 @@ def not_in_force(properties: Iterable[Property], in_force: LimitsInForce, *, pag
 
 
 def describe(limit: Property) -> str:
-    """Return a limit as a unit file writes it, as MemoryMax=20M."""
+    """Return a limit as its user wrote it, as MemoryMax=20M, without the room for the keeper."""
+    if limit.name == "TasksMax" and isinstance(limit.value, int) and limit.value != INFINITY:
+        return f"TasksMax={limit.value - KEEPER_TASKS}"
     if limit.name.startswith("Memory") and isinstance(limit.value, int):
         return f"{limit.name}={format_size(limit.value)}"
     return f"{limit.name}={'infinity' if limit.value == INFINITY else limit.value}"

@@ -168,7 +168,7 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
         cpu=Cpu(user=counters.cpu_user, system=counters.cpu_system),
         tasks_peak=counters.tasks_peak,
         pressure=None,
-        left_running=_printable(counters.processes),
+        left_running=() if invocation.ended else _printable(counters.processes),
         evidence=evidence,
     )
 

@@ -180,7 +180,8 @@ def _check_limits(request: ScopeRequest, cgroup: Cgroup) -> None:
     if not missing:
         return
     limit = missing[0]
-    reason = cgroup.missing_memory_controller() or "the kernel keeps no such limit"
+    controller = "pids" if limit.name == "TasksMax" else "memory"
+    reason = cgroup.missing(controller) or "the kernel does not keep it so"
     raise LimitNotEnforced(
         f"{describe(limit)} would not be enforced: {reason}",
         hint="README.md, Requirements, says how to mend that; --no-require-limits runs the command all the same",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scoperun.sizes import INFINITY, format_size, format_time
-from scoperun.verdict import Verdict, signal_name
+from scoperun.verdict import KERNEL_COUNT, OOMD_COUNT, Verdict, signal_name
 
 if TYPE_CHECKING:
     from scoperun.report import Report
@@ -65,9 +65,10 @@ def _timeout(report: Report) -> str:
 
 
 def _missing(report: Report) -> str:
-    sources = ", ".join(evidence.source for evidence in report.evidence if evidence.value is None)
-    what = "it ran out of memory" if report.evidence[0].value is None or report.signal == 9 else "it ran into its time"
-    return f"whether {what} is not known, for want of {sources or 'evidence'}"
+    values = {evidence.source: evidence.value for evidence in report.evidence}
+    missing = ", ".join(source for source, value in values.items() if value is None)
+    what = "time" if values.get(KERNEL_COUNT) == values.get(OOMD_COUNT) == 0 else "memory"
+    return f"whether it ran out of {what} is not known, for want of {missing or 'evidence'}"
 
 
 def _memory(report: Report) -> str:

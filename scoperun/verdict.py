@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from scoperun.events import Counters, ScopeProperties
 
 
+KERNEL_COUNT = "memory.events oom_kill"
+OOMD_COUNT = "user.oomd_ooms"
+
+
 class Verdict(enum.StrEnum):
     """What scoperun concludes, in the words of a service's Result= (systemd.exec(5))."""
 
@@ -106,9 +110,10 @@ def _oom_killed(traces: Traces) -> bool | None:
     kernel, systemd, oomd = _counted_by_kernel(traces), _counted_by_systemd(traces), _counted_by_oomd(traces)
     if traces.result == "oom-kill" or kernel or systemd or oomd:
         return True
-    if _result_disproves(traces):
+    counted = kernel is not None or (systemd is not None and traces.memory_accounted)
+    if _result_disproves(traces) or (counted and oomd is not None):
         return False
-    return False if (kernel, systemd) != (None, None) and oomd is not None else None
+    return None
 
 
 def _counted_by_kernel(traces: Traces) -> int | None:
@@ -116,6 +121,7 @@ def _counted_by_kernel(traces: Traces) -> int | None:
 
 
 def _counted_by_systemd(traces: Traces) -> int | None:
+    """Return OOMKills=, which is 0 also where there is no memory controller to count."""
     return traces.properties.oom_kills if traces.properties else None
 
 
@@ -131,18 +137,19 @@ def _counted_by_oomd(traces: Traces) -> int | None:
 def _result_disproves(traces: Traces) -> bool:
     """Tell whether Result= says that there was no OOM kill.
 
-    systemd looks for an OOM kill before it lets a scope end, since 252; and it says so under these two policies only.
-    Whoever has OOMPolicy= on scopes is new enough.
+    systemd looks for an OOM kill before it lets a scope end, since 252, where there is a memory controller; and it
+    says so under these two policies only. Whoever has OOMPolicy= on scopes is new enough.
     """
     policy = traces.properties.oom_policy if traces.properties else None
-    return traces.ended and traces.memory_accounted and traces.result == "success" and policy in {"stop", "kill"}
+    success = traces.ended and traces.result == "success"
+    return success and traces.memory_accounted and policy in {"stop", "kill"}
 
 
 def _evidence(traces: Traces) -> list[Evidence]:
-    evidence = [Evidence(source="memory.events oom_kill", value=_counted_by_kernel(traces))]
+    evidence = [Evidence(source=KERNEL_COUNT, value=_counted_by_kernel(traces))]
     if _counted_by_systemd(traces) is not None:
         evidence.append(Evidence(source="OOMKills", value=_counted_by_systemd(traces)))
-    evidence.append(Evidence(source="user.oomd_ooms", value=_counted_by_oomd(traces)))
+    evidence.append(Evidence(source=OOMD_COUNT, value=_counted_by_oomd(traces)))
     evidence.append(Evidence(source="Result", value=traces.result))
     if traces.properties:
         evidence.append(Evidence(source="OOMPolicy", value=traces.properties.oom_policy))

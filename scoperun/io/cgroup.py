@@ -56,13 +56,13 @@ class Cgroup:
             processes=self._processes(keeper),
         )
 
-    def missing_memory_controller(self) -> str | None:
-        """Return where the memory controller ends on the way to this cgroup, None if it is here."""
-        if (self.path / "memory.max").exists():
+    def missing(self, controller: str) -> str | None:
+        """Return where controller `memory` or `pids` ends on the way to this cgroup, None if it is here."""
+        if (self.path / f"{controller}.max").exists():
             return None
-        if "memory" not in (_text(_hierarchy() / "cgroup.controllers") or ""):
-            return "the kernel has no memory controller on the unified cgroup hierarchy"
-        return "systemd does not delegate the memory controller to this user's manager"
+        if controller not in (_text(_hierarchy() / "cgroup.controllers") or "").split():
+            return f"the kernel has no {controller} controller on the unified cgroup hierarchy"
+        return f"systemd does not delegate the {controller} controller to this user's manager"
 
     def _processes(self, keeper: int) -> tuple[Process, ...] | None:
         if not self.path.exists():

@@ -1,0 +1,1 @@
+"""The core needs nothing: no bus, no systemd, no clock."""

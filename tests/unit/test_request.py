@@ -1,0 +1,82 @@
+"""A request is right before anything is started."""
+
+import pytest
+
+from scoperun.errors import InvalidValue
+from scoperun.limits import Limits
+from scoperun.properties import Property
+from scoperun.request import RunRequest, printable
+
+
+def properties(request: RunRequest) -> dict[str, object]:
+    return {each.name: each.value for each in request.scope_properties()}
+
+
+def test_a_command_alone_is_described_by_itself_if_systemd_can() -> None:
+    described = Property(name="Description", signature="s", value="sleep 1", asked=False)
+    assert list(RunRequest(command=("sleep", "1")).scope_properties()) == [described]
+
+
+def test_names_are_completed() -> None:
+    request = RunRequest(command=("true",), unit="job", slice="heavy")
+    assert (request.unit, request.slice) == ("job.scope", "heavy.slice")
+    assert properties(request)["Slice"] == "heavy.slice"
+
+
+def test_properties_follow_limits_and_so_win_over_them() -> None:
+    request = RunRequest(command=("true",), limits=Limits(memory_max=4096), properties=("MemoryMax=8K",))
+    assert [each.value for each in request.scope_properties() if each.name == "MemoryMax"] == [4096, 8192]
+
+
+def test_a_description_of_the_caller_wins() -> None:
+    request = RunRequest(command=("true",), properties=("Description=mine",))
+    assert properties(request)["Description"] == "mine"
+
+
+@pytest.mark.parametrize("command", [(), ("",), ("", "x")])
+def test_no_command_is_refused(command: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidValue, match=r"^no command to run"):
+        RunRequest(command=command)
+
+
+def test_an_empty_argument_is_one() -> None:
+    assert RunRequest(command=("printf", "")).command == ("printf", "")
+
+
+def test_a_nul_byte_is_in_no_argument() -> None:
+    with pytest.raises(InvalidValue, match=r"^argument 'a\\x00b' has a NUL byte$"):
+        RunRequest(command=("echo", "a\0b"))
+
+
+def test_a_surrogate_that_stands_for_no_byte_is_in_no_argument() -> None:
+    """U+DC80 to U+DCFF stand for bytes that are no UTF-8 (PEP 383); no others can be executed or sent."""
+    with pytest.raises(InvalidValue, match=r"^argument "):
+        RunRequest(command=("echo", "\ud800"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"unit": "a/b"}, "'a/b' is no unit name: it has a slash"),
+        ({"unit": ""}, "'' is no name for a scope"),
+        ({"slice": "a b"}, "'a b' is no name for a slice"),
+        ({"properties": ("MemoryMax=20Q",)}, "MemoryMax=20Q: '20Q' cannot be read"),
+        ({"properties": ("MemoryMax=1M", "LimitAS=1")}, "LimitAS= does not exist for scopes"),
+    ],
+)
+def test_bad_words_are_refused_when_the_request_is_made(wrong: dict[str, str], message: str) -> None:
+    with pytest.raises(InvalidValue) as refused:
+        RunRequest(command=("true",), **wrong)
+    assert refused.value.message.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [("plain", "plain"), ("café", "café"), ("caf\udce9", "caf\\xe9"), ("a\nb", "a\nb")]
+)
+def test_bytes_that_are_no_utf_8_are_shown_as_hexadecimal(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+def test_a_command_of_any_bytes_is_described_in_text() -> None:
+    request = RunRequest(command=("cat", "caf\udce9"))
+    assert properties(request)["Description"] == "cat caf\\xe9"

@@ -1,0 +1,188 @@
+"""The modules keep their layers: imports point one way, and each thing is done in one place."""
+
+import ast
+import functools
+import graphlib
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import scoperun
+
+ROOT = Path(scoperun.__file__).parent
+SOURCES = {
+    ".".join(("scoperun", *file.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): file
+    for file in sorted(ROOT.rglob("*.py"))
+}
+
+CORE = {
+    f"scoperun.{name}"
+    for name in (
+        "config", "errors", "events", "invocation", "limits", "properties", "report", "request", "scope", "sizes",
+        "text", "verdict", "version",
+    )
+}  # fmt: skip
+SURFACE = {"scoperun.cli", "scoperun.options", "scoperun.launch", "scoperun.__main__"}
+
+NOT_IN_CORE = {
+    "asyncio", "concurrent", "datetime", "dbus_next", "fcntl", "io", "multiprocessing", "os", "pathlib", "random",
+    "select", "selectors", "shutil", "socket", "subprocess", "sys", "tempfile", "threading", "time", "typer",
+}  # fmt: skip
+
+CONSTANTS = {"GiB", "KiB", "MiB", "INFINITY", "__version__"}
+
+every_module = pytest.mark.parametrize("module", SOURCES)
+every_core_module = pytest.mark.parametrize("module", sorted(CORE & set(SOURCES)))
+
+
+def layer(module: str) -> int:
+    """Return how high a module stands: core, io, supervisor, surface."""
+    if module in {*CORE, "scoperun"}:
+        return 0
+    if module.startswith("scoperun.io"):
+        return 1
+    if module == "scoperun.supervisor":
+        return 2
+    if module in SURFACE or module.startswith("scoperun.ctl"):
+        return 3
+    raise AssertionError(f"{module} has no layer yet: name it in this file")
+
+
+def run_time_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield all of a tree but what stands under `if TYPE_CHECKING`."""
+    if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+        for other in node.orelse:
+            yield from run_time_nodes(other)
+        return
+    yield node
+    for child in ast.iter_child_nodes(node):
+        yield from run_time_nodes(child)
+
+
+@functools.cache
+def nodes_of(module: str) -> list[ast.AST]:
+    return list(run_time_nodes(ast.parse(SOURCES[module].read_text(encoding="utf-8"))))
+
+
+@functools.cache
+def imported(module: str) -> set[str]:
+    """Return the modules that a module imports at run time, early or late."""
+    found = set()
+    for node in nodes_of(module):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports relatively"
+            whole = f"{node.module}"
+            parts = {f"{whole}.{alias.name}" for alias in node.names}
+            found |= (parts & set(SOURCES)) or {whole}
+    return found
+
+
+def names_called(module: str) -> set[str]:
+    return {ast.unparse(node.func) for node in nodes_of(module) if isinstance(node, ast.Call)}
+
+
+@every_module
+def test_imports_point_one_way(module: str) -> None:
+    own = {name for name in imported(module) if name.partition(".")[0] == "scoperun"}
+    assert {name for name in own if layer(name) > layer(module)} == set()
+
+
+def test_imports_go_round_in_no_circle() -> None:
+    graph = {module: imported(module) & set(SOURCES) for module in SOURCES}
+    assert set(graphlib.TopologicalSorter(graph).static_order()) == set(SOURCES)
+
+
+@every_core_module
+def test_the_core_does_no_io_and_has_no_clock(module: str) -> None:
+    assert {name for name in imported(module) if name.partition(".")[0] in NOT_IN_CORE} == set()
+    assert names_called(module) & {"open", "input", "print"} == set()
+
+
+@every_core_module
+def test_the_core_needs_the_standard_library_alone(module: str) -> None:
+    """The one exception, tomli, is tomllib for those who have none."""
+    allowed = {*sys.stdlib_module_names, "scoperun", "tomli"}
+    assert {name.partition(".")[0] for name in imported(module)} <= allowed
+
+
+def test_one_module_imports_dbus_next() -> None:
+    users = {module for module in SOURCES if any(name.startswith("dbus_next") for name in imported(module))}
+    assert users == {"scoperun.io.bus"}
+
+
+def test_one_module_imports_typer() -> None:
+    users = {module for module in SOURCES if "typer" in imported(module)}
+    assert {user for user in users if not user.startswith("scoperun.ctl")} == {"scoperun.options"}
+
+
+@pytest.mark.parametrize("module", sorted(set(SOURCES) - {"scoperun.__main__"}))
+def test_library_code_never_prints_and_never_exits(module: str) -> None:
+    assert names_called(module) & {"print", "sys.exit", "exit", "quit"} == set()
+    raised = {ast.unparse(node.exc) for node in nodes_of(module) if isinstance(node, ast.Raise) and node.exc}
+    assert {text for text in raised if text.startswith("SystemExit")} == set()
+
+
+def test_the_package_itself_imports_nothing_heavy() -> None:
+    assert imported("scoperun") == {"__future__", "importlib", "typing", "scoperun.version"}
+
+
+@every_module
+def test_a_module_says_what_it_is_for(module: str) -> None:
+    docstring = ast.get_docstring(ast.parse(SOURCES[module].read_text(encoding="utf-8")))
+    assert docstring
+    assert docstring.splitlines()[0].endswith((".", ":"))
+
+
+@pytest.mark.parametrize("name", scoperun.__all__)
+def test_a_public_name_can_be_imported(name: str) -> None:
+    assert getattr(scoperun, name) is not None
+
+
+@pytest.mark.parametrize("name", sorted(set(scoperun.__all__) - CONSTANTS))
+def test_a_public_name_has_a_docstring_of_its_own(name: str) -> None:
+    """The one that a dataclass makes of its fields is none."""
+    docstring = vars(getattr(scoperun, name)).get("__doc__") or getattr(scoperun, name).__doc__
+    assert docstring
+    assert not docstring.startswith(f"{name}(")
+
+
+def test_constants_are_bytes() -> None:
+    assert (scoperun.KiB, scoperun.MiB, scoperun.GiB) == (2**10, 2**20, 2**30)
+    assert scoperun.INFINITY == 2**64 - 1
+
+
+def test_a_name_that_is_not_public_is_none() -> None:
+    with pytest.raises(AttributeError, match=r"^module 'scoperun' has no attribute 'xyzzy'$"):
+        scoperun.xyzzy  # noqa: B018
+
+
+def seen_by_type_checkers() -> dict[str, str]:
+    tree = ast.parse(SOURCES["scoperun"].read_text(encoding="utf-8"))
+    (checked,) = [node for node in tree.body if isinstance(node, ast.If)]
+    return {
+        alias.asname or alias.name: f"{node.module}"
+        for node in checked.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+
+
+def test_type_checkers_and_run_time_see_the_same_names() -> None:
+    assert set(seen_by_type_checkers()) | (CONSTANTS - {"INFINITY"}) == set(scoperun.__all__)
+    assert len(set(scoperun.__all__)) == len(scoperun.__all__)
+
+
+def test_type_checkers_and_run_time_see_the_same_things() -> None:
+    for name, module in seen_by_type_checkers().items():
+        assert getattr(scoperun, name) is getattr(import_module(module), name)
+
+
+def test_every_error_that_can_be_caught_is_public() -> None:
+    errors = import_module("scoperun.errors")
+    classes = {name for name, value in vars(errors).items() if isinstance(value, type)}
+    assert classes <= set(scoperun.__all__)

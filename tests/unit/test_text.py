@@ -1,0 +1,157 @@
+"""A report for a person is one line when the run ended well, and a handful otherwise."""
+
+from dataclasses import replace
+
+import pytest
+
+from scoperun.events import BusLost, Counters, Event, Process, ResultChanged, StateChanged
+from scoperun.limits import LimitsInForce
+from scoperun.sizes import INFINITY
+from scoperun.text import report_text
+
+from .stories import LIMITS, MIB, STORIES, TIMED, Story, counted, exited, read, told
+
+INVOCATION = "0123456789abcdef0123456789abcdef"
+UNKNOWN = "whether it ran out of memory is not known, for want of memory.events oom_kill, user.oomd_ooms, Result"
+
+
+def text(*events: Event, limits: LimitsInForce = LIMITS) -> str:
+    return report_text(told(events, limits))
+
+
+def row(label: str, shown: str) -> str:
+    (line,) = [line for line in shown.splitlines() if line.lstrip().startswith(f"{label}: ")]
+    return line.lstrip().removeprefix(f"{label}: ")
+
+
+def test_a_success_is_one_line() -> None:
+    shown = text(exited(0), counted(0), StateChanged("inactive"), read("success"))
+    assert shown == "scoperun: job.scope: success; 2s, CPU time 750ms; memory peak 20M of 20M"
+
+
+def test_an_oom_kill_is_told_with_its_peak_its_limit_and_its_kills() -> None:
+    shown = text(exited(-9), counted(1), ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill"))
+    assert shown.splitlines() == [
+        f"     Scope: job.scope; invocation {INVOCATION}",
+        "   Verdict: oom-kill: out of memory; the command was killed by signal 9 (SIGKILL)",
+        "    Memory: peak 20M of 20M, OOM kills 1",
+        "   Runtime: 2s, CPU time 750ms",
+    ]
+
+
+def test_an_oom_kill_of_a_child_is_told_with_the_commands_own_end() -> None:
+    shown = text(exited(0), counted(1), StateChanged("inactive"), read("success", "continue"))
+    assert row("Verdict", shown) == "oom-kill: out of memory; the command exited with status 0"
+
+
+def test_an_oom_kill_that_nobody_counted_has_no_number() -> None:
+    shown = text(exited(-9), ResultChanged("oom-kill"), BusLost("gone"))
+    assert row("Memory", shown) == "peak unknown of 20M"
+    assert row("Runtime", shown) == "2s"
+
+
+def test_a_signal_is_told_by_number_and_name() -> None:
+    shown = text(exited(-11), counted(0), StateChanged("inactive"), read("success"))
+    assert shown.splitlines() == [
+        f"     Scope: job.scope; invocation {INVOCATION}",
+        "   Verdict: signal: the command was killed by signal 11 (SIGSEGV)",
+        "    Memory: peak 20M of 20M",
+        "   Runtime: 2s, CPU time 750ms",
+    ]
+
+
+def test_an_exit_status_is_told_as_one() -> None:
+    shown = text(exited(3), counted(0), StateChanged("inactive"), read("success"))
+    assert row("Verdict", shown) == "exit-code: the command exited with status 3"
+
+
+def test_a_timeout_is_told_with_its_limit() -> None:
+    shown = text(exited(-15), counted(0), StateChanged("failed"), read("timeout"), limits=TIMED)
+    assert row("Verdict", shown) == (
+        "timeout: it ran for longer than 2s; the command was killed by signal 15 (SIGTERM)"
+    )
+
+
+def test_a_timeout_without_a_limit_is_one_of_stopping() -> None:
+    shown = text(exited(-9), counted(0), StateChanged("failed"), read("timeout"))
+    assert row("Verdict", shown) == (
+        "timeout: it did not stop when it was told to; the command was killed by signal 9 (SIGKILL)"
+    )
+
+
+def test_resources_are_those_of_systemd() -> None:
+    shown = text(exited(0), counted(0), StateChanged("failed"), read("resources"))
+    assert row("Verdict", shown) == (
+        "resources: systemd could not keep the scope running; the command exited with status 0"
+    )
+
+
+def test_an_unknown_end_is_told_with_what_is_missing() -> None:
+    shown = text(exited(-9), BusLost("gone"))
+    assert shown.splitlines() == [
+        f"     Scope: job.scope; invocation {INVOCATION}",
+        f"   Verdict: unknown: the command was killed by signal 9 (SIGKILL); {UNKNOWN}",
+        "    Memory: peak unknown of 20M",
+        "   Runtime: 2s",
+    ]
+
+
+def test_an_end_that_may_be_a_timeout_is_told_as_that() -> None:
+    """The kernel counted no OOM kill: what is not known is whether systemd told the command to stop."""
+    shown = row("Verdict", text(exited(0), counted(0), BusLost("gone"), limits=TIMED))
+    assert shown.startswith("unknown: the command exited with status 0; ")
+    assert "Result" in shown
+    assert "out of memory" not in shown
+
+
+def test_a_sigkill_that_may_be_a_timeout_is_told_as_that() -> None:
+    """Neither the kernel nor systemd-oomd killed; systemd may have, for want of time."""
+    shown = row("Verdict", text(exited(-9), counted(0), BusLost("gone"), limits=TIMED))
+    assert shown.startswith("unknown: the command was killed by signal 9 (SIGKILL); ")
+    assert shown.endswith("time is not known, for want of Result")
+    assert "memory" not in shown
+
+
+def test_an_end_that_may_be_an_oom_kill_is_told_as_that() -> None:
+    """The kernel counted none, but nobody knows what systemd-oomd did; there was no time to run into."""
+    shown = row("Verdict", text(exited(3), counted(0, oomd_kills=None), BusLost("gone")))
+    assert shown == (
+        "unknown: the command exited with status 3; "
+        "whether it ran out of memory is not known, for want of user.oomd_ooms, Result"
+    )
+
+
+@pytest.mark.parametrize(("names", "words"), [(("sleep",), "1 process"), (("sh", "sleep"), "2 processes")])
+def test_what_was_left_running_is_told(names: tuple[str, ...], words: str) -> None:
+    left = [Process(pid=pid, name=name) for pid, name in enumerate(names, start=5000)]
+    assert row("Running", text(exited(3), counted(0, *left), read("success"))) == f"{words} left in the scope"
+
+
+def test_what_was_left_running_is_told_of_a_success_too() -> None:
+    shown = text(exited(0), counted(0, Process(pid=5000, name="sleep")), read("success"))
+    assert "1 process left in the scope" in shown
+
+
+def test_swap_is_told_where_some_was_used() -> None:
+    counters = replace(counted(0), memory_swap_peak=MIB)
+    shown = text(exited(3), counters, read("success"), limits=replace(LIMITS, memory_swap_max=2 * MIB))
+    assert row("Memory", shown) == "peak 20M of 20M, swap peak 1M of 2M"
+
+
+def test_no_limit_is_not_told() -> None:
+    unlimited = LimitsInForce(memory_max=INFINITY, memory_swap_max=INFINITY)
+    shown = text(exited(3), replace(counted(0), memory_swap_peak=MIB), read("success"), limits=unlimited)
+    assert row("Memory", shown) == "peak 20M, swap peak 1M"
+
+
+def test_a_scope_without_the_memory_controller_says_so() -> None:
+    shown = text(exited(3), Counters(), read("success"), limits=LimitsInForce())
+    assert "the scope has no memory controller" in row("Memory", shown)
+    assert "peak" not in shown
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
+def test_every_report_is_a_handful_of_lines(story: Story) -> None:
+    lines = report_text(told(story.events, story.limits)).splitlines()
+    assert len(lines) <= 5
+    assert all(line.rstrip() == line and "None" not in line for line in lines)
