@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from scoperun.limits import LimitsInForce as LimitsInForce
     from scoperun.limits import OOMPolicy as OOMPolicy
     from scoperun.report import Report as Report
+    from scoperun.request import ExecContext as ExecContext
     from scoperun.request import RunRequest as RunRequest
     from scoperun.sizes import INFINITY as INFINITY
     from scoperun.text import report_text as report_text
@@ -53,7 +54,7 @@ _MODULES = {
     "launch": ("RunOptions", "run", "run_sync", "wrap"),
     "limits": ("Limits", "LimitsInForce", "OOMPolicy"),
     "report": ("Report",),
-    "request": ("RunRequest",),
+    "request": ("ExecContext", "RunRequest"),
     "sizes": ("INFINITY",),
     "text": ("report_text",),
     "verdict": ("Evidence", "Verdict"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from scoperun.errors import ScoperunError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from scoperun.options import Output
     from scoperun.report import Report
 
@@ -35,9 +37,39 @@ def _scoperun(argv: list[str]) -> int:
     request, output = parsed
     from scoperun.launch import wrap
 
-    report = wrap(request)
+    with _report_lines(output.report_fd) as write_report_line:
+        report = wrap(request, on_start=lambda start: write_report_line(start.to_json()))
+        write_report_line(report.to_json(event="finished"))
     _deliver(report, output)
+    if output.oom_exit_code is not None and report.verdict == "oom-kill":
+        return output.oom_exit_code
     return report.exit_status
+
+
+@contextmanager
+def _report_lines(fd: int | None) -> Iterator[Callable[[str], None]]:
+    """Give what writes JSON lines to descriptor `fd`; if that fails once, it is said and left at that."""
+    if fd is None:
+        yield lambda _: None
+        return
+    from scoperun.io.files import write_line
+    from scoperun.io.streams import keep_from_command
+
+    ours = keep_from_command(fd)
+    failures: list[OSError] = []
+
+    def write(line: str) -> None:
+        if not failures:
+            try:
+                write_line(ours, line)
+            except OSError as error:
+                failures.append(error)
+                _say(f"scoperun: cannot write the report to descriptor {fd}: {error.strerror}")
+
+    try:
+        yield write
+    finally:
+        os.close(ours)
 
 
 def _deliver(report: Report, output: Output) -> None:

@@ -102,4 +102,11 @@ class BusLost:
     reason: str
 
 
-Event = JobRemoved | ResultChanged | StateChanged | WorkloadExited | Counters | ScopeProperties | BusLost
+@dataclass(frozen=True, slots=True)
+class StopRequested:
+    """We asked systemd to stop the scope, after the command had ended."""
+
+
+Event = (
+    StopRequested | JobRemoved | ResultChanged | StateChanged | WorkloadExited | Counters | ScopeProperties | BusLost
+)

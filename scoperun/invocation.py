@@ -15,6 +15,7 @@ from scoperun.events import (
     ResultChanged,
     ScopeProperties,
     StateChanged,
+    StopRequested,
     WorkloadExited,
 )
 
@@ -33,6 +34,7 @@ class Invocation:
         self.exit: WorkloadExited | None = None
         self.counters: Counters | None = None
         self.properties: ScopeProperties | None = None
+        self.stop_requested = False
         self.bus_lost: str | None = None
 
     def feed(self, event: Event) -> None:
@@ -51,13 +53,16 @@ class Invocation:
             case ScopeProperties():
                 self.properties = event
                 self._announce(event.result)
+            case StopRequested():
+                self.stop_requested = True
             case BusLost(reason):
                 self.bus_lost = reason
 
     def _announce(self, result: str) -> None:
         # systemd announces old values again after a reload, and a unit that was collected reads as a success: a
         # failure that was once seen stays (https://github.com/systemd/systemd/issues/38085).
-        if self.result in {None, "success"}:
+        # And that leftovers did not stop in time when we had them stopped is not how the command ended.
+        if self.result in {None, "success"} and not (self.stop_requested and result == "timeout"):
             self.result = result
 
     @property

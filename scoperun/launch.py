@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
-from scoperun.errors import InvalidValue
 from scoperun.io.processes import spawn
 from scoperun.request import RunRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Unpack
 
     from scoperun.io.processes import Processes
     from scoperun.io.signals import HeldSignals
     from scoperun.limits import Limits
-    from scoperun.report import Report
+    from scoperun.report import Report, Start
+    from scoperun.request import ExecContext
 
 
 class RunOptions(TypedDict, total=False):
@@ -24,15 +24,26 @@ class RunOptions(TypedDict, total=False):
     limits: what the scope may use.
     unit: the scope's name, with or without .scope; by default one that nothing else has.
     slice: the slice to put it in; by default systemd's, app.slice.
+    slice_inherit: put it in the slice that the caller runs in, or in `slice` below that.
+    description: words for people; by default the command's own.
     properties: further properties as systemd-run -p takes them, as ("MemoryHigh=15M",); they win over `limits`.
     require_limits: whether to refuse where the kernel does not hold the scope to its limits; by default yes.
+    system: ask the system's manager, not the user's; that takes root.
+    context: how the command starts: environment, directory, user, group, nice level.
+    wait: return only when nothing is left in the scope. kill_leftovers: end what is left when the command has ended.
     """
 
     limits: Limits
     unit: str | None
     slice: str | None
+    slice_inherit: bool
+    description: str | None
     properties: tuple[str, ...]
     require_limits: bool
+    system: bool
+    context: ExecContext
+    wait: bool
+    kill_leftovers: bool
 
 
 async def run(command: Sequence[str], **options: Unpack[RunOptions]) -> Report:
@@ -44,15 +55,15 @@ async def run(command: Sequence[str], **options: Unpack[RunOptions]) -> Report:
     """
     from scoperun.supervisor import supervise
 
-    request = _request(command, options)
-    with spawn(request.command) as processes:
+    request = RunRequest(command=_words(command), **options)
+    with spawn(request) as processes:
         return await supervise(request, processes)
 
 
 def run_sync(command: Sequence[str], **options: Unpack[RunOptions]) -> Report:
     """Do what `run` does, for a program without an event loop. Ctrl-C ends everything in the scope."""
-    request = _request(command, options)
-    with spawn(request.command) as processes:
+    request = RunRequest(command=_words(command), **options)
+    with spawn(request) as processes:
         import asyncio
 
         from scoperun.supervisor import supervise
@@ -60,32 +71,33 @@ def run_sync(command: Sequence[str], **options: Unpack[RunOptions]) -> Report:
         return asyncio.run(supervise(request, processes))
 
 
-def wrap(request: RunRequest) -> Report:
+def wrap(request: RunRequest, *, on_start: Callable[[Start], None] = lambda _: None) -> Report:
     """Do what `run_sync` does, for a program that is there for this command alone, as the command line is.
 
     Signals sent to this process are passed on to the command, and this process lets go of its standard input and
-    output once the command has them.
+    output once the command has them. `on_start` is called when the command runs.
     """
     from scoperun.io.signals import HeldSignals
     from scoperun.io.streams import give_up_streams, occupy_closed_streams
 
     occupy_closed_streams()
-    with HeldSignals() as signals, spawn(request.command, before_exec=signals.undo_in_child) as processes:
+    with HeldSignals() as signals, spawn(request, before_exec=signals.undo_in_child) as processes:
         give_up_streams()
         import asyncio
 
-        return asyncio.run(_supervise_with(signals, request, processes))
+        return asyncio.run(_supervise_with(signals, request, processes, on_start))
 
 
-def _request(command: Sequence[str], options: RunOptions) -> RunRequest:
-    if isinstance(command, str):
-        raise InvalidValue(f"command {command!r} is one string", hint="a list of words: no shell splits it")
-    return RunRequest(command=tuple(command), **options)
+def _words(command: Sequence[str]) -> tuple[str, ...]:
+    """Leave a string to RunRequest to refuse: it is a sequence of strings too."""
+    return command if isinstance(command, str) else tuple(command)  # type: ignore[return-value]
 
 
-async def _supervise_with(signals: HeldSignals, request: RunRequest, processes: Processes) -> Report:
+async def _supervise_with(
+    signals: HeldSignals, request: RunRequest, processes: Processes, on_start: Callable[[Start], None]
+) -> Report:
     from scoperun.io.relay import relaying
     from scoperun.supervisor import supervise
 
     with relaying(signals, processes.workload):
-        return await supervise(request, processes)
+        return await supervise(request, processes, on_start=on_start)

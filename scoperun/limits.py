@@ -28,40 +28,67 @@ class Limits:
     """Limits on a scope; None leaves systemd's default.
 
     memory_max: bytes (MemoryMax=). The kernel kills when the scope needs more.
+    memory_high: bytes (MemoryHigh=). The kernel slows the scope down and reclaims above.
     memory_swap_max: bytes of swap (MemorySwapMax=). If None while memory_max is set, 0: a limit on memory alone
         would only push the workload into swap.
+    memory_zswap_max: bytes of compressed swap (MemoryZSwapMax=).
+    cpu_quota: processors, 0.5 is half of one (CPUQuota=).
+    cpu_weight: 1 to 10000, 100 is the usual (CPUWeight=).
+    tasks_max: processes and threads (TasksMax=).
     runtime_max: seconds (RuntimeMaxSec=). systemd stops the scope when they are over.
+    timeout_stop: seconds from SIGTERM to SIGKILL when the scope is stopped (TimeoutStopSec=).
     oom_policy: what happens to the rest of the scope after an OOM kill (OOMPolicy=).
     """
 
     memory_max: int | None = None
+    memory_high: int | None = None
     memory_swap_max: int | None = None
+    memory_zswap_max: int | None = None
+    cpu_quota: float | None = None
+    cpu_weight: int | None = None
+    tasks_max: int | None = None
     runtime_max: float | None = None
+    timeout_stop: float | None = None
     oom_policy: OOMPolicy | None = None
 
     def __post_init__(self) -> None:
         """Refuse what systemd would refuse, in the same terms for every caller."""
-        _check_size("memory_max", self.memory_max, least=1)
-        _check_size("memory_swap_max", self.memory_swap_max, least=0)
-        if self.runtime_max not in {None, math.inf} and not 1e-6 <= self.runtime_max < INFINITY / 1e6:
-            raise InvalidValue(f"runtime_max {self.runtime_max!r} is not a time to run", hint="math.inf is no limit")
+        for name in ("memory_max", "memory_high", "tasks_max"):
+            _check_whole(name, getattr(self, name), least=1)
+        for name in ("memory_swap_max", "memory_zswap_max"):
+            _check_whole(name, getattr(self, name), least=0)
+        _check_whole("cpu_weight", self.cpu_weight, least=1, most=10000)
+        _check_time("runtime_max", self.runtime_max, least=1e-6)
+        _check_time("timeout_stop", self.timeout_stop, least=0)
+        if self.cpu_quota is not None and not 1e-4 <= self.cpu_quota < INFINITY / 1e6:
+            raise InvalidValue(f"cpu_quota {self.cpu_quota!r} is no number of processors", hint="as 2 or 0.5")
 
     def properties(self) -> list[Property]:
         """Return the properties that set these limits, in the order of the fields."""
-        properties = []
-        if self.memory_max is not None:
-            properties.append(Property(name="MemoryMax", signature="t", value=self.memory_max))
-        swap_max = self.memory_swap_max
-        if swap_max is None and self.memory_max not in {None, INFINITY}:
-            swap_max = 0
-        if swap_max is not None:
-            properties.append(Property(name="MemorySwapMax", signature="t", value=swap_max))
-        if self.runtime_max not in {None, math.inf}:
-            usec = microseconds(self.runtime_max)
-            properties.append(Property(name="RuntimeMaxUSec", signature="t", value=usec))
+        values = {
+            "MemoryMax": self.memory_max,
+            "MemoryHigh": self.memory_high,
+            "MemorySwapMax": self.effective_swap_max,
+            "MemoryZSwapMax": self.memory_zswap_max,
+            "CPUQuotaPerSecUSec": _usec(self.cpu_quota),
+            "CPUWeight": self.cpu_weight,
+            "TasksMax": self.tasks_max,
+            "RuntimeMaxUSec": None if self.runtime_max == math.inf else _usec(self.runtime_max),
+            "TimeoutStopUSec": _usec(self.timeout_stop),
+        }
+        properties = [
+            Property(name=name, signature="t", value=value) for name, value in values.items() if value is not None
+        ]
         if self.oom_policy is not None:
             properties.append(Property(name="OOMPolicy", signature="s", value=str(self.oom_policy)))
         return properties
+
+    @property
+    def effective_swap_max(self) -> int | None:
+        """memory_swap_max, or 0 where memory is limited and nothing was said of swap."""
+        if self.memory_swap_max is None and self.memory_max not in {None, INFINITY}:
+            return 0
+        return self.memory_swap_max
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +147,20 @@ def _holds(limit: Property, in_force: LimitsInForce, page_size: int) -> bool:
     return bool(held == (asked - KEEPER_TASKS if limit.name == "TasksMax" else asked // page_size * page_size))
 
 
-def _check_size(name: str, size: int | None, *, least: int) -> None:
-    if size is None:
+def _check_whole(name: str, number: int | None, *, least: int, most: int = INFINITY) -> None:
+    if number is None:
         return
-    if isinstance(size, bool) or not isinstance(size, int) or not least <= size <= INFINITY:
-        raise InvalidValue(f"{name} {size!r} is not a size", hint=f"bytes, at least {least}; INFINITY is no limit")
+    if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= most:
+        hint = f"from {least} to {most}" if most != INFINITY else f"at least {least}; INFINITY is no limit"
+        raise InvalidValue(f"{name} {number!r} is out of range", hint=hint)
+
+
+def _check_time(name: str, seconds: float | None, *, least: float) -> None:
+    if seconds is None or seconds == math.inf:
+        return
+    if not isinstance(seconds, int | float) or not least <= seconds < INFINITY / 1e6:
+        raise InvalidValue(f"{name} {seconds!r} is no number of seconds", hint="math.inf is no limit")
+
+
+def _usec(seconds: float | None) -> int | None:
+    return None if seconds is None else microseconds(seconds)

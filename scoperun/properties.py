@@ -42,13 +42,20 @@ def parse_property(text: str) -> Property:
     name, equals, value = text.partition("=")
     if not equals:
         raise InvalidValue(f"{text!r} is not of the form NAME=VALUE", hint="as MemoryHigh=15M")
+    try:
+        return parse_setting(name, value)
+    except InvalidValue as error:
+        if name not in _SETTINGS:
+            raise
+        raise InvalidValue(f"{name}={value}: {error.message}", hint=error.hint) from None
+
+
+def parse_setting(name: str, value: str) -> Property:
+    """Return the property that the setting `name` of a unit file with that value stands for."""
     setting = _SETTINGS.get(name)
     if setting is None:
         raise _unknown(name)
-    try:
-        return Property(name=setting.dbus_name or name, signature=setting.signature, value=setting.parse(value))
-    except InvalidValue as error:
-        raise InvalidValue(f"{name}={value}: {error.message}", hint=error.hint) from None
+    return Property(name=setting.dbus_name or name, signature=setting.signature, value=setting.parse(value))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -100,13 +101,11 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as what json.dumps takes, with the keys of the manual."""
-        report = {"schema": self.schema} | asdict(self)
-        report["limits"] = {name: _limit(value) for name, value in report["limits"].items()}
-        return report
+        return {"schema": self.schema} | asdict(self) | {"limits": _limits(self.limits)}
 
-    def to_json(self) -> str:
-        """Return the report as one JSON object on one line."""
-        return json.dumps(self.to_dict())
+    def to_json(self, **more: str) -> str:
+        """Return the report as one JSON object on one line, with `more` before it."""
+        return json.dumps(more | self.to_dict())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +117,7 @@ class Start:
 
     systemd: str | None
     kernel: str
+    manager: str
     unit: str
     invocation_id: str
     slice: str | None
@@ -127,6 +127,12 @@ class Start:
     started: datetime.datetime
     monotonic: float
     limits: LimitsInForce
+
+    def to_json(self) -> str:
+        """Return the line that says that the command runs: what is known of it, with the keys of the report."""
+        keys = ("unit", "invocation_id", "pid", "cgroup")
+        start: dict[str, Any] = {"event": "started"} | {key: getattr(self, key) for key in keys}
+        return json.dumps(start | {"limits": _limits(self.limits)})
 
 
 def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> Report:
@@ -148,7 +154,7 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
         scoperun=__version__,
         systemd=start.systemd,
         kernel=start.kernel,
-        manager="user",
+        manager=start.manager,
         unit=start.unit,
         invocation_id=start.invocation_id,
         slice=start.slice,
@@ -186,5 +192,5 @@ def _memory(counters: Counters, properties: ScopeProperties | None) -> Memory:
     return Memory(peak=peak, swap_peak=swap_peak, events=counters.memory_events, stat=counters.memory_stat)
 
 
-def _limit(value: float | None) -> float | str | None:
-    return "infinity" if value in {INFINITY, float("inf")} else value
+def _limits(limits: LimitsInForce) -> dict[str, float | str | None]:
+    return {name: "infinity" if value in {INFINITY, math.inf} else value for name, value in asdict(limits).items()}

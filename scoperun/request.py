@@ -1,4 +1,4 @@
-"""What a caller wants run: a command, and the scope to run it in. No I/O."""
+"""What a caller wants run: a command, how it starts, and the scope to run it in. No I/O."""
 
 from __future__ import annotations
 
@@ -15,33 +15,58 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExecContext:
+    """How the command itself starts, where that differs from how its caller runs.
+
+    environment: variables as NAME=VALUE, beside those that it inherits; one without = is as inherited.
+    working_directory: where it starts; relative to the caller's.
+    user, group: names or numbers to run as; that takes root.
+    nice: its nice level, -20 to 19.
+    """
+
+    environment: tuple[str, ...] = ()
+    working_directory: str | None = None
+    user: str | None = None
+    group: str | None = None
+    nice: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
     """A command and its scope, as the caller wants them.
 
     unit: the scope's name, with or without .scope; None for one that nothing else has.
-    slice: the slice to put it in, with or without .slice; None for the manager's default, app.slice.
+    slice: the slice to put it in, with or without .slice; None for the manager's default.
+    slice_inherit: put it in the slice that the caller runs in, or in `slice` below that.
+    description: words for people; None for the command's own.
     properties: further properties as NAME=VALUE; one that `limits` sets too wins over it.
     require_limits: refuse to run the command if the kernel does not hold the scope to its limits.
+    system: ask the system's manager, not the user's.
+    context: how the command starts.
+    wait: report only when nothing is left in the scope; kill_leftovers: end what is left of it then.
     """
 
     command: tuple[str, ...]
     limits: Limits = field(default_factory=Limits)
     unit: str | None = None
     slice: str | None = None
+    slice_inherit: bool = False
+    description: str | None = None
     properties: tuple[str, ...] = ()
     require_limits: bool = True
+    system: bool = False
+    context: ExecContext = field(default_factory=ExecContext)
+    wait: bool = False
+    kill_leftovers: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what nothing can be made of, before anything is started."""
+        if isinstance(self.command, str):
+            raise InvalidValue(f"command {self.command!r} is one string", hint="a list of words: no shell splits it")
         if not self.command or not self.command[0]:
             raise InvalidValue("no command to run", hint="scoperun [OPTIONS] [--] COMMAND [ARGS...]")
         for word in self.command:
-            if "\0" in word:
-                raise InvalidValue(f"argument {word!r} has a NUL byte")
-            try:
-                word.encode(errors="surrogateescape")
-            except UnicodeEncodeError:
-                raise InvalidValue(f"argument {word!r} cannot be passed to a command") from None
+            _check_word(word)
         if self.unit is not None:
             object.__setattr__(self, "unit", unit_name(self.unit))
         if self.slice is not None:
@@ -49,16 +74,36 @@ class RunRequest:
         for text in self.properties:
             parse_property(text)
 
-    def scope_properties(self) -> Iterable[Property]:
-        """Return what is asked of the scope, a later property of a name winning over an earlier."""
-        words = " ".join(self.command)
-        yield Property(name="Description", signature="s", value=printable(words), asked=False)
+    def scope_properties(self, *, inherited_slice: str | None = None) -> Iterable[Property]:
+        """Return what is asked of the scope, a later property of a name winning over an earlier.
+
+        inherited_slice: the slice that the caller runs in, for slice_inherit.
+        """
+        words = self.description or printable(" ".join(self.command))
+        yield Property(name="Description", signature="s", value=words, asked=self.description is not None)
         yield from self.limits.properties()
-        if self.slice is not None:
-            yield Property(name="Slice", signature="s", value=self.slice)
+        slice_name = _joined(inherited_slice, self.slice) if self.slice_inherit else self.slice
+        if slice_name is not None:
+            yield Property(name="Slice", signature="s", value=slice_name)
         yield from map(parse_property, self.properties)
 
 
 def printable(text: str) -> str:
     """Return `text` with bytes that are no UTF-8 written as hexadecimal escapes: D-Bus and JSON carry text only."""
     return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
+def _check_word(word: str) -> None:
+    if "\0" in word:
+        raise InvalidValue(f"argument {word!r} has a NUL byte")
+    try:
+        word.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        raise InvalidValue(f"argument {word!r} cannot be passed to a command") from None
+
+
+def _joined(outer: str | None, inner: str | None) -> str | None:
+    """Return slice `inner` below slice `outer`, as systemd names it: a.slice and b.slice make a-b.slice."""
+    if outer is None or inner is None or outer == "-.slice":
+        return inner or outer
+    return f"{outer.removesuffix('.slice')}-{inner}"

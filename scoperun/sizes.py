@@ -34,14 +34,21 @@ _SECONDS = {
 
 _TERM = re.compile(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?![.0-9])\s*([A-Za-zµμ]*)")
 
+_PERCENTAGE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%")
+
 _SIZE_EXAMPLE = "a size is a number with K, M, G or T to the base of 1024, as 20M or 1.5G, or infinity"
 _TIME_EXAMPLE = "a time is seconds, as 90, or terms like 5min 20s, or infinity"
 
 
-def parse_size(text: str) -> int:
-    """Return the bytes that `text` stands for, INFINITY for `infinity`; raise InvalidValue otherwise."""
+def parse_size(text: str, *, whole: int | None = None) -> int:
+    """Return the bytes that `text` stands for, INFINITY for `infinity`; raise InvalidValue otherwise.
+
+    whole: the bytes of which `text` may be a percentage, None if it may not.
+    """
     if text.strip() == "infinity":
         return INFINITY
+    if whole is not None and (share := _PERCENTAGE.fullmatch(text.strip())) and float(share[1]) <= 100:
+        return int(whole * float(share[1])) // 100
     terms = _terms(text, _BYTES, _SIZE_EXAMPLE)
     units = [_BYTES[unit] for _, unit in terms]
     if units != sorted(set(units), reverse=True):
@@ -62,9 +69,9 @@ def parse_time(text: str) -> float:
     return seconds
 
 
-def parse_positive_size(text: str) -> int:
+def parse_positive_size(text: str, *, whole: int | None = None) -> int:
     """Do as parse_size, and refuse 0: no process runs in no memory."""
-    size = parse_size(text)
+    size = parse_size(text, whole=whole)
     if size == 0:
         raise InvalidValue(f"{text!r}: no process can run in 0 bytes", hint="at least 1; infinity is no limit")
     return size

@@ -16,6 +16,7 @@ from scoperun.errors import BusLost, LimitNotEnforced, ManagerError, ScopeFailed
 from scoperun.invocation import Invocation
 from scoperun.io import manager
 from scoperun.io.cgroup import Cgroup, cgroup_of
+from scoperun.io.wait import process_ended
 from scoperun.limits import describe, not_in_force
 from scoperun.report import Report, Start, conclude
 from scoperun.request import printable
@@ -30,18 +31,21 @@ if TYPE_CHECKING:
     from scoperun.scope import ScopeRequest
 
 
-async def supervise(run: RunRequest, processes: Processes) -> Report:
-    """Run the held workload in a scope of its own and return how it ended.
+async def supervise(
+    run: RunRequest, processes: Processes, *, on_start: Callable[[Start], None] = lambda _: None
+) -> Report:
+    """Run the held workload in a scope of its own and return how it ended; `on_start` is called when it runs.
 
     Whatever breaks this off, an error or a cancellation, ends the workload and leaves nothing of the scope.
     """
     queue: asyncio.Queue[events.Event] = asyncio.Queue()
-    async with manager.connect(os.environ, queue.put_nowait) as systemd:
+    async with manager.connect(os.environ, queue.put_nowait, system=run.system) as systemd:
         supervision = _Supervision(run, processes, systemd, queue)
         async with supervision.listening():
             try:
                 scope = await supervision.start_scope()
                 start = await supervision.release(scope)
+                on_start(start)
                 await supervision.until(lambda invocation: invocation.exited)
                 await supervision.settle(scope)
             except BaseException:
@@ -71,7 +75,8 @@ class _Supervision:
         self._systemd = systemd
         self._queue = queue
         unit = run.unit or generated_unit_name(run.command[0], os.getpid(), os.urandom(4).hex())
-        self._request = scope_request(unit, run.scope_properties())
+        inherited_slice = cgroup_of(os.getpid()).slice if run.slice_inherit else None
+        self._request = scope_request(unit, run.scope_properties(inherited_slice=inherited_slice))
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
@@ -123,8 +128,9 @@ class _Supervision:
             invocation_id=scope.invocation_id,
             slice=scope.cgroup.slice,
             cgroup=scope.cgroup.name,
+            manager="system" if self._run.system else "user",
             pid=self._workload.pid,
-            cwd=_working_directory(),
+            cwd=_working_directory(self._run.context.working_directory),
             started=started,
             monotonic=monotonic,
             limits=limits,
@@ -132,14 +138,33 @@ class _Supervision:
 
     async def settle(self, scope: _Scope) -> None:
         """Read what the scope leaves behind, let it end, and read what systemd says of it."""
-        counters = scope.cgroup.counters(keeper=self._keeper.pid)
-        self.invocation.feed(counters)
+        counters = self._read_counters(scope)
+        with suppress(BusLost, ManagerError):
+            if counters.processes and self._run.kill_leftovers:
+                self.invocation.feed(await self._systemd.read(scope.invocation_id))
+                self.invocation.feed(events.StopRequested())
+                await self._systemd.stop(self._request)
+        if counters.processes and (self._run.kill_leftovers or self._run.wait):
+            await self._emptied(scope)
+            counters = self._read_counters(scope)
         self._keeper.close()
         with suppress(BusLost, ManagerError):
             if not counters.processes or await self._is_stopping(scope, counters):
                 await self.until(lambda invocation: invocation.over, within=self._systemd.timeout)
             self.invocation.feed(await self._systemd.read(scope.invocation_id))
             await self._systemd.unref(self._request)
+
+    def _read_counters(self, scope: _Scope) -> events.Counters:
+        counters = scope.cgroup.counters(keeper=self._keeper.pid)
+        if counters.processes is not None or self.invocation.counters is None:  # else it is gone, and was read before
+            self.invocation.feed(counters)
+        return counters
+
+    async def _emptied(self, scope: _Scope) -> None:
+        """Return when none but the keeper is left in the scope: who is born meanwhile is on the next list."""
+        while processes := scope.cgroup.processes(keeper=self._keeper.pid):
+            for process in processes:
+                await process_ended(process.pid)
 
     async def abandon(self) -> None:
         """End what was started, and see the scope gone if systemd still answers."""
@@ -188,7 +213,7 @@ def _check_limits(request: ScopeRequest, cgroup: Cgroup) -> None:
     )
 
 
-def _working_directory() -> str | None:
-    with suppress(OSError):  # it was removed
-        return printable(os.getcwd())
+def _working_directory(wanted: str | None) -> str | None:
+    with suppress(OSError):  # ours was removed
+        return printable(os.path.normpath(os.path.join(os.getcwd(), wanted or "")))
     return None

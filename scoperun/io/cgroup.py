@@ -53,7 +53,7 @@ class Cgroup:
             cpu_user=_seconds(cpu.get("user_usec")),
             cpu_system=_seconds(cpu.get("system_usec")),
             tasks_peak=_without_keeper(self._number("pids.peak")),
-            processes=self._processes(keeper),
+            processes=self.processes(keeper=keeper),
         )
 
     def missing(self, controller: str) -> str | None:
@@ -64,16 +64,13 @@ class Cgroup:
             return f"the kernel has no {controller} controller on the unified cgroup hierarchy"
         return f"systemd does not delegate the {controller} controller to this user's manager"
 
-    def _processes(self, keeper: int) -> tuple[Process, ...] | None:
+    def processes(self, *, keeper: int) -> tuple[Process, ...] | None:
+        """Return the processes that run in the cgroup and below, without the keeper; None if it is gone."""
         if not self.path.exists():
             return None
-        pids = [
-            int(pid)
-            for procs in self.path.rglob("cgroup.procs")
-            for pid in (_text(procs) or "").split()
-            if int(pid) != keeper
-        ]
-        return tuple(Process(pid=pid, name=name) for pid in pids if (name := _running_name(pid)) is not None)
+        pids = [int(pid) for procs in self.path.rglob("cgroup.procs") for pid in (_text(procs) or "").split()]
+        names = ((pid, _running_name(pid)) for pid in pids if pid != keeper)
+        return tuple(Process(pid=pid, name=name) for pid, name in names if name is not None)
 
     def _number(self, file: str) -> int | None:
         text = _text(self.path / file)

@@ -26,6 +26,13 @@ def write_atomically(path: str, text: str) -> None:
         raise
 
 
+def write_line(fd: int, line: str) -> None:
+    """Write one line to descriptor `fd`; raise OSError."""
+    rest = memoryview(f"{line}\n".encode())
+    while rest:
+        rest = rest[os.write(fd, rest) :]
+
+
 def _is_special(path: str) -> bool:
     try:
         return not stat.S_ISREG(os.stat(path).st_mode)

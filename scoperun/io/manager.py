@@ -28,12 +28,19 @@ _PROPERTIES = "org.freedesktop.DBus.Properties"
 
 _PROPERTY_READ_ONLY = "org.freedesktop.DBus.Error.PropertyReadOnly"
 _UNIT_EXISTS = "org.freedesktop.systemd1.UnitExists"
+_DENIED = {
+    "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired",
+    "org.freedesktop.DBus.Error.AccessDenied",
+}
 _NO_SYSTEMD = {
     "org.freedesktop.DBus.Error.ServiceUnknown",
     "org.freedesktop.DBus.Error.NameHasNoOwner",
     "org.freedesktop.DBus.Error.Spawn.ChildExited",
     "org.freedesktop.systemd1.NoSuchUnit",
 }
+
+SYSTEM_BUS = "unix:path=/run/dbus/system_bus_socket"
+"""Not from the environment: with --system it is root who connects."""
 
 DEFAULT_TIMEOUT = 25.0
 """Seconds for one answer, as in libsystemd; $SYSTEMD_BUS_TIMEOUT is another."""
@@ -88,6 +95,10 @@ class Manager:
         """Send `signal` to every process of the scope."""
         await self._call(bus.Method(_SYSTEMD, _PATH, _MANAGER, "KillUnit", "ssi"), request.unit, "all", signal)
 
+    async def stop(self, request: ScopeRequest) -> None:
+        """Queue the stop of the scope: SIGTERM, and after TimeoutStopSec= SIGKILL."""
+        await self._call(bus.Method(_SYSTEMD, _PATH, _MANAGER, "StopUnit", "ss"), request.unit, "replace")
+
     async def unref(self, request: ScopeRequest) -> None:
         """Give up the reference that AddRef took; once the scope has ended nothing of it remains then."""
         await self._call(bus.Method(_SYSTEMD, _PATH, _MANAGER, "UnrefUnit", "s"), request.unit)
@@ -131,15 +142,18 @@ class Manager:
 
 
 @asynccontextmanager
-async def connect(environment: Mapping[str, str], feed: Callable[[Event], None]) -> AsyncIterator[Manager]:
-    """Connect to the user's manager; events of the scopes that are started with it are given to `feed`."""
+async def connect(
+    environment: Mapping[str, str], feed: Callable[[Event], None], *, system: bool = False
+) -> AsyncIterator[Manager]:
+    """Connect to the user's or the system's manager; events of the scopes started with it are given to `feed`."""
 
     def on_signal(signal: bus.Signal) -> None:
         for event in _events(signal):
             feed(event)
 
     timeout = _bus_timeout(environment)
-    async with bus.connect(_user_bus(environment), timeout=timeout, on_signal=on_signal) as connection:
+    address = SYSTEM_BUS if system else _user_bus(environment)
+    async with bus.connect(address, timeout=timeout, on_signal=on_signal) as connection:
         yield Manager(connection)
 
 
@@ -207,9 +221,12 @@ def _without_refused(request: ScopeRequest, refusal: PropertyRefused) -> ScopeRe
 def _manager_error(error: bus.ErrorReply) -> Exception:
     if error.name in _NO_SYSTEMD:
         hint = "check: systemctl --user is-system-running"
-        return BusUnavailable(f"no systemd user manager on this bus: {error.text}", hint=hint)
+        return BusUnavailable(f"no systemd on this bus: {error.text}", hint=hint)
     if error.name == "org.freedesktop.DBus.Error.NoReply":
         return BusLost(f"systemd did not answer: {error.text}")
+    if error.name in _DENIED:
+        hint = "--system is for root; without it scoperun asks your own systemd, which allows it"
+        return ManagerError(f"polkit does not allow this user to start units: {error.text}", name=error.name, hint=hint)
     if error.name == _UNIT_EXISTS:
         return UnitExists("a unit of that name is there already", name=error.name)
     named = re.search(r"Cannot set property (\w+)", error.text)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scoperun.io import keeper, workload
+from scoperun.request import ExecContext
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
+
+    from scoperun.request import RunRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +25,12 @@ class Processes:
 
 
 @contextmanager
-def spawn(command: Sequence[str], *, before_exec: Callable[[], None] = lambda: None) -> Iterator[Processes]:
-    """Fork both; at the end kill what still runs, and leave no zombie and no descriptor."""
-    held = workload.spawn(command, before_exec=before_exec)
+def spawn(request: RunRequest, *, before_exec: Callable[[], None] | None = None) -> Iterator[Processes]:
+    """Fork both; at the end kill what still runs, and leave no zombie and no descriptor.
+
+    before_exec: called in the child before it takes on the request's identity.
+    """
+    held = workload.spawn(request.command, _preparation(request, before_exec))
     try:
         kept = keeper.spawn()
         try:
@@ -33,3 +40,15 @@ def spawn(command: Sequence[str], *, before_exec: Callable[[], None] = lambda: N
     finally:
         held.kill()
         held.close()
+
+
+def _preparation(request: RunRequest, before_exec: Callable[[], None] | None) -> workload.Preparation:
+    steps = [] if before_exec is None else [before_exec]
+    environment = dict(os.environ)
+    if request.context != ExecContext():
+        from scoperun.io.identity import identity  # noqa: PLC0415  the usual command does without
+
+        wanted = identity(request.context)
+        steps.append(wanted.assume)
+        environment |= wanted.environment
+    return workload.Preparation(environment=environment, steps=tuple(steps))

@@ -17,6 +17,14 @@ def occupy_closed_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is fd
 
 
+def keep_from_command(fd: int) -> int:
+    """Return a descriptor for what `fd` is, which the command will not have; nor `fd` itself, if it is no stream."""
+    ours = os.dup(fd)
+    if fd > 2:
+        os.close(fd)
+    return ours
+
+
 def give_up_streams() -> None:
     """Let go of standard input and output once the command has them.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 
 async def readable(fd: int) -> None:
@@ -14,6 +15,18 @@ async def readable(fd: int) -> None:
         await ready
     finally:
         loop.remove_reader(fd)
+
+
+async def process_ended(pid: int) -> None:
+    """Return when the process `pid` has ended, which may be any process of this user."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        await readable(pidfd)
+    finally:
+        os.close(pidfd)
 
 
 def _settle(ready: asyncio.Future[None]) -> None:

@@ -20,7 +20,7 @@ from scoperun.events import WorkloadExited
 from scoperun.io.wait import readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 _PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)
 
@@ -44,8 +44,8 @@ class Workload:
             os.write(self._hold, invocation_id.encode())
         await readable(self._exec_error)
         # The other end closes on exec: nothing to read says that the command runs, or that the child was killed first.
-        if number := os.read(self._exec_error, 16):
-            raise _exec_failure(self.command[0], int(number))
+        if failure := os.read(self._exec_error, 4096):
+            raise _exec_failure(self.command[0], failure)
 
     async def wait(self) -> WorkloadExited:
         """Return how the command ended, once it has."""
@@ -79,46 +79,57 @@ class Workload:
         return WorkloadExited(os.waitstatus_to_exitcode(status), time.monotonic())
 
 
-def spawn(command: Sequence[str], *, before_exec: Callable[[], None] = lambda: None) -> Workload:
-    """Fork a child that will run `command` when released; `before_exec` runs in the child, just before the exec."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """What happens in the child before the exec.
+
+    environment: all variables of the command, but for $INVOCATION_ID. steps: called in their order; an OSError of
+    theirs is reported with its file name as what was tried.
+    """
+
+    environment: Mapping[str, str]
+    steps: tuple[Callable[[], None], ...] = ()
+
+
+def spawn(command: Sequence[str], preparation: Preparation) -> Workload:
+    """Fork a child that will run `command` when released."""
     child_hold, hold = os.pipe()
     exec_error, child_exec_error = os.pipe()
-    environment = dict(os.environ)
     pid = os.fork()
     if pid == 0:
         os.close(hold)
-        _hold_then_exec(command, environment, before_exec, (child_hold, child_exec_error))
+        _hold_then_exec(command, preparation, child_hold, child_exec_error)
     os.close(child_hold)
     os.close(child_exec_error)
     return Workload(command=tuple(command), pid=pid, pidfd=os.pidfd_open(pid), _hold=hold, _exec_error=exec_error)
 
 
-def _hold_then_exec(
-    command: Sequence[str],
-    environment: dict[str, str],
-    before_exec: Callable[[], None],
-    pipes: tuple[int, int],
-) -> NoReturn:
+def _hold_then_exec(command: Sequence[str], preparation: Preparation, hold: int, exec_error: int) -> NoReturn:
     """In the child: wait for the word, then become the command. Nothing may return or raise from here."""
-    hold, exec_error = pipes
+    tried = "?"
     try:
         invocation_id = os.read(hold, 64)
         if invocation_id:
-            environment["INVOCATION_ID"] = invocation_id.decode()
             for number in _PYTHON_IGNORES:
                 signal.signal(number, signal.SIG_DFL)
-            before_exec()
-            os.execvpe(command[0], list(command), environment)
+            for step in preparation.steps:
+                step()
+            tried = ""
+            os.execvpe(command[0], list(command), {**preparation.environment, "INVOCATION_ID": invocation_id.decode()})
     except OSError as error:
-        os.write(exec_error, str(error.errno).encode())
+        os.write(exec_error, f"{error.errno} {tried and error.filename}".encode(errors="surrogateescape"))
     finally:
         os._exit(ScoperunError.exit_status)
 
 
-def _exec_failure(command: str, number: int) -> ScoperunError:
+def _exec_failure(command: str, failure: bytes) -> ScoperunError:
     """Sort as env(1) and timeout(1) do."""
-    message = f"cannot run {command!r}: {os.strerror(number)}"
-    if number == errno.ENOENT:
+    number, _, tried = os.fsdecode(failure).partition(" ")
+    reason = os.strerror(int(number))
+    if tried:
+        return ScoperunError(f"cannot start the command: {tried}: {reason}")
+    message = f"cannot run {command!r}: {reason}"
+    if int(number) == errno.ENOENT:
         return CommandNotFound(message)
-    hint = "a script starts with #! and its interpreter" if number == errno.ENOEXEC else None
+    hint = "a script starts with #! and its interpreter" if int(number) == errno.ENOEXEC else None
     return CommandNotExecutable(message, hint=hint)

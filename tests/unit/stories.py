@@ -27,6 +27,7 @@ LIMITS = LimitsInForce(memory_max=20 * MIB, memory_swap_max=0)
 TIMED = replace(LIMITS, runtime_max=2.0)
 
 START = Start(
+    manager="user",
     systemd="257.9-1",
     kernel="6.12.48",
     unit="job.scope",
