@@ -30,7 +30,8 @@ class ScoperunError(Exception):
 
     def __str__(self) -> str:
         """Return the one line that the command line prints."""
-        return f"{self.message} ({self.hint})" if self.hint else self.message
+        text = f"{self.message} ({self.hint})" if self.hint else self.message
+        return " ".join(text.splitlines())
 
 
 class InvalidValue(ScoperunError):

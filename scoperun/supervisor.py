@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from scoperun import events
-from scoperun.errors import BusLost, LimitNotEnforced, ManagerError, ScopeFailed
+from scoperun.errors import BusLost, BusUnavailable, LimitNotEnforced, ManagerError, ScopeFailed
 from scoperun.invocation import Invocation
 from scoperun.io import manager
 from scoperun.io.cgroup import Cgroup, cgroup_of
@@ -51,7 +51,11 @@ async def supervise(
             except BaseException:
                 await supervision.abandon()
                 raise
-            return conclude(run.command, start, supervision.invocation)
+            return conclude(run.command, replace(start, systemd=supervision.version), supervision.invocation)
+
+
+_UNANSWERED = (BusUnavailable, ManagerError)
+"""What a question to systemd may raise: once the command runs, none of it is the command's concern."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ class _Supervision:
         self, run: RunRequest, processes: Processes, systemd: Manager, queue: asyncio.Queue[events.Event]
     ) -> None:
         self.invocation = Invocation()
+        self.version: str | None = None
         self._run = run
         self._workload = processes.workload
         self._keeper = processes.keeper
@@ -88,13 +93,13 @@ class _Supervision:
         async def bus() -> None:
             self._queue.put_nowait(events.BusLost(await self._systemd.lost()))
 
-        listeners = [asyncio.create_task(command()), asyncio.create_task(bus())]
+        self._tasks = [asyncio.create_task(command()), asyncio.create_task(bus())]
         try:
             yield
         finally:
-            for listener in listeners:
-                listener.cancel()
-            await asyncio.gather(*listeners, return_exceptions=True)
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def until(self, reached: Callable[[Invocation], bool], *, within: float | None = None) -> None:
         """Take in events until the invocation has got to a point; raise BusLost if that takes too long."""
@@ -121,8 +126,9 @@ class _Supervision:
         limits = replace(scope.cgroup.limits(), runtime_max=self._request.runtime_max)
         started, monotonic = datetime.datetime.now(datetime.UTC), time.monotonic()
         await self._workload.release(scope.invocation_id)
+        self._tasks.append(asyncio.create_task(self._learn_version()))
         return Start(
-            systemd=await self._systemd.version(),
+            systemd=None,
             kernel=os.uname().release,
             unit=self._request.unit,
             invocation_id=scope.invocation_id,
@@ -139,7 +145,7 @@ class _Supervision:
     async def settle(self, scope: _Scope) -> None:
         """Read what the scope leaves behind, let it end, and read what systemd says of it."""
         counters = self._read_counters(scope)
-        with suppress(BusLost, ManagerError):
+        with suppress(*_UNANSWERED):
             if counters.processes and self._run.kill_leftovers:
                 self.invocation.feed(await self._systemd.read(scope.invocation_id))
                 self.invocation.feed(events.StopRequested())
@@ -148,11 +154,18 @@ class _Supervision:
             await self._emptied(scope)
             counters = self._read_counters(scope)
         self._keeper.close()
-        with suppress(BusLost, ManagerError):
+        with suppress(*_UNANSWERED):
             if not counters.processes or await self._is_stopping(scope, counters):
                 await self.until(lambda invocation: invocation.over, within=self._systemd.timeout)
             self.invocation.feed(await self._systemd.read(scope.invocation_id))
+        self._catch_up()
+        with suppress(*_UNANSWERED):
             await self._systemd.unref(self._request)
+
+    async def _learn_version(self) -> None:
+        """Ask while the command runs: neither its start nor its report waits for that."""
+        with suppress(*_UNANSWERED):
+            self.version = await self._systemd.version()
 
     def _read_counters(self, scope: _Scope) -> events.Counters:
         counters = scope.cgroup.counters(keeper=self._keeper.pid)
@@ -168,15 +181,21 @@ class _Supervision:
 
     async def abandon(self) -> None:
         """End what was started, and see the scope gone if systemd still answers."""
-        with suppress(BusLost, ManagerError):
+        with suppress(*_UNANSWERED):
             if self._workload.released and not self.invocation.over:
                 await self._systemd.kill(self._request, signal.SIGKILL)
         self._workload.kill()
         self._keeper.close()
-        with suppress(BusLost, ManagerError):
+        self._catch_up()
+        with suppress(*_UNANSWERED):
             if self.invocation.active_state is not None:
                 await self.until(lambda invocation: invocation.over, within=self._systemd.timeout)
                 await self._systemd.unref(self._request)
+
+    def _catch_up(self) -> None:
+        """Take in what has been announced already."""
+        while not self._queue.empty():
+            self.invocation.feed(self._queue.get_nowait())
 
     async def _is_stopping(self, scope: _Scope, counters: events.Counters) -> bool:
         """Tell whether systemd ends the scope though processes are left in it."""

@@ -32,11 +32,7 @@ from dbus_next.signature import Variant
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-_DAEMON = {
-    "destination": "org.freedesktop.DBus",
-    "path": "/org/freedesktop/DBus",
-    "interface": "org.freedesktop.DBus",
-}
+_DAEMON = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +72,12 @@ class Connection:
     def __init__(self, bus: MessageBus, timeout: float) -> None:
         """Wrap a connected bus; see `connect`."""
         self._bus = bus
+        self._silent = False
         self.timeout = timeout
 
     async def call(self, method: Method, *arguments: object) -> list[Any]:
         """Return the body of the answer as plain Python; raise ErrorReply, or BusLost if there is none in time."""
-        if not self._bus.connected:
+        if self._silent or not self._bus.connected:
             raise BusLost("the connection to the bus is lost")
         message = Message(
             destination=method.destination,
@@ -94,19 +91,18 @@ class Connection:
             async with asyncio.timeout(self.timeout):
                 reply = cast("Message", await self._bus.call(message))
         except TimeoutError:
+            self._silent = True  # who did not answer once is not waited for again
             raise BusLost(f"{method.member}: no answer within {self.timeout:g} s") from None
         except Exception as error:
             # Whatever ended the reader is handed to every call that waits; with the connection up it is our mistake.
             if self._bus.connected:
                 raise
             raise BusLost(f"{method.member}: the connection to the bus broke: {_reason(error)}") from None
-        if reply.message_type is MessageType.ERROR:
-            raise ErrorReply(reply.error_name, str(reply.body[0]) if reply.body else "")
-        return [_plain(value) for value in reply.body]
+        return _body(reply)
 
     async def match(self, rule: str) -> None:
-        """Have the bus send us the signals that match `rule`."""
-        await self.call(Method(**_DAEMON, member="AddMatch", signature="s"), rule)
+        """Have the bus send us the signals that match `rule`; raises as `call` does."""
+        await self.call(Method(*_DAEMON, "AddMatch", "s"), rule)
 
     async def lost(self) -> str:
         """Return why the connection broke, once it has."""
@@ -157,8 +153,6 @@ async def _greet(bus: _Bus, address: str, timeout: float) -> None:
         raise BusLost(f"the bus at {address} does not answer within {timeout:g} s") from None
     except Exception as error:
         raise BusUnavailable(f"the bus at {address} refuses the connection: {_reason(error)}") from None
-    if not str(bus.unique_name).startswith(":"):
-        raise BusUnavailable(f"the bus at {address} refuses the connection: {bus.unique_name}")
 
 
 class _Bus(MessageBus):
@@ -177,6 +171,26 @@ class _Bus(MessageBus):
             raise
         self._stream = self._sock.makefile("rwb")
         self._fd = self._sock.fileno()
+
+    async def connect(self) -> _Bus:
+        """Authenticate and say Hello, whose answer may be an error, and one without a text."""
+        await self._authenticate()
+        answer: asyncio.Future[Message] = self._loop.create_future()
+
+        def on_answer(reply: Message | None, error: BaseException | None) -> None:
+            if reply is not None and not answer.done():
+                answer.set_result(reply)
+            elif not answer.done():
+                answer.set_exception(error or EOFError())
+
+        destination, path, interface = _DAEMON
+        serial = self.next_serial()
+        hello = Message(destination, path, interface, member="Hello", serial=serial)
+        self._method_return_handlers[serial] = on_answer
+        self._loop.add_reader(self._fd, self._message_reader)
+        await self._loop.sock_sendall(self._sock, hello._marshall())  # type: ignore[no-untyped-call]  # noqa: SLF001
+        self.unique_name = _body(await answer)[0]
+        return self
 
     async def _auth_readline(self) -> str:
         line = b""
@@ -208,6 +222,13 @@ class _Bus(MessageBus):
         self._sock.close()
         if self._disconnect_future.done() and not self._disconnect_future.cancelled():
             self._disconnect_future.exception()
+
+
+def _body(reply: Message) -> list[Any]:
+    """Return what an answer says as plain Python; raise ErrorReply if it is an error."""
+    if reply.message_type is MessageType.ERROR:
+        raise ErrorReply(reply.error_name, str(reply.body[0]) if reply.body else "")
+    return [_plain(value) for value in reply.body]
 
 
 def _plain(value: Any) -> Any:

@@ -110,13 +110,13 @@ class Manager:
     async def _watch(self, request: ScopeRequest) -> None:
         # Before the call, or the first signals are missed. With AddRef they come without Subscribe(), which would
         # have every scoperun on the machine woken by every other.
-        await self._connection.match(
-            f"type='signal',sender='{_SYSTEMD}',path='{request.path}',interface='{_PROPERTIES}'"
-        )
-        await self._connection.match(
-            f"type='signal',sender='{_SYSTEMD}',path='{_PATH}',interface='{_MANAGER}',"
-            f"member='JobRemoved',arg2='{request.unit}'"
-        )
+        unit = f"path='{request.path}',interface='{_PROPERTIES}'"
+        job = f"path='{_PATH}',interface='{_MANAGER}',member='JobRemoved',arg2='{request.unit}'"
+        for what in (unit, job):
+            try:
+                await self._connection.match(f"type='signal',sender='{_SYSTEMD}',{what}")
+            except bus.ErrorReply as error:
+                raise _manager_error(error) from None
 
     async def _start_transient_unit(self, request: ScopeRequest, pids: list[int]) -> None:
         # systemd-run --scope --unit=UNIT -p NAME=VALUE... COMMAND

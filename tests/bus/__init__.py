@@ -1,0 +1,1 @@
+"""Tests against a fake systemd on a private bus; they need dbus-daemon(1)."""

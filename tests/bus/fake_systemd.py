@@ -1,0 +1,251 @@
+"""A fake org.freedesktop.systemd1: honest by default, and it can refuse, stall, lie and leave.
+
+It starts scopes in name only: it knows the processes that it was given, hears of their end and can kill them, but no
+cgroup is made. A test changes what it does at one step (`at`, `when_started`, `when_ended`) or what it says (`Unit`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from dbus_next.aio.message_bus import MessageBus
+from dbus_next.constants import MessageType
+from dbus_next.message import Message
+from dbus_next.signature import Variant
+
+from .steps import answer, refusal, something_changed, step_of, until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from .steps import Action
+
+NAME = "org.freedesktop.systemd1"
+PATH = "/org/freedesktop/systemd1"
+MANAGER = f"{NAME}.Manager"
+UNIT = f"{NAME}.Unit"
+SCOPE = f"{NAME}.Scope"
+PROPERTIES = "org.freedesktop.DBus.Properties"
+
+
+@dataclass(kw_only=True)
+class Unit:
+    """A scope: what was asked for, and what the fake says of it."""
+
+    name: str
+    properties: dict[str, Variant]
+    owner: str | None
+    invocation_id: bytes = field(default_factory=lambda: os.urandom(16))
+    result: str = "success"
+    running: set[int] = field(default_factory=set)
+    scope_properties: dict[str, Variant] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        escaped = "".join(each if each.isalnum() else f"_{ord(each):02x}" for each in self.name)
+        return f"{PATH}/unit/{escaped}"
+
+    @property
+    def pids(self) -> list[int]:
+        return self.properties["PIDs"].value
+
+    def get_all(self) -> dict[str, Variant]:
+        """Return the properties of the interface Scope, as GetAll does."""
+        return {"Result": Variant("s", self.result), "OOMPolicy": Variant("s", "stop")} | self.scope_properties
+
+
+class FakeSystemd:
+    """The manager: the calls that it got, the units that it has."""
+
+    def __init__(self, bus: MessageBus) -> None:
+        self.bus = bus
+        self.calls: list[Message] = []
+        self.units: dict[str, Unit] = {}
+        self.at: dict[str, Action] = {}
+        self.unknown_properties: set[str] = set()
+        self.when_started: Callable[[Unit], None] = self.announce_start
+        self.when_ended: Callable[[Unit], None] = self.announce_end
+        self._pidfds: dict[int, int] = {}
+
+    @property
+    def steps(self) -> list[str]:
+        return [step_of(call) for call in self.calls]
+
+    @property
+    def unit(self) -> Unit:
+        """The only unit."""
+        (unit,) = self.units.values()
+        return unit
+
+    async def called(self, step: str) -> None:
+        """Return once `step` was called."""
+        await until(lambda: step in self.steps)
+
+    async def gone(self) -> None:
+        """Return once no unit is left."""
+        await until(lambda: not self.units)
+
+    # What it announces.
+
+    def announce_start(self, unit: Unit) -> None:
+        self.result_changed(unit)
+        self.state_changed(unit, "active")
+        self.job_removed(unit, "done")
+
+    def announce_end(self, unit: Unit) -> None:
+        self.result_changed(unit)
+        self.state_changed(unit, "inactive" if unit.result == "success" else "failed")
+
+    def result_changed(self, unit: Unit, result: str | None = None) -> None:
+        self._changed(unit, SCOPE, {"Controller": Variant("s", ""), "Result": Variant("s", result or unit.result)})
+
+    def state_changed(self, unit: Unit, state: str) -> None:
+        invocation_id = Variant("ay", unit.invocation_id)
+        self._changed(unit, UNIT, {"ActiveState": Variant("s", state), "InvocationID": invocation_id})
+
+    def job_removed(self, unit: Unit, result: str) -> None:
+        self._emit(PATH, MANAGER, "JobRemoved", "uoss", [1, f"{PATH}/job/1", unit.name, result])
+
+    def _changed(self, unit: Unit, interface: str, changed: dict[str, Variant]) -> None:
+        self._emit(unit.path, PROPERTIES, "PropertiesChanged", "sa{sv}as", [interface, changed, []])
+
+    def _emit(self, path: str, interface: str, member: str, signature: str, body: list[Any]) -> None:
+        if self.bus.connected:
+            self.bus.send(Message.new_signal(path, interface, member, signature, body))
+
+    # What it is asked.
+
+    def leave(self, _: Message | None = None) -> None:
+        """Drop off the bus, in the middle of a call if it is the action at a step."""
+        self.bus.disconnect()
+
+    def handle(self, message: Message) -> Message | bool:
+        if message.member == "NameOwnerChanged":
+            self._forget_references_of(message.body[0])
+        if message.message_type is not MessageType.METHOD_CALL:
+            return False
+        self.calls.append(message)
+        something_changed()
+        return self.at.get(step_of(message), self.honest)(message) or True
+
+    def honest(self, message: Message) -> Message:
+        match message.member, message.body:
+            case "StartTransientUnit", [name, "fail", properties, []]:
+                return self._start(message, name, {each: value for each, value in properties})  # noqa: C416
+            case "Get", [_, "Version"]:
+                return answer(message, "v", Variant("s", "257.9-1"))
+            case "Get", [_, "InvocationID"]:
+                return answer(message, "v", Variant("ay", self._at_path(message).invocation_id))
+            case "GetAll", ["org.freedesktop.systemd1.Scope"]:
+                return self._get_all(message)
+            case "KillUnit", [name, "all", number]:
+                self.kill(self.units[name], number)
+                return answer(message)
+            case "UnrefUnit", [name]:
+                self.units[name].owner = None
+                self._collect(self.units[name])
+                return answer(message)
+            case _:
+                return refusal("org.freedesktop.DBus.Error.UnknownMethod", f"no {message.member}")(message)
+
+    def _start(self, message: Message, name: str, properties: dict[str, Variant]) -> Message:
+        for unknown in self.unknown_properties & properties.keys():
+            text = f"Cannot set property {unknown}, or unknown property."
+            return refusal("org.freedesktop.DBus.Error.PropertyReadOnly", text)(message)
+        if name in self.units:
+            text = f"Unit {name} was already loaded or has a fragment file."
+            return refusal(f"{NAME}.UnitExists", text)(message)
+        unit = Unit(name=name, properties=properties, owner=message.sender if "AddRef" in properties else None)
+        self.units[name] = unit
+        for pid in unit.pids:
+            self._watch(unit, pid)
+        # Soon: after the answer, which is queued when this returns.
+        asyncio.get_running_loop().call_soon(self.when_started, unit)
+        return answer(message, "o", f"{PATH}/job/1")
+
+    def _get_all(self, message: Message) -> Message:
+        for unit in self.units.values():
+            by_invocation = unit.invocation_id.hex()
+            if message.path.endswith((by_invocation, f"_{ord(by_invocation[0]):02x}{by_invocation[1:]}")):
+                return answer(message, "a{sv}", unit.get_all())
+        return refusal(f"{NAME}.NoUnitForInvocationID", "no unit of that invocation")(message)
+
+    def _at_path(self, message: Message) -> Unit:
+        return next(unit for unit in self.units.values() if unit.path == message.path)
+
+    # What becomes of its units.
+
+    def _watch(self, unit: Unit, pid: int) -> None:
+        unit.running.add(pid)
+        pidfd = self._pidfds[pid] = os.pidfd_open(pid)
+        asyncio.get_running_loop().add_reader(pidfd, self._process_ended, unit, pid)
+
+    def _process_ended(self, unit: Unit, pid: int) -> None:
+        self._unwatch(pid)
+        unit.running.discard(pid)
+        if not unit.running:
+            self.when_ended(unit)
+            self._collect(unit)
+        something_changed()
+
+    def _unwatch(self, pid: int) -> None:
+        pidfd = self._pidfds.pop(pid)
+        asyncio.get_running_loop().remove_reader(pidfd)
+        os.close(pidfd)
+
+    def kill(self, unit: Unit, number: int) -> None:
+        for pid in unit.running:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfds[pid], number)
+
+    def _collect(self, unit: Unit) -> None:
+        """Forget a unit that has ended and that nobody refers to (CollectMode=inactive-or-failed)."""
+        if not unit.running and unit.owner is None:
+            self.units.pop(unit.name, None)
+            something_changed()
+
+    def _forget_references_of(self, name: str) -> None:
+        for unit in [each for each in self.units.values() if each.owner == name]:
+            unit.owner = None
+            self._collect(unit)
+
+    def close(self) -> None:
+        """Kill what was left; only a test that fails has left anything."""
+        for unit in self.units.values():
+            self.kill(unit, signal.SIGKILL)
+        for pid in list(self._pidfds):
+            self._unwatch(pid)
+
+
+@asynccontextmanager
+async def fake_systemd(address: str) -> AsyncIterator[FakeSystemd]:
+    """Run a fake manager that has its name on the bus at `address`."""
+    bus = await MessageBus(address).connect()
+    systemd = FakeSystemd(bus)
+    bus.add_message_handler(systemd.handle)
+    rule = "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged'"
+    await bus.call(
+        Message(
+            destination="org.freedesktop.DBus",
+            path="/org/freedesktop/DBus",
+            interface="org.freedesktop.DBus",
+            member="AddMatch",
+            signature="s",
+            body=[rule],
+        )
+    )
+    await bus.request_name(NAME)
+    try:
+        yield systemd
+    finally:
+        systemd.close()
+        bus.disconnect()
+        with suppress(Exception):  # the bus may have been killed
+            await bus.wait_for_disconnect()
+        bus._stream.close()  # noqa: SLF001  the library leaves both to the garbage collector
+        bus._sock.close()  # noqa: SLF001

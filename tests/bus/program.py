@@ -1,0 +1,140 @@
+"""scoperun as a program: start it, talk to it, see what it left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import json
+import os
+import signal
+import struct
+import sys
+from asyncio.subprocess import PIPE
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .steps import PATIENCE
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+
+BUS = "dbus-daemon"
+SCOPERUN = (sys.executable, "-m", "scoperun")
+
+_PR_SET_CHILD_SUBREAPER = 36
+_PIDFD_SEND_SIGNAL = 424
+_SI_QUEUE = -1
+_NOBODY = 1 << 22  # the kernel's limit of process ids: no process ever has this one
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """A program that has ended."""
+
+    status: int
+    out: str
+    err: str
+    left: list[int]
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """What --json printed, and it must be all that was printed."""
+        return json.loads(self.err)
+
+    @property
+    def complaint(self) -> str:
+        """The one line on stderr."""
+        (line,) = self.err.splitlines()
+        return line
+
+
+async def start(*argv: str, through: str | None = None) -> Process:
+    """Start scoperun with these arguments, `through` being a line of sh that ends up as "$@"."""
+    around = () if through is None else ("/bin/sh", "-c", through, "sh")
+    return await asyncio.create_subprocess_exec(
+        *around, *SCOPERUN, *argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True
+    )
+
+
+async def start_command(script: str, *options: str) -> Process:
+    """Start scoperun with a line of sh as its command; return once that has printed its first line."""
+    process = await start("--json", *options, "--", "sh", "-c", script)
+    await line(process)
+    return process
+
+
+async def line(process: Process) -> str:
+    """Return the next line that the command prints."""
+    assert process.stdout is not None
+    async with asyncio.timeout(PATIENCE):
+        printed = await process.stdout.readline()
+    return printed.decode().rstrip("\n")
+
+
+async def end(process: Process, stdin: str = "") -> Ended:
+    """Say `stdin` to the command and wait for the end of scoperun."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            out, err = await process.communicate(stdin.encode() if process.stdin else None)
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    assert process.returncode is not None
+    return Ended(status=process.returncode, out=out.decode(), err=err.decode(), left=children())
+
+
+async def scoperun(*argv: str, through: str | None = None) -> Ended:
+    """Run scoperun with these arguments to its end."""
+    return await end(await start(*argv, through=through))
+
+
+async def stopped(process: Process) -> int:
+    """Return the signal that stopped scoperun, once it has been stopped."""
+    async with asyncio.timeout(PATIENCE):
+        info = await asyncio.to_thread(os.waitid, os.P_PID, process.pid, os.WSTOPPED)
+    assert info is not None
+    return info.si_status
+
+
+def signal_from_outside(process: Process, number: int) -> None:
+    """Send a signal that says it comes from no process of the scope.
+
+    The fake puts nothing into a cgroup: whatever is sent from here looks as if the command had sent it itself.
+    """
+    info = struct.pack("=iiiiII104x", number, 0, _SI_QUEUE, 0, _NOBODY, os.getuid())
+    pidfd = os.pidfd_open(process.pid)
+    sent = ctypes.CDLL(None, use_errno=True).syscall(_PIDFD_SEND_SIGNAL, pidfd, number, info, 0)
+    os.close(pidfd)
+    assert sent == 0, os.strerror(ctypes.get_errno())
+
+
+def children() -> list[int]:
+    """Our children without the bus; zombies are among them, and those whom a parent that ended has left to us."""
+    numbers = (int(name) for name in os.listdir("/proc") if name.isdigit())
+    return [pid for pid in numbers if _parent_and_name(pid)[0] == os.getpid() and _parent_and_name(pid)[1] != BUS]
+
+
+def adopt_orphans(wanted: bool) -> None:
+    """Have what scoperun leaves behind become our children."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(wanted), 0, 0, 0)
+
+
+def bury_children(*, except_for: set[int]) -> None:
+    """Kill and reap what a test that failed has left."""
+    while left := set(children()) - except_for:  # more come when their parent goes
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            with suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+
+
+def _parent_and_name(pid: int) -> tuple[int, str]:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            name, _, rest = file.read().partition("(")[2].rpartition(") ")
+    except OSError:
+        return 0, ""
+    return int(rest.split()[1]), name

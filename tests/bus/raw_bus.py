@@ -1,0 +1,152 @@
+"""A server that is no message bus, or a bad one: for what a dbus-daemon will not do.
+
+Each script below plays the server's part of one connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
+
+from dbus_next.constants import MessageType
+from dbus_next.message import Message
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+
+class Peer:
+    """The server's end of a connection."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.socket = connection
+
+    async def hear(self, words: bytes) -> None:
+        """Return once the client has said `words`."""
+        heard = b""
+        while words not in heard:
+            some = await asyncio.get_running_loop().sock_recv(self.socket, 4096)
+            if not some:
+                raise EOFError
+            heard += some
+
+    async def say(self, words: bytes) -> None:
+        await asyncio.get_running_loop().sock_sendall(self.socket, words)
+
+    async def closed(self) -> None:
+        """Return once the client has gone."""
+        while await asyncio.get_running_loop().sock_recv(self.socket, 4096):
+            pass
+
+
+async def silent(peer: Peer) -> None:
+    """Accept, and say nothing."""
+    await peer.closed()
+
+
+async def gone_in_authentication(peer: Peer) -> None:
+    """End the stream in the middle of a line."""
+    await peer.hear(b"AUTH EXTERNAL")
+    await peer.say(b"OK 1234")
+
+
+async def rejecting(peer: Peer) -> None:
+    await peer.hear(b"AUTH EXTERNAL")
+    await peer.say(b"REJECTED EXTERNAL\r\n")
+    await peer.closed()
+
+
+async def babbling(peer: Peer) -> None:
+    """Say what is no line of the authentication, and not even text."""
+    await peer.hear(b"AUTH EXTERNAL")
+    await peer.say(b"\xff\xfe\r\n")
+    await peer.closed()
+
+
+async def silent_to_hello(peer: Peer) -> None:
+    await _authenticate(peer)
+    await peer.closed()
+
+
+async def refusing_hello(peer: Peer) -> None:
+    await _authenticate(peer)
+    await peer.say(_to_hello(MessageType.ERROR, "too many connections"))
+    await peer.closed()
+
+
+async def refusing_hello_without_a_word(peer: Peer) -> None:
+    await _authenticate(peer)
+    await peer.say(_to_hello(MessageType.ERROR))
+    await peer.closed()
+
+
+async def gone_at_hello(peer: Peer) -> None:
+    await _authenticate(peer)
+
+
+async def garbage(peer: Peer) -> None:
+    """Say what is no message."""
+    await _authenticate(peer)
+    await peer.say(b"\xff" * 64)
+    await peer.closed()
+
+
+async def half_a_bus(peer: Peer) -> None:
+    """Greet as a bus does, and then read no more, so that whatever is sent to it breaks the pipe."""
+    await _authenticate(peer)
+    await peer.say(_to_hello(MessageType.METHOD_RETURN, ":1.1"))
+    peer.socket.shutdown(socket.SHUT_RD)
+
+
+@asynccontextmanager
+async def raw_bus(path: str, script: Callable[[Peer], Awaitable[None]]) -> AsyncIterator[None]:
+    """Play `script` for the one client that comes, at the socket `path`; its end is kept till the end of the block."""
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.setblocking(False)
+        listening.bind(path)
+        listening.listen()
+        play = asyncio.create_task(_play(listening, script))
+        try:
+            yield
+        finally:
+            play.cancel()
+            await asyncio.gather(play, return_exceptions=True)
+
+
+@contextmanager
+def full_backlog(path: str) -> Iterator[None]:
+    """Listen at `path` without ever accepting, with no room left for one more that wants to connect."""
+    with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as first:
+        listening.bind(path)
+        listening.listen(0)
+        first.connect(path)
+        yield
+
+
+async def _play(listening: socket.socket, script: Callable[[Peer], Awaitable[None]]) -> None:
+    connection, _ = await asyncio.get_running_loop().sock_accept(listening)
+    connection.setblocking(False)
+    with connection:
+        await script(Peer(connection))
+        if script is half_a_bus:
+            await asyncio.Event().wait()
+
+
+async def _authenticate(peer: Peer) -> None:
+    await peer.hear(b"\r\n")
+    await peer.say(b"OK 0123456789abcdef0123456789abcdef\r\n")
+    await peer.hear(b"Hello\0")
+
+
+def _to_hello(kind: MessageType, *words: str) -> bytes:
+    answer = Message(
+        message_type=kind,
+        serial=1,
+        reply_serial=1,
+        error_name="org.freedesktop.DBus.Error.LimitsExceeded" if kind is MessageType.ERROR else None,
+        signature="s" * len(words),
+        body=list(words),
+    )
+    return answer._marshall()  # noqa: SLF001

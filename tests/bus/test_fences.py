@@ -1,0 +1,267 @@
+"""What dbus-next does not do by itself; see scoperun/io/bus.py."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pytest
+
+from scoperun.errors import BusLost, BusUnavailable
+from scoperun.io import bus as scoperun_bus
+from scoperun.io import manager
+from scoperun.io.bus import Connection, ErrorReply, Method
+
+from . import raw_bus as raw
+from .program import end, scoperun, start_command
+from .raw_bus import full_backlog, raw_bus
+from .steps import PATIENCE, refusal, stall
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from .fake_systemd import FakeSystemd
+    from .raw_bus import Peer
+    from .wire import Wire
+
+VERSION = Method("org.freedesktop.systemd1", "/", "org.freedesktop.DBus.Properties", "Get", "ss")
+WANTED = ("org.freedesktop.systemd1.Manager", "Version")
+
+
+@asynccontextmanager
+async def connected(path: str, *, timeout: float = 10 * PATIENCE) -> AsyncIterator[Connection]:
+    """Be connected to the bus at `path`; the block fails, and does not hang, when it takes too long."""
+    address = f"unix:path={quote(path)}"
+    async with (
+        asyncio.timeout(PATIENCE),
+        scoperun_bus.connect(address, timeout=timeout, on_signal=lambda _: None) as connection,
+    ):
+        yield connection
+
+
+def open_files() -> list[str]:
+    return sorted(os.listdir("/proc/self/fd"))
+
+
+@pytest.fixture
+async def complaints() -> list[str]:
+    """Collect what asyncio says of exceptions that nobody has looked at."""
+    heard: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: heard.append(context["message"]))
+    return heard
+
+
+def test_the_library_is_imported_where_typing_has_no_no_type_check_decorator() -> None:
+    """Python 3.15 has removed it."""
+    code = "import typing; vars(typing).pop('no_type_check_decorator', None); import scoperun.io.bus"
+    assert subprocess.run([sys.executable, "-W", "error", "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        (raw.gone_in_authentication, "end of stream"),
+        (raw.rejecting, "REJECTED"),
+        (raw.babbling, "refuses the connection"),
+        (raw.refusing_hello, "too many connections"),
+        (raw.refusing_hello_without_a_word, "refuses the connection"),
+        (raw.gone_at_hello, "end of stream"),
+        (raw.garbage, "refuses the connection"),
+    ],
+)
+async def test_what_is_no_good_bus_is_refused_in_one_line(
+    script: Callable[[Peer], object], reason: str, runtime_dir: str
+) -> None:
+    """As a program, which an outer limit ends: dbus-next spins at the end of the stream and no timeout fires."""
+    async with raw_bus(f"{runtime_dir}/bus", script):
+        ended = await scoperun("--", "touch", f"{runtime_dir}/ran")
+    assert (ended.status, ended.left, os.listdir(runtime_dir)) == (125, [], ["bus"])
+    assert "the bus at" in ended.complaint
+    assert reason in ended.complaint
+
+
+@pytest.mark.parametrize("script", [raw.silent, raw.silent_to_hello])
+@pytest.mark.usefixtures("impatient")
+async def test_a_bus_that_is_silent_is_given_up(script: Callable[[Peer], object], runtime_dir: str) -> None:
+    async with raw_bus(f"{runtime_dir}/bus", script):
+        ended = await scoperun("--", "touch", f"{runtime_dir}/ran")
+    assert (ended.status, ended.left, os.listdir(runtime_dir)) == (125, [], ["bus"])
+    assert "does not answer within 0.4 s" in ended.complaint
+
+
+async def test_a_bus_that_accepts_nobody_does_not_block(runtime_dir: str) -> None:
+    """As a program: a connect() that blocks would block this test too."""
+    with full_backlog(f"{runtime_dir}/bus"):
+        ended = await scoperun("--", "touch", f"{runtime_dir}/ran")
+    assert (ended.status, ended.left, os.listdir(runtime_dir)) == (125, [], ["bus"])
+    assert "cannot connect to the bus" in ended.complaint
+
+
+async def test_a_call_after_the_loss_raises_at_once(bus: Wire, systemd: FakeSystemd, runtime_dir: str) -> None:
+    async with connected(f"{runtime_dir}/bus") as connection:
+        assert await connection.call(VERSION, *WANTED)
+        bus.cut()
+        await connection.lost()
+        with pytest.raises(BusLost, match="the connection to the bus is lost"):
+            await connection.call(VERSION, *WANTED)
+
+
+async def test_a_call_that_waits_when_the_bus_breaks_raises(bus: Wire, systemd: FakeSystemd, runtime_dir: str) -> None:
+    systemd.at["Get Version"] = bus.cut
+    async with connected(f"{runtime_dir}/bus") as connection:
+        with pytest.raises(BusLost, match=r"Get: the connection to the bus broke: end of stream"):
+            await connection.call(VERSION, *WANTED)
+
+
+async def test_a_call_that_is_never_answered_raises_after_the_time_limit(
+    systemd: FakeSystemd, runtime_dir: str
+) -> None:
+    systemd.at["Get Version"] = stall
+    async with connected(f"{runtime_dir}/bus", timeout=0.3) as connection:
+        with pytest.raises(BusLost, match=r"Get: no answer within 0\.3 s"):
+            await connection.call(VERSION, *WANTED)
+
+
+@pytest.mark.parametrize("text", [("what went wrong",), ()])
+async def test_an_answer_that_is_an_error_raises_with_its_name_and_text(
+    text: tuple[str, ...], systemd: FakeSystemd, runtime_dir: str
+) -> None:
+    systemd.at["Get Version"] = refusal("a.b.Error", *text)
+    async with connected(f"{runtime_dir}/bus") as connection:
+        with pytest.raises(ErrorReply) as caught:
+            await connection.call(VERSION, *WANTED)
+    assert (caught.value.name, caught.value.text) == ("a.b.Error", "".join(text))
+
+
+async def test_a_match_rule_that_is_refused_raises(bus: Wire, runtime_dir: str) -> None:
+    async with connected(f"{runtime_dir}/bus") as connection:
+        with pytest.raises(ErrorReply, match="MatchRuleInvalid"):
+            await connection.match("type='nonsense'")
+
+
+async def test_the_loss_of_the_bus_is_noticed(
+    killing_bus: Callable[[], None], systemd: FakeSystemd, runtime_dir: str
+) -> None:
+    async with connected(f"{runtime_dir}/bus") as connection:
+        lost = asyncio.create_task(connection.lost())
+        await connection.call(VERSION, *WANTED)
+        assert not lost.done()
+        killing_bus()
+        assert await lost == "end of stream"
+
+
+async def test_every_descriptor_is_closed_again(systemd: FakeSystemd, bus: Wire, runtime_dir: str) -> None:
+    """As they are at once, without the garbage collector."""
+    gc.collect()
+    gc.disable()
+    try:
+        before = open_files()
+        for _ in range(5):
+            async with connected(f"{runtime_dir}/bus") as connection:
+                await connection.call(VERSION, *WANTED)
+        await bus.idle()
+        assert open_files() == before
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize(
+    "script", [raw.gone_in_authentication, raw.rejecting, raw.refusing_hello, raw.silent, raw.garbage]
+)
+async def test_every_descriptor_is_closed_after_a_refusal_too(
+    script: Callable[[Peer], object], runtime_dir: str
+) -> None:
+    before = open_files()
+    async with raw_bus(f"{runtime_dir}/bus", script):
+        with pytest.raises(BusUnavailable):
+            async with connected(f"{runtime_dir}/bus", timeout=0.3):
+                pass
+    assert open_files() == before
+
+
+async def test_a_message_that_cannot_be_sent_leaves_no_complaint(runtime_dir: str, complaints: list[str]) -> None:
+    async with raw_bus(f"{runtime_dir}/bus", raw.half_a_bus), connected(f"{runtime_dir}/bus") as connection:
+        with pytest.raises(BusLost, match="Broken pipe"):
+            await connection.call(VERSION, *WANTED)
+        assert await connection.lost() == "Broken pipe"
+    del connection
+    gc.collect()
+    assert complaints == []
+
+
+async def test_nothing_is_logged_when_the_bus_breaks(
+    systemd: FakeSystemd, killing_bus: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing but the report is on stderr, even where Python complains of all that it can."""
+    monkeypatch.setenv("PYTHONDEVMODE", "1")
+    process = await start_command("echo; read _; exit 3")
+    killing_bus()
+    ended = await end(process)
+    assert (ended.status, ended.report["verdict"]) == (3, "exit-code")
+
+
+async def test_the_bus_is_found_through_xdg_runtime_dir(
+    systemd: FakeSystemd, runtime_dir: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is preferred to the session bus, which may be one without systemd. The directory's name has spaces here."""
+    assert " " in runtime_dir
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere")
+    assert (await scoperun("--", "true")).status == 0
+
+
+async def test_the_session_bus_comes_second(
+    systemd: FakeSystemd, runtime_dir: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", f"{runtime_dir}/nothing")
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", f"unix:path={quote(runtime_dir)}/bus,guid=0123")
+    assert (await scoperun("--", "true")).status == 0
+
+
+async def test_without_any_address_the_variables_and_a_check_are_named(
+    runtime_dir: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    ended = await scoperun("--", "true")
+    assert (ended.status, ended.left) == (125, [])
+    for words in ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "systemctl --user"):
+        assert words in ended.complaint
+
+
+async def test_a_runtime_dir_without_a_bus_is_one_line(runtime_dir: str) -> None:
+    ended = await scoperun("--", "true")
+    assert (ended.status, ended.left) == (125, [])
+    assert "No such file or directory" in ended.complaint
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "nonsense",
+        "unix:",
+        "unix:path=",
+        "unix:runtime=yes",
+        "unix:path=/with space",
+        "unix:path=/" + "long" * 40,
+        "unix:path=/a\nb",
+        "unix:path=%zz",
+        "unix:path=/nul%00byte",
+        "unix:abstract=",
+        "unix:abstract=scoperun-nobody-listens",
+        "tcp:host=localhost,port=1",
+        "autolaunch:",
+        "unixexec:path=/bin/true",
+        "=",
+        ";",
+    ],
+)
+async def test_an_address_that_cannot_be_used_is_refused_in_one_line(address: str) -> None:
+    with pytest.raises(BusUnavailable) as caught:
+        async with manager.connect({"DBUS_SESSION_BUS_ADDRESS": address}, lambda _: None):
+            pass
+    assert len(str(caught.value).splitlines()) == 1

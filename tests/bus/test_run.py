@@ -1,0 +1,517 @@
+"""While the command runs, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from asyncio.subprocess import PIPE
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from dbus_next.message import Message
+from dbus_next.signature import Variant
+
+import scoperun as library
+from scoperun.io.wait import readable
+
+from .program import (
+    SCOPERUN,
+    Ended,
+    children,
+    end,
+    line,
+    scoperun,
+    signal_from_outside,
+    start,
+    start_command,
+    stopped,
+)
+from .steps import PATIENCE, refusal, stall
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from .fake_systemd import FakeSystemd, Unit
+    from .wire import Wire
+
+UNTIL_TOLD = "echo; read _; exit 3"
+"""A command that says that it runs, and ends with status 3 when it is told to."""
+
+UNTIL_KILLED = "echo; exec tail -f /dev/null"
+KILLED_WHEN_TOLD = "echo; read _; kill -KILL $$"
+
+
+def silence(systemd: FakeSystemd) -> None:
+    """Have systemd answer and announce nothing from now on."""
+    for step in ("Get Version", "GetAll", "KillUnit", "UnrefUnit"):
+        systemd.at[step] = stall
+    systemd.when_ended = lambda _: None
+
+
+# The exit status.
+
+
+@pytest.mark.parametrize(("script", "status"), [(":", 0), ("exit 3", 3), ("exit 255", 255), ("kill -TERM $$", 143)])
+async def test_the_command_s_status_is_scoperun_s(script: str, status: int, systemd: FakeSystemd) -> None:
+    ended = await scoperun("--json", "--", "sh", "-c", script)
+    assert (ended.status, ended.left) == (status, [])
+    await systemd.gone()
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "reason"),
+    [
+        ("scoperun-no-such-command", 127, "No such file or directory"),
+        ("/nowhere/command", 127, "No such file or directory"),
+        ("/dev/null", 126, "Permission denied"),
+        ("/", 126, "Permission denied"),
+    ],
+)
+async def test_a_command_that_cannot_be_run_is_one_line(
+    command: str, status: int, reason: str, systemd: FakeSystemd
+) -> None:
+    ended = await scoperun("--", command)
+    assert (ended.status, ended.left) == (status, [])
+    assert repr(command) in ended.complaint
+    assert reason in ended.complaint
+    await systemd.gone()
+
+
+async def test_a_script_without_an_interpreter_is_told_so(systemd: FakeSystemd, runtime_dir: str) -> None:
+    script = f"{runtime_dir}/script"
+    os.close(os.open(script, os.O_CREAT, 0o755))
+    ended = await scoperun("--", script)
+    assert (ended.status, ended.left) == (126, [])
+    assert "#!" in ended.complaint
+
+
+async def test_the_command_knows_its_invocation_id(systemd: FakeSystemd) -> None:
+    ended = await scoperun("--json", "--", "sh", "-c", "echo $INVOCATION_ID")
+    assert len(ended.out) == 33
+    assert ended.out.strip() == ended.report["invocation_id"]
+
+
+# systemd and the bus break.
+
+
+@pytest.fixture(params=["the bus is cut", "the bus dies", "systemd leaves", "systemd is silent"])
+def breaking(
+    request: pytest.FixtureRequest, bus: Wire, systemd: FakeSystemd, killing_bus: Callable[[], None], impatient: None
+) -> Callable[[], None]:
+    """Return what breaks something while the command runs."""
+    ways: dict[str, Callable[[], None]] = {
+        "the bus is cut": bus.cut,
+        "the bus dies": killing_bus,
+        "systemd leaves": systemd.leave,
+        "systemd is silent": lambda: silence(systemd),
+    }
+    return ways[request.param]
+
+
+async def test_a_command_that_runs_goes_on_whatever_breaks(breaking: Callable[[], None]) -> None:
+    process = await start_command(UNTIL_TOLD)
+    breaking()
+    ended = await end(process, "\n")
+    assert (ended.status, ended.left) == (3, [])
+    assert ended.report["verdict"] == "exit-code"
+    assert ended.report["result"] is None
+
+
+async def test_a_kill_that_nobody_explains_is_not_called_a_signal(breaking: Callable[[], None]) -> None:
+    """Unless the kernel has counted OOM kills for the cgroup that the tests run in, and none came."""
+    process = await start_command(KILLED_WHEN_TOLD)
+    breaking()
+    ended = await end(process, "\n")
+    assert (ended.status, ended.left) == (137, [])
+    assert ended.report["verdict"] == ("unknown" if ended.report["memory"]["events"] is None else "signal")
+    assert ended.report["result"] is None
+
+
+async def test_a_time_limit_of_which_nothing_was_heard_leaves_the_verdict_open(
+    breaking: Callable[[], None],
+) -> None:
+    process = await start_command(UNTIL_TOLD, "--timeout", "5min")
+    breaking()
+    ended = await end(process, "\n")
+    assert (ended.status, ended.report["verdict"]) == (3, "unknown")
+
+
+@pytest.fixture(params=["stall", "cut", "die", "refuse", "leave"])
+def way_to_fail(request: pytest.FixtureRequest, bus: Wire, systemd: FakeSystemd, killing_bus: Any) -> Any:
+    """Return what happens to a call."""
+    refuse = refusal("org.freedesktop.DBus.Error.Failed", "no more")
+    return {"stall": stall, "cut": bus.cut, "die": killing_bus, "refuse": refuse, "leave": systemd.leave}[request.param]
+
+
+@pytest.mark.parametrize("step", ["Get Version", "GetAll", "UnrefUnit"])
+@pytest.mark.usefixtures("impatient")
+async def test_a_command_that_was_let_go_is_not_ended_by_what_breaks_then(
+    step: str, way_to_fail: Any, systemd: FakeSystemd, runtime_dir: str
+) -> None:
+    """Either it never ran, and scoperun says so, or it ran to its end."""
+    systemd.at[step] = way_to_fail
+    mark = f"{runtime_dir}/ran"
+    process = await start("--", "sh", "-c", 'echo; read _; touch "$0"; exit 3', mark)
+    await systemd.called("Get Version")
+    ended = await end(process, "\n")
+    ran = os.path.exists(mark)  # noqa: ASYNC240
+    assert (ended.status, ran, ended.left) in [(125, False, []), (3, True, [])]
+
+
+# What systemd says of the end.
+
+
+@pytest.fixture
+def killed(systemd: FakeSystemd, bus: Wire) -> Callable[..., Any]:
+    """Run a command till systemd has said that it stops the scope, these being the values of Result= in turn."""
+
+    async def run(number: int, *results: str, options: tuple[str, ...] = ()) -> Ended:
+        process = await start_command(UNTIL_KILLED, *options)
+        for result in results:
+            systemd.result_changed(systemd.unit, result)
+        systemd.state_changed(systemd.unit, "deactivating")
+        await bus.handed_back("deactivating")
+        systemd.kill(systemd.unit, number)
+        ended = await end(process)
+        assert ended.left == []
+        await systemd.gone()
+        return ended
+
+    return run
+
+
+def forget(systemd: FakeSystemd) -> None:
+    """Have nothing be read of the unit, as if it were gone."""
+    systemd.at["GetAll"] = refusal("org.freedesktop.systemd1.NoUnitForInvocationID", "gone")
+
+
+async def test_an_oom_kill_that_was_announced_before_the_end_counts(systemd: FakeSystemd, killed: Any) -> None:
+    forget(systemd)
+    ended = await killed(signal.SIGKILL, "oom-kill")
+    assert (ended.status, ended.report["verdict"], ended.report["result"]) == (137, "oom-kill", "oom-kill")
+
+
+async def test_an_oom_kill_that_is_announced_after_the_end_counts(systemd: FakeSystemd, killed: Any) -> None:
+    def announce_oom_kill(unit: Unit) -> None:
+        unit.result = "oom-kill"
+        systemd.announce_end(unit)
+
+    forget(systemd)
+    systemd.when_ended = announce_oom_kill
+    ended = await killed(signal.SIGKILL)
+    assert (ended.status, ended.report["verdict"], ended.report["result"]) == (137, "oom-kill", "oom-kill")
+
+
+async def test_an_oom_kill_that_was_never_announced_is_read(systemd: FakeSystemd) -> None:
+    process = await start_command(UNTIL_KILLED)
+    systemd.when_ended = lambda _: None
+    systemd.unit.result = "oom-kill"
+    systemd.kill(systemd.unit, signal.SIGKILL)
+    ended = await end(process)
+    assert (ended.status, ended.report["verdict"], ended.report["result"]) == (137, "oom-kill", "oom-kill")
+
+
+async def test_an_oom_kill_that_is_announced_while_systemd_is_asked_counts(systemd: FakeSystemd) -> None:
+    """What came before the answer has come in time."""
+
+    def announce_and_refuse(call: Message) -> Message | None:
+        systemd.result_changed(systemd.unit, "oom-kill")
+        return refusal("org.freedesktop.systemd1.NoUnitForInvocationID", "gone")(call)
+
+    systemd.at["GetAll"] = announce_and_refuse
+    systemd.when_ended = lambda _: None
+    ended = await scoperun("--json", "--", "sh", "-c", "kill -KILL $$")
+    assert (ended.status, ended.report["verdict"], ended.report["result"]) == (137, "oom-kill", "oom-kill")
+
+
+async def test_an_oom_kill_is_not_undone_by_an_old_value_that_is_announced_again(killed: Any) -> None:
+    """Systemd does that after a reload; and a unit that was collected reads as a success."""
+    ended = await killed(signal.SIGKILL, "oom-kill", "success")
+    assert (ended.status, ended.report["verdict"], ended.report["result"]) == (137, "oom-kill", "oom-kill")
+
+
+async def test_oom_kills_that_systemd_counted_are_reported(systemd: FakeSystemd) -> None:
+    """Under OOMPolicy=continue Result= remains success."""
+    process = await start_command(UNTIL_TOLD)
+    systemd.unit.scope_properties = {"OOMKills": Variant("t", 2), "OOMPolicy": Variant("s", "continue")}
+    ended = await end(process, "\n")
+    assert (ended.status, ended.report["verdict"], ended.report["result"]) == (3, "oom-kill", "success")
+    assert (ended.report["oom"]["kills"], ended.report["oom"]["policy"]) == (2, "continue")
+    assert {"source": "OOMKills", "value": 2} in ended.report["evidence"]
+
+
+async def test_what_systemd_could_not_read_is_null(systemd: FakeSystemd) -> None:
+    """It writes UINT64_MAX then."""
+    process = await start_command(UNTIL_TOLD)
+    systemd.unit.scope_properties = {
+        name: Variant("t", (1 << 64) - 1) for name in ("OOMKills", "MemoryPeak", "MemorySwapPeak", "CPUUsageNSec")
+    }
+    ended = await end(process, "\n")
+    assert (ended.status, ended.report["verdict"], ended.report["oom"]) == (3, "exit-code", None)
+
+
+async def test_a_time_limit_of_ours_gives_124(killed: Any) -> None:
+    ended = await killed(signal.SIGTERM, "timeout", options=("--timeout", "5min"))
+    assert (ended.status, ended.report["verdict"], ended.report["signal"]) == (124, "timeout", signal.SIGTERM)
+
+
+async def test_a_time_limit_of_somebody_else_leaves_the_status(killed: Any) -> None:
+    """As when systemctl stop had to wait too long."""
+    ended = await killed(signal.SIGKILL, "timeout")
+    assert (ended.status, ended.report["verdict"]) == (137, "timeout")
+
+
+async def test_a_word_of_a_newer_systemd_is_shown(killed: Any) -> None:
+    ended = await killed(signal.SIGTERM, "word-of-tomorrow")
+    assert (ended.status, ended.report["result"]) == (143, "word-of-tomorrow")
+
+
+async def test_a_unit_that_is_said_to_be_over_while_the_command_runs_is_not_the_end(systemd: FakeSystemd) -> None:
+    """A race of systemd before 258 (https://github.com/systemd/systemd/issues/36781)."""
+    process = await start_command(UNTIL_TOLD)
+    systemd.state_changed(systemd.unit, "inactive")
+    assert (await end(process, "\n")).status == 3
+
+
+async def test_signals_that_nobody_understands_do_no_harm(systemd: FakeSystemd) -> None:
+    process = await start_command(UNTIL_TOLD)
+    for _ in range(2):
+        systemd.bus.send(strange_signal(systemd))
+    assert (await end(process, "\n")).report["verdict"] == "exit-code"
+
+
+def strange_signal(systemd: FakeSystemd) -> Message:
+    path, interface = systemd.unit.path, "org.freedesktop.DBus.Properties"
+    return Message.new_signal(path, interface, "PropertiesChanged", "s", ["org.freedesktop.systemd1.Scope"])
+
+
+# Signals.
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT", "SIGUSR1", "SIGUSR2"])
+async def test_a_signal_reaches_the_command(name: str, systemd: FakeSystemd) -> None:
+    number = signal.Signals[name]
+    process = await start_command(UNTIL_KILLED)
+    signal_from_outside(process, number)
+    ended = await end(process)
+    assert (ended.status, ended.report["signal"], ended.left) == (128 + number, number, [])
+
+
+async def test_a_signal_of_the_command_s_own_does_not_come_back_to_it(systemd: FakeSystemd) -> None:
+    """As with kill(0, ...). The second signal comes after it, and is the one that counts."""
+    process = await start_command(f"kill -USR1 $PPID; {UNTIL_KILLED}")
+    signal_from_outside(process, signal.SIGUSR2)
+    assert (await end(process)).report["signal"] == signal.SIGUSR2
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])
+async def test_a_signal_before_the_command_runs_ends_the_attempt(
+    name: str, systemd: FakeSystemd, runtime_dir: str
+) -> None:
+    systemd.at["StartTransientUnit"] = stall
+    process = await start("--", "touch", f"{runtime_dir}/ran")
+    await systemd.called("StartTransientUnit")
+    process.send_signal(signal.Signals[name])
+    ended = await end(process)
+    assert (ended.status, ended.left) == (125, [])
+    assert ended.complaint == f"scoperun: {name} came before the command was started"
+    assert "ran" not in os.listdir(runtime_dir)
+
+
+async def test_a_second_signal_does_not_break_the_clean_up(bus: Wire, systemd: FakeSystemd, runtime_dir: str) -> None:
+    ended_but_unsaid: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    systemd.when_started = lambda unit: systemd.state_changed(unit, "active")
+    systemd.when_ended = ended_but_unsaid.set_result
+    process = await start("--", "touch", f"{runtime_dir}/ran")
+    await bus.handed_back("ActiveState")
+    process.send_signal(signal.SIGTERM)
+    unit = await asyncio.wait_for(ended_but_unsaid, PATIENCE)
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGINT)
+    systemd.job_removed(unit, "canceled")
+    systemd.announce_end(unit)
+    ended = await end(process)
+    assert (ended.status, ended.left) == (125, [])
+    assert "SIGTERM came before" in ended.complaint
+    assert systemd.steps[-1] == "UnrefUnit"
+    assert "ran" not in os.listdir(runtime_dir)
+
+
+async def test_a_command_that_stops_stops_scoperun_and_both_go_on(systemd: FakeSystemd) -> None:
+    process = await start_command("echo; kill -STOP $$; echo on; read _; exit 3")
+    assert await stopped(process) == signal.SIGSTOP
+    signal_from_outside(process, signal.SIGCONT)
+    assert await line(process) == "on"
+    assert (await end(process, "\n")).status == 3
+
+
+# What the command sees is what it would see without us.
+
+
+async def without_us(*argv: str, through: str) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        "/bin/sh", "-c", through, "sh", *argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True
+    )
+    out, _ = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode()
+
+
+async def with_us(*argv: str, through: str) -> tuple[int, str]:
+    ended = await scoperun("--", *argv, through=through)
+    assert ended.left == []
+    return ended.status, ended.out
+
+
+@pytest.mark.parametrize("ignored", ["HUP", "INT QUIT", "TERM", "CHLD", "USR1 USR2 WINCH", "TSTP CONT", ""])
+async def test_the_command_has_the_signal_dispositions_that_it_would_have(ignored: str, systemd: FakeSystemd) -> None:
+    """SIGPIPE and SIGXFSZ among them, which Python ignores; and nohup and background jobs stay what they are."""
+    through = f'trap "" {ignored}; exec "$@"' if ignored else 'exec "$@"'
+    argv = ("grep", "-E", "^(Sig(Ign|Blk|Cgt|Pnd)|ShdPnd)", "/proc/self/status")
+    assert await with_us(*argv, through=through) == await without_us(*argv, through=through)
+
+
+@pytest.mark.parametrize("through", ['exec "$@"', *(f'exec "$@" {each}' for each in ("<&-", ">&-", "2>&-", "7>&1"))])
+async def test_the_command_has_the_descriptors_that_it_would_have(through: str, systemd: FakeSystemd) -> None:
+    """Those that are closed stay closed. Each bit of the status is a descriptor."""
+    script = "s=0; for n in 0 1 2 3 7; do s=$((s * 2)); [ -e /proc/$$/fd/$n ] && s=$((s + 1)); done; exit $s"
+    assert await with_us("sh", "-c", script, through=through) == await without_us("sh", "-c", script, through=through)
+
+
+async def test_all_three_streams_may_be_closed(systemd: FakeSystemd, runtime_dir: str) -> None:
+    report = f"{runtime_dir}/report"
+    ended = await scoperun("--report", report, "--", "sh", "-c", "exit 3", through='exec "$@" <&- >&- 2>&-')
+    assert (ended.status, ended.out, ended.err) == (3, "", "")
+    assert "report" in os.listdir(runtime_dir)
+
+
+async def test_a_descriptor_that_was_inherited_can_be_written_to(systemd: FakeSystemd) -> None:
+    ended = await scoperun("--json", "--", "sh", "-c", "echo here >&7", through='exec "$@" 7>&1')
+    assert (ended.status, ended.out) == (0, "here\n")
+
+
+async def test_a_parent_that_ignores_its_children_does_not_cost_the_status(systemd: FakeSystemd) -> None:
+    ended = await scoperun("--json", "--", "sh", "-c", "exit 3", through='trap "" CHLD; exec "$@"')
+    assert (ended.status, ended.report["exit_code"]) == (3, 3)
+
+
+async def test_a_reader_sees_the_end_of_output_that_the_command_has_closed(systemd: FakeSystemd) -> None:
+    """While the command still runs: neither scoperun nor the keeper holds the stream."""
+    process = await start_command("echo; exec >&-; read _; exit 3")
+    assert await line(process) == ""
+    assert process.stdout is not None
+    assert process.stdout.at_eof()
+    assert (await end(process, "\n")).status == 3
+
+
+async def test_a_writer_hears_that_the_command_reads_no_more(systemd: FakeSystemd) -> None:
+    input_end, our_end = os.pipe()
+    process = await asyncio.create_subprocess_exec(
+        *SCOPERUN, "--json", "--", "sh", "-c", "exec <&-; echo; kill -STOP $$; exit 3",
+        stdin=input_end, stdout=PIPE, stderr=PIPE, start_new_session=True,
+    )  # fmt: skip
+    os.close(input_end)
+    await line(process)
+    with pytest.raises(BrokenPipeError), os.fdopen(our_end, "wb", buffering=0) as stdin:
+        stdin.write(b"more")
+    await stopped(process)
+    signal_from_outside(process, signal.SIGCONT)
+    assert (await end(process)).status == 3
+
+
+# scoperun is killed.
+
+
+async def test_a_held_command_never_runs_when_scoperun_is_killed(systemd: FakeSystemd, runtime_dir: str) -> None:
+    systemd.when_started = lambda _: None
+    process = await start("--", "touch", f"{runtime_dir}/ran")
+    await systemd.called("StartTransientUnit")
+    process.kill()
+    await end(process)
+    await systemd.gone()
+    assert "ran" not in os.listdir(runtime_dir)
+
+
+async def test_a_running_command_goes_on_when_scoperun_is_killed(systemd: FakeSystemd) -> None:
+    process = await start_command("echo; read _; echo on")
+    process.kill()
+    ended = await end(process, "\n")
+    assert (ended.status, ended.out) == (-signal.SIGKILL, "on\n")
+    await systemd.gone()
+
+
+# The library.
+
+
+@pytest.fixture
+async def running(systemd: FakeSystemd, bus: Wire) -> AsyncIterator[asyncio.Task[library.Report]]:
+    """Start a run in this very process, until its command runs; nothing is left of it in the end."""
+    files, tasks = len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks())
+    told, tell = os.pipe()
+    os.set_inheritable(tell, True)
+    run = asyncio.create_task(library.run(["sh", "-c", f"echo > /proc/self/fd/{tell}; exec tail -f /dev/null"]))
+    await asyncio.wait_for(readable(told), PATIENCE)
+    os.close(told)
+    os.close(tell)
+    yield run
+    assert run.done()
+    assert children() == []
+    await bus.idle()
+    assert len(asyncio.all_tasks()) == tasks
+    systemd.close()
+    assert len(os.listdir("/proc/self/fd")) <= files  # fewer where the test has broken the bus
+
+
+async def cancel(run: asyncio.Task[library.Report]) -> None:
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(run, PATIENCE)
+
+
+async def test_a_run_that_is_cancelled_ends_all_of_its_scope(
+    running: asyncio.Task[library.Report], systemd: FakeSystemd
+) -> None:
+    await cancel(running)
+    (kill,) = [call for call in systemd.calls if call.member == "KillUnit"]
+    assert kill.body[1:] == ["all", signal.SIGKILL]
+    await systemd.gone()
+
+
+@pytest.mark.parametrize("step", ["KillUnit", "UnrefUnit"])
+async def test_a_cancelled_run_leaves_nothing_when_systemd_refuses(
+    step: str, running: asyncio.Task[library.Report], systemd: FakeSystemd
+) -> None:
+    systemd.at[step] = refusal("org.freedesktop.systemd1.NoSuchUnit", "gone")
+    await cancel(running)
+    await systemd.gone()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_cancelled_run_leaves_nothing_when_systemd_is_silent(
+    running: asyncio.Task[library.Report], systemd: FakeSystemd
+) -> None:
+    silence(systemd)
+    await cancel(running)
+
+
+async def test_a_cancelled_run_leaves_nothing_when_the_bus_dies(
+    running: asyncio.Task[library.Report], killing_bus: Callable[[], None]
+) -> None:
+    killing_bus()
+    await cancel(running)
+
+
+async def test_runs_can_go_on_beside_each_other(systemd: FakeSystemd) -> None:
+    commands = [["sh", "-c", f"exit {status}"] for status in range(8)]
+    reports = await asyncio.gather(*map(library.run, commands))
+    assert [report.exit_code for report in reports] == list(range(8))
+    assert children() == []
+    await systemd.gone()
+
+
+async def test_a_command_that_a_program_cannot_run_is_an_exception(systemd: FakeSystemd) -> None:
+    with pytest.raises(library.CommandNotFound):
+        await library.run(["scoperun-no-such-command"])
+    assert children() == []
+    await systemd.gone()

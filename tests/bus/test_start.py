@@ -1,0 +1,306 @@
+"""Up to the moment at which the command runs: all that can go wrong, and that nothing is left of it then."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import scoperun as library
+from scoperun import ScoperunError
+
+from .program import children, scoperun
+from .steps import each_of, refusal, stall
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .fake_systemd import FakeSystemd, Unit
+    from .program import Ended
+    from .wire import Wire
+
+ON_THE_WIRE = ["Hello", "AddMatch 1", "AddMatch 2", "StartTransientUnit", "Get InvocationID"]
+ASKED_OF_SYSTEMD = ["StartTransientUnit", "Get InvocationID"]
+BEFORE_THE_COMMAND = [*ON_THE_WIRE, "JobRemoved"]
+
+
+@pytest.fixture
+def mark(runtime_dir: str) -> str:
+    """Return a file that the command makes if it runs."""
+    return f"{runtime_dir}/ran"
+
+
+@pytest.fixture
+def on_the_wire(bus: Wire, systemd: FakeSystemd) -> Callable[..., None]:
+    """Have the bus do something at a step, in place of handing it on."""
+
+    def interfere(step: str, action: Any) -> None:
+        if step == "JobRemoved":
+            systemd.when_started = action
+        else:
+            bus.at[step] = action
+
+    return interfere
+
+
+@pytest.fixture
+def on_the_bus(systemd: FakeSystemd) -> Callable[..., None]:
+    """Have systemd do something at a step, in place of answering."""
+
+    def interfere(step: str, action: Any) -> None:
+        if step == "JobRemoved":
+            systemd.when_started = action
+        else:
+            systemd.at[step] = action
+
+    return interfere
+
+
+async def program_fails(systemd: FakeSystemd, mark: str, *options: str) -> str:
+    """Run scoperun, which fails as it should, and return its complaint."""
+    ended = await scoperun(*options, "--", "touch", mark)
+    assert (ended.status, ended.out, ended.left) == (125, "", [])
+    await nothing_is_left(systemd, mark)
+    return ended.complaint
+
+
+async def library_fails(systemd: FakeSystemd, mark: str) -> None:
+    """Do the same with the library."""
+    with pytest.raises(ScoperunError) as caught:
+        await library.run(["touch", mark])
+    assert len(str(caught.value).splitlines()) == 1
+    assert children() == []
+    await nothing_is_left(systemd, mark)
+
+
+async def nothing_is_left(systemd: FakeSystemd, mark: str) -> None:
+    assert not os.path.exists(mark)  # noqa: ASYNC240
+    if systemd.bus.connected:
+        await systemd.gone()
+
+
+@pytest.fixture(params=["program", "library"])
+def fails(request: pytest.FixtureRequest, systemd: FakeSystemd, mark: str) -> Callable[[], Any]:
+    """scoperun, as a program and as a library, which fails as it should and leaves nothing."""
+    failing = program_fails if request.param == "program" else library_fails
+    return lambda: failing(systemd, mark)
+
+
+@pytest.mark.parametrize("step", ON_THE_WIRE)
+async def test_a_call_that_is_refused_ends_it(step: str, on_the_wire: Any, fails: Any) -> None:
+    on_the_wire(step, refusal("org.freedesktop.DBus.Error.AccessDenied", "it may not do that"))
+    await fails()
+
+
+@pytest.mark.parametrize("step", ["Hello", "AddMatch 1", "StartTransientUnit"])
+async def test_a_call_that_is_refused_without_a_word_ends_it(step: str, on_the_wire: Any, fails: Any) -> None:
+    on_the_wire(step, refusal("org.freedesktop.DBus.Error.AccessDenied"))
+    await fails()
+
+
+@pytest.mark.parametrize("step", BEFORE_THE_COMMAND)
+@pytest.mark.usefixtures("impatient")
+async def test_a_step_that_is_never_answered_ends_it(step: str, on_the_wire: Any, fails: Any) -> None:
+    on_the_wire(step, stall)
+    await fails()
+
+
+@pytest.mark.parametrize("step", ASKED_OF_SYSTEMD)
+@pytest.mark.usefixtures("impatient")
+async def test_an_answer_that_is_lost_ends_it(step: str, on_the_bus: Any, systemd: FakeSystemd, fails: Any) -> None:
+    """Systemd has done what it was asked for, and nobody heard so."""
+    on_the_bus(step, lambda call: systemd.honest(call) and None)
+    await fails()
+
+
+@pytest.mark.parametrize("step", BEFORE_THE_COMMAND)
+async def test_a_connection_that_breaks_ends_it(step: str, bus: Wire, on_the_wire: Any, fails: Any) -> None:
+    on_the_wire(step, bus.cut)
+    await fails()
+
+
+@pytest.mark.parametrize("step", ["AddMatch 2", "JobRemoved"])
+async def test_a_bus_that_dies_ends_it(step: str, killing_bus: Any, on_the_wire: Any, fails: Any) -> None:
+    on_the_wire(step, killing_bus)
+    await fails()
+
+
+@pytest.mark.parametrize("step", [*ASKED_OF_SYSTEMD, "JobRemoved"])
+@pytest.mark.usefixtures("impatient")
+async def test_a_systemd_that_leaves_the_bus_ends_it(
+    step: str, systemd: FakeSystemd, on_the_bus: Any, fails: Any
+) -> None:
+    on_the_bus(step, systemd.leave)
+    await fails()
+
+
+async def test_without_systemd_on_the_bus_a_check_is_named(bus: Wire, mark: str) -> None:
+    ended = await scoperun("--", "touch", mark)
+    assert (ended.status, ended.left) == (125, [])
+    assert "systemctl --user is-system-running" in ended.complaint
+
+
+# What systemd refuses.
+
+
+async def test_a_property_nobody_asked_for_is_left_out_where_systemd_does_not_know_it(systemd: FakeSystemd) -> None:
+    systemd.unknown_properties = {"MemoryAccounting", "TasksAccounting"}
+    ended = await scoperun("--json", "--", "sh", "-c", "exit 3")
+    assert (ended.status, ended.left) == (3, [])
+    assert systemd.steps.count("StartTransientUnit") == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("MemoryZSwapMax", ("-p", "MemoryZSwapMax=0")),
+        ("OOMPolicy", ("--oom-policy", "continue")),
+        ("MemoryAccounting", ("-p", "MemoryAccounting=yes")),
+        ("RuntimeMaxUSec", ("--timeout", "5")),
+    ],
+)
+async def test_a_property_that_was_asked_for_is_named_where_systemd_does_not_know_it(
+    name: str, options: tuple[str, ...], systemd: FakeSystemd, mark: str
+) -> None:
+    systemd.unknown_properties = {name}
+    assert f"{name}=" in await program_fails(systemd, mark, *options)
+
+
+async def test_a_property_without_which_nothing_works_is_named_too(systemd: FakeSystemd, mark: str) -> None:
+    systemd.unknown_properties = {"AddRef"}
+    assert "AddRef=" in await program_fails(systemd, mark)
+
+
+async def test_a_systemd_that_refuses_the_same_property_for_ever_is_given_up(systemd: FakeSystemd, mark: str) -> None:
+    text = "Cannot set property MemoryAccounting, or unknown property."
+    systemd.at["StartTransientUnit"] = refusal("org.freedesktop.DBus.Error.PropertyReadOnly", text)
+    await program_fails(systemd, mark)
+
+
+async def test_a_unit_that_is_there_already_is_an_error_that_names_it(systemd: FakeSystemd, mark: str) -> None:
+    text = "Unit twice.scope was already loaded or has a fragment file."
+    systemd.at["StartTransientUnit"] = refusal("org.freedesktop.systemd1.UnitExists", text)
+    complaint = await program_fails(systemd, mark, "--unit", "twice")
+    assert "'twice.scope'" in complaint
+    assert "there already" in complaint
+
+
+async def test_a_value_of_the_wrong_type_is_an_error(systemd: FakeSystemd, mark: str) -> None:
+    text = "Failed to set unit properties: Unexpected message contents"
+    systemd.at["StartTransientUnit"] = refusal("System.Error.ENXIO", text)
+    assert text in await program_fails(systemd, mark)
+
+
+async def test_an_error_of_several_lines_is_put_into_one(systemd: FakeSystemd, mark: str) -> None:
+    systemd.at["StartTransientUnit"] = refusal("org.freedesktop.DBus.Error.InvalidArgs", "one\ntwo\n")
+    assert "one two" in await program_fails(systemd, mark)
+
+
+@pytest.mark.parametrize("result", ["failed", "canceled", "timeout", "dependency", "a word of tomorrow"])
+async def test_a_job_that_is_not_done_is_an_error_that_says_where_to_look(
+    result: str, systemd: FakeSystemd, mark: str
+) -> None:
+    def fail(unit: Unit) -> None:
+        unit.result = "resources"
+        systemd.announce_end(unit)
+        systemd.job_removed(unit, result)
+
+    systemd.when_started = fail
+    complaint = await program_fails(systemd, mark)
+    assert repr(result) in complaint
+    assert "journalctl --user -u scoperun-touch" in complaint
+
+
+async def test_a_limit_that_is_not_enforced_is_an_error(systemd: FakeSystemd, mark: str) -> None:
+    """The fake makes no cgroup, so no limit is in force that was asked for here."""
+    assert "MemoryMax=" in await program_fails(systemd, mark, "--mem", "123M")
+
+
+async def test_a_job_that_is_over_before_its_unit_has_changed_is_a_start(systemd: FakeSystemd) -> None:
+    """The order of signals does not matter."""
+    systemd.when_started = lambda unit: each_of(
+        lambda: systemd.job_removed(unit, "done"),
+        lambda: systemd.state_changed(unit, "active"),
+        lambda: systemd.result_changed(unit),
+    )()
+    assert (await scoperun("--json", "--", "sh", "-c", "exit 3")).status == 3
+
+
+# What systemd is asked.
+
+
+def properties_of(systemd: FakeSystemd) -> dict[str, tuple[str, Any]]:
+    """Return the properties of the only StartTransientUnit, with their types."""
+    (call,) = [each for each in systemd.calls if each.member == "StartTransientUnit"]
+    assert call.signature == "ssa(sv)a(sa(sv))"
+    return {name: (variant.signature, variant.value) for name, variant in call.body[2]}
+
+
+async def run_to_the_end(*options: str) -> Ended:
+    ended = await scoperun("--json", "--no-require-limits", *options, "--", "true")
+    assert (ended.status, ended.left) == (0, [])
+    return ended
+
+
+async def test_signals_are_asked_for_before_the_start_and_for_this_unit_only(bus: Wire, systemd: FakeSystemd) -> None:
+    await run_to_the_end("--unit", "a-b")
+    assert bus.steps[:4] == ["Hello", "AddMatch 1", "AddMatch 2", "StartTransientUnit"]
+    rules = [call.body[0] for call in bus.calls if call.member == "AddMatch"]
+    assert "path='/org/freedesktop/systemd1/unit/a_2db_2escope'" in rules[0]
+    assert "member='JobRemoved',arg2='a-b.scope'" in rules[1]
+    assert all("sender='org.freedesktop.systemd1'" in rule for rule in rules)
+    assert "Subscribe" not in bus.steps
+
+
+async def test_both_processes_are_given_to_the_scope(systemd: FakeSystemd) -> None:
+    ended = await run_to_the_end()
+    kind, pids = properties_of(systemd)["PIDs"]
+    assert (kind, len(set(pids))) == ("au", 2)
+    assert ended.report["pid"] in pids
+
+
+async def test_the_unit_goes_by_itself_when_nobody_refers_to_it(systemd: FakeSystemd) -> None:
+    await run_to_the_end()
+    properties = properties_of(systemd)
+    assert properties["AddRef"] == ("b", True)
+    assert properties["CollectMode"] == ("s", "inactive-or-failed")
+    assert systemd.steps[-1] == "UnrefUnit"
+    assert systemd.units == {}
+
+
+async def test_a_memory_limit_implies_no_swap(systemd: FakeSystemd) -> None:
+    await run_to_the_end("--mem", "20M")
+    properties = properties_of(systemd)
+    assert properties["MemoryMax"] == ("t", 20 << 20)
+    assert properties["MemorySwapMax"] == ("t", 0)
+    assert properties["MemoryAccounting"] == ("b", True)
+
+
+async def test_options_are_typed_properties(systemd: FakeSystemd) -> None:
+    await run_to_the_end(
+        *("--mem", "20M", "--swap", "1G", "--timeout", "5min", "--oom-policy", "continue", "--slice", "big"),
+        *("-p", "TasksMax=7", "-p", "MemoryHigh=infinity", "-p", "Description=a thing"),
+    )
+    asked = {
+        "MemorySwapMax": ("t", 1 << 30),
+        "RuntimeMaxUSec": ("t", 300_000_000),
+        "OOMPolicy": ("s", "continue"),
+        "Slice": ("s", "big.slice"),
+        "TasksMax": ("t", 8),  # and one for the keeper
+        "MemoryHigh": ("t", (1 << 64) - 1),
+        "Description": ("s", "a thing"),
+    }
+    assert {name: properties_of(systemd).get(name) for name in asked} == asked
+
+
+async def test_without_options_no_limit_is_set(systemd: FakeSystemd) -> None:
+    await run_to_the_end()
+    names = {"PIDs", "MemoryAccounting", "TasksAccounting", "AddRef", "CollectMode", "Description"}
+    assert properties_of(systemd).keys() == names
+
+
+async def test_a_command_that_is_no_utf_8_can_be_described(systemd: FakeSystemd) -> None:
+    ended = await scoperun("--json", "--", "sh", "-c", ":", os.fsdecode(b"\xff"))
+    assert ended.status == 0
+    assert properties_of(systemd)["Description"] == ("s", r"sh -c : \xff")
