@@ -1,26 +1,28 @@
-"""The properties that a scope has: systemd's names, D-Bus types and how their values are written. No I/O.
+"""A property of a scope as a value, and how NAME=VALUE becomes one, as systemd-run -p takes it. No I/O.
 
-Names and types are those of org.freedesktop.systemd1(5); values are written as in a unit file, as systemd-run -p
-takes them: -p MemoryMax=20M -p TasksMax=100 -p KillSignal=SIGINT.
+-p MemoryMax=20M -p TasksMax=100 -p KillSignal=SIGINT; which there are is in scoperun/settings.py.
 """
 
 from __future__ import annotations
 
-import difflib
-import math
 import re
-import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from scoperun import values
 from scoperun.errors import InvalidValue
-from scoperun.sizes import INFINITY, parse_positive_size, parse_size, parse_time
+from scoperun.settings import SETTINGS, find_setting
+from scoperun.sizes import parse_size
+from scoperun.values import Value, microseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
-Value = bool | int | str | list[int] | list[str]
-"""A property's value, as plain Python of the D-Bus type that its signature names."""
+    from scoperun.settings import Setting
+
+__all__ = [
+    "Property", "Value", "combined", "in_bytes", "microseconds", "parse_property", "parse_setting", "property_lines",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,195 +39,135 @@ class Property:
     asked: bool = True
 
 
-def parse_property(text: str) -> Property:
-    """Return the property that NAME=VALUE stands for; raise InvalidValue if scopes have none such."""
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise InvalidValue(f"{text!r} is not of the form NAME=VALUE", hint="as MemoryHigh=15M")
+def parse_property(text: str, *, physical_memory: int | None = None) -> Property:
+    """Return the property that NAME=VALUE stands for; raise InvalidValue if scopes have none such.
+
+    physical_memory: the bytes of which MemoryMax= and its like may be a percentage, None if they may not.
+    """
+    name, value = _split(text)
     try:
-        return parse_setting(name, value)
+        return parse_setting(name, value, physical_memory=physical_memory)
     except InvalidValue as error:
-        if name not in _SETTINGS:
+        if find_setting(name, value) is None:
             raise
         raise InvalidValue(f"{name}={value}: {error.message}", hint=error.hint) from None
 
 
-def parse_setting(name: str, value: str) -> Property:
+def parse_setting(name: str, value: str, *, physical_memory: int | None = None) -> Property:
     """Return the property that the setting `name` of a unit file with that value stands for."""
-    setting = _SETTINGS.get(name)
+    setting = find_setting(name, value)
     if setting is None:
         raise _unknown(name)
-    return Property(name=setting.dbus_name or name, signature=setting.signature, value=setting.parse(value))
+    dbus_name = setting.dbus_name or name
+    if not _is_share(setting, value):
+        return Property(name=dbus_name, signature=setting.signature, value=setting.parse(value))
+    if setting.share == "scale":
+        return Property(name=f"{dbus_name}Scale", signature="u", value=values.scale(value))
+    # systemd would take a Scale here too, but a limit is to be compared with what the kernel holds.
+    return Property(name=dbus_name, signature="t", value=setting.parse(_bytes(value, physical_memory)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Setting:
-    signature: str
-    parse: Callable[[str], Value]
-    dbus_name: str | None = None
+def in_bytes(text: str, *, physical_memory: int) -> str:
+    """Return NAME=VALUE with a percentage of the physical memory written as bytes, anything else as it is."""
+    name, value = _split(text)
+    setting = find_setting(name, value)
+    if setting is None or setting.share != "bytes" or not _is_share(setting, value):
+        return text
+    parsed = parse_property(text, physical_memory=physical_memory)
+    return f"{name}={parsed.value}"  # type: ignore[str-bytes-safe]  # a size, which is an int
+
+
+def property_lines(text: str) -> list[str]:
+    """Return the lines of a file of properties, one NAME=VALUE each, without blank lines and # and ; comments."""
+    lines = (line.strip() for line in text.splitlines())
+    return [line for line in lines if line and line[0] not in "#;"]
+
+
+def combined(properties: Iterable[Property]) -> list[Property]:
+    """Return each name once: lists add up, and an empty one begins anew; of all else the last counts."""
+    by_name: dict[str, Property] = {}
+    for each in properties:
+        before = by_name.get(each.name)
+        if before and each.value and isinstance(before.value, list) and isinstance(each.value, list):
+            by_name[each.name] = replace(each, value=[*before.value, *each.value])
+        else:
+            by_name[each.name] = each
+    return list(by_name.values())
+
+
+def _split(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InvalidValue(f"{text!r} is not of the form NAME=VALUE", hint="as MemoryHigh=15M")
+    return name, value
+
+
+def _is_share(setting: Setting, value: str) -> bool:
+    return setting.share is not None and value.endswith("%")
+
+
+def _bytes(value: str, physical_memory: int | None) -> str:
+    if physical_memory is None:
+        raise InvalidValue("a share of a memory whose size is not known here", hint="bytes, as 512M")
+    return str(parse_size(value, whole=physical_memory))
 
 
 def _unknown(name: str) -> InvalidValue:
     if name in _OURS:
         return InvalidValue(f"{name}= is set by scoperun itself")
-    if _EXEC_SETTING.fullmatch(name):
-        return InvalidValue(
-            f"{name}= does not exist for scopes: a scope's processes are started by scoperun, not by systemd",
-            hint="set it on the command itself, with env, nice, prlimit or a shell",
-        )
-    near = difflib.get_close_matches(name, _SETTINGS, n=1)
+    if name in _OWNERS:
+        return InvalidValue(f"{name}= of a scope owns its cgroup and runs nothing", hint=_OWNERS[name])
+    if name in _LEGACY:
+        return InvalidValue(f"{name}= is of cgroup v1, and nothing comes of it", hint=f"write {_LEGACY[name]}=")
+    for pattern, instead in _EXEC_SETTINGS.items():
+        if re.fullmatch(pattern, name):
+            return InvalidValue(
+                f"{name}= does not exist for scopes: a scope's processes are started by scoperun, not by systemd",
+                hint=instead,
+            )
+    import difflib  # noqa: PLC0415  3 ms, for a mistake alone
+
+    near = difflib.get_close_matches(name, SETTINGS, n=1)
     hint = f"did you mean {near[0]}=?" if near else "see systemd.scope(5) and systemd.resource-control(5)"
     return InvalidValue(f"unknown property {name!r}", hint=hint)
 
 
 _OURS = frozenset({"PIDs", "PIDFDs", "AddRef", "CollectMode", "Controller"})
 
-_EXEC_SETTING = re.compile(
-    r"Limit[A-Z]+|(Pass|Unset)?Environment(File)?|DynamicUser|WorkingDirectory|Root\w+|Nice|OOMScoreAdjust|"
-    r"User|Group|SupplementaryGroups|UMask|Private\w+|Protect\w+|ReadOnlyPaths|ReadWritePaths|InaccessiblePaths|"
-    r"NoNewPrivileges|CapabilityBoundingSet|AmbientCapabilities|SystemCallFilter|Standard(Input|Output|Error)|"
-    r"CPUScheduling\w+|CPUAffinity|IOScheduling\w+|Exec\w+|Restart\w*|Type|RemainAfterExit"
-)
+# Whoever writes these means the command, which would run on as root.
+_OWNERS = {"User": "--uid USER runs the command as another", "Group": "--gid GROUP runs the command as another"}
 
+_LEGACY = {
+    "MemoryLimit": "MemoryMax",
+    "CPUShares": "CPUWeight",
+    "StartupCPUShares": "StartupCPUWeight",
+    "BlockIOAccounting": "IOAccounting",
+    "BlockIOWeight": "IOWeight",
+    "StartupBlockIOWeight": "StartupIOWeight",
+    "BlockIODeviceWeight": "IODeviceWeight",
+    "BlockIOReadBandwidth": "IOReadBandwidthMax",
+    "BlockIOWriteBandwidth": "IOWriteBandwidthMax",
+}
 
-def _text(value: str) -> str:
-    if not value:
-        raise InvalidValue("the value is empty")
-    return _utf8(value)
-
-
-def _words(value: str) -> list[str]:
-    return _utf8(value).split()
-
-
-def _utf8(value: str) -> str:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise InvalidValue("not UTF-8, which D-Bus needs") from None
-    return value
-
-
-def _boolean(value: str) -> bool:
-    word = value.lower()
-    if word in {"1", "yes", "y", "true", "t", "on"}:
-        return True
-    if word in {"0", "no", "n", "false", "f", "off"}:
-        return False
-    raise InvalidValue("neither yes nor no")
-
-
-def _one_of(*words: str) -> Callable[[str], str]:
-    def parse(value: str) -> str:
-        if value not in words:
-            raise InvalidValue("not a word of this property", hint="one of " + ", ".join(words))
-        return value
-
-    return parse
-
-
-def _count(value: str) -> int:
-    if value == "infinity":
-        return INFINITY
-    if not re.fullmatch("[0-9]{1,20}", value) or int(value) >= INFINITY:
-        raise InvalidValue("not a whole number", hint="a count, as 100, or infinity")
-    return int(value)
-
-
-def _positive_count(value: str) -> int:
-    count = _count(value)
-    if count == 0:
-        raise InvalidValue("no process can run among 0 tasks", hint="at least 1")
-    return count
-
-
-def _weight(value: str) -> int:
-    weight = _count(value)
-    if not 1 <= weight <= 10000:
-        raise InvalidValue("not a weight", hint="from 1 to 10000; 100 is the usual")
-    return weight
-
-
-def microseconds(seconds: float) -> int:
-    """Return `seconds` as D-Bus properties in USec write it: INFINITY for no end."""
-    return INFINITY if seconds == math.inf else round(seconds * 1e6)
-
-
-def _time(value: str) -> int:
-    return microseconds(parse_time(value))
-
-
-def _quota(value: str) -> int:
-    """100% is one processor all the time, which D-Bus writes as 1 s of processor time for each second."""
-    number = value.removesuffix("%")
-    if number == value or not re.fullmatch(r"[0-9]+(\.[0-9]+)?", number, re.ASCII) or not 0.01 <= float(number) < 1e12:
-        raise InvalidValue("not a share of a processor", hint="a percentage, as 50% or 200%")
-    return round(float(number) * 10_000)
-
-
-def _signal(value: str) -> int:
-    if re.fullmatch("[0-9]{1,3}", value):
-        number = int(value)
-    elif match := re.fullmatch(r"(?:SIG)?RTMIN\+([0-9]{1,2})", value):
-        number = signal.SIGRTMIN + int(match[1])
-    else:
-        word = value if value.startswith("SIG") else f"SIG{value}"
-        number = getattr(signal.Signals, word, 0)
-    if not 1 <= number < signal.NSIG:
-        raise InvalidValue("not a signal", hint="a name or number, as SIGTERM or 15")
-    return number
-
-
-_SIZE = _Setting("t", parse_size)
-_LIMIT = _Setting("t", parse_positive_size)
-_BOOLEAN = _Setting("b", _boolean)
-_TEXT = _Setting("s", _text)
-_WORDS = _Setting("as", _words)
-_SIGNAL = _Setting("i", _signal)
-_WEIGHT = _Setting("t", _weight)
-
-_SETTINGS = {
-    # systemd.resource-control(5)
-    "MemoryAccounting": _BOOLEAN,
-    "MemoryMin": _SIZE,
-    "MemoryLow": _SIZE,
-    "MemoryHigh": _LIMIT,
-    "MemoryMax": _LIMIT,
-    "MemorySwapMax": _SIZE,
-    "MemoryZSwapMax": _SIZE,
-    "MemoryZSwapWriteback": _BOOLEAN,
-    "CPUWeight": _WEIGHT,
-    "CPUQuota": _Setting("t", _quota, "CPUQuotaPerSecUSec"),
-    "CPUQuotaPeriodSec": _Setting("t", _time, "CPUQuotaPeriodUSec"),
-    "TasksAccounting": _BOOLEAN,
-    "TasksMax": _Setting("t", _positive_count),
-    "IOAccounting": _BOOLEAN,
-    "IOWeight": _WEIGHT,
-    "Delegate": _BOOLEAN,
-    "ManagedOOMSwap": _Setting("s", _one_of("auto", "kill")),
-    "ManagedOOMMemoryPressure": _Setting("s", _one_of("auto", "kill")),
-    "ManagedOOMPreference": _Setting("s", _one_of("none", "avoid", "omit")),
-    # systemd.scope(5)
-    "OOMPolicy": _Setting("s", _one_of("stop", "continue", "kill")),
-    "RuntimeMaxSec": _Setting("t", _time, "RuntimeMaxUSec"),
-    "RuntimeRandomizedExtraSec": _Setting("t", _time, "RuntimeRandomizedExtraUSec"),
-    # systemd.kill(5)
-    "KillMode": _Setting("s", _one_of("control-group", "process", "mixed", "none")),
-    "KillSignal": _SIGNAL,
-    "FinalKillSignal": _SIGNAL,
-    "SendSIGKILL": _BOOLEAN,
-    "SendSIGHUP": _BOOLEAN,
-    "TimeoutStopSec": _Setting("t", _time, "TimeoutStopUSec"),
-    # systemd.unit(5)
-    "Description": _TEXT,
-    "Slice": _TEXT,
-    "Documentation": _WORDS,
-    "DefaultDependencies": _BOOLEAN,
-    "Requires": _WORDS,
-    "Wants": _WORDS,
-    "BindsTo": _WORDS,
-    "PartOf": _WORDS,
-    "Conflicts": _WORDS,
-    "Before": _WORDS,
-    "After": _WORDS,
+_EXEC_SETTINGS = {
+    "Environment|(Pass|Unset)Environment|EnvironmentFile": "-E NAME=VALUE sets a variable, env -u unsets one",
+    "WorkingDirectory": "-d DIR",
+    "DynamicUser": "--uid USER",
+    "SupplementaryGroups": "--gid GROUP",
+    "Nice": "--nice N",
+    "Limit[A-Z]+": "prlimit before the command, as in prlimit --nofile=100 COMMAND",
+    "OOMScoreAdjust": "choom before the command, as in choom -n 500 -- COMMAND",
+    "UMask": "a shell, as in sh -c 'umask 077; exec COMMAND'",
+    "CPUAffinity|NUMA(Policy|Mask)": "AllowedCPUs= and AllowedMemoryNodes=, or taskset before the command",
+    "CPUScheduling[A-Za-z]+": "chrt before the command",
+    "IOScheduling[A-Za-z]+": "ionice before the command",
+    "Standard(Input|Output|Error)|TTY[A-Za-z]+": "the shell's redirections: a command has scoperun's own streams",
+    "NoNewPrivileges|CapabilityBoundingSet|AmbientCapabilities": "setpriv before the command",
+    "Restart[A-Za-z]*|Exec[A-Za-z]+|Type|RemainAfterExit|TimeoutStartSec|WatchdogSec|SuccessExitStatus": (
+        "systemd-run --user --wait --pipe runs a command as a service"
+    ),
+    "(Private|Protect|Root|Restrict|Lock|SystemCall|Bind|Temporary)[A-Za-z]+|(Read|Inaccessible|No|Exec)[A-Za-z]*Paths"
+    "|(Runtime|State|Cache|Logs|Configuration)Directory|MemoryDenyWriteExecute|MemoryKSM|MemoryTHP": (
+        "bwrap before the command, or systemd-run --user --wait --pipe, which runs it as a service"
+    ),
 }

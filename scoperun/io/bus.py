@@ -174,7 +174,7 @@ class _Bus(MessageBus):
 
     async def connect(self) -> _Bus:
         """Authenticate and say Hello, whose answer may be an error, and one without a text."""
-        await self._authenticate()
+        await self._authenticate()  # type: ignore[no-untyped-call]
         answer: asyncio.Future[Message] = self._loop.create_future()
 
         def on_answer(reply: Message | None, error: BaseException | None) -> None:

@@ -222,10 +222,18 @@ class FakeSystemd:
             self._unwatch(pid)
 
 
+class _Bus(MessageBus):
+    def send(self, msg: Message) -> asyncio.Future[None]:
+        """Send, and look at the outcome: the bus may have been killed, and asyncio would complain."""
+        sent = super().send(msg)
+        sent.add_done_callback(lambda future: future.cancelled() or future.exception())
+        return sent
+
+
 @asynccontextmanager
 async def fake_systemd(address: str) -> AsyncIterator[FakeSystemd]:
     """Run a fake manager that has its name on the bus at `address`."""
-    bus = await MessageBus(address).connect()
+    bus = await _Bus(address).connect()
     systemd = FakeSystemd(bus)
     bus.add_message_handler(systemd.handle)
     rule = "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged'"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import json
 import os
 import signal
 import struct
@@ -13,6 +12,8 @@ from asyncio.subprocess import PIPE
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from tests.schema import validated
 
 from .steps import PATIENCE
 
@@ -40,7 +41,7 @@ class Ended:
     @property
     def report(self) -> dict[str, Any]:
         """What --json printed, and it must be all that was printed."""
-        return json.loads(self.err)
+        return validated(self.err)
 
     @property
     def complaint(self) -> str:

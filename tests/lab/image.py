@@ -7,7 +7,7 @@ from pathlib import Path
 
 from . import cache, host, project
 from .kernel import STALE_IS_FINE
-from .recipe import PACKAGES, TEST_REQUIREMENTS, Recipe, Suite
+from .recipe import PACKAGES, Recipe, Suite
 
 FILES = Path(__file__).parent / "files"
 
@@ -20,7 +20,7 @@ WITHOUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/
 def recipe(suite: Suite) -> Recipe:
     """Return the suite's recipe, from the checkout as it is now."""
     files = {str(path.relative_to(FILES)): path.read_bytes() for path in FILES.rglob("*") if path.is_file()}
-    requirements = [*project.requirements(), *TEST_REQUIREMENTS]
+    requirements = project.requirements()
     return Recipe(suite=suite, packages=PACKAGES, requirements=requirements, files=files)
 
 

@@ -31,9 +31,6 @@ PACKAGES = (
     *("less", "tmux", "vim-tiny"),
 )
 
-# Reports are checked against the schema they claim; only the tests in a guest need this.
-TEST_REQUIREMENTS = ("jsonschema>=4",)
-
 # The users of a guest. `tester` reads the kernel's messages, `plain` does not.
 USERS = {"root": 0, "tester": 1000, "plain": 1001}
 

@@ -1,11 +1,12 @@
 """A small vocabulary to tell stories in: run scoperun, see what it said, what it left."""
 
-import json
 import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.schema import validated
 
 GENEROUS = 60.0
 """Seconds after which a test fails instead of hanging; nothing is measured by it."""
@@ -44,7 +45,7 @@ class Story:
             timeout=GENEROUS,
             check=False,
         )
-        report = json.loads(self.report_file.read_text()) if self.report_file.exists() else {}
+        report = self.report() if self.report_file.exists() else {}
         return Ending(done.returncode, done.stdout, done.stderr.decode(), report)
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
@@ -68,8 +69,7 @@ class Story:
 
     def report(self) -> dict[str, Any]:
         """Return what the last run reported."""
-        report: dict[str, Any] = json.loads(self.report_file.read_text())
-        return report
+        return validated(self.report_file.read_text())
 
     def units(self) -> list[str]:
         """Return the scopes that systemd knows of ours: by name, or by their slice."""

@@ -1,0 +1,16 @@
+"""The published schema of reports: every report in every test is held against it."""
+
+import json
+from importlib.resources import files
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+VALIDATOR = Draft202012Validator(json.loads((files("scoperun") / "report.schema.json").read_text()))
+
+
+def validated(text: str) -> dict[str, Any]:
+    """Return the report that `text` is, if it is one."""
+    report: dict[str, Any] = json.loads(text)
+    VALIDATOR.validate(report)
+    return report
