@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from scoperun.limits import LimitsInForce as LimitsInForce
     from scoperun.limits import OOMPolicy as OOMPolicy
     from scoperun.report import Report as Report
+    from scoperun.running import Scope as Scope
     from scoperun.request import ExecContext as ExecContext
     from scoperun.request import RunRequest as RunRequest
     from scoperun.sizes import INFINITY as INFINITY
@@ -55,6 +56,7 @@ _MODULES = {
     "limits": ("Limits", "LimitsInForce", "OOMPolicy"),
     "report": ("Report",),
     "request": ("ExecContext", "RunRequest"),
+    "running": ("Scope",),
     "sizes": ("INFINITY",),
     "text": ("report_text",),
     "verdict": ("Evidence", "Verdict"),

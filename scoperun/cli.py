@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from scoperun.options import Output
     from scoperun.report import Report
+    from scoperun.request import RunRequest
+    from scoperun.sources import Sources
 
 
 def main() -> int:
@@ -34,7 +36,12 @@ def _scoperun(argv: list[str]) -> int:
     parsed = parse(argv)
     if parsed is None:
         return 0
-    request, output = parsed
+    request, output, sources = parsed
+    if not output.quiet:
+        _warn(request)
+    if output.print_properties:
+        _print_properties(request, sources, json=output.json)
+        return 0
     from scoperun.launch import wrap
 
     with _report_lines(output.report_fd) as write_report_line:
@@ -44,6 +51,26 @@ def _scoperun(argv: list[str]) -> int:
     if output.oom_exit_code is not None and report.verdict == "oom-kill":
         return output.oom_exit_code
     return report.exit_status
+
+
+def _warn(request: RunRequest) -> None:
+    from scoperun.traps import traps
+
+    for trap in traps(request.scope_properties()):
+        _say(f"scoperun: warning: {trap}")
+
+
+def _print_properties(request: RunRequest, sources: Sources, *, json: bool) -> None:
+    """Print what would be asked of systemd on standard output."""
+    from scoperun.io.cgroup import cgroup_of
+    from scoperun.preview import preview
+
+    shown = preview(request, sources, inherited_slice=cgroup_of(os.getpid()).slice if request.slice_inherit else None)
+    try:
+        with open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False) as stdout:
+            stdout.write(f"{shown.to_json() if json else shown.to_text()}\n")
+    except OSError as error:
+        raise ScoperunError(f"cannot print the properties: {error.strerror}") from None
 
 
 @contextmanager

@@ -30,6 +30,7 @@ class Invocation:
         """Start with nothing known."""
         self.job_result: str | None = None
         self.active_state: str | None = None
+        self._was_active = False
         self.result: str | None = None
         self.exit: WorkloadExited | None = None
         self.counters: Counters | None = None
@@ -46,6 +47,7 @@ class Invocation:
                 self._announce(result)
             case StateChanged(active_state):
                 self.active_state = active_state
+                self._was_active |= active_state == "active"
             case WorkloadExited():
                 self.exit = event
             case Counters():
@@ -84,7 +86,8 @@ class Invocation:
     def ended(self) -> bool:
         """Systemd says that the scope has ended."""
         # A new unit is announced as inactive while its start job waits.
-        return self.active_state == "failed" or (self.active_state == "inactive" and self.job_result is not None)
+        was_started = self.job_result is not None or self._was_active
+        return self.active_state == "failed" or (self.active_state == "inactive" and was_started)
 
     @property
     def final_result(self) -> str | None:

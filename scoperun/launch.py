@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypedDict
 
 from scoperun.io.processes import spawn
-from scoperun.request import RunRequest
+from scoperun.request import RunRequest, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,14 +55,14 @@ async def run(command: Sequence[str], **options: Unpack[RunOptions]) -> Report:
     """
     from scoperun.supervisor import supervise
 
-    request = RunRequest(command=_words(command), **options)
+    request = RunRequest(command=words(command), **options)
     with spawn(request) as processes:
         return await supervise(request, processes)
 
 
 def run_sync(command: Sequence[str], **options: Unpack[RunOptions]) -> Report:
     """Do what `run` does, for a program without an event loop. Ctrl-C ends everything in the scope."""
-    request = RunRequest(command=_words(command), **options)
+    request = RunRequest(command=words(command), **options)
     with spawn(request) as processes:
         import asyncio
 
@@ -86,11 +86,6 @@ def wrap(request: RunRequest, *, on_start: Callable[[Start], None] = lambda _: N
         import asyncio
 
         return asyncio.run(_supervise_with(signals, request, processes, on_start))
-
-
-def _words(command: Sequence[str]) -> tuple[str, ...]:
-    """Leave a string to RunRequest to refuse: it is a sequence of strings too."""
-    return command if isinstance(command, str) else tuple(command)  # type: ignore[return-value]
 
 
 async def _supervise_with(

@@ -30,6 +30,9 @@ def _prefix(network: str) -> list[Value]:
     import ipaddress  # noqa: PLC0415  it takes as long to import as all of this
 
     try:
+        # Unlike Python, systemd knows neither masks as 255.0.0.0 nor zones as %eth0.
+        if not re.fullmatch("[0-9A-Fa-f:.]+(/[0-9]{1,3})?", network):
+            raise ValueError(network)
         interface = ipaddress.ip_interface(network)
     except ValueError:
         hint = f"as 10.0.0.0/8, or one of {', '.join(_PREFIXES)}"

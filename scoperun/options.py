@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from scoperun import option_values
+from scoperun.configured import apply_config_files, configured, options, sources
 from scoperun.errors import InvalidValue
 from scoperun.limits import Limits, OOMPolicy
-from scoperun.properties import Value, parse_property, parse_setting
 from scoperun.request import ExecContext, RunRequest
 from scoperun.scope import unit_name
-from scoperun.sizes import parse_positive_size, parse_positive_time, parse_size, parse_time
+from scoperun.sizes import parse_positive_time, parse_time
+from scoperun.sources import PROPERTY_OF, Sources
+from scoperun.values import positive_count, weight
 from scoperun.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from scoperun.config import Key
+    from scoperun.sources import Assignment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +31,8 @@ class Output:
 
     report: a file; report_fd: a descriptor that gets JSON lines at the start and at the end; json: stderr gets JSON in
     place of text; quiet: leave out what the exit status tells already. oom_exit_code: the exit status that an oom-kill
-    verdict gives, whatever the command's own; None keeps that.
+    verdict gives, whatever the command's own; None keeps that. print_properties: say what would be asked of systemd,
+    and start nothing.
     """
 
     report: str | None = None
@@ -34,9 +40,18 @@ class Output:
     json: bool = False
     quiet: bool = False
     oom_exit_code: int | None = None
+    print_properties: bool = False
 
 
-def parse(argv: list[str]) -> tuple[RunRequest, Output] | None:
+class CommandLine(NamedTuple):
+    """What the arguments and the config files ask for, and which of them asks for what."""
+
+    request: RunRequest
+    output: Output
+    sources: Sources
+
+
+def parse(argv: list[str]) -> CommandLine | None:
     """Return what the arguments ask for, None if they were answered already (--help, --version).
 
     Raises InvalidValue, in one line that names the option, for all else.
@@ -45,7 +60,7 @@ def parse(argv: list[str]) -> tuple[RunRequest, Output] | None:
         answer = typer.main.get_command(_app)(args=argv, prog_name="scoperun", standalone_mode=False)
     except typer.TyperException as error:
         raise InvalidValue(error.format_message()) from None
-    return answer if isinstance(answer, tuple) else None
+    return answer if isinstance(answer, CommandLine) else None
 
 
 def _parsed(parse_text: Callable[[str], Any], metavar: str, *names: str, help: str) -> Any:  # noqa: A002  typer's word
@@ -60,67 +75,6 @@ def _parsed(parse_text: Callable[[str], Any], metavar: str, *names: str, help: s
     return typer.Option(*names, help=help, metavar=metavar, parser=parse_option, show_default=False)
 
 
-def _setting(name: str) -> Callable[[str], Value]:
-    return lambda text: parse_setting(name, text).value
-
-
-def _size(text: str) -> int:
-    return parse_size(text, whole=_physical_memory())
-
-
-def _positive_size(text: str) -> int:
-    return parse_positive_size(text, whole=_physical_memory())
-
-
-def _physical_memory() -> int:
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def _processors(text: str) -> float:
-    try:
-        return int(parse_setting("CPUQuota", f"{float(text) * 100:g}%").value) / 1e6  # type: ignore[arg-type]
-    except (ValueError, InvalidValue):
-        raise InvalidValue(f"{text!r} is no number of processors", hint="as 2 or 0.5") from None
-
-
-def _descriptor(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise InvalidValue(f"{text!r} is no file descriptor", hint="a number, as 3 of 3>report.json")
-    try:
-        os.fstat(int(text))
-    except (OSError, OverflowError):
-        raise InvalidValue(f"descriptor {text} is not open", hint="as 3 of 3>report.json") from None
-    return int(text)
-
-
-def _exit_code(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or int(text) > 255:
-        raise InvalidValue(f"{text!r} is no exit status", hint="0 to 255")
-    return int(text)
-
-
-def _nice(text: str) -> int:
-    if text.removeprefix("-") not in map(str, range(21)) or text == "20":
-        raise InvalidValue(f"{text!r} is no nice level", hint="-20 to 19")
-    return int(text)
-
-
-def _variable(text: str) -> str:
-    name, equals, _ = text.partition("=")
-    if not name or "\0" in text:
-        raise InvalidValue(f"{text!r} is no variable", hint="NAME=VALUE, or NAME to keep the value that it has here")
-    return text if equals or name not in os.environ else f"{name}={os.environ[name]}"
-
-
-def _property(text: str) -> str:
-    parse_property(text)
-    return text
-
-
-def _slice(name: str) -> str:
-    return unit_name(name, suffix=".slice")
-
-
 def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"scoperun {__version__}")
@@ -133,6 +87,49 @@ _app = typer.Typer(
     context_settings={"allow_interspersed_args": False, "help_option_names": ["-h", "--help"]},
 )
 
+_COMMAND_LINE_ONLY = frozenset({"profile", "print-properties", "report-fd", "version"})
+_NUMBERS = frozenset({"SIZE", "N", "TIME", "USER", "GROUP"})
+
+
+def _read_config_files(context: typer.Context, command: list[str]) -> list[str]:
+    """Let config files say what the arguments leave out.
+
+    typer reads options that are there, then the command, then takes defaults for the rest: what is wrong on the command
+    line is told before a file is looked for, and the profile and the command are known by which one is chosen.
+    """
+    apply_config_files(context, command[0], lambda: _keys(context))
+    return command
+
+
+def _keys(context: typer.Context) -> dict[str, Key | None]:
+    """Return the options as config files may have them; None for those that they may not have."""
+    return {name: None if name in _COMMAND_LINE_ONLY else _key(name, each) for name, each in options(context).items()}
+
+
+def _key(name: str, option: typer.core.TyperOption) -> Key:
+    from scoperun.config import Key, Kind  # noqa: PLC0415  it imports tomli
+
+    def check(text: str) -> None:
+        option_values.check_for_file(text, is_property=name == "property")
+        try:
+            option.type.convert(text, option, None)
+        except typer.BadParameter as error:
+            raise InvalidValue(error.message) from None
+
+    kind = Kind.NUMBER if option.metavar in _NUMBERS else Kind.TEXT
+    kind = Kind.FLAG if option.is_bool_flag else Kind.LIST if option.multiple else kind
+    sets = option_values.property_name if name == "property" else lambda _: PROPERTY_OF.get(name)
+    opposite = next((each.removeprefix("--") for each in option.secondary_opts), None)
+    return Key(kind=kind, check=check, sets=sets, opposite=opposite)
+
+
+def _configured_properties(context: typer.Context) -> list[Assignment]:
+    return [replace(each, text=option_values.assignment(each.text)) for each in configured(context, "property")]
+
+
+_PROFILE = "Take options from profile NAME of ~/.config/scoperun/config.toml or /etc/scoperun/config.toml."
+_PROPERTY = "Any property of scopes, or @FILE with one a line; may be repeated."
+_PRINT_PROPERTIES = "Start nothing; print what would be asked of systemd, and where each value comes from."
 _QUIET = "Print no report if the exit status tells all there is to tell."
 _OOM_POLICY = "What becomes of the rest when the kernel has killed one process (OOMPolicy=)."
 _REQUIRE_LIMITS = "Refuse to run where a limit would not be enforced, or run without it."
@@ -141,30 +138,46 @@ _LEFTOVERS = "End what is left in the scope when COMMAND has ended: SIGTERM, the
 
 @_app.command(options_metavar="[OPTIONS] [--]")
 def _scoperun(  # noqa: PLR0913  one for each option
-    command: Annotated[list[str], typer.Argument(metavar="COMMAND [ARGS]...", show_default=False)],
+    context: typer.Context,
+    command: Annotated[
+        list[str],
+        typer.Argument(metavar="COMMAND [ARGS]...", show_default=False, callback=_read_config_files),
+    ],
+    profile: Annotated[  # _read_config_files has read it
+        str | None, typer.Option("-P", "--profile", metavar="NAME", help=_PROFILE)
+    ] = None,
     mem: Annotated[
-        int | None, _parsed(_positive_size, "SIZE", "--mem", help="Memory that COMMAND may use (MemoryMax=).")
+        int | None,
+        _parsed(option_values.positive_size, "SIZE", "--mem", help="Memory that COMMAND may use (MemoryMax=)."),
     ] = None,
     mem_high: Annotated[
         int | None,
-        _parsed(_positive_size, "SIZE", "--mem-high", help="Memory above which it is slowed down (MemoryHigh=)."),
+        _parsed(
+            option_values.positive_size,
+            "SIZE",
+            "--mem-high",
+            help="Memory above which it is slowed down (MemoryHigh=).",
+        ),
     ] = None,
     swap: Annotated[
         int | None,
-        _parsed(_size, "SIZE", "--swap", help="Swap it may use beside (MemorySwapMax=); 0 if --mem is given."),
+        _parsed(
+            option_values.size, "SIZE", "--swap", help="Swap it may use beside (MemorySwapMax=); 0 if --mem is given."
+        ),
     ] = None,
     zswap: Annotated[
-        int | None, _parsed(_size, "SIZE", "--zswap", help="Compressed swap it may use (MemoryZSwapMax=).")
+        int | None, _parsed(option_values.size, "SIZE", "--zswap", help="Compressed swap it may use (MemoryZSwapMax=).")
     ] = None,
     cpus: Annotated[
-        float | None, _parsed(_processors, "N", "--cpus", help="Processors it may use, as 0.5 or 2 (CPUQuota=).")
+        float | None,
+        _parsed(option_values.processors, "N", "--cpus", help="Processors it may use, as 0.5 or 2 (CPUQuota=)."),
     ] = None,
     cpu_weight: Annotated[
         int | None,
-        _parsed(_setting("CPUWeight"), "N", "--cpu-weight", help="Its share of them, 1 to 10000 (CPUWeight=)."),
+        _parsed(weight, "N", "--cpu-weight", help="Its share of them, 1 to 10000 (CPUWeight=)."),
     ] = None,
     tasks: Annotated[
-        int | None, _parsed(_setting("TasksMax"), "N", "--tasks", help="Processes and threads it may have (TasksMax=).")
+        int | None, _parsed(positive_count, "N", "--tasks", help="Processes and threads it may have (TasksMax=).")
     ] = None,
     timeout: Annotated[
         float | None,
@@ -176,8 +189,8 @@ def _scoperun(  # noqa: PLR0913  one for each option
     ] = None,
     oom_policy: Annotated[OOMPolicy | None, typer.Option("--oom-policy", help=_OOM_POLICY)] = None,
     properties: Annotated[
-        list[str],
-        _parsed(_property, "NAME=VALUE", "-p", "--property", help="Any property of scopes; may be repeated."),
+        list[option_values.Assignments],
+        _parsed(option_values.assignments, "NAME=VALUE", "-p", "--property", help=_PROPERTY),
     ] = [],  # noqa: B006  typer copies it
     require_limits: Annotated[bool, typer.Option("--require-limits/--no-require-limits", help=_REQUIRE_LIMITS)] = True,
     system: Annotated[
@@ -185,24 +198,29 @@ def _scoperun(  # noqa: PLR0913  one for each option
     ] = False,
     unit: Annotated[str | None, _parsed(unit_name, "NAME", "-u", "--unit", help="Name of the scope unit.")] = None,
     slice: Annotated[  # noqa: A002  systemd's word
-        str | None, _parsed(_slice, "NAME", "--slice", help="Slice to put the scope in (Slice=).")
+        str | None, _parsed(option_values.slice_unit, "NAME", "--slice", help="Slice to put the scope in (Slice=).")
     ] = None,
     slice_inherit: Annotated[
         bool, typer.Option("--slice-inherit", help="Put it in, or under, the slice that scoperun runs in.")
     ] = False,
     description: Annotated[
         str | None,
-        _parsed(_setting("Description"), "TEXT", "--description", help="Words for people (Description=)."),
+        _parsed(option_values.setting("Description"), "TEXT", "--description", help="Words for people (Description=)."),
     ] = None,
     setenv: Annotated[
-        list[str], _parsed(_variable, "NAME[=VALUE]", "-E", "--setenv", help="A variable for COMMAND; may be repeated.")
+        list[str],
+        _parsed(
+            option_values.variable, "NAME[=VALUE]", "-E", "--setenv", help="A variable for COMMAND; may be repeated."
+        ),
     ] = [],  # noqa: B006  typer copies it
     working_directory: Annotated[
         str | None, typer.Option("-d", "--working-directory", metavar="DIR", help="Where COMMAND starts.")
     ] = None,
     uid: Annotated[str | None, typer.Option("--uid", metavar="USER", help="User that COMMAND runs as.")] = None,
     gid: Annotated[str | None, typer.Option("--gid", metavar="GROUP", help="Group that it runs as.")] = None,
-    nice: Annotated[int | None, _parsed(_nice, "N", "--nice", help="Nice level it runs at, -20 to 19.")] = None,
+    nice: Annotated[
+        int | None, _parsed(option_values.nice, "N", "--nice", help="Nice level it runs at, -20 to 19.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until nothing is left in the scope.")] = False,
     kill_leftovers: Annotated[bool, typer.Option("--kill-leftovers", help=_LEFTOVERS)] = False,
     report: Annotated[
@@ -217,18 +235,29 @@ def _scoperun(  # noqa: PLR0913  one for each option
     ] = None,
     report_fd: Annotated[
         int | None,
-        _parsed(_descriptor, "N", "--report-fd", help="Write JSON lines to descriptor N: at the start, at the end."),
+        _parsed(
+            option_values.descriptor,
+            "N",
+            "--report-fd",
+            help="Write JSON lines to descriptor N: at the start, at the end.",
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON in place of text.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help=_QUIET)] = False,
     oom_exit_code: Annotated[
         int | None,
-        _parsed(_exit_code, "N", "--oom-exit-code", help="Exit with N if anything in the scope ran out of memory."),
+        _parsed(
+            option_values.exit_code,
+            "N",
+            "--oom-exit-code",
+            help="Exit with N if anything in the scope ran out of memory.",
+        ),
     ] = None,
+    print_properties: Annotated[bool, typer.Option("--print-properties", help=_PRINT_PROPERTIES)] = False,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
-) -> tuple[RunRequest, Output]:
+) -> CommandLine:
     """Run COMMAND in a systemd scope of its own and say how it ended.
 
     The exit status is the command's own, or 128+n if signal n killed it: 137 when it ran out of memory.
@@ -248,8 +277,13 @@ def _scoperun(  # noqa: PLR0913  one for each option
         timeout_stop=kill_after,
         oom_policy=oom_policy,
     )
-    context = ExecContext(
-        environment=tuple(setenv), working_directory=working_directory, user=uid, group=gid, nice=nice
+    assigned = [*_configured_properties(context), *(each for given in properties for each in given)]
+    exec_context = ExecContext(
+        environment=(*(option_values.variable(each.text) for each in configured(context, "setenv")), *setenv),
+        working_directory=working_directory,
+        user=uid,
+        group=gid,
+        nice=nice,
     )
     request = RunRequest(
         command=tuple(command),
@@ -258,12 +292,19 @@ def _scoperun(  # noqa: PLR0913  one for each option
         slice=slice,
         slice_inherit=slice_inherit,
         description=description,
-        properties=tuple(properties),
+        properties=tuple(each.text for each in assigned),
         require_limits=require_limits,
         system=system,
-        context=context,
+        context=exec_context,
         wait=wait,
         kill_leftovers=kill_leftovers,
     )
-    output = Output(report=report, report_fd=report_fd, json=json, quiet=quiet, oom_exit_code=oom_exit_code)
-    return request, output
+    output = Output(
+        report=report,
+        report_fd=report_fd,
+        json=json,
+        quiet=quiet,
+        oom_exit_code=oom_exit_code,
+        print_properties=print_properties,
+    )
+    return CommandLine(request, output, sources(context, assigned))

@@ -68,13 +68,13 @@ def parse_setting(name: str, value: str, *, physical_memory: int | None = None) 
 
 
 def in_bytes(text: str, *, physical_memory: int) -> str:
-    """Return NAME=VALUE with a percentage of the physical memory written as bytes, anything else as it is."""
+    """Return NAME=VALUE, parsed to see that it can be, with a percentage of the physical memory written as bytes."""
+    parsed = parse_property(text, physical_memory=physical_memory)
     name, value = _split(text)
     setting = find_setting(name, value)
-    if setting is None or setting.share != "bytes" or not _is_share(setting, value):
-        return text
-    parsed = parse_property(text, physical_memory=physical_memory)
-    return f"{name}={parsed.value}"  # type: ignore[str-bytes-safe]  # a size, which is an int
+    if setting and setting.share == "bytes" and _is_share(setting, value):
+        return f"{name}={parsed.value!r}"
+    return text
 
 
 def property_lines(text: str) -> list[str]:
@@ -88,11 +88,15 @@ def combined(properties: Iterable[Property]) -> list[Property]:
     by_name: dict[str, Property] = {}
     for each in properties:
         before = by_name.get(each.name)
-        if before and each.value and isinstance(before.value, list) and isinstance(each.value, list):
-            by_name[each.name] = replace(each, value=[*before.value, *each.value])
-        else:
-            by_name[each.name] = each
+        by_name[each.name] = _added(before, each) if before else each
     return list(by_name.values())
+
+
+def _added(before: Property, after: Property) -> Property:
+    one, other = before.value, after.value
+    if after.signature.startswith("a") and isinstance(one, list) and isinstance(other, list) and other:
+        return replace(after, value=[*one, *other])
+    return after
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -119,6 +123,9 @@ def _unknown(name: str) -> InvalidValue:
         return InvalidValue(f"{name}= of a scope owns its cgroup and runs nothing", hint=_OWNERS[name])
     if name in _LEGACY:
         return InvalidValue(f"{name}= is of cgroup v1, and nothing comes of it", hint=f"write {_LEGACY[name]}=")
+    if re.fullmatch("(Condition|Assert)[A-Z][A-Za-z]+", name):
+        # systemd would call the start job done and leave the processes where they are, outside any scope.
+        return InvalidValue(f"{name}= would have the command run without its scope", hint="test it before scoperun")
     for pattern, instead in _EXEC_SETTINGS.items():
         if re.fullmatch(pattern, name):
             return InvalidValue(

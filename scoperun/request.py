@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from scoperun.errors import InvalidValue
 from scoperun.limits import Limits
-from scoperun.properties import Property, parse_property
+from scoperun.properties import Property, combined, parse_property
 from scoperun.scope import unit_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +79,18 @@ class RunRequest:
 
         inherited_slice: the slice that the caller runs in, for slice_inherit.
         """
-        words = self.description or printable(" ".join(self.command))
-        yield Property(name="Description", signature="s", value=words, asked=self.description is not None)
+        text = self.description or printable(" ".join(self.command))
+        yield Property(name="Description", signature="s", value=text, asked=self.description is not None)
         yield from self.limits.properties()
         slice_name = _joined(inherited_slice, self.slice) if self.slice_inherit else self.slice
         if slice_name is not None:
             yield Property(name="Slice", signature="s", value=slice_name)
-        yield from map(parse_property, self.properties)
+        yield from combined(map(parse_property, self.properties))
+
+
+def words(command: Sequence[str]) -> tuple[str, ...]:
+    """Return a command's words; a string, which is a sequence of strings too, is left for RunRequest to refuse."""
+    return command if isinstance(command, str) else tuple(command)  # type: ignore[return-value]
 
 
 def printable(text: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from scoperun.errors import InvalidValue
-from scoperun.limits import KEEPER_TASKS
+from scoperun.limits import KEEPER_TASKS, Limits
 from scoperun.properties import Property
 from scoperun.sizes import INFINITY
 
@@ -61,6 +61,18 @@ def scope_request(unit: str, properties: Iterable[Property]) -> ScopeRequest:
     """Return the request for scope `unit` with `properties` (the last of a name wins) and those that scoperun needs."""
     by_name = {each.name: _with_keeper(each) for each in (*_ALWAYS, *properties)}
     return ScopeRequest(unit=unit, properties=tuple(by_name.values()))
+
+
+def live_properties(limits: Limits) -> tuple[Property, ...]:
+    """Return the properties that set `limits` on a scope that runs; raise InvalidValue for those set at its start."""
+    properties = tuple(_with_keeper(each) for each in limits.properties())
+    for each in properties:
+        if each.name in _AT_START:
+            raise InvalidValue(f"{each.name}= cannot be changed while the scope runs")
+    return properties
+
+
+_AT_START = frozenset({"RuntimeMaxUSec", "TimeoutStopUSec", "OOMPolicy"})
 
 
 def _with_keeper(wanted: Property) -> Property:

@@ -5,7 +5,6 @@ Names and types are those of org.freedesktop.systemd1(5).
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,9 +32,6 @@ class Setting:
 
 def find_setting(name: str, value: str) -> Setting | None:
     """Return what is known of setting `name` with that value, None if scopes have none such."""
-    if re.fullmatch("(Condition|Assert)[A-Z][A-Za-z]+", name):
-        # Which there are grows with every systemd, and it is systemd that knows.
-        return Setting("a(sbbs)", values.condition(name), "Conditions" if name.startswith("Condition") else "Asserts")
     if name == "Delegate" and value.lower() not in values.BOOLEANS:
         # This alone sets Delegate= too; a Delegate=true beside it would add every controller there is.
         return Setting("as", values.words, "DelegateControllers")

@@ -20,38 +20,43 @@ from scoperun.io.wait import process_ended
 from scoperun.limits import describe, not_in_force
 from scoperun.report import Report, Start, conclude
 from scoperun.request import printable
-from scoperun.scope import generated_unit_name, scope_request
+from scoperun.scope import ScopeRequest, generated_unit_name, live_properties, scope_request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from scoperun.io.manager import Manager
     from scoperun.io.processes import Processes
+    from scoperun.limits import Limits
     from scoperun.request import RunRequest
-    from scoperun.scope import ScopeRequest
 
 
 async def supervise(
     run: RunRequest, processes: Processes, *, on_start: Callable[[Start], None] = lambda _: None
 ) -> Report:
-    """Run the held workload in a scope of its own and return how it ended; `on_start` is called when it runs.
+    """Run the held workload in a scope of its own and return how it ended; `on_start` is called when it runs."""
+    async with supervised(run, processes) as supervision:
+        on_start(supervision.start)
+        return await supervision.report()
 
-    Whatever breaks this off, an error or a cancellation, ends the workload and leaves nothing of the scope.
+
+@asynccontextmanager
+async def supervised(run: RunRequest, processes: Processes) -> AsyncIterator[Supervision]:
+    """Run the held workload in a scope of its own for the length of the context.
+
+    Whatever breaks it off, an error, a cancellation, or its end before there is a report, ends the workload and leaves
+    nothing of the scope.
     """
     queue: asyncio.Queue[events.Event] = asyncio.Queue()
     async with manager.connect(os.environ, queue.put_nowait, system=run.system) as systemd:
-        supervision = _Supervision(run, processes, systemd, queue)
+        supervision = Supervision(run, processes, systemd, queue)
         async with supervision.listening():
             try:
-                scope = await supervision.start_scope()
-                start = await supervision.release(scope)
-                on_start(start)
-                await supervision.until(lambda invocation: invocation.exited)
-                await supervision.settle(scope)
-            except BaseException:
-                await supervision.abandon()
-                raise
-            return conclude(run.command, replace(start, systemd=supervision.version), supervision.invocation)
+                await supervision.begin()
+                yield supervision
+            finally:
+                if not supervision.is_over:
+                    await supervision.abandon()
 
 
 _UNANSWERED = (BusUnavailable, ManagerError)
@@ -66,22 +71,54 @@ class _Scope:
     invocation_id: str
 
 
-class _Supervision:
-    """The steps of `supervise`, each of which happens at most once."""
+class Supervision:
+    """One run from its start to its report; each step happens at most once.
+
+    start: what was known when the command began; set by `begin`.
+    """
+
+    start: Start
 
     def __init__(
         self, run: RunRequest, processes: Processes, systemd: Manager, queue: asyncio.Queue[events.Event]
     ) -> None:
+        """Take what `supervised` has at hand."""
         self.invocation = Invocation()
-        self.version: str | None = None
+        self.is_over = False
+        self._watchers: list[asyncio.Queue[events.Event | None]] = []
+        self._version: str | None = None
         self._run = run
         self._workload = processes.workload
         self._keeper = processes.keeper
         self._systemd = systemd
         self._queue = queue
+        self._tasks: list[asyncio.Task[None]] = []
+        self._end: asyncio.Task[None] | None = None
         unit = run.unit or generated_unit_name(run.command[0], os.getpid(), os.urandom(4).hex())
         inherited_slice = cgroup_of(os.getpid()).slice if run.slice_inherit else None
         self._request = scope_request(unit, run.scope_properties(inherited_slice=inherited_slice))
+
+    async def begin(self) -> None:
+        """Start the scope, and let the command run in it."""
+        self._scope = await self.start_scope()
+        self.start = await self.release(self._scope)
+        self._end = asyncio.create_task(self._to_the_end())
+        self._tasks.append(self._end)
+
+    async def report(self) -> Report:
+        """Return how the command ended, once it has."""
+        assert self._end is not None  # noqa: S101  it has begun
+        await asyncio.shield(self._end)
+        return conclude(self._run.command, replace(self.start, systemd=self._version), self.invocation)
+
+    async def _to_the_end(self) -> None:
+        try:
+            await self.until(lambda invocation: invocation.exited)
+            await self.settle(self._scope)
+            self.is_over = True
+        finally:
+            for watcher in self._watchers:
+                watcher.put_nowait(None)
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
@@ -93,7 +130,7 @@ class _Supervision:
         async def bus() -> None:
             self._queue.put_nowait(events.BusLost(await self._systemd.lost()))
 
-        self._tasks = [asyncio.create_task(command()), asyncio.create_task(bus())]
+        self._tasks += [asyncio.create_task(command()), asyncio.create_task(bus())]
         try:
             yield
         finally:
@@ -106,7 +143,7 @@ class _Supervision:
         try:
             async with asyncio.timeout(within):
                 while not reached(self.invocation):
-                    self.invocation.feed(await self._queue.get())
+                    self._feed(await self._queue.get())
         except TimeoutError:
             raise BusLost(f"systemd is silent about {self._request.unit} for {within:g} s") from None
 
@@ -147,8 +184,8 @@ class _Supervision:
         counters = self._read_counters(scope)
         with suppress(*_UNANSWERED):
             if counters.processes and self._run.kill_leftovers:
-                self.invocation.feed(await self._systemd.read(scope.invocation_id))
-                self.invocation.feed(events.StopRequested())
+                self._feed(await self._systemd.read(scope.invocation_id))
+                self._feed(events.StopRequested())
                 await self._systemd.stop(self._request)
         if counters.processes and (self._run.kill_leftovers or self._run.wait):
             await self._emptied(scope)
@@ -157,7 +194,7 @@ class _Supervision:
         with suppress(*_UNANSWERED):
             if not counters.processes or await self._is_stopping(scope, counters):
                 await self.until(lambda invocation: invocation.over, within=self._systemd.timeout)
-            self.invocation.feed(await self._systemd.read(scope.invocation_id))
+            self._feed(await self._systemd.read(scope.invocation_id))
         self._catch_up()
         with suppress(*_UNANSWERED):
             await self._systemd.unref(self._request)
@@ -165,12 +202,12 @@ class _Supervision:
     async def _learn_version(self) -> None:
         """Ask while the command runs: neither its start nor its report waits for that."""
         with suppress(*_UNANSWERED):
-            self.version = await self._systemd.version()
+            self._version = await self._systemd.version()
 
     def _read_counters(self, scope: _Scope) -> events.Counters:
         counters = scope.cgroup.counters(keeper=self._keeper.pid)
         if counters.processes is not None or self.invocation.counters is None:  # else it is gone, and was read before
-            self.invocation.feed(counters)
+            self._feed(counters)
         return counters
 
     async def _emptied(self, scope: _Scope) -> None:
@@ -179,8 +216,42 @@ class _Supervision:
             for process in processes:
                 await process_ended(process.pid)
 
+    async def watch(self) -> AsyncIterator[events.Event]:
+        """Give what happens from now on, until there is a report."""
+        watcher: asyncio.Queue[events.Event | None] = asyncio.Queue()
+        if self.is_over:
+            return
+        self._watchers.append(watcher)
+        try:
+            while (event := await watcher.get()) is not None:
+                yield event
+        finally:
+            self._watchers.remove(watcher)
+
+    async def set_limits(self, limits: Limits) -> None:
+        """Change limits of the running scope, and see that the kernel holds it to them."""
+        changes = ScopeRequest(unit=self._request.unit, properties=live_properties(limits))
+        await self._systemd.set_properties(changes)
+        if self._run.require_limits:
+            _check_limits(changes, self._scope.cgroup)
+        in_force = replace(self._scope.cgroup.limits(), runtime_max=self._request.runtime_max)
+        self.start = replace(self.start, limits=in_force)
+
+    async def kill(self, number: int) -> None:
+        """Send signal `number` to every process of the scope; the keeper blocks all but SIGKILL."""
+        await self._systemd.kill(self._request, number)
+
+    async def freeze(self) -> None:
+        """Have no process of the scope run, until `thaw`."""
+        await self._systemd.freeze(self._request)
+
+    async def thaw(self) -> None:
+        """Have the processes of a frozen scope run again."""
+        await self._systemd.thaw(self._request)
+
     async def abandon(self) -> None:
         """End what was started, and see the scope gone if systemd still answers."""
+        await self._stop_reading()
         with suppress(*_UNANSWERED):
             if self._workload.released and not self.invocation.over:
                 await self._systemd.kill(self._request, signal.SIGKILL)
@@ -192,10 +263,21 @@ class _Supervision:
                 await self.until(lambda invocation: invocation.over, within=self._systemd.timeout)
                 await self._systemd.unref(self._request)
 
+    async def _stop_reading(self) -> None:
+        """Have the queue to ourselves."""
+        if self._end is not None:
+            self._end.cancel()
+            await asyncio.wait([self._end])
+
     def _catch_up(self) -> None:
         """Take in what has been announced already."""
         while not self._queue.empty():
-            self.invocation.feed(self._queue.get_nowait())
+            self._feed(self._queue.get_nowait())
+
+    def _feed(self, event: events.Event) -> None:
+        self.invocation.feed(event)
+        for watcher in self._watchers:
+            watcher.put_nowait(event)
 
     async def _is_stopping(self, scope: _Scope, counters: events.Counters) -> bool:
         """Tell whether systemd ends the scope though processes are left in it."""

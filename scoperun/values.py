@@ -93,7 +93,7 @@ def count(value: str) -> int:
     if value == "infinity":
         return INFINITY
     if not re.fullmatch("[0-9]{1,20}", value) or int(value) >= INFINITY:
-        raise InvalidValue("not a whole number", hint="a count, as 100, or infinity")
+        raise InvalidValue(f"{value!r} is not a whole number", hint="a count, as 100, or infinity")
     return int(value)
 
 
@@ -108,7 +108,7 @@ def positive_count(value: str) -> int:
 def burst(value: str) -> int:
     """Read a whole number of 32 bits."""
     if not re.fullmatch("[0-9]{1,10}", value) or int(value) > UINT32_MAX:
-        raise InvalidValue("not a whole number", hint="a count, as 5")
+        raise InvalidValue(f"{value!r} is not a whole number", hint="a count, as 5")
     return int(value)
 
 
@@ -123,7 +123,7 @@ def weight(value: str) -> int:
     """Read a share relative to the neighbours' shares."""
     number = count(value)
     if not 1 <= number <= 10000:
-        raise InvalidValue("not a weight", hint="from 1 to 10000; 100 is the usual")
+        raise InvalidValue(f"{value!r} is not a weight", hint="from 1 to 10000; 100 is the usual")
     return number
 
 
@@ -230,18 +230,6 @@ def bpf_program(value: str) -> list[list[str]]:
     if value and (not hook or not colon or not path.startswith("/")):
         raise InvalidValue("not a hook and a program", hint="as egress:/sys/fs/bpf/program")
     return [[hook, path]] if value else []
-
-
-def condition(name: str) -> Callable[[str], list[list[Value]]]:
-    """Return the parser of a Condition...= or Assert...=: | before it makes it one of several, ! its contrary."""
-
-    def parse(value: str) -> list[list[Value]]:
-        if not value:
-            return []
-        bare = utf8(value).removeprefix("|")
-        return [[name, bare != value, bare.startswith("!"), bare.removeprefix("!")]]
-
-    return parse
 
 
 def utf8(value: str) -> str:

@@ -95,6 +95,20 @@ class Manager:
         """Send `signal` to every process of the scope."""
         await self._call(bus.Method(_SYSTEMD, _PATH, _MANAGER, "KillUnit", "ssi"), request.unit, "all", signal)
 
+    async def set_properties(self, changes: ScopeRequest) -> None:
+        """Set properties of a scope that runs, for as long as it does."""
+        # systemctl set-property --runtime UNIT NAME=VALUE...
+        method = bus.Method(_SYSTEMD, _PATH, _MANAGER, "SetUnitProperties", "sba(sv)")
+        await self._call(method, changes.unit, True, _variants(changes))
+
+    async def freeze(self, request: ScopeRequest) -> None:
+        """Freeze the scope's processes; returns when they are frozen."""
+        await self._call(bus.Method(_SYSTEMD, _PATH, _MANAGER, "FreezeUnit", "s"), request.unit)
+
+    async def thaw(self, request: ScopeRequest) -> None:
+        """Let the scope's frozen processes run again."""
+        await self._call(bus.Method(_SYSTEMD, _PATH, _MANAGER, "ThawUnit", "s"), request.unit)
+
     async def stop(self, request: ScopeRequest) -> None:
         """Queue the stop of the scope: SIGTERM, and after TimeoutStopSec= SIGKILL."""
         await self._call(bus.Method(_SYSTEMD, _PATH, _MANAGER, "StopUnit", "ss"), request.unit, "replace")
@@ -121,8 +135,7 @@ class Manager:
     async def _start_transient_unit(self, request: ScopeRequest, pids: list[int]) -> None:
         # systemd-run --scope --unit=UNIT -p NAME=VALUE... COMMAND
         method = bus.Method(_SYSTEMD, _PATH, _MANAGER, "StartTransientUnit", "ssa(sv)a(sa(sv))")
-        properties = [["PIDs", bus.variant("au", pids)]]
-        properties += [[each.name, bus.variant(each.signature, each.value)] for each in request.properties]
+        properties = [["PIDs", bus.variant("au", pids)], *_variants(request)]
         try:
             await self._call(method, request.unit, "fail", properties, [])
         except ManagerError as error:
@@ -155,6 +168,10 @@ async def connect(
     address = SYSTEM_BUS if system else _user_bus(environment)
     async with bus.connect(address, timeout=timeout, on_signal=on_signal) as connection:
         yield Manager(connection)
+
+
+def _variants(request: ScopeRequest) -> list[list[object]]:
+    return [[each.name, bus.variant(each.signature, each.value)] for each in request.properties]
 
 
 def _user_bus(environment: Mapping[str, str]) -> str:

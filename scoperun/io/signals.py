@@ -31,16 +31,16 @@ _SFD_NONBLOCK_CLOEXEC = os.O_NONBLOCK | os.O_CLOEXEC
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """One signal: its number, who sent it (0: the kernel), and for SIGCHLD which signal stopped the child."""
+    """One signal: its number, its sender's process (0 if outside of our PID namespace).
+
+    from_terminal: the kernel sent it to the whole foreground process group. SIGHUP it may send to one process alone.
+    stopped_by: for SIGCHLD, the signal that stopped the child.
+    """
 
     number: int
     sender: int
+    from_terminal: bool = False
     stopped_by: int | None = None
-
-    @property
-    def from_terminal(self) -> bool:
-        """The kernel sent it to the whole foreground process group. SIGHUP it may send to one process alone."""
-        return self.sender == 0 and self.number != signal.SIGHUP
 
 
 class HeldSignals:
@@ -107,4 +107,4 @@ def _received(info: bytes) -> Received:
     number, _, code, pid, *_, status = _SIGINFO.unpack(info)
     if number == signal.SIGCHLD:
         return Received(number=number, sender=pid, stopped_by=status if code == _CLD_STOPPED else None)
-    return Received(number=number, sender=0 if code == _SI_KERNEL else pid)
+    return Received(number=number, sender=pid, from_terminal=code == _SI_KERNEL and number != signal.SIGHUP)

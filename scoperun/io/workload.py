@@ -35,7 +35,7 @@ class Workload:
     _hold: int
     _exec_error: int
     released: bool = False
-    _reaped: bool = False
+    _exit: WorkloadExited | None = None
 
     async def release(self, invocation_id: str) -> None:
         """Let the child exec the command, with $INVOCATION_ID set; raise if it cannot be executed."""
@@ -54,15 +54,14 @@ class Workload:
 
     def send(self, number: int) -> None:
         """Send signal `number` to the command's own process, if it still runs."""
-        if not self._reaped:
+        if self._exit is None:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.pidfd, number)
 
     def kill(self) -> None:
         """Kill the command's own process and wait until it is dead."""
         self.send(signal.SIGKILL)
-        if not self._reaped:
-            self._reap()
+        self._reap()
 
     def close(self) -> None:
         """Give the descriptors back; the process itself is left alone."""
@@ -70,13 +69,14 @@ class Workload:
             os.close(fd)
 
     def _reap(self) -> WorkloadExited:
-        try:
-            _, status = os.waitpid(self.pid, 0)
-        except ChildProcessError:
-            raise ScoperunError("another part of this program took the command's exit status") from None
-        finally:
-            self._reaped = True
-        return WorkloadExited(os.waitstatus_to_exitcode(status), time.monotonic())
+        """Wait for the process, once: afterwards its number may be another's."""
+        if self._exit is None:
+            try:
+                _, status = os.waitpid(self.pid, 0)
+            except ChildProcessError:
+                raise ScoperunError("another part of this program took the command's exit status") from None
+            self._exit = WorkloadExited(os.waitstatus_to_exitcode(status), time.monotonic())
+        return self._exit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

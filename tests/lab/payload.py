@@ -18,7 +18,7 @@ from .recipe import USERS, Suite
 INSIDE = Path(__file__).parent / "inside"
 
 # What the tests need of the checkout, in the user's own copy.
-CHECKOUT = ("tests", "examples", "README.md", "pyproject.toml")
+CHECKOUT = ("tests", "examples", "man", "README.md", "pyproject.toml")
 
 
 def write(target: Path, machine: Machine) -> None:

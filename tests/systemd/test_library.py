@@ -1,27 +1,93 @@
 """scoperun as a library."""
 
+import asyncio
+import os
 from pathlib import Path
 
 import pytest
 
 import scoperun
+from scoperun import Limits, MiB, Scope, Verdict
+from scoperun.events import Counters, StateChanged, WorkloadExited
 
-from .story import Story
+from .story import Story, cgroup_of
 
 
 async def test_run_returns_the_report_that_the_command_line_prints(examples: Path, story: Story) -> None:
-    report = await scoperun.run([str(examples / "bigleak2")], limits=scoperun.Limits(memory_max=20 * scoperun.MiB))
-    assert report.verdict is scoperun.Verdict.OOM_KILL
-    assert report.memory.peak == 20 * scoperun.MiB
+    report = await scoperun.run([str(examples / "bigleak2")], limits=Limits(memory_max=20 * MiB))
+    assert report.verdict is Verdict.OOM_KILL
+    assert report.memory.peak == 20 * MiB
     printed = story.run("--mem", "20M", "--", str(examples / "bigleak2")).report
     assert printed.keys() == report.to_dict().keys()
 
 
 def test_run_sync_needs_no_loop(story: Story) -> None:
     report = scoperun.run_sync(["sh", "-c", "exit 3"])
-    assert (report.verdict, report.exit_code) == (scoperun.Verdict.EXIT_CODE, 3)
+    assert (report.verdict, report.exit_code) == (Verdict.EXIT_CODE, 3)
 
 
 async def test_what_cannot_be_run_is_an_exception(story: Story) -> None:
     with pytest.raises(scoperun.CommandNotFound):
         await scoperun.run(["no-such-command"])
+
+
+async def test_a_scope_can_be_watched_to_its_end(story: Story) -> None:
+    async with Scope(["sh", "-c", "read word"]) as scope:
+        watched = asyncio.create_task(collect(scope))
+        await asyncio.sleep(0)  # it listens from its first step on
+        await scope.kill()
+        report = await scope.report()
+    kinds = [type(event) for event in await watched]
+    assert kinds.index(WorkloadExited) < kinds.index(Counters)
+    assert StateChanged in kinds
+    assert (report.verdict, report.signal) == (Verdict.SIGNAL, 15)
+
+
+async def collect(scope: Scope) -> list[object]:
+    return [event async for event in scope.events()]
+
+
+async def test_limits_can_be_changed_while_it_runs(story: Story) -> None:
+    async with Scope(["sleep", "1000"], limits=Limits(memory_max=20 * MiB, tasks_max=10)) as scope:
+        await scope.set_limits(Limits(memory_max=30 * MiB, tasks_max=20))
+        folder = Path("/sys/fs/cgroup" + cgroup_of(scope.start.pid))
+        assert (folder / "memory.max").read_text() == f"{30 * MiB}\n"
+        assert (scope.start.limits.memory_max, scope.start.limits.tasks_max) == (30 * MiB, 20)
+
+
+async def test_what_is_set_at_the_start_cannot_be_changed(story: Story) -> None:
+    async with Scope(["sleep", "1000"]) as scope:
+        with pytest.raises(scoperun.InvalidValue, match="RuntimeMaxUSec= cannot be changed"):
+            await scope.set_limits(Limits(runtime_max=1))
+
+
+async def test_a_frozen_scope_stands_still_until_it_is_thawed(story: Story) -> None:
+    async with Scope(["sleep", "1000"]) as scope:
+        events = Path("/sys/fs/cgroup" + cgroup_of(scope.start.pid)) / "cgroup.events"
+        await scope.freeze()
+        assert "frozen 1" in events.read_text()
+        await scope.thaw()
+        assert "frozen 0" in events.read_text()
+
+
+async def test_leaving_the_context_ends_everything_in_the_scope(story: Story) -> None:
+    async with Scope(["sh", "-c", "sleep 1000 & sleep 1000"]) as scope:
+        pid = scope.start.pid
+    assert not is_there(pid)
+
+
+async def test_cancelling_a_run_ends_everything_in_the_scope(story: Story) -> None:
+    told, tell = os.pipe()
+    os.set_inheritable(tell, True)
+    task = asyncio.create_task(scoperun.run(["sh", "-c", f"sleep 1000 & echo $! >/proc/self/fd/{tell}; sleep 1000"]))
+    child = int(await asyncio.to_thread(os.read, told, 100))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    os.close(told)
+    os.close(tell)
+    assert not is_there(child)
+
+
+def is_there(pid: int) -> bool:
+    return os.path.exists(f"/proc/{pid}")

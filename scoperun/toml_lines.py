@@ -1,0 +1,56 @@
+"""TOML text as a tree, and the line on which each key begins. No I/O."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import tomli
+
+from scoperun.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Path = tuple[str, ...]
+"""A key and the tables around it, the outermost first."""
+
+
+def tree(text: str, file: str) -> dict[str, Any]:
+    """Return what TOML text says; raise InvalidValue, with the file and the line, if it is none."""
+    try:
+        return tomli.loads(text)
+    except (ValueError, RecursionError) as error:  # of numbers and lists beyond all measure too
+        # tomli 2.0 has the line in its words alone.
+        place = re.search(r" \(at (?:line ([0-9]+), column [0-9]+|end of document)\)$", str(error))
+        line = int(place[1]) if place and place[1] else text.rstrip("\n").count("\n") + 1
+        message = str(error)[: place.start()] if place else str(error)
+        raise InvalidValue(f"{file}:{line}: {message}", hint='TOML, as mem = "4G": text stands in quotes') from None
+
+
+def key_lines(text: str) -> dict[Path, int]:
+    """Return the line on which each key of valid TOML begins, which tomli does not tell.
+
+    A statement ends where what has been gathered of it is valid by itself, below its section's header.
+    """
+    lines: dict[Path, int] = {}
+    header, statement, first = "", "", 1
+    for number, line in enumerate(text.split("\n"), 1):
+        statement += f"{line}\n"
+        try:
+            parsed = tomli.loads(header + statement)
+        except tomli.TOMLDecodeError:
+            continue
+        for path in _paths(parsed):
+            lines.setdefault(path, first)
+        if statement.lstrip().startswith("["):
+            header = statement
+        statement, first = "", number + 1
+    return lines
+
+
+def _paths(table: dict[str, Any]) -> Iterator[Path]:
+    for name, value in table.items():
+        yield (name,)
+        if isinstance(value, dict):
+            yield from ((name, *rest) for rest in _paths(value))
