@@ -32,7 +32,7 @@ async def test_what_cannot_be_run_is_an_exception(story: Story) -> None:
 
 
 async def test_a_scope_can_be_watched_to_its_end(story: Story) -> None:
-    async with Scope(["sh", "-c", "read word"]) as scope:
+    async with Scope(["sleep", "1000"]) as scope:
         watched = asyncio.create_task(collect(scope))
         await asyncio.sleep(0)  # it listens from its first step on
         await scope.kill()

@@ -1,57 +1,11 @@
 """A real terminal: keys, job control, signals, pipes, as without scoperun."""
 
-import os
-import pty
-import select
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from .story import GENEROUS, Story
-
-
-class Terminal:
-    """A pseudo-terminal with a program on it, which is the leader of its session."""
-
-    def __init__(self, *words: str, cwd: Path) -> None:
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.chdir(cwd)
-            os.execvp(words[0], words)
-        self.screen = b""
-
-    def type(self, keys: str) -> None:
-        os.write(self.fd, keys.encode())
-
-    def wait_for(self, text: str) -> None:
-        """Read until `text` is on the screen, and forget what came before its end."""
-        while text.encode() not in self.screen:
-            ready, _, _ = select.select([self.fd], [], [], GENEROUS)
-            assert ready, f"{text!r} does not come; the screen shows {self.screen.decode()!r}"
-            self.screen += os.read(self.fd, 4096)
-        self.screen = self.screen.split(text.encode(), 1)[1]
-
-    def status(self) -> int:
-        """Read to the end and return the program's exit status."""
-        while True:
-            try:
-                part = os.read(self.fd, 4096)
-            except OSError:  # EIO: nobody has the terminal open any more
-                break
-            self.screen += part
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-
-
-@contextmanager
-def terminal(story: Story, *words: str) -> Iterator[Terminal]:
-    term = Terminal(*words, cwd=story.cwd)
-    try:
-        yield term
-    finally:
-        os.close(term.fd)
+from .terminal import terminal
 
 
 @pytest.fixture

@@ -1,34 +1,84 @@
-"""The documents name what the program has."""
+"""The documents name what the program has, and nothing else."""
 
+import dataclasses
 import re
-from pathlib import Path
 
 import pytest
-import typer
 
-from scoperun import options
+from scoperun.events import Process
+from scoperun.limits import LimitsInForce
+from scoperun.report import Cpu, Memory, Oom, Report
+from scoperun.verdict import Evidence, Verdict
+from tests.documents import CHECKOUT, MANUAL, README, library_examples, section, sessions, terms
 
-from .stories import STORIES, told
+from .declared import ENVIRONMENT, PROPERTIES, takes_value
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+OPTION = r"(?<![\w-])--?[A-Za-z][a-z-]*"
+OPTIONS = sorted(takes_value())
+KEYS = sorted(
+    {field.name for part in (Report, LimitsInForce, Memory, Oom, Cpu, Process, Evidence)
+     for field in dataclasses.fields(part)}
+)  # fmt: skip
 
 
-def option_names() -> list[str]:
-    command = typer.main.get_command(options._app)  # noqa: SLF001  the declaration itself
-    return [name for parameter in command.params if parameter.name != "command" for name in parameter.opts]
-
-
-@pytest.mark.parametrize("name", [*option_names(), "-h", "--help", "--no-require-limits"])
+@pytest.mark.parametrize("name", OPTIONS)
 def test_the_readme_names_every_option(name: str) -> None:
     assert re.search(rf"`{name}[ `]", README), f"{name} is not in README.md"
 
 
-@pytest.mark.parametrize("name", re.findall(r"`(--?[a-z-]+)[ `]", README))
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`(--?[A-Za-z-]+)[ `]", README))))
 def test_the_readme_names_no_option_that_is_not_there(name: str) -> None:
-    others = {"--user"}
-    assert name in {*option_names(), "-h", "--help", "--no-require-limits", *others}
+    assert name in OPTIONS
 
 
-@pytest.mark.parametrize("key", told(STORIES[0].events).to_dict())
+@pytest.mark.parametrize("key", [field.name for field in dataclasses.fields(Report)])
 def test_the_readme_names_every_key_of_the_report(key: str) -> None:
     assert f"`{key}`" in README
+
+
+def test_the_manual_explains_the_options_that_there_are() -> None:
+    assert sorted(re.findall(OPTION, "\n".join(terms("OPTIONS")))) == OPTIONS
+
+
+def test_the_manual_speaks_of_no_option_that_is_not_there() -> None:
+    text = MANUAL.partition(".SH EXAMPLES")[0]
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= set(OPTIONS)
+
+
+@pytest.mark.parametrize(("option", "setting"), PROPERTIES.items())
+def test_the_manual_names_the_property_that_an_option_sets(option: str, setting: str) -> None:
+    (explained,) = re.findall(rf"^\.B\S* --{option}(?: .*)?\n(\S+=)", section("OPTIONS"), flags=re.MULTILINE)
+    assert explained == f"{setting}="
+
+
+def test_the_manual_explains_the_verdicts_that_there_are() -> None:
+    assert terms("VERDICTS") == [str(verdict) for verdict in Verdict]
+
+
+def test_the_manual_explains_the_keys_of_the_report_that_there_are() -> None:
+    explained = {key for line in terms("REPORT") for key in re.split("[ ,]+", line)}
+    # Both are explained beside the list that they stand in.
+    assert sorted(explained | {"pid", "name", "source", "value"}) == KEYS
+    for key in ("pid", "name", "source", "value"):
+        assert re.search(rf"^\.B {key}$", section("REPORT"), flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ENVIRONMENT)
+def test_the_manual_names_the_environment(name: str) -> None:
+    assert name in terms("ENVIRONMENT")
+
+
+def test_the_exit_status_comes_before_the_options() -> None:
+    assert MANUAL.index(".SH EXIT STATUS") < MANUAL.index(".SH OPTIONS")
+
+
+def test_there_are_sessions_to_be_run() -> None:
+    """tests/systemd runs them; here it is seen that they are found."""
+    assert len(sessions()) == README.count("```console") + section("EXAMPLES").count(".EX\n")
+    assert len(library_examples()) == README.count("```python")
+
+
+def test_the_wheel_installs_the_manual_and_the_completions() -> None:
+    pyproject = (CHECKOUT / "pyproject.toml").read_text(encoding="utf-8")
+    for file in (*(CHECKOUT / "man").iterdir(), *(CHECKOUT / "completions").iterdir()):
+        assert f'"{file.relative_to(CHECKOUT)}" = "share/' in pyproject

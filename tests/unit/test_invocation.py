@@ -13,6 +13,7 @@ from scoperun.events import (
     ResultChanged,
     ScopeProperties,
     StateChanged,
+    StopRequested,
     WorkloadExited,
 )
 from scoperun.invocation import Invocation
@@ -230,3 +231,26 @@ def test_what_was_read_is_kept_as_it_was() -> None:
     assert invocation.properties is properties
     assert invocation.exit == exited(-9)
     assert invocation.exited
+
+
+def test_leftovers_that_do_not_stop_in_time_are_no_timeout_of_the_command() -> None:
+    stopped = [StopRequested(), ResultChanged("timeout"), StateChanged("failed"), read("timeout")]
+    invocation = fed(*STARTED, exited(0), read("success"), *stopped)
+    assert invocation.stop_requested
+    assert invocation.final_result == "success"
+    report = told([exited(0), counted(0), read("success"), *stopped])
+    assert (report.verdict, report.result, report.exit_status) == (Verdict.SUCCESS, "success", 0)
+
+
+def test_a_timeout_from_before_the_leftovers_were_stopped_stays() -> None:
+    assert fed(*STARTED, ResultChanged("timeout"), StopRequested(), ResultChanged("timeout")).final_result == "timeout"
+
+
+@pytest.mark.parametrize("failure", ["oom-kill", "resources"])
+def test_leftovers_that_fail_otherwise_are_a_result(failure: str) -> None:
+    assert fed(*STARTED, read("success"), StopRequested(), ResultChanged(failure)).final_result == failure
+
+
+def test_a_stop_that_nobody_asked_for_is_a_timeout() -> None:
+    assert not fed(*STARTED).stop_requested
+    assert fed(*STARTED, ResultChanged("timeout")).final_result == "timeout"

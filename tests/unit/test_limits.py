@@ -1,6 +1,8 @@
 """Limits become systemd's properties, and are in force only where the kernel says so."""
 
+import dataclasses
 import math
+from typing import Any
 
 import pytest
 
@@ -31,13 +33,85 @@ def test_no_limits_are_no_properties() -> None:
 
 
 def test_every_limit_has_its_property() -> None:
-    limits = Limits(memory_max=20 * MIB, memory_swap_max=MIB, runtime_max=1.5, oom_policy=OOMPolicy.CONTINUE)
+    limits = Limits(
+        memory_max=20 * MIB,
+        memory_high=15 * MIB,
+        memory_swap_max=MIB,
+        memory_zswap_max=2 * MIB,
+        cpu_quota=1.5,
+        cpu_weight=50,
+        tasks_max=100,
+        runtime_max=1.5,
+        timeout_stop=5,
+        oom_policy=OOMPolicy.CONTINUE,
+    )
+    numbers = {
+        "MemoryMax": 20 * MIB, "MemoryHigh": 15 * MIB, "MemorySwapMax": MIB, "MemoryZSwapMax": 2 * MIB,
+        "CPUQuotaPerSecUSec": 1_500_000, "CPUWeight": 50, "TasksMax": 100, "RuntimeMaxUSec": 1_500_000,
+        "TimeoutStopUSec": 5_000_000,
+    }  # fmt: skip
     assert limits.properties() == [
-        Property(name="MemoryMax", signature="t", value=20 * MIB),
-        Property(name="MemorySwapMax", signature="t", value=MIB),
-        Property(name="RuntimeMaxUSec", signature="t", value=1_500_000),
+        *(limit(name, number) for name, number in numbers.items()),
         Property(name="OOMPolicy", signature="s", value="continue"),
     ]
+
+
+def test_the_properties_have_every_field_and_no_other() -> None:
+    """A field that is added and not passed on would be a limit that nobody holds."""
+    fields = {field.name for field in dataclasses.fields(Limits)}
+    given: dict[str, Any] = dict.fromkeys(fields, 7) | {"oom_policy": OOMPolicy.KILL}
+    assert len(asked(Limits(**given))) == len(fields)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "name", "number"),
+    [
+        ("memory_high", INFINITY, "MemoryHigh", INFINITY),
+        ("memory_swap_max", INFINITY, "MemorySwapMax", INFINITY),
+        ("memory_zswap_max", 0, "MemoryZSwapMax", 0),
+        ("cpu_quota", 0.0001, "CPUQuotaPerSecUSec", 100),
+        ("cpu_quota", 64, "CPUQuotaPerSecUSec", 64_000_000),
+        ("cpu_weight", 1, "CPUWeight", 1),
+        ("cpu_weight", 10_000, "CPUWeight", 10_000),
+        ("tasks_max", 1, "TasksMax", 1),
+        ("tasks_max", INFINITY, "TasksMax", INFINITY),
+        ("timeout_stop", 0, "TimeoutStopUSec", 0),
+        ("timeout_stop", math.inf, "TimeoutStopUSec", INFINITY),
+    ],
+)
+def test_the_ends_of_a_range_are_in_it(field: str, value: float, name: str, number: int) -> None:
+    assert asked(Limits(**{field: value})) == {name: number}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "hint"),
+    [
+        ("memory_high", 0, "at least 1; INFINITY is no limit"),
+        ("memory_zswap_max", -1, "at least 0; INFINITY is no limit"),
+        ("tasks_max", 0, "at least 1; INFINITY is no limit"),
+        ("tasks_max", 2.0, "at least 1; INFINITY is no limit"),
+        ("cpu_weight", 0, "from 1 to 10000"),
+        ("cpu_weight", 10_001, "from 1 to 10000"),
+        ("cpu_weight", True, "from 1 to 10000"),
+    ],
+)
+def test_a_number_out_of_its_range_is_refused_with_the_range(field: str, value: float, hint: str) -> None:
+    with pytest.raises(InvalidValue) as refused:
+        Limits(**{field: value})
+    assert str(refused.value) == f"{field} {value!r} is out of range ({hint})"
+
+
+@pytest.mark.parametrize("processors", [0, -1, 0.00001, math.inf, math.nan, 1e14])
+def test_a_number_of_processors_that_is_none_is_refused(processors: float) -> None:
+    with pytest.raises(InvalidValue) as refused:
+        Limits(cpu_quota=processors)
+    assert str(refused.value) == f"cpu_quota {processors!r} is no number of processors (as 2 or 0.5)"
+
+
+@pytest.mark.parametrize("seconds", [-1, math.nan, 1e14, "5"])
+def test_a_time_to_stop_that_is_none_is_refused(seconds: float) -> None:
+    with pytest.raises(InvalidValue, match=r"^timeout_stop .* is no number of seconds"):
+        Limits(timeout_stop=seconds)
 
 
 def test_a_limit_on_memory_alone_leaves_no_swap() -> None:
@@ -60,18 +134,18 @@ def test_no_end_of_time_is_no_property() -> None:
 def test_memory_that_is_no_size_is_refused(size: int) -> None:
     with pytest.raises(InvalidValue) as refused:
         Limits(memory_max=size)
-    assert str(refused.value) == f"memory_max {size!r} is not a size (bytes, at least 1; INFINITY is no limit)"
+    assert str(refused.value) == f"memory_max {size!r} is out of range (at least 1; INFINITY is no limit)"
 
 
 @pytest.mark.parametrize("size", [-1, 2**64])
 def test_swap_that_is_no_size_is_refused(size: int) -> None:
-    with pytest.raises(InvalidValue, match=f"^memory_swap_max {size} is not a size"):
+    with pytest.raises(InvalidValue, match=f"^memory_swap_max {size} is out of range"):
         Limits(memory_swap_max=size)
 
 
 @pytest.mark.parametrize("seconds", [0, 0.0, -1.0, math.nan])
 def test_a_time_that_is_none_is_refused(seconds: float) -> None:
-    with pytest.raises(InvalidValue, match=r"^runtime_max .* is not a time to run"):
+    with pytest.raises(InvalidValue, match=r"^runtime_max .* is no number of seconds \(math.inf is no limit\)$"):
         Limits(runtime_max=seconds)
 
 

@@ -1,14 +1,18 @@
 """The command line is read up to the command and no further, and what is wrong in it is answered in one line."""
 
+import math
+import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
 from scoperun.errors import InvalidValue
 from scoperun.limits import Limits, OOMPolicy
 from scoperun.options import Output, parse
-from scoperun.request import RunRequest
+from scoperun.request import ExecContext, RunRequest
+from scoperun.sizes import INFINITY
 from scoperun.version import __version__
 
 
@@ -80,6 +84,91 @@ def test_every_option_has_its_place() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("argv", "field", "value"),
+    [
+        (["--mem-high", "15M"], "memory_high", 15 * 1024**2),
+        (["--zswap", "0"], "memory_zswap_max", 0),
+        (["--swap", "infinity"], "memory_swap_max", INFINITY),
+        (["--cpus", "0.5"], "cpu_quota", 0.5),
+        (["--cpus", "2"], "cpu_quota", 2.0),
+        (["--cpu-weight", "50"], "cpu_weight", 50),
+        (["--tasks", "100"], "tasks_max", 100),
+        (["--tasks", "infinity"], "tasks_max", INFINITY),
+        (["--kill-after", "1min 5s"], "timeout_stop", 65.0),
+        (["--kill-after", "0"], "timeout_stop", 0.0),
+        (["--timeout", "infinity"], "runtime_max", math.inf),
+    ],
+)
+def test_a_limit_has_an_option(argv: list[str], field: str, value: float) -> None:
+    assert request(*argv, "true") == RunRequest(command=("true",), limits=Limits(**{field: value}))
+
+
+@pytest.mark.parametrize(
+    ("argv", "field", "value"),
+    [
+        (["-E", "A=b", "--setenv", "C=d=e"], "environment", ("A=b", "C=d=e")),
+        (["--setenv", "HERE"], "environment", ("HERE=now",)),
+        (["--setenv", "NOWHERE"], "environment", ("NOWHERE",)),
+        (["--setenv", "EMPTY="], "environment", ("EMPTY=",)),
+        (["-d", "/tmp"], "working_directory", "/tmp"),  # noqa: S108  nothing is written there
+        (["--working-directory", "sub"], "working_directory", "sub"),
+        (["--uid", "nobody"], "user", "nobody"),
+        (["--gid", "100"], "group", "100"),
+        (["--nice", "19"], "nice", 19),
+        (["--nice=-20"], "nice", -20),
+        (["--nice", "0"], "nice", 0),
+    ],
+)
+def test_how_the_command_starts_has_an_option(
+    argv: list[str], field: str, value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HERE", "now")
+    monkeypatch.delenv("NOWHERE", raising=False)
+    fields: dict[str, Any] = {field: value}
+    assert request(*argv, "true") == RunRequest(command=("true",), context=ExecContext(**fields))
+
+
+@pytest.mark.parametrize(
+    ("argv", "field", "value"),
+    [
+        (["--system"], "system", True),
+        (["--system", "--user"], "system", False),
+        (["--slice-inherit"], "slice_inherit", True),
+        (["--description", "a nightly build"], "description", "a nightly build"),
+        (["--wait"], "wait", True),
+        (["--kill-leftovers"], "kill_leftovers", True),
+    ],
+)
+def test_a_wish_for_the_scope_has_an_option(argv: list[str], field: str, value: object) -> None:
+    fields: dict[str, Any] = {field: value}
+    assert request(*argv, "true") == RunRequest(command=("true",), **fields)
+
+
+def test_a_size_may_be_a_share_of_the_memory() -> None:
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    asked = request("--mem", "50%", "--swap", "0%", "-p", "MemoryHigh=25%", "-p", "TasksMax=10%", "true")
+    assert (asked.limits.memory_max, asked.limits.memory_swap_max) == (memory // 2, 0)
+    assert asked.properties == (f"MemoryHigh={memory // 4}", "TasksMax=10%")
+
+
+def test_the_report_may_be_asked_for_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCOPERUN_REPORT", "from-environment.json")
+    assert output("true").report == "from-environment.json"
+    assert output("--report", "from-option.json", "true").report == "from-option.json"
+
+
+def test_an_empty_environment_asks_for_no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCOPERUN_REPORT", "")
+    assert output("true").report is None
+
+
+def test_report_and_exit_status_have_options() -> None:
+    assert output("--report-fd", "2", "true") == Output(report_fd=2)
+    assert output("--oom-exit-code", "0", "true") == Output(oom_exit_code=0)
+    assert output("--oom-exit-code", "255", "true") == Output(oom_exit_code=255)
+
+
 def test_a_value_may_follow_an_equals_sign() -> None:
     assert request("--mem=20M", "--unit=job", "true") == request("--mem", "20M", "-ujob", "true")
 
@@ -115,12 +204,55 @@ def test_a_report_goes_where_it_is_asked_for() -> None:
         ("--unit", "", "letters, digits"),
         ("--unit", "a b", "letters, digits"),
         ("--slice", "a/b", "systemd-escape(1)"),
+        ("--mem-high", "0", "at least 1"),
+        ("--mem", "101%", "as 20M or 1.5G, or infinity"),
+        ("--zswap", "-1", "as 20M or 1.5G, or infinity"),
+        ("--cpus", "0", "as 2 or 0.5"),
+        ("--cpus", "many", "as 2 or 0.5"),
+        ("--cpus", "nan", "as 2 or 0.5"),
+        ("--cpus", "inf", "as 2 or 0.5"),
+        ("--cpus", "50%", "as 2 or 0.5"),
+        ("--cpu-weight", "0", "from 1 to 10000"),
+        ("--cpu-weight", "idle", "a count"),
+        ("--tasks", "10%", "a count"),
+        ("--tasks", "many", "a count"),
+        ("--nice", "20", "-20 to 19"),
+        ("--nice", "-21", "-20 to 19"),
+        ("--nice", "--5", "-20 to 19"),
+        ("--kill-after", "soon", "terms like 5min 20s"),
+        ("--setenv", "=x", "NAME=VALUE"),
+        ("--setenv", "", "NAME=VALUE"),
+        ("--report-fd", "-1", "3>report.json"),
+        ("--report-fd", "987", "is not open (as 3 of 3>report.json)"),
+        ("--report-fd", "99999999999999999999", "is not open (as 3 of 3>report.json)"),
+        ("--report-fd", "stdout", "3>report.json"),
+        ("--oom-exit-code", "256", "0 to 255"),
+        ("--oom-exit-code", "-1", "0 to 255"),
+        ("--oom-exit-code", "\u0663", "0 to 255"),
+        ("--property", "ConditionPathExists=/x", "test it before scoperun"),
+        ("--property", "MemoryLimit=1M", "write MemoryMax="),
+        ("--property", "User=nobody", "--uid USER"),
     ],
 )
 def test_a_bad_value_is_answered_with_its_option_itself_and_what_is_right(option: str, value: str, right: str) -> None:
     line = refusal(option, value, "true")
     assert f"'{option}'" in line
     assert (value if option == "--property" else repr(value)).partition("=")[0] in line
+    assert right in line
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "right"),
+    [
+        ("--tasks", "0", "no process can run among 0 tasks (at least 1)"),
+        ("--description", "caf\udce9", "UTF-8"),
+    ],
+)
+def test_a_bad_value_of_a_setting_is_answered_with_its_option_and_what_is_right(
+    option: str, value: str, right: str
+) -> None:
+    line = refusal(option, value, "true")
+    assert f"'{option}'" in line
     assert right in line
 
 

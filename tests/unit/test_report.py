@@ -218,3 +218,30 @@ def test_processes_that_are_left_are_named() -> None:
 def test_a_scope_without_the_memory_controller_misses_no_counters() -> None:
     bare = replace(LIMITS, memory_max=None, memory_swap_max=None)
     assert told([exited(0), Counters(), JobRemoved("done"), read("success")], bare).verdict is Verdict.SUCCESS
+
+
+def test_the_start_is_one_line_with_the_keys_of_the_report() -> None:
+    text = START.to_json()
+    assert "\n" not in text
+    start = json.loads(text, parse_constant=pytest.fail)
+    assert list(start) == ["event", "unit", "invocation_id", "pid", "cgroup", "limits"]
+    report = as_json(told(OOM_KILL))
+    assert start == {"event": "started"} | {key: report[key] for key in start if key != "event"}
+
+
+def test_the_start_writes_no_limit_as_the_report_does() -> None:
+    start = json.loads(replace(START, limits=LimitsInForce(tasks_max=INFINITY)).to_json())
+    assert (start["limits"]["tasks_max"], start["limits"]["memory_max"]) == ("infinity", None)
+
+
+def test_a_report_among_other_lines_says_first_what_it_is() -> None:
+    line = json.loads(told(OOM_KILL).to_json(event="finished"))
+    assert list(line) == ["event", *KEYS]
+    assert line == {"event": "finished"} | as_json(told(OOM_KILL))
+
+
+@pytest.mark.parametrize("manager", ["user", "system"])
+def test_the_manager_is_the_one_that_was_asked(manager: str) -> None:
+    invocation = Invocation()
+    invocation.feed(exited(0))
+    assert conclude(("true",), replace(START, manager=manager), invocation).manager == manager

@@ -5,7 +5,7 @@ import pytest
 from scoperun.errors import InvalidValue
 from scoperun.limits import Limits
 from scoperun.properties import Property
-from scoperun.request import RunRequest, printable
+from scoperun.request import ExecContext, RunRequest, printable
 
 
 def properties(request: RunRequest) -> dict[str, object]:
@@ -80,3 +80,58 @@ def test_bytes_that_are_no_utf_8_are_shown_as_hexadecimal(text: str, shown: str)
 def test_a_command_of_any_bytes_is_described_in_text() -> None:
     request = RunRequest(command=("cat", "caf\udce9"))
     assert properties(request)["Description"] == "cat caf\\xe9"
+
+
+@pytest.mark.parametrize(
+    ("inherited", "asked", "slice_name"),
+    [
+        ("app.slice", None, "app.slice"),
+        ("app.slice", "heavy", "app-heavy.slice"),
+        ("app-heavy.slice", "job.slice", "app-heavy-job.slice"),
+        ("-.slice", "heavy", "heavy.slice"),
+        ("-.slice", None, "-.slice"),
+        (None, "heavy", "heavy.slice"),
+    ],
+)
+def test_an_inherited_slice_is_the_callers_own_or_one_below_it(
+    inherited: str | None, asked: str | None, slice_name: str
+) -> None:
+    request = RunRequest(command=("true",), slice=asked, slice_inherit=True)
+    shown = {each.name: each.value for each in request.scope_properties(inherited_slice=inherited)}
+    assert shown["Slice"] == slice_name
+
+
+def test_a_slice_that_nobody_asked_for_is_systemds_to_choose() -> None:
+    assert "Slice" not in properties(RunRequest(command=("true",)))
+    inherited = list(RunRequest(command=("true",)).scope_properties(inherited_slice="app.slice"))
+    assert "Slice" not in {each.name for each in inherited}
+
+
+def test_a_description_that_is_asked_for_is_sent_even_to_a_systemd_without_it() -> None:
+    described = Property(name="Description", signature="s", value="nightly build", asked=True)
+    assert list(RunRequest(command=("make",), description="nightly build").scope_properties()) == [described]
+
+
+@pytest.mark.parametrize("command", ["ls -l", "ls"])
+def test_a_command_of_one_string_is_refused(command: str) -> None:
+    with pytest.raises(InvalidValue) as refused:
+        RunRequest(command=command)  # type: ignore[arg-type]
+    assert str(refused.value) == f"command {command!r} is one string (a list of words: no shell splits it)"
+
+
+def test_a_command_starts_as_its_caller_runs_unless_told_otherwise() -> None:
+    context = RunRequest(command=("true",)).context
+    assert context == ExecContext(environment=(), working_directory=None, user=None, group=None, nice=None)
+
+
+def test_lists_of_properties_add_up_and_everything_else_is_sent_once() -> None:
+    texts = ("After=a.service", "TasksMax=5", "After=b.service", "TasksMax=6")
+    request = RunRequest(command=("true",), description="d", properties=texts)
+    assert [(each.name, each.value) for each in request.scope_properties()] == [
+        ("Description", "d"), ("After", ["a.service", "b.service"]), ("TasksMax", 6),
+    ]  # fmt: skip
+
+
+def test_a_share_of_the_memory_is_refused_where_its_size_is_not_known() -> None:
+    with pytest.raises(InvalidValue, match=r"^MemoryMax=50%: a share of a memory whose size is not known here"):
+        RunRequest(command=("true",), properties=("MemoryMax=50%",))

@@ -21,11 +21,13 @@ SOURCES = {
 CORE = {
     f"scoperun.{name}"
     for name in (
-        "config", "errors", "events", "invocation", "limits", "properties", "report", "request", "scope", "sizes",
-        "text", "verdict", "version",
+        "config", "errors", "events", "invocation", "limits", "network", "preview", "properties", "report", "request",
+        "scope", "settings", "sizes", "sources", "text", "toml_lines", "traps", "values", "verdict", "version",
     )
 }  # fmt: skip
-SURFACE = {"scoperun.cli", "scoperun.options", "scoperun.launch", "scoperun.__main__"}
+SURFACE = {
+    f"scoperun.{name}" for name in ("__main__", "cli", "configured", "launch", "option_values", "options", "running")
+}
 
 NOT_IN_CORE = {
     "asyncio", "concurrent", "datetime", "dbus_next", "fcntl", "io", "multiprocessing", "os", "pathlib", "random",

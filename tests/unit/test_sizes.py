@@ -205,3 +205,33 @@ def test_a_time_is_written_as_systemd_prints_a_span(seconds: float, text: str) -
 @pytest.mark.parametrize(("seconds", "text"), [(0.9996, "1s"), (59.9996, "1min"), (119.9, "2min")])
 def test_rounding_carries_into_the_next_unit(seconds: float, text: str) -> None:
     assert format_time(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("50%", 500), ("0%", 0), ("100%", 1000), ("12.5%", 125), (" 1% ", 10), ("0.05%", 0), ("99.99%", 999)],
+)
+def test_a_percentage_is_of_the_whole_rounded_down(text: str, size: int) -> None:
+    assert parse_size(text, whole=1000) == size
+
+
+@pytest.mark.parametrize("text", ["101%", "100.1%", "-1%", "%", "50 %", "5%%", "1000%", "1e1%", "50%K"])
+def test_a_percentage_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(InvalidValue, match="cannot be read"):
+        parse_size(text, whole=1000)
+
+
+def test_a_percentage_of_nothing_known_is_refused() -> None:
+    with pytest.raises(InvalidValue, match=r"^'50%' cannot be read"):
+        parse_size("50%")
+
+
+def test_a_size_is_a_size_whatever_the_whole() -> None:
+    assert parse_size("20M", whole=1000) == 20 * 1024**2
+    assert parse_size("infinity", whole=1000) == INFINITY
+
+
+def test_a_share_too_small_for_a_byte_is_no_memory_to_run_in() -> None:
+    with pytest.raises(InvalidValue, match="no process can run in 0 bytes"):
+        parse_positive_size("0.05%", whole=1000)
+    assert parse_positive_size("50%", whole=1000) == 500

@@ -22,5 +22,9 @@ async def counted_after(runs: int) -> tuple[list[str], int, str, int]:
     for _ in range(runs):
         assert (await scoperun.run(["true"])).exit_code == 0
     gc.collect()
-    children = Path(f"/proc/self/task/{os.getpid()}/children")
-    return sorted(os.listdir("/proc/self/fd")), len(asyncio.all_tasks()), children.read_text(), len(gc.get_objects())
+    return sorted(os.listdir("/proc/self/fd")), len(asyncio.all_tasks()), children(), len(gc.get_objects())
+
+
+def children() -> str:
+    """Return this process's children, zombies included."""
+    return Path(f"/proc/self/task/{os.getpid()}/children").read_text()
