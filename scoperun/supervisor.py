@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from scoperun import events
-from scoperun.errors import BusLost, BusUnavailable, LimitNotEnforced, ManagerError, ScopeFailed
+from scoperun.enforcement import check_limits
+from scoperun.errors import BusLost, BusUnavailable, ManagerError, ScopeFailed
+from scoperun.feed import Feed
 from scoperun.invocation import Invocation
 from scoperun.io import manager
 from scoperun.io.cgroup import Cgroup, cgroup_of
 from scoperun.io.wait import process_ended
-from scoperun.limits import describe, not_in_force
 from scoperun.report import Report, Start, conclude
 from scoperun.request import printable
 from scoperun.scope import ScopeRequest, generated_unit_name, live_properties, scope_request
@@ -47,9 +48,9 @@ async def supervised(run: RunRequest, processes: Processes) -> AsyncIterator[Sup
     Whatever breaks it off, an error, a cancellation, or its end before there is a report, ends the workload and leaves
     nothing of the scope.
     """
-    queue: asyncio.Queue[events.Event] = asyncio.Queue()
-    async with manager.connect(os.environ, queue.put_nowait, system=run.system) as systemd:
-        supervision = Supervision(run, processes, systemd, queue)
+    feed = Feed()
+    async with manager.connect(os.environ, feed.put, system=run.system) as systemd:
+        supervision = Supervision(run, processes, systemd, feed)
         async with supervision.listening():
             try:
                 await supervision.begin()
@@ -79,19 +80,15 @@ class Supervision:
 
     start: Start
 
-    def __init__(
-        self, run: RunRequest, processes: Processes, systemd: Manager, queue: asyncio.Queue[events.Event]
-    ) -> None:
+    def __init__(self, run: RunRequest, processes: Processes, systemd: Manager, feed: Feed) -> None:
         """Take what `supervised` has at hand."""
-        self.invocation = Invocation()
         self.is_over = False
-        self._watchers: list[asyncio.Queue[events.Event | None]] = []
         self._version: str | None = None
         self._run = run
         self._workload = processes.workload
         self._keeper = processes.keeper
         self._systemd = systemd
-        self._queue = queue
+        self._feed = feed
         self._tasks: list[asyncio.Task[None]] = []
         self._end: asyncio.Task[None] | None = None
         unit = run.unit or generated_unit_name(run.command[0], os.getpid(), os.urandom(4).hex())
@@ -109,26 +106,25 @@ class Supervision:
         """Return how the command ended, once it has."""
         assert self._end is not None  # noqa: S101  it has begun
         await asyncio.shield(self._end)
-        return conclude(self._run.command, replace(self.start, systemd=self._version), self.invocation)
+        return conclude(self._run.command, replace(self.start, systemd=self._version), self._feed.invocation)
 
     async def _to_the_end(self) -> None:
         try:
-            await self.until(lambda invocation: invocation.exited)
+            await self._feed.until(lambda invocation: invocation.exited)
             await self.settle(self._scope)
             self.is_over = True
         finally:
-            for watcher in self._watchers:
-                watcher.put_nowait(None)
+            self._feed.end()
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
         """Have the end of the command and the loss of the bus queued beside what systemd announces."""
 
         async def command() -> None:
-            self._queue.put_nowait(await self._workload.wait())
+            self._feed.put(await self._workload.wait())
 
         async def bus() -> None:
-            self._queue.put_nowait(events.BusLost(await self._systemd.lost()))
+            self._feed.put(events.BusLost(await self._systemd.lost()))
 
         self._tasks += [asyncio.create_task(command()), asyncio.create_task(bus())]
         try:
@@ -138,24 +134,15 @@ class Supervision:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def until(self, reached: Callable[[Invocation], bool], *, within: float | None = None) -> None:
-        """Take in events until the invocation has got to a point; raise BusLost if that takes too long."""
-        try:
-            async with asyncio.timeout(within):
-                while not reached(self.invocation):
-                    self._feed(await self._queue.get())
-        except TimeoutError:
-            raise BusLost(f"systemd is silent about {self._request.unit} for {within:g} s") from None
-
     async def start_scope(self) -> _Scope:
         """Have systemd start the scope with both processes in it, and see that its limits are in force."""
         pids = [self._workload.pid, self._keeper.pid]
         self._request = await self._systemd.start(self._request, pids=pids)
-        await self.until(lambda invocation: invocation.started, within=self._systemd.timeout)
+        await self._feed.until(lambda invocation: invocation.started, within=self._systemd.timeout)
         self._check_job()
         cgroup = cgroup_of(self._workload.pid)
         if self._run.require_limits:
-            _check_limits(self._request, cgroup)
+            check_limits(self._request.properties, cgroup)
         return _Scope(cgroup, await self._systemd.invocation_id(self._request))
 
     async def release(self, scope: _Scope) -> Start:
@@ -182,20 +169,28 @@ class Supervision:
     async def settle(self, scope: _Scope) -> None:
         """Read what the scope leaves behind, let it end, and read what systemd says of it."""
         counters = self._read_counters(scope)
-        with suppress(*_UNANSWERED):
-            if counters.processes and self._run.kill_leftovers:
-                self._feed(await self._systemd.read(scope.invocation_id))
-                self._feed(events.StopRequested())
-                await self._systemd.stop(self._request)
+        if counters.processes and self._run.kill_leftovers:
+            await self._stop_leftovers(scope)
         if counters.processes and (self._run.kill_leftovers or self._run.wait):
             await self._emptied(scope)
             counters = self._read_counters(scope)
         self._keeper.close()
+        await self._hear_the_end(scope, counters)
+
+    async def _stop_leftovers(self, scope: _Scope) -> None:
+        """Have systemd stop the scope; what Result= says of how that went is not about the command."""
+        with suppress(*_UNANSWERED):
+            self._feed.take(await self._systemd.read(scope.invocation_id))
+            self._feed.take(events.StopRequested())
+            await self._systemd.stop(self._request)
+
+    async def _hear_the_end(self, scope: _Scope, counters: events.Counters) -> None:
+        """Wait until the scope has ended, unless something lives on in it, and let go of it."""
         with suppress(*_UNANSWERED):
             if not counters.processes or await self._is_stopping(scope, counters):
-                await self.until(lambda invocation: invocation.over, within=self._systemd.timeout)
-            self._feed(await self._systemd.read(scope.invocation_id))
-        self._catch_up()
+                await self._feed.until(lambda invocation: invocation.over, within=self._systemd.timeout)
+            self._feed.take(await self._systemd.read(scope.invocation_id))
+        self._feed.catch_up()
         with suppress(*_UNANSWERED):
             await self._systemd.unref(self._request)
 
@@ -206,8 +201,10 @@ class Supervision:
 
     def _read_counters(self, scope: _Scope) -> events.Counters:
         counters = scope.cgroup.counters(keeper=self._keeper.pid)
-        if counters.processes is not None or self.invocation.counters is None:  # else it is gone, and was read before
-            self._feed(counters)
+        if (
+            counters.processes is not None or self._feed.invocation.counters is None
+        ):  # else it is gone, and was read before
+            self._feed.take(counters)
         return counters
 
     async def _emptied(self, scope: _Scope) -> None:
@@ -216,24 +213,16 @@ class Supervision:
             for process in processes:
                 await process_ended(process.pid)
 
-    async def watch(self) -> AsyncIterator[events.Event]:
+    def watch(self) -> AsyncIterator[events.Event]:
         """Give what happens from now on, until there is a report."""
-        watcher: asyncio.Queue[events.Event | None] = asyncio.Queue()
-        if self.is_over:
-            return
-        self._watchers.append(watcher)
-        try:
-            while (event := await watcher.get()) is not None:
-                yield event
-        finally:
-            self._watchers.remove(watcher)
+        return self._feed.watch()
 
     async def set_limits(self, limits: Limits) -> None:
         """Change limits of the running scope, and see that the kernel holds it to them."""
         changes = ScopeRequest(unit=self._request.unit, properties=live_properties(limits))
         await self._systemd.set_properties(changes)
         if self._run.require_limits:
-            _check_limits(changes, self._scope.cgroup)
+            check_limits(changes.properties, self._scope.cgroup)
         in_force = replace(self._scope.cgroup.limits(), runtime_max=self._request.runtime_max)
         self.start = replace(self.start, limits=in_force)
 
@@ -253,14 +242,14 @@ class Supervision:
         """End what was started, and see the scope gone if systemd still answers."""
         await self._stop_reading()
         with suppress(*_UNANSWERED):
-            if self._workload.released and not self.invocation.over:
+            if self._workload.released and not self._feed.invocation.over:
                 await self._systemd.kill(self._request, signal.SIGKILL)
         self._workload.kill()
         self._keeper.close()
-        self._catch_up()
+        self._feed.catch_up()
         with suppress(*_UNANSWERED):
-            if self.invocation.active_state is not None:
-                await self.until(lambda invocation: invocation.over, within=self._systemd.timeout)
+            if self._feed.invocation.active_state is not None:
+                await self._feed.until(lambda invocation: invocation.over, within=self._systemd.timeout)
                 await self._systemd.unref(self._request)
 
     async def _stop_reading(self) -> None:
@@ -269,26 +258,16 @@ class Supervision:
             self._end.cancel()
             await asyncio.wait([self._end])
 
-    def _catch_up(self) -> None:
-        """Take in what has been announced already."""
-        while not self._queue.empty():
-            self._feed(self._queue.get_nowait())
-
-    def _feed(self, event: events.Event) -> None:
-        self.invocation.feed(event)
-        for watcher in self._watchers:
-            watcher.put_nowait(event)
-
     async def _is_stopping(self, scope: _Scope, counters: events.Counters) -> bool:
         """Tell whether systemd ends the scope though processes are left in it."""
-        if self.invocation.stopping or not counters.oom_kill:
-            return self.invocation.stopping
+        if self._feed.invocation.stopping or not counters.oom_kill:
+            return self._feed.invocation.stopping
         # It may not have noticed yet what we have read already.
         properties = await self._systemd.read(scope.invocation_id)
         return properties.oom_policy in {"stop", "kill"}
 
     def _check_job(self) -> None:
-        match self.invocation:
+        match self._feed.invocation:
             case Invocation(job_result="done"):
                 return
             case Invocation(job_result=None, bus_lost=reason):
@@ -298,20 +277,6 @@ class Supervision:
                     f"Failed to start scope {self._request.unit!r}: its job ended as {result!r}",
                     hint=f"see: journalctl --user -u {self._request.unit}",
                 )
-
-
-def _check_limits(request: ScopeRequest, cgroup: Cgroup) -> None:
-    """Refuse to go on with a limit that would hold nothing: systemd accepts one that it cannot set."""
-    missing = not_in_force(request.properties, cgroup.limits(), page_size=os.sysconf("SC_PAGE_SIZE"))
-    if not missing:
-        return
-    limit = missing[0]
-    controller = "pids" if limit.name == "TasksMax" else "memory"
-    reason = cgroup.missing(controller) or "the kernel does not keep it so"
-    raise LimitNotEnforced(
-        f"{describe(limit)} would not be enforced: {reason}",
-        hint="README.md, Requirements, says how to mend that; --no-require-limits runs the command all the same",
-    )
 
 
 def _working_directory(wanted: str | None) -> str | None:
