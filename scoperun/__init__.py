@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from scoperun.limits import LimitsInForce as LimitsInForce
     from scoperun.limits import OOMPolicy as OOMPolicy
     from scoperun.report import Report as Report
-    from scoperun.running import Scope as Scope
     from scoperun.request import ExecContext as ExecContext
     from scoperun.request import RunRequest as RunRequest
+    from scoperun.running import Scope as Scope
     from scoperun.sizes import INFINITY as INFINITY
     from scoperun.text import report_text as report_text
     from scoperun.verdict import Evidence as Evidence

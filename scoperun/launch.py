@@ -94,5 +94,5 @@ async def _supervise_with(
     from scoperun.io.relay import relaying
     from scoperun.supervisor import supervise
 
-    with relaying(signals, processes.workload):
-        return await supervise(request, processes, on_start=on_start)
+    with relaying(signals, processes.workload) as enough:
+        return await supervise(request, processes, on_start=on_start, enough=enough)

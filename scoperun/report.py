@@ -121,7 +121,7 @@ class Start:
     unit: str
     invocation_id: str
     slice: str | None
-    cgroup: str
+    cgroup: str | None
     pid: int
     cwd: str | None
     started: datetime.datetime

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Self
@@ -41,7 +42,7 @@ class Scope:
         """Start the scope and let the command run; raises ScoperunError, with nothing left behind."""
         async with AsyncExitStack() as stack:
             processes = stack.enter_context(spawn(self._request))
-            self._supervision = await stack.enter_async_context(supervised(self._request, processes))
+            self._supervision = await stack.enter_async_context(supervised(self._request, processes, asyncio.Event()))
             self._stack = stack.pop_all()
         return self
 

@@ -17,7 +17,7 @@ from scoperun.errors import BusLost, BusUnavailable, ManagerError, ScopeFailed
 from scoperun.feed import Feed
 from scoperun.invocation import Invocation
 from scoperun.io import manager
-from scoperun.io.cgroup import Cgroup, cgroup_of
+from scoperun.io.cgroup import NOWHERE, Cgroup, cgroup_of
 from scoperun.io.wait import process_ended
 from scoperun.report import Report, Start, conclude
 from scoperun.request import printable
@@ -33,16 +33,23 @@ if TYPE_CHECKING:
 
 
 async def supervise(
-    run: RunRequest, processes: Processes, *, on_start: Callable[[Start], None] = lambda _: None
+    run: RunRequest,
+    processes: Processes,
+    *,
+    on_start: Callable[[Start], None] = lambda _: None,
+    enough: asyncio.Event | None = None,
 ) -> Report:
-    """Run the held workload in a scope of its own and return how it ended; `on_start` is called when it runs."""
-    async with supervised(run, processes) as supervision:
+    """Run the held workload in a scope of its own and return how it ended.
+
+    on_start is called when the command runs; enough, when set, ends a wait for what the command left behind.
+    """
+    async with supervised(run, processes, enough or asyncio.Event()) as supervision:
         on_start(supervision.start)
         return await supervision.report()
 
 
 @asynccontextmanager
-async def supervised(run: RunRequest, processes: Processes) -> AsyncIterator[Supervision]:
+async def supervised(run: RunRequest, processes: Processes, enough: asyncio.Event) -> AsyncIterator[Supervision]:
     """Run the held workload in a scope of its own for the length of the context.
 
     Whatever breaks it off, an error, a cancellation, or its end before there is a report, ends the workload and leaves
@@ -51,6 +58,7 @@ async def supervised(run: RunRequest, processes: Processes) -> AsyncIterator[Sup
     feed = Feed()
     async with manager.connect(os.environ, feed.put, system=run.system) as systemd:
         supervision = Supervision(run, processes, systemd, feed)
+        supervision.enough = enough
         async with supervision.listening():
             try:
                 await supervision.begin()
@@ -76,9 +84,11 @@ class Supervision:
     """One run from its start to its report; each step happens at most once.
 
     start: what was known when the command began; set by `begin`.
+    enough: ends a wait for what the command left behind.
     """
 
     start: Start
+    enough: asyncio.Event
 
     def __init__(self, run: RunRequest, processes: Processes, systemd: Manager, feed: Feed) -> None:
         """Take what `supervised` has at hand."""
@@ -141,8 +151,15 @@ class Supervision:
         await self._feed.until(lambda invocation: invocation.started, within=self._systemd.timeout)
         self._check_job()
         cgroup = cgroup_of(self._workload.pid)
+        is_inside = f"/{self._request.unit}/" in f"{cgroup.name}/"
         if self._run.require_limits:
+            if not is_inside:
+                raise ScopeFailed(
+                    f"Failed to start scope {self._request.unit!r}: the command is in {cgroup.name} still"
+                )
             check_limits(self._request.properties, cgroup)
+        if not is_inside:
+            cgroup = NOWHERE  # the counters of another cgroup say nothing of the command
         return _Scope(cgroup, await self._systemd.invocation_id(self._request))
 
     async def release(self, scope: _Scope) -> Start:
@@ -157,7 +174,7 @@ class Supervision:
             unit=self._request.unit,
             invocation_id=scope.invocation_id,
             slice=scope.cgroup.slice,
-            cgroup=scope.cgroup.name,
+            cgroup=scope.cgroup.name or None,
             manager="system" if self._run.system else "user",
             pid=self._workload.pid,
             cwd=_working_directory(self._run.context.working_directory),
@@ -172,7 +189,7 @@ class Supervision:
         if counters.processes and self._run.kill_leftovers:
             await self._stop_leftovers(scope)
         if counters.processes and (self._run.kill_leftovers or self._run.wait):
-            await self._emptied(scope)
+            await self._emptied_or_enough(scope)
             counters = self._read_counters(scope)
         self._keeper.close()
         await self._hear_the_end(scope, counters)
@@ -189,6 +206,7 @@ class Supervision:
         with suppress(*_UNANSWERED):
             if not counters.processes or await self._is_stopping(scope, counters):
                 await self._feed.until(lambda invocation: invocation.over, within=self._systemd.timeout)
+        with suppress(*_UNANSWERED):  # it may answer though it announced nothing
             self._feed.take(await self._systemd.read(scope.invocation_id))
         self._feed.catch_up()
         with suppress(*_UNANSWERED):
@@ -206,6 +224,14 @@ class Supervision:
         ):  # else it is gone, and was read before
             self._feed.take(counters)
         return counters
+
+    async def _emptied_or_enough(self, scope: _Scope) -> None:
+        waits = [asyncio.create_task(self._emptied(scope)), asyncio.create_task(self.enough.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     async def _emptied(self, scope: _Scope) -> None:
         """Return when none but the keeper is left in the scope: who is born meanwhile is on the next list."""

@@ -5,6 +5,14 @@ import os
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no configuration but what a test makes itself."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/nowhere")
+    for name in ("SCOPERUN_PROFILE", "SCOPERUN_REPORT"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """In CI a test that was left out is a test that failed."""

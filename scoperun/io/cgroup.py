@@ -99,6 +99,10 @@ class Cgroup:
         return INFINITY if words[0] == "max" else int(words[0]) / int(words[1])
 
 
+NOWHERE = Cgroup("", Path("/nonexistent"))
+"""A cgroup of which nothing can be read."""
+
+
 def cgroup_of(pid: int) -> Cgroup:
     """Return the cgroup that process `pid` is in."""
     for line in (_text(Path("/proc", str(pid), "cgroup")) or "").splitlines():

@@ -1,4 +1,4 @@
-"""What scoperun does with a signal: before the command runs it ends the attempt, afterwards it is the command's."""
+"""What scoperun does with a signal: it ends the attempt, then it is the command's, then it ends the waiting."""
 
 from __future__ import annotations
 
@@ -18,35 +18,44 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def relaying(signals: HeldSignals, workload: Workload) -> Iterator[None]:
-    """Act on held signals for the current task, which is cancelled by one that comes before the command runs."""
+def relaying(signals: HeldSignals, workload: Workload) -> Iterator[asyncio.Event]:
+    """Act on held signals for the current task, which is cancelled by one that comes before the command runs.
+
+    Gives what is set by one that comes after the command has ended: whoever still waits has waited enough.
+    """
+    enough = asyncio.Event()
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None  # noqa: S101  a coroutine runs in a task
     interrupted: list[int] = []
 
-    def act(received: Received) -> None:
-        if received.stopped_by is not None:
-            stop_like_the_command(received.stopped_by)
-        elif workload.released:
-            if _is_for_us_alone(received, workload):
-                workload.send(received.number)
-        elif received.number in ENDING and not interrupted:
-            interrupted.append(received.number)
+    def interrupt(number: int) -> None:
+        if not interrupted:
+            interrupted.append(number)
             task.cancel()
 
     def act_on_all() -> None:
         for received in signals.read():
-            act(received)
+            if received.stopped_by is not None:
+                stop_like_the_command(received.stopped_by)
+            elif workload.released and not workload.ended:
+                _pass_on(received, workload)
+            elif received.number in ENDING:
+                enough.set() if workload.ended else interrupt(received.number)
 
     loop.add_reader(signals.fd, act_on_all)
     try:
-        yield
+        yield enough
     except asyncio.CancelledError:
         if not interrupted:
             raise
         raise Interrupted(f"{signal_name(interrupted[0])} came before the command was started") from None
     finally:
         loop.remove_reader(signals.fd)
+
+
+def _pass_on(received: Received, workload: Workload) -> None:
+    if _is_for_us_alone(received, workload):
+        workload.send(received.number)
 
 
 def _is_for_us_alone(received: Received, workload: Workload) -> bool:

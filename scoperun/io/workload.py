@@ -52,6 +52,11 @@ class Workload:
         await readable(self.pidfd)
         return self._reap()
 
+    @property
+    def ended(self) -> bool:
+        """The command's own process is known to have ended."""
+        return self._exit is not None
+
     def send(self, number: int) -> None:
         """Send signal `number` to the command's own process, if it still runs."""
         if self._exit is None:

@@ -203,6 +203,7 @@ async def test_an_oom_kill_that_is_announced_after_the_end_counts(systemd: FakeS
     assert (ended.status, ended.report["verdict"], ended.report["result"]) == (137, "oom-kill", "oom-kill")
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_an_oom_kill_that_was_never_announced_is_read(systemd: FakeSystemd) -> None:
     process = await start_command(UNTIL_KILLED)
     systemd.when_ended = lambda _: None
@@ -212,6 +213,7 @@ async def test_an_oom_kill_that_was_never_announced_is_read(systemd: FakeSystemd
     assert (ended.status, ended.report["verdict"], ended.report["result"]) == (137, "oom-kill", "oom-kill")
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_an_oom_kill_that_is_announced_while_systemd_is_asked_counts(systemd: FakeSystemd) -> None:
     """What came before the answer has come in time."""
 
@@ -450,7 +452,9 @@ async def running(systemd: FakeSystemd, bus: Wire) -> AsyncIterator[asyncio.Task
     files, tasks = len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks())
     told, tell = os.pipe()
     os.set_inheritable(tell, True)
-    run = asyncio.create_task(library.run(["sh", "-c", f"echo > /proc/self/fd/{tell}; exec tail -f /dev/null"]))
+    run = asyncio.create_task(
+        library.run(["sh", "-c", f"echo > /proc/self/fd/{tell}; exec tail -f /dev/null"], require_limits=False)
+    )
     await asyncio.wait_for(readable(told), PATIENCE)
     os.close(told)
     os.close(tell)
@@ -504,7 +508,7 @@ async def test_a_cancelled_run_leaves_nothing_when_the_bus_dies(
 
 async def test_runs_can_go_on_beside_each_other(systemd: FakeSystemd) -> None:
     commands = [["sh", "-c", f"exit {status}"] for status in range(8)]
-    reports = await asyncio.gather(*map(library.run, commands))
+    reports = await asyncio.gather(*(library.run(each, require_limits=False) for each in commands))
     assert [report.exit_code for report in reports] == list(range(8))
     assert children() == []
     await systemd.gone()
@@ -512,6 +516,6 @@ async def test_runs_can_go_on_beside_each_other(systemd: FakeSystemd) -> None:
 
 async def test_a_command_that_a_program_cannot_run_is_an_exception(systemd: FakeSystemd) -> None:
     with pytest.raises(library.CommandNotFound):
-        await library.run(["scoperun-no-such-command"])
+        await library.run(["scoperun-no-such-command"], require_limits=False)
     assert children() == []
     await systemd.gone()

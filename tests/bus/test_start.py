@@ -68,7 +68,7 @@ async def program_fails(systemd: FakeSystemd, mark: str, *options: str) -> str:
 async def library_fails(systemd: FakeSystemd, mark: str) -> None:
     """Do the same with the library."""
     with pytest.raises(ScoperunError) as caught:
-        await library.run(["touch", mark])
+        await library.run(["touch", mark], require_limits=False)
     assert len(str(caught.value).splitlines()) == 1
     assert children() == []
     await nothing_is_left(systemd, mark)
@@ -212,9 +212,11 @@ async def test_a_job_that_is_not_done_is_an_error_that_says_where_to_look(
     assert "journalctl --user -u scoperun-touch" in complaint
 
 
-async def test_a_limit_that_is_not_enforced_is_an_error(systemd: FakeSystemd, mark: str) -> None:
-    """The fake makes no cgroup, so no limit is in force that was asked for here."""
-    assert "MemoryMax=" in await program_fails(systemd, mark, "--mem", "123M")
+async def test_a_command_that_is_not_in_its_scope_though_systemd_says_so_is_not_run(
+    systemd: FakeSystemd, mark: str
+) -> None:
+    """The fake makes no cgroup, and says that the start job is done."""
+    assert "the command is in " in await program_fails(systemd, mark, "--require-limits", "--mem", "123M")
 
 
 async def test_a_job_that_is_over_before_its_unit_has_changed_is_a_start(systemd: FakeSystemd) -> None:

@@ -11,7 +11,7 @@ from . import cache, host
 ROOT = Path(__file__).parents[2]
 
 # All that the wheel is built from.
-SOURCES = ("pyproject.toml", "README.md", "LICENSE", "scoperun", "units", "man")
+SOURCES = ("pyproject.toml", "README.md", "LICENSE", "scoperun", "units", "man", "completions")
 
 
 def requirements() -> list[str]:

@@ -2,14 +2,16 @@
 
 import dataclasses
 import re
+from pathlib import Path
 
 import pytest
 
+from scoperun import options
 from scoperun.events import Process
 from scoperun.limits import LimitsInForce
 from scoperun.report import Cpu, Memory, Oom, Report
 from scoperun.verdict import Evidence, Verdict
-from tests.documents import CHECKOUT, MANUAL, README, library_examples, section, sessions, terms
+from tests.documents import CHECKOUT, MANUAL, README, configurations, library_examples, section, sessions, terms
 
 from .declared import ENVIRONMENT, PROPERTIES, takes_value
 
@@ -76,6 +78,22 @@ def test_there_are_sessions_to_be_run() -> None:
     """tests/systemd runs them; here it is seen that they are found."""
     assert len(sessions()) == README.count("```console") + section("EXAMPLES").count(".EX\n")
     assert len(library_examples()) == README.count("```python")
+
+
+@pytest.mark.parametrize("configuration", configurations())
+def test_a_configuration_that_is_shown_does_what_is_said_of_it(
+    configuration: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "scoperun").mkdir()
+    (tmp_path / "scoperun" / "config.toml").write_text(configuration)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    by_name, by_rule, by_default = (options.parse(words) for words in (["-P", "build", "true"], ["make"], ["true"]))
+    assert by_name is not None
+    assert by_rule is not None
+    assert by_default is not None
+    assert by_name.request.limits == by_rule.request.limits != by_default.request.limits
+    assert by_name.request.limits.memory_max == 4 << 30
+    assert by_default.request.limits.oom_policy == "continue"
 
 
 def test_the_wheel_installs_the_manual_and_the_completions() -> None:

@@ -223,8 +223,6 @@ def test_a_report_goes_where_it_is_asked_for() -> None:
         ("--setenv", "=x", "NAME=VALUE"),
         ("--setenv", "", "NAME=VALUE"),
         ("--report-fd", "-1", "3>report.json"),
-        ("--report-fd", "987", "is not open (as 3 of 3>report.json)"),
-        ("--report-fd", "99999999999999999999", "is not open (as 3 of 3>report.json)"),
         ("--report-fd", "stdout", "3>report.json"),
         ("--oom-exit-code", "256", "0 to 255"),
         ("--oom-exit-code", "-1", "0 to 255"),
@@ -246,6 +244,8 @@ def test_a_bad_value_is_answered_with_its_option_itself_and_what_is_right(option
     [
         ("--tasks", "0", "no process can run among 0 tasks (at least 1)"),
         ("--description", "caf\udce9", "UTF-8"),
+        ("--report-fd", "987", "descriptor 987 is not open (as 3 of 3>report.json)"),
+        ("--report-fd", "99999999999999999999", "descriptor 99999999999999999999 is not open"),
     ],
 )
 def test_a_bad_value_of_a_setting_is_answered_with_its_option_and_what_is_right(

@@ -25,9 +25,12 @@ CORE = {
         "scope", "settings", "sizes", "sources", "text", "toml_lines", "traps", "values", "verdict", "version",
     )
 }  # fmt: skip
+SUPERVISION = {"scoperun.enforcement", "scoperun.feed", "scoperun.supervisor"}
 SURFACE = {
     f"scoperun.{name}" for name in ("__main__", "cli", "configured", "launch", "option_values", "options", "running")
 }
+
+SUPERVISION = {"scoperun.enforcement", "scoperun.feed", "scoperun.supervisor"}
 
 NOT_IN_CORE = {
     "asyncio", "concurrent", "datetime", "dbus_next", "fcntl", "io", "multiprocessing", "os", "pathlib", "random",
@@ -46,7 +49,7 @@ def layer(module: str) -> int:
         return 0
     if module.startswith("scoperun.io"):
         return 1
-    if module == "scoperun.supervisor":
+    if module in SUPERVISION:
         return 2
     if module in SURFACE or module.startswith("scoperun.ctl"):
         return 3

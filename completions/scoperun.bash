@@ -1,0 +1,119 @@
+# bash completion for scoperun(1). A TAB starts no Python.
+
+_scoperun()
+{
+    local with_value='--mem --mem-high --swap --zswap --cpus --cpu-weight --tasks --timeout --kill-after --oom-policy
+        -p --property -P --profile -u --unit --slice --description -E --setenv -d --working-directory --uid --gid --nice
+        --report --report-fd --oom-exit-code'
+    local flags='--require-limits --no-require-limits --system --user --slice-inherit --wait --kill-leftovers
+        --print-properties --json -q --quiet --version -h --help'
+    local -a words=() starts=()
+    local cur before manager=--user last at
+    COMPREPLY=()
+    _scoperun_words
+    last=$((${#words[@]} - 1))
+    cur=${words[last]}
+    for ((at = 1; at < last; at++)); do
+        case ${words[at]} in
+            --) _scoperun_command $((at + 1)) && return ;;
+            --system | --user) manager=${words[at]} ;;
+            -*)
+                [[ " ${with_value//$'\n'/ } " == *" ${words[at]} "* ]] || continue
+                ((++at == last)) && _scoperun_value "${words[last - 1]}" '' && return
+                ;;
+            *) _scoperun_command "$at" && return ;;
+        esac
+    done
+    case $cur in
+        --*=*) _scoperun_value "${cur%%=*}" "${cur%%=*}=" ;;
+        -*) _scoperun_offer '' < <(printf '%s\n' $with_value $flags) ;;
+        *) _scoperun_command "$last" ;;
+    esac
+}
+
+# Put the words together that bash has split at = and the like. Sets words; starts, where in COMP_WORDS each begins;
+# and before, what of the last word bash will not replace.
+_scoperun_words()
+{
+    local line=${COMP_LINE:0:COMP_POINT} blank piece i
+    for ((i = 0; i <= COMP_CWORD; i++)); do
+        blank=${line%%[^[:blank:]]*}
+        line=${line#"$blank"}
+        piece=${COMP_WORDS[i]}
+        ((i == COMP_CWORD)) && piece=$line
+        if ((i == 0)) || [[ $blank ]]; then
+            words+=("$piece")
+            starts+=("$i")
+        else
+            words[${#words[@]} - 1]+=$piece
+        fi
+        line=${line#"$piece"}
+    done
+    [[ $COMP_WORDBREAKS == *"$piece"* ]] && piece=
+    before=${words[${#words[@]} - 1]%"$piece"}
+    before=${before%@} # which bash replaces too
+}
+
+# What begins at word $1 is a command: it completes as if it stood alone.
+_scoperun_command()
+{
+    if declare -F _comp_command_offset >/dev/null; then
+        _comp_command_offset "${starts[$1]}"
+    elif declare -F _command_offset >/dev/null; then
+        _command_offset "${starts[$1]}"
+    elif (($1 == last)) && [[ $cur != */* ]]; then
+        mapfile -t COMPREPLY < <(compgen -c -- "$cur" | sort -u)
+    else
+        _scoperun_files -f ''
+    fi
+    return 0
+}
+
+# The value of option $1; $2 is what stands before it in the same word.
+_scoperun_value()
+{
+    case $1 in
+        --oom-policy) _scoperun_offer "$2" < <(printf '%s\n' stop continue kill) ;;
+        -P | --profile) _scoperun_offer "$2" < <(_scoperun_profiles) ;;
+        -u | --unit) _scoperun_offer "$2" < <(_scoperun_units scope) ;;
+        --slice) _scoperun_offer "$2" < <(_scoperun_units slice) ;;
+        -d | --working-directory) _scoperun_files -d "$2" ;;
+        --report) _scoperun_files -f "$2" ;;
+        -p | --property) [[ ${cur#"$2"} != @* ]] || _scoperun_files -f "$2@" ;;
+        -E | --setenv) _scoperun_offer "$2" < <(compgen -e) ;;
+        --uid) _scoperun_offer "$2" < <(compgen -u) ;;
+        --gid) _scoperun_offer "$2" < <(compgen -g) ;;
+    esac
+    return 0
+}
+
+# Offer the lines of standard input, each with $1 before it, that continue the current word.
+_scoperun_offer()
+{
+    local line full
+    while IFS= read -r line; do
+        full=$1$line
+        [[ $full == "$cur"* ]] && COMPREPLY+=("${full#"$before"}")
+    done
+}
+
+# Offer the files (-f) or folders (-d) that the current word, after $2, is the beginning of.
+_scoperun_files()
+{
+    compopt -o filenames 2>/dev/null
+    _scoperun_offer "$2" < <(compgen "$1" -- "${cur#"$2"}")
+}
+
+_scoperun_profiles()
+{
+    sed -n -e 's/^[[:blank:]]*\[[[:blank:]]*profiles[[:blank:]]*\.[[:blank:]]*\([A-Za-z0-9_-]\{1,\}\)[[:blank:]]*[].].*/\1/p' \
+        -e 's/^[[:blank:]]*\[[[:blank:]]*profiles[[:blank:]]*\.[[:blank:]]*"\([^]"[:blank:]]*\)".*/\1/p' \
+        "${XDG_CONFIG_HOME:-$HOME/.config}/scoperun/config.toml" /etc/scoperun/config.toml 2>/dev/null | sort -u
+}
+
+_scoperun_units()
+{
+    systemctl "$manager" list-units --no-legend --plain --all --type="$1" 2>/dev/null | awk '{ print $1 }'
+}
+
+complete -F _scoperun scoperun

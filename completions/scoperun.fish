@@ -1,0 +1,78 @@
+# fish completion for scoperun(1). A TAB starts no Python.
+
+set -g __scoperun_with_value --mem --mem-high --swap --zswap --cpus --cpu-weight --tasks --timeout --kill-after \
+    --oom-policy -p --property -P --profile -u --unit --slice --description -E --setenv -d --working-directory \
+    --uid --gid --nice --report --report-fd --oom-exit-code
+
+function __scoperun_in_options --description 'Tell whether the command has not begun yet'
+    set -l words (commandline -opc)[2..-1]
+    while set -q words[1]
+        switch $words[1]
+            case --
+                return 1
+            case '-*'
+                contains -- $words[1] $__scoperun_with_value; and set -e words[1]
+                set -e words[1]
+            case '*'
+                return 1
+        end
+    end
+    return 0
+end
+
+function __scoperun_profiles
+    set -l folder ~/.config
+    test -n "$XDG_CONFIG_HOME"; and set folder $XDG_CONFIG_HOME
+    sed -n -e 's/^[[:blank:]]*\[[[:blank:]]*profiles[[:blank:]]*\.[[:blank:]]*\([A-Za-z0-9_-]\{1,\}\)[[:blank:]]*[].].*/\1/p' \
+        -e 's/^[[:blank:]]*\[[[:blank:]]*profiles[[:blank:]]*\.[[:blank:]]*"\([^]"[:blank:]]*\)".*/\1/p' \
+        $folder/scoperun/config.toml /etc/scoperun/config.toml 2>/dev/null | sort -u
+end
+
+function __scoperun_units --argument-names type
+    set -l manager --user
+    contains -- --system (commandline -opc); and set manager --system
+    systemctl $manager list-units --no-legend --plain --all --type=$type 2>/dev/null | string replace -r ' .*' ''
+end
+
+function __scoperun_property
+    string match -q '@*' -- (commandline -ct)
+    and __fish_complete_path (string sub -s 2 -- (commandline -ct)) | string replace -r '^' @
+end
+
+complete -c scoperun -x -a "(__fish_complete_subcommand -- $__scoperun_with_value)"
+
+complete -c scoperun -n __scoperun_in_options -x -l mem -d 'Memory that the command may use'
+complete -c scoperun -n __scoperun_in_options -x -l mem-high -d 'Memory above which it is slowed down'
+complete -c scoperun -n __scoperun_in_options -x -l swap -d 'Swap it may use beside'
+complete -c scoperun -n __scoperun_in_options -x -l zswap -d 'Compressed swap it may use'
+complete -c scoperun -n __scoperun_in_options -x -l cpus -d 'Processors it may use'
+complete -c scoperun -n __scoperun_in_options -x -l cpu-weight -d 'Its share of the processors'
+complete -c scoperun -n __scoperun_in_options -x -l tasks -d 'Processes and threads it may have'
+complete -c scoperun -n __scoperun_in_options -x -l timeout -d 'Time after which it is stopped'
+complete -c scoperun -n __scoperun_in_options -x -l kill-after -d 'Time from SIGTERM to SIGKILL'
+complete -c scoperun -n __scoperun_in_options -x -l oom-policy -a 'stop continue kill' -d 'What becomes of the rest'
+complete -c scoperun -n __scoperun_in_options -x -s p -l property -a '(__scoperun_property)' -d 'Any property of scopes'
+complete -c scoperun -n __scoperun_in_options -x -s P -l profile -a '(__scoperun_profiles)' -d 'Options from a file'
+complete -c scoperun -n __scoperun_in_options -l require-limits -d 'Refuse where a limit would not be enforced'
+complete -c scoperun -n __scoperun_in_options -l no-require-limits -d 'Run there without it'
+complete -c scoperun -n __scoperun_in_options -l system -d "Ask the system's systemd"
+complete -c scoperun -n __scoperun_in_options -l user -d "Ask the user's systemd"
+complete -c scoperun -n __scoperun_in_options -x -s u -l unit -a '(__scoperun_units scope)' -d 'Name of the scope'
+complete -c scoperun -n __scoperun_in_options -x -l slice -a '(__scoperun_units slice)' -d 'Slice to put it in'
+complete -c scoperun -n __scoperun_in_options -l slice-inherit -d 'Use the slice that scoperun runs in'
+complete -c scoperun -n __scoperun_in_options -x -l description -d 'Words for people'
+complete -c scoperun -n __scoperun_in_options -x -s E -l setenv -a '(set -xn)' -d 'A variable for the command'
+complete -c scoperun -n __scoperun_in_options -x -s d -l working-directory -a '(__fish_complete_directories)' -d 'Where it starts'
+complete -c scoperun -n __scoperun_in_options -x -l uid -a '(__fish_complete_users)' -d 'User that it runs as'
+complete -c scoperun -n __scoperun_in_options -x -l gid -a '(__fish_complete_groups)' -d 'Group that it runs as'
+complete -c scoperun -n __scoperun_in_options -x -l nice -d 'Nice level that it runs at'
+complete -c scoperun -n __scoperun_in_options -l wait -d 'Wait until nothing is left in the scope'
+complete -c scoperun -n __scoperun_in_options -l kill-leftovers -d 'End what is left when the command has ended'
+complete -c scoperun -n __scoperun_in_options -l print-properties -d 'Print what would be asked of systemd'
+complete -c scoperun -n __scoperun_in_options -r -F -l report -d 'Write the report to a file'
+complete -c scoperun -n __scoperun_in_options -x -l report-fd -d 'Write JSON lines to a descriptor'
+complete -c scoperun -n __scoperun_in_options -l json -d 'Print the report as JSON'
+complete -c scoperun -n __scoperun_in_options -s q -l quiet -d 'Print no report where the exit status tells all'
+complete -c scoperun -n __scoperun_in_options -x -l oom-exit-code -d 'Exit status if memory ran out'
+complete -c scoperun -n __scoperun_in_options -l version -d 'Print the version'
+complete -c scoperun -n __scoperun_in_options -s h -l help -d 'Print a summary of the options'

@@ -1,0 +1,67 @@
+#compdef scoperun
+# zsh completion for scoperun(1). A TAB starts no Python.
+
+_scoperun_profiles() {
+  local config=${XDG_CONFIG_HOME:-$HOME/.config}/scoperun/config.toml
+  local found expl
+  local -a profiles
+  found=$(sed -n -e 's/^[[:blank:]]*\[[[:blank:]]*profiles[[:blank:]]*\.[[:blank:]]*\([A-Za-z0-9_-]\{1,\}\)[[:blank:]]*[].].*/\1/p' \
+    -e 's/^[[:blank:]]*\[[[:blank:]]*profiles[[:blank:]]*\.[[:blank:]]*"\([^]"[:blank:]]*\)".*/\1/p' \
+    $config /etc/scoperun/config.toml 2>/dev/null)
+  profiles=(${(uf)found})
+  _wanted profiles expl profile compadd -a profiles
+}
+
+_scoperun_units() {
+  local manager=--user expl
+  local -a units
+  (( $words[(I)--system] )) && manager=--system
+  units=(${${(f)"$(systemctl $manager list-units --no-legend --plain --all --type=$1 2>/dev/null)"}%% *})
+  _wanted units expl $1 compadd -a units
+}
+
+_scoperun_property() {
+  if compset -P @; then
+    _files
+  else
+    _message 'NAME=VALUE or @FILE'
+  fi
+}
+
+_arguments -s -S -A '-*' \
+  '--mem=[memory that the command may use]:size' \
+  '--mem-high=[memory above which it is slowed down]:size' \
+  '--swap=[swap it may use beside]:size' \
+  '--zswap=[compressed swap it may use]:size' \
+  '--cpus=[processors it may use]:number' \
+  '--cpu-weight=[its share of the processors]:1 to 10000' \
+  '--tasks=[processes and threads it may have]:number' \
+  '--timeout=[time after which it is stopped]:time' \
+  '--kill-after=[time from SIGTERM to SIGKILL]:time' \
+  '--oom-policy=[what becomes of the rest after an OOM kill]:policy:(stop continue kill)' \
+  '*'{-p+,--property=}'[any property of scopes]:property:_scoperun_property' \
+  '(-P --profile)'{-P+,--profile=}'[options from a configuration file]:profile: _scoperun_profiles' \
+  '(--no-require-limits)--require-limits[refuse to run where a limit would not be enforced]' \
+  '(--require-limits)--no-require-limits[run there without it]' \
+  "(--user)--system[ask the system's systemd]" \
+  "(--system)--user[ask the user's systemd]" \
+  '(-u --unit)'{-u+,--unit=}'[name of the scope]:unit: _scoperun_units scope' \
+  '--slice=[slice to put the scope in]:slice: _scoperun_units slice' \
+  '--slice-inherit[use the slice that scoperun runs in]' \
+  '--description=[words for people]:text' \
+  '*'{-E+,--setenv=}'[a variable for the command]:variable:_parameters -g "*export*" -qS=' \
+  '(-d --working-directory)'{-d+,--working-directory=}'[where the command starts]:directory:_directories' \
+  '--uid=[user that it runs as]:user:_users' \
+  '--gid=[group that it runs as]:group:_groups' \
+  '--nice=[nice level that it runs at]:-20 to 19' \
+  '--wait[wait until nothing is left in the scope]' \
+  '--kill-leftovers[end what is left when the command has ended]' \
+  '--print-properties[print what would be asked of systemd]' \
+  '--report=[write the report to a file]:file:_files' \
+  '--report-fd=[write JSON lines to a descriptor]:descriptor:_file_descriptors' \
+  '--json[print the report as JSON]' \
+  '(-q --quiet)'{-q,--quiet}'[print no report where the exit status tells all]' \
+  '--oom-exit-code=[exit status if memory ran out]:status' \
+  '(- *)--version[print the version]' \
+  '(- *)'{-h,--help}'[print a summary of the options]' \
+  '*:::command:_normal -p $service'

@@ -1,0 +1,48 @@
+"""The README and the manual page, as tests read them."""
+
+import re
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[1]
+README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+
+_ESCAPES = {r"\-": "-", r"\(aq": "'", r"\(dq": '"', r"\ ": " ", r"\e": "\\"}
+
+
+def _unescaped(page: str) -> str:
+    for escape, text in _ESCAPES.items():
+        page = page.replace(escape, text)
+    return re.sub(r"\\f[BIPR]", "", page)
+
+
+MANUAL = _unescaped((CHECKOUT / "man" / "scoperun.1").read_text(encoding="utf-8"))
+
+
+def section(name: str) -> str:
+    """Return a section of the manual page."""
+    (text,) = re.findall(rf"^\.SH {re.escape(name)}\n(.*?)(?=^\.SH |\Z)", MANUAL, flags=re.MULTILINE | re.DOTALL)
+    return str(text)
+
+
+def terms(name: str) -> list[str]:
+    """Return what a section of the manual page explains one after the other: the lines after .TP, without macro."""
+    lines = re.findall(r"^\.TP\n\.[BIR]+ (.*)$", section(name), flags=re.MULTILINE)
+    return [line.replace('"', "") for line in lines]
+
+
+def sessions() -> list[str]:
+    """Return the sessions of both documents; … stands for a part of a line, [...] for lines."""
+    in_readme = re.findall(r"^```console\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+    in_manual = re.findall(r"^\.EX\n(\$ .*?)^\.EE$", section("EXAMPLES"), flags=re.MULTILINE | re.DOTALL)
+    return [*in_readme, *(re.sub(r"(?<!\[)\.\.\.(?!])", "…", session) for session in in_manual)]
+
+
+def library_examples() -> list[str]:
+    """Return the README's examples in Python."""
+    return re.findall(r"^```python\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def configurations() -> list[str]:
+    """Return what both documents show of config files."""
+    in_readme = re.findall(r"^```toml\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+    return [*in_readme, *re.findall(r"^\.EX\n(.*?)^\.EE$", section("PROFILES"), flags=re.MULTILINE | re.DOTALL)]

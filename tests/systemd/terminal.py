@@ -1,0 +1,79 @@
+"""A pseudo-terminal to sit at: keys in, screen out, a window that can be resized, a line that can be hung up."""
+
+import fcntl
+import os
+import pty
+import select
+import struct
+import termios
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .story import GENEROUS, Story
+
+
+class Terminal:
+    """A pseudo-terminal with a program on it, which is the leader of its session."""
+
+    def __init__(self, *words: str, cwd: Path) -> None:
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.chdir(cwd)
+            set_size(0, rows=24, columns=80)
+            os.execvp(words[0], words)
+        self.screen = b""
+
+    def type(self, keys: str) -> None:
+        os.write(self.fd, keys.encode())
+
+    def wait_for(self, text: str) -> str:
+        """Read until `text` is on the screen; return what came before it, and forget all up to its end."""
+        while text.encode() not in self.screen:
+            part = self._more()
+            assert part, f"{text!r} does not come; the screen shows {self.screen!r}"
+            self.screen += part
+        before, self.screen = self.screen.split(text.encode(), 1)
+        return before.decode()
+
+    def resize(self, *, rows: int, columns: int) -> None:
+        """Change the window's size, of which the kernel tells those in the foreground by SIGWINCH."""
+        set_size(self.fd, rows=rows, columns=columns)
+
+    def hang_up(self) -> None:
+        """Go away, as sshd does when the connection breaks."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def status(self) -> int:
+        """Read to the end and return the program's exit status."""
+        while part := self._more():
+            self.screen += part
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+    def _more(self) -> bytes:
+        """Return what comes next, nothing at the end."""
+        if self.fd < 0:
+            return b""
+        ready, _, _ = select.select([self.fd], [], [], GENEROUS)
+        assert ready, f"nothing more comes; the screen shows {self.screen!r}"
+        try:
+            return os.read(self.fd, 4096)
+        except OSError:  # EIO: nobody has the terminal open any more
+            return b""
+
+
+def set_size(fd: int, *, rows: int, columns: int) -> None:
+    """Set the size of the terminal `fd`."""
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("4H", rows, columns, 0, 0))
+
+
+@contextmanager
+def terminal(story: Story, *words: str, cwd: Path | None = None) -> Iterator[Terminal]:
+    """Sit at a terminal with a program on it; hang up at the end."""
+    term = Terminal(*words, cwd=cwd or story.cwd)
+    try:
+        yield term
+    finally:
+        term.hang_up()

@@ -1,0 +1,192 @@
+"""What options do to the command, as the command sees it; limits on memory have files of their own."""
+
+import os
+import signal
+from pathlib import Path
+
+from .story import GENEROUS, Story, systemctl
+from .waiting import line_from, process_gone
+
+MIB = 1024 * 1024
+
+OWN_CGROUP = "/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)"
+
+# Forks until it may not; the children wait until their parent has gone.
+COUNT_TASKS = """
+import os
+tasks, (hold, _) = 1, os.pipe()
+try:
+    while True:
+        if os.fork() == 0:
+            os.close(_)
+            os.read(hold, 1)
+            os._exit(0)
+        tasks += 1
+except BlockingIOError:
+    print(tasks)
+"""
+
+# Exits with 4 and leaves a process behind, to which SIGTERM does what is put in place of HANDLER.
+LEAVE_ONE = """
+import os, signal
+wait, ready = os.pipe()
+if os.fork():
+    os.read(wait, 1)
+    os._exit(4)
+signal.signal(signal.SIGTERM, HANDLER)
+os.write(ready, b"x")
+while True:
+    signal.pause()
+"""
+
+
+def leave_one(*, on_sigterm: str) -> list[str]:
+    return ["python3", "-c", LEAVE_ONE.replace("HANDLER", on_sigterm)]
+
+
+def waits_in_background(then: str) -> list[str]:
+    """Return a command that prints its PID and exits with 4, and leaves a child that reads a word first."""
+    return ["sh", "-c", f"exec 3<&0; (read word <&3; {then}) & echo $$; exit 4"]
+
+
+def test_an_exit_status_of_ones_own_for_an_oom(story: Story) -> None:
+    assert story.run("--mem", "20M", "--oom-exit-code", "42", "--", "./bigleak2").status == 42
+
+
+def test_an_exit_status_of_ones_own_for_an_oom_beside_a_command_that_succeeds(story: Story) -> None:
+    words = ("--mem", "20M", "--oom-policy", "continue", "--oom-exit-code", "42")
+    ending = story.run(*words, "--", "sh", "-c", "./bigleak2 >/dev/null; exit 0")
+    assert (ending.status, ending.verdict, ending.report["exit_code"]) == (42, "oom-kill", 0)
+
+
+def test_an_exit_status_of_ones_own_for_an_oom_is_for_an_oom_alone(story: Story) -> None:
+    assert story.run("--mem", "20M", "--oom-exit-code", "42", "--", "sh", "-c", "exit 3").status == 3
+    assert story.run("--mem", "20M", "--oom-exit-code", "42", "--", "sh", "-c", "kill -9 $$").status == 137
+
+
+def test_variables_are_set_beside_the_inherited_ones(story: Story) -> None:
+    words = ("-q", "-E", "WORD=two words", "-E", "EMPTY=", "-E", "PASSED")
+    ending = story.run(
+        *words, "--", "sh", "-c", 'echo "$WORD,${EMPTY-unset},$PASSED,$OTHER"', PASSED="yes", OTHER="too"
+    )
+    assert ending.stdout == b"two words,,yes,too\n"
+
+
+def test_the_command_starts_in_its_directory_and_the_report_names_it(story: Story, tmp_path: Path) -> None:
+    ending = story.run("-q", "-d", str(tmp_path), "--", "pwd")
+    assert ending.stdout.decode() == f"{tmp_path}\n"
+    assert ending.report["cwd"] == str(tmp_path)
+
+
+def test_a_command_is_looked_for_from_its_directory(story: Story, tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\nexit 6\n")
+    program.chmod(0o755)
+    assert story.run("-d", str(tmp_path), "--", "./program").status == 6
+
+
+def test_a_directory_that_is_not_there_is_refused(story: Story, tmp_path: Path) -> None:
+    folder = tmp_path / "missing"
+    line = story.refused("-d", str(folder), "--", "true")
+    assert line == f"scoperun: cannot start the command: {folder}: No such file or directory\n"
+
+
+def test_the_nice_level_is_the_commands(story: Story) -> None:
+    assert story.run("-q", "--nice", "5", "--", "nice").stdout == b"5\n"
+
+
+def test_a_nice_level_that_takes_root_is_refused(story: Story) -> None:
+    line = story.refused("--nice=-5", "--", "true")
+    assert line == "scoperun: cannot start the command: nice level -5: Permission denied\n"
+
+
+def test_with_wait_the_report_covers_what_the_command_left_running(story: Story) -> None:
+    left = "python3 -c 'bytes = bytearray(40 << 20)'; echo left and done"
+    run = story.start("--wait", "--", *waits_in_background(left))
+    process_gone(int(line_from(run)))
+    stdout, _ = run.communicate(b"on\n", timeout=GENEROUS)
+    assert (run.returncode, stdout) == (4, b"left and done\n")
+    report = story.report()
+    assert (report["verdict"], report["left_running"]) == ("exit-code", [])
+    assert report["memory"]["peak"] > 40 * MIB
+
+
+def test_with_wait_an_oom_after_the_commands_end_is_still_an_oom(story: Story) -> None:
+    words = ("--wait", "--mem", "20M", "--oom-policy", "continue")
+    run = story.start(*words, "--", *waits_in_background("./bigleak2 >/dev/null"))
+    process_gone(int(line_from(run)))
+    run.communicate(b"on\n", timeout=GENEROUS)
+    report = story.report()
+    assert (run.returncode, report["verdict"], report["exit_code"]) == (4, "oom-kill", 4)
+
+
+def test_a_signal_to_scoperun_while_it_waits_for_what_was_left_is_not_lost(story: Story) -> None:
+    """Without scoperun there would be nobody left to wait: a signal to it has to end the waiting at least."""
+    run = story.start("--wait", "--", *waits_in_background("exit 0"))
+    process_gone(int(line_from(run)))
+    run.terminate()
+    try:
+        assert run.wait(GENEROUS) in {4, 128 + signal.SIGTERM}
+    finally:
+        run.communicate(b"on\n", timeout=GENEROUS)
+
+
+def test_a_leftover_that_ends_when_it_is_told_to_is_ended(story: Story) -> None:
+    command = leave_one(on_sigterm="lambda *_: (os.write(1, b'told'), os._exit(0))")
+    ending = story.run("--kill-leftovers", "--", *command)
+    assert (ending.status, ending.stdout, ending.verdict) == (4, b"told", "exit-code")
+    assert ending.report["left_running"] == []
+    assert ending.report["result"] == "success"
+
+
+def test_a_leftover_that_does_not_is_killed(story: Story) -> None:
+    command = leave_one(on_sigterm="signal.SIG_IGN")
+    ending = story.run("--kill-leftovers", "--kill-after", "1s", "--", *command)
+    assert (ending.status, ending.verdict) == (4, "exit-code")
+    assert ending.report["left_running"] == []
+
+
+def test_a_leftover_that_is_killed_is_no_timeout_even_with_a_timeout(story: Story) -> None:
+    command = leave_one(on_sigterm="signal.SIG_IGN")
+    ending = story.run("--kill-leftovers", "--kill-after", "1s", "--timeout", "1h", "--", *command)
+    assert (ending.status, ending.verdict) == (4, "exit-code")
+
+
+def test_a_slice_can_be_inherited(story: Story) -> None:
+    inner = ["scoperun", "-q", "--slice-inherit", "--", "cat", "/proc/self/cgroup"]
+    ending = story.run("-q", "--slice", "outer", "--", *inner)
+    assert ending.stdout.decode().split("/")[-2] == "outer.slice"
+
+
+def test_a_slice_can_be_put_below_the_inherited_one(story: Story) -> None:
+    inner = ["scoperun", "-q", "--slice-inherit", "--slice", "inner", "--", "cat", "/proc/self/cgroup"]
+    ending = story.run("-q", "--slice", "outer", "--", *inner)
+    assert ending.stdout.decode().split("/")[-3:-1] == ["outer.slice", "outer-inner.slice"]
+
+
+def test_memory_in_percent_is_of_the_machines(story: Story) -> None:
+    ending = story.run("-q", "--mem", "10%", "--", "sh", "-c", f"cat {OWN_CGROUP}/memory.max")
+    page = os.sysconf("SC_PAGE_SIZE")
+    tenth = os.sysconf("SC_PHYS_PAGES") * page // 10
+    assert int(ending.stdout) == ending.report["limits"]["memory_max"] == tenth // page * page
+
+
+def test_half_a_processor_is_half_of_each_period(story: Story) -> None:
+    ending = story.run("-q", "--cpus", "0.5", "--", "sh", "-c", f"cat {OWN_CGROUP}/cpu.max")
+    assert ending.stdout == b"50000 100000\n"
+    assert ending.report["limits"]["cpu_quota"] == 0.5
+
+
+def test_there_is_room_for_exactly_the_tasks_that_were_asked_for(story: Story) -> None:
+    ending = story.run("--tasks", "10", "--wait", "--", "python3", "-c", COUNT_TASKS)
+    assert ending.stdout == b"10\n"
+    assert (ending.report["limits"]["tasks_max"], ending.report["tasks_peak"]) == (10, 10)
+
+
+def test_a_description_is_shown_by_systemctl(story: Story) -> None:
+    run = story.start(
+        "--unit", "described", "--description", "Words for people", "--", "sh", "-c", "echo on; read word"
+    )
+    assert line_from(run) == "on"
+    assert systemctl("show", "described.scope", "-P", "Description") == "Words for people\n"
+    run.communicate(b"on\n", timeout=GENEROUS)

@@ -1,0 +1,234 @@
+"""-p NAME=VALUE is what systemd-run makes of it: both set it, and systemd shows the same of both scopes."""
+
+import contextlib
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from .story import GENEROUS, Story, systemctl
+
+
+@dataclass(frozen=True)
+class Row:
+    """A property as it is written, what systemd shows it as, and the systemd that was the first to have it."""
+
+    text: str
+    shown_as: str = ""
+    since: int = 0
+
+    @property
+    def shown(self) -> str:
+        return self.shown_as or self.text.partition("=")[0]
+
+
+def rows(*texts: str, since: int = 0) -> list[Row]:
+    return [Row(text, since=since) for text in texts]
+
+
+RESOURCES = [
+    *rows(
+        "MemoryMin=1M", "MemoryLow=2M", "MemoryHigh=100M", "MemoryMax=200M", "MemorySwapMax=3M", "CPUWeight=50",
+        "StartupCPUWeight=60", "TasksMax=500", "IOAccounting=yes", "IOWeight=70", "StartupIOWeight=80",
+        "AllowedCPUs=0-3,7", "StartupAllowedCPUs=0 70", "AllowedMemoryNodes=0", "StartupAllowedMemoryNodes=0-1",
+        "DisableControllers=io cpuset", "OOMPolicy=continue", "ManagedOOMSwap=kill", "ManagedOOMMemoryPressure=kill",
+        "ManagedOOMMemoryPressureLimit=12.34%",
+    ),
+    Row("CPUQuota=150%", "CPUQuotaPerSecUSec"),
+    Row("CPUQuotaPeriodSec=20ms", "CPUQuotaPeriodUSec"),
+    *rows("MemoryZSwapMax=4M", since=253),
+    *rows("MemoryPressureWatch=off", since=254),
+    Row("MemoryPressureThresholdSec=300ms", "MemoryPressureThresholdUSec", since=254),
+    *rows("CoredumpReceive=yes", since=255),
+    *rows("MemoryZSwapWriteback=no", since=256),
+    Row("ManagedOOMMemoryPressureDurationSec=40s", "ManagedOOMMemoryPressureDurationUSec", since=257),
+]  # fmt: skip
+
+DEVICES = [
+    *rows(
+        "IODeviceWeight=/dev/null 200", "IOReadBandwidthMax=/dev/null 1M", "IOWriteBandwidthMax=/dev/null 1.5G",
+        "IOReadIOPSMax=/dev/null 1K", "IOWriteIOPSMax=/dev/null 20", "DevicePolicy=closed", "DeviceAllow=/dev/null rw",
+        "DeviceAllow=char-pts", "IPAccounting=yes", "IPAddressAllow=10.1.2.3/8 fe80::1", "IPAddressAllow=localhost",
+        "IPAddressDeny=any", "SocketBindAllow=tcp:1024-2048", "SocketBindAllow=ipv6:udp:53", "SocketBindDeny=any",
+    ),
+    Row("IODeviceLatencyTargetSec=/dev/null 25ms", "IODeviceLatencyTargetUSec"),
+]  # fmt: skip
+
+UNIT = [
+    *rows(
+        "Description=a = b", "Documentation=man:true(1) https://example.org/a", "SourcePath=/etc/hosts",
+        "KillMode=mixed", "KillSignal=SIGINT", "RestartKillSignal=HUP", "FinalKillSignal=SIGRTMIN+3",
+        "WatchdogSignal=7", "SendSIGKILL=no", "SendSIGHUP=yes", "RefuseManualStop=yes", "AllowIsolate=yes",
+        "IgnoreOnIsolate=no", "OnFailureJobMode=fail", "JobTimeoutAction=exit", "StartLimitBurst=9",
+        "StartLimitAction=exit", "SuccessActionExitStatus=8", "FailureActionExitStatus=7", "RequiresMountsFor=/tmp",
+        "Requires=basic.target", "Requisite=basic.target", "Wants=a.service 'b.service'", "BindsTo=basic.target",
+        "PartOf=basic.target", "Upholds=basic.target", "Conflicts=c.service", "Before=d.service",
+        "After=e.service 'f.service'", "After=h.service", "OnSuccess=i.service", "OnFailure=j.service",
+        "PropagatesReloadTo=k.target", "ReloadPropagatedFrom=l.target", "PropagatesStopTo=m.target",
+        "StopPropagatedFrom=n.target", "Slice=one-two.slice",
+    ),
+    Row("RuntimeMaxSec=5min 20s", "RuntimeMaxUSec"),
+    Row("RuntimeRandomizedExtraSec=30", "RuntimeRandomizedExtraUSec"),
+    Row("TimeoutStopSec=7s", "TimeoutStopUSec"),
+    Row("JobRunningTimeoutSec=4min", "JobRunningTimeoutUSec"),
+    Row("StartLimitIntervalSec=3h", "StartLimitIntervalUSec"),
+    *rows("SurviveFinalKillSignal=yes", since=255),
+    *rows("WantsMountsFor=/var", since=256),
+    Row("JobTimeoutSec=5min", "JobTimeoutUSec", since=262),  # seen to be refused by 257
+]  # fmt: skip
+
+DELEGATION = [
+    Row("Delegate=cpu memory", "Delegate"),
+    Row("Delegate=pids", "DelegateControllers"),
+    *rows("DelegateSubgroup=inner", since=254),
+]
+
+SCALES = rows("MemoryMin=10%", "MemoryLow=12.5%", "TasksMax=10%", "CPUWeight=idle")
+
+GROUPS = {"resources": RESOURCES, "devices": DEVICES, "unit": UNIT, "delegation": DELEGATION, "scales": SCALES}
+
+# systemd-run cannot write these, and systemd has them all the same.
+OURS_ALONE = {
+    Row("RestrictNetworkInterfaces=~eth9"): ["~eth9"],
+    Row("OnSuccessJobMode=replace-irreversibly"): ["replace-irreversibly"],
+    Row("StartupMemoryLow=1M", since=254): ["1048576"],
+    Row("StartupMemoryHigh=2M", since=254): ["2097152"],
+    Row("StartupMemoryMax=infinity", since=254): ["infinity"],
+    Row("StartupMemorySwapMax=0", since=254): ["0"],
+    Row("StartupMemoryZSwapMax=3M", since=254): ["3145728"],
+}
+
+
+def version() -> int:
+    return int(re.match(r"\d+", systemctl("show", "-P", "Version"))[0])  # type: ignore[index]
+
+
+def options(known: list[Row]) -> list[str]:
+    return [f"-p{row.text}" for row in known]
+
+
+def known_here(group: list[Row]) -> list[Row]:
+    here = version()
+    return [row for row in group if row.since <= here]
+
+
+@contextlib.contextmanager
+def running(*words: str) -> Iterator[None]:
+    """Run a command, and go on when it runs; end it afterwards."""
+    script = ["sh", "-c", "echo; read line"]
+    with subprocess.Popen(
+        [*words, *script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as it:
+        assert it.stdin
+        assert it.stdout
+        assert it.stderr
+        try:
+            assert it.stdout.readline() == b"\n", it.stderr.read().decode()
+            yield
+        finally:
+            it.stdin.close()
+            it.wait(GENEROUS)
+
+
+def shown(unit: str, names: set[str]) -> dict[str, list[str]]:
+    """Return what systemd shows of a unit, in words: it shows dependencies in an order of its own."""
+    lines = systemctl("show", unit, *(f"-p{name}" for name in sorted(names))).splitlines()
+    values: dict[str, list[str]] = {}
+    for line in lines:
+        name, _, value = line.partition("=")
+        values.setdefault(name, []).extend(value.split())
+    return {name: sorted(words) for name, words in values.items()}
+
+
+def set_by_scoperun(unit: str, *words: str, names: set[str]) -> dict[str, list[str]]:
+    with running("scoperun", "-q", "--unit", unit, *words, "--"):
+        return shown(f"{unit}.scope", names)
+
+
+def set_by_systemd_run(unit: str, *words: str, names: set[str]) -> dict[str, list[str]]:
+    with running("systemd-run", "--user", "--scope", "--collect", "-q", "--unit", unit, *words, "--"):
+        return shown(f"{unit}.scope", names)
+
+
+def without_keeper(tasks: list[str]) -> list[str]:
+    """Leave out the task that scoperun adds to a limit on tasks: its keeper is one of them."""
+    return [str(int(number) - 1) for number in tasks]
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_property_is_what_systemd_run_makes_of_it(story: Story, group: str) -> None:
+    known = known_here(GROUPS[group])
+    names = {row.shown for row in known}
+    ours = set_by_scoperun("ours", *options(known), names=names)
+    theirs = set_by_systemd_run("theirs", *options(known), names=names)
+    plain = set_by_systemd_run("plain", names=names)
+    if group == "resources":
+        ours["TasksMax"] = without_keeper(ours["TasksMax"])
+    assert ours == theirs
+    assert {name for name in names if theirs[name] == plain.get(name)} == set(), "what is as it was proves nothing"
+
+
+def test_a_property_that_systemd_run_cannot_write_is_set_all_the_same(story: Story) -> None:
+    known = known_here(list(OURS_ALONE))
+    ours = set_by_scoperun("ours", *options(known), names={row.shown for row in known})
+    assert ours == {row.shown: OURS_ALONE[row] for row in known}
+
+
+def test_a_share_of_the_memory_is_the_same_number_of_pages(story: Story) -> None:
+    """A share is worked out by systemd of a fraction of 32 bits by scoperun of the bytes: a page may be between."""
+    names = {"MemoryMax", "MemoryHigh", "MemorySwapMax"}
+    words = ["-pMemoryMax=50%", "-pMemoryHigh=33.3%", "-pMemorySwapMax=10%"]
+    ours, theirs = (by("share", *words, names=names) for by in (set_by_scoperun, set_by_systemd_run))
+    assert set(ours) == names
+    for name in names:
+        assert abs(int(ours[name][0]) - int(theirs[name][0])) <= os.sysconf("SC_PAGE_SIZE")
+
+
+def test_a_list_that_is_given_empty_begins_anew(story: Story) -> None:
+    words = ["-pDeviceAllow=/dev/null rw", "-pDeviceAllow=", "-pDeviceAllow=/dev/zero r"]
+    names = {"DeviceAllow"}
+    assert set_by_scoperun("anew", *words, names=names) == {"DeviceAllow": ["/dev/zero", "r"]}
+    assert set_by_systemd_run("anew", *words, names=names) == {"DeviceAllow": ["/dev/zero", "r"]}
+
+
+def test_what_systemctl_cannot_print_is_the_same_on_the_bus(story: Story) -> None:
+    if version() < 255:
+        assert "NFTSet=" in story.refused("-p", "NFTSet=cgroup:inet:filter:scopes", "--", "true")
+        return
+    words = ["-pNFTSet=cgroup:inet:filter:scopes user:ip6:t:s", "-pNFTSet=group:bridge:u:v"]
+    asked = [
+        "busctl",
+        "--user",
+        "get-property",
+        "org.freedesktop.systemd1",
+        "/org/freedesktop/systemd1/unit/nft_2escope",
+    ]
+    asked += ["org.freedesktop.systemd1.Scope", "NFTSet"]
+    with running("scoperun", "-q", "--unit", "nft", *words, "--"):
+        ours = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
+    with running("systemd-run", "--user", "--scope", "--collect", "-q", "--unit", "nft", *words, "--"):
+        theirs = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
+    assert ours == theirs
+    assert ours.startswith("a(iiss) 3 ")
+
+
+def test_a_backslash_in_the_name_of_a_unit_is_kept_as_in_a_unit_file(story: Story) -> None:
+    """The one thing that systemd-run reads in another way: it makes fx2dg.service of it, which is another unit."""
+    ours = set_by_scoperun("ours", "-pWants=f\\x2dg.service", names={"Wants"})
+    assert ours == {"Wants": ['"f\\\\x2dg.service"']}
+
+
+def test_a_property_that_this_systemd_does_not_have_is_named(story: Story) -> None:
+    """The newest has them all, and nothing to refuse."""
+    here = version()
+    unknown = [row for group in GROUPS.values() for row in group if row.since > here]
+    for row in unknown[-3:]:
+        line = story.refused("--unit", "refused", "-p", row.text, "--", "true")
+        assert line == f"scoperun: Failed to start scope 'refused.scope': this systemd has no {row.shown}= for scopes\n"
+
+
+def test_what_would_leave_the_command_without_its_scope_is_refused(story: Story) -> None:
+    assert "ConditionPathExists=" in story.refused("-p", "ConditionPathExists=/nonesuch", "--", "true")

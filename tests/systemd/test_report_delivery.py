@@ -1,0 +1,174 @@
+"""Where the report goes: files, descriptors, and that nothing that goes wrong there changes the exit status."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .story import GENEROUS, Ending, Story
+from .waiting import line_from, ready
+
+REPORT_KEYS = {"schema", "verdict", "result", "exit_code", "signal", "memory", "limits", "evidence", "left_running"}
+
+
+def shell(story: Story, script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a script of bash to its end."""
+    return subprocess.run(
+        ["bash", "-c", script],
+        cwd=story.cwd,
+        env=os.environ | environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=GENEROUS,
+        check=False,
+    )
+
+
+def reported_to(story: Story, file: Path | str) -> Ending:
+    """Run what exits with 3 and is to be reported to a file; see that this is what happened."""
+    ending = story.run("-q", "--report", str(file), "--", "sh", "-c", "exit 3")
+    assert ending.status == 3
+    return ending
+
+
+def test_a_full_device_costs_one_line(story: Story) -> None:
+    ending = reported_to(story, "/dev/full")
+    assert ending.stderr == "scoperun: cannot write the report to '/dev/full': No space left on device\n"
+
+
+def test_a_folder_that_is_not_there_costs_one_line(story: Story, tmp_path: Path) -> None:
+    file = tmp_path / "missing" / "report.json"
+    assert (
+        reported_to(story, file).stderr == f"scoperun: cannot write the report to '{file}': No such file or directory\n"
+    )
+
+
+def test_a_folder_that_may_not_be_written_costs_one_line(story: Story, tmp_path: Path) -> None:
+    folder = tmp_path / "closed"
+    folder.mkdir(mode=0o555)
+    file = folder / "report.json"
+    assert reported_to(story, file).stderr == f"scoperun: cannot write the report to '{file}': Permission denied\n"
+    assert list(folder.iterdir()) == []
+
+
+def test_a_file_that_cannot_grow_costs_one_line_and_what_was_there_stays(story: Story, tmp_path: Path) -> None:
+    """A limit on the size of files stands in for a disk that is full: it too stops a write halfway."""
+    folder = tmp_path / "full"
+    folder.mkdir()
+    file = folder / "report.json"
+    file.write_text("the report before")
+    done = shell(story, f"prlimit --fsize=100 scoperun -q --report {file} -- sh -c 'exit 3'")
+    assert done.returncode == 3
+    assert done.stderr == f"scoperun: cannot write the report to '{file}': File too large\n"
+    assert list(folder.iterdir()) == [file]
+    assert file.read_text() == "the report before"
+
+
+def test_a_report_replaces_the_one_before_and_leaves_nothing_beside_it(story: Story, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    file = folder / "report.json"
+    file.write_text("the report before")
+    reported_to(story, file)
+    assert json.loads(file.read_text())["exit_code"] == 3
+    assert list(folder.iterdir()) == [file]
+
+
+def test_the_environment_names_the_file_and_the_option_wins(story: Story, tmp_path: Path) -> None:
+    by_environment, by_option = tmp_path / "environment.json", tmp_path / "option.json"
+    shell(story, "scoperun -q -- true", SCOPERUN_REPORT=str(by_environment))
+    assert json.loads(by_environment.read_text())["verdict"] == "success"
+    by_environment.unlink()
+    shell(story, f"scoperun -q --report {by_option} -- true", SCOPERUN_REPORT=str(by_environment))
+    assert json.loads(by_option.read_text())["verdict"] == "success"
+    assert not by_environment.exists()
+
+
+def test_a_descriptor_gets_a_line_at_the_start_and_one_at_the_end(story: Story, tmp_path: Path) -> None:
+    lines = tmp_path / "lines"
+    script = "scoperun -q --mem 20M --unit lines --report-fd 3 -- sh -c 'echo $$ $INVOCATION_ID; exit 3'"
+    done = shell(story, f"{script} 3>{lines}")
+    assert (done.returncode, done.stderr) == (3, "")
+    started, finished = map(json.loads, lines.read_text().splitlines())
+    pid, invocation_id = done.stdout.split()
+    assert started["event"] == "started"
+    assert (started["unit"], started["pid"], started["invocation_id"]) == ("lines.scope", int(pid), invocation_id)
+    assert started["cgroup"].endswith("/lines.scope")
+    assert started["limits"]["memory_max"] == 20 * 1024 * 1024
+    assert finished["event"] == "finished"
+    assert set(finished) >= REPORT_KEYS
+    assert finished["exit_code"] == 3
+    assert {key: finished[key] for key in started.keys() - {"event"}} == without(started, "event")
+
+
+def test_the_line_at_the_start_comes_while_the_command_runs(story: Story) -> None:
+    reader, writer = os.pipe()
+    run = start_with_descriptor(story, writer, "sh", "-c", "read word; exit 3")
+    started = json.loads(os.read(ready(reader), 65536))
+    assert started["event"] == "started"
+    assert Path(f"/proc/{started['pid']}").exists()
+    run.communicate(b"on\n", timeout=GENEROUS)
+    assert json.loads(os.read(ready(reader), 65536))["event"] == "finished"
+    os.close(reader)
+
+
+def test_the_command_does_not_have_the_descriptor(story: Story) -> None:
+    reader, writer = os.pipe()
+    run = start_with_descriptor(story, writer, "sh", "-c", f"test -e /proc/$$/fd/{writer}")
+    run.communicate(timeout=GENEROUS)
+    os.close(reader)
+    assert run.returncode == 1
+
+
+def test_a_reader_that_was_never_there_costs_one_line(story: Story) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    run = start_with_descriptor(story, writer, "sh", "-c", "exit 3")
+    _, stderr = run.communicate(timeout=GENEROUS)
+    assert run.returncode == 3
+    assert stderr.decode() == f"scoperun: cannot write the report to descriptor {writer}: Broken pipe\n"
+
+
+def test_a_reader_that_goes_away_halfway_costs_one_line(story: Story) -> None:
+    reader, writer = os.pipe()
+    run = start_with_descriptor(story, writer, "sh", "-c", "echo ready; read word; exit 3")
+    assert json.loads(os.read(ready(reader), 65536))["event"] == "started"
+    os.close(reader)
+    assert line_from(run) == "ready"
+    _, stderr = run.communicate(b"on\n", timeout=GENEROUS)
+    assert run.returncode == 3
+    assert stderr.decode() == f"scoperun: cannot write the report to descriptor {writer}: Broken pipe\n"
+
+
+def start_with_descriptor(story: Story, writer: int, *command: str) -> subprocess.Popen[bytes]:
+    """Start a command whose report goes to descriptor `writer`, which is closed here."""
+    run = subprocess.Popen(
+        ["scoperun", "-q", "--report-fd", str(writer), "--", *command],
+        cwd=story.cwd,
+        pass_fds=[writer],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    os.close(writer)
+    return run
+
+
+def without(table: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return `table` without one of its keys."""
+    return {name: value for name, value in table.items() if name != key}
+
+
+def test_json_on_stderr_is_one_object_on_one_line(story: Story) -> None:
+    ending = story.run("--json", "--", "sh", "-c", "exit 3")
+    assert ending.stderr.count("\n") == 1
+    assert json.loads(ending.stderr) == ending.report
+
+
+@pytest.mark.parametrize("descriptor", ["99", "-1", "x", ""])
+def test_a_descriptor_that_is_not_open_is_refused(story: Story, descriptor: str) -> None:
+    assert "--report-fd" in story.refused(f"--report-fd={descriptor}", "--", "true")
