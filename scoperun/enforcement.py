@@ -15,13 +15,16 @@ if TYPE_CHECKING:
     from scoperun.properties import Property
 
 
+_CONTROLLERS = {"TasksMax": "pids", "CPUQuotaPerSecUSec": "cpu"}
+
+
 def check_limits(properties: Iterable[Property], cgroup: Cgroup) -> None:
     """Raise LimitNotEnforced if the kernel does not hold `cgroup` to a limit that `properties` ask for."""
     missing = not_in_force(properties, cgroup.limits(), page_size=os.sysconf("SC_PAGE_SIZE"))
     if not missing:
         return
     limit = missing[0]
-    controller = "pids" if limit.name == "TasksMax" else "memory"
+    controller = _CONTROLLERS.get(limit.name, "memory")
     reason = cgroup.missing(controller) or "the kernel does not keep it so"
     raise LimitNotEnforced(
         f"{describe(limit)} would not be enforced: {reason}",

@@ -118,6 +118,7 @@ _READ_BACK = {
     "MemorySwapMax": "memory_swap_max",
     "MemoryZSwapMax": "memory_zswap_max",
     "TasksMax": "tasks_max",
+    "CPUQuotaPerSecUSec": "cpu_quota",
 }
 
 
@@ -133,6 +134,8 @@ def describe(limit: Property) -> str:
     """Return a limit as its user wrote it, as MemoryMax=20M, without the room for the keeper."""
     if limit.name == "TasksMax" and isinstance(limit.value, int) and limit.value != INFINITY:
         return f"TasksMax={limit.value - KEEPER_TASKS}"
+    if limit.name == "CPUQuotaPerSecUSec" and isinstance(limit.value, int):
+        return f"CPUQuota={limit.value / 10_000:g}%"
     if limit.name.startswith("Memory") and isinstance(limit.value, int):
         return f"{limit.name}={format_size(limit.value)}"
     return f"{limit.name}={'infinity' if limit.value == INFINITY else limit.value}"
@@ -142,8 +145,10 @@ def _holds(limit: Property, in_force: LimitsInForce, page_size: int) -> bool:
     asked, held = limit.value, getattr(in_force, _READ_BACK[limit.name])
     if asked == INFINITY:
         return held in {None, INFINITY}
-    if not isinstance(asked, int):
+    if not isinstance(asked, int) or held is None:
         return False
+    if limit.name == "CPUQuotaPerSecUSec":  # the kernel counts whole microseconds of a period, and no less than 1000
+        return bool(abs(held - asked / 1e6) <= 0.01)
     return bool(held == (asked - KEEPER_TASKS if limit.name == "TasksMax" else asked // page_size * page_size))
 
 

@@ -81,7 +81,7 @@ def oom_kills(traces: Traces) -> int | None:
     """Return how many OOM kills are known to have happened, None if none of the counting sources was read."""
     policy = traces.properties.oom_policy if traces.properties else None
     by_systemd = None if policy == "kill" else _counted_by_systemd(traces)
-    counts = [count for count in (_counted_by_kernel(traces), by_systemd) if count is not None]
+    counts = [count for count in (_killed_by_kernel(traces), by_systemd) if count is not None]
     return max(counts, default=None)
 
 
@@ -114,6 +114,14 @@ def _oom_killed(traces: Traces) -> bool | None:
     if _result_disproves(traces) or (counted and oomd is not None):
         return False
     return None
+
+
+def _killed_by_kernel(traces: Traces) -> int | None:
+    """Return the kernel's count without the keeper, which dies with the others in a group kill."""
+    counted = _counted_by_kernel(traces)
+    if counted is None or traces.counters is None or traces.counters.memory_events is None:
+        return counted
+    return counted - min(traces.counters.memory_events.get("oom_group_kill", 0), 1)
 
 
 def _counted_by_kernel(traces: Traces) -> int | None:

@@ -57,7 +57,7 @@ class Cgroup:
         )
 
     def missing(self, controller: str) -> str | None:
-        """Return where controller `memory` or `pids` ends on the way to this cgroup, None if it is here."""
+        """Return where controller `memory`, `pids` or `cpu` ends on the way to this cgroup, None if it is here."""
         if (self.path / f"{controller}.max").exists():
             return None
         if controller not in (_text(_hierarchy() / "cgroup.controllers") or "").split():

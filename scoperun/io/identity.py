@@ -69,6 +69,8 @@ def identity(context: ExecContext) -> Identity:
     groups = None
     if user is not None and gid is not None:
         groups = tuple(os.getgrouplist(user.pw_name, gid))
+    if os.geteuid() != 0 and (context.user is not None or context.group is not None):
+        raise InvalidValue("--uid and --gid take root", hint="sudo scoperun --system --uid USER ...")
     variables = dict(variable.split("=", 1) for variable in context.environment if "=" in variable)
     return Identity(
         uid=user.pw_uid if user else None,

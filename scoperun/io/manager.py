@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from scoperun.errors import BusLost, BusUnavailable, ManagerError, PropertyRefused, UnitExists
+from scoperun.errors import BusLost, BusUnavailable, InvalidValue, ManagerError, PropertyRefused, UnitExists
 from scoperun.events import Event, JobRemoved, ResultChanged, ScopeProperties, StateChanged
 from scoperun.io import bus
 from scoperun.scope import unit_path
@@ -193,7 +193,10 @@ def _user_bus(environment: Mapping[str, str]) -> str:
 
 
 def _bus_timeout(environment: Mapping[str, str]) -> float:
-    return parse_time(environment.get("SYSTEMD_BUS_TIMEOUT") or "0") or DEFAULT_TIMEOUT
+    try:
+        return parse_time(environment.get("SYSTEMD_BUS_TIMEOUT") or "0") or DEFAULT_TIMEOUT
+    except InvalidValue as error:
+        raise InvalidValue(f"SYSTEMD_BUS_TIMEOUT: {error.message}", hint=error.hint) from None
 
 
 def _events(signal: bus.Signal) -> list[Event]:

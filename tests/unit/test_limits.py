@@ -220,3 +220,11 @@ def test_a_limit_is_described_as_a_unit_file_writes_it(name: str, value: int, sh
 
 def test_what_is_no_limit_of_the_kernel_is_not_read_back() -> None:
     assert missing([limit("RuntimeMaxUSec", 1), limit("CPUWeight", 100)]) == []
+
+
+@pytest.mark.parametrize(("held", "is_in_force"), [(0.5, True), (0.496, True), (None, False), (2.0, False)])
+def test_a_share_of_a_processor_is_in_force_to_within_what_the_kernel_rounds(held: float, is_in_force: bool) -> None:
+    (quota,) = Limits(cpu_quota=0.5).properties()
+    missing = not_in_force([quota], LimitsInForce(cpu_quota=held), page_size=4096)
+    assert missing == ([] if is_in_force else [quota])
+    assert describe(quota) == "CPUQuota=50%"

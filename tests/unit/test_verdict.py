@@ -271,3 +271,8 @@ def test_an_exit_status_tells_the_commands_own_end_and_no_more(one: Verdict, tol
 def test_verdicts_are_the_words_of_systemd() -> None:
     words = {"success", "exit-code", "signal", "timeout", "oom-kill", "resources", "unknown"}
     assert set(map(str, Verdict)) == words
+
+
+def test_the_keeper_is_none_of_those_that_a_group_kill_killed() -> None:
+    events = {"oom_kill": 3, "oom_group_kill": 1}
+    assert oom_kills(Traces(status=-9, result="oom-kill", counters=Counters(memory_events=events))) == 2
