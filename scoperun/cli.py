@@ -101,12 +101,7 @@ def _report_lines(fd: int | None) -> Iterator[Callable[[str], None]]:
 
 def _deliver(report: Report, output: Output) -> None:
     """Print the report and write it; neither changes what the command's status was."""
-    if output.json:
-        _say(report.to_json())
-    elif not (output.quiet and report.verdict.told_by_exit_status):
-        from scoperun.text import report_text
-
-        _say(report_text(report))
+    # The file first: whoever reads stderr may be slow.
     if output.report is not None:
         from scoperun.io.files import write_atomically
 
@@ -114,6 +109,12 @@ def _deliver(report: Report, output: Output) -> None:
             write_atomically(output.report, report.to_json() + "\n")
         except OSError as error:
             _say(f"scoperun: cannot write the report to {output.report!r}: {error.strerror}")
+    if output.json:
+        _say(report.to_json())
+    elif not (output.quiet and report.verdict.told_by_exit_status):
+        from scoperun.text import report_text
+
+        _say(report_text(report))
 
 
 def _say(text: str) -> None:

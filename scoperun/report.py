@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import datetime
     from collections.abc import Mapping
 
-    from scoperun.events import Process, ScopeProperties
+    from scoperun.events import Process, ScopeProperties, WorkloadExited
     from scoperun.invocation import Invocation
     from scoperun.limits import LimitsInForce
     from scoperun.verdict import Evidence
@@ -63,7 +63,10 @@ class Cpu:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """How one invocation ended. Sizes are bytes, times seconds; None is what could not be known."""
+    """How one invocation ended. Sizes are bytes, times seconds; None is what could not be known.
+
+    timed_out: runtime_max ended it. Result= alone may also be the time that a stop by somebody else took.
+    """
 
     scoperun: str
     systemd: str | None
@@ -90,18 +93,21 @@ class Report:
     pressure: None
     left_running: tuple[Process, ...] | None
     evidence: tuple[Evidence, ...]
+    timed_out: bool
     schema: int = SCHEMA
 
     @property
     def exit_status(self) -> int:
         """What scoperun exits with: the command's own status, 128+n for signal n, 124 if our timeout ended it."""
-        if self.result == "timeout" and self.limits.runtime_max is not None:
+        if self.timed_out:
             return EXIT_TIMEOUT
         return _KILLED + self.signal if self.signal is not None else self.exit_code or 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as what json.dumps takes, with the keys of the manual."""
-        return {"schema": self.schema} | asdict(self) | {"limits": _limits(self.limits)}
+        report = {"schema": self.schema} | asdict(self) | {"limits": _limits(self.limits)}
+        del report["timed_out"]  # verdict, runtime and limits say it
+        return report
 
     def to_json(self, **more: str) -> str:
         """Return the report as one JSON object on one line, with `more` before it."""
@@ -113,6 +119,7 @@ class Start:
     """What was learned of the scope when it stood: what the report says of its beginning.
 
     started: when the command was released, UTC; monotonic: the same in seconds on the monotonic clock.
+    asked: when systemd was asked for the scope, on that clock: its own clock for the command began later.
     """
 
     systemd: str | None
@@ -126,6 +133,7 @@ class Start:
     cwd: str | None
     started: datetime.datetime
     monotonic: float
+    asked: float
     limits: LimitsInForce
 
     def to_json(self) -> str:
@@ -176,7 +184,13 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
         pressure=None,
         left_running=() if invocation.ended else _printable(counters.processes),
         evidence=evidence,
+        timed_out=traces.result == "timeout" and _ran_out_of_time(start, exited),
     )
+
+
+def _ran_out_of_time(start: Start, exited: WorkloadExited) -> bool:
+    limit = start.limits.runtime_max
+    return limit is not None and exited.at - start.asked >= limit
 
 
 def _printable(processes: tuple[Process, ...] | None) -> tuple[Process, ...] | None:

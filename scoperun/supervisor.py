@@ -78,6 +78,7 @@ class _Scope:
 
     cgroup: Cgroup
     invocation_id: str
+    asked: float
 
 
 class Supervision:
@@ -147,6 +148,7 @@ class Supervision:
     async def start_scope(self) -> _Scope:
         """Have systemd start the scope with both processes in it, and see that its limits are in force."""
         pids = [self._workload.pid, self._keeper.pid]
+        asked = time.monotonic()
         self._request = await self._systemd.start(self._request, pids=pids)
         await self._feed.until(lambda invocation: invocation.started, within=self._systemd.timeout)
         self._check_job()
@@ -160,7 +162,7 @@ class Supervision:
             check_limits(self._request.properties, cgroup)
         if not is_inside:
             cgroup = NOWHERE  # the counters of another cgroup say nothing of the command
-        return _Scope(cgroup, await self._systemd.invocation_id(self._request))
+        return _Scope(cgroup, await self._systemd.invocation_id(self._request), asked)
 
     async def release(self, scope: _Scope) -> Start:
         """Let the command run; return what was known when it began."""
@@ -180,26 +182,28 @@ class Supervision:
             cwd=_working_directory(self._run.context.working_directory),
             started=started,
             monotonic=monotonic,
+            asked=scope.asked,
             limits=limits,
         )
 
     async def settle(self, scope: _Scope) -> None:
         """Read what the scope leaves behind, let it end, and read what systemd says of it."""
         counters = self._read_counters(scope)
-        if counters.processes and self._run.kill_leftovers:
-            await self._stop_leftovers(scope)
-        if counters.processes and (self._run.kill_leftovers or self._run.wait):
+        is_stopping = bool(counters.processes) and self._run.kill_leftovers and await self._stop_leftovers(scope)
+        if counters.processes and (is_stopping or self._run.wait):
             await self._emptied_or_enough(scope)
             counters = self._read_counters(scope)
         self._keeper.close()
         await self._hear_the_end(scope, counters)
 
-    async def _stop_leftovers(self, scope: _Scope) -> None:
-        """Have systemd stop the scope; what Result= says of how that went is not about the command."""
+    async def _stop_leftovers(self, scope: _Scope) -> bool:
+        """Have systemd stop the scope, and tell whether it does; its Result= will not be about the command then."""
         with suppress(*_UNANSWERED):
             self._feed.take(await self._systemd.read(scope.invocation_id))
             self._feed.take(events.StopRequested())
             await self._systemd.stop(self._request)
+            return True
+        return False
 
     async def _hear_the_end(self, scope: _Scope, counters: events.Counters) -> None:
         """Wait until the scope has ended, unless something lives on in it, and let go of it."""

@@ -61,7 +61,9 @@ def _ended(report: Report) -> str:
 
 def _timeout(report: Report) -> str:
     limit = report.limits.runtime_max
-    return "it did not stop when it was told to" if limit is None else f"it ran for longer than {format_time(limit)}"
+    if limit is None or not report.timed_out:
+        return "it did not stop when it was told to"
+    return f"it ran for longer than {format_time(limit)}"
 
 
 def _missing(report: Report) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from scoperun.errors import Interrupted, ScoperunError
 from scoperun.io.cgroup import cgroup_of
-from scoperun.io.signals import ENDING, HeldSignals, Received, stop_like_the_command
+from scoperun.io.signals import ENDING, STOPPING, HeldSignals, Received, stop_like_the_command
 from scoperun.verdict import signal_name
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def relaying(signals: HeldSignals, workload: Workload) -> Iterator[asyncio.Event
     def act_on_all() -> None:
         for received in signals.read():
             if received.stopped_by is not None:
-                stop_like_the_command(received.stopped_by)
+                _stop_too(received.stopped_by, workload)
             elif workload.released and not workload.ended:
                 _pass_on(received, workload)
             elif received.number in ENDING:
@@ -53,8 +53,13 @@ def relaying(signals: HeldSignals, workload: Workload) -> Iterator[asyncio.Event
         loop.remove_reader(signals.fd)
 
 
+def _stop_too(number: int, workload: Workload) -> None:
+    if workload.is_stopped():  # it may have been continued, and we with it, before we heard of it
+        stop_like_the_command(number)
+
+
 def _pass_on(received: Received, workload: Workload) -> None:
-    if _is_for_us_alone(received, workload):
+    if received.number not in STOPPING and _is_for_us_alone(received, workload):
         workload.send(received.number)
 
 

@@ -57,6 +57,11 @@ class Workload:
         """The command's own process is known to have ended."""
         return self._exit is not None
 
+    def is_stopped(self) -> bool:
+        """Tell whether the command's own process is stopped at this moment."""
+        options = os.WSTOPPED | os.WNOHANG | os.WNOWAIT
+        return not self.ended and os.waitid(os.P_PIDFD, self.pidfd, options) is not None
+
     def send(self, number: int) -> None:
         """Send signal `number` to the command's own process, if it still runs."""
         if self._exit is None:

@@ -245,3 +245,11 @@ def test_the_manager_is_the_one_that_was_asked(manager: str) -> None:
     invocation = Invocation()
     invocation.feed(exited(0))
     assert conclude(("true",), replace(START, manager=manager), invocation).manager == manager
+
+
+@pytest.mark.parametrize(("limit", "status"), [(2.0, 124), (3600.0, 137)])
+def test_a_stop_that_took_too_long_is_no_end_of_our_time(limit: float, status: int) -> None:
+    """Systemd gives the same Result= to a stop by somebody else that had to end in SIGKILL."""
+    limits = replace(LIMITS, runtime_max=limit)
+    report = told([exited(-9), counted(0), read("timeout")], limits)
+    assert (report.verdict, report.exit_status) == (Verdict.TIMEOUT, status)
