@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from scoperun.report import Report
 
 _LABEL_WIDTH = 10
+_NAMED = 5
 
 
 def report_text(report: Report) -> str:
@@ -30,7 +31,15 @@ def report_text(report: Report) -> str:
 
 
 def _left_running(report: Report) -> str:
-    return f"{_processes(len(report.left_running or ()))} left in the scope"
+    left = report.left_running or ()
+    named = [f"{_one_line(process.name)} ({process.pid})" for process in left[:_NAMED]]
+    names = ", ".join([*named, "…"] if len(left) > _NAMED else named)
+    return f"{_processes(len(left))} left in the scope: {names}"
+
+
+def _one_line(name: str) -> str:
+    """Return a process's name, which may contain anything, without what would move the cursor."""
+    return "".join(character if character.isprintable() else "?" for character in name)
 
 
 def _scope(report: Report) -> str:

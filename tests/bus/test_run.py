@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import signal
 from asyncio.subprocess import PIPE
 from typing import TYPE_CHECKING, Any
@@ -519,3 +520,12 @@ async def test_a_command_that_a_program_cannot_run_is_an_exception(systemd: Fake
         await library.run(["scoperun-no-such-command"], require_limits=False)
     assert children() == []
     await systemd.gone()
+
+
+async def test_a_gibibyte_goes_through_unchanged(systemd: FakeSystemd) -> None:
+    """Scoperun is not in its way: it has let go of both ends. In a guest of the lab that takes too long."""
+    pipeline = f"yes | head -c 1G | {shlex.join(SCOPERUN)} -q -- cat | cmp - <(yes | head -c 1G)"
+    process = await asyncio.create_subprocess_exec("bash", "-c", pipeline, stderr=PIPE)
+    async with asyncio.timeout(PATIENCE):
+        _, complaint = await process.communicate()
+    assert (process.returncode, complaint) == (0, b"")

@@ -121,10 +121,17 @@ def test_an_end_that_may_be_an_oom_kill_is_told_as_that() -> None:
     )
 
 
-@pytest.mark.parametrize(("names", "words"), [(("sleep",), "1 process"), (("sh", "sleep"), "2 processes")])
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (("sleep",), "1 process left in the scope: sleep (5000)"),
+        (("sh", "a\nb"), "2 processes left in the scope: sh (5000), a?b (5001)"),
+        (("sh",) * 6, "6 processes left in the scope: " + "".join(f"sh ({pid}), " for pid in range(5000, 5005)) + "…"),
+    ],
+)
 def test_what_was_left_running_is_told(names: tuple[str, ...], words: str) -> None:
     left = [Process(pid=pid, name=name) for pid, name in enumerate(names, start=5000)]
-    assert row("Running", text(exited(3), counted(0, *left), read("success"))) == f"{words} left in the scope"
+    assert row("Running", text(exited(3), counted(0, *left), read("success"))) == words
 
 
 def test_what_was_left_running_is_told_of_a_success_too() -> None:
