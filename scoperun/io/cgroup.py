@@ -66,9 +66,11 @@ class Cgroup:
 
     def processes(self, *, keeper: int) -> tuple[Process, ...] | None:
         """Return the processes that run in the cgroup and below, without the keeper; None if it is gone."""
-        if not self.path.exists():
+        try:
+            folders = [folder for folder, _, _ in os.walk(self.path, onerror=_raise)]
+        except OSError:  # it was removed meanwhile
             return None
-        pids = [int(pid) for procs in self.path.rglob("cgroup.procs") for pid in (_text(procs) or "").split()]
+        pids = [int(pid) for folder in folders for pid in (_text(Path(folder, "cgroup.procs")) or "").split()]
         names = ((pid, _running_name(pid)) for pid in pids if pid != keeper)
         return tuple(Process(pid=pid, name=name) for pid, name in names if name is not None)
 
@@ -144,6 +146,10 @@ def _text(file: Path) -> str | None:
 
 def _without_keeper(tasks: int | None) -> int | None:
     return tasks if tasks in {None, INFINITY} else tasks - 1
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _seconds(usec: int | None) -> float | None:

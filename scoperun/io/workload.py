@@ -54,13 +54,19 @@ class Workload:
 
     @property
     def ended(self) -> bool:
-        """The command's own process is known to have ended."""
-        return self._exit is not None
+        """The command's own process has ended, whether or not it has been waited for."""
+        return self._exit is not None or self._has(os.WEXITED)
 
     def is_stopped(self) -> bool:
         """Tell whether the command's own process is stopped at this moment."""
-        options = os.WSTOPPED | os.WNOHANG | os.WNOWAIT
-        return not self.ended and os.waitid(os.P_PIDFD, self.pidfd, options) is not None
+        return self._exit is None and self._has(os.WSTOPPED)
+
+    def _has(self, change: int) -> bool:
+        """Look for a change of the child's state, and leave it for others to see."""
+        try:
+            return os.waitid(os.P_PIDFD, self.pidfd, change | os.WNOHANG | os.WNOWAIT) is not None
+        except ChildProcessError:  # another part of this program was told
+            return False
 
     def send(self, number: int) -> None:
         """Send signal `number` to the command's own process, if it still runs."""

@@ -26,7 +26,7 @@ def write(target: Path, machine: Machine) -> None:
     with tarfile.open(target, "w") as archive, tempfile.TemporaryDirectory() as scratch:
         add(archive, INSIDE, "lab/inside", "root")
         unpack_wheel(Path(scratch), machine.suite)
-        add(archive, Path(scratch) / "usr", "usr", "root")
+        add_files(archive, Path(scratch), "root")
         archive.addfile(owned(archive.gettarinfo(project.ROOT, machine.checkout), machine.user))
         for name in CHECKOUT:
             add(archive, project.ROOT / name, f"{machine.checkout}/{name}", machine.user)
@@ -39,6 +39,17 @@ def add(archive: tarfile.TarFile, source: Path, name: str, user: str) -> None:
         return None if info.name.endswith("__pycache__") else owned(info, user)
 
     archive.add(source, name, filter=member)
+
+
+def add_files(archive: tarfile.TarFile, top: Path, user: str) -> None:
+    """Add the files below `top`, but no folders.
+
+    tar takes a folder's permissions away while it fills it. If that is /usr, what starts meanwhile in the guest cannot
+    read it: dbus-daemon did not find its configuration, and then nobody could log in.
+    """
+    for path in sorted(path for path in top.rglob("*") if path.is_file()):
+        with path.open("rb") as content:
+            archive.addfile(owned(archive.gettarinfo(path, str(path.relative_to(top))), user), content)
 
 
 def owned(info: tarfile.TarInfo, user: str) -> tarfile.TarInfo:

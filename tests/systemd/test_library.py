@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import select
 from pathlib import Path
 
 import pytest
@@ -72,22 +73,26 @@ async def test_a_frozen_scope_stands_still_until_it_is_thawed(story: Story) -> N
 
 async def test_leaving_the_context_ends_everything_in_the_scope(story: Story) -> None:
     async with Scope(["sh", "-c", "sleep 1000 & sleep 1000"]) as scope:
-        pid = scope.start.pid
-    assert not is_there(pid)
+        process = os.pidfd_open(scope.start.pid)
+    assert has_ended(process)
 
 
 async def test_cancelling_a_run_ends_everything_in_the_scope(story: Story) -> None:
     told, tell = os.pipe()
     os.set_inheritable(tell, True)
-    task = asyncio.create_task(scoperun.run(["sh", "-c", f"sleep 1000 & echo $! >/proc/self/fd/{tell}; sleep 1000"]))
-    child = int(await asyncio.to_thread(os.read, told, 100))
+    script = f"sleep 1000 & echo $! >/proc/self/fd/{tell}; sleep 1000"
+    task = asyncio.create_task(scoperun.run(["sh", "-c", script]))
+    child = os.pidfd_open(int(await asyncio.to_thread(os.read, told, 100)))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     os.close(told)
     os.close(tell)
-    assert not is_there(child)
+    assert has_ended(child)
 
 
-def is_there(pid: int) -> bool:
-    return os.path.exists(f"/proc/{pid}")
+def has_ended(pidfd: int) -> bool:
+    """Tell whether a process has ended; it may still wait to be reaped by somebody."""
+    ended = bool(select.select([pidfd], [], [], 0)[0])
+    os.close(pidfd)
+    return ended
