@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 PACKAGES := python3-venv dbus-daemon gcc libc6-dev
 
-.PHONY: help demo test check clean
+.PHONY: help demo test check images host-test clean
 
 help:
 	@echo 'make demo    the main job, shown: scoperun --mem 20M -- ./bigleak2'
@@ -14,10 +14,17 @@ help:
 demo: $(VENV)/ready
 	@$(VENV)/bin/python -m tests.lab.demo
 
+# The images come over the network while the tests that need none of them run.
 test: check
-	$(VENV)/bin/python -m tests.lab build
-	$(VENV)/bin/python -m pytest tests/unit tests/bus tests/lab
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target images host-test
+	$(VENV)/bin/python -m pytest tests/lab
 	$(VENV)/bin/python -m tests.lab test
+
+images: $(VENV)/ready
+	$(VENV)/bin/python -m tests.lab build
+
+host-test: $(VENV)/ready
+	$(VENV)/bin/python -m pytest tests/unit tests/bus
 
 check: $(VENV)/ready
 	$(VENV)/bin/ruff format --check --quiet

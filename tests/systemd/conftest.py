@@ -12,8 +12,11 @@ from .story import Story, compiled
 HERE = Path(__file__).parent
 
 
+NO_MEMORY = "the user manager has no memory controller"
+
+
 def what_is_missing() -> str | None:
-    """Return why the tests of this folder cannot run here, None if they can."""
+    """Return why no limit can be held here, None if one can."""
     if "XDG_RUNTIME_DIR" not in os.environ:
         return "no user manager: XDG_RUNTIME_DIR is not set"
     state = subprocess.run(
@@ -23,16 +26,25 @@ def what_is_missing() -> str | None:
         return f"no user manager: {state.stderr.strip()}"
     controllers = Path(f"/sys/fs/cgroup{state.stdout.strip()}/cgroup.controllers")
     if not controllers.exists() or "memory" not in controllers.read_text().split():
-        return "the user manager has no memory controller"
+        return NO_MEMORY
     return None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave out what cannot run here, and say why: `python -m tests.lab test` runs it in the lab."""
-    here = [item for item in items if item.path.is_relative_to(HERE) and "no_memory" not in item.path.parts]
-    if here and (reason := what_is_missing()):
-        for item in here:
+    missing = what_is_missing()
+    for item in items:
+        if item.path.is_relative_to(HERE) and (reason := why_not(item, missing)):
             item.add_marker(pytest.mark.skip(reason=f"{reason}; run: python -m tests.lab test"))
+
+
+def why_not(item: pytest.Item, missing: str | None) -> str | None:
+    """Return why a test cannot run where `missing` is missing; the folders are those of the lab's matrix."""
+    if "no_memory" in item.path.parts:
+        return "the user manager has the memory controller" if missing is None else missing.replace(NO_MEMORY, "")
+    if {"root", "doomed"} & set(item.path.parts) and os.geteuid() != 0:
+        return "needs root"
+    return missing
 
 
 @pytest.fixture(scope="session")
