@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from . import project
 
-AT_ONCE = 3  # each keeps the better part of a core busy
+AT_ONCE = 2  # each keeps a core busy
 
 
 def side_by_side(commands: Mapping[str, Sequence[str]]) -> int:
