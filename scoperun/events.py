@@ -83,7 +83,7 @@ class Counters:
 class ScopeProperties:
     """The scope's own properties, from one GetAll after the end; None is not known to this systemd, or not kept.
 
-    oom_kills is processes, or group kills under OOMPolicy=kill (systemd 259); memory in bytes, cpu_usage in seconds.
+    oom_kills is processes, or group kills under OOMPolicy=kill (systemd 259); memory in bytes.
     """
 
     result: str
@@ -92,7 +92,6 @@ class ScopeProperties:
     managed_oom_kills: int | None = None
     memory_peak: int | None = None
     memory_swap_peak: int | None = None
-    cpu_usage: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

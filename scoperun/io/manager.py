@@ -218,7 +218,6 @@ def _scope_properties(properties: dict[str, Any]) -> ScopeProperties:
         value = properties.get(name)
         return None if value is None or value == INFINITY else int(value)
 
-    cpu_usage = number("CPUUsageNSec")
     return ScopeProperties(
         result=properties["Result"],
         oom_policy=properties.get("OOMPolicy"),
@@ -226,7 +225,6 @@ def _scope_properties(properties: dict[str, Any]) -> ScopeProperties:
         managed_oom_kills=number("ManagedOOMKills"),
         memory_peak=number("MemoryPeak"),
         memory_swap_peak=number("MemorySwapPeak"),
-        cpu_usage=None if cpu_usage is None else cpu_usage / 1e9,
     )
 
 

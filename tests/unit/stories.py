@@ -78,7 +78,7 @@ def counted(oom_kill: int, *processes: Process, oomd_kills: int | None = 0) -> C
 
 
 def read(result: str, policy: str = "stop") -> ScopeProperties:
-    return ScopeProperties(result=result, oom_policy=policy, memory_peak=20 * MIB, memory_swap_peak=0, cpu_usage=0.75)
+    return ScopeProperties(result=result, oom_policy=policy, memory_peak=20 * MIB, memory_swap_peak=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
