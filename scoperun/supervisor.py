@@ -149,7 +149,11 @@ class Supervision:
         """Have systemd start the scope with both processes in it, and see that its limits are in force."""
         pids = [self._workload.pid, self._keeper.pid]
         asked = time.monotonic()
-        self._request = await self._systemd.start(self._request, pids=pids)
+        try:
+            self._request = await self._systemd.start(self._request, pids=pids)
+        except ManagerError:
+            self.is_over = True  # systemd may have announced the unit already, and will never say that it ended
+            raise
         await self._feed.until(lambda invocation: invocation.started, within=self._systemd.timeout)
         self._check_job()
         cgroup = cgroup_of(self._workload.pid)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from . import guest, matrix
+from . import guest, host, matrix
 from .errors import LabError
 from .image import image
 from .kernel import kernel
@@ -116,7 +116,7 @@ def build_images(arguments: argparse.Namespace, _command: list[str]) -> int:
             image(SUITES[suite])
             return 0
         case suites:
-            return side_by_side({suite: ["build", suite] for suite in suites})
+            return side_by_side({suite: ["build", suite] for suite in suites}, lanes=[[] for _ in suites])
 
 
 def run_command(arguments: argparse.Namespace, command: list[str]) -> int:
@@ -150,7 +150,7 @@ def run_tests(arguments: argparse.Namespace, command: list[str]) -> int:
     """Run tests/systemd on the suites."""
     runs = matrix.runs(known(arguments.suites), command)
     build_images(arguments, [])
-    return side_by_side(runs)
+    return side_by_side(runs, lanes=[host.one_processor(number) for number in sorted(os.sched_getaffinity(0))])
 
 
 def known(suites: Sequence[str]) -> list[str]:

@@ -65,11 +65,12 @@ class Guest:
 def booted(machine: Machine, folder: Path) -> Iterator[Guest]:
     """Start a guest whose files are in `folder`; leave none of its processes behind."""
     ours, theirs = socket.socketpair()
+    processors = sorted(os.sched_getaffinity(0))
     arguments = machine.kernel_arguments(image=image(machine.suite), folder=folder, line=theirs.fileno())
     with ours, (folder / CONSOLE).open("wb") as console:
         with theirs:  # closed here once the guest has it, so that its end is seen
             process = subprocess.Popen(
-                [kernel(), *arguments],
+                [*host.one_processor(processors[os.getpid() % len(processors)]), kernel(), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,

@@ -40,6 +40,15 @@ def mirror() -> list[str]:
     return mirrors[:1]
 
 
+def one_processor(number: int) -> list[str]:
+    """Return the words before a command that keep it on one processor.
+
+    A guest's kernel and its processes take turns: on two processors each turn waits for the other one to wake up,
+    which takes twice as long.
+    """
+    return ["taskset", "--cpu-list", str(number)]
+
+
 def run(command: Sequence[str | Path], *, cwd: Path | None = None) -> None:
     """Run a command to its end; its output is only worth reading if it fails."""
     argv = [str(word) for word in command]
