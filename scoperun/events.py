@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from scoperun.kernel_log import KernelReport
+
 
 @dataclass(frozen=True, slots=True)
 class JobRemoved:
@@ -36,10 +38,12 @@ class WorkloadExited:
 
     status: its wait status, negative if signal -status killed it (os.waitstatus_to_exitcode).
     at: seconds on the monotonic clock.
+    name: what the process was called at its end, None if that could not be read.
     """
 
     status: int
     at: float
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +55,61 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Task(Process):
+    """A process of the scope and what memory it has, in bytes, from /proc; None could not be read.
+
+    anon: not backed by a file, so that it can only go to swap. swap: what of it is there.
+    oom_score, oom_score_adj: how the kernel chooses among processes (proc(5)).
+    """
+
+    rss: int | None = None
+    anon: int | None = None
+    swap: int | None = None
+    oom_score: int | None = None
+    oom_score_adj: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedTask:
+    """A process of the scope that has ended or is about to, and its wait status, None if that could not be read."""
+
+    task: Task
+    status: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemorySnapshot:
+    """What the kernel said of the scope's memory at one moment, when memory.events had changed; None is not readable.
+
+    at: seconds on the monotonic clock.
+    events: as in Counters.
+    ooms: how often each cgroup from the scope up ran into its own limit (`oom` of memory.events.local), by its name.
+    stat: memory.stat. current, swap_current: bytes.
+    tasks: the processes that live, without the keeper.
+    ended: those that lived at the snapshot before and do not now, and those that are about to end.
+    """
+
+    at: float
+    events: Mapping[str, int]
+    ooms: Mapping[str, int | None]
+    stat: Mapping[str, int] | None = None
+    current: int | None = None
+    swap_current: int | None = None
+    tasks: tuple[Task, ...] = ()
+    ended: tuple[EndedTask, ...] = ()
+
+    @property
+    def oom_kill(self) -> int:
+        """The processes that the kernel's OOM killer has killed so far, in the scope and below."""
+        return self.events.get("oom_kill", 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Counters:
     """The cgroup's counters when the command had ended, while the keeper held the cgroup; None is not readable.
 
     memory_events: counts of low, high, max, oom, oom_kill and oom_group_kill in the scope and below (memory.events).
+    ooms: as in MemorySnapshot, if an OOM kill was counted.
     oomd_kills: times that systemd-oomd killed the scope (the extended attribute user.oomd_ooms).
     memory_peak, memory_swap_peak: bytes.
     memory_stat: bytes, and counts for those keys that are counts (memory.stat).
@@ -64,6 +119,7 @@ class Counters:
     """
 
     memory_events: Mapping[str, int] | None = None
+    ooms: Mapping[str, int | None] | None = None
     oomd_kills: int | None = None
     memory_peak: int | None = None
     memory_swap_peak: int | None = None
@@ -94,6 +150,22 @@ class ScopeProperties:
     memory_swap_peak: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelLogRead:
+    """The kernel log was asked about the scope: the reports on its victims, without the keeper.
+
+    reports: None if it could not be read. reason: why there is none, None if there is one.
+    """
+
+    reports: tuple[KernelReport, ...] | None
+    reason: str | None = None
+
+    @property
+    def victims(self) -> int | None:
+        """How many victims the kernel named, None if its log could not be read."""
+        return None if self.reports is None else sum(len(report.victims) for report in self.reports)
+
+
 @dataclass(frozen=True, slots=True)
 class BusLost:
     """The connection to systemd is gone; nothing more will be announced."""
@@ -107,5 +179,14 @@ class StopRequested:
 
 
 Event = (
-    StopRequested | JobRemoved | ResultChanged | StateChanged | WorkloadExited | Counters | ScopeProperties | BusLost
+    StopRequested
+    | JobRemoved
+    | ResultChanged
+    | StateChanged
+    | MemorySnapshot
+    | WorkloadExited
+    | Counters
+    | ScopeProperties
+    | KernelLogRead
+    | BusLost
 )

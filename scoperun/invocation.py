@@ -12,12 +12,15 @@ from scoperun.events import (
     BusLost,
     Counters,
     JobRemoved,
+    KernelLogRead,
+    MemorySnapshot,
     ResultChanged,
     ScopeProperties,
     StateChanged,
     StopRequested,
     WorkloadExited,
 )
+from scoperun.oom import OomWatch
 
 if TYPE_CHECKING:
     from scoperun.events import Event
@@ -35,6 +38,8 @@ class Invocation:
         self.exit: WorkloadExited | None = None
         self.counters: Counters | None = None
         self.properties: ScopeProperties | None = None
+        self.memory = OomWatch()
+        self.kernel_log: KernelLogRead | None = None
         self.stop_requested = False
         self.bus_lost: str | None = None
 
@@ -50,15 +55,24 @@ class Invocation:
                 self._was_active |= active_state == "active"
             case WorkloadExited():
                 self.exit = event
+            case StopRequested():
+                self.stop_requested = True
+            case BusLost(reason):
+                self.bus_lost = reason
+            case _:
+                self._take_reading(event)
+
+    def _take_reading(self, event: Event) -> None:
+        match event:
+            case MemorySnapshot():
+                self.memory.feed(event)
             case Counters():
                 self.counters = event
             case ScopeProperties():
                 self.properties = event
                 self._announce(event.result)
-            case StopRequested():
-                self.stop_requested = True
-            case BusLost(reason):
-                self.bus_lost = reason
+            case KernelLogRead():
+                self.kernel_log = event
 
     def _announce(self, result: str) -> None:
         # systemd announces old values again after a reload, and a unit that was collected reads as a success: a

@@ -8,18 +8,20 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from scoperun.events import Counters
+from scoperun.oom_report import OomTraces, oom, oom_evidence
 from scoperun.request import printable
 from scoperun.sizes import INFINITY
-from scoperun.verdict import Traces, Verdict, decide, oom_kills
+from scoperun.verdict import Traces, Verdict, counted_by_oomd, decide, killed_by_kernel, oom_killed
 from scoperun.version import __version__
 
 if TYPE_CHECKING:
     import datetime
     from collections.abc import Mapping
 
-    from scoperun.events import Process, ScopeProperties, WorkloadExited
+    from scoperun.events import Process, WorkloadExited
     from scoperun.invocation import Invocation
     from scoperun.limits import LimitsInForce
+    from scoperun.oom_report import Oom
     from scoperun.verdict import Evidence
 
 SCHEMA = 1
@@ -31,26 +33,15 @@ _KILLED = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """What the scope used: peaks in bytes, memory.events as counts, memory.stat as last seen, in bytes or counts."""
+    """What the scope used: peaks in bytes, memory.events as counts, memory.stat in bytes or counts.
+
+    stat: as last seen; before the last OOM kill, if there was one and something was seen before it.
+    """
 
     peak: int | None = None
     swap_peak: int | None = None
     events: Mapping[str, int] | None = None
     stat: Mapping[str, int] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Oom:
-    """An OOM: how many processes were killed (None: not counted) and the OOMPolicy= that followed."""
-
-    kills: int | None
-    policy: str | None
-    limit_of: str | None = None
-    limit_unit: str | None = None
-    victims: None = None
-    tasks: None = None
-    kernel_log: None = None
-    kernel_log_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +97,8 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """Return the report as what json.dumps takes, with the keys of the manual."""
         report = {"schema": self.schema} | asdict(self) | {"limits": _limits(self.limits)}
+        if self.oom and self.oom.kernel_log:
+            report["oom"]["kernel_log"] = [_no_limit_in_words(each) for each in report["oom"]["kernel_log"]]
         del report["timed_out"]  # verdict, runtime and limits say it
         return report
 
@@ -145,19 +138,14 @@ class Start:
 
 def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> Report:
     """Return the report on an invocation that has ended, or of which nothing more will be heard."""
-    exited, counters, properties = invocation.exit, invocation.counters or Counters(), invocation.properties
+    exited, counters = invocation.exit, invocation.counters or Counters()
     assert exited is not None  # noqa: S101  the caller waited for it
-    traces = Traces(
-        status=exited.status,
-        result=invocation.final_result,
-        counters=counters,
-        properties=properties,
-        ended=invocation.ended,
-        memory_accounted=start.limits.memory_max is not None,
-        runtime_limited=start.limits.runtime_max is not None,
-    )
+    traces = _traces(start, invocation)
     verdict, evidence = decide(traces)
-    policy = properties.oom_policy if properties else None
+    left = OomTraces(
+        traces=traces, invocation=invocation, exited=exited, cgroup=start.cgroup, unit=start.unit, pid=start.pid
+    )
+    is_oom = verdict is Verdict.OOM_KILL
     return Report(
         scoperun=__version__,
         systemd=start.systemd,
@@ -177,14 +165,34 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
         exit_code=exited.status if exited.status >= 0 else None,
         signal=-exited.status if exited.status < 0 else None,
         limits=start.limits,
-        memory=_memory(counters, properties),
-        oom=Oom(kills=oom_kills(traces) or None, policy=policy) if verdict is Verdict.OOM_KILL else None,
+        memory=_memory(invocation),
+        oom=oom(left) if is_oom else None,
         cpu=Cpu(user=counters.cpu_user, system=counters.cpu_system),
         tasks_peak=counters.tasks_peak,
         pressure=None,
         left_running=() if invocation.ended else _printable(counters.processes),
-        evidence=evidence,
+        evidence=(*evidence, *oom_evidence(left)) if is_oom else evidence,
         timed_out=traces.result == "timeout" and _ran_out_of_time(start, exited),
+    )
+
+
+def may_be_oom(start: Start, invocation: Invocation) -> bool:
+    """Tell whether the kernel log could say more: of an OOM kill by the kernel, or whether there was one."""
+    traces = _traces(start, invocation)
+    return oom_killed(traces) is not False and not (counted_by_oomd(traces) and not killed_by_kernel(traces))
+
+
+def _traces(start: Start, invocation: Invocation) -> Traces:
+    assert invocation.exit is not None  # noqa: S101  the caller waited for it
+    return Traces(
+        status=invocation.exit.status,
+        result=invocation.final_result,
+        counters=invocation.counters,
+        properties=invocation.properties,
+        kernel_victims=invocation.kernel_log.victims if invocation.kernel_log else None,
+        ended=invocation.ended,
+        memory_accounted=start.limits.memory_max is not None,
+        runtime_limited=start.limits.runtime_max is not None,
     )
 
 
@@ -197,14 +205,22 @@ def _printable(processes: tuple[Process, ...] | None) -> tuple[Process, ...] | N
     return processes and tuple(replace(each, name=printable(each.name)) for each in processes)
 
 
-def _memory(counters: Counters, properties: ScopeProperties | None) -> Memory:
+def _memory(invocation: Invocation) -> Memory:
     """Systemd keeps the peaks (since 256.3) when the cgroup is gone."""
+    counters, properties = invocation.counters or Counters(), invocation.properties
     peak, swap_peak = counters.memory_peak, counters.memory_swap_peak
     if properties:
         peak = properties.memory_peak if peak is None else peak
         swap_peak = properties.memory_swap_peak if swap_peak is None else swap_peak
-    return Memory(peak=peak, swap_peak=swap_peak, events=counters.memory_events, stat=counters.memory_stat)
+    before_kill = invocation.memory.before if invocation.memory.kills or counters.memory_stat is None else None
+    stat = (before_kill and before_kill.stat) or counters.memory_stat
+    return Memory(peak=peak, swap_peak=swap_peak, events=counters.memory_events, stat=stat)
 
 
 def _limits(limits: LimitsInForce) -> dict[str, float | str | None]:
-    return {name: "infinity" if value in {INFINITY, math.inf} else value for name, value in asdict(limits).items()}
+    return _no_limit_in_words(asdict(limits))
+
+
+def _no_limit_in_words(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Write no limit as systemd does: JSON has no word for it."""
+    return {name: "infinity" if value in (INFINITY, math.inf) else value for name, value in values.items()}

@@ -7,21 +7,23 @@ import datetime
 import os
 import signal
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from scoperun import events
 from scoperun.enforcement import check_limits
-from scoperun.errors import BusLost, BusUnavailable, ManagerError, ScopeFailed
+from scoperun.errors import BusLost, ManagerError, ScopeFailed
 from scoperun.feed import Feed
 from scoperun.invocation import Invocation
 from scoperun.io import manager
 from scoperun.io.cgroup import NOWHERE, Cgroup, cgroup_of
-from scoperun.io.wait import process_ended
+from scoperun.io.kernel_log import KernelLog
+from scoperun.io.memory_watch import watching
 from scoperun.report import Report, Start, conclude
 from scoperun.request import printable
 from scoperun.scope import ScopeRequest, generated_unit_name, live_properties, scope_request
+from scoperun.settling import UNANSWERED, Settling, Sources
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -57,8 +59,7 @@ async def supervised(run: RunRequest, processes: Processes, enough: asyncio.Even
     """
     feed = Feed()
     async with manager.connect(os.environ, feed.put, system=run.system) as systemd:
-        supervision = Supervision(run, processes, systemd, feed)
-        supervision.enough = enough
+        supervision = Supervision(run, processes, systemd, feed, enough)
         async with supervision.listening():
             try:
                 await supervision.begin()
@@ -66,10 +67,6 @@ async def supervised(run: RunRequest, processes: Processes, enough: asyncio.Even
             finally:
                 if not supervision.is_over:
                     await supervision.abandon()
-
-
-_UNANSWERED = (BusUnavailable, ManagerError)
-"""What a question to systemd may raise: once the command runs, none of it is the command's concern."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +82,16 @@ class Supervision:
     """One run from its start to its report; each step happens at most once.
 
     start: what was known when the command began; set by `begin`.
-    enough: ends a wait for what the command left behind.
     """
 
     start: Start
-    enough: asyncio.Event
 
-    def __init__(self, run: RunRequest, processes: Processes, systemd: Manager, feed: Feed) -> None:
-        """Take what `supervised` has at hand."""
+    def __init__(
+        self, run: RunRequest, processes: Processes, systemd: Manager, feed: Feed, enough: asyncio.Event
+    ) -> None:
+        """Take what `supervised` has at hand; `enough` ends a wait for what the command left behind."""
         self.is_over = False
+        self._enough = enough
         self._version: str | None = None
         self._run = run
         self._workload = processes.workload
@@ -102,6 +100,7 @@ class Supervision:
         self._feed = feed
         self._tasks: list[asyncio.Task[None]] = []
         self._end: asyncio.Task[None] | None = None
+        self._open = ExitStack()
         unit = run.unit or generated_unit_name(run.command[0], os.getpid(), os.urandom(4).hex())
         inherited_slice = cgroup_of(os.getpid()).slice if run.slice_inherit else None
         self._request = scope_request(unit, run.scope_properties(inherited_slice=inherited_slice))
@@ -109,6 +108,7 @@ class Supervision:
     async def begin(self) -> None:
         """Start the scope, and let the command run in it."""
         self._scope = await self.start_scope()
+        self._sources = self._open_sources(self._scope.cgroup)
         self.start = await self.release(self._scope)
         self._end = asyncio.create_task(self._to_the_end())
         self._tasks.append(self._end)
@@ -122,7 +122,8 @@ class Supervision:
     async def _to_the_end(self) -> None:
         try:
             await self._feed.until(lambda invocation: invocation.exited)
-            await self.settle(self._scope)
+            settling = Settling(self._run, self._request, self._sources, self._feed, self.start)
+            await settling.settle(self._enough)
             self.is_over = True
         finally:
             self._feed.end()
@@ -144,6 +145,7 @@ class Supervision:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._open.close()
 
     async def start_scope(self) -> _Scope:
         """Have systemd start the scope with both processes in it, and see that its limits are in force."""
@@ -168,6 +170,12 @@ class Supervision:
             cgroup = NOWHERE  # the counters of another cgroup say nothing of the command
         return _Scope(cgroup, await self._systemd.invocation_id(self._request), asked)
 
+    def _open_sources(self, cgroup: Cgroup) -> Sources:
+        """Begin to listen to the kernel, before there is anything to hear."""
+        memory = self._open.enter_context(watching(cgroup, keeper=self._keeper.pid, give=self._feed.put))
+        kernel_log = self._open.enter_context(KernelLog.open())
+        return Sources(cgroup=cgroup, keeper=self._keeper, memory=memory, kernel_log=kernel_log, systemd=self._systemd)
+
     async def release(self, scope: _Scope) -> Start:
         """Let the command run; return what was known when it began."""
         limits = replace(scope.cgroup.limits(), runtime_max=self._request.runtime_max)
@@ -190,62 +198,10 @@ class Supervision:
             limits=limits,
         )
 
-    async def settle(self, scope: _Scope) -> None:
-        """Read what the scope leaves behind, let it end, and read what systemd says of it."""
-        counters = self._read_counters(scope)
-        is_stopping = bool(counters.processes) and self._run.kill_leftovers and await self._stop_leftovers(scope)
-        if counters.processes and (is_stopping or self._run.wait):
-            await self._emptied_or_enough(scope)
-            counters = self._read_counters(scope)
-        self._keeper.close()
-        await self._hear_the_end(scope, counters)
-
-    async def _stop_leftovers(self, scope: _Scope) -> bool:
-        """Have systemd stop the scope, and tell whether it does; its Result= will not be about the command then."""
-        with suppress(*_UNANSWERED):
-            self._feed.take(await self._systemd.read(scope.invocation_id))
-            self._feed.take(events.StopRequested())
-            await self._systemd.stop(self._request)
-            return True
-        return False
-
-    async def _hear_the_end(self, scope: _Scope, counters: events.Counters) -> None:
-        """Wait until the scope has ended, unless something lives on in it, and let go of it."""
-        with suppress(*_UNANSWERED):
-            if not counters.processes or await self._is_stopping(scope, counters):
-                await self._feed.until(lambda invocation: invocation.over, within=self._systemd.timeout)
-        with suppress(*_UNANSWERED):  # it may answer though it announced nothing
-            self._feed.take(await self._systemd.read(scope.invocation_id))
-        self._feed.catch_up()
-        with suppress(*_UNANSWERED):
-            await self._systemd.unref(self._request)
-
     async def _learn_version(self) -> None:
         """Ask while the command runs: neither its start nor its report waits for that."""
-        with suppress(*_UNANSWERED):
+        with suppress(*UNANSWERED):
             self._version = await self._systemd.version()
-
-    def _read_counters(self, scope: _Scope) -> events.Counters:
-        counters = scope.cgroup.counters(keeper=self._keeper.pid)
-        if (
-            counters.processes is not None or self._feed.invocation.counters is None
-        ):  # else it is gone, and was read before
-            self._feed.take(counters)
-        return counters
-
-    async def _emptied_or_enough(self, scope: _Scope) -> None:
-        waits = [asyncio.create_task(self._emptied(scope)), asyncio.create_task(self.enough.wait())]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-
-    async def _emptied(self, scope: _Scope) -> None:
-        """Return when none but the keeper is left in the scope: who is born meanwhile is on the next list."""
-        while processes := scope.cgroup.processes(keeper=self._keeper.pid):
-            for process in processes:
-                await process_ended(process.pid)
 
     def watch(self) -> AsyncIterator[events.Event]:
         """Give what happens from now on, until there is a report."""
@@ -275,13 +231,13 @@ class Supervision:
     async def abandon(self) -> None:
         """End what was started, and see the scope gone if systemd still answers."""
         await self._stop_reading()
-        with suppress(*_UNANSWERED):
+        with suppress(*UNANSWERED):
             if self._workload.released and not self._feed.invocation.over:
                 await self._systemd.kill(self._request, signal.SIGKILL)
         self._workload.kill()
         self._keeper.close()
         self._feed.catch_up()
-        with suppress(*_UNANSWERED):
+        with suppress(*UNANSWERED):
             if self._feed.invocation.active_state is not None:
                 await self._feed.until(lambda invocation: invocation.over, within=self._systemd.timeout)
                 await self._systemd.unref(self._request)
@@ -291,14 +247,6 @@ class Supervision:
         if self._end is not None:
             self._end.cancel()
             await asyncio.wait([self._end])
-
-    async def _is_stopping(self, scope: _Scope, counters: events.Counters) -> bool:
-        """Tell whether systemd ends the scope though processes are left in it."""
-        if self._feed.invocation.stopping or not counters.oom_kill:
-            return self._feed.invocation.stopping
-        # It may not have noticed yet what we have read already.
-        properties = await self._systemd.read(scope.invocation_id)
-        return properties.oom_policy in {"stop", "kill"}
 
     def _check_job(self) -> None:
         match self._feed.invocation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scoperun.oom_text import oom_rows, oom_sentence, page_cache, process_names, processes
 from scoperun.sizes import INFINITY, format_size, format_time
 from scoperun.verdict import KERNEL_COUNT, OOMD_COUNT, Verdict, signal_name
 
@@ -11,7 +12,6 @@ if TYPE_CHECKING:
     from scoperun.report import Report
 
 _LABEL_WIDTH = 10
-_NAMED = 5
 
 
 def report_text(report: Report) -> str:
@@ -22,6 +22,7 @@ def report_text(report: Report) -> str:
     rows = [
         ("Scope", _scope(report)),
         ("Verdict", f"{report.verdict}: {_in_words(report)}"),
+        *(oom_rows(report, report.oom) if report.oom else []),
         ("Memory", _memory(report)),
         ("Runtime", _runtime(report)),
     ]
@@ -32,14 +33,7 @@ def report_text(report: Report) -> str:
 
 def _left_running(report: Report) -> str:
     left = report.left_running or ()
-    named = [f"{_one_line(process.name)} ({process.pid})" for process in left[:_NAMED]]
-    names = ", ".join([*named, "…"] if len(left) > _NAMED else named)
-    return f"{_processes(len(left))} left in the scope: {names}"
-
-
-def _one_line(name: str) -> str:
-    """Return a process's name, which may contain anything, without what would move the cursor."""
-    return "".join(character if character.isprintable() else "?" for character in name)
+    return f"{processes(len(left))} left in the scope: {process_names(left)}"
 
 
 def _scope(report: Report) -> str:
@@ -51,7 +45,7 @@ def _in_words(report: Report) -> str:
     ended = _ended(report)
     match report.verdict:
         case Verdict.OOM_KILL:
-            return f"out of memory; the command {ended}"
+            return oom_sentence(report) + ("" if _command_is_victim(report) else f"; the command {ended}")
         case Verdict.TIMEOUT:
             return f"{_timeout(report)}; the command {ended}"
         case Verdict.RESOURCES:
@@ -60,6 +54,11 @@ def _in_words(report: Report) -> str:
             return f"the command {ended}; {_missing(report)}"
         case _:
             return f"the command {ended}"
+
+
+def _command_is_victim(report: Report) -> bool:
+    victims = (report.oom and report.oom.victims) or ()
+    return report.pid in {victim.pid for victim in victims}
 
 
 def _ended(report: Report) -> str:
@@ -86,11 +85,21 @@ def _memory(report: Report) -> str:
     if report.limits.memory_max is None:
         return "unknown, and limits on it were not enforced: the scope has no memory controller"
     parts = [f"peak {_size(report.memory.peak)}{_of(report.limits.memory_max)}"]
+    if cached := _page_cache(report):
+        parts.append(f"{format_size(cached)} of it page cache at the end")
     if report.memory.swap_peak:
         parts.append(f"swap peak {format_size(report.memory.swap_peak)}{_of(report.limits.memory_swap_max)}")
     if report.oom is not None and report.oom.kills is not None:
         parts.append(f"OOM kills {report.oom.kills}")
     return ", ".join(parts)
+
+
+def _page_cache(report: Report) -> int:
+    """Return the page cache of a scope that lived at its limit, in bytes: the peak counts it, and it is no need."""
+    peak, limit, stat = report.memory.peak, report.limits.memory_max, report.memory.stat or {}
+    if report.oom or peak is None or limit is None or peak < limit:
+        return 0
+    return page_cache(stat) or 0
 
 
 def _size(size: int | None) -> str:
@@ -106,7 +115,3 @@ def _runtime(report: Report) -> str:
     if report.cpu.user is None or report.cpu.system is None:
         return runtime
     return f"{runtime}, CPU time {format_time(report.cpu.user + report.cpu.system)}"
-
-
-def _processes(count: int) -> str:
-    return "1 process" if count == 1 else f"{count} processes"

@@ -59,6 +59,7 @@ class Traces:
     status: the command's wait status, negative if a signal killed it.
     result: the last Result= that systemd announced, None if it could not be heard to the end.
     ended: systemd said that the scope has ended, so that Result= is its last word.
+    kernel_victims: those that the kernel log names, None if it was not read.
     memory_accounted: the scope had a memory controller, so that OOM kills were counted.
     runtime_limited: systemd was to end the scope after a time.
     """
@@ -67,6 +68,7 @@ class Traces:
     result: str | None
     counters: Counters | None = None
     properties: ScopeProperties | None = None
+    kernel_victims: int | None = None
     ended: bool = True
     memory_accounted: bool = True
     runtime_limited: bool = False
@@ -81,12 +83,13 @@ def oom_kills(traces: Traces) -> int | None:
     """Return how many OOM kills are known to have happened, None if none of the counting sources was read."""
     policy = traces.properties.oom_policy if traces.properties else None
     by_systemd = None if policy == "kill" else _counted_by_systemd(traces)
-    counts = [count for count in (_killed_by_kernel(traces), by_systemd) if count is not None]
+    sources = (killed_by_kernel(traces), by_systemd, traces.kernel_victims)
+    counts = [count for count in sources if count is not None]
     return max(counts, default=None)
 
 
 def _verdict(traces: Traces) -> Verdict:
-    match _oom_killed(traces), traces.result, traces.status:
+    match oom_killed(traces), traces.result, traces.status:
         case True, _, _:
             return Verdict.OOM_KILL
         case _, "timeout", _:
@@ -105,10 +108,10 @@ def _verdict(traces: Traces) -> Verdict:
             return Verdict.EXIT_CODE
 
 
-def _oom_killed(traces: Traces) -> bool | None:
+def oom_killed(traces: Traces) -> bool | None:
     """Tell whether the kernel or systemd-oomd killed for want of memory; None if no source can say so."""
-    kernel, systemd, oomd = _counted_by_kernel(traces), _counted_by_systemd(traces), _counted_by_oomd(traces)
-    if traces.result == "oom-kill" or kernel or systemd or oomd:
+    kernel, systemd, oomd = _counted_by_kernel(traces), _counted_by_systemd(traces), counted_by_oomd(traces)
+    if traces.result == "oom-kill" or kernel or systemd or oomd or traces.kernel_victims:
         return True
     counted = kernel is not None or (systemd is not None and traces.memory_accounted)
     if _result_disproves(traces) or (counted and oomd is not None):
@@ -116,7 +119,7 @@ def _oom_killed(traces: Traces) -> bool | None:
     return None
 
 
-def _killed_by_kernel(traces: Traces) -> int | None:
+def killed_by_kernel(traces: Traces) -> int | None:
     """Return the kernel's count without the keeper, which dies with the others in a group kill."""
     counted = _counted_by_kernel(traces)
     if counted is None or traces.counters is None or traces.counters.memory_events is None:
@@ -133,7 +136,7 @@ def _counted_by_systemd(traces: Traces) -> int | None:
     return traces.properties.oom_kills if traces.properties else None
 
 
-def _counted_by_oomd(traces: Traces) -> int | None:
+def counted_by_oomd(traces: Traces) -> int | None:
     """Systemd passes on what the attribute says, since 259."""
     counts = [
         traces.counters.oomd_kills if traces.counters else None,
@@ -157,7 +160,7 @@ def _evidence(traces: Traces) -> list[Evidence]:
     evidence = [Evidence(source=KERNEL_COUNT, value=_counted_by_kernel(traces))]
     if _counted_by_systemd(traces) is not None:
         evidence.append(Evidence(source="OOMKills", value=_counted_by_systemd(traces)))
-    evidence.append(Evidence(source=OOMD_COUNT, value=_counted_by_oomd(traces)))
+    evidence.append(Evidence(source=OOMD_COUNT, value=counted_by_oomd(traces)))
     evidence.append(Evidence(source="Result", value=traces.result))
     if traces.properties:
         evidence.append(Evidence(source="OOMPolicy", value=traces.properties.oom_policy))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from scoperun.errors import ScoperunError
-from scoperun.events import Counters, Process
+from scoperun.events import Counters, EndedTask, MemorySnapshot, Process, Task
+from scoperun.io.process_table import has_ended, name_of, running_name, task, wait_status
 from scoperun.limits import LimitsInForce
 from scoperun.sizes import INFINITY
 
@@ -43,9 +45,12 @@ class Cgroup:
 
     def counters(self, *, keeper: int) -> Counters:
         """Return the counters and processes of the cgroup, without those of the process `keeper`."""
+        events = self._table("memory.events")
+        ooms = self.ooms() if events and events.get("oom_kill") else None
         cpu = self._table("cpu.stat") or {}
         return Counters(
-            memory_events=self._table("memory.events"),
+            memory_events=events,
+            ooms=ooms,
             oomd_kills=self._oomd_kills(),
             memory_peak=self._number("memory.peak"),
             memory_swap_peak=self._number("memory.swap.peak"),
@@ -66,13 +71,63 @@ class Cgroup:
 
     def processes(self, *, keeper: int) -> tuple[Process, ...] | None:
         """Return the processes that run in the cgroup and below, without the keeper; None if it is gone."""
+        pids = self._pids(keeper=keeper)
+        if pids is None:
+            return None
+        names = ((pid, running_name(pid)) for pid in pids)
+        return tuple(Process(pid=pid, name=name) for pid, name in names if name is not None)
+
+    def snapshot(self, *, keeper: int, before: MemorySnapshot | None) -> MemorySnapshot | None:
+        """Return what the cgroup's memory is like now, and what became of those who lived `before`; None if it is gone.
+
+        The counters are read first: who is found dead had died before, or was counted.
+        """
+        at, events, ooms = time.monotonic(), self._table("memory.events"), self.ooms()
+        pids = self._pids(keeper=keeper)
+        if events is None or pids is None:
+            return None
+        tasks = {pid: each for pid in pids if (each := task(pid)) is not None}
+        lived = {each.pid: each for each in (before.tasks if before else ())}
+        gone = [pid for pid in {**lived, **dict.fromkeys(pids)} if pid not in tasks and has_ended(pid)]
+        return MemorySnapshot(
+            at=at,
+            events=events,
+            ooms=ooms,
+            stat=self._table("memory.stat"),
+            current=self._number("memory.current"),
+            swap_current=self._number("memory.swap.current"),
+            tasks=tuple(tasks.values()),
+            ended=tuple(
+                EndedTask(task=lived.get(pid) or Task(pid=pid, name=name_of(pid) or "?"), status=wait_status(pid))
+                for pid in gone
+            ),
+        )
+
+    def ooms(self) -> dict[str, int | None]:
+        """Return how often this cgroup and each one above it ran into its own limit, by name, from here upwards."""
+        return {name: (_table(path / "memory.events.local") or {}).get("oom") for name, path in self._levels()}
+
+    def event_files(self) -> list[Path]:
+        """Return the files that change when something happens to this cgroup's memory: its own, and those above."""
+        _, *above = self._levels()
+        return [self.path / "memory.events", *(path / "memory.events.local" for _, path in above)]
+
+    def _levels(self) -> list[tuple[str, Path]]:
+        """Return this cgroup and each one above it but the root, which has no limits, by name."""
+        names = [self.name, *map(str, PurePosixPath(self.name).parents)]
+        levels = zip(names, [self.path, *self.path.parents], strict=False)
+        return [(name, path) for name, path in levels if name != "/"]
+
+    def _pids(self, *, keeper: int) -> list[int] | None:
         try:
-            folders = [folder for folder, _, _ in os.walk(self.path, onerror=_raise)]
+            # A cgroup's folder has a link from each one inside it, beside its own two; most have none.
+            is_leaf = self.path.stat().st_nlink == 2
+            walk = [(self.path,)] if is_leaf else os.walk(self.path, onerror=_raise)
+            folders = [folder for folder, *_ in walk]
         except OSError:  # it was removed meanwhile
             return None
         pids = [int(pid) for folder in folders for pid in (_text(Path(folder, "cgroup.procs")) or "").split()]
-        names = ((pid, _running_name(pid)) for pid in pids if pid != keeper)
-        return tuple(Process(pid=pid, name=name) for pid, name in names if name is not None)
+        return [pid for pid in pids if pid != keeper]
 
     def _number(self, file: str) -> int | None:
         text = _text(self.path / file)
@@ -81,11 +136,7 @@ class Cgroup:
         return INFINITY if text.strip() == "max" else int(text)
 
     def _table(self, file: str) -> dict[str, int] | None:
-        text = _text(self.path / file)
-        if text is None:
-            return None
-        rows = (line.split() for line in text.splitlines())
-        return {row[0]: int(row[1]) for row in rows if len(row) == 2}
+        return _table(self.path / file)
 
     def _oomd_kills(self) -> int | None:
         """systemd-oomd counts in an extended attribute, before it kills; without one it has not killed here."""
@@ -126,14 +177,12 @@ def _hierarchy() -> Path:
     raise ScoperunError("cgroup v2 is not mounted", hint="check: findmnt -t cgroup2")
 
 
-def _running_name(pid: int) -> str | None:
-    """Return the name of process `pid`, None if it has ended."""
-    stat = _text(Path("/proc", str(pid), "stat"))
-    if stat is None:
+def _table(file: Path) -> dict[str, int] | None:
+    text = _text(file)
+    if text is None:
         return None
-    # The name stands between the first and the last parenthesis, whatever it contains.
-    name, _, rest = stat.partition("(")[2].rpartition(") ")
-    return None if rest[:1] in {"Z", "X"} else name
+    rows = (line.split() for line in text.splitlines())
+    return {row[0]: int(row[1]) for row in rows if len(row) == 2}
 
 
 def _text(file: Path) -> str | None:

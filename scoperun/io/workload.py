@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from scoperun.errors import CommandNotExecutable, CommandNotFound, ScoperunError
 from scoperun.events import WorkloadExited
+from scoperun.io.process_table import name_of
 from scoperun.io.wait import readable
 
 if TYPE_CHECKING:
@@ -87,11 +88,12 @@ class Workload:
     def _reap(self) -> WorkloadExited:
         """Wait for the process, once: afterwards its number may be another's."""
         if self._exit is None:
+            name = name_of(self.pid)
             try:
                 _, status = os.waitpid(self.pid, 0)
             except ChildProcessError:
                 raise ScoperunError("another part of this program took the command's exit status") from None
-            self._exit = WorkloadExited(os.waitstatus_to_exitcode(status), time.monotonic())
+            self._exit = WorkloadExited(os.waitstatus_to_exitcode(status), time.monotonic(), name)
         return self._exit
 
 

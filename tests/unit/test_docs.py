@@ -9,7 +9,8 @@ import pytest
 from scoperun import options
 from scoperun.events import Process
 from scoperun.limits import LimitsInForce
-from scoperun.report import Cpu, Memory, Oom, Report
+from scoperun.oom_report import Oom
+from scoperun.report import Cpu, Memory, Report
 from scoperun.verdict import Evidence, Verdict
 from tests.documents import CHECKOUT, MANUAL, README, configurations, library_examples, section, sessions, terms
 

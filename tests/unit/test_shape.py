@@ -21,16 +21,16 @@ SOURCES = {
 CORE = {
     f"scoperun.{name}"
     for name in (
-        "config", "errors", "events", "invocation", "limits", "network", "preview", "properties", "report", "request",
-        "scope", "settings", "sizes", "sources", "text", "toml_lines", "traps", "values", "verdict", "version",
+        "config", "errors", "events", "invocation", "kernel_log", "limits", "network", "oom", "oom_report", "oom_text", "preview", "properties",
+        "report", "request", "scope", "settings", "sizes", "sources", "text", "toml_lines", "traps", "values",
+        "verdict", "version",
     )
 }  # fmt: skip
-SUPERVISION = {"scoperun.enforcement", "scoperun.feed", "scoperun.supervisor"}
 SURFACE = {
     f"scoperun.{name}" for name in ("__main__", "cli", "configured", "launch", "option_values", "options", "running")
 }
 
-SUPERVISION = {"scoperun.enforcement", "scoperun.feed", "scoperun.supervisor"}
+SUPERVISION = {"scoperun.enforcement", "scoperun.feed", "scoperun.settling", "scoperun.supervisor"}
 
 NOT_IN_CORE = {
     "asyncio", "concurrent", "datetime", "dbus_next", "fcntl", "io", "multiprocessing", "os", "pathlib", "random",

@@ -33,7 +33,8 @@ def test_an_oom_kill_is_told_with_its_peak_its_limit_and_its_kills() -> None:
     shown = text(exited(-9), counted(1), ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill"))
     assert shown.splitlines() == [
         f"     Scope: job.scope; invocation {INVOCATION}",
-        "   Verdict: oom-kill: out of memory; the command was killed by signal 9 (SIGKILL)",
+        "   Verdict: oom-kill: out of memory: the kernel killed a process (which is not known) at a limit (whose is not "
+        "known); the command was killed by signal 9 (SIGKILL)",
         "    Memory: peak 20M of 20M, OOM kills 1",
         "   Runtime: 2s, CPU time 750ms",
     ]
@@ -41,7 +42,8 @@ def test_an_oom_kill_is_told_with_its_peak_its_limit_and_its_kills() -> None:
 
 def test_an_oom_kill_of_a_child_is_told_with_the_commands_own_end() -> None:
     shown = text(exited(0), counted(1), StateChanged("inactive"), read("success", "continue"))
-    assert row("Verdict", shown) == "oom-kill: out of memory; the command exited with status 0"
+    assert row("Verdict", shown).startswith("oom-kill: out of memory: the kernel killed a process")
+    assert row("Verdict", shown).endswith("; the command exited with status 0")
 
 
 def test_an_oom_kill_that_nobody_counted_has_no_number() -> None:

@@ -1,0 +1,113 @@
+"""A snapshot of a scope's memory whenever the kernel says that its memory.events changed; nothing is polled."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from scoperun.events import MemorySnapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from scoperun.io.cgroup import Cgroup
+
+_SHARE = 0.005
+"""Of a processor's time, what the snapshots may take; the loop that wakes us takes as much again."""
+
+_BURST = 0.05
+"""Seconds of a processor's time that they may take beyond it."""
+
+
+@contextmanager
+def watching(cgroup: Cgroup, *, keeper: int, give: Callable[[MemorySnapshot], None]) -> Iterator[MemoryWatch]:
+    """Give a snapshot at each change of memory.events for the length of the context.
+
+    A workload that lives at its limit changes it a hundred times a second. Snapshots then become so few that they take
+    no more than their share.
+    """
+    watch = MemoryWatch(cgroup, keeper, give)
+    try:
+        watch.start()
+        yield watch
+    finally:
+        watch.stop()
+
+
+class MemoryWatch:
+    """The watch on one cgroup."""
+
+    def __init__(self, cgroup: Cgroup, keeper: int, give: Callable[[MemorySnapshot], None]) -> None:
+        """Take what `watching` was given."""
+        self._cgroup = cgroup
+        self._keeper = keeper
+        self._give = give
+        self._files: list[int] = []
+        self._epoll = select.epoll()
+        self._rest: asyncio.TimerHandle | None = None
+        # Who ran into which limit before counts for nothing.
+        self._last = MemorySnapshot(at=time.monotonic(), events={}, ooms=cgroup.ooms())
+        self._spent = 0.0
+        self._began = self._last.at
+        give(self._last)
+
+    def start(self) -> None:
+        """Listen to the scope, and to those above it for when their own limits are reached."""
+        with suppress(OSError):  # no memory controller, and nothing to hear
+            for file in self._cgroup.event_files():
+                self._files.append(os.open(file, os.O_RDONLY | os.O_CLOEXEC))
+                _acknowledge(self._files[-1])
+                self._epoll.register(self._files[-1], select.EPOLLPRI)
+            self._listen()
+
+    def stop(self) -> None:
+        """Hear nothing more."""
+        self._be_deaf()
+        self._epoll.close()
+        while self._files:
+            os.close(self._files.pop())
+
+    def look(self) -> None:
+        """Take a snapshot, and give it, unless the cgroup is gone."""
+        began = time.thread_time()
+        snapshot = self._cgroup.snapshot(keeper=self._keeper, before=self._last)
+        if snapshot is not None:
+            self._last = snapshot
+            self._give(snapshot)
+        self._spent += time.thread_time() - began
+
+    def _listen(self) -> None:
+        self._rest = None
+        asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._woken)
+
+    def _be_deaf(self) -> None:
+        if self._rest is not None:
+            self._rest.cancel()
+        if not self._epoll.closed:
+            asyncio.get_running_loop().remove_reader(self._epoll.fileno())
+
+    def _woken(self) -> None:
+        try:
+            for file, _ in self._epoll.poll(0):
+                _acknowledge(file)
+        except OSError:  # the cgroup is gone
+            self._be_deaf()
+            return
+        self.look()
+        self._have_a_rest()
+
+    def _have_a_rest(self) -> None:
+        """Listen no more for as long as what was spent exceeds our share; what changes meanwhile wakes us then."""
+        excess = self._spent - _BURST - _SHARE * (time.monotonic() - self._began)
+        if excess > 0:
+            self._be_deaf()
+            self._rest = asyncio.get_running_loop().call_later(excess / _SHARE, self._listen)
+
+
+def _acknowledge(file: int) -> None:
+    """Read a file of counters: it wakes us for what changes after that."""
+    os.pread(file, 4096, 0)

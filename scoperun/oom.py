@@ -1,0 +1,200 @@
+"""Who was killed for want of memory, and whose limit it was, from snapshots of the scope's memory. No I/O.
+
+The law of this file:
+
+1. Who lived before a kill was counted and not afterwards was killed, if no more are missing than were counted. Who is
+   known to have ended otherwise is not missing. Where more are missing, nobody is named.
+2. The limit is that of the one cgroup whose `oom` rose while the command ran, from the scope up. Where none rose though
+   a kill was counted, no limit was reached: the machine was full. Where several rose, it is not known which it was.
+"""
+
+from __future__ import annotations
+
+import enum
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from scoperun.events import Counters, EndedTask, MemorySnapshot, Task, WorkloadExited
+
+
+_JUST_BEFORE = 1.0
+"""Seconds before its end for which what was seen of a scope is taken to be what was there at its end."""
+
+
+class LimitOf(enum.StrEnum):
+    """Who has the limit that was reached; HOST: the machine had no more memory."""
+
+    SCOPE = "scope"
+    SLICE = "slice"
+    HOST = "host"
+    SYSTEMD_OOMD = "systemd-oomd"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """The limit that was reached. unit: who has it, a cgroup below the scope by its path; None for those without."""
+
+    of: LimitOf
+    unit: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Victim:
+    """A process that the OOM killer killed; source: how that is known.
+
+    rss: bytes in memory before that. anon: those of them that are no copy of a file. None was not read.
+    """
+
+    pid: int
+    name: str
+    rss: int | None
+    anon: int | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OomKill:
+    """A rise of oom_kill between two snapshots.
+
+    kills: processes that were counted. is_group: a cgroup was killed as a whole, and the count is not of use: the
+    kernel counts some twice, our own with them, and goes on. ended: who is missing since.
+    """
+
+    kills: int
+    is_group: bool
+    ended: tuple[EndedTask, ...]
+
+    def victims(self, *, pid: int, exited: WorkloadExited) -> list[Victim]:
+        """Return whom it hit, none where that is not certain; `pid` is the command's own process."""
+        found = self.suspects(pid=pid, exited=exited)
+        return list(map(_victim_in_table, found)) if self.is_group or len(found) == self.kills else []
+
+    def suspects(self, *, pid: int, exited: WorkloadExited) -> list[Task]:
+        """Return those that are missing and may have been killed."""
+        statuses = ((each.task, exited.status if each.task.pid == pid else each.status) for each in self.ended)
+        return [task for task, status in statuses if status in {None, -signal.SIGKILL}]
+
+
+def oom_kill(before: MemorySnapshot, after: MemorySnapshot) -> OomKill | None:
+    """Return what the OOM killer did between two snapshots, None if it did nothing."""
+    kills = after.oom_kill - before.oom_kill
+    groups = after.events.get("oom_group_kill", 0) - before.events.get("oom_group_kill", 0)
+    return OomKill(kills=kills, is_group=groups > 0, ended=after.ended) if kills > 0 else None
+
+
+def limit_reached(rises: Mapping[str, int | None], ooms: int) -> Limit:
+    """Return whose limit a kill was for: what rose since the command began, and `ooms` of the scope and below."""
+    if not rises or None in rises.values():
+        return Limit(of=LimitOf.UNKNOWN)
+    scope, *_ = rises  # which has risen from 0
+    hit = [name for name, rise in rises.items() if rise]
+    is_below = ooms > (rises[scope] or 0)
+    match hit:
+        case []:
+            return Limit(of=LimitOf.SCOPE if is_below else LimitOf.HOST)
+        case [name] if name == scope and not is_below:
+            return Limit(of=LimitOf.SCOPE, unit=unit_of(name))
+        case [name] if not is_below:
+            return Limit(of=LimitOf.SLICE, unit=unit_of(name))
+        case _:
+            return Limit(of=LimitOf.UNKNOWN)
+
+
+def unit_of(cgroup: str) -> str:
+    """Return the unit whose cgroup has this path, as app.slice."""
+    return cgroup.rpartition("/")[2]
+
+
+class OomWatch:
+    """What a row of snapshots tells of OOM kills.
+
+    kills: each rise of oom_kill. after: the snapshot that counted the last of them, None if there was none.
+    last: the last snapshot of all.
+    """
+
+    def __init__(self) -> None:
+        """Start with nothing seen."""
+        self.kills: list[OomKill] = []
+        self._before: MemorySnapshot | None = None
+        self.after: MemorySnapshot | None = None
+        self.last: MemorySnapshot | None = None
+        self._start: MemorySnapshot | None = None
+        self._pids: set[int] = set()
+
+    def feed(self, snapshot: MemorySnapshot) -> None:
+        """Take in one snapshot; the first is from before the command ran."""
+        self._start = self._start or snapshot
+        if self.last is not None and (kill := oom_kill(self.last, snapshot)):
+            self.kills.append(kill)
+            self._before, self.after = self.last, snapshot
+        self._pids.update(task.pid for task in snapshot.tasks)
+        self.last = snapshot
+
+    @property
+    def before(self) -> MemorySnapshot | None:
+        """The snapshot before the last kill, or before the end of a scope whose counters went with it."""
+        return self._before or self.last
+
+    @property
+    def pids(self) -> Collection[int]:
+        """All processes that were seen in the scope."""
+        return self._pids
+
+    @property
+    def kills_seen(self) -> int:
+        """How many kills were counted in the snapshots."""
+        return 0 if self.last is None else self.last.oom_kill
+
+    def victims(self, *, pid: int, exited: WorkloadExited, policy: str | None) -> list[Victim]:
+        """Return the victims that are known; `pid` is the command's own process, `policy` the scope's OOMPolicy=."""
+        if policy == "kill" and (whole := self._whole_scope(pid, exited)):
+            return whole
+        found = [victim for kill in self.kills for victim in kill.victims(pid=pid, exited=exited)]
+        return found or self._command(pid, exited)
+
+    def _command(self, pid: int, exited: WorkloadExited) -> list[Victim]:
+        """Return the command's own process as the victim, if it was killed as one is and nobody else comes into it."""
+        others = any(kill.suspects(pid=pid, exited=exited) for kill in self.kills)
+        outlived_it = self.after is not None and any(task.pid == pid for task in self.after.tasks)
+        if others or outlived_it or exited.status != -signal.SIGKILL or exited.name is None:
+            return []
+        return [Victim(pid=pid, name=exited.name, rss=None, anon=None, source="wait status")]
+
+    def _whole_scope(self, pid: int, exited: WorkloadExited) -> list[Victim]:
+        """Return all who were in the scope just before it was killed as a whole, the command among them."""
+        seen = self.before
+        if seen is None or exited.at - seen.at > _JUST_BEFORE or exited.status != -signal.SIGKILL:
+            return []
+        return list(map(_victim_in_table, seen.tasks)) if pid in {task.pid for task in seen.tasks} else []
+
+    def rises(self, counters: Counters) -> dict[str, int | None]:
+        """Return how often each cgroup ran into its own limit since the start, by name, from the scope up."""
+        start = self._start.ooms if self._start else {}
+        return {name: _rise(start.get(name), count) for name, count in self._ooms(counters).items()}
+
+    def limit(self, counters: Counters) -> Limit:
+        """Return whose limit the kills were for; `counters` are those read at the end."""
+        events = self.after.events if self.after else counters.memory_events
+        limit = limit_reached(self.rises(counters), (events or {}).get("oom", 0))
+        # That no limit was reached says nothing before a kill was counted.
+        is_counted = self.after is not None or bool(counters.oom_kill)
+        return limit if is_counted or limit.of is not LimitOf.HOST else Limit(of=LimitOf.UNKNOWN)
+
+    def _ooms(self, counters: Counters) -> Mapping[str, int | None]:
+        """Return what was read next after a kill was counted, or else the last that was."""
+        if self.after is not None:
+            return self.after.ooms
+        return counters.ooms or (self.last.ooms if self.last else {})
+
+
+def _victim_in_table(task: Task) -> Victim:
+    return Victim(pid=task.pid, name=task.name, rss=task.rss, anon=task.anon, source="process table")
+
+
+def _rise(before: int | None, now: int | None) -> int | None:
+    return None if before is None or now is None else now - before

@@ -1,0 +1,133 @@
+"""An OOM in words: who was killed, at whose limit, who else was there, and what would have been enough. No I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scoperun.oom import LimitOf
+from scoperun.sizes import INFINITY, format_size
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from scoperun.events import Process
+    from scoperun.oom import Victim
+    from scoperun.oom_report import Oom
+    from scoperun.report import Report
+
+_NAMED = 5
+
+
+def oom_sentence(report: Report) -> str:
+    """Return what happened: `the kernel killed bigleak2 (829, 19.9M) at the scope's limit of 20M`."""
+    oom = report.oom
+    if oom is None:
+        return "out of memory"
+    if oom.limit_of is LimitOf.SYSTEMD_OOMD:
+        return "out of memory: systemd-oomd killed the scope, as the machine was short of memory"
+    return f"out of memory: the kernel killed {_victims(oom)} {_at_limit(report, oom)}"
+
+
+def oom_rows(report: Report, oom: Oom) -> list[tuple[str, str]]:
+    """Return what else there is to say of it, by its label."""
+    rows = [("Needed", _needed(report, oom)), ("Beside", _beside(oom)), ("Log", _log(oom))]
+    return [(label, text) for label, text in rows if text]
+
+
+def process_names(named: Sequence[Process]) -> str:
+    """Return `sh (801), cat (802)`, not more of them than a line holds."""
+    names = [f"{one_line(process.name)} ({process.pid})" for process in named[:_NAMED]]
+    return ", ".join([*names, "…"] if len(named) > _NAMED else names)
+
+
+def processes(count: int) -> str:
+    """Return `1 process`, `2 processes`."""
+    return "1 process" if count == 1 else f"{count} processes"
+
+
+def one_line(name: str) -> str:
+    """Return a process's name, which may contain anything, without what would move the cursor."""
+    return "".join(character if character.isprintable() else "?" for character in name)
+
+
+def page_cache(stat: Mapping[str, int]) -> int | None:
+    """Return the bytes of memory.stat that are copies of files: the kernel drops them when it needs the room."""
+    if "file" not in stat:
+        return None
+    return stat["file"] - stat.get("shmem", 0)
+
+
+def _victims(oom: Oom) -> str:
+    victims = oom.victims or ()
+    if not victims:
+        count = "a process" if oom.kills in {None, 1} else processes(oom.kills or 0)
+        return f"{count} (which is not known)"
+    named = [_victim(each) for each in victims[:_NAMED]]
+    more = max(oom.kills or 0, len(victims)) - len(named)
+    if more > 0:
+        named.append(f"{more} more")
+    return named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
+
+
+def _victim(victim: Victim) -> str:
+    # What it shares with others of files is often charged to others: the sum would not fit the limit.
+    return f"{one_line(victim.name)} ({victim.pid}{_size(victim.anon)})"
+
+
+def _at_limit(report: Report, oom: Oom) -> str:
+    match oom.limit_of:
+        case LimitOf.SCOPE if oom.limit_unit == report.unit:
+            return f"at the scope's limit{_of(report.limits.memory_max)} (MemoryMax=)"
+        case LimitOf.SCOPE:
+            return f"at the limit of {oom.limit_unit or 'a cgroup'} inside the scope"
+        case LimitOf.SLICE:
+            return f"at the limit{_of(_limit_in_log(oom))} of {oom.limit_unit}, which the scope is in"
+        case LimitOf.HOST:
+            return "as the machine had no memory left; the scope was within its limits"
+        case _:
+            return "at a limit (whose is not known)"
+
+
+def _limit_in_log(oom: Oom) -> int | None:
+    reports = oom.kernel_log or ()
+    return reports[-1].limit if reports else None
+
+
+def _of(limit: int | None) -> str:
+    return "" if limit in {None, INFINITY} else f" of {format_size(limit)}"
+
+
+def _needed(report: Report, oom: Oom) -> str:
+    """Return what is known of what would have been enough: the peak stops at the limit, the need does not."""
+    parts = _parts(report.memory.stat or {}) if oom.tasks else ""
+    if oom.limit_of is not LimitOf.SCOPE or oom.limit_unit != report.unit or not report.memory.peak:
+        return parts and f"not known; {parts}"
+    unknown = f"more than {format_size(report.memory.peak)}, how much more is not known"
+    return f"{unknown}; {parts}" if parts else unknown
+
+
+def _parts(stat: Mapping[str, int]) -> str:
+    cache = page_cache(stat)
+    if "anon" not in stat or cache is None:
+        return ""
+    shared = f", shared {format_size(stat['shmem'])}" if stat.get("shmem") else ""
+    return f"anonymous memory was {format_size(stat['anon'])}{shared}, page cache {format_size(cache)}"
+
+
+def _beside(oom: Oom) -> str:
+    dead = {victim.pid for victim in oom.victims or ()}
+    others = sorted((task for task in oom.tasks or () if task.pid not in dead), key=lambda task: -(task.anon or 0))
+    if not others or not dead:
+        return ""
+    named = [f"{one_line(task.name)} ({task.pid}{_size(task.anon)})" for task in others[:_NAMED]]
+    return ", ".join([*named, "…"] if len(others) > _NAMED else named)
+
+
+def _size(size: int | None) -> str:
+    return "" if size is None else f", {format_size(size)}"
+
+
+def _log(oom: Oom) -> str:
+    """Return why the kernel's own report is missing, where it would have told what is not known."""
+    is_known = oom.limit_of is not LimitOf.UNKNOWN and len(oom.victims or ()) >= (oom.kills or 1)
+    return "" if is_known or oom.kernel_log else oom.kernel_log_reason or ""

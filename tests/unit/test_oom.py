@@ -1,0 +1,271 @@
+"""Who was killed and whose limit it was follows from what was seen, and where it does not, nobody is named."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from scoperun.events import (
+    Counters,
+    EndedTask,
+    Event,
+    KernelLogRead,
+    MemorySnapshot,
+    ResultChanged,
+    StateChanged,
+    Task,
+    WorkloadExited,
+)
+from scoperun.kernel_log import KernelReport, KernelVictim
+from scoperun.oom_report import Oom
+from scoperun.text import report_text
+
+from .stories import MIB, START, counted, exited, read, told
+
+SCOPE = str(START.cgroup)
+APP = SCOPE.rpartition("/")[0]
+USER = "/user.slice"
+NO_OOMS: dict[str, int | None] = {SCOPE: 0, APP: 0, USER: 0}
+
+SHELL = Task(pid=START.pid, name="sh", rss=2 * MIB, anon=MIB, swap=0, oom_score=666, oom_score_adj=0)
+LEAK = Task(pid=4300, name="leak", rss=21 * MIB, anon=19 * MIB, swap=0, oom_score=680, oom_score_adj=0)
+OTHER = Task(pid=4301, name="other", rss=3 * MIB, anon=MIB, swap=0, oom_score=667, oom_score_adj=0)
+STAT = {"anon": 20 * MIB - 4096, "file": 4096, "shmem": 0}
+
+FIRST = MemorySnapshot(at=100.0, events={}, ooms=NO_OOMS)
+
+
+def seen(*tasks: Task, oom_kill: int = 0, ooms: dict[str, int] | None = None, **more: Any) -> MemorySnapshot:
+    """Return a snapshot just before the end; `ooms` of the scope's own are as many as its kills if not given."""
+    own = {SCOPE: oom_kill} if ooms is None else ooms
+    events = {"max": 30, "oom": own.get(SCOPE, 0), "oom_kill": oom_kill, "oom_group_kill": more.pop("groups", 0)}
+    return MemorySnapshot(at=101.9, events=events, ooms={**NO_OOMS, **own}, stat=STAT, tasks=tasks, **more)
+
+
+def ended(task: Task, status: int | None = None) -> EndedTask:
+    return EndedTask(task=task, status=status)
+
+
+def oom(*events: Event, status: int = 0, kills: int = 1, policy: str = "continue") -> Oom:
+    """Tell a run whose scope was seen to have so many kills in the end."""
+    last = WorkloadExited(status, at=102.0, name="sh")
+    report = told([FIRST, *events, last, counted(kills), StateChanged("inactive"), read("success", policy)])
+    assert report.oom is not None
+    return report.oom
+
+
+def victims(found: Oom) -> list[tuple[str, str]]:
+    return [(victim.name, victim.source) for victim in found.victims or ()]
+
+
+class TestVictims:
+    """A victim is who is missing after the kill, if nobody else can be meant."""
+
+    def test_who_is_missing_was_killed(self) -> None:
+        found = oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))
+        assert victims(found) == [("leak", "process table")]
+        assert found.victims is not None
+        assert (found.victims[0].pid, found.victims[0].rss, found.victims[0].anon) == (4300, 21 * MIB, 19 * MIB)
+
+    def test_of_two_that_are_missing_nobody_is_named(self) -> None:
+        found = oom(seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=1, ended=(ended(LEAK), ended(OTHER))))
+        assert found.victims is None
+        assert found.kills == 1
+
+    @pytest.mark.parametrize("status", [0, 1, -15])
+    def test_who_is_known_to_have_ended_otherwise_is_not_meant(self, status: int) -> None:
+        after = seen(SHELL, oom_kill=1, ended=(ended(LEAK, -9), ended(OTHER, status)))
+        assert victims(oom(seen(SHELL, LEAK, OTHER), after)) == [("leak", "process table")]
+
+    def test_the_commands_own_end_is_known_best(self) -> None:
+        """It was missing too, but exited by itself."""
+        after = seen(oom_kill=1, ended=(ended(LEAK), ended(SHELL)))
+        assert victims(oom(seen(SHELL, LEAK), after, status=3)) == [("leak", "process table")]
+
+    def test_two_kills_at_once_are_two_victims(self) -> None:
+        after = seen(SHELL, oom_kill=2, ended=(ended(LEAK), ended(OTHER)))
+        assert len(victims(oom(seen(SHELL, LEAK, OTHER), after, kills=2))) == 2
+
+    def test_several_kills_in_one_run_are_told_apart(self) -> None:
+        first = seen(SHELL, OTHER, oom_kill=1, ended=(ended(LEAK),))
+        second = seen(SHELL, oom_kill=2, ended=(ended(OTHER),))
+        found = oom(seen(SHELL, LEAK, OTHER), first, second, kills=2)
+        assert [name for name, _ in victims(found)] == ["leak", "other"]
+
+    def test_a_command_that_was_killed_before_anything_was_seen_is_the_victim(self) -> None:
+        assert victims(oom(status=-9)) == [("sh", "wait status")]
+
+    @pytest.mark.parametrize("status", [0, 1, -15])
+    def test_a_command_that_was_not_killed_is_no_victim(self, status: int) -> None:
+        assert oom(status=status).victims is None
+
+    def test_a_command_that_outlived_the_kill_is_not_its_victim(self) -> None:
+        """A plain kill came later; who had been killed was gone before anybody looked."""
+        assert oom(seen(SHELL, oom_kill=1), status=-9).victims is None
+
+    def test_a_command_is_not_named_for_another_that_is_missing(self) -> None:
+        after = seen(oom_kill=1, ended=(ended(LEAK), ended(SHELL)))
+        assert oom(seen(SHELL, LEAK), after, status=-9).victims is None
+
+    def test_a_scope_that_was_killed_as_a_whole_lost_all_who_were_in_it(self) -> None:
+        last = WorkloadExited(-9, at=102.0, name="sh")
+        report = told(
+            [FIRST, seen(SHELL, LEAK), last, Counters(), ResultChanged("oom-kill"), StateChanged("failed"),
+             read("oom-kill", "kill")]
+        )  # fmt: skip
+        assert report.oom is not None
+        assert {victim.name for victim in report.oom.victims or ()} == {"sh", "leak"}
+        assert report.oom.kills is None, "nobody has counted them to the end"
+
+    def test_what_was_seen_long_before_the_end_is_not_what_was_there_at_the_end(self) -> None:
+        last = WorkloadExited(-9, at=110.0, name="sh")
+        report = told(
+            [FIRST, seen(SHELL, LEAK), last, Counters(), ResultChanged("oom-kill"), StateChanged("failed"),
+             read("oom-kill", "kill")]
+        )  # fmt: skip
+        assert report.oom is not None
+        assert [victim.name for victim in report.oom.victims or ()] == ["sh"]
+
+    def test_those_before_the_kill_are_listed(self) -> None:
+        found = oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))
+        assert found.tasks == (SHELL, LEAK)
+
+
+class TestLimit:
+    """The limit is that of the one cgroup that ran into its own."""
+
+    def limit(self, ooms: dict[str, int], **more: Any) -> tuple[str, str | None]:
+        found = oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ooms=ooms, **more))
+        return str(found.limit_of), found.limit_unit
+
+    def test_of_the_scope(self) -> None:
+        assert self.limit({SCOPE: 1}) == ("scope", "job.scope")
+
+    def test_of_a_slice_above(self) -> None:
+        assert self.limit({APP: 1}) == ("slice", "app.slice")
+        assert self.limit({USER: 2}) == ("slice", "user.slice")
+
+    def test_of_nobody_is_of_the_host(self) -> None:
+        assert self.limit({}) == ("host", None)
+
+    def test_of_two_is_not_known(self) -> None:
+        assert self.limit({SCOPE: 1, APP: 1}) == ("unknown", None)
+
+    def test_that_could_not_be_read_is_not_known(self) -> None:
+        unread = replace(seen(SHELL, oom_kill=1), ooms={**NO_OOMS, APP: None})
+        assert str(oom(seen(SHELL, LEAK), unread).limit_of) == "unknown"
+
+    def test_of_a_cgroup_inside_the_scope(self) -> None:
+        inside = replace(seen(SHELL, oom_kill=1, ooms={}), events={"oom": 1, "oom_kill": 1})
+        assert str(oom(seen(SHELL, LEAK), inside).limit_of) == "scope"
+
+    def test_what_a_slice_had_before_the_command_ran_counts_for_nothing(self) -> None:
+        before = replace(FIRST, ooms={**NO_OOMS, APP: 7})
+        found = oom(before, seen(SHELL, oom_kill=1, ooms={SCOPE: 1, APP: 7}))
+        # The first snapshot of all is the one that counts.
+        assert str(found.limit_of) == "unknown"
+        report = told(
+            [before, seen(SHELL, oom_kill=1, ooms={SCOPE: 1, APP: 7}), exited(0), counted(1), StateChanged("inactive"),
+             read("success", "continue")]
+        )  # fmt: skip
+        assert report.oom is not None
+        assert str(report.oom.limit_of) == "scope"
+
+    def test_that_nobody_has_counted_a_kill_for_is_not_the_hosts(self) -> None:
+        report = told([FIRST, exited(-9), ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill", "kill")])
+        assert report.oom is not None
+        assert str(report.oom.limit_of) == "unknown"
+
+    def test_of_systemd_oomd(self) -> None:
+        report = told([FIRST, exited(-9), counted(0, oomd_kills=1), StateChanged("failed"), read("oom-kill")])
+        assert report.oom is not None
+        assert str(report.oom.limit_of) == "systemd-oomd"
+
+
+def logged(*named: tuple[int, str], memcg: str | None = SCOPE, constraint: str = "CONSTRAINT_MEMCG") -> KernelLogRead:
+    killed = tuple(
+        KernelVictim(pid=pid, name=name, total_vm=60 * MIB, anon_rss=19 * MIB, file_rss=MIB, record=f"Killed {pid}")
+        for pid, name in named
+    )
+    report = KernelReport(
+        constraint=constraint, oom_memcg=memcg, task_memcg=SCOPE, limit=20 * MIB, victims=killed, records=("Killed",)
+    )
+    return KernelLogRead(reports=(report,))
+
+
+class TestKernelLog:
+    """The kernel's own words outweigh what was seen."""
+
+    def test_names_the_victims(self) -> None:
+        found = oom(seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=1), logged((4300, "leak")))
+        assert victims(found) == [("leak", "kernel log")]
+        assert found.victims is not None
+        assert found.victims[0].rss == 20 * MIB
+
+    def test_names_the_limit(self) -> None:
+        assert oom(seen(SHELL, oom_kill=1, ooms={SCOPE: 1, APP: 1}), logged((4300, "leak"))).limit_of == "scope"
+        found = oom(logged((4300, "leak"), memcg=APP))
+        assert (found.limit_of, found.limit_unit) == ("slice", "app.slice")
+        found = oom(logged((4300, "leak"), memcg=f"{SCOPE}/inner"))
+        assert (found.limit_of, found.limit_unit) == ("scope", "inner")
+        assert oom(logged((4300, "leak"), memcg=None, constraint="CONSTRAINT_NONE")).limit_of == "host"
+
+    def test_is_completed_by_what_was_seen(self) -> None:
+        """The kernel's log may have lost some of it."""
+        first = seen(SHELL, OTHER, oom_kill=1, ended=(ended(LEAK),))
+        second = seen(SHELL, oom_kill=2, ended=(ended(OTHER),))
+        found = oom(seen(SHELL, LEAK, OTHER), first, second, logged((4301, "other")), kills=2)
+        assert victims(found) == [("other", "kernel log"), ("leak", "process table")]
+
+    def test_proves_an_oom_kill_alone(self) -> None:
+        report = told([exited(-9), Counters(), StateChanged("failed"), logged((4242, "sh"))])
+        assert report.verdict == "oom-kill"
+
+    def test_that_may_not_be_read_says_why(self) -> None:
+        found = oom(KernelLogRead(reports=None, reason="it is closed"))
+        assert (found.kernel_log, found.kernel_log_reason) == (None, "it is closed")
+
+
+class TestWords:
+    """The report says it as somebody would who knows."""
+
+    def rows(self, *events: Event, status: int = 3, policy: str = "continue") -> dict[str, str]:
+        last = WorkloadExited(status, at=102.0, name="sh")
+        report = told([FIRST, *events, last, counted(1), StateChanged("inactive"), read("success", policy)])
+        lines = (line.partition(": ") for line in report_text(report).splitlines())
+        return {label.strip(): words for label, _, words in lines}
+
+    def test_at_the_scopes_own_limit(self) -> None:
+        rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))
+        assert rows["Verdict"] == (
+            "oom-kill: out of memory: the kernel killed leak (4300, 19M) at the scope's limit of 20M (MemoryMax=); "
+            "the command exited with status 3"
+        )
+        assert rows["Needed"] == (
+            "more than 20M, how much more is not known; anonymous memory was 19.9M, page cache 4K"
+        )
+        assert rows["Beside"] == "sh (4242, 1M)"
+
+    def test_at_the_limit_of_a_slice(self) -> None:
+        rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ooms={APP: 1}, ended=(ended(LEAK),)))
+        assert "at the limit of app.slice, which the scope is in" in rows["Verdict"]
+        assert rows["Needed"].startswith("not known; ")
+
+    def test_at_no_limit(self) -> None:
+        rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ooms={}, ended=(ended(LEAK),)))
+        assert "as the machine had no memory left; the scope was within its limits" in rows["Verdict"]
+
+    def test_of_the_command_itself_its_end_is_not_told_again(self) -> None:
+        rows = self.rows(seen(SHELL), seen(oom_kill=1, ended=(ended(SHELL),)), status=-9)
+        assert rows["Verdict"].endswith("(MemoryMax=)")
+
+    def test_what_is_not_known_is_said_with_what_would_tell(self) -> None:
+        unread = KernelLogRead(reports=None, reason="it is closed: open it")
+        rows = self.rows(seen(SHELL, LEAK, OTHER), seen(oom_kill=1, ended=(ended(LEAK), ended(OTHER))), unread)
+        assert "killed a process (which is not known) at the scope's limit" in rows["Verdict"]
+        assert rows["Log"] == "it is closed: open it"
+
+    def test_a_name_does_not_move_the_cursor(self) -> None:
+        evil = replace(LEAK, name="a\nb\x1b[2J")
+        rows = self.rows(seen(SHELL, evil), seen(SHELL, oom_kill=1, ended=(ended(evil),)))
+        assert "a?b?[2J (4300, 19M)" in rows["Verdict"]
