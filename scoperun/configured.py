@@ -6,29 +6,36 @@ typer's Context has a place for such defaults, default_map, and remembers which 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from scoperun import option_values
 from scoperun.errors import InvalidValue
 from scoperun.io.config_files import command_names, config_paths, read_config
 from scoperun.sources import PROPERTY_OF, Assignment, Sources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     import typer
 
     from scoperun.config import Config, Entries, Key
 
+    Check = Callable[[typer.core.TyperOption, str], None]
 
-def options(context: typer.Context) -> dict[str, typer.core.TyperOption]:
+_COMMAND_LINE_ONLY = frozenset({"profile", "print-properties", "report-fd", "version"})
+_NUMBERS = frozenset({"SIZE", "SIZE[:SIGNAL]", "N", "TIME", "USER", "GROUP"})
+
+
+def _options(context: typer.Context) -> dict[str, typer.core.TyperOption]:
     """Return the options by their long names, without the dashes."""
     declared = [each for each in context.command.params if each.param_type_name == "option"]
     return {max(each.opts, key=len).removeprefix("--"): each for each in declared}  # type: ignore[misc]
 
 
-def apply_config_files(context: typer.Context, command: str, keys: Callable[[], Mapping[str, Key | None]]) -> None:
-    """Give the options defaults from the config files; `keys` returns those that a file may have."""
-    config = read_config(config_paths(os.environ), keys)
+def apply_config_files(context: typer.Context, command: str, check: Check) -> None:
+    """Give the options defaults from the config files; `check` raises InvalidValue for what an option refuses."""
+    config = read_config(config_paths(os.environ), lambda: _keys(context, check))
     given = context.params.get("profile")
     profile = given if given is not None else os.environ.get("SCOPERUN_PROFILE") or None
     if config is None and profile is None:
@@ -38,11 +45,21 @@ def apply_config_files(context: typer.Context, command: str, keys: Callable[[], 
     except InvalidValue as error:
         asker = "SCOPERUN_PROFILE" if given is None else "--profile"
         raise InvalidValue(f"{asker}: {error.message}", hint=error.hint) from None
-    known = options(context)
+    known = _options(context)
     context.default_map = {str(known[name].name): entry.value for name, entry in entries.single.items()}
 
 
-def configured(context: typer.Context, name: str) -> list[Assignment]:
+def configured_properties(context: typer.Context) -> list[Assignment]:
+    """Return the properties that the config files ask for beside those of options."""
+    return [replace(each, text=option_values.assignment(each.text)) for each in _configured(context, "property")]
+
+
+def configured_variables(context: typer.Context) -> list[str]:
+    """Return the environment variables that the config files set."""
+    return [option_values.variable(each.text) for each in _configured(context, "setenv")]
+
+
+def _configured(context: typer.Context, name: str) -> list[Assignment]:
     """Return what the config files add to a list, but properties that an option of the command line sets."""
     entries: Entries | None = context.obj
     if entries is None:
@@ -54,7 +71,7 @@ def configured(context: typer.Context, name: str) -> list[Assignment]:
 
 def sources(context: typer.Context, properties: Iterable[Assignment]) -> Sources:
     """Return where the options and these properties have their values from."""
-    known, entries = options(context), context.obj
+    known, entries = _options(context), context.obj
     places: dict[str, Callable[[str], str]] = {
         "COMMANDLINE": lambda name: f"--{name}",
         "ENVIRONMENT": lambda name: str(known[name].envvar),
@@ -62,6 +79,28 @@ def sources(context: typer.Context, properties: Iterable[Assignment]) -> Sources
     }
     found = {name: places[origin](name) for name, origin in _origins(context).items() if origin in places}
     return Sources(options=found, properties=tuple(each.source for each in properties))
+
+
+def _keys(context: typer.Context, check: Check) -> dict[str, Key | None]:
+    """Return the options as config files may have them; None for those that they may not have."""
+    return {
+        name: None if name in _COMMAND_LINE_ONLY else _key(name, each, check)
+        for name, each in _options(context).items()
+    }
+
+
+def _key(name: str, option: typer.core.TyperOption, check: Check) -> Key:
+    from scoperun.config import Key, Kind  # noqa: PLC0415  it imports tomli
+
+    def check_text(text: str) -> None:
+        option_values.check_for_file(text, is_property=name == "property")
+        check(option, text)
+
+    kind = Kind.NUMBER if option.metavar in _NUMBERS else Kind.TEXT
+    kind = Kind.FLAG if option.is_bool_flag else Kind.LIST if option.multiple else kind
+    sets = option_values.property_name if name == "property" else lambda _: PROPERTY_OF.get(name)
+    opposite = next((each.removeprefix("--") for each in option.secondary_opts), None)
+    return Key(kind=kind, check=check_text, sets=sets, opposite=opposite)
 
 
 def _chosen(config: Config | None, profile: str | None, command: str) -> Entries:
@@ -75,5 +114,5 @@ def _chosen(config: Config | None, profile: str | None, command: str) -> Entries
 
 def _origins(context: typer.Context) -> dict[str, str]:
     """Return how each option got its value, in the words of typer's ParameterSource."""
-    found = {name: context.get_parameter_source(str(each.name)) for name, each in options(context).items()}
+    found = {name: context.get_parameter_source(str(each.name)) for name, each in _options(context).items()}
     return {name: source.name for name, source in found.items() if source is not None}

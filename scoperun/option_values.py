@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from signal import SIGTERM
 from typing import TYPE_CHECKING
 
 from scoperun.errors import InvalidValue
 from scoperun.properties import Value, in_bytes, parse_property, parse_setting, property_lines
 from scoperun.scope import unit_name
-from scoperun.sizes import parse_positive_size, parse_size
+from scoperun.sizes import INFINITY, parse_positive_size, parse_size
+from scoperun.soft_memory import SoftMemory
 from scoperun.sources import Assignment
+from scoperun.values import signal_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,9 +28,23 @@ def size(text: str) -> int:
     return parse_size(text, whole=_physical_memory())
 
 
-def positive_size(text: str) -> int:
-    """Return bytes, at least one; a percentage is of the physical memory."""
-    return parse_positive_size(text, whole=_physical_memory())
+def memory(text: str) -> int:
+    """Return bytes of memory to run in; the kernel counts it in pages, and of less than one it would make none."""
+    size, page = parse_positive_size(text, whole=_physical_memory()), os.sysconf("SC_PAGE_SIZE")
+    if size < page:
+        raise InvalidValue(f"{text!r} is less than a page of memory", hint=f"at least {page}; infinity is no limit")
+    return size
+
+
+def soft_memory(text: str) -> SoftMemory | None:
+    """Return what SIZE or SIZE:SIGNAL asks for, None if that is no limit."""
+    size, colon, name = text.partition(":")
+    limit = memory(size)
+    try:
+        number = signal_number(name) if colon else SIGTERM
+    except InvalidValue as error:
+        raise InvalidValue(f"{name!r} is {error.message}", hint="as 15M:USR1") from None
+    return None if limit == INFINITY else SoftMemory(limit, number)
 
 
 def processors(text: str) -> float:

@@ -123,9 +123,6 @@ def _unknown(name: str) -> InvalidValue:
         return InvalidValue(f"{name}= of a scope owns its cgroup and runs nothing", hint=_OWNERS[name])
     if name in _LEGACY:
         return InvalidValue(f"{name}= is of cgroup v1, and nothing comes of it", hint=f"write {_LEGACY[name]}=")
-    if re.fullmatch("(Condition|Assert)[A-Z][A-Za-z]+", name):
-        # systemd would call the start job done and leave the processes where they are, outside any scope.
-        return InvalidValue(f"{name}= would have the command run without its scope", hint="test it before scoperun")
     for pattern, instead in _EXEC_SETTINGS.items():
         if re.fullmatch(pattern, name):
             return InvalidValue(

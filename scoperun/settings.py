@@ -43,6 +43,7 @@ _LIMIT = Setting("t", values.positive_size, share="bytes")
 _PROTECTION = Setting("t", values.size, share="scale")
 _BOOLEAN = Setting("b", values.boolean)
 _TEXT = Setting("s", values.text)
+_TEXT_OR_NONE = Setting("s", values.utf8)
 _WORDS = Setting("as", values.words)
 _SIGNAL = Setting("i", values.signal_number)
 _WEIGHT = Setting("t", values.weight)
@@ -63,9 +64,24 @@ _DEPENDENCIES = (
     "JoinsNamespaceOf",
 )  # fmt: skip
 
+_CONDITIONS = (
+    "ACPower", "Architecture", "CPUFeature", "CPUPressure", "CPUs", "Capability", "ControlGroupController",
+    "Credential", "DirectoryNotEmpty", "Environment", "FileIsExecutable", "FileNotEmpty", "Firmware", "FirstBoot",
+    "Group", "Host", "IOPressure", "KernelCommandLine", "KernelModuleLoaded", "KernelVersion", "Memory",
+    "MemoryPressure", "NeedsUpdate", "OSRelease", "PathExists", "PathExistsGlob", "PathIsDirectory",
+    "PathIsEncrypted", "PathIsMountPoint", "PathIsReadWrite", "PathIsSocket", "PathIsSymbolicLink", "Security",
+    "User", "Version", "Virtualization",
+)  # fmt: skip
+
 
 def _time(dbus_name: str) -> Setting:
     return Setting("t", values.time, dbus_name)
+
+
+def _conditions(prefix: str) -> dict[str, Setting]:
+    """Return the settings of conditions or asserts, which are all one property."""
+    kinds = [prefix + kind for kind in _CONDITIONS]
+    return {kind: Setting("a(sbbs)", values.condition(kind), f"{prefix}s") for kind in kinds}
 
 
 SETTINGS = {
@@ -73,12 +89,15 @@ SETTINGS = {
     "MemoryAccounting": _BOOLEAN,
     "MemoryMin": _PROTECTION,
     "MemoryLow": _PROTECTION,
+    "DefaultMemoryMin": _PROTECTION,
+    "DefaultMemoryLow": _PROTECTION,
     "MemoryHigh": _LIMIT,
     "MemoryMax": _LIMIT,
     "MemorySwapMax": _SIZE,
     "MemoryZSwapMax": _SIZE,
     "MemoryZSwapWriteback": _BOOLEAN,
     "StartupMemoryLow": _SIZE,
+    "DefaultStartupMemoryLow": _SIZE,
     "StartupMemoryHigh": _LIMIT,
     "StartupMemoryMax": _LIMIT,
     "StartupMemorySwapMax": _SIZE,
@@ -95,7 +114,7 @@ SETTINGS = {
     "StartupAllowedCPUs": _INDEX_SET,
     "AllowedMemoryNodes": _INDEX_SET,
     "StartupAllowedMemoryNodes": _INDEX_SET,
-    "CPUSetPartition": _TEXT,
+    "CPUSetPartition": _TEXT_OR_NONE,
     "CPUPressureWatch": _PRESSURE_WATCH,
     "CPUPressureThresholdSec": _time("CPUPressureThresholdUSec"),
     # tasks
@@ -126,7 +145,7 @@ SETTINGS = {
     "SocketBindDeny": _BIND,
     "RestrictNetworkInterfaces": Setting("(bas)", network.interfaces),
     "NFTSet": Setting("a(iiss)", network.nft_sets),
-    "BindNetworkInterface": _TEXT,
+    "BindNetworkInterface": _TEXT_OR_NONE,
     # delegation
     "Delegate": _BOOLEAN,  # or names of controllers, see find_setting
     "DelegateSubgroup": _TEXT,
@@ -180,5 +199,8 @@ SETTINGS = {
     "RebootArgument": _TEXT,
     "RequiresMountsFor": _WORDS,
     "WantsMountsFor": _WORDS,
+    "Markers": _WORDS,
     **dict.fromkeys(_DEPENDENCIES, _WORDS),
+    **_conditions("Condition"),
+    **_conditions("Assert"),
 }

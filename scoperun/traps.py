@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from scoperun.properties import Property
 
 
-def traps(properties: Iterable[Property]) -> list[str]:
-    """Return one line for each combination of properties that its user will not have meant."""
+def traps(properties: Iterable[Property], *, has_swap: bool) -> list[str]:
+    """Return one line for each combination of properties that its user will not have meant.
+
+    has_swap: whether the machine has any swap.
+    """
     values = {each.name: each.value for each in properties}
     most, high, swap = (_limit(values.get(name)) for name in ("MemoryMax", "MemoryHigh", "MemorySwapMax"))
     found = []
@@ -21,12 +24,12 @@ def traps(properties: Iterable[Property]) -> list[str]:
         found.append(
             f"MemoryHigh={format_size(high)} does nothing: MemoryMax={format_size(most)} is reached first and kills"
         )
-    elif high is not None and swap == 0 and values.get("ManagedOOMMemoryPressure") != "kill":
+    elif high is not None and (swap == 0 or not has_swap) and values.get("ManagedOOMMemoryPressure") != "kill":
         found.append(
             f"MemoryHigh={format_size(high)} without swap slows the command to a crawl there instead of having it "
-            "killed: allow it --swap, or leave MemoryHigh= out"
+            f"killed: {'allow it --swap' if has_swap else 'this machine has none; add some'}, or leave MemoryHigh= out"
         )
-    if most is not None and values.get("MemorySwapMax") == INFINITY:
+    if most is not None and has_swap and values.get("MemorySwapMax") == INFINITY:
         found.append(
             f"MemoryMax={format_size(most)} with unlimited swap pushes the command into swap and kills it only when "
             "that is full"

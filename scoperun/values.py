@@ -68,6 +68,16 @@ def one_of(*known: str) -> Callable[[str], str]:
     return parse
 
 
+def condition(kind: str) -> Callable[[str], list[list[Value]]]:
+    """Return the parser of a condition: | before it makes it one of several that suffices, ! its contrary."""
+
+    def parse(value: str) -> list[list[Value]]:
+        trigger, rest = value.startswith("|"), utf8(value.removeprefix("|"))
+        return [[kind, trigger, rest.startswith("!"), rest.removeprefix("!")]] if value else []
+
+    return parse
+
+
 def pressure_watch(value: str) -> str:
     """Accept auto, skip, or a boolean word."""
     if value in {"auto", "skip"}:
@@ -135,6 +145,11 @@ def cpu_weight(value: str) -> int:
 def microseconds(seconds: float) -> int:
     """Return `seconds` as D-Bus properties in USec write it: INFINITY for no end."""
     return INFINITY if seconds == math.inf else round(seconds * 1e6)
+
+
+def seconds(usec: int) -> float:
+    """Return what a D-Bus property in USec says: math.inf for no end."""
+    return math.inf if usec == INFINITY else usec / 1e6
 
 
 def time(value: str) -> int:

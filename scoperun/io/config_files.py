@@ -72,6 +72,9 @@ def _text(path: str) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
+        if isinstance(error, PermissionError) and not os.path.exists(path):
+            # The folder cannot even be searched: the home of another user, as after a su that keeps HOME.
+            return None
         raise InvalidValue(f"cannot read {path}: {error.strerror}") from None
     if reason:
         raise InvalidValue(f"{path} is not used: {reason}", hint=f"check: ls -l {path}")

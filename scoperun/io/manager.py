@@ -8,11 +8,20 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from scoperun.errors import BusLost, BusUnavailable, InvalidValue, ManagerError, PropertyRefused, UnitExists
+from scoperun.errors import (
+    BusLost,
+    BusUnavailable,
+    InvalidValue,
+    ManagerError,
+    PropertyRefused,
+    ScopeFailed,
+    UnitExists,
+)
 from scoperun.events import Event, JobRemoved, ResultChanged, ScopeProperties, StateChanged
 from scoperun.io import bus
 from scoperun.scope import unit_path
 from scoperun.sizes import INFINITY, parse_time
+from scoperun.values import seconds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -78,8 +87,14 @@ class Manager:
                 return request
 
     async def invocation_id(self, request: ScopeRequest) -> str:
-        """Return the invocation ID of the running scope, 32 hexadecimal digits."""
-        return bytes(await self._get(request.path, _UNIT, "InvocationID")).hex()
+        """Return the invocation ID of the running scope, 32 hexadecimal digits; raise ScopeFailed if it has none.
+
+        Where a condition is not met systemd skips the scope, and calls the job of its start done all the same.
+        """
+        invocation_id = bytes(await self._get(request.path, _UNIT, "InvocationID")).hex()
+        if not invocation_id:
+            raise ScopeFailed(f"Failed to start scope {request.unit!r}: it was skipped, for a condition is not met")
+        return invocation_id
 
     async def read(self, invocation_id: str) -> ScopeProperties:
         """Return the scope's properties.
@@ -90,6 +105,10 @@ class Manager:
         method = bus.Method(_SYSTEMD, unit_path(invocation_id), _PROPERTIES, "GetAll", "s")
         (properties,) = await self._call(method, _SCOPE)
         return _scope_properties(properties)
+
+    async def timeout_stop(self, request: ScopeRequest) -> float:
+        """Return the seconds that the scope has to end when it is stopped (TimeoutStopSec=)."""
+        return seconds(int(await self._get(request.path, _SCOPE, "TimeoutStopUSec")))
 
     async def kill(self, request: ScopeRequest, signal: int) -> None:
         """Send `signal` to every process of the scope."""

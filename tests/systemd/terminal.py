@@ -12,6 +12,9 @@ from pathlib import Path
 
 from .story import GENEROUS, Story
 
+BASH = ("bash", "--norc", "--noprofile", "-i")
+"""A shell with job control, and without its user's own settings."""
+
 
 class Terminal:
     """A pseudo-terminal with a program on it, which is the leader of its session."""
@@ -77,3 +80,12 @@ def terminal(story: Story, *words: str, cwd: Path | None = None) -> Iterator[Ter
         yield term
     finally:
         term.hang_up()
+
+
+@contextmanager
+def interactive_shell(story: Story, *wrap: str) -> Iterator[Terminal]:
+    """Sit at a shell with job control that takes commands, by itself or wrapped."""
+    with terminal(story, *wrap, *BASH) as term:
+        term.type("PS1='>'; echo rea''dy\n")
+        term.wait_for("ready\r\n")
+        yield term

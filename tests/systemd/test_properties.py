@@ -14,19 +14,20 @@ from .story import GENEROUS, Story, systemctl
 
 @dataclass(frozen=True)
 class Row:
-    """A property as it is written, what systemd shows it as, and the systemd that was the first to have it."""
+    """A property as it is written, what systemd shows it as, and the first systemd and the last that has it."""
 
     text: str
     shown_as: str = ""
     since: int = 0
+    until: int = 999
 
     @property
     def shown(self) -> str:
         return self.shown_as or self.text.partition("=")[0]
 
 
-def rows(*texts: str, since: int = 0) -> list[Row]:
-    return [Row(text, since=since) for text in texts]
+def rows(*texts: str, since: int = 0, until: int = 999) -> list[Row]:
+    return [Row(text, since=since, until=until) for text in texts]
 
 
 RESOURCES = [
@@ -41,6 +42,10 @@ RESOURCES = [
     Row("CPUQuotaPeriodSec=20ms", "CPUQuotaPeriodUSec"),
     *rows("MemoryZSwapMax=4M", since=253),
     *rows("MemoryPressureWatch=off", since=254),
+    *rows("CPUSetPartition=member", "OOMRules=one two", "CPUPressureWatch=skip", "IOPressureWatch=yes", since=261),
+    Row("CPUPressureThresholdSec=300ms", "CPUPressureThresholdUSec", since=261),
+    Row("IOPressureThresholdSec=400ms", "IOPressureThresholdUSec", since=261),
+    *rows("DefaultMemoryMin=1M", "DefaultMemoryLow=2M", until=260),
     Row("MemoryPressureThresholdSec=300ms", "MemoryPressureThresholdUSec", since=254),
     *rows("CoredumpReceive=yes", since=255),
     *rows("MemoryZSwapWriteback=no", since=256),
@@ -55,6 +60,7 @@ DEVICES = [
         "IPAddressDeny=any", "SocketBindAllow=tcp:1024-2048", "SocketBindAllow=ipv6:udp:53", "SocketBindDeny=any",
     ),
     Row("IODeviceLatencyTargetSec=/dev/null 25ms", "IODeviceLatencyTargetUSec"),
+    *rows("BindNetworkInterface=lo", since=260),
 ]  # fmt: skip
 
 UNIT = [
@@ -68,7 +74,7 @@ UNIT = [
         "PartOf=basic.target", "Upholds=basic.target", "Conflicts=c.service", "Before=d.service",
         "After=e.service 'f.service'", "After=h.service", "OnSuccess=i.service", "OnFailure=j.service",
         "PropagatesReloadTo=k.target", "ReloadPropagatedFrom=l.target", "PropagatesStopTo=m.target",
-        "StopPropagatedFrom=n.target", "Slice=one-two.slice",
+        "StopPropagatedFrom=n.target", "Slice=one-two.slice", "Markers=needs-restart",
     ),
     Row("RuntimeMaxSec=5min 20s", "RuntimeMaxUSec"),
     Row("RuntimeRandomizedExtraSec=30", "RuntimeRandomizedExtraUSec"),
@@ -86,7 +92,9 @@ DELEGATION = [
     *rows("DelegateSubgroup=inner", since=254),
 ]
 
-SCALES = rows("MemoryMin=10%", "MemoryLow=12.5%", "TasksMax=10%", "CPUWeight=idle")
+SCALES = rows("DefaultMemoryLow=10%", until=260) + rows(
+    "MemoryMin=10%", "MemoryLow=12.5%", "TasksMax=10%", "CPUWeight=idle"
+)
 
 GROUPS = {"resources": RESOURCES, "devices": DEVICES, "unit": UNIT, "delegation": DELEGATION, "scales": SCALES}
 
@@ -99,6 +107,7 @@ OURS_ALONE = {
     Row("StartupMemoryMax=infinity", since=254): ["infinity"],
     Row("StartupMemorySwapMax=0", since=254): ["0"],
     Row("StartupMemoryZSwapMax=3M", since=254): ["3145728"],
+    Row("DefaultStartupMemoryLow=4M", since=254, until=260): ["4194304"],
 }
 
 
@@ -112,7 +121,7 @@ def options(known: list[Row]) -> list[str]:
 
 def known_here(group: list[Row]) -> list[Row]:
     here = version()
-    return [row for row in group if row.since <= here]
+    return [row for row in group if row.since <= here <= row.until]
 
 
 @contextlib.contextmanager
@@ -194,25 +203,39 @@ def test_a_list_that_is_given_empty_begins_anew(story: Story) -> None:
     assert set_by_systemd_run("anew", *words, names=names) == {"DeviceAllow": ["/dev/zero", "r"]}
 
 
+def on_the_bus(unit: str, interface: str, name: str) -> str:
+    """Return a property's type and value as busctl prints them."""
+    path = f"/org/freedesktop/systemd1/unit/{unit}_2escope"
+    asked = ["busctl", "--user", "get-property", "org.freedesktop.systemd1", path]
+    return subprocess.run(
+        [*asked, f"org.freedesktop.systemd1.{interface}", name], check=True, capture_output=True, text=True
+    ).stdout
+
+
+def on_the_bus_by_both(interface: str, name: str, *words: str) -> str:
+    """Return what a property is when scoperun has set it, having seen that it is the same by systemd-run."""
+    with running("scoperun", "-q", "--unit", "ours", *words, "--"):
+        ours = on_the_bus("ours", interface, name)
+    with running("systemd-run", "--user", "--scope", "--collect", "-q", "--unit", "theirs", *words, "--"):
+        theirs = on_the_bus("theirs", interface, name)
+    assert ours == theirs
+    return ours
+
+
 def test_what_systemctl_cannot_print_is_the_same_on_the_bus(story: Story) -> None:
     if version() < 255:
         assert "NFTSet=" in story.refused("-p", "NFTSet=cgroup:inet:filter:scopes", "--", "true")
         return
     words = ["-pNFTSet=cgroup:inet:filter:scopes user:ip6:t:s", "-pNFTSet=group:bridge:u:v"]
-    asked = [
-        "busctl",
-        "--user",
-        "get-property",
-        "org.freedesktop.systemd1",
-        "/org/freedesktop/systemd1/unit/nft_2escope",
-    ]
-    asked += ["org.freedesktop.systemd1.Scope", "NFTSet"]
-    with running("scoperun", "-q", "--unit", "nft", *words, "--"):
-        ours = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
-    with running("systemd-run", "--user", "--scope", "--collect", "-q", "--unit", "nft", *words, "--"):
-        theirs = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
-    assert ours == theirs
-    assert ours.startswith("a(iiss) 3 ")
+    assert on_the_bus_by_both("Scope", "NFTSet", *words).startswith("a(iiss) 3 ")
+
+
+@pytest.mark.parametrize("kind", ["Condition", "Assert"])
+def test_conditions_that_are_met_are_the_same_on_the_bus(story: Story, kind: str) -> None:
+    words = [f"-p{kind}PathExists=/etc", f"-p{kind}ACPower=|true", f"-p{kind}PathIsDirectory=|!/nonesuch"]
+    assert on_the_bus_by_both("Unit", f"{kind}s", *words).startswith("a(sbbsi) 3 ")
+    words += [f"-p{kind}ACPower=", f"-p{kind}User=!root"]
+    assert on_the_bus_by_both("Unit", f"{kind}s", *words) == f'a(sbbsi) 1 "{kind}User" false true "root" 1\n'
 
 
 def test_a_backslash_in_the_name_of_a_unit_is_kept_as_in_a_unit_file(story: Story) -> None:
@@ -230,5 +253,25 @@ def test_a_property_that_this_systemd_does_not_have_is_named(story: Story) -> No
         assert line == f"scoperun: Failed to start scope 'refused.scope': this systemd has no {row.shown}= for scopes\n"
 
 
-def test_what_would_leave_the_command_without_its_scope_is_refused(story: Story) -> None:
-    assert "ConditionPathExists=" in story.refused("-p", "ConditionPathExists=/nonesuch", "--", "true")
+NOT_MET = ["ConditionPathExists=/nonesuch", "AssertPathExists=/nonesuch", "ConditionPathExists=!/etc"]
+
+
+@pytest.mark.parametrize("text", NOT_MET)
+@pytest.mark.parametrize("option", ["--require-limits", "--no-require-limits"])
+def test_where_a_condition_is_not_met_nothing_is_run_outside_the_scope(story: Story, text: str, option: str) -> None:
+    """The start job of such a scope is called done, and systemd leaves the processes where they are."""
+    line = story.refused("--unit", "unmet", option, "--mem", "20M", "-p", text, "--", "echo", "it runs")
+    assert line.startswith("scoperun: Failed to start scope 'unmet.scope': ")
+    assert systemctl("list-units", "--all", "--plain", "--no-legend", "unmet.scope") == ""
+
+
+def test_a_condition_that_this_systemd_does_not_have_is_named(story: Story) -> None:
+    if version() < 258:
+        line = story.refused("--unit", "unmet", "-p", "ConditionVersion=>1", "--", "true")
+        assert line == "scoperun: Failed to start scope 'unmet.scope': Invalid condition type: ConditionVersion\n"
+
+
+@pytest.mark.parametrize("text", ["Markers=nonesuch", "CPUSetPartition=nonesuch", "BindNetworkInterface=a/b"])
+def test_a_word_that_only_systemd_knows_is_refused_by_it(story: Story, text: str) -> None:
+    line = story.refused("--unit", "refused", "-p", text, "--", "true")
+    assert line.startswith("scoperun: Failed to start scope 'refused.scope': ")

@@ -9,13 +9,11 @@ from pathlib import Path
 import pytest
 
 from .story import GENEROUS, Story
-from .terminal import terminal
+from .terminal import BASH, interactive_shell, terminal
 from .waiting import line_from, process_gone, ready
 
 # 10 bytes each and all different. It is not a whole gibibyte because that takes a guest half a minute.
 LINES_OF_256_MIB = (256 << 20) // 10
-
-INTERACTIVE = ("bash", "--norc", "--noprofile", "-i")
 
 COUNT_WINCH = """
 import os, signal
@@ -97,9 +95,7 @@ def test_a_resize_reaches_the_command_once(story: Story, wrap: list[str]) -> Non
 
 
 def test_a_background_job_stops_when_it_reads_and_fg_lets_it(story: Story, wrap: list[str]) -> None:
-    with terminal(story, *INTERACTIVE) as term:
-        term.type("PS1='>'; echo rea''dy\n")
-        term.wait_for("ready\r\n")
+    with interactive_shell(story) as term:
         term.type(" ".join(wrap) + " sh -c 'echo sta''rted; read word; echo heard $word; exit 4' &\n")
         term.wait_for("started\r\n")
         term.type("wait %1; jobs\n")
@@ -116,9 +112,7 @@ def test_a_background_job_stops_when_it_reads_and_fg_lets_it(story: Story, wrap:
 
 def test_a_job_that_is_stopped_whole_goes_on_whole(story: Story, wrap: list[str]) -> None:
     """SIGSTOP stops scoperun itself too, which hears of the command's stop only when that is over."""
-    with terminal(story, *INTERACTIVE) as term:
-        term.type("PS1='>'; echo rea''dy\n")
-        term.wait_for("ready\r\n")
+    with interactive_shell(story) as term:
         term.type(" ".join(wrap) + " sh -c 'echo sta''rted; exec tail -f /dev/null' &\n")
         term.wait_for("started\r\n")
         term.type("kill -STOP %1; wait %1; jobs\n")
@@ -129,7 +123,7 @@ def test_a_job_that_is_stopped_whole_goes_on_whole(story: Story, wrap: list[str]
 
 
 def test_a_background_job_ends_with_its_commands_status(story: Story, wrap: list[str]) -> None:
-    with terminal(story, *INTERACTIVE) as term:
+    with terminal(story, *BASH) as term:
         term.type(" ".join(wrap) + " sh -c 'exit 4' & wait $!; echo st=$?; exit\n")
         term.wait_for("st=4\r\n")
         term.status()
@@ -155,7 +149,7 @@ def test_a_command_that_a_hang_up_kills_is_reported_so(story: Story, wrap: list[
 def test_the_job_of_a_shell_that_is_hung_up_ends_and_is_reported(story: Story, wrap: list[str], tmp_path: Path) -> None:
     """The shell that sshd started gets the signal and passes it on to its jobs."""
     (tmp_path / "command.py").write_text(TELL_OF_HANG_UP)
-    with terminal(story, *INTERACTIVE, cwd=tmp_path) as term:
+    with terminal(story, *BASH, cwd=tmp_path) as term:
         term.type(" ".join([*wrap, "python3", "command.py", "told"]) + "\n")
         term.wait_for("supervised by ")
         scoperun = int(term.wait_for(" now"))

@@ -5,12 +5,26 @@ import signal
 import pytest
 
 from .story import GENEROUS, Story
-from .terminal import terminal
+from .terminal import Terminal, interactive_shell, terminal
+
+HEAR_A_WORD = "sh -c 'echo sta''rted; read word; echo heard $word'"
 
 
 @pytest.fixture
 def wrap(story: Story) -> list[str]:
     return ["scoperun", "--report", str(story.report_file), "--"]
+
+
+def stop_and_continue(term: Terminal, hear_a_word: str) -> None:
+    """Stop a command by Ctrl-Z and have it hear a word afterwards."""
+    term.type(f"{hear_a_word}\n")
+    term.wait_for("started\r\n")
+    term.type("\x1a")
+    term.wait_for("Stopped")
+    term.type("fg\n")
+    term.wait_for("read word")
+    term.type("again\n")
+    term.wait_for("heard again\r\n")
 
 
 def test_ctrl_c_reaches_the_command_once_and_scoperun_ends_as_it_does(story: Story, wrap: list[str]) -> None:
@@ -32,17 +46,8 @@ def test_a_command_that_ctrl_c_kills_is_reported_so(story: Story, wrap: list[str
 
 
 def test_an_interactive_shell_has_job_control(story: Story, wrap: list[str]) -> None:
-    with terminal(story, *wrap, "bash", "--norc", "--noprofile", "-i") as term:
-        term.type("PS1='>'; echo rea''dy\n")
-        term.wait_for("ready\r\n")
-        term.type("sh -c 'echo sta''rted; read word; echo heard $word'\n")
-        term.wait_for("started\r\n")
-        term.type("\x1a")
-        term.wait_for("Stopped")
-        term.type("fg\n")
-        term.wait_for("read word")
-        term.type("again\n")
-        term.wait_for("heard again\r\n")
+    with interactive_shell(story, *wrap) as term:
+        stop_and_continue(term, HEAR_A_WORD)
         term.type("sh -c 'echo sta''rted; exec sleep 1000'\n")
         term.wait_for("started\r\n")
         term.type("\x03")
@@ -54,17 +59,8 @@ def test_an_interactive_shell_has_job_control(story: Story, wrap: list[str]) -> 
 
 
 def test_ctrl_z_stops_scoperun_and_fg_continues_it(story: Story, wrap: list[str]) -> None:
-    with terminal(story, "bash", "--norc", "--noprofile", "-i") as term:
-        term.type("PS1='>'; echo rea''dy\n")
-        term.wait_for("ready\r\n")
-        term.type(" ".join(wrap) + " sh -c 'echo sta''rted; read word; echo heard $word'\n")
-        term.wait_for("started\r\n")
-        term.type("\x1a")
-        term.wait_for("Stopped")
-        term.type("fg\n")
-        term.wait_for("read word")
-        term.type("again\n")
-        term.wait_for("heard again\r\n")
+    with interactive_shell(story) as term:
+        stop_and_continue(term, " ".join([*wrap, HEAR_A_WORD]))
         term.type("echo st=$?; exit\n")
         term.wait_for("st=0\r\n")
         term.status()

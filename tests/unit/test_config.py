@@ -13,8 +13,11 @@ from scoperun.config import Config, Key, Kind, merged, parse_config
 from scoperun.errors import InvalidValue
 from scoperun.io.config_files import SYSTEM_FILE, command_names, config_paths, distrust, read_config
 from scoperun.limits import OOMPolicy
-from scoperun.options import CommandLine, parse
+from scoperun.options import CommandLine, Output, parse
 from scoperun.properties import parse_property
+from scoperun.request import RunRequest
+
+pytestmark = pytest.mark.usefixtures("config")
 
 MiB = 1024**2
 
@@ -24,16 +27,6 @@ KEYS = {
     "quiet": Key(kind=Kind.FLAG),
     "property": Key(kind=Kind.LIST, sets=lambda text: parse_property(text).name),
 }
-
-
-@pytest.fixture(autouse=True)
-def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return where the user's config file is looked for; there is none yet, and no profile is asked for."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    monkeypatch.delenv("SCOPERUN_PROFILE", raising=False)
-    file = tmp_path / "scoperun" / "config.toml"
-    file.parent.mkdir()
-    return file
 
 
 def asked(*argv: str) -> CommandLine:
@@ -102,9 +95,12 @@ def test_the_command_line_wins_over_the_profile_and_this_over_the_defaults(confi
 
 
 def test_a_flag_of_a_file_can_be_taken_back_where_the_option_has_a_contrary(config: Path) -> None:
-    config.write_text("[defaults]\nrequire-limits = false\nsystem = true\n")
-    request = asked("--require-limits", "--user", "true").request
-    assert (request.require_limits, request.system) == (True, False)
+    flags = ["system", "wait", "kill-leftovers", "json", "quiet", "slice-inherit"]
+    config.write_text("[defaults]\nrequire-limits = false\n" + "".join(f"{flag} = true\n" for flag in flags))
+    contraries = ["--require-limits", "--user", *(f"--no-{flag}" for flag in flags[1:])]
+    request, output, _ = asked(*contraries, "true")
+    assert request == RunRequest(command=("true",))
+    assert output == Output()
 
 
 def test_lists_add_up_from_the_farthest_to_the_nearest(config: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from scoperun.io.swap import has_swap
 from scoperun.limits import Limits
 from scoperun.options import parse
 from scoperun.preview import preview, setting_text
@@ -18,15 +19,7 @@ from scoperun.scope import scope_request
 from scoperun.sizes import INFINITY
 from scoperun.traps import traps
 
-
-@pytest.fixture(autouse=True)
-def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return where the user's config file is looked for; there is none yet, and no profile is asked for."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    monkeypatch.delenv("SCOPERUN_PROFILE", raising=False)
-    file = tmp_path / "scoperun" / "config.toml"
-    file.parent.mkdir()
-    return file
+pytestmark = pytest.mark.usefixtures("config")
 
 
 def shown(*argv: str, inherited_slice: str | None = None) -> tuple[dict[str, str], list[str]]:
@@ -218,8 +211,8 @@ def test_an_output_that_nobody_takes_is_an_error() -> None:
     assert done.stderr == b"scoperun: cannot print the properties: No space left on device\n"
 
 
-def trap(*settings: str) -> list[str]:
-    return traps([parse_property(text) for text in settings])
+def trap(*settings: str, has_swap: bool = True) -> list[str]:
+    return traps([parse_property(text) for text in settings], has_swap=has_swap)
 
 
 def test_a_high_limit_that_the_hard_one_comes_before_is_a_trap() -> None:
@@ -236,9 +229,28 @@ def test_a_high_limit_without_swap_is_a_trap_as_nothing_kills(most: str) -> None
     )
 
 
+@pytest.mark.parametrize("swap", [[], ["MemorySwapMax=1G"], ["MemorySwapMax=infinity", "MemoryMax=20M"]])
+def test_leave_to_swap_is_no_swap_on_a_machine_that_has_none(swap: list[str]) -> None:
+    (line,) = trap("MemoryHigh=15M", *swap, has_swap=False)
+    assert line.startswith("MemoryHigh=15M without swap slows the command to a crawl there ")
+    assert "this machine has none" in line
+    assert trap("MemoryHigh=15M", *swap, "ManagedOOMMemoryPressure=kill", has_swap=False) == []
+
+
+def test_whether_there_is_swap_is_what_the_kernel_lists(tmp_path: Path) -> None:
+    swaps = tmp_path / "swaps"
+    swaps.write_text("Filename\tType\tSize\tUsed\tPriority\n")
+    assert not has_swap(str(swaps))
+    swaps.write_text(swaps.read_text() + "/dev/ubdb partition\t524284\t0\t-2\n")
+    assert has_swap(str(swaps))
+    swaps.unlink()
+    assert has_swap(str(swaps)), "what is not told may be"
+
+
 def test_unlimited_swap_beside_a_limit_on_memory_is_a_trap() -> None:
     (line,) = trap("MemoryMax=20M", "MemorySwapMax=infinity")
     assert line.startswith("MemoryMax=20M with unlimited swap pushes the command into swap ")
+    assert trap("MemoryMax=20M", "MemorySwapMax=infinity", has_swap=False) == []
 
 
 @pytest.mark.parametrize(
@@ -262,12 +274,12 @@ def test_what_does_as_it_says_is_no_trap(settings: list[str]) -> None:
 def test_the_last_of_a_name_is_the_one_that_counts() -> None:
     swap = Property(name="MemorySwapMax", signature="t", value=0)
     limits = Limits(memory_max=2**20, memory_swap_max=INFINITY).properties()
-    assert traps(limits) != []
-    assert traps([*limits, swap]) == []
+    assert traps(limits, has_swap=True) != []
+    assert traps([*limits, swap], has_swap=True) == []
 
 
 def test_a_trap_is_a_warning_and_none_if_quiet() -> None:
-    words = ["--print-properties", "--mem", "20M", "--swap", "infinity", "true"]
-    assert run(*words).stderr.startswith("scoperun: warning: MemoryMax=20M with unlimited swap ")
+    words = ["--print-properties", "--mem", "20M", "--mem-high", "1G", "true"]
+    assert run(*words).stderr.startswith("scoperun: warning: MemoryHigh=1G does nothing: ")
     assert run(*words).stderr.count("\n") == 1
     assert run("-q", *words).stderr == ""

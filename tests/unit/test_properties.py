@@ -99,6 +99,15 @@ STRUCTURES = [
     ("Requires=a.service", "as", ["a.service"]),
     ("JoinsNamespaceOf=a.service", "as", ["a.service"]),
     ("StartupMemoryMax=1M", "t", 1_048_576),
+    ("DefaultMemoryMin=1M", "t", 1_048_576),
+    ("Markers=+needs-restart", "as", ["+needs-restart"]),
+    ("OOMRules=one two", "as", ["one", "two"]),
+    ("CPUSetPartition=root", "s", "root"),
+    ("CPUSetPartition=", "s", ""),
+    ("BindNetworkInterface=lo", "s", "lo"),
+    ("BindNetworkInterface=", "s", ""),
+    ("CPUPressureWatch=no", "s", "off"),
+    ("IOPressureWatch=auto", "s", "auto"),
 ]
 
 
@@ -117,6 +126,8 @@ def test_a_structure_is_of_the_type_that_the_bus_has_for_it(text: str, signature
         ("JobRunningTimeoutSec=1", "JobRunningTimeoutUSec"),
         ("StartLimitIntervalSec=1", "StartLimitIntervalUSec"),
         ("MemoryPressureThresholdSec=1", "MemoryPressureThresholdUSec"),
+        ("CPUPressureThresholdSec=1", "CPUPressureThresholdUSec"),
+        ("IOPressureThresholdSec=1", "IOPressureThresholdUSec"),
         ("ManagedOOMMemoryPressureDurationSec=1", "ManagedOOMMemoryPressureDurationUSec"),
     ],
 )
@@ -127,6 +138,11 @@ def test_the_bus_counts_in_microseconds(text: str, name: str) -> None:
 def test_every_time_of_a_unit_file_has_its_name_on_the_bus() -> None:
     for name, setting in SETTINGS.items():
         assert name.endswith("Sec") is (setting.dbus_name or "").endswith("USec") or name == "CPUQuota"
+
+
+def test_every_property_of_the_bus_is_of_one_type() -> None:
+    signatures = {(setting.dbus_name or name, setting.signature) for name, setting in SETTINGS.items()}
+    assert len(signatures) == len({name for name, _ in signatures})
 
 
 @pytest.mark.parametrize(
@@ -195,6 +211,7 @@ def test_a_share_of_the_memory_is_bytes_where_its_size_is_known(text: str, name:
         ("MemoryMin=50%", "MemoryMinScale", 2_147_483_648),
         ("MemoryLow=100%", "MemoryLowScale", UINT32_MAX),
         ("MemoryLow=0%", "MemoryLowScale", 0),
+        ("DefaultMemoryLow=100%", "DefaultMemoryLowScale", UINT32_MAX),
     ],
 )
 def test_any_other_share_is_for_systemd_to_work_out(text: str, name: str, value: int) -> None:
@@ -360,10 +377,26 @@ def test_what_is_of_cgroup_v1_is_refused_with_what_took_its_place(legacy: str, m
     assert modern in SETTINGS
 
 
-@pytest.mark.parametrize("name", ["ConditionPathExists", "AssertACPower"])
-def test_a_condition_is_refused_for_the_command_would_run_without_its_scope(name: str) -> None:
-    with pytest.raises(InvalidValue, match=f"^{name}= would have the command run without its scope"):
-        parse_property(f"{name}=1")
+@pytest.mark.parametrize(
+    ("text", "name", "value"),
+    [
+        ("ConditionPathExists=/x", "Conditions", [["ConditionPathExists", False, False, "/x"]]),
+        ("ConditionPathExists=!/x", "Conditions", [["ConditionPathExists", False, True, "/x"]]),
+        ("AssertMemory=|>1G", "Asserts", [["AssertMemory", True, False, ">1G"]]),
+        ("AssertUser=|!root", "Asserts", [["AssertUser", True, True, "root"]]),
+        ("ConditionACPower=", "Conditions", []),
+    ],
+)
+def test_conditions_are_one_property_and_asserts_another(text: str, name: str, value: Value) -> None:
+    assert parse_property(text) == Property(name=name, signature="a(sbbs)", value=value)
+    Variant("a(sbbs)", value)  # type: ignore[no-untyped-call]  # it checks the value, and raises
+
+
+def test_a_condition_that_there_is_not_is_answered_with_the_nearest() -> None:
+    with pytest.raises(
+        InvalidValue, match=r"^unknown property 'ConditionPathExist' \(did you mean ConditionPathExists=\?\)$"
+    ):
+        parse_property("ConditionPathExist=/x")
 
 
 @pytest.mark.parametrize("name", ["PIDs", "PIDFDs", "AddRef", "CollectMode", "Controller"])
