@@ -168,27 +168,29 @@ def concerning(reports: Iterable[KernelReport], *, cgroup: str, pids: Collection
 
 
 def _concerning(report: KernelReport, cgroup: str, pids: Collection[int]) -> KernelReport | None:
-    ours = tuple(victim for victim in report.victims if _is_ours(victim, report, cgroup, pids))
+    # The table lists the tasks of oom_memcg and no others. The path of a group kill proves nothing: the kill of
+    # somebody else, its own report left out, may follow and looks like one more of the group.
+    listed = report.tasks if _is_within(report.oom_memcg, cgroup) else ()
+    known = {*pids, *(task.pid for task in listed)}
+    ours = [victim for victim in report.victims if _is_ours(victim.pid, report, cgroup, known)]
     if not ours and (report.victims or not _is_within(report.task_memcg, cgroup)):
         return None
-    others = {victim.record for victim in report.victims if victim not in ours}
-    return replace(report, victims=ours, records=tuple(record for record in report.records if record not in others))
+    others = {victim.record for victim in report.victims} - {victim.record for victim in ours}
+    records = tuple(record for record in report.records if record not in others)
+    return replace(report, victims=tuple(ours), records=records)
 
 
-def _is_ours(victim: KernelVictim, report: KernelReport, cgroup: str, pids: Collection[int]) -> bool:
+def _is_ours(pid: int, report: KernelReport, cgroup: str, known: Collection[int]) -> bool:
     """Tell whether a victim is of `cgroup`: the cgroup that the kernel names for it decides, if it names one.
 
     One above ours decides nothing: it is the next that has the memory controller, if ours has none.
     """
-    if victim.pid == report.chosen and report.task_memcg is not None:
+    if pid == report.chosen and report.task_memcg is not None:
         if _is_within(report.task_memcg, cgroup):
             return True
         if not _is_within(cgroup, report.task_memcg):
             return False
-    # The table lists the tasks of oom_memcg and no others. The path of a group kill proves nothing: the kill of
-    # somebody else, its own report left out, may follow and looks like one more of the group.
-    is_listed = any(victim.pid == task.pid for task in report.tasks)
-    return (is_listed and _is_within(report.oom_memcg, cgroup)) or victim.pid in pids
+    return pid in known
 
 
 def _is_within(path: str | None, cgroup: str) -> bool:
@@ -292,10 +294,10 @@ class _Reader:
         lines = record.split("\n")
         if len(lines) > 1 and len(record) >= _CUT_OFF:
             lines.pop()
-        found = [_STAT_LINE.match(line) for line in lines]
+        found = [line for line in map(_STAT_LINE.match, lines) if line is not None]
+        if len(found) < len(lines):
+            return False
         for line in found:
-            if line is None:
-                return False
             draft.is_mixed |= line[1] in draft.stat
             draft.stat[line[1]] = int(line[2])
         draft.records.append(record)

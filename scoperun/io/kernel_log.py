@@ -38,6 +38,9 @@ _NO_JOURNALCTL = "the kernel log may not be read by this user, and there is no j
 
 _CHUNK = 1 << 16  # a pipe's default capacity; /dev/kmsg needs 8 KiB for a record
 
+_PATIENCE = 10
+"""How many times as long as silence a log that goes on and on may be read."""
+
 _ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
 
 
@@ -75,9 +78,10 @@ class KernelLog:
         self.close()
 
     async def read(self, is_enough: Callable[[Sequence[str]], bool], *, within: float) -> list[str]:
-        """Return the kernel's own records since `open`: when they are enough, at the latest after `within` seconds.
+        """Return the kernel's own records since `open`: when they are enough, or after `within` seconds of silence.
 
         There is something to wait for: the kernel kills first and says so afterwards, and journald hears of it later.
+        A report comes record by record, so it is enough when the victims are named, not when there is a report.
         What user space writes to the kernel log is left out. Raise KernelLogUnreadable.
         """
         if self._kmsg is not None:
@@ -180,9 +184,10 @@ def journal_record(line: bytes) -> str | None:
 
 async def _read(log: _Kmsg | _Journal, is_enough: Callable[[Sequence[str]], bool], within: float) -> list[str]:
     with suppress(TimeoutError):
-        async with asyncio.timeout(within):
+        async with asyncio.timeout(_PATIENCE * within):
             while log.take() and not is_enough(log.records):
-                await readable(log.fd)
+                async with asyncio.timeout(within):
+                    await readable(log.fd)
     return list(log.records)
 
 

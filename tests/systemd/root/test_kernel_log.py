@@ -1,0 +1,118 @@
+"""As root: the kernel's report of a kill from /dev/kmsg, what is not the kernel's, and who may read it."""
+
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from scoperun.io.kernel_log import KernelLog
+from scoperun.kernel_log import LOST, KernelReport, concerning, parse
+from tests.systemd.story import GENEROUS, Story, compiled
+
+CHECKOUT = Path(__file__).parents[3]
+PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
+
+FORGED = (
+    "Memory cgroup out of memory: Killed process 1 (forged) total-vm:1kB, anon-rss:1kB, file-rss:1kB, shmem-rss:1kB, "
+    "UID:0 pgtables:1kB oom_score_adj:0"
+)
+
+READ = """
+import asyncio
+from scoperun.io.kernel_log import KernelLog, KernelLogUnreadable
+async def main():
+    with KernelLog.open() as log:
+        print("open", flush=True)
+        input()
+        try:
+            print(*await log.read(lambda _: False, within=1), sep="\\n")
+        except KernelLogUnreadable as error:
+            print("unreadable:", error)
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def story(tmp_path: Path) -> Story:
+    compiled(CHECKOUT / "examples" / "bigleak2.c", tmp_path / "bigleak2")
+    return Story(cwd=tmp_path, report_file=tmp_path / "report.json")
+
+
+def write_to_the_log(*lines: str) -> None:
+    """Write to the kernel log as a program may that runs as root."""
+    with open("/dev/kmsg", "wb", buffering=0) as kmsg:
+        kmsg.writelines(line.encode() for line in lines)
+
+
+async def read_report(log: KernelLog, cgroup: str) -> tuple[KernelReport, Sequence[str]]:
+    """Return the one report of a cgroup, as soon as it names a victim, and all the records."""
+
+    def is_enough(records: Sequence[str]) -> bool:
+        return any(report.victims for report in reports_of(cgroup, records))
+
+    records = await log.read(is_enough, within=GENEROUS)
+    (report,) = reports_of(cgroup, records)
+    return report, records
+
+
+def reports_of(cgroup: str, records: Sequence[str]) -> tuple[KernelReport, ...]:
+    return concerning(parse(records, page_size=PAGE_SIZE), cgroup=cgroup, pids=())
+
+
+def read_as(user: str, *forged: str) -> str:
+    """Return what `user` reads of what is written to the log."""
+    reader = subprocess.Popen(
+        ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "python3", "-c", READ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert reader.stdout is not None
+    assert reader.stdout.readline() == "open\n"
+    write_to_the_log(*forged)
+    return reader.communicate("\n", timeout=GENEROUS)[0]
+
+
+async def test_the_kill_is_reported_at_once(story: Story) -> None:
+    with KernelLog.open() as log:
+        ending = story.run("--system", "--mem", "20M", "--", "./bigleak2")
+        report, _ = await read_report(log, ending.report["cgroup"])
+    assert [victim.name for victim in report.victims] == ["bigleak2"]
+    assert (report.limit, report.oom_memcg) == (20 * 2**20, ending.report["cgroup"])
+    assert report.records[0].startswith("bigleak2 invoked oom-killer: ")
+    assert report.records[-1].startswith("Memory cgroup out of memory: Killed process ")
+
+
+async def test_what_was_before_is_not_read(story: Story) -> None:
+    ending = story.run("--system", "--mem", "20M", "--", "./bigleak2")
+    assert ending.verdict == "oom-kill"
+    with KernelLog.open() as log:
+        assert reports_of(ending.report["cgroup"], await log.read(lambda _: False, within=0.1)) == ()
+
+
+async def test_what_a_program_writes_to_the_log_is_not_the_kernels() -> None:
+    with KernelLog.open() as log:
+        write_to_the_log(FORGED, f"<0>{FORGED}", f"<2048>{FORGED}")
+        assert FORGED not in await log.read(lambda _: False, within=0.1)
+
+
+def test_nor_does_the_journal_say_so() -> None:
+    assert "forged" not in read_as("tester", FORGED, f"<0>{FORGED}")
+
+
+async def test_a_log_that_has_been_overwritten_is_read_from_where_it_goes_on(story: Story) -> None:
+    with KernelLog.open() as log:
+        write_to_the_log(*["x" * 900] * 1200)  # 1 MiB
+        ending = story.run("--system", "--mem", "20M", "--", "./bigleak2")
+        report, records = await read_report(log, ending.report["cgroup"])
+    assert LOST in records
+    assert [victim.name for victim in report.victims] == ["bigleak2"]
+
+
+def test_who_may_not_read_it_is_told_what_would_help() -> None:
+    assert read_as("plain") == (
+        "unreadable: the kernel log may not be read by this user: "
+        "join group systemd-journal or adm, or set the sysctl kernel.dmesg_restrict=0\n"
+    )

@@ -1,0 +1,97 @@
+"""The kernel's own report of a kill, read as a user who may read the system's journal but not /dev/kmsg."""
+
+import asyncio
+import grp
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from scoperun.io.kernel_log import KernelLog
+from scoperun.kernel_log import KernelReport, concerning, parse
+
+from .story import GENEROUS, Story
+
+GROUPS = {group.gr_name for group in grp.getgrall() if group.gr_gid in os.getgroups()}
+
+pytestmark = pytest.mark.skipif(
+    not GROUPS & {"systemd-journal", "adm"}, reason="this user may not read the journal; run: python -m tests.lab test"
+)
+
+PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
+
+
+def reports_of(cgroup: str, records: Sequence[str]) -> tuple[KernelReport, ...]:
+    return concerning(parse(records, page_size=PAGE_SIZE), cgroup=cgroup, pids=())
+
+
+async def read_report(log: KernelLog, cgroup: str, *, victims: int = 1) -> KernelReport:
+    """Return the one report of a cgroup, as soon as it names so many victims."""
+
+    def is_enough(records: Sequence[str]) -> bool:
+        return any(len(report.victims) >= victims for report in reports_of(cgroup, records))
+
+    (report,) = reports_of(cgroup, await log.read(is_enough, within=GENEROUS))
+    return report
+
+
+def no_child_is_left() -> bool:
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return True
+    return False
+
+
+async def test_the_kill_is_reported_with_whose_limit_it_was_and_who_was_there(story: Story) -> None:
+    with KernelLog.open() as log:
+        ending = story.run("--mem", "20M", "--oom-policy", "continue", "--", "sh", "-c", "./bigleak2; true")
+        report = await read_report(log, ending.report["cgroup"])
+    (victim,) = report.victims
+    assert (victim.name, report.chosen, report.constraint) == ("bigleak2", victim.pid, "CONSTRAINT_MEMCG")
+    assert report.oom_memcg == report.task_memcg == ending.report["cgroup"]
+    assert (report.limit, report.swap_limit) == (20 * 2**20, 0)
+    assert 15 * 2**20 < victim.anon_rss <= 20 * 2**20
+    assert {"sh", "bigleak2"} <= {task.name for task in report.tasks}
+    assert report.stat["anon"] >= victim.anon_rss - 2**20
+    assert no_child_is_left()
+
+
+async def test_of_a_group_kill_every_victim_is_named(story: Story) -> None:
+    """The keeper is one of the group, too."""
+    with KernelLog.open() as log:
+        ending = story.run("--mem", "20M", "--oom-policy", "kill", "--", "sh", "-c", "./bigleak2; true")
+        report = await read_report(log, ending.report["cgroup"], victims=3)
+    assert report.oom_group == ending.report["cgroup"]
+    assert {victim.name for victim in report.victims} == {"sh", "bigleak2", "cat"}
+
+
+@pytest.mark.parametrize("name", [b"two\nlines", b"\xff (x) \\x41", b"Killed process", b",task=x,pid=1"])
+async def test_a_victim_has_the_name_that_it_gave_itself(story: Story, tmp_path: Path, name: bytes) -> None:
+    program = os.fsencode(tmp_path) + b"/" + name
+    shutil.copy(story.cwd / "bigleak2", program)
+    with KernelLog.open() as log:
+        ending = story.run("--mem", "20M", "--", os.fsdecode(program))
+        report = await read_report(log, ending.report["cgroup"])
+    assert [os.fsencode(victim.name) for victim in report.victims] == [name]
+
+
+async def test_what_was_before_is_not_read(story: Story) -> None:
+    with KernelLog.open() as log:
+        first = story.run("--unit", "again", "--mem", "20M", "--", "./bigleak2")
+        await read_report(log, first.report["cgroup"])
+    with KernelLog.open() as log:
+        assert await log.read(lambda _: False, within=0.5) == []
+
+
+async def test_a_reading_that_is_given_up_leaves_nothing_behind() -> None:
+    with KernelLog.open() as log:
+        reading = asyncio.create_task(log.read(lambda _: False, within=GENEROUS))
+        await asyncio.sleep(0)  # in which it starts
+        assert not no_child_is_left()
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+    assert no_child_is_left()
