@@ -4,6 +4,7 @@ The law of this file:
 
 1. Who lived before a kill was counted and not afterwards was killed, if no more are missing than were counted. Who is
    known to have ended otherwise is not missing. Where more are missing, nobody is named.
+   A command that never had company and was killed was killed by it.
 2. The limit is that of the one cgroup whose `oom` rose while the command ran, from the scope up. Where none rose though
    a kill was counted, no limit was reached: the machine was full. Where several rose, it is not known which it was.
 """
@@ -55,6 +56,16 @@ class Victim:
     rss: int | None
     anon: int | None
     source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastWords:
+    """What is known of a run in the end: the command's process and its end, OOMPolicy=, the most tasks at a time."""
+
+    pid: int
+    exited: WorkloadExited
+    policy: str | None
+    tasks_peak: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,20 +161,13 @@ class OomWatch:
         """How many kills were counted in the snapshots."""
         return 0 if self.last is None else self.last.oom_kill
 
-    def victims(self, *, pid: int, exited: WorkloadExited, policy: str | None) -> list[Victim]:
-        """Return the victims that are known; `pid` is the command's own process, `policy` the scope's OOMPolicy=."""
-        if policy == "kill" and (whole := self._whole_scope(pid, exited)):
+    def victims(self, last: LastWords) -> list[Victim]:
+        """Return the victims that are known."""
+        is_whole = last.policy == "kill"
+        if is_whole and (whole := self._whole_scope(last.pid, last.exited)):
             return whole
-        found = [victim for kill in self.kills for victim in kill.victims(pid=pid, exited=exited)]
-        return found or self._command(pid, exited)
-
-    def _command(self, pid: int, exited: WorkloadExited) -> list[Victim]:
-        """Return the command's own process as the victim, if it was killed as one is and nobody else comes into it."""
-        others = any(kill.suspects(pid=pid, exited=exited) for kill in self.kills)
-        outlived_it = self.after is not None and any(task.pid == pid for task in self.after.tasks)
-        if others or outlived_it or exited.status != -signal.SIGKILL or exited.name is None:
-            return []
-        return [Victim(pid=pid, name=exited.name, rss=None, anon=None, source="wait status")]
+        found = [victim for kill in self.kills for victim in kill.victims(pid=last.pid, exited=last.exited)]
+        return found or (_command(last) if is_whole or last.tasks_peak == 1 else [])
 
     def _whole_scope(self, pid: int, exited: WorkloadExited) -> list[Victim]:
         """Return all who were in the scope just before it was killed as a whole, the command among them."""
@@ -190,6 +194,13 @@ class OomWatch:
         if self.after is not None:
             return self.after.ooms
         return counters.ooms or (self.last.ooms if self.last else {})
+
+
+def _command(last: LastWords) -> list[Victim]:
+    """Return the command's own process as the victim, if it was killed as one is."""
+    if last.exited.status != -signal.SIGKILL or last.exited.name is None:
+        return []
+    return [Victim(pid=last.pid, name=last.exited.name, rss=None, anon=None, source="wait status")]
 
 
 def _victim_in_table(task: Task) -> Victim:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scoperun.events import Counters
-from scoperun.oom import Limit, LimitOf, Victim, unit_of
+from scoperun.oom import LastWords, Limit, LimitOf, Victim, unit_of
 from scoperun.verdict import Evidence, counted_by_oomd, killed_by_kernel, oom_kills
 
 if TYPE_CHECKING:
@@ -125,7 +125,8 @@ def _victims(traces: OomTraces) -> tuple[Victim, ...]:
     log = [_victim_in_log(victim) for report in traces.kernel_reports for victim in report.victims]
     properties = traces.invocation.properties
     policy = properties.oom_policy if properties else None
-    seen = traces.invocation.memory.victims(pid=traces.pid, exited=traces.exited, policy=policy)
+    last = LastWords(pid=traces.pid, exited=traces.exited, policy=policy, tasks_peak=traces.counters.tasks_peak)
+    seen = traces.invocation.memory.victims(last)
     kills = oom_kills(traces.traces)
     if kills is not None and len(log) >= kills:
         return tuple(log)

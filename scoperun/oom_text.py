@@ -99,11 +99,19 @@ def _of(limit: int | None) -> str:
 
 def _needed(report: Report, oom: Oom) -> str:
     """Return what is known of what would have been enough: the peak stops at the limit, the need does not."""
-    parts = _parts(report.memory.stat or {}) if oom.tasks else ""
+    parts = _parts(_stat(report, oom))
     if oom.limit_of is not LimitOf.SCOPE or oom.limit_unit != report.unit or not report.memory.peak:
         return parts and f"not known; {parts}"
     unknown = f"more than {format_size(report.memory.peak)}, how much more is not known"
     return f"{unknown}; {parts}" if parts else unknown
+
+
+def _stat(report: Report, oom: Oom) -> Mapping[str, int]:
+    """Return the scope's memory.stat from the kernel's report, else as last seen before the kill if anything was."""
+    for logged in reversed(oom.kernel_log or ()):
+        if logged.oom_memcg == report.cgroup and logged.stat:
+            return logged.stat
+    return (report.memory.stat or {}) if oom.tasks else {}
 
 
 def _parts(stat: Mapping[str, int]) -> str:

@@ -59,6 +59,7 @@ class Traces:
     status: the command's wait status, negative if a signal killed it.
     result: the last Result= that systemd announced, None if it could not be heard to the end.
     ended: systemd said that the scope has ended, so that Result= is its last word.
+    kills_seen: OOM kills that were counted while the command ran, 0 also if nobody looked.
     kernel_victims: those that the kernel log names, None if it was not read.
     memory_accounted: the scope had a memory controller, so that OOM kills were counted.
     runtime_limited: systemd was to end the scope after a time.
@@ -68,6 +69,7 @@ class Traces:
     result: str | None
     counters: Counters | None = None
     properties: ScopeProperties | None = None
+    kills_seen: int = 0
     kernel_victims: int | None = None
     ended: bool = True
     memory_accounted: bool = True
@@ -128,7 +130,9 @@ def killed_by_kernel(traces: Traces) -> int | None:
 
 
 def _counted_by_kernel(traces: Traces) -> int | None:
-    return traces.counters.oom_kill if traces.counters else None
+    """Return the last count; of one from before the end only that there were kills is of use."""
+    in_the_end = traces.counters.oom_kill if traces.counters else None
+    return traces.kills_seen or None if in_the_end is None else in_the_end
 
 
 def _counted_by_systemd(traces: Traces) -> int | None:

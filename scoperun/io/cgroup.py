@@ -7,12 +7,16 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from scoperun.errors import ScoperunError
 from scoperun.events import Counters, EndedTask, MemorySnapshot, Process, Task
 from scoperun.io.process_table import has_ended, name_of, running_name, task, wait_status
 from scoperun.limits import LimitsInForce
 from scoperun.sizes import INFINITY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,31 +81,44 @@ class Cgroup:
         names = ((pid, running_name(pid)) for pid in pids)
         return tuple(Process(pid=pid, name=name) for pid, name in names if name is not None)
 
-    def snapshot(self, *, keeper: int, before: MemorySnapshot | None) -> MemorySnapshot | None:
+    def snapshot(
+        self,
+        *,
+        keeper: int,
+        before: MemorySnapshot | None = None,
+        wait_status: Callable[[int], int | None] = wait_status,
+    ) -> MemorySnapshot | None:
         """Return what the cgroup's memory is like now, and what became of those who lived `before`; None if it is gone.
 
-        The counters are read first: who is found dead had died before, or was counted.
+        wait_status tells how a process ended, None if that is not known.
+        Whoever is found dead had not been killed when the kills were counted, or was counted: else it is read again.
         """
-        at, events, ooms = time.monotonic(), self._table("memory.events"), self.ooms()
-        pids = self._pids(keeper=keeper)
-        if events is None or pids is None:
+        at, events = time.monotonic(), self._table("memory.events")
+        while True:
+            tasks, gone = self._tasks(keeper=keeper, before=before)
+            counted, events = events, self._table("memory.events")
+            if events is None or counted is None or events.get("oom_kill") == counted.get("oom_kill"):
+                break
+        if events is None:
             return None
-        tasks = {pid: each for pid in pids if (each := task(pid)) is not None}
-        lived = {each.pid: each for each in (before.tasks if before else ())}
-        gone = [pid for pid in {**lived, **dict.fromkeys(pids)} if pid not in tasks and has_ended(pid)]
         return MemorySnapshot(
             at=at,
             events=events,
-            ooms=ooms,
+            ooms=self.ooms(),
             stat=self._table("memory.stat"),
             current=self._number("memory.current"),
             swap_current=self._number("memory.swap.current"),
-            tasks=tuple(tasks.values()),
-            ended=tuple(
-                EndedTask(task=lived.get(pid) or Task(pid=pid, name=name_of(pid) or "?"), status=wait_status(pid))
-                for pid in gone
-            ),
+            tasks=tasks,
+            ended=tuple(EndedTask(task=each, status=wait_status(each.pid)) for each in gone),
         )
+
+    def _tasks(self, *, keeper: int, before: MemorySnapshot | None) -> tuple[tuple[Task, ...], tuple[Task, ...]]:
+        """Return who lives in the cgroup, and who does not live any more."""
+        pids = self._pids(keeper=keeper) or []
+        tasks = {pid: each for pid in pids if (each := task(pid)) is not None}
+        lived = {each.pid: each for each in (before.tasks if before else ())}
+        gone = [pid for pid in {**lived, **dict.fromkeys(pids)} if pid not in tasks and has_ended(pid)]
+        return tuple(tasks.values()), tuple(lived.get(pid) or Task(pid=pid, name=name_of(pid) or "?") for pid in gone)
 
     def ooms(self) -> dict[str, int | None]:
         """Return how often this cgroup and each one above it ran into its own limit, by name, from here upwards."""

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from scoperun.events import MemorySnapshot
+from scoperun.io.endings import Endings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,6 +49,7 @@ class MemoryWatch:
         self._give = give
         self._files: list[int] = []
         self._epoll = select.epoll()
+        self._endings = Endings()
         self._rest: asyncio.TimerHandle | None = None
         # Who ran into which limit before counts for nothing.
         self._last = MemorySnapshot(at=time.monotonic(), events={}, ooms=cgroup.ooms())
@@ -68,15 +70,17 @@ class MemoryWatch:
         """Hear nothing more."""
         self._be_deaf()
         self._epoll.close()
+        self._endings.close()
         while self._files:
             os.close(self._files.pop())
 
     def look(self) -> None:
         """Take a snapshot, and give it, unless the cgroup is gone."""
         began = time.thread_time()
-        snapshot = self._cgroup.snapshot(keeper=self._keeper, before=self._last)
+        snapshot = self._cgroup.snapshot(keeper=self._keeper, before=self._last, wait_status=self._endings.wait_status)
         if snapshot is not None:
             self._last = snapshot
+            self._endings.watch({task.pid for task in snapshot.tasks})
             self._give(snapshot)
         self._spent += time.thread_time() - began
 

@@ -46,10 +46,10 @@ def ended(task: Task, status: int | None = None) -> EndedTask:
     return EndedTask(task=task, status=status)
 
 
-def oom(*events: Event, status: int = 0, kills: int = 1, policy: str = "continue") -> Oom:
+def oom(*events: Event, status: int = 0, kills: int = 1, final: Counters | None = None) -> Oom:
     """Tell a run whose scope was seen to have so many kills in the end."""
-    last = WorkloadExited(status, at=102.0, name="sh")
-    report = told([FIRST, *events, last, counted(kills), StateChanged("inactive"), read("success", policy)])
+    policy, last = "continue", WorkloadExited(status, at=102.0, name="sh")
+    report = told([FIRST, *events, last, final or counted(kills), StateChanged("inactive"), read("success", policy)])
     assert report.oom is not None
     return report.oom
 
@@ -92,8 +92,13 @@ class TestVictims:
         found = oom(seen(SHELL, LEAK, OTHER), first, second, kills=2)
         assert [name for name, _ in victims(found)] == ["leak", "other"]
 
-    def test_a_command_that_was_killed_before_anything_was_seen_is_the_victim(self) -> None:
-        assert victims(oom(status=-9)) == [("sh", "wait status")]
+    def test_a_command_that_never_had_company_is_the_victim(self) -> None:
+        alone = replace(counted(1), tasks_peak=1)
+        assert victims(oom(status=-9, final=alone)) == [("sh", "wait status")]
+
+    def test_a_command_that_had_company_is_not_named_for_being_killed(self) -> None:
+        """A child may have been the victim, and the kill of the command a plain one."""
+        assert oom(status=-9).victims is None
 
     @pytest.mark.parametrize("status", [0, 1, -15])
     def test_a_command_that_was_not_killed_is_no_victim(self, status: int) -> None:
@@ -129,6 +134,15 @@ class TestVictims:
     def test_those_before_the_kill_are_listed(self) -> None:
         found = oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))
         assert found.tasks == (SHELL, LEAK)
+
+    def test_a_kill_that_was_seen_is_one_though_the_counters_are_gone(self) -> None:
+        """The keeper was killed for its size, and nothing was left to read."""
+        last = WorkloadExited(-9, at=102.0, name="sh")
+        kill = seen(oom_kill=1, ended=(ended(SHELL),))
+        report = told(
+            [FIRST, seen(SHELL), kill, last, Counters(), StateChanged("inactive"), read("success", "continue")]
+        )
+        assert report.verdict == "oom-kill"
 
 
 class TestLimit:

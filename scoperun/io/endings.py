@@ -1,0 +1,56 @@
+"""How processes ended that are not our children: a pidfd tells since Linux 6.15, also when their parent has asked."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from scoperun.io.process_table import wait_status
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+# linux/pidfd.h: PIDFD_GET_INFO, struct pidfd_info in its first version, PIDFD_INFO_EXIT.
+_GET_INFO = 0xC040FF0B
+_INFO = struct.Struct("=QQ11Ii")
+_EXIT = 1 << 3
+
+
+class Endings:
+    """Holds a pidfd of each process that it is asked to watch."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._pidfds: dict[int, int] = {}
+
+    def watch(self, pids: Collection[int]) -> None:
+        """Hold pidfds of these processes and no others; those that cannot be had are done without."""
+        for pid in self._pidfds.keys() - pids:
+            os.close(self._pidfds.pop(pid))
+        for pid in pids - self._pidfds.keys():
+            with suppress(OSError):  # it has ended, or these are too many
+                self._pidfds[pid] = os.pidfd_open(pid)
+
+    def close(self) -> None:
+        """Let go of all."""
+        self.watch(set())
+
+    def wait_status(self, pid: int) -> int | None:
+        """Return the wait status of a process that has ended or is about to, negative for a signal; None if unknown."""
+        status = wait_status(pid)
+        if status is None and pid in self._pidfds:
+            return _status_from(self._pidfds[pid])
+        return status
+
+
+def _status_from(pidfd: int) -> int | None:
+    request = bytearray(_INFO.pack(_EXIT, *[0] * 13))
+    try:
+        fcntl.ioctl(pidfd, _GET_INFO, request)
+    except OSError:  # an older kernel, or its parent has not asked yet
+        return None
+    told, *_, status = _INFO.unpack(request)
+    return os.waitstatus_to_exitcode(status) if told & _EXIT else None

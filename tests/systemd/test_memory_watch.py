@@ -1,0 +1,76 @@
+"""The kernel says when memory runs short, and scoperun looks then: soon, and not more often than it is worth."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import scoperun
+from scoperun.events import MemorySnapshot
+
+from .story import GENEROUS, Story
+from .waiting import line_from
+
+MIB = 1024**2
+TICK = 1 / os.sysconf("SC_CLK_TCK")
+"""Seconds to which the kernel counts a process's time."""
+
+# Reads a file that is larger than the limit, again and again: the limit is hit all the time, and nobody is killed.
+STORM = """
+import sys
+print("on", flush=True)
+while not sys.stdin.closed:
+    with open(sys.argv[1], "rb", buffering=0) as file:
+        while file.read(1 << 20):
+            pass
+    print("again", flush=True)
+"""
+
+
+async def test_whoever_watches_sees_the_memory_before_and_after_a_kill(story: Story) -> None:
+    """The command's processes with their memory, the counters, and who is missing afterwards."""
+    limits = scoperun.Limits(memory_max=20 * MIB, oom_policy=scoperun.OOMPolicy.CONTINUE)
+    command = ["sh", "-c", f"{story.cwd}/bigleak2 >/dev/null; true"]
+    async with scoperun.Scope(command, limits=limits) as scope:
+        seen = [event async for event in scope.events() if isinstance(event, MemorySnapshot)]
+        report = await scope.report()
+    assert report.verdict == "oom-kill"
+    kill = next(snapshot for snapshot in seen if snapshot.oom_kill == 1)
+    assert next(iter(kill.ooms)) == report.cgroup
+    assert kill.ooms[str(report.cgroup)]
+    assert report.oom is not None
+    assert [victim.name for victim in report.oom.victims or ()] == ["bigleak2"]
+
+
+@pytest.fixture
+def large() -> Iterator[Path]:
+    """Return a file that is not in memory, as those in /tmp may be."""
+    large = Path.home() / "large"
+    with large.open("wb") as file:
+        file.truncate(24 * MIB)
+    yield large
+    large.unlink()
+
+
+def test_a_command_that_lives_at_its_limit_costs_next_to_nothing(story: Story, large: Path) -> None:
+    """The kernel wakes us a hundred times a second; after a first burst less than 1 % of a processor goes into it."""
+    run = story.start("--mem", "20M", "--", "python3", "-c", STORM, str(large))
+    try:
+        for _ in range(50):  # which the first burst of looks goes into
+            line_from(run)
+        began, before = time.monotonic(), processor_time(run.pid)
+        for _ in range(300):
+            line_from(run)
+        elapsed, spent = time.monotonic() - began, processor_time(run.pid) - before
+    finally:
+        run.terminate()  # which is passed on
+        run.communicate(timeout=GENEROUS)
+    assert spent <= TICK + 0.01 * elapsed, f"{spent:.2f} s of {elapsed:.2f} s"
+
+
+def processor_time(pid: int) -> float:
+    """Return the seconds of a processor that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) * TICK
