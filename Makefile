@@ -4,11 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 PACKAGES := python3-venv dbus-daemon gcc libc6-dev
 
-.PHONY: help demo test check images host-test clean
+.PHONY: help demo test truth bench check images host-test clean
 
 help:
 	@echo 'make demo    the main job, shown: scoperun --mem 20M -- ./bigleak2'
 	@echo 'make test    every test that CI runs'
+	@echo 'make truth   docs/truth.md, from some 1000 runs of which it is known how they end'
+	@echo 'make bench   docs/benchmarks.md: what scoperun costs beside its like; as root'
 	@echo 'make check   formatting, lint and types'
 
 demo: $(VENV)/ready
@@ -19,6 +21,12 @@ test: check
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target images host-test
 	$(VENV)/bin/python -m pytest tests/lab
 	$(VENV)/bin/python -m tests.lab test
+
+truth: images
+	$(VENV)/bin/python -m tests.systemd.truth
+
+bench: images
+	$(VENV)/bin/python -m tests.bench
 
 images: $(VENV)/ready
 	$(VENV)/bin/python -m tests.lab build

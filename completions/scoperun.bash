@@ -2,11 +2,12 @@
 
 _scoperun()
 {
-    local with_value='--mem --mem-high --swap --zswap --cpus --cpu-weight --tasks --timeout --kill-after --oom-policy
+    local with_value='--mem --mem-high --soft-mem --swap --zswap --cpus --cpu-weight --tasks --timeout --kill-after --oom-policy
         -p --property -P --profile -u --unit --slice --description -E --setenv -d --working-directory --uid --gid --nice
         --report --report-fd --oom-exit-code'
-    local flags='--require-limits --no-require-limits --system --user --slice-inherit --wait --kill-leftovers
-        --print-properties --json -q --quiet --version -h --help'
+    local flags='--require-limits --no-require-limits --system --user --slice-inherit --no-slice-inherit --wait
+        --no-wait --kill-leftovers --no-kill-leftovers --print-properties --json --no-json -q --quiet --no-quiet
+        --oom-log --no-oom-log --version -h --help'
     local -a words=() starts=()
     local cur before manager=--user last at
     COMPREPLY=()

@@ -1,6 +1,6 @@
 # fish completion for scoperun(1). A TAB starts no Python.
 
-set -g __scoperun_with_value --mem --mem-high --swap --zswap --cpus --cpu-weight --tasks --timeout --kill-after \
+set -g __scoperun_with_value --mem --mem-high --soft-mem --swap --zswap --cpus --cpu-weight --tasks --timeout --kill-after \
     --oom-policy -p --property -P --profile -u --unit --slice --description -E --setenv -d --working-directory \
     --uid --gid --nice --report --report-fd --oom-exit-code
 
@@ -43,6 +43,7 @@ complete -c scoperun -x -a "(__fish_complete_subcommand -- $__scoperun_with_valu
 
 complete -c scoperun -n __scoperun_in_options -x -l mem -d 'Memory that the command may use'
 complete -c scoperun -n __scoperun_in_options -x -l mem-high -d 'Memory above which it is slowed down'
+complete -c scoperun -n __scoperun_in_options -x -l soft-mem -d 'Memory above which it gets a signal'
 complete -c scoperun -n __scoperun_in_options -x -l swap -d 'Swap it may use beside'
 complete -c scoperun -n __scoperun_in_options -x -l zswap -d 'Compressed swap it may use'
 complete -c scoperun -n __scoperun_in_options -x -l cpus -d 'Processors it may use'
@@ -60,6 +61,7 @@ complete -c scoperun -n __scoperun_in_options -l user -d "Ask the user's systemd
 complete -c scoperun -n __scoperun_in_options -x -s u -l unit -a '(__scoperun_units scope)' -d 'Name of the scope'
 complete -c scoperun -n __scoperun_in_options -x -l slice -a '(__scoperun_units slice)' -d 'Slice to put it in'
 complete -c scoperun -n __scoperun_in_options -l slice-inherit -d 'Use the slice that scoperun runs in'
+complete -c scoperun -n __scoperun_in_options -l no-slice-inherit -d 'Do not'
 complete -c scoperun -n __scoperun_in_options -x -l description -d 'Words for people'
 complete -c scoperun -n __scoperun_in_options -x -s E -l setenv -a '(set -xn)' -d 'A variable for the command'
 complete -c scoperun -n __scoperun_in_options -x -s d -l working-directory -a '(__fish_complete_directories)' -d 'Where it starts'
@@ -67,12 +69,18 @@ complete -c scoperun -n __scoperun_in_options -x -l uid -a '(__fish_complete_use
 complete -c scoperun -n __scoperun_in_options -x -l gid -a '(__fish_complete_groups)' -d 'Group that it runs as'
 complete -c scoperun -n __scoperun_in_options -x -l nice -d 'Nice level that it runs at'
 complete -c scoperun -n __scoperun_in_options -l wait -d 'Wait until nothing is left in the scope'
+complete -c scoperun -n __scoperun_in_options -l no-wait -d 'Wait for the command alone'
 complete -c scoperun -n __scoperun_in_options -l kill-leftovers -d 'End what is left when the command has ended'
+complete -c scoperun -n __scoperun_in_options -l no-kill-leftovers -d 'Let it run'
 complete -c scoperun -n __scoperun_in_options -l print-properties -d 'Print what would be asked of systemd'
 complete -c scoperun -n __scoperun_in_options -r -F -l report -d 'Write the report to a file'
 complete -c scoperun -n __scoperun_in_options -x -l report-fd -d 'Write JSON lines to a descriptor'
 complete -c scoperun -n __scoperun_in_options -l json -d 'Print the report as JSON'
+complete -c scoperun -n __scoperun_in_options -l no-json -d 'Print it as text'
 complete -c scoperun -n __scoperun_in_options -s q -l quiet -d 'Print no report where the exit status tells all'
+complete -c scoperun -n __scoperun_in_options -l no-quiet -d 'Print one always'
+complete -c scoperun -n __scoperun_in_options -l oom-log -d 'Quote the kernel log of an OOM kill'
+complete -c scoperun -n __scoperun_in_options -l no-oom-log -d 'Do not quote it'
 complete -c scoperun -n __scoperun_in_options -x -l oom-exit-code -d 'Exit status if memory ran out'
 complete -c scoperun -n __scoperun_in_options -l version -d 'Print the version'
 complete -c scoperun -n __scoperun_in_options -s h -l help -d 'Print a summary of the options'

@@ -31,6 +31,7 @@ _scoperun_property() {
 _arguments -s -S -A '-*' \
   '--mem=[memory that the command may use]:size' \
   '--mem-high=[memory above which it is slowed down]:size' \
+  '--soft-mem=[memory above which it gets a signal]:size, or size\:signal' \
   '--swap=[swap it may use beside]:size' \
   '--zswap=[compressed swap it may use]:size' \
   '--cpus=[processors it may use]:number' \
@@ -47,20 +48,27 @@ _arguments -s -S -A '-*' \
   "(--system)--user[ask the user's systemd]" \
   '(-u --unit)'{-u+,--unit=}'[name of the scope]:unit: _scoperun_units scope' \
   '--slice=[slice to put the scope in]:slice: _scoperun_units slice' \
-  '--slice-inherit[use the slice that scoperun runs in]' \
+  '(--no-slice-inherit)--slice-inherit[use the slice that scoperun runs in]' \
+  '(--slice-inherit)--no-slice-inherit[do not]' \
   '--description=[words for people]:text' \
   '*'{-E+,--setenv=}'[a variable for the command]:variable:_parameters -g "*export*" -qS=' \
   '(-d --working-directory)'{-d+,--working-directory=}'[where the command starts]:directory:_directories' \
   '--uid=[user that it runs as]:user:_users' \
   '--gid=[group that it runs as]:group:_groups' \
   '--nice=[nice level that it runs at]:-20 to 19' \
-  '--wait[wait until nothing is left in the scope]' \
-  '--kill-leftovers[end what is left when the command has ended]' \
+  '(--no-wait)--wait[wait until nothing is left in the scope]' \
+  '(--wait)--no-wait[wait for the command alone]' \
+  '(--no-kill-leftovers)--kill-leftovers[end what is left when the command has ended]' \
+  '(--kill-leftovers)--no-kill-leftovers[let it run]' \
   '--print-properties[print what would be asked of systemd]' \
   '--report=[write the report to a file]:file:_files' \
   '--report-fd=[write JSON lines to a descriptor]:descriptor:_file_descriptors' \
-  '--json[print the report as JSON]' \
-  '(-q --quiet)'{-q,--quiet}'[print no report where the exit status tells all]' \
+  '(--no-json)--json[print the report as JSON]' \
+  '(--json)--no-json[print it as text]' \
+  '(-q --quiet --no-quiet)'{-q,--quiet}'[print no report where the exit status tells all]' \
+  '(-q --quiet)--no-quiet[print one always]' \
+  '(--no-oom-log)--oom-log[quote the kernel log of an OOM kill]' \
+  '(--oom-log)--no-oom-log[do not quote it]' \
   '--oom-exit-code=[exit status if memory ran out]:status' \
   '(- *)--version[print the version]' \
   '(- *)'{-h,--help}'[print a summary of the options]' \

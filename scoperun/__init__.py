@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from scoperun.request import RunRequest as RunRequest
     from scoperun.running import Scope as Scope
     from scoperun.sizes import INFINITY as INFINITY
+    from scoperun.soft_memory import SoftMemory as SoftMemory
     from scoperun.text import report_text as report_text
     from scoperun.verdict import Evidence as Evidence
     from scoperun.verdict import Verdict as Verdict
@@ -58,6 +59,7 @@ _MODULES = {
     "request": ("ExecContext", "RunRequest"),
     "running": ("Scope",),
     "sizes": ("INFINITY",),
+    "soft_memory": ("SoftMemory",),
     "text": ("report_text",),
     "verdict": ("Evidence", "Verdict"),
 }  # fmt: skip

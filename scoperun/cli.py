@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scoperun.errors import ScoperunError
@@ -45,18 +47,28 @@ def _scoperun(argv: list[str]) -> int:
     from scoperun.launch import wrap
 
     with _report_lines(output.report_fd) as write_report_line:
-        report = wrap(request, on_start=lambda start: write_report_line(start.to_json()))
-        write_report_line(report.to_json(event="finished"))
+        report = wrap(request, on_start=lambda start: write_report_line(start.to_json))
+        write_report_line(lambda: report.to_json(event="finished"))
     _deliver(report, output)
     if output.oom_exit_code is not None and report.verdict == "oom-kill":
         return output.oom_exit_code
+    if report.signal == signal.SIGINT and not report.timed_out:
+        _end_by(signal.SIGINT)
     return report.exit_status
 
 
+def _end_by(number: signal.Signals) -> None:
+    """End as the command did: a shell gives up its loop only if Ctrl-C has ended what ran in it."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
 def _warn(request: RunRequest) -> None:
+    from scoperun.io.swap import has_swap
     from scoperun.traps import traps
 
-    for trap in traps(request.scope_properties()):
+    asked = replace(request, soft_memory=None)  # its MemoryHigh= is lifted before it does harm
+    for trap in traps(asked.scope_properties(), has_swap=has_swap()):
         _say(f"scoperun: warning: {trap}")
 
 
@@ -74,8 +86,8 @@ def _print_properties(request: RunRequest, sources: Sources, *, json: bool) -> N
 
 
 @contextmanager
-def _report_lines(fd: int | None) -> Iterator[Callable[[str], None]]:
-    """Give what writes JSON lines to descriptor `fd`; if that fails once, it is said and left at that."""
+def _report_lines(fd: int | None) -> Iterator[Callable[[Callable[[], str]], None]]:
+    """Give what has JSON lines made and writes them to descriptor `fd`; a failure is said once and left at that."""
     if fd is None:
         yield lambda _: None
         return
@@ -85,10 +97,10 @@ def _report_lines(fd: int | None) -> Iterator[Callable[[str], None]]:
     ours = keep_from_command(fd)
     failures: list[OSError] = []
 
-    def write(line: str) -> None:
+    def write(line: Callable[[], str]) -> None:
         if not failures:
             try:
-                write_line(ours, line)
+                write_line(ours, line())
             except OSError as error:
                 failures.append(error)
                 _say(f"scoperun: cannot write the report to descriptor {fd}: {error.strerror}")
@@ -109,12 +121,21 @@ def _deliver(report: Report, output: Output) -> None:
             write_atomically(output.report, report.to_json() + "\n")
         except OSError as error:
             _say(f"scoperun: cannot write the report to {output.report!r}: {error.strerror}")
+    if output.quiet and report.verdict.told_by_exit_status and not _was_told(report):
+        return
     if output.json:
         _say(report.to_json())
-    elif not (output.quiet and report.verdict.told_by_exit_status):
-        from scoperun.text import report_text
+    else:
+        from scoperun.text import kernel_log_text, report_text
 
         _say(report_text(report))
+        if output.oom_log and report.oom:
+            _say(kernel_log_text(report.oom))
+
+
+def _was_told(report: Report) -> bool:
+    """Tell whether it was our signal that the command got, for its soft limit."""
+    return report.soft_memory is not None and bool(report.soft_memory.passed)
 
 
 def _say(text: str) -> None:

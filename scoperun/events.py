@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from scoperun.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from scoperun.kernel_log import KernelReport
+    from scoperun.kernel_report import KernelReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class MemorySnapshot:
     stat: memory.stat. current, swap_current: bytes.
     tasks: the processes that live, without the keeper.
     ended: those that lived at the snapshot before and do not now, and those that are about to end.
+    rested: nobody looked for a while before, so that who came and went meanwhile was not seen.
     """
 
     at: float
@@ -97,6 +99,7 @@ class MemorySnapshot:
     swap_current: int | None = None
     tasks: tuple[Task, ...] = ()
     ended: tuple[EndedTask, ...] = ()
+    rested: bool = False
 
     @property
     def oom_kill(self) -> int:
@@ -116,6 +119,7 @@ class Counters:
     cpu_user, cpu_system: seconds (cpu.stat).
     tasks_peak: tasks without the keeper (pids.peak).
     processes: those still in the scope, without the keeper (cgroup.procs).
+    keeper_killed: the keeper was killed too, and is one of those that were counted.
     """
 
     memory_events: Mapping[str, int] | None = None
@@ -128,6 +132,7 @@ class Counters:
     cpu_system: float | None = None
     tasks_peak: int | None = None
     processes: tuple[Process, ...] | None = None
+    keeper_killed: bool = False
 
     @property
     def oom_kill(self) -> int | None:
@@ -155,10 +160,12 @@ class KernelLogRead:
     """The kernel log was asked about the scope: the reports on its victims, without the keeper.
 
     reports: None if it could not be read. reason: why there is none, None if there is one.
+    is_complete: as many victims are named as there must be.
     """
 
     reports: tuple[KernelReport, ...] | None
     reason: str | None = None
+    is_complete: bool = False
 
     @property
     def victims(self) -> int | None:
@@ -174,12 +181,48 @@ class BusLost:
 
 
 @dataclass(frozen=True, slots=True)
+class Emptied:
+    """What the command had left in the scope has ended; `at` seconds on the monotonic clock."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class StopRequested:
     """We asked systemd to stop the scope, after the command had ended."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoftMemoryPassed:
+    """The scope needs more than its soft limit. at: seconds on the monotonic clock; memory: bytes that it needs."""
+
+    at: float
+    memory: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoftMemoryTold:
+    """systemd sent the signal for the passing that was noticed `at` that time."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SoftMemoryRestored:
+    """The scope is within its soft limit again, and will be told when it passes it the next time."""
+
+
+@dataclass(frozen=True, slots=True)
+class SoftMemoryKilled:
+    """The processes of the scope were killed, as the signal for its soft limit was of no use."""
+
+
+SoftMemoryEvent = SoftMemoryPassed | SoftMemoryTold | SoftMemoryRestored | SoftMemoryKilled
+
 Event = (
-    StopRequested
+    SoftMemoryEvent
+    | Emptied
+    | StopRequested
     | JobRemoved
     | ResultChanged
     | StateChanged

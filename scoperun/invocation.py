@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING
 from scoperun.events import (
     BusLost,
     Counters,
+    Emptied,
     JobRemoved,
     KernelLogRead,
     MemorySnapshot,
     ResultChanged,
     ScopeProperties,
+    SoftMemoryKilled,
+    SoftMemoryPassed,
+    SoftMemoryRestored,
+    SoftMemoryTold,
     StateChanged,
     StopRequested,
     WorkloadExited,
@@ -23,7 +28,7 @@ from scoperun.events import (
 from scoperun.oom import OomWatch
 
 if TYPE_CHECKING:
-    from scoperun.events import Event
+    from scoperun.events import Event, SoftMemoryEvent
 
 
 class Invocation:
@@ -40,7 +45,9 @@ class Invocation:
         self.properties: ScopeProperties | None = None
         self.memory = OomWatch()
         self.kernel_log: KernelLogRead | None = None
+        self.soft_memory: list[SoftMemoryEvent] = []
         self.stop_requested = False
+        self.emptied: float | None = None
         self.bus_lost: str | None = None
 
     def feed(self, event: Event) -> None:
@@ -55,6 +62,8 @@ class Invocation:
                 self._was_active |= active_state == "active"
             case WorkloadExited():
                 self.exit = event
+            case Emptied(at):
+                self.emptied = at
             case StopRequested():
                 self.stop_requested = True
             case BusLost(reason):
@@ -73,6 +82,8 @@ class Invocation:
                 self._announce(event.result)
             case KernelLogRead():
                 self.kernel_log = event
+            case SoftMemoryPassed() | SoftMemoryTold() | SoftMemoryRestored() | SoftMemoryKilled():
+                self.soft_memory.append(event)
 
     def _announce(self, result: str) -> None:
         # systemd announces old values again after a reload, and a unit that was collected reads as a success: a

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from scoperun.limits import Limits
     from scoperun.report import Report, Start
     from scoperun.request import ExecContext
+    from scoperun.soft_memory import SoftMemory
 
 
 class RunOptions(TypedDict, total=False):
     """What can be said of a run beside its command.
 
     limits: what the scope may use.
+    soft_memory: a limit at which the command is told by a signal, before the kernel kills at that of `limits`.
     unit: the scope's name, with or without .scope; by default one that nothing else has.
     slice: the slice to put it in; by default systemd's, app.slice.
     slice_inherit: put it in the slice that the caller runs in, or in `slice` below that.
@@ -34,6 +36,7 @@ class RunOptions(TypedDict, total=False):
     """
 
     limits: Limits
+    soft_memory: SoftMemory | None
     unit: str | None
     slice: str | None
     slice_inherit: bool

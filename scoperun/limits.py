@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import enum
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scoperun.dataclass import dataclass
 from scoperun.errors import InvalidValue
 from scoperun.properties import Property, microseconds
 from scoperun.sizes import INFINITY, format_size

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import enum
 import signal
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from scoperun.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -73,17 +74,20 @@ class OomKill:
     """A rise of oom_kill between two snapshots.
 
     kills: processes that were counted. is_group: a cgroup was killed as a whole, and the count is not of use: the
-    kernel counts some twice, our own with them, and goes on. ended: who is missing since.
+    kernel counts some twice, our own with them, and goes on. rested: others may have come and gone unseen.
+    ended: who is missing since.
     """
 
     kills: int
     is_group: bool
+    rested: bool
     ended: tuple[EndedTask, ...]
 
     def victims(self, *, pid: int, exited: WorkloadExited) -> list[Victim]:
         """Return whom it hit, none where that is not certain; `pid` is the command's own process."""
         found = self.suspects(pid=pid, exited=exited)
-        return list(map(_victim_in_table, found)) if self.is_group or len(found) == self.kills else []
+        is_certain = self.is_group or (len(found) == self.kills and not self.rested)
+        return list(map(_victim_in_table, found)) if is_certain and all(task.name for task in found) else []
 
     def suspects(self, *, pid: int, exited: WorkloadExited) -> list[Task]:
         """Return those that are missing and may have been killed."""
@@ -95,7 +99,9 @@ def oom_kill(before: MemorySnapshot, after: MemorySnapshot) -> OomKill | None:
     """Return what the OOM killer did between two snapshots, None if it did nothing."""
     kills = after.oom_kill - before.oom_kill
     groups = after.events.get("oom_group_kill", 0) - before.events.get("oom_group_kill", 0)
-    return OomKill(kills=kills, is_group=groups > 0, ended=after.ended) if kills > 0 else None
+    if kills <= 0:
+        return None
+    return OomKill(kills=kills, is_group=groups > 0, rested=after.rested, ended=after.ended)
 
 
 def limit_reached(rises: Mapping[str, int | None], ooms: int) -> Limit:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scoperun.dataclass import dataclass
 from scoperun.events import Counters
 from scoperun.oom import LastWords, Limit, LimitOf, Victim, unit_of
 from scoperun.verdict import Evidence, counted_by_oomd, killed_by_kernel, oom_kills
@@ -12,7 +12,7 @@ from scoperun.verdict import Evidence, counted_by_oomd, killed_by_kernel, oom_ki
 if TYPE_CHECKING:
     from scoperun.events import Task, WorkloadExited
     from scoperun.invocation import Invocation
-    from scoperun.kernel_log import KernelReport, KernelVictim
+    from scoperun.kernel_report import KernelReport, KernelVictim
     from scoperun.verdict import Traces
 
 
@@ -65,7 +65,7 @@ def oom(traces: OomTraces) -> Oom:
     log, before = traces.invocation.kernel_log, traces.invocation.memory.before
     properties = traces.invocation.properties
     limit, victims = _limit(traces), _victims(traces)
-    kills = _victims_in_log(traces) if _is_group_kill(traces) else oom_kills(traces.traces)
+    kills = _victims_in_whole_log(traces) if _is_group_kill(traces) else oom_kills(traces.traces)
     return Oom(
         kills=kills or None,
         policy=properties.oom_policy if properties else None,
@@ -110,8 +110,9 @@ def _limit_in_log(report: KernelReport, traces: OomTraces) -> Limit:
     return Limit(of=LimitOf.SLICE, unit=unit_of(report.oom_memcg))
 
 
-def _victims_in_log(traces: OomTraces) -> int:
-    return sum(len(report.victims) for report in traces.kernel_reports)
+def _victims_in_whole_log(traces: OomTraces) -> int | None:
+    log = traces.invocation.kernel_log
+    return log.victims if log and log.is_complete else None
 
 
 def _is_group_kill(traces: OomTraces) -> bool:

@@ -19,7 +19,7 @@ _NAMED = 5
 
 
 def oom_sentence(report: Report) -> str:
-    """Return what happened: `the kernel killed bigleak2 (829, 19.9M) at the scope's limit of 20M`."""
+    """Return what happened: `the kernel killed bigleak2 (pid 829, 19.9M) at the scope's limit of 20M`."""
     oom = report.oom
     if oom is None:
         return "out of memory"
@@ -35,8 +35,8 @@ def oom_rows(report: Report, oom: Oom) -> list[tuple[str, str]]:
 
 
 def process_names(named: Sequence[Process]) -> str:
-    """Return `sh (801), cat (802)`, not more of them than a line holds."""
-    names = [f"{one_line(process.name)} ({process.pid})" for process in named[:_NAMED]]
+    """Return `sh (pid 801), cat (pid 802)`, not more of them than a line holds."""
+    names = [f"{one_line(process.name)} (pid {process.pid})" for process in named[:_NAMED]]
     return ", ".join([*names, "…"] if len(named) > _NAMED else names)
 
 
@@ -71,7 +71,7 @@ def _victims(oom: Oom) -> str:
 
 def _victim(victim: Victim) -> str:
     # What it shares with others of files is often charged to others: the sum would not fit the limit.
-    return f"{one_line(victim.name)} ({victim.pid}{_size(victim.anon)})"
+    return f"{one_line(victim.name)} (pid {victim.pid}{_size(victim.anon)})"
 
 
 def _at_limit(report: Report, oom: Oom) -> str:
@@ -118,7 +118,7 @@ def _parts(stat: Mapping[str, int]) -> str:
     cache = page_cache(stat)
     if "anon" not in stat or cache is None:
         return ""
-    shared = f", shared {format_size(stat['shmem'])}" if stat.get("shmem") else ""
+    shared = f", tmpfs and shared memory {format_size(stat['shmem'])}" if stat.get("shmem") else ""
     return f"anonymous memory was {format_size(stat['anon'])}{shared}, page cache {format_size(cache)}"
 
 
@@ -127,7 +127,7 @@ def _beside(oom: Oom) -> str:
     others = sorted((task for task in oom.tasks or () if task.pid not in dead), key=lambda task: -(task.anon or 0))
     if not others or not dead:
         return ""
-    named = [f"{one_line(task.name)} ({task.pid}{_size(task.anon)})" for task in others[:_NAMED]]
+    named = [f"{one_line(task.name)} (pid {task.pid}{_size(task.anon)})" for task in others[:_NAMED]]
     return ", ".join([*named, "…"] if len(others) > _NAMED else named)
 
 

@@ -55,6 +55,13 @@ def processors(text: str) -> float:
         raise InvalidValue(f"{text!r} is no number of processors", hint="as 2 or 0.5") from None
 
 
+def report_file(text: str) -> str:
+    """Check the name of the report's file: standard output and the like are the command's."""
+    if text == "-" or text.startswith(("/dev/std", "/dev/fd/", "/proc/self/fd/")):
+        raise InvalidValue(f"{text!r} is a stream, not a file", hint="--report-fd N writes to descriptor N")
+    return text
+
+
 def descriptor(text: str) -> int:
     """Return a file descriptor that is open here."""
     if not text.isascii() or not text.isdigit():

@@ -1,28 +1,25 @@
-"""The command line as it is declared: argv -> RunRequest and Output. Imports typer, so it is imported late."""
+"""The command line as it is declared: argv -> RunRequest and Output. Imports typer, so it is imported late.
 
-from __future__ import annotations
+Annotations are values here, as typer wants them: as text it would have to evaluate each of them, and does so twice.
+"""
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from scoperun import option_values
-from scoperun.configured import apply_config_files, configured, options, sources
+from scoperun.configured import apply_config_files, configured_properties, configured_variables, sources
+from scoperun.dataclass import dataclass
 from scoperun.errors import InvalidValue
 from scoperun.limits import Limits, OOMPolicy
 from scoperun.request import ExecContext, RunRequest
 from scoperun.scope import unit_name
 from scoperun.sizes import parse_positive_time, parse_time
-from scoperun.sources import PROPERTY_OF, Sources
+from scoperun.soft_memory import SoftMemory
+from scoperun.sources import Sources
 from scoperun.values import positive_count, weight
 from scoperun.version import __version__
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from scoperun.config import Key
-    from scoperun.sources import Assignment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,15 +27,16 @@ class Output:
     """Where the report goes and what the exit status is when memory ran out.
 
     report: a file; report_fd: a descriptor that gets JSON lines at the start and at the end; json: stderr gets JSON in
-    place of text; quiet: leave out what the exit status tells already. oom_exit_code: the exit status that an oom-kill
-    verdict gives, whatever the command's own; None keeps that. print_properties: say what would be asked of systemd,
-    and start nothing.
+    place of text; quiet: leave out what the exit status tells already; oom_log: quote the kernel below the text.
+    oom_exit_code: the exit status that an oom-kill verdict gives, whatever the command's own; None keeps that.
+    print_properties: say what would be asked of systemd, and start nothing.
     """
 
     report: str | None = None
     report_fd: int | None = None
     json: bool = False
     quiet: bool = False
+    oom_log: bool = False
     oom_exit_code: int | None = None
     print_properties: bool = False
 
@@ -63,7 +61,7 @@ def parse(argv: list[str]) -> CommandLine | None:
     return answer if isinstance(answer, CommandLine) else None
 
 
-def _parsed(parse_text: Callable[[str], Any], metavar: str, *names: str, help: str) -> Any:  # noqa: A002  typer's word
+def _parsed(parse_text: Callable[[str], Any], metavar: str, *names: str, **more: Any) -> Any:
     """Declare an option whose value is what `parse_text` makes of it."""
 
     def parse_option(text: str) -> Any:
@@ -72,7 +70,7 @@ def _parsed(parse_text: Callable[[str], Any], metavar: str, *names: str, help: s
         except InvalidValue as error:
             raise typer.BadParameter(str(error)) from None
 
-    return typer.Option(*names, help=help, metavar=metavar, parser=parse_option, show_default=False)
+    return typer.Option(*names, metavar=metavar, parser=parse_option, show_default=False, **more)
 
 
 def _print_version(wanted: bool) -> None:
@@ -87,9 +85,6 @@ _app = typer.Typer(
     context_settings={"allow_interspersed_args": False, "help_option_names": ["-h", "--help"]},
 )
 
-_COMMAND_LINE_ONLY = frozenset({"profile", "print-properties", "report-fd", "version"})
-_NUMBERS = frozenset({"SIZE", "N", "TIME", "USER", "GROUP"})
-
 
 def _read_config_files(context: typer.Context, command: list[str]) -> list[str]:
     """Let config files say what the arguments leave out.
@@ -97,46 +92,36 @@ def _read_config_files(context: typer.Context, command: list[str]) -> list[str]:
     typer reads options that are there, then the command, then takes defaults for the rest: what is wrong on the command
     line is told before a file is looked for, and the profile and the command are known by which one is chosen.
     """
-    apply_config_files(context, command[0], lambda: _keys(context))
+    apply_config_files(context, command[0], _check)
     return command
 
 
-def _keys(context: typer.Context) -> dict[str, Key | None]:
-    """Return the options as config files may have them; None for those that they may not have."""
-    return {name: None if name in _COMMAND_LINE_ONLY else _key(name, each) for name, each in options(context).items()}
+def _check(option: typer.core.TyperOption, text: str) -> None:
+    try:
+        option.type.convert(text, option, None)
+    except typer.BadParameter as error:
+        raise InvalidValue(error.message) from None
 
 
-def _key(name: str, option: typer.core.TyperOption) -> Key:
-    from scoperun.config import Key, Kind  # noqa: PLC0415  it imports tomli
+class _Command(typer.core.TyperCommand):
+    """A command whose usage is written as in the manual page: typer would put braces around COMMAND and ARGS."""
 
-    def check(text: str) -> None:
-        option_values.check_for_file(text, is_property=name == "property")
-        try:
-            option.type.convert(text, option, None)
-        except typer.BadParameter as error:
-            raise InvalidValue(error.message) from None
-
-    kind = Kind.NUMBER if option.metavar in _NUMBERS else Kind.TEXT
-    kind = Kind.FLAG if option.is_bool_flag else Kind.LIST if option.multiple else kind
-    sets = option_values.property_name if name == "property" else lambda _: PROPERTY_OF.get(name)
-    opposite = next((each.removeprefix("--") for each in option.secondary_opts), None)
-    return Key(kind=kind, check=check, sets=sets, opposite=opposite)
-
-
-def _configured_properties(context: typer.Context) -> list[Assignment]:
-    return [replace(each, text=option_values.assignment(each.text)) for each in configured(context, "property")]
+    def collect_usage_pieces(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # of typer's own click
+        """Return the words after the program's name."""
+        return ["[OPTIONS]", "[--]", "COMMAND", "[ARGS]..."]
 
 
 _PROFILE = "Take options from profile NAME of ~/.config/scoperun/config.toml or /etc/scoperun/config.toml."
 _PROPERTY = "Any property of scopes, or @FILE with one a line; may be repeated."
 _PRINT_PROPERTIES = "Start nothing; print what would be asked of systemd, and where each value comes from."
 _QUIET = "Print no report if the exit status tells all there is to tell."
+_SOFT_MEM = "Memory above which it gets SIGNAL, by default TERM, and KILL after --kill-after."
 _OOM_POLICY = "What becomes of the rest when the kernel has killed one process (OOMPolicy=)."
 _REQUIRE_LIMITS = "Refuse to run where a limit would not be enforced, or run without it."
 _LEFTOVERS = "End what is left in the scope when COMMAND has ended: SIGTERM, then SIGKILL after --kill-after."
 
 
-@_app.command(options_metavar="[OPTIONS] [--]")
+@_app.command(cls=_Command)
 def _scoperun(  # noqa: PLR0913  one for each option
     context: typer.Context,
     command: Annotated[
@@ -148,16 +133,19 @@ def _scoperun(  # noqa: PLR0913  one for each option
     ] = None,
     mem: Annotated[
         int | None,
-        _parsed(option_values.positive_size, "SIZE", "--mem", help="Memory that COMMAND may use (MemoryMax=)."),
+        _parsed(option_values.memory, "SIZE", "--mem", help="Memory that COMMAND may use (MemoryMax=)."),
     ] = None,
     mem_high: Annotated[
         int | None,
         _parsed(
-            option_values.positive_size,
+            option_values.memory,
             "SIZE",
             "--mem-high",
             help="Memory above which it is slowed down (MemoryHigh=).",
         ),
+    ] = None,
+    soft_mem: Annotated[
+        SoftMemory | None, _parsed(option_values.soft_memory, "SIZE[:SIGNAL]", "--soft-mem", help=_SOFT_MEM)
     ] = None,
     swap: Annotated[
         int | None,
@@ -201,7 +189,12 @@ def _scoperun(  # noqa: PLR0913  one for each option
         str | None, _parsed(option_values.slice_unit, "NAME", "--slice", help="Slice to put the scope in (Slice=).")
     ] = None,
     slice_inherit: Annotated[
-        bool, typer.Option("--slice-inherit", help="Put it in, or under, the slice that scoperun runs in.")
+        bool,
+        typer.Option(
+            "--slice-inherit/--no-slice-inherit",
+            show_default=False,
+            help="Put it in, or under, the slice that scoperun runs in.",
+        ),
     ] = False,
     description: Annotated[
         str | None,
@@ -221,13 +214,18 @@ def _scoperun(  # noqa: PLR0913  one for each option
     nice: Annotated[
         int | None, _parsed(option_values.nice, "N", "--nice", help="Nice level it runs at, -20 to 19.")
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until nothing is left in the scope.")] = False,
-    kill_leftovers: Annotated[bool, typer.Option("--kill-leftovers", help=_LEFTOVERS)] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", show_default=False, help="Wait until nothing is left in the scope.")
+    ] = False,
+    kill_leftovers: Annotated[
+        bool, typer.Option("--kill-leftovers/--no-kill-leftovers", show_default=False, help=_LEFTOVERS)
+    ] = False,
     report: Annotated[
         str | None,
-        typer.Option(
+        _parsed(
+            option_values.report_file,
+            "FILE",
             "--report",
-            metavar="FILE",
             envvar="SCOPERUN_REPORT",
             show_envvar=False,
             help="Write the report to FILE, as JSON.",
@@ -242,8 +240,16 @@ def _scoperun(  # noqa: PLR0913  one for each option
             help="Write JSON lines to descriptor N: at the start, at the end.",
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the report as JSON in place of text.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help=_QUIET)] = False,
+    json: Annotated[
+        bool, typer.Option("--json/--no-json", show_default=False, help="Print the report as JSON in place of text.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet/--no-quiet", show_default=False, help=_QUIET)] = False,
+    oom_log: Annotated[
+        bool,
+        typer.Option(
+            "--oom-log/--no-oom-log", show_default=False, help="Quote the kernel's log of an OOM kill, if readable."
+        ),
+    ] = False,
     oom_exit_code: Annotated[
         int | None,
         _parsed(
@@ -277,9 +283,9 @@ def _scoperun(  # noqa: PLR0913  one for each option
         timeout_stop=kill_after,
         oom_policy=oom_policy,
     )
-    assigned = [*_configured_properties(context), *(each for given in properties for each in given)]
+    assigned = [*configured_properties(context), *(each for given in properties for each in given)]
     exec_context = ExecContext(
-        environment=(*(option_values.variable(each.text) for each in configured(context, "setenv")), *setenv),
+        environment=(*configured_variables(context), *setenv),
         working_directory=working_directory,
         user=uid,
         group=gid,
@@ -288,6 +294,7 @@ def _scoperun(  # noqa: PLR0913  one for each option
     request = RunRequest(
         command=tuple(command),
         limits=limits,
+        soft_memory=soft_mem,
         unit=unit,
         slice=slice,
         slice_inherit=slice_inherit,
@@ -304,6 +311,7 @@ def _scoperun(  # noqa: PLR0913  one for each option
         report_fd=report_fd,
         json=json,
         quiet=quiet,
+        oom_log=oom_log,
         oom_exit_code=oom_exit_code,
         print_properties=print_properties,
     )

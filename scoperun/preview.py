@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from scoperun.dataclass import dataclass
 from scoperun.properties import Property, parse_property
 from scoperun.scope import scope_request
 from scoperun.sizes import INFINITY
@@ -98,6 +99,8 @@ def _own(request: RunRequest, sources: Sources, inherited_slice: str | None) -> 
         option = OPTION_OF.get(each.name, "")
         if each.name == "Slice" and request.slice_inherit:
             option = "slice-inherit"
+        if each.name == "MemoryHigh" and request.soft_memory is not None:
+            option = "soft-mem"
         yield Asked(property=each, text=setting_text(each), source=sources.options.get(option, OURS))
 
 

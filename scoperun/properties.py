@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scoperun import values
+from scoperun.dataclass import dataclass
 from scoperun.errors import InvalidValue
 from scoperun.settings import SETTINGS, find_setting
 from scoperun.sizes import parse_size

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+from scoperun.dataclass import dataclass
 from scoperun.events import Counters
 from scoperun.oom_report import OomTraces, oom, oom_evidence
 from scoperun.request import printable
 from scoperun.sizes import INFINITY
+from scoperun.soft_memory import soft_memory_report
 from scoperun.verdict import Traces, Verdict, counted_by_oomd, decide, killed_by_kernel, oom_killed
 from scoperun.version import __version__
 
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
     import datetime
     from collections.abc import Mapping
 
-    from scoperun.events import Process, WorkloadExited
+    from scoperun.events import Process
     from scoperun.invocation import Invocation
     from scoperun.limits import LimitsInForce
     from scoperun.oom_report import Oom
+    from scoperun.soft_memory import SoftMemory, SoftMemoryReport
     from scoperun.verdict import Evidence
 
 SCHEMA = 1
@@ -56,6 +58,7 @@ class Cpu:
 class Report:
     """How one invocation ended. Sizes are bytes, times seconds; None is what could not be known.
 
+    soft_memory: None if no soft limit was asked for.
     timed_out: runtime_max ended it. Result= alone may also be the time that a stop by somebody else took.
     """
 
@@ -78,6 +81,7 @@ class Report:
     signal: int | None
     limits: LimitsInForce
     memory: Memory
+    soft_memory: SoftMemoryReport | None
     oom: Oom | None
     cpu: Cpu
     tasks_peak: int | None
@@ -104,6 +108,8 @@ class Report:
 
     def to_json(self, **more: str) -> str:
         """Return the report as one JSON object on one line, with `more` before it."""
+        import json  # noqa: PLC0415  what is printed is text, mostly
+
         return json.dumps(more | self.to_dict())
 
 
@@ -128,10 +134,13 @@ class Start:
     monotonic: float
     asked: float
     limits: LimitsInForce
+    soft_memory: SoftMemory | None = None
 
     def to_json(self) -> str:
         """Return the line that says that the command runs: what is known of it, with the keys of the report."""
         keys = ("unit", "invocation_id", "pid", "cgroup")
+        import json  # noqa: PLC0415  as above
+
         start: dict[str, Any] = {"event": "started"} | {key: getattr(self, key) for key in keys}
         return json.dumps(start | {"limits": _limits(self.limits)})
 
@@ -166,13 +175,14 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
         signal=-exited.status if exited.status < 0 else None,
         limits=start.limits,
         memory=_memory(invocation),
+        soft_memory=_soft_memory(start, invocation),
         oom=oom(left) if is_oom else None,
         cpu=Cpu(user=counters.cpu_user, system=counters.cpu_system),
         tasks_peak=counters.tasks_peak,
         pressure=None,
         left_running=() if invocation.ended else _printable(counters.processes),
         evidence=(*evidence, *oom_evidence(left)) if is_oom else evidence,
-        timed_out=traces.result == "timeout" and _ran_out_of_time(start, exited),
+        timed_out=traces.result == "timeout" and _ran_out_of_time(start, invocation.emptied or exited.at),
     )
 
 
@@ -189,6 +199,7 @@ def _traces(start: Start, invocation: Invocation) -> Traces:
         result=invocation.final_result,
         counters=invocation.counters,
         properties=invocation.properties,
+        kills_seen=invocation.memory.kills_seen,
         kernel_victims=invocation.kernel_log.victims if invocation.kernel_log else None,
         ended=invocation.ended,
         memory_accounted=start.limits.memory_max is not None,
@@ -196,9 +207,9 @@ def _traces(start: Start, invocation: Invocation) -> Traces:
     )
 
 
-def _ran_out_of_time(start: Start, exited: WorkloadExited) -> bool:
+def _ran_out_of_time(start: Start, end: float) -> bool:
     limit = start.limits.runtime_max
-    return limit is not None and exited.at - start.asked >= limit
+    return limit is not None and end - start.asked >= limit
 
 
 def _printable(processes: tuple[Process, ...] | None) -> tuple[Process, ...] | None:
@@ -215,6 +226,12 @@ def _memory(invocation: Invocation) -> Memory:
     before_kill = invocation.memory.before if invocation.memory.kills or counters.memory_stat is None else None
     stat = (before_kill and before_kill.stat) or counters.memory_stat
     return Memory(peak=peak, swap_peak=swap_peak, events=counters.memory_events, stat=stat)
+
+
+def _soft_memory(start: Start, invocation: Invocation) -> SoftMemoryReport | None:
+    if start.soft_memory is None:
+        return None
+    return soft_memory_report(start.soft_memory, invocation.soft_memory, began=start.monotonic)
 
 
 def _limits(limits: LimitsInForce) -> dict[str, float | str | None]:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from scoperun.dataclass import dataclass
 from scoperun.errors import InvalidValue
 from scoperun.limits import Limits
 from scoperun.properties import Property, combined, parse_property
 from scoperun.scope import unit_name
+from scoperun.sizes import INFINITY, format_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from scoperun.properties import Value
+    from scoperun.soft_memory import SoftMemory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +44,7 @@ class RunRequest:
     slice: the slice to put it in, with or without .slice; None for the manager's default.
     slice_inherit: put it in the slice that the caller runs in, or in `slice` below that.
     description: words for people; None for the command's own.
+    soft_memory: a limit at which the command is told, before the kernel kills at that of `limits`.
     properties: further properties as NAME=VALUE; one that `limits` sets too wins over it.
     require_limits: refuse to run the command if the kernel does not hold the scope to its limits.
     system: ask the system's manager, not the user's.
@@ -48,6 +54,7 @@ class RunRequest:
 
     command: tuple[str, ...]
     limits: Limits = field(default_factory=Limits)
+    soft_memory: SoftMemory | None = None
     unit: str | None = None
     slice: str | None = None
     slice_inherit: bool = False
@@ -71,8 +78,9 @@ class RunRequest:
             object.__setattr__(self, "unit", unit_name(self.unit))
         if self.slice is not None:
             object.__setattr__(self, "slice", unit_name(self.slice, suffix=".slice"))
-        for text in self.properties:
-            parse_property(text)
+        further = {each.name: each.value for each in map(parse_property, self.properties)}
+        if self.soft_memory is not None:
+            _check_soft_memory(self.soft_memory, self.limits, further)
 
     def scope_properties(self, *, inherited_slice: str | None = None) -> Iterable[Property]:
         """Return what is asked of the scope, a later property of a name winning over an earlier.
@@ -82,6 +90,8 @@ class RunRequest:
         text = self.description or printable(" ".join(self.command))
         yield Property(name="Description", signature="s", value=text, asked=self.description is not None)
         yield from self.limits.properties()
+        if self.soft_memory is not None:  # the kernel announces when MemoryHigh= is passed
+            yield Property(name="MemoryHigh", signature="t", value=self.soft_memory.limit)
         slice_name = _joined(inherited_slice, self.slice) if self.slice_inherit else self.slice
         if slice_name is not None:
             yield Property(name="Slice", signature="s", value=slice_name)
@@ -105,6 +115,20 @@ def _check_word(word: str) -> None:
         word.encode(errors="surrogateescape")
     except UnicodeEncodeError:
         raise InvalidValue(f"argument {word!r} cannot be passed to a command") from None
+
+
+def _check_soft_memory(soft: SoftMemory, limits: Limits, further: Mapping[str, Value]) -> None:
+    """Refuse a soft limit that another takes the place of, or that comes too late."""
+    if limits.memory_high not in {None, INFINITY} or "MemoryHigh" in further:
+        raise InvalidValue(
+            f"--soft-mem {format_size(soft.limit)} excludes --mem-high and -p MemoryHigh=", hint="it sets that itself"
+        )
+    most = further.get("MemoryMax", limits.memory_max)
+    if isinstance(most, int) and soft.limit >= most:
+        raise InvalidValue(
+            f"--soft-mem {format_size(soft.limit)} is not below --mem {format_size(most)}",
+            hint="the kernel kills there; take less to be told before",
+        )
 
 
 def _joined(outer: str | None, inner: str | None) -> str | None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from scoperun.dataclass import dataclass
 from scoperun.errors import InvalidValue
 from scoperun.limits import KEEPER_TASKS, Limits
 from scoperun.properties import Property
 from scoperun.sizes import INFINITY
+from scoperun.values import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 UNIT_NAME_MAX = 255
-_UNIT_NAME = re.compile(r"[A-Za-z0-9:_.\\@-]+", re.ASCII)
+_UNIT_NAME = r"[A-Za-z0-9:_.\\@-]+"
 _NOT_IN_PATHS = re.compile(r"[^A-Za-z0-9]", re.ASCII)
 
 _ALWAYS = (
@@ -46,6 +48,12 @@ class ScopeRequest:
         """RuntimeMaxSec= in seconds, None if there is no such limit."""
         usec = self.value("RuntimeMaxUSec")
         return None if not isinstance(usec, int) or usec == INFINITY else usec / 1e6
+
+    @property
+    def timeout_stop(self) -> float | None:
+        """TimeoutStopSec= in seconds, None if nothing was said of it."""
+        usec = self.value("TimeoutStopUSec")
+        return seconds(usec) if isinstance(usec, int) else None
 
     def value(self, name: str) -> object | None:
         """Return the value asked for property `name`, None if it is not set."""
@@ -89,7 +97,7 @@ def unit_name(name: str, *, suffix: str = ".scope") -> str:
     if "/" in name:
         raise InvalidValue(f"{name!r} is no unit name: it has a slash", hint="systemd-escape(1) makes one of a path")
     prefix, at, instance = full.removesuffix(suffix).partition("@")
-    if not prefix or (at and not instance) or len(full) > UNIT_NAME_MAX or not _UNIT_NAME.fullmatch(full):
+    if not prefix or (at and not instance) or len(full) > UNIT_NAME_MAX or not re.fullmatch(_UNIT_NAME, full):
         hint = "letters, digits and :-_.\\ only, 255 characters at most"
         raise InvalidValue(f"{name!r} is no name for a {kind}", hint=hint)
     return full

@@ -5,10 +5,10 @@ Names and types are those of org.freedesktop.systemd1(5).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scoperun import network, values
+from scoperun.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

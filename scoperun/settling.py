@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scoperun import events
+from scoperun.dataclass import dataclass
 from scoperun.errors import BusUnavailable, ManagerError
 from scoperun.io.kernel_log import KernelLogUnreadable
 from scoperun.io.wait import process_ended
-from scoperun.kernel_log import concerning, parse
-from scoperun.limits import KEEPER_TASKS
+from scoperun.kernel_report import concerning, names_the_whole_group, without
 from scoperun.report import may_be_oom
 from scoperun.request import printable
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from scoperun.io.kernel_log import KernelLog
     from scoperun.io.manager import Manager
     from scoperun.io.memory_watch import MemoryWatch
-    from scoperun.kernel_log import KernelReport
+    from scoperun.kernel_report import KernelReport
     from scoperun.report import Start
     from scoperun.request import RunRequest
     from scoperun.scope import ScopeRequest
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 UNANSWERED = (BusUnavailable, ManagerError)
 """What a question to systemd may raise: once the command runs, none of it is the command's concern."""
 
-_LOG_TIMEOUT = 2.0
-"""Seconds that journald is given to have written what the kernel said before."""
+_LOG_SILENCE = 2.0
+"""Seconds of silence after which nothing more is expected of journald, which hears of a kill later than we."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,8 @@ class Settling:
         is_stopping = bool(counters.processes) and self._run.kill_leftovers and await self._stop_leftovers()
         if counters.processes and (is_stopping or self._run.wait):
             await self._emptied_or_enough(enough)
-            counters = self._read_counters()
+            self._feed.take(events.Emptied(time.monotonic()))
+            counters = self._read_counters(keep_last=is_stopping)
         self._keeper.close()
         await self._hear_the_end(counters)
         if may_be_oom(self._start, self._feed.invocation):
@@ -107,19 +109,22 @@ class Settling:
         properties = await self._systemd.read(self._start.invocation_id)
         return properties.oom_policy in {"stop", "kill"}
 
-    def _read_counters(self) -> events.Counters:
+    def _read_counters(self, *, keep_last: bool = False) -> events.Counters:
+        """Read the counters; those from before stand where the scope is gone since, if `keep_last`."""
         counters = self._cgroup.counters(keeper=self._keeper.pid)
+        counters = replace(counters, keeper_killed=self._keeper.was_killed)
         self._feed.catch_up()
         if (counters.oom_kill or 0) > self._feed.invocation.memory.kills_seen:
             self._memory.look()  # the kill came too late to have woken us
-        if (
-            counters.processes is not None or self._feed.invocation.counters is None
-        ):  # else it is gone, and was read before
+            self._feed.catch_up()
+        if counters.processes is not None or not keep_last:
             self._feed.take(counters)
         return counters
 
     async def _emptied_or_enough(self, enough: asyncio.Event) -> None:
-        waits = [asyncio.create_task(self._emptied()), asyncio.create_task(enough.wait())]
+        # The third takes in what is announced meanwhile, and never returns.
+        taking = self._feed.until(lambda _: False)
+        waits = [asyncio.create_task(each) for each in (self._emptied(), enough.wait(), taking)]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -133,39 +138,31 @@ class Settling:
                 await process_ended(process.pid)
 
     async def _read_kernel_log(self) -> events.KernelLogRead:
-        """Return what the kernel log says of the scope; as many victims as were counted, or one, are all there is."""
-        expected = self._kills_expected()
+        """Return what the kernel log says of the scope."""
 
         def is_enough(records: Sequence[str]) -> bool:
-            return sum(len(report.victims) for report in self._reports(records)) >= expected
+            return self._names_all(self._reports(records))
 
         try:
-            records = await self._kernel_log.read(is_enough, within=_LOG_TIMEOUT)
+            records = await self._kernel_log.read(is_enough, within=_LOG_SILENCE)
         except KernelLogUnreadable as error:
             return events.KernelLogRead(reports=None, reason=str(error))
-        if reports := tuple(_without(each, self._keeper.pid) for each in self._reports(records)):
-            return events.KernelLogRead(reports=reports)
+        if reports := self._reports(records):
+            return events.KernelLogRead(reports=reports, is_complete=self._names_all(reports))
         return events.KernelLogRead(reports=(), reason="the kernel log says nothing of this scope")
 
-    def _kills_expected(self) -> int:
-        """Return how many victims the kernel will have named, the keeper among them if the scope died as a whole."""
-        invocation = self._feed.invocation
-        if invocation.counters is not None and invocation.counters.oom_kill is not None:
-            return invocation.counters.oom_kill
-        died_whole = invocation.properties is not None and invocation.properties.oom_policy == "kill"
-        last_seen = invocation.memory.last.tasks if invocation.memory.last else ()
-        return len(last_seen) + KEEPER_TASKS if died_whole else 1
+    def _names_all(self, reports: Sequence[KernelReport]) -> bool:
+        """Tell whether the kernel has named as many victims as there must be."""
+        properties, counters = self._feed.invocation.properties, self._feed.invocation.counters
+        if properties is not None and properties.oom_policy == "kill":
+            return any(map(names_the_whole_group, reports))
+        expected = (counters.oom_kill or 0) - counters.keeper_killed if counters else 0
+        return sum(len(report.victims) for report in reports) >= max(expected, 1)
 
     def _reports(self, records: Sequence[str]) -> tuple[KernelReport, ...]:
+        from scoperun.kernel_log import parse  # noqa: PLC0415  a run without an OOM does without its patterns
+
         reports = parse(map(printable, records), page_size=os.sysconf("SC_PAGE_SIZE"))
         pids = {self._start.pid, *self._feed.invocation.memory.pids}
-        return concerning(reports, cgroup=self._start.cgroup or "", pids=pids)
-
-
-def _without(report: KernelReport, pid: int) -> KernelReport:
-    """Return a report without the keeper, which is none of the command's processes."""
-    return replace(
-        report,
-        victims=tuple(victim for victim in report.victims if victim.pid != pid),
-        tasks=tuple(task for task in report.tasks if task.pid != pid),
-    )
+        ours = concerning(reports, cgroup=self._start.cgroup or "", pids=pids)
+        return tuple(without(report, pid=self._keeper.pid) for report in ours)

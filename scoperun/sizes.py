@@ -32,9 +32,9 @@ _SECONDS = {
     **dict.fromkeys(["y", "year", "years"], 31557600.0),
 }
 
-_TERM = re.compile(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?![.0-9])\s*([A-Za-zµμ]*)")
-
-_PERCENTAGE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%")
+# Compiled when they are first used: many a run has no size and no time to read.
+_TERM = r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?![.0-9])\s*([A-Za-zµμ]*)"
+_PERCENTAGE = r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%"
 
 _SIZE_EXAMPLE = "a size is a number with K, M, G or T to the base of 1024, as 20M or 1.5G, or infinity"
 _TIME_EXAMPLE = "a time is seconds, as 90, or terms like 5min 20s, or infinity"
@@ -47,7 +47,7 @@ def parse_size(text: str, *, whole: int | None = None) -> int:
     """
     if text.strip() == "infinity":
         return INFINITY
-    if whole is not None and (share := _PERCENTAGE.fullmatch(text.strip())) and float(share[1]) <= 100:
+    if whole is not None and (share := re.fullmatch(_PERCENTAGE, text.strip())) and float(share[1]) <= 100:
         return int(whole * float(share[1])) // 100
     terms = _terms(text, _BYTES, _SIZE_EXAMPLE)
     units = [_BYTES[unit] for _, unit in terms]
@@ -119,7 +119,7 @@ def _terms(text: str, units: Container[str], example: str) -> list[tuple[str, st
     """Split `text` into numbers and units, or raise InvalidValue with the example."""
     terms = []
     rest = text.strip()
-    while match := _TERM.match(rest):
+    while match := re.match(_TERM, rest):
         number, unit = match.groups()
         if unit not in units:
             break

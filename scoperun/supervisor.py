@@ -8,12 +8,13 @@ import os
 import signal
 import time
 from contextlib import ExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scoperun import events
+from scoperun.dataclass import dataclass
 from scoperun.enforcement import check_limits
-from scoperun.errors import BusLost, ManagerError, ScopeFailed
+from scoperun.errors import BusLost, InvalidValue, ManagerError, ScopeFailed
 from scoperun.feed import Feed
 from scoperun.invocation import Invocation
 from scoperun.io import manager
@@ -24,6 +25,7 @@ from scoperun.report import Report, Start, conclude
 from scoperun.request import printable
 from scoperun.scope import ScopeRequest, generated_unit_name, live_properties, scope_request
 from scoperun.settling import UNANSWERED, Settling, Sources
+from scoperun.soft_watch import SoftWatch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -100,6 +102,7 @@ class Supervision:
         self._feed = feed
         self._tasks: list[asyncio.Task[None]] = []
         self._end: asyncio.Task[None] | None = None
+        self._soft_watch: SoftWatch | None = None
         self._open = ExitStack()
         unit = run.unit or generated_unit_name(run.command[0], os.getpid(), os.urandom(4).hex())
         inherited_slice = cgroup_of(os.getpid()).slice if run.slice_inherit else None
@@ -109,6 +112,9 @@ class Supervision:
         """Start the scope, and let the command run in it."""
         self._scope = await self.start_scope()
         self._sources = self._open_sources(self._scope.cgroup)
+        if self._run.soft_memory is not None:
+            self._soft_watch = SoftWatch(self._run.soft_memory, self._request, self._sources, self._feed)
+            self._tasks.append(asyncio.create_task(self._soft_watch.run()))
         self.start = await self.release(self._scope)
         self._end = asyncio.create_task(self._to_the_end())
         self._tasks.append(self._end)
@@ -122,9 +128,13 @@ class Supervision:
     async def _to_the_end(self) -> None:
         try:
             await self._feed.until(lambda invocation: invocation.exited)
+            if self._soft_watch is not None:
+                await self._soft_watch.not_killing()
             settling = Settling(self._run, self._request, self._sources, self._feed, self.start)
             await settling.settle(self._enough)
             self.is_over = True
+            if self._soft_watch is not None and not self._feed.invocation.over:
+                await self._soft_watch.let_go()
         finally:
             self._feed.end()
 
@@ -158,6 +168,7 @@ class Supervision:
             raise
         await self._feed.until(lambda invocation: invocation.started, within=self._systemd.timeout)
         self._check_job()
+        invocation_id = await self._systemd.invocation_id(self._request)
         cgroup = cgroup_of(self._workload.pid)
         is_inside = f"/{self._request.unit}/" in f"{cgroup.name}/"
         if self._run.require_limits:
@@ -168,7 +179,7 @@ class Supervision:
             check_limits(self._request.properties, cgroup)
         if not is_inside:
             cgroup = NOWHERE  # the counters of another cgroup say nothing of the command
-        return _Scope(cgroup, await self._systemd.invocation_id(self._request), asked)
+        return _Scope(cgroup, invocation_id, asked)
 
     def _open_sources(self, cgroup: Cgroup) -> Sources:
         """Begin to listen to the kernel, before there is anything to hear."""
@@ -196,6 +207,7 @@ class Supervision:
             monotonic=monotonic,
             asked=scope.asked,
             limits=limits,
+            soft_memory=self._run.soft_memory,
         )
 
     async def _learn_version(self) -> None:
@@ -209,6 +221,8 @@ class Supervision:
 
     async def set_limits(self, limits: Limits) -> None:
         """Change limits of the running scope, and see that the kernel holds it to them."""
+        if self._run.soft_memory is not None and limits.memory_high is not None:
+            raise InvalidValue("memory_high cannot be changed: MemoryHigh= is the soft limit of this scope")
         changes = ScopeRequest(unit=self._request.unit, properties=live_properties(limits))
         await self._systemd.set_properties(changes)
         if self._run.require_limits:

@@ -2,33 +2,56 @@
 
 from __future__ import annotations
 
+from signal import SIGTERM
 from typing import TYPE_CHECKING
 
-from scoperun.oom_text import oom_rows, oom_sentence, page_cache, process_names, processes
+from scoperun.oom_text import one_line, oom_rows, oom_sentence, page_cache, process_names, processes
 from scoperun.sizes import INFINITY, format_size, format_time
 from scoperun.verdict import KERNEL_COUNT, OOMD_COUNT, Verdict, signal_name
 
 if TYPE_CHECKING:
+    from scoperun.oom_report import Oom
     from scoperun.report import Report
+    from scoperun.soft_memory import SoftMemoryReport
 
 _LABEL_WIDTH = 10
 
 
 def report_text(report: Report) -> str:
     """Return the report as lines for stderr: one if the run ended well, a handful if not."""
+    soft = _soft(report.soft_memory) if report.soft_memory and report.soft_memory.passed else ""
     if report.verdict is Verdict.SUCCESS:
+        told = f"; soft limit of {soft}" if soft else ""
         left = f"; {_left_running(report)}" if report.left_running else ""
-        return f"scoperun: {report.unit}: success; {_runtime(report)}; memory {_memory(report)}{left}"
+        return f"scoperun: {report.unit}: success; {_runtime(report)}; memory {_memory(report)}{told}{left}"
     rows = [
         ("Scope", _scope(report)),
         ("Verdict", f"{report.verdict}: {_in_words(report)}"),
         *(oom_rows(report, report.oom) if report.oom else []),
+        *([("Command", _end_beside_oom(report))] if _end_is_untold(report) else []),
+        *([("Soft", soft)] if soft else []),
         ("Memory", _memory(report)),
         ("Runtime", _runtime(report)),
     ]
     if report.left_running:
         rows.append(("Running", _left_running(report)))
     return "\n".join(f"{label:>{_LABEL_WIDTH}}: {value}" for label, value in rows)
+
+
+def kernel_log_text(oom: Oom) -> str:
+    """Return the kernel's own words as lines, or why there are none."""
+    if oom.kernel_log is None:
+        return f"scoperun: {oom.kernel_log_reason or 'the kernel log was not asked'}"
+    return "\n".join(one_line(record) for report in oom.kernel_log for record in report.records)
+
+
+def _soft(soft: SoftMemoryReport) -> str:
+    """Return `15M passed after 1.200s: SIGTERM sent`."""
+    first, told = soft.passed[0], [each for each in soft.passed if each.told]
+    times = f" {len(soft.passed)} times, first" if len(soft.passed) > 1 else ""
+    sent = "sent" if len(told) == len(soft.passed) else "not sent each time" if told else "could not be sent"
+    killed = "; still above it after --kill-after: killed" if soft.killed else ""
+    return f"{format_size(soft.limit)} passed{times} after {format_time(first.at)}: {soft.signal} {sent}{killed}"
 
 
 def _left_running(report: Report) -> str:
@@ -45,7 +68,7 @@ def _in_words(report: Report) -> str:
     ended = _ended(report)
     match report.verdict:
         case Verdict.OOM_KILL:
-            return oom_sentence(report) + ("" if _command_is_victim(report) else f"; the command {ended}")
+            return oom_sentence(report)
         case Verdict.TIMEOUT:
             return f"{_timeout(report)}; the command {ended}"
         case Verdict.RESOURCES:
@@ -56,9 +79,16 @@ def _in_words(report: Report) -> str:
             return f"the command {ended}"
 
 
-def _command_is_victim(report: Report) -> bool:
+def _end_is_untold(report: Report) -> bool:
+    """Tell whether the victims of an OOM say nothing of the command's own end."""
     victims = (report.oom and report.oom.victims) or ()
-    return report.pid in {victim.pid for victim in victims}
+    return report.verdict is Verdict.OOM_KILL and report.pid not in {victim.pid for victim in victims}
+
+
+def _end_beside_oom(report: Report) -> str:
+    """Return how the command itself ended when something else in its scope ran out of memory."""
+    is_stopped = report.oom is not None and report.oom.policy == "stop" and report.signal == SIGTERM
+    return _ended(report) + (", as systemd stops the rest of the scope then (OOMPolicy=stop)" if is_stopped else "")
 
 
 def _ended(report: Report) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-import shlex
 import signal
 from collections.abc import Callable, Sequence
 
@@ -36,6 +35,8 @@ def text(value: str) -> str:
 
 def words(value: str) -> list[str]:
     """Split into words at blanks, quoted where they hold blanks; backslashes are kept, for names of units have them."""
+    import shlex  # noqa: PLC0415  few properties are made of words
+
     lexer = shlex.shlex(utf8(value), posix=True, punctuation_chars=False)
     lexer.whitespace_split, lexer.commenters, lexer.escape = True, "", ""
     try:

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import enum
 import signal
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from scoperun.dataclass import dataclass
 
 if TYPE_CHECKING:
     from scoperun.events import Counters, ScopeProperties
@@ -84,7 +85,8 @@ def decide(traces: Traces) -> tuple[Verdict, tuple[Evidence, ...]]:
 def oom_kills(traces: Traces) -> int | None:
     """Return how many OOM kills are known to have happened, None if none of the counting sources was read."""
     policy = traces.properties.oom_policy if traces.properties else None
-    by_systemd = None if policy == "kill" else _counted_by_systemd(traces)
+    with_keeper = policy == "kill" or (traces.counters is not None and traces.counters.keeper_killed)
+    by_systemd = None if with_keeper else _counted_by_systemd(traces)
     sources = (killed_by_kernel(traces), by_systemd, traces.kernel_victims)
     counts = [count for count in sources if count is not None]
     return max(counts, default=None)
@@ -122,11 +124,15 @@ def oom_killed(traces: Traces) -> bool | None:
 
 
 def killed_by_kernel(traces: Traces) -> int | None:
-    """Return the kernel's count without the keeper, which dies with the others in a group kill."""
+    """Return the kernel's count without the keeper, which dies with the others in a group kill, or for its size.
+
+    Of one kill it may have been the victim, or somebody else killed it after that.
+    """
     counted = _counted_by_kernel(traces)
     if counted is None or traces.counters is None or traces.counters.memory_events is None:
         return counted
-    return counted - min(traces.counters.memory_events.get("oom_group_kill", 0), 1)
+    with_keeper = traces.counters.keeper_killed or traces.counters.memory_events.get("oom_group_kill", 0) > 0
+    return (counted - 1 or None) if with_keeper and counted else counted
 
 
 def _counted_by_kernel(traces: Traces) -> int | None:

@@ -15,9 +15,9 @@ import asyncio
 import socket
 import typing
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from scoperun.dataclass import dataclass
 from scoperun.errors import BusLost, BusUnavailable
 
 if not hasattr(typing, "no_type_check_decorator"):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from scoperun.dataclass import dataclass
 from scoperun.errors import ScoperunError
 from scoperun.events import Counters, EndedTask, MemorySnapshot, Process, Task
 from scoperun.io.process_table import has_ended, name_of, running_name, task, wait_status
@@ -118,7 +119,7 @@ class Cgroup:
         tasks = {pid: each for pid in pids if (each := task(pid)) is not None}
         lived = {each.pid: each for each in (before.tasks if before else ())}
         gone = [pid for pid in {**lived, **dict.fromkeys(pids)} if pid not in tasks and has_ended(pid)]
-        return tuple(tasks.values()), tuple(lived.get(pid) or Task(pid=pid, name=name_of(pid) or "?") for pid in gone)
+        return tuple(tasks.values()), tuple(map(_last_seen, (lived.get(pid) or Task(pid=pid, name="") for pid in gone)))
 
     def ooms(self) -> dict[str, int | None]:
         """Return how often this cgroup and each one above it ran into its own limit, by name, from here upwards."""
@@ -192,6 +193,11 @@ def _hierarchy() -> Path:
         if kind == "cgroup2":
             return Path(mount_point)
     raise ScoperunError("cgroup v2 is not mounted", hint="check: findmnt -t cgroup2")
+
+
+def _last_seen(task: Task) -> Task:
+    """Return a process that has ended with the name that it had in the end: it may have had another before its exec."""
+    return replace(task, name=name_of(task.pid) or task.name)
 
 
 def _table(file: Path) -> dict[str, int] | None:

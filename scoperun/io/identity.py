@@ -11,9 +11,9 @@ import errno
 import grp
 import os
 import pwd
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scoperun.dataclass import dataclass
 from scoperun.errors import InvalidValue
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import dataclass
 
+from scoperun.dataclass import dataclass
 from scoperun.errors import ScoperunError
 
 _PROGRAM = "/bin/cat"
@@ -24,6 +24,14 @@ class Keeper:
     pid: int
     _pipe: int
     _closed: bool = False
+
+    @property
+    def was_killed(self) -> bool:
+        """Somebody else has killed it."""
+        if self._closed:
+            return False
+        ended = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        return ended is not None and ended.si_status == signal.SIGKILL
 
     def close(self) -> None:
         """End the keeper and wait until it is dead; the scope can then end."""

@@ -6,17 +6,17 @@ From /dev/kmsg where this user may read it, else from the system's journal. Neve
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import signal
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Self
 
+from scoperun.dataclass import dataclass
 from scoperun.io.wait import readable
-from scoperun.kernel_log import LOST
+from scoperun.kernel_report import LOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,8 +40,6 @@ _CHUNK = 1 << 16  # a pipe's default capacity; /dev/kmsg needs 8 KiB for a recor
 
 _PATIENCE = 10
 """How many times as long as silence a log that goes on and on may be read."""
-
-_ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
 
 
 class KernelLogUnreadable(Exception):
@@ -160,7 +158,7 @@ def kmsg_record(data: bytes) -> str | None:
     if not priority.isdigit() or int(priority) >> 3 != 0:
         return None
     text = rest.partition(b"\n")[0]
-    return os.fsdecode(_ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode()), text))
+    return os.fsdecode(re.sub(rb"\\x([0-9a-f]{2})", lambda found: bytes.fromhex(found[1].decode()), text))
 
 
 def journal_record(line: bytes) -> str | None:
@@ -168,6 +166,8 @@ def journal_record(line: bytes) -> str | None:
 
     journald writes the fields with an underscore itself, and takes the facility from /dev/kmsg.
     """
+    import json  # noqa: PLC0415  most runs read no journal
+
     try:
         entry = json.loads(line)
     except ValueError:

@@ -212,8 +212,9 @@ def _user_bus(environment: Mapping[str, str]) -> str:
 
 
 def _bus_timeout(environment: Mapping[str, str]) -> float:
+    text = environment.get("SYSTEMD_BUS_TIMEOUT")
     try:
-        return parse_time(environment.get("SYSTEMD_BUS_TIMEOUT") or "0") or DEFAULT_TIMEOUT
+        return (parse_time(text) if text else 0) or DEFAULT_TIMEOUT
     except InvalidValue as error:
         raise InvalidValue(f"SYSTEMD_BUS_TIMEOUT: {error.message}", hint=error.hint) from None
 

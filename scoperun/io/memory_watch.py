@@ -7,6 +7,7 @@ import os
 import select
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scoperun.events import MemorySnapshot
@@ -50,6 +51,7 @@ class MemoryWatch:
         self._files: list[int] = []
         self._epoll = select.epoll()
         self._endings = Endings()
+        self._rested = False
         self._rest: asyncio.TimerHandle | None = None
         # Who ran into which limit before counts for nothing.
         self._last = MemorySnapshot(at=time.monotonic(), events={}, ooms=cgroup.ooms())
@@ -79,9 +81,10 @@ class MemoryWatch:
         began = time.thread_time()
         snapshot = self._cgroup.snapshot(keeper=self._keeper, before=self._last, wait_status=self._endings.wait_status)
         if snapshot is not None:
-            self._last = snapshot
+            self._last = replace(snapshot, rested=self._rested)
+            self._rested = False
             self._endings.watch({task.pid for task in snapshot.tasks})
-            self._give(snapshot)
+            self._give(self._last)
         self._spent += time.thread_time() - began
 
     def _listen(self) -> None:
@@ -109,6 +112,7 @@ class MemoryWatch:
         excess = self._spent - _BURST - _SHARE * (time.monotonic() - self._began)
         if excess > 0:
             self._be_deaf()
+            self._rested = True
             self._rest = asyncio.get_running_loop().call_later(excess / _SHARE, self._listen)
 
 

@@ -11,13 +11,13 @@ from scoperun.request import printable
 
 _EXITING = 0x4  # PF_EXITING of linux/sched.h, in the flags of /proc/PID/stat
 _DEAD = {"Z", "X"}
-_FLAGS, _EXIT_CODE = 6, 49  # fields of /proc/PID/stat, counted from the state (proc(5): 3, 9, 52)
+_FLAGS, _THREADS, _EXIT_CODE = 6, 17, 49  # fields of /proc/PID/stat, counted from the state (proc(5): 3, 9, 20, 52)
 
 
 def running_name(pid: int) -> str | None:
     """Return the name of process `pid`, None if it has ended."""
     stat = _stat(pid)
-    return None if stat is None or stat[1][0] in _DEAD else stat[0]
+    return None if stat is None or _is_dead(stat[1]) else stat[0]
 
 
 def name_of(pid: int) -> str | None:
@@ -64,11 +64,21 @@ def wait_status(pid: int) -> int | None:
         return None
     code = int(stat[1][_EXIT_CODE])
     # An exit code of 0 may be one that is not set yet.
-    return os.waitstatus_to_exitcode(code) if is_readable and (code or stat[1][0] in _DEAD) else None
+    return os.waitstatus_to_exitcode(code) if is_readable and (code or _is_dead(stat[1])) else None
 
 
 def _is_dying(stat: list[str], status: dict[str, str]) -> bool:
-    return stat[0] in _DEAD or bool(int(stat[_FLAGS]) & _EXITING) or _kill_is_pending(status)
+    is_exiting = bool(int(stat[_FLAGS]) & _EXITING) and not _has_more_threads(stat)
+    return _is_dead(stat) or is_exiting or _kill_is_pending(status)
+
+
+def _is_dead(stat: list[str]) -> bool:
+    return stat[0] in _DEAD and not _has_more_threads(stat)
+
+
+def _has_more_threads(stat: list[str]) -> bool:
+    """Tell whether others live on when the first thread has ended, which is the one that is shown."""
+    return int(stat[_THREADS]) > 1
 
 
 def _kill_is_pending(status: dict[str, str]) -> bool:

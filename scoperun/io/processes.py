@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scoperun.dataclass import dataclass
 from scoperun.io import keeper, workload
 from scoperun.request import ExecContext
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from scoperun.request import RunRequest
+
+
+_COERCED = {"C.UTF-8", "C.utf8", "UTF-8"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ def spawn(request: RunRequest, *, before_exec: Callable[[], None] | None = None)
 
 def _preparation(request: RunRequest, before_exec: Callable[[], None] | None) -> workload.Preparation:
     steps = [] if before_exec is None else [before_exec]
-    environment = dict(os.environ)
+    environment = _given_environment()
     if request.context != ExecContext():
         from scoperun.io.identity import identity  # noqa: PLC0415  the usual command does without
 
@@ -52,3 +55,15 @@ def _preparation(request: RunRequest, before_exec: Callable[[], None] | None) ->
         steps.append(wanted.assume)
         environment |= wanted.environment
     return workload.Preparation(environment=environment, steps=tuple(steps))
+
+
+def _given_environment() -> dict[str, str]:
+    """Return our environment without what Python adds: in the C locale it sets $LC_CTYPE (PEP 538)."""
+    environment = dict(os.environ)
+    if environment.get("LC_CTYPE") in _COERCED:
+        with open("/proc/self/environ", "rb") as file:
+            given = dict(entry.partition(b"=")[::2] for entry in file.read().split(b"\0"))
+        environment.pop("LC_CTYPE")
+        if b"LC_CTYPE" in given:
+            environment["LC_CTYPE"] = os.fsdecode(given[b"LC_CTYPE"])
+    return environment

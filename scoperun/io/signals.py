@@ -11,9 +11,9 @@ import ctypes
 import os
 import signal
 import struct
-from dataclasses import dataclass
 from typing import Self
 
+from scoperun.dataclass import dataclass
 from scoperun.errors import ScoperunError
 
 ENDING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT})

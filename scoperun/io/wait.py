@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 async def readable(fd: int) -> None:
     """Return when `fd` has something to read, its other end is closed, or, if a pidfd, its process has ended."""
+    import asyncio  # noqa: PLC0415  the fork comes before it, for which the process is to be small
+
     loop = asyncio.get_running_loop()
     ready = loop.create_future()
     loop.add_reader(fd, _settle, ready)

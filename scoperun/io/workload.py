@@ -12,9 +12,9 @@ import os
 import signal
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
+from scoperun.dataclass import dataclass
 from scoperun.errors import CommandNotExecutable, CommandNotFound, ScoperunError
 from scoperun.events import WorkloadExited
 from scoperun.io.process_table import name_of

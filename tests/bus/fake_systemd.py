@@ -42,6 +42,7 @@ class Unit:
     owner: str | None
     invocation_id: bytes = field(default_factory=lambda: os.urandom(16))
     result: str = "success"
+    timeout_stop: Variant = field(default_factory=lambda: Variant("t", 90_000_000))
     running: set[int] = field(default_factory=set)
     scope_properties: dict[str, Variant] = field(default_factory=dict)
 
@@ -141,6 +142,11 @@ class FakeSystemd:
                 return answer(message, "v", Variant("s", "257.9-1"))
             case "Get", [_, "InvocationID"]:
                 return answer(message, "v", Variant("ay", self._at_path(message).invocation_id))
+            case "Get", [_, "TimeoutStopUSec"]:
+                return answer(message, "v", self._at_path(message).timeout_stop)
+            case "SetUnitProperties", [name, True, properties]:
+                self.units[name].properties |= {each: value for each, value in properties}  # noqa: C416
+                return answer(message)
             case "GetAll", ["org.freedesktop.systemd1.Scope"]:
                 return self._get_all(message)
             case "KillUnit", [name, "all", number]:

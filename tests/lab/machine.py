@@ -42,7 +42,7 @@ class Machine:
             "sysctl.kernel.dmesg_restrict=1",  # as in Debian's other kernels
         ]
         if self.swap:
-            arguments.append(f"ubd2={folder}/swap")
+            arguments += [f"ubd2={folder}/swap", "zswap.enabled=1"]
         if not self.memory_controller:
             arguments.append("cgroup_disable=memory")
         return arguments

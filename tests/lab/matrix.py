@@ -26,6 +26,7 @@ ROWS = (
     Row(f"{TESTS}/root", ("--root",)),
     Row(f"{TESTS}/doomed", ("--root",)),
     Row(f"{TESTS}/swap", ("--swap", "512M")),
+    Row(f"{TESTS}/small", ("--ram", "256M")),
 )
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from scoperun.io.kernel_log import KernelLog
-from scoperun.kernel_log import KernelReport, concerning, parse
+from scoperun.kernel_log import parse
+from scoperun.kernel_report import KernelReport, concerning
 
 from .story import GENEROUS, Story
 

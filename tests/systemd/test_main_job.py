@@ -33,7 +33,7 @@ def test_the_report_in_words_is_a_handful_of_lines(story: Story) -> None:
     ending = story.run("--mem", "20M", "--unit", "inwords", "--", "./bigleak2")
     scope, verdict, needed, memory, runtime = ending.stderr.splitlines()
     assert scope == f"     Scope: inwords.scope; invocation {ending.report['invocation_id']}"
-    killed = f"the kernel killed bigleak2 ({ending.report['pid']}, 19.9M) at the scope's limit of 20M (MemoryMax=)"
+    killed = f"the kernel killed bigleak2 (pid {ending.report['pid']}, 19.9M) at the scope's limit of 20M (MemoryMax=)"
     assert verdict == f"   Verdict: oom-kill: out of memory: {killed}"
     assert needed.startswith("    Needed: more than 20M, how much more is not known")
     assert memory == "    Memory: peak 20M of 20M, OOM kills 1"

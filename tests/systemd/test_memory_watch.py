@@ -1,6 +1,7 @@
 """The kernel says when memory runs short, and scoperun looks then: soon, and not more often than it is worth."""
 
 import os
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,9 @@ import pytest
 
 import scoperun
 from scoperun.events import MemorySnapshot
+from scoperun.io.endings import Endings
 
+from .lab_only import lab_only
 from .story import GENEROUS, Story
 from .waiting import line_from
 
@@ -74,3 +77,32 @@ def processor_time(pid: int) -> float:
     """Return the seconds of a processor that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
     return (int(fields[11]) + int(fields[12])) * TICK
+
+
+@lab_only
+@pytest.mark.parametrize(("word", "status"), [("exit 3", 3), ("kill -9 $$", -9), ("kill -15 $$", -15), ("exit 0", 0)])
+def test_how_somebody_elses_child_ended_is_known_after_its_parent_has_asked(word: str, status: int) -> None:
+    """The lab's kernel is younger than 6.15."""
+    parent = f"sh -c 'echo $$; read word; {word}'; echo it has asked"
+    with subprocess.Popen(["sh", "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as run:
+        child = int(line_from(run))
+        endings = Endings()
+        endings.watch({child})
+        assert endings.wait_status(child) is None, "it lives"
+        assert run.stdin is not None
+        run.stdin.write(b"\n")
+        run.stdin.flush()
+        while line_from(run) != "it has asked":
+            pass
+        assert endings.wait_status(child) == status
+        endings.close()
+    assert endings.wait_status(child) is None
+
+
+def test_processes_that_are_watched_no_more_take_no_descriptor() -> None:
+    before = os.listdir("/proc/self/fd")
+    endings = Endings()
+    endings.watch({os.getpid(), 1, 2**22 + 1})
+    endings.watch({1})
+    endings.close()
+    assert os.listdir("/proc/self/fd") == before

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from scoperun.io.kernel_log import KernelLog, KernelLogUnreadable, journal_record, kmsg_record
-from scoperun.kernel_log import LOST, KernelReport, concerning, parse
+from scoperun.kernel_log import parse
+from scoperun.kernel_report import LOST, KernelReport, concerning
 from scoperun.sizes import INFINITY
 
 CORPUS = {file.stem: json.loads(file.read_text(encoding="ascii")) for file in Path(__file__).parent.glob("*/*.json")}

@@ -16,7 +16,7 @@ from scoperun.events import (
     Task,
     WorkloadExited,
 )
-from scoperun.kernel_log import KernelReport, KernelVictim
+from scoperun.kernel_report import KernelReport, KernelVictim
 from scoperun.oom_report import Oom
 from scoperun.text import report_text
 
@@ -135,6 +135,26 @@ class TestVictims:
         found = oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))
         assert found.tasks == (SHELL, LEAK)
 
+    def test_who_was_seen_dying_but_not_by_name_is_not_named(self) -> None:
+        nameless = Task(pid=4300, name="")
+        assert oom(seen(SHELL), seen(SHELL, oom_kill=1, ended=(ended(nameless, -9),))).victims is None
+
+    def test_after_a_rest_nobody_is_named(self) -> None:
+        """Who was killed may have come and gone unseen, and who is missing have been killed by somebody else."""
+        assert oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, rested=True, ended=(ended(LEAK, -9),))).victims is None
+
+    def test_the_keeper_is_none_of_them(self) -> None:
+        """It dies too where the command's own processes are as small."""
+        found = oom(
+            seen(SHELL, LEAK),
+            seen(SHELL, oom_kill=2, ended=(ended(LEAK),)),
+            final=replace(counted(2), keeper_killed=True),
+        )
+        assert found.kills == 1
+
+    def test_of_one_kill_the_keeper_may_have_been_the_victim(self) -> None:
+        assert oom(final=replace(counted(1), keeper_killed=True)).kills is None
+
     def test_a_kill_that_was_seen_is_one_though_the_counters_are_gone(self) -> None:
         """The keeper was killed for its size, and nothing was left to read."""
         last = WorkloadExited(-9, at=102.0, name="sh")
@@ -235,6 +255,13 @@ class TestKernelLog:
         report = told([exited(-9), Counters(), StateChanged("failed"), logged((4242, "sh"))])
         assert report.verdict == "oom-kill"
 
+    @pytest.mark.parametrize("is_complete", [True, False])
+    def test_counts_the_victims_of_a_group_kill_if_it_names_all(self, is_complete: bool) -> None:
+        events = {"oom": 1, "oom_kill": 4, "oom_group_kill": 1}
+        log = replace(logged((4242, "sh"), (4300, "leak")), is_complete=is_complete)
+        found = oom(log, status=-9, final=replace(counted(1), memory_events=events))
+        assert found.kills == (2 if is_complete else None)
+
     def test_that_may_not_be_read_says_why(self) -> None:
         found = oom(KernelLogRead(reports=None, reason="it is closed"))
         assert (found.kernel_log, found.kernel_log_reason) == (None, "it is closed")
@@ -252,13 +279,13 @@ class TestWords:
     def test_at_the_scopes_own_limit(self) -> None:
         rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))
         assert rows["Verdict"] == (
-            "oom-kill: out of memory: the kernel killed leak (4300, 19M) at the scope's limit of 20M (MemoryMax=); "
-            "the command exited with status 3"
+            "oom-kill: out of memory: the kernel killed leak (pid 4300, 19M) at the scope's limit of 20M (MemoryMax=)"
         )
         assert rows["Needed"] == (
             "more than 20M, how much more is not known; anonymous memory was 19.9M, page cache 4K"
         )
-        assert rows["Beside"] == "sh (4242, 1M)"
+        assert rows["Command"] == "exited with status 3"
+        assert rows["Beside"] == "sh (pid 4242, 1M)"
 
     def test_at_the_limit_of_a_slice(self) -> None:
         rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ooms={APP: 1}, ended=(ended(LEAK),)))
@@ -271,7 +298,7 @@ class TestWords:
 
     def test_of_the_command_itself_its_end_is_not_told_again(self) -> None:
         rows = self.rows(seen(SHELL), seen(oom_kill=1, ended=(ended(SHELL),)), status=-9)
-        assert rows["Verdict"].endswith("(MemoryMax=)")
+        assert "Command" not in rows
 
     def test_what_is_not_known_is_said_with_what_would_tell(self) -> None:
         unread = KernelLogRead(reports=None, reason="it is closed: open it")
@@ -282,4 +309,4 @@ class TestWords:
     def test_a_name_does_not_move_the_cursor(self) -> None:
         evil = replace(LEAK, name="a\nb\x1b[2J")
         rows = self.rows(seen(SHELL, evil), seen(SHELL, oom_kill=1, ended=(ended(evil),)))
-        assert "a?b?[2J (4300, 19M)" in rows["Verdict"]
+        assert "a?b?[2J (pid 4300, 19M)" in rows["Verdict"]

@@ -205,6 +205,9 @@ def test_a_report_goes_where_it_is_asked_for() -> None:
         ("--unit", "a b", "letters, digits"),
         ("--slice", "a/b", "systemd-escape(1)"),
         ("--mem-high", "0", "at least 1"),
+        ("--mem", "1", "at least 4096; infinity is no limit"),
+        ("--mem", "4095", "'4095' is less than a page of memory"),
+        ("--mem-high", "0.000001%", "is less than a page of memory"),
         ("--mem", "101%", "as 20M or 1.5G, or infinity"),
         ("--zswap", "-1", "as 20M or 1.5G, or infinity"),
         ("--cpus", "0", "as 2 or 0.5"),
@@ -227,7 +230,7 @@ def test_a_report_goes_where_it_is_asked_for() -> None:
         ("--oom-exit-code", "256", "0 to 255"),
         ("--oom-exit-code", "-1", "0 to 255"),
         ("--oom-exit-code", "\u0663", "0 to 255"),
-        ("--property", "ConditionPathExists=/x", "test it before scoperun"),
+        ("--property", "ConditionPathExist=/x", "did you mean ConditionPathExists=?"),
         ("--property", "MemoryLimit=1M", "write MemoryMax="),
         ("--property", "User=nobody", "--uid USER"),
     ],
@@ -264,6 +267,7 @@ def test_a_bad_value_of_a_setting_is_answered_with_its_option_and_what_is_right(
         (["-x", "true"], "No such option: -x"),
         (["-qx", "true"], "No such option: -x"),
         (["--mme", "20M", "true"], "No such option: --mme (Possible options: --mem)"),
+        (["--memm", "20M", "true"], "No such option: --memm (Possible options: --mem, --mem-high, --soft-mem)"),
     ],
 )
 def test_an_option_that_is_wrong_itself_is_named(argv: list[str], line: str) -> None:
@@ -294,7 +298,7 @@ def test_the_version_is_answered(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_is_answered(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert parse(argv) is None
     out, err = capsys.readouterr()
-    assert out.startswith("Usage: scoperun [OPTIONS] [--] ")
+    assert out.startswith("Usage: scoperun [OPTIONS] [--] COMMAND [ARGS]...\n")
     assert err == ""
 
 

@@ -19,8 +19,8 @@ from .stories import LIMITS, MIB, START, STORIES, TIMED, Story, counted, exited,
 
 KEYS = [
     "schema", "scoperun", "systemd", "kernel", "manager", "unit", "invocation_id", "slice", "cgroup", "command",
-    "cwd", "pid", "started", "runtime", "verdict", "result", "exit_code", "signal", "limits", "memory", "oom", "cpu",
-    "tasks_peak", "pressure", "left_running", "evidence",
+    "cwd", "pid", "started", "runtime", "verdict", "result", "exit_code", "signal", "limits", "memory",
+    "soft_memory", "oom", "cpu", "tasks_peak", "pressure", "left_running", "evidence",
 ]  # fmt: skip
 KEYS_OF = {
     "limits": {"memory_max", "memory_high", "memory_swap_max", "memory_zswap_max", "tasks_max", "cpu_quota",
@@ -99,7 +99,8 @@ def test_what_is_not_known_is_null_and_never_left_out() -> None:
     for event in NOTHING_KNOWN:
         invocation.feed(event)
     report = as_json(conclude(("true",), nowhere, invocation))
-    unknown = {"systemd", "slice", "cwd", "result", "exit_code", "oom", "tasks_peak", "pressure", "left_running"}
+    unknown = {"systemd", "slice", "cwd", "result", "exit_code", "soft_memory", "oom", "tasks_peak", "pressure",
+               "left_running"}  # fmt: skip
     assert {key for key, value in report.items() if value is None} == unknown
     for part in "limits", "memory", "cpu":
         assert set(report[part]) == KEYS_OF[part]

@@ -21,16 +21,17 @@ SOURCES = {
 CORE = {
     f"scoperun.{name}"
     for name in (
-        "config", "errors", "events", "invocation", "kernel_log", "limits", "network", "oom", "oom_report", "oom_text", "preview", "properties",
-        "report", "request", "scope", "settings", "sizes", "sources", "text", "toml_lines", "traps", "values",
-        "verdict", "version",
+        "config", "dataclass", "errors", "events", "invocation", "kernel_draft", "kernel_log",
+        "kernel_report", "limits", "network", "oom", "oom_report", "oom_text", "preview", "properties",
+        "report", "request", "scope", "settings", "sizes", "soft_memory", "sources", "text", "toml_lines",
+        "traps", "values", "verdict", "version",
     )
 }  # fmt: skip
 SURFACE = {
     f"scoperun.{name}" for name in ("__main__", "cli", "configured", "launch", "option_values", "options", "running")
 }
 
-SUPERVISION = {"scoperun.enforcement", "scoperun.feed", "scoperun.settling", "scoperun.supervisor"}
+SUPERVISION = {f"scoperun.{name}" for name in ("enforcement", "feed", "settling", "soft_watch", "supervisor")}
 
 NOT_IN_CORE = {
     "asyncio", "concurrent", "datetime", "dbus_next", "fcntl", "io", "multiprocessing", "os", "pathlib", "random",

@@ -31,10 +31,11 @@ def test_a_success_is_one_line() -> None:
 
 def test_an_oom_kill_is_told_with_its_peak_its_limit_and_its_kills() -> None:
     shown = text(exited(-9), counted(1), ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill"))
+    verdict = "out of memory: the kernel killed a process (which is not known) at a limit (whose is not known)"
     assert shown.splitlines() == [
         f"     Scope: job.scope; invocation {INVOCATION}",
-        "   Verdict: oom-kill: out of memory: the kernel killed a process (which is not known) at a limit (whose is not "
-        "known); the command was killed by signal 9 (SIGKILL)",
+        f"   Verdict: oom-kill: {verdict}",
+        "   Command: was killed by signal 9 (SIGKILL)",
         "    Memory: peak 20M of 20M, OOM kills 1",
         "   Runtime: 2s, CPU time 750ms",
     ]
@@ -43,7 +44,14 @@ def test_an_oom_kill_is_told_with_its_peak_its_limit_and_its_kills() -> None:
 def test_an_oom_kill_of_a_child_is_told_with_the_commands_own_end() -> None:
     shown = text(exited(0), counted(1), StateChanged("inactive"), read("success", "continue"))
     assert row("Verdict", shown).startswith("oom-kill: out of memory: the kernel killed a process")
-    assert row("Verdict", shown).endswith("; the command exited with status 0")
+    assert row("Command", shown) == "exited with status 0"
+
+
+def test_what_systemd_stops_after_an_oom_kill_is_told_as_such() -> None:
+    shown = text(exited(-15), counted(1), ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill"))
+    assert row("Command", shown) == (
+        "was killed by signal 15 (SIGTERM), as systemd stops the rest of the scope then (OOMPolicy=stop)"
+    )
 
 
 def test_an_oom_kill_that_nobody_counted_has_no_number() -> None:
@@ -126,9 +134,12 @@ def test_an_end_that_may_be_an_oom_kill_is_told_as_that() -> None:
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (("sleep",), "1 process left in the scope: sleep (5000)"),
-        (("sh", "a\nb"), "2 processes left in the scope: sh (5000), a?b (5001)"),
-        (("sh",) * 6, "6 processes left in the scope: " + "".join(f"sh ({pid}), " for pid in range(5000, 5005)) + "…"),
+        (("sleep",), "1 process left in the scope: sleep (pid 5000)"),
+        (("sh", "a\nb"), "2 processes left in the scope: sh (pid 5000), a?b (pid 5001)"),
+        (
+            ("sh",) * 6,
+            "6 processes left in the scope: " + "".join(f"sh (pid {pid}), " for pid in range(5000, 5005)) + "…",
+        ),
     ],
 )
 def test_what_was_left_running_is_told(names: tuple[str, ...], words: str) -> None:

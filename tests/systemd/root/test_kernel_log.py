@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from scoperun.io.kernel_log import KernelLog
-from scoperun.kernel_log import LOST, KernelReport, concerning, parse
+from scoperun.kernel_log import parse
+from scoperun.kernel_report import LOST, KernelReport, concerning
 from tests.systemd.story import GENEROUS, Story, compiled
 
 CHECKOUT = Path(__file__).parents[3]

@@ -1,0 +1,211 @@
+"""A soft limit whose command keeps its memory ends in a kill, whatever systemd does; the cgroup is a folder here."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from asyncio.subprocess import PIPE
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from dbus_next.signature import Variant
+
+from scoperun.events import (
+    MemorySnapshot,
+    SoftMemoryEvent,
+    SoftMemoryKilled,
+    SoftMemoryPassed,
+    SoftMemoryRestored,
+    SoftMemoryTold,
+)
+from scoperun.feed import Feed
+from scoperun.io import manager
+from scoperun.io.cgroup import Cgroup
+from scoperun.io.keeper import Keeper
+from scoperun.properties import Property
+from scoperun.scope import scope_request
+from scoperun.settling import Sources
+from scoperun.sizes import INFINITY
+from scoperun.soft_memory import SoftMemory
+from scoperun.soft_watch import SoftWatch
+
+from .program import line, scoperun
+from .steps import PATIENCE, refusal, stall
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from .fake_systemd import FakeSystemd
+    from .wire import Wire
+
+LIMIT = 1000
+AT_ONCE = 0.001
+IGNORES_TERM = 'trap "" TERM; echo; exec tail -f /dev/null'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """A command in a folder that looks like a cgroup, under the eyes of a SoftWatch."""
+
+    folder: Path
+    feed: Feed
+    watch: SoftWatch
+    command: Process
+    task: asyncio.Task[None]
+
+    def uses(self, memory: int) -> None:
+        (self.folder / "memory.current").write_text(f"{memory}\n")
+
+    def announce(self, memory: int) -> None:
+        """Have the kernel say that memory.events has changed."""
+        self.uses(memory)
+        self.feed.take(MemorySnapshot(at=time.monotonic(), events={}, ooms={}, current=memory, stat={}))
+
+    @property
+    def happened(self) -> list[type[SoftMemoryEvent]]:
+        return [type(event) for event in self.feed.invocation.soft_memory]
+
+    async def has_happened(self, kind: type[SoftMemoryEvent]) -> None:
+        async with asyncio.timeout(PATIENCE):
+            if kind not in self.happened:
+                async for event in self.feed.watch():
+                    if isinstance(event, kind):
+                        return
+
+    async def ended(self) -> int:
+        async with asyncio.timeout(PATIENCE):
+            return await self.command.wait()
+
+
+@pytest.fixture
+async def scope(systemd: FakeSystemd, tmp_path: Path, impatient: None) -> AsyncIterator[Callable[..., Any]]:
+    """Return what starts a scope with a soft limit."""
+
+    @asynccontextmanager
+    async def start(kill_after: float | None = AT_ONCE, script: str = IGNORES_TERM) -> AsyncIterator[Scope]:
+        command = await asyncio.create_subprocess_exec("sh", "-c", script, stdout=PIPE)
+        await line(command)
+        for file, text in {"cgroup.procs": command.pid, "memory.events": "high 1", "memory.stat": ""}.items():
+            (tmp_path / file).write_text(f"{text}\n")
+        stop = Property(name="TimeoutStopUSec", signature="t", value=int((kill_after or 0) * 1e6))
+        wanted = scope_request("soft.scope", [stop] if kill_after is not None else [])
+        feed = Feed()
+        async with manager.connect(os.environ, feed.put) as connection:
+            request = await connection.start(wanted, pids=[command.pid])
+            keeper = Keeper(pid=os.getpid(), _pipe=-1)  # whom a kill must spare
+            sources = Sources(
+                cgroup=Cgroup("/soft.scope", tmp_path), keeper=keeper, memory=None, kernel_log=None, systemd=connection
+            )
+            watch = SoftWatch(SoftMemory(LIMIT), request, sources, feed)
+            task = asyncio.create_task(watch.run())
+            await asyncio.sleep(0)  # it listens from its first step on
+            try:
+                yield Scope(folder=tmp_path, feed=feed, watch=watch, command=command, task=task)
+            finally:
+                task.cancel()
+                await asyncio.wait([task])
+        with suppress(ProcessLookupError):
+            command.kill()
+        await command.wait()
+
+    return start
+
+
+def high(systemd: FakeSystemd) -> list[int]:
+    """Return what MemoryHigh= was set to while the scope ran."""
+    return [call.body[2][0][1].value for call in systemd.calls if call.member == "SetUnitProperties"]
+
+
+async def test_what_passes_is_told_and_not_slowed_down(scope: Any, systemd: FakeSystemd) -> None:
+    async with scope(kill_after=60, script="echo; exec tail -f /dev/null") as running:
+        running.announce(LIMIT + 1)
+        await systemd.called("SetUnitProperties")
+        assert await running.ended() == -signal.SIGTERM
+        assert running.happened == [SoftMemoryPassed, SoftMemoryTold]
+        assert high(systemd) == [INFINITY]
+
+
+async def test_what_does_not_pass_is_left_alone(scope: Any, systemd: FakeSystemd) -> None:
+    async with scope() as running:
+        running.announce(LIMIT)
+        running.feed.end()
+        await asyncio.wait_for(running.task, PATIENCE)
+        assert running.happened == []
+        assert "KillUnit" not in systemd.steps
+
+
+async def test_what_keeps_its_memory_is_killed_and_the_keeper_is_not(scope: Any, systemd: FakeSystemd) -> None:
+    async with scope() as running:
+        with (running.folder / "cgroup.procs").open("a") as procs:
+            procs.write(f"{os.getpid()}\n")
+        running.announce(LIMIT + 1)
+        assert await running.ended() == -signal.SIGKILL
+        await running.watch.not_killing()
+        assert running.happened[-1] is SoftMemoryKilled
+        assert [call.body[2] for call in systemd.calls if call.member == "KillUnit"] in [[], [signal.SIGTERM]]
+
+
+async def test_what_has_gone_below_is_told_again_the_next_time(scope: Any, systemd: FakeSystemd) -> None:
+    async with scope(kill_after=0.2) as running:
+        running.announce(LIMIT + 1)
+        await systemd.called("SetUnitProperties")
+        running.announce(LIMIT + 2)  # what is seen before the answer is no second time
+        running.uses(LIMIT)
+        await running.has_happened(SoftMemoryRestored)
+        assert high(systemd) == [INFINITY, LIMIT]
+        running.announce(LIMIT + 1)
+        assert await running.ended() == -signal.SIGKILL
+        assert running.happened.count(SoftMemoryPassed) == 2
+
+
+async def test_the_time_is_the_scopes_own_if_none_was_asked_for(scope: Any, systemd: FakeSystemd) -> None:
+    async with scope(kill_after=None) as running:
+        systemd.unit.timeout_stop = Variant("t", 1000)
+        running.announce(LIMIT + 1)
+        assert await running.ended() == -signal.SIGKILL
+        assert systemd.steps.count("Get TimeoutStopUSec") == 1
+
+
+@pytest.mark.parametrize("step", ["KillUnit", "SetUnitProperties"])
+@pytest.mark.parametrize("way", ["stall", "refuse", "cut", "leave"])
+async def test_whatever_systemd_does_not_do_the_kill_comes(
+    step: str, way: str, scope: Any, systemd: FakeSystemd, bus: Wire
+) -> None:
+    refuse = refusal("org.freedesktop.DBus.Error.Failed", "no more")
+    systemd.at[step] = {"stall": stall, "refuse": refuse, "cut": bus.cut, "leave": systemd.leave}[way]
+    async with scope(kill_after=0.1) as running:
+        running.announce(LIMIT + 1)
+        assert await running.ended() == -signal.SIGKILL
+        assert running.happened[0] is SoftMemoryPassed
+        assert running.happened[-1] is SoftMemoryKilled
+        assert (SoftMemoryTold in running.happened) == (step == "SetUnitProperties")
+
+
+async def test_a_signal_that_is_refused_leaves_nothing_slowed_down(scope: Any, systemd: FakeSystemd) -> None:
+    systemd.at["KillUnit"] = refusal("org.freedesktop.DBus.Error.Failed", "no more")
+    async with scope(kill_after=60) as running:
+        running.announce(LIMIT + 1)
+        await systemd.called("SetUnitProperties")
+        assert high(systemd) == [INFINITY]
+        assert running.happened == [SoftMemoryPassed]
+
+
+async def test_what_is_let_go_is_not_left_with_a_limit_that_nobody_watches(scope: Any, systemd: FakeSystemd) -> None:
+    async with scope() as running:
+        await running.watch.let_go()
+        assert high(systemd) == [INFINITY]
+        systemd.at["SetUnitProperties"] = stall
+        await asyncio.wait_for(running.watch.let_go(), PATIENCE)
+
+
+async def test_a_limit_that_was_not_passed_is_in_the_report(systemd: FakeSystemd) -> None:
+    ended = await scoperun("--json", "--soft-mem", "15M", "--", "true")
+    assert ended.report["soft_memory"] == {"limit": 15 << 20, "signal": "SIGTERM", "passed": [], "killed": False}
+    (asked,) = [call.body[2] for call in systemd.calls if call.member == "StartTransientUnit"]
+    assert ["MemoryHigh", Variant("t", 15 << 20)] in asked

@@ -1,0 +1,261 @@
+"""Ways to die for want of memory."""
+
+import os
+import signal
+from typing import Any
+
+from scoperun import Limits, MiB, OOMPolicy
+from scoperun.request import printable
+
+from .kinds import killed, kind
+from .stage import Claim, Stage, count_as_oomd, gone, kill_all
+
+CONTINUE, STOP, KILL = OOMPolicy.CONTINUE, OOMPolicy.STOP, OOMPolicy.KILL
+
+# What a parser of /proc or of the kernel log may take for something else; a name of each kind for each policy.
+NAMES = {
+    "like the end of a name": (") S 1 (", "1 (x) total-vm:", ",pid=1,uid=0"),
+    "like a record": ("Killed process", "a\nb", "\\x0a\t\x1b[31m"),
+    "in other letters": ("two  words", "ünïcödé", "\udcff\udcfe"),
+}
+
+DOUBT = frozenset({"victims"})
+"""Without the log there are two whom it may have been."""
+
+
+@kind("the command leaks")
+async def command(stage: Stage) -> Claim:
+    report = await stage.act("leak")
+    return killed(report, report["pid"])
+
+
+@kind("the command leaks slowly")
+async def slow(stage: Stage) -> Claim:
+    report = await stage.act("creep")
+    return killed(report, report["pid"])
+
+
+@kind("the command leaks shared memory")
+async def shared(stage: Stage) -> Claim:
+    report = await stage.act("shm")
+    return killed(report, *command_if_killed(report))
+
+
+@kind("the command fills a tmpfs")
+async def tmpfs(stage: Stage) -> Claim:
+    report = await stage.act("file", str(stage.scratch / "filled"))
+    return killed(report, *command_if_killed(report))
+
+
+@kind("the command fills pipes")
+async def pipes(stage: Stage) -> Claim:
+    report = await stage.act("pipes")
+    return killed(report, *command_if_killed(report))
+
+
+@kind("a thread leaks")
+async def thread(stage: Stage) -> Claim:
+    report = await stage.act("thread", "leak")
+    return killed(report, report["pid"])
+
+
+@kind("a thread leaks after the main thread's end")
+async def widow(stage: Stage) -> Claim:
+    report = await stage.act("widow", "leak")
+    return killed(report, (report["pid"], "actor|worker"))
+
+
+def called(what: str, names: tuple[str, ...]) -> None:
+    """Add the story of a leak by a process of these names, one for each policy."""
+
+    @kind(f"a leak that is called {what}")
+    async def leak(stage: Stage) -> Claim:
+        name = names[list(OOMPolicy).index(stage.policy)]
+        report = await stage.act("name", name, "leak")
+        given = os.fsdecode(os.fsencode(name)[:15])
+        return killed(report, (report["pid"], printable(given)))
+
+
+for each, names in NAMES.items():
+    called(each, names)
+
+
+@kind("a child leaks")
+async def child(stage: Stage) -> Claim:
+    report = await stage.shell("$A say leaker leak; exit 5")
+    return killed(report, *stage.told("leaker"), *with_group(stage, (report["pid"], "sh")))
+
+
+@kind("a grandchild leaks")
+async def grandchild(stage: Stage) -> Claim:
+    report = await stage.shell("sh -c 'echo inner $$ >$TRUTH; $A say leaker leak; exit 4'; exit 5")
+    shells = [(pid, "sh") for pid in (report["pid"], *stage.told("inner"))]
+    return killed(report, *stage.told("leaker"), *with_group(stage, *shells))
+
+
+@kind("three children leak one after the other", CONTINUE)
+async def in_turn(stage: Stage) -> Claim:
+    report = await stage.shell("for i in 1 2 3; do $A say leaker leak; echo status $? >$TRUTH; done; exit 0")
+    assert stage.told("status") == [137] * 3
+    return killed(report, *stage.told("leaker"))
+
+
+@kind("two children leak at once", CONTINUE)
+async def at_once(stage: Stage) -> Claim:
+    script = "$A say leaker leak & first=$!; $A say leaker leak & wait $!; echo status $? >$TRUTH; "
+    report = await stage.shell(script + "wait $first; echo status $? >$TRUTH")
+    assert stage.told("status") == [137] * 2
+    return killed(report, *stage.told("leaker"))
+
+
+@kind("more and more children take memory", CONTINUE, KILL)
+async def storm(stage: Stage) -> Claim:
+    report = await stage.act("storm", "16")
+    victims = stage.told("died") if stage.survives else [*stage.told("child"), report["pid"]]
+    return killed(report, *victims, withheld=DOUBT)
+
+
+@kind("a daemon leaks")
+async def daemon(stage: Stage) -> Claim:
+    async with stage.scope("sh", "-c", "(setsid $A say leaker go leak &); $A say waiter go; exit 0") as scope:
+        leaker, waiter = await stage.pid("leaker"), await stage.pid("waiter")
+        stage.tell(leaker)
+        await gone(leaker)
+        if stage.survives:
+            stage.tell(waiter)
+        report = await stage.report(scope)
+    return killed(report, leaker, *with_group(stage, waiter, (scope.start.pid, "sh")), withheld=DOUBT)
+
+
+@kind("the command leaks and a child lives on")
+async def outlived(stage: Stage) -> Claim:
+    async with stage.scope("sh", "-c", "$A say child pause & exec $A say leaker go leak") as scope:
+        child, leaker = await stage.pid("child"), await stage.pid("leaker")
+        stage.tell(leaker)
+        report = await stage.report(scope)
+        if stage.survives:
+            os.kill(child, signal.SIGKILL)
+        await gone(child)
+    return killed(report, leaker, *with_group(stage, child))
+
+
+@kind("a child leaks and the command is killed afterwards", CONTINUE)
+async def then_killed(stage: Stage) -> Claim:
+    report = await stage.shell("$A say leaker leak; kill -9 $$")
+    return killed(report, *stage.told("leaker"), withheld=DOUBT)
+
+
+@kind("a child leaks, the command heeds no SIGTERM and ends well", CONTINUE, STOP)
+async def heedless(stage: Stage) -> Claim:
+    report = await stage.shell("trap '' TERM; $A say leaker leak; exit 0")
+    return killed(report, *stage.told("leaker"))
+
+
+@kind("a child leaks that was left behind")
+async def leftover(stage: Stage) -> Claim:
+    async with stage.scope("sh", "-c", "$A say leaker go leak & exit 0", wait=True) as scope:
+        leaker = await stage.pid("leaker")
+        await gone(scope.start.pid)
+        stage.tell(leaker)
+        report = await stage.report(scope)
+    return killed(report, leaker)
+
+
+@kind("one leaks and another is chosen", CONTINUE, KILL)
+async def innocent(stage: Stage) -> Claim:
+    bystander = "sh -c 'echo inner $$ >$TRUTH; $A adj 1000 touch 12 say innocent pause; : >$SCRATCH/done' & "
+    script = bystander + "$A say leaker go until $SCRATCH/done exit 0; exit 0"
+    async with stage.scope("sh", "-c", script) as scope:
+        chosen, leaker = await stage.pid("innocent"), await stage.pid("leaker")
+        stage.tell(leaker)
+        report = await stage.report(scope)
+    shells = [(pid, "sh") for pid in (scope.start.pid, *stage.told("inner"))]
+    return killed(report, chosen, *with_group(stage, leaker, *shells), withheld=DOUBT)
+
+
+@kind("a group dies as one", KILL)
+async def group(stage: Stage) -> Claim:
+    script = "for i in 1 2 3; do $A touch 1 say member pause & done; $A say leaker go leak; exit 5"
+    async with stage.scope("sh", "-c", script) as scope:
+        leaker, _ = await stage.pid("leaker"), await stage.pid("member", count=3)
+        stage.tell(leaker)
+        report = await stage.report(scope)
+    return killed(report, leaker, *stage.told("member"), (scope.start.pid, "sh"))
+
+
+@kind("one ended at the limit before another leaks")
+async def predecessor(stage: Stage) -> Claim:
+    report = await stage.shell("$A touch 12 churn $PAGES churn $PAGES exit 0; $A say leaker leak; exit 5")
+    return killed(report, *stage.told("leaker"), *with_group(stage, (report["pid"], "sh")), withheld=DOUBT)
+
+
+@kind("one was killed at the limit before another leaks")
+async def killed_before(stage: Stage) -> Claim:
+    report = await stage.shell("$A touch 12 churn $PAGES churn $PAGES raise 9; $A say leaker leak; exit 5")
+    return killed(report, *stage.told("leaker"), *with_group(stage, (report["pid"], "sh")), withheld=DOUBT)
+
+
+@kind("a child leaks after much pressure and the command is killed", CONTINUE)
+async def pressed_then_killed(stage: Stage) -> Claim:
+    report = await stage.shell("$A touch 12 churn $PAGES churn $PAGES exit 0; $A say leaker leak; kill -9 $$")
+    return killed(report, *stage.told("leaker"), withheld=DOUBT)
+
+
+@kind("processes come and go while one leaks", CONTINUE)
+async def comers_and_goers(stage: Stage) -> Claim:
+    script = "$A say leaker creep & while kill -0 $! 2>/dev/null; do $A touch 1; done; wait $!; echo status $? >$TRUTH"
+    report = await stage.shell(script)
+    assert stage.told("status") == [137]
+    return killed(report, *stage.told("leaker"), withheld=DOUBT)
+
+
+@kind("another is killed in the moment of the leak", CONTINUE)
+async def coincidence(stage: Stage) -> Claim:
+    script = "$A say other touch 8 pause & other=$!; $A say leaker go leak & leaker=$!; wait $leaker; "
+    script += "echo status $? >$TRUTH; wait $other; echo status $? >$TRUTH; exit 0"
+    async with stage.scope("sh", "-c", script) as scope:
+        other, leaker = await stage.pid("other"), await stage.pid("leaker")
+        stage.tell(leaker)
+        os.kill(other, signal.SIGKILL)
+        report = await stage.report(scope)
+    assert stage.told("status") == [137] * 2
+    return killed(report, leaker, withheld=DOUBT)
+
+
+@kind("a cgroup below the scope has a lower limit", CONTINUE)
+async def below(stage: Stage) -> Claim:
+    script = """
+    here=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)
+    mkdir $here/rest $here/work
+    for pid in $(cat $here/cgroup.procs); do echo $pid >$here/rest/cgroup.procs; done 2>/dev/null
+    echo +memory >$here/cgroup.subtree_control
+    echo 10M >$here/work/memory.max
+    sh -c "echo \\$\\$ >$here/work/cgroup.procs; exec $A say leaker leak"
+    echo status $? >$TRUTH
+    """
+    report = await stage.shell(script, limits=Limits(memory_max=60 * MiB), properties=("Delegate=yes",))
+    assert stage.told("status") == [137]
+    return killed(report, *stage.told("leaker"), unit="")
+
+
+@kind("systemd-oomd kills all of the scope")
+async def oomd(stage: Stage) -> Claim:
+    async with stage.scope(stage.actor, "touch", "8", "say", "victim", "pause") as scope:
+        victim = await stage.pid("victim")
+        count_as_oomd(scope.start.cgroup)
+        kill_all(scope.start.cgroup)
+        report = await stage.report(scope)
+    # systemd says nothing of it under this policy before 259, and the count went with the cgroup.
+    is_lost = stage.survives and int(report["systemd"].split(".")[0].split("~")[0]) < 259
+    withheld = frozenset({"victims", "kills", *(["verdict"] if is_lost else [])})
+    return killed(report, victim, limit_of="systemd-oomd", withheld=withheld)
+
+
+def command_if_killed(report: dict[str, Any]) -> list[int]:
+    """Return the command, unless systemd ended it after scoperun's own process in the scope was chosen in its stead."""
+    return [report["pid"]] if report["signal"] == signal.SIGKILL else []
+
+
+def with_group(stage: Stage, *others: int | tuple[int, str]) -> tuple[int | tuple[int, str], ...]:
+    """Return those who die too where the whole scope does."""
+    return others if stage.policy is KILL else ()

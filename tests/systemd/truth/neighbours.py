@@ -1,0 +1,146 @@
+"""Limits that are not the scope's own: of a slice, of a cgroup that others share, of the machine."""
+
+import asyncio
+import os
+import signal
+
+from scoperun import Limits, MiB, OOMPolicy
+
+from .deaths import with_group
+from .kinds import ended, killed, kind
+from .stage import SLICE, Claim, Stage, capped_slice
+
+NO_LIMIT = Limits()
+ROOMY = Limits(memory_max=100 * MiB)
+
+CHOSEN = ("adj", "1000")
+"""What has the kernel prefer a process as its victim."""
+
+
+@kind("the slice's limit is lower than the scope's")
+async def lower_slice(stage: Stage) -> Claim:
+    with capped_slice(20 * MiB):
+        report = await stage.act("leak", slice=SLICE, limits=ROOMY)
+    return killed(report, report["pid"], limit_of="slice", unit=SLICE)
+
+
+@kind("only the slice has a limit, and a child leaks")
+async def only_slice(stage: Stage) -> Claim:
+    with capped_slice(20 * MiB):
+        report = await stage.shell("$A say leaker leak; exit 5", slice=SLICE, limits=NO_LIMIT)
+    group = with_group(stage, (report["pid"], "sh"))
+    return killed(report, *stage.told("leaker"), *group, limit_of="slice", unit=SLICE)
+
+
+@kind("the neighbour in the slice leaks and both are killed")
+async def neighbours_fault(stage: Stage) -> tuple[Claim, Claim]:
+    with capped_slice(24 * MiB):
+        ours = stage.scope(stage.actor, *CHOSEN, "touch", "12", "say", "ours", "pause", slice=SLICE, limits=ROOMY)
+        async with ours as scope:
+            await stage.pid("ours")
+            leak, report = await asyncio.gather(stage.act("creep", slice=SLICE, limits=ROOMY), stage.report(scope))
+    both = (report, leak)
+    first, second = (killed(each, each["pid"], limit_of="slice", unit=SLICE) for each in both)
+    return first, second
+
+
+@kind("the neighbour in the slice is killed and the command ends well")
+async def neighbours_death(stage: Stage) -> tuple[Claim, Claim]:
+    with capped_slice(24 * MiB):
+        ours = stage.scope(stage.actor, "touch", "4", "say", "ours", "go", "exit", "0", slice=SLICE, limits=ROOMY)
+        async with ours as scope:
+            pid = await stage.pid("ours")
+            leak = await stage.act(*CHOSEN, "leak", slice=SLICE, limits=ROOMY)
+            stage.tell(pid)
+            report = await stage.report(scope)
+    return ended(report, "success"), killed(leak, leak["pid"], limit_of="slice", unit=SLICE)
+
+
+@kind("the neighbour in the slice is killed and the command is killed by somebody")
+async def neighbours_death_and_murder(stage: Stage) -> tuple[Claim, Claim]:
+    with capped_slice(24 * MiB):
+        ours = stage.scope(stage.actor, "touch", "4", "say", "ours", "pause", slice=SLICE, limits=ROOMY)
+        async with ours as scope:
+            pid = await stage.pid("ours")
+            leak = await stage.act(*CHOSEN, "leak", slice=SLICE, limits=ROOMY)
+            os.kill(pid, signal.SIGKILL)
+            report = await stage.report(scope)
+    return ended(report, "signal"), killed(leak, leak["pid"], limit_of="slice", unit=SLICE)
+
+
+@kind("a child at the scope's limit, then another at the slice's", OOMPolicy.CONTINUE)
+async def both_limits(stage: Stage) -> Claim:
+    script = "$A say leaker leak; $A adj 1000 say leaker go leak; exit 0"
+    with capped_slice(30 * MiB):
+        async with stage.scope("sh", "-c", script, slice=SLICE) as scope:
+            second = await stage.pid("leaker", count=2)
+            full = stage.scope(stage.actor, "touch", "20", "say", "full", "pause", slice=SLICE, limits=ROOMY)
+            async with full:
+                await stage.pid("full")
+                os.kill(second, signal.SIGUSR1)
+                report = await stage.report(scope)
+    withheld = frozenset() if stage.variant.log else frozenset({"limit"})
+    return killed(report, *stage.told("leaker"), limit_of="slice", unit=SLICE, withheld=withheld)
+
+
+@kind("the machine is full", guest="small")
+async def machine(stage: Stage) -> Claim:
+    report = await stage.act(*CHOSEN, "leak", limits=NO_LIMIT)
+    return killed(report, report["pid"], limit_of="host")
+
+
+@kind("the machine is smaller than the limit, and a child leaks", guest="small")
+async def smaller_machine(stage: Stage) -> Claim:
+    script = "$A say leaker adj 1000 leak; exit 5"
+    report = await stage.shell(script, limits=Limits(memory_max=2048 * MiB))
+    # Nothing tells the scope beforehand that the machine gets full, so that nobody looks who is in it.
+    withheld = frozenset() if stage.variant.log else frozenset({"victims"})
+    group = with_group(stage, (report["pid"], "sh"))
+    return killed(report, *stage.told("leaker"), *group, limit_of="host", withheld=withheld)
+
+
+@kind("a neighbour fills the machine and both are killed", guest="small")
+async def machine_filled(stage: Stage) -> tuple[Claim, Claim]:
+    ours = stage.scope(stage.actor, *CHOSEN, "touch", "40", "say", "ours", "pause", limits=NO_LIMIT)
+    async with ours as scope:
+        await stage.pid("ours")
+        leak, report = await asyncio.gather(stage.act("adj", "500", "leak", limits=NO_LIMIT), stage.report(scope))
+    first, second = (killed(each, each["pid"], limit_of="host") for each in (report, leak))
+    return first, second
+
+
+@kind("a neighbour fills the machine and the command is killed by somebody", guest="small")
+async def machine_filled_elsewhere(stage: Stage) -> tuple[Claim, Claim]:
+    async with stage.scope(stage.actor, "touch", "4", "say", "ours", "pause", limits=NO_LIMIT) as scope:
+        pid = await stage.pid("ours")
+        leak = await stage.act(*CHOSEN, "leak", limits=NO_LIMIT)
+        os.kill(pid, signal.SIGKILL)
+        report = await stage.report(scope)
+    return ended(report, "signal"), killed(leak, leak["pid"], limit_of="host")
+
+
+@kind("leaks through memory and swap", guest="swap")
+async def swap(stage: Stage) -> Claim:
+    report = await stage.act("leak", limits=Limits(memory_max=20 * MiB, memory_swap_max=10 * MiB))
+    return killed(report, report["pid"])
+
+
+@kind("a child leaks through memory and swap", guest="swap")
+async def swap_of_child(stage: Stage) -> Claim:
+    limits = Limits(memory_max=20 * MiB, memory_swap_max=10 * MiB)
+    report = await stage.shell("$A say leaker leak; exit 5", limits=limits)
+    return killed(report, *stage.told("leaker"), *with_group(stage, (report["pid"], "sh")))
+
+
+@kind("is pushed into swap and ends well", guest="swap")
+async def swapped(stage: Stage) -> Claim:
+    limits = Limits(memory_max=20 * MiB, memory_swap_max=100 * MiB)
+    return ended(await stage.act("touch", "40", "exit", "0", limits=limits), "success")
+
+
+@kind("is pushed into swap and killed by somebody", guest="swap")
+async def swapped_and_killed(stage: Stage) -> Claim:
+    limits = Limits(memory_max=20 * MiB, memory_swap_max=100 * MiB)
+    async with stage.scope(stage.actor, "touch", "40", "say", "victim", "pause", limits=limits) as scope:
+        os.kill(await stage.pid("victim"), signal.SIGKILL)
+        return ended(await stage.report(scope), "signal")

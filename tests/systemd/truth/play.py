@@ -1,0 +1,156 @@
+"""Plays the kinds of stories that a guest can play, each in as many variants as are asked for."""
+
+import asyncio
+import grp
+import json
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scoperun import MiB
+from tests.systemd.story import GENEROUS, compiled
+from tests.systemd.test_confusion import drop_from_page_cache
+
+from . import deaths, lookalikes, neighbours
+from .kinds import KINDS, Kind
+from .score import MARK, Circumstances, Score, score
+from .stage import Claim, Stage, Variant, busy
+
+STORIES = (deaths, lookalikes, neighbours)
+
+ROUNDS = int(os.environ.get("SCOPERUN_TRUTH_ROUNDS", "1"))
+"""How often each kind is played, each time in another variant until there are no more."""
+
+SCORES: list[Score] = []
+
+HERE = Path(__file__).parent
+
+
+def kinds(guest: str) -> list[Any]:
+    """Return the kinds that need this guest, as parameters of a test."""
+    return [pytest.param(kind, id=kind.name.encode("unicode_escape").decode()) for kind in KINDS if kind.guest == guest]
+
+
+@dataclass(frozen=True, slots=True)
+class Props:
+    """What the stories need: the actor's program, a file on a disk, a folder of programs without journalctl."""
+
+    actor: str
+    pages: str
+    no_journalctl: str
+
+
+@contextmanager
+def props() -> Iterator[Props]:
+    """Make the props."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        compiled(HERE / "actor.c", folder / "actor")
+        (folder / "bin").mkdir()
+        for program in Path("/usr/bin").iterdir():
+            if program.name != "journalctl":
+                (folder / "bin" / program.name).symlink_to(program)
+        file = stack.enter_context(tempfile.NamedTemporaryFile(dir="/var/tmp"))  # /tmp is often in memory
+        file.write(os.urandom(24 * MiB))
+        file.flush()
+        os.fsync(file.fileno())
+        drop_from_page_cache(file.name)
+        yield Props(actor=str(folder / "actor"), pages=file.name, no_journalctl=str(folder / "bin"))
+
+
+async def play(kind: Kind, props: Props, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Play a kind ROUNDS times and return what was said of it that is not true."""
+    variants = [each for each in kind.variants if is_log_readable() or not each.log]
+    first = KINDS.index(kind)
+    failures = []
+    for turn in range(first, first + ROUNDS):
+        variant = variants[turn % len(variants)]
+        with monkeypatch.context() as patch:
+            if not variant.log:
+                patch.setenv("PATH", props.no_journalctl)
+            failures += await judged(kind, variant, props)
+    return failures
+
+
+async def judged(kind: Kind, variant: Variant, props: Props) -> list[str]:
+    """Play one variant, score what was claimed of it, and return the failures in words."""
+    failures = []
+    with set_up(variant, props) as stage:
+        async with asyncio.timeout(GENEROUS):
+            claims = await kind.play(stage)
+    for claim in claims if isinstance(claims, tuple) else (claims,):
+        circumstances = Circumstances(
+            kind=kind.name,
+            policy=str(variant.policy),
+            log=variant.log,
+            load=variant.load,
+            logged=logged(claim) if variant.log else frozenset(),
+            seen=frozenset(stage.seen),
+            counted=claim.report["unit"] in stage.counted,
+        )
+        mark = score(claim.report, claim.truth, circumstances)
+        SCORES.append(mark)
+        if mark.is_failure:
+            failures.append(f"{mark}\n  truth: {claim.truth}\n  report: {without_details(claim.report)}")
+    return failures
+
+
+@contextmanager
+def set_up(variant: Variant, props: Props) -> Iterator[Stage]:
+    """Set up the stage for a variant."""
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm")))
+        os.mkfifo(scratch / "TRUTH")
+        fifo = os.open(scratch / "TRUTH", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)  # neither end waits for the other
+        stack.callback(os.close, fifo)
+        stack.enter_context(busy() if variant.load else nullcontext())
+        yield Stage(actor=props.actor, pages=props.pages, scratch=scratch, fifo=fifo, variant=variant)
+
+
+def logged(claim: Claim) -> frozenset[int]:
+    """Return the victims whom the kernel log names, with their cgroup unless it is the command's own process.
+
+    The kernel leaves out reports that follow too fast, and journald loses records when it is too slow.
+    """
+    oom = claim.report["oom"]
+    by_log = {victim["pid"] for victim in (oom and oom["victims"]) or () if victim["source"] == "kernel log"}
+    victims = set(claim.truth.victims)
+    if not victims - by_log:
+        return frozenset(by_log)
+    since = datetime.fromisoformat(claim.report["started"]).timestamp()
+    words = ["journalctl", "--system", "--dmesg", "--output=cat", f"--since=@{since}"]
+    text = subprocess.run(words, capture_output=True, check=True, timeout=GENEROUS).stdout.decode(errors="replace")
+    cgroup = re.escape(claim.report["cgroup"])
+    named = re.findall(rf",task_memcg={cgroup}[/,](?s:.{{0,200}}?),pid=(\d+),uid=\d+$", text, re.MULTILINE)
+    killed = {int(pid) for pid in re.findall(r"Killed process (\d+) \(", text)}
+    return frozenset(killed & {claim.report["pid"], *map(int, named)} & victims | by_log)
+
+
+def without_details(report: dict[str, Any]) -> dict[str, Any]:
+    """Return what matters of a report to see why it is wrong."""
+    oom = report["oom"] and {key: value for key, value in report["oom"].items() if key != "kernel_log"}
+    log = [record for each in (report["oom"] or {}).get("kernel_log") or () for record in each["records"]]
+    said = [record for record in log if "oom-kill:" in record or "Killed process" in record]
+    keys = ("unit", "pid", "verdict", "result", "exit_code", "signal", "left_running", "evidence")
+    return {key: report[key] for key in keys} | {"oom": oom, "events": report["memory"]["events"], "kernel_log": said}
+
+
+def is_log_readable() -> bool:
+    """Tell whether this user may read the journal."""
+    return bool({"systemd-journal", "adm"} & {grp.getgrgid(number).gr_name for number in os.getgroups()})
+
+
+def print_scores() -> None:
+    """Print the scores for a program if one asked for them."""
+    if "SCOPERUN_TRUTH_ROUNDS" in os.environ:
+        for each in SCORES:
+            print(f"{MARK}{json.dumps(each.to_dict())}")

@@ -1,0 +1,130 @@
+"""The project's dataclass() makes what the standard one would."""
+
+import copy
+import dataclasses
+import inspect
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from scoperun.dataclass import dataclass as quick
+
+
+def made_by(dataclass: Callable[..., Any]) -> dict[str, Any]:
+    """Return a class of each kind, made by one of the two."""
+
+    @dataclass(frozen=True, slots=True)
+    class Point:
+        """A point."""
+
+        x: int
+        y: int = 0
+
+        @property
+        def sum(self) -> int:
+            return self.x + self.y
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Named:
+        name: str = "?"
+        tags: list[str] = dataclasses.field(default_factory=list)
+        size: int
+
+        def __post_init__(self) -> None:
+            if self.size < 0:
+                raise ValueError(self.size)
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Derived(Named):
+        points: tuple[Any, ...] = ()
+
+    @dataclass(slots=True)
+    class Changeable:
+        fd: int
+        records: list[str] = dataclasses.field(default_factory=list)
+
+    @dataclass(frozen=True, slots=True)
+    class Empty:
+        pass
+
+    return {cls.__name__: cls for cls in (Point, Named, Derived, Changeable, Empty)}
+
+
+STANDARD, QUICK = made_by(dataclasses.dataclass), made_by(quick)
+
+ANSWERS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "repr": lambda made: repr(made["Derived"](size=1, points=(made["Point"](1), made["Empty"]()))),
+    "arguments by position": lambda made: [repr(made["Point"](*each)) for each in ((1,), (1, 2))],
+    "arguments by name": lambda made: repr(made["Point"](y=1, x=2)),
+    "defaults are made anew": lambda made: made["Named"](size=1).tags is made["Named"](size=1).tags,
+    "equal": lambda made: made["Point"](1) == made["Point"](1, 0),
+    "not equal": lambda made: made["Point"](1) == made["Point"](2),
+    "not of the same class": lambda made: made["Named"](size=1) == made["Derived"](size=1),
+    "hash": lambda made: hash(made["Point"](1)) == hash(made["Point"](1, 0)) == hash((1, 0)),
+    "property": lambda made: made["Point"](1, 2).sum,
+    "inherits": lambda made: isinstance(made["Derived"](size=1), made["Named"]),
+    "match": lambda made: [cls.__match_args__ for cls in made.values()],
+    "slots": lambda made: [cls.__slots__ for cls in made.values()],
+    "no other attributes": lambda made: [hasattr(made["Point"](1), name) for name in ("__dict__", "__weakref__")],
+    "fields": lambda made: [
+        (each.name, each.type, each.default, each.default_factory, each.kw_only)
+        for cls in made.values()
+        for each in dataclasses.fields(cls)
+    ],
+    "is a dataclass": lambda made: [dataclasses.is_dataclass(cls) for cls in made.values()],
+    "replace": lambda made: repr(dataclasses.replace(made["Derived"](size=1), name="a")),
+    "asdict": lambda made: dataclasses.asdict(made["Derived"](size=1, points=(made["Point"](1),))),
+    "signature": lambda made: [str(inspect.signature(cls)) for cls in made.values()],
+    "names": lambda made: [(cls.__name__, cls.__module__, cls.__qualname__) for cls in made.values()],
+    "docstring": lambda made: made["Point"].__doc__,
+    "copies": lambda made: [repr(each(made["Derived"](size=1))) for each in (copy.copy, copy.deepcopy)],
+    "is changed": lambda made: changed(made["Changeable"](1)),
+}
+
+MISTAKES: dict[str, Callable[[dict[str, Any]], object]] = {
+    "missing": lambda made: made["Point"](),
+    "missing by name": lambda made: made["Derived"](name="a"),
+    "too many": lambda made: made["Point"](1, 2, 3),
+    "by position": lambda made: made["Named"]("a"),
+    "twice": lambda made: made["Point"](1, x=1),
+    "unknown": lambda made: made["Point"](1, z=1),
+    "refused": lambda made: made["Derived"](size=-1),
+    "assigned": lambda made: setattr(made["Point"](1), "x", 2),
+    "deleted": lambda made: delattr(made["Point"](1), "x"),
+    "no field": lambda made: setattr(made["Changeable"](1), "z", 2),
+    "not hashable": lambda made: hash(made["Changeable"](1)),
+    "not hashable inside": lambda made: hash(made["Named"](size=1)),
+}
+
+
+def changed(value: Any) -> str:
+    value.fd = 2
+    return repr(value)
+
+
+@pytest.mark.parametrize("question", ANSWERS)
+def test_it_answers_as_the_standard_one(question: str) -> None:
+    assert ANSWERS[question](QUICK) == ANSWERS[question](STANDARD)
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_it_refuses_what_the_standard_one_refuses(mistake: str) -> None:
+    with pytest.raises((TypeError, ValueError, AttributeError)) as standard:
+        MISTAKES[mistake](STANDARD)
+    with pytest.raises(standard.type):
+        MISTAKES[mistake](QUICK)
+
+
+@quick(frozen=True, slots=True, kw_only=True)
+class Pickled:
+    """At the top of a module, where pickle finds it."""
+
+    values: dict[str, int]
+    text: str = ""
+
+
+def test_it_can_be_pickled() -> None:
+    value = Pickled(values={"a": 1})
+    assert pickle.loads(pickle.dumps(value)) == value  # noqa: S301  our own
