@@ -27,8 +27,8 @@ def report_text(report: Report) -> str:
     rows = [
         ("Scope", _scope(report)),
         ("Verdict", f"{report.verdict}: {_in_words(report)}"),
-        *(oom_rows(report, report.oom) if report.oom else []),
         *([("Command", _end_beside_oom(report))] if _end_is_untold(report) else []),
+        *(oom_rows(report, report.oom) if report.oom else []),
         *([("Soft", soft)] if soft else []),
         ("Memory", _memory(report)),
         ("Runtime", _runtime(report)),

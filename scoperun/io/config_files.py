@@ -57,9 +57,17 @@ def distrust(status: os.stat_result, *, user: int) -> str | None:
     if status.st_uid not in {user, 0}:
         whose = f"neither to root nor to user {user}" if user else "not to root"
         return f"it belongs to user {status.st_uid}, {whose}"
-    if status.st_mode & (stat.S_IWOTH if user else stat.S_IWGRP | stat.S_IWOTH):
-        return "others may write to it"
-    return None
+    return "others may write to it" if _others_write(status, user) else None
+
+
+def distrust_folder(status: os.stat_result, *, user: int) -> str | None:
+    """Return why `user` should not follow a file in a folder of that status: who writes there puts another in place."""
+    is_sticky = bool(status.st_mode & stat.S_ISVTX)
+    return "others may write to its folder" if _others_write(status, user) and not is_sticky else None
+
+
+def _others_write(status: os.stat_result, user: int) -> bool:
+    return bool(status.st_mode & (stat.S_IWOTH if user else stat.S_IWGRP | stat.S_IWOTH))
 
 
 def _text(path: str) -> str | None:
@@ -67,7 +75,8 @@ def _text(path: str) -> str | None:
         # Whether it is a file is told only once it is open, and opening a FIFO waits for a writer.
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(fd, "rb") as file:
-            reason = distrust(os.fstat(fd), user=os.geteuid())
+            folder, user = os.stat(os.path.dirname(path)), os.geteuid()
+            reason = distrust(os.fstat(fd), user=user) or distrust_folder(folder, user=user)
             content = b"" if reason else file.read()
     except (FileNotFoundError, NotADirectoryError):
         return None

@@ -1,5 +1,8 @@
 """The main job: a command under a limit, and the truth about its end."""
 
+import os
+import subprocess
+
 import pytest
 
 from .story import Story, pids_of, systemctl
@@ -38,6 +41,15 @@ def test_the_report_in_words_is_a_handful_of_lines(story: Story) -> None:
     assert needed.startswith("    Needed: more than 20M, how much more is not known")
     assert memory == "    Memory: peak 20M of 20M, OOM kills 1"
     assert runtime.startswith("   Runtime: ")
+
+
+@pytest.mark.parametrize("given", [{}, {"LC_CTYPE": "C"}, {"LC_CTYPE": "C.UTF-8"}])
+def test_the_commands_locale_is_not_pythons(story: Story, given: dict[str, str]) -> None:
+    """In the C locale Python sets $LC_CTYPE for itself."""
+    environment = {name: value for name, value in os.environ.items() if name not in {"LANG", "LC_ALL", "LC_CTYPE"}}
+    words = ["scoperun", "-q", "--", "sh", "-c", "env | grep ^LC_ || true"]
+    shown = subprocess.run(words, env=environment | given, capture_output=True, text=True, check=True).stdout
+    assert shown == "".join(f"{name}={value}\n" for name, value in given.items())
 
 
 def test_untouched_memory_is_no_leak_and_a_timeout_is_told_from_an_oom(story: Story) -> None:

@@ -124,6 +124,13 @@ def test_with_wait_an_oom_after_the_commands_end_is_still_an_oom(story: Story) -
     assert (run.returncode, report["verdict"], report["exit_code"]) == (4, "oom-kill", 4)
 
 
+def test_with_wait_a_timeout_that_ends_what_was_left_is_one(story: Story) -> None:
+    """The command itself had ended well before."""
+    ending = story.run("--wait", "--timeout", "500ms", "--", "sh", "-c", "sleep 1000 & exit 0")
+    assert (ending.status, ending.verdict, ending.report["exit_code"]) == (124, "timeout", 0)
+    assert "it ran for longer than 500ms" in ending.stderr
+
+
 def test_a_signal_to_scoperun_while_it_waits_for_what_was_left_is_not_lost(story: Story) -> None:
     """Without scoperun there would be nobody left to wait: a signal to it has to end the waiting at least."""
     run = story.start("--wait", "--", *waits_in_background("exit 0"))

@@ -37,12 +37,24 @@ def test_ctrl_c_reaches_the_command_once_and_scoperun_ends_as_it_does(story: Sto
     assert story.report()["exit_code"] == 5
 
 
-def test_a_command_that_ctrl_c_kills_is_reported_so(story: Story, wrap: list[str]) -> None:
+def test_a_command_that_ctrl_c_kills_is_reported_so_and_scoperun_ends_by_it_too(story: Story, wrap: list[str]) -> None:
     with terminal(story, *wrap, "sh", "-c", "echo ready; exec sleep 1000") as term:
         term.wait_for("ready")
         term.type("\x03")
-        assert term.status() == 128 + signal.SIGINT
+        assert term.status() == -signal.SIGINT
     assert (story.report()["verdict"], story.report()["signal"]) == ("signal", signal.SIGINT)
+
+
+def test_ctrl_c_ends_a_loop_of_the_shell_as_without_scoperun(story: Story, wrap: list[str]) -> None:
+    with interactive_shell(story) as term:
+        command = " ".join([*wrap, "sh -c 'echo sta''rted; exec sleep 1000'"])
+        term.type(f"for i in 1 2 3; do {command}; echo ne''xt; done\n")
+        term.wait_for("started\r\n")
+        term.type("\x03")
+        term.type("echo st=$?; exit\n")
+        term.wait_for("st=130\r\n")
+        term.status()
+        assert b"next\r\n" not in term.screen
 
 
 def test_an_interactive_shell_has_job_control(story: Story, wrap: list[str]) -> None:

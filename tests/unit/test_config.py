@@ -11,7 +11,7 @@ import pytest
 
 from scoperun.config import Config, Key, Kind, merged, parse_config
 from scoperun.errors import InvalidValue
-from scoperun.io.config_files import SYSTEM_FILE, command_names, config_paths, distrust, read_config
+from scoperun.io.config_files import SYSTEM_FILE, command_names, config_paths, distrust, distrust_folder, read_config
 from scoperun.limits import OOMPolicy
 from scoperun.options import CommandLine, Output, parse
 from scoperun.properties import parse_property
@@ -316,6 +316,15 @@ def test_a_file_that_others_may_have_written_is_not_followed(
 
 def test_what_is_no_file_is_not_followed() -> None:
     assert distrust(status(owner=0, mode=stat.S_IFIFO | 0o600), user=0) == "it is not a regular file"
+
+
+@pytest.mark.parametrize(
+    ("user", "mode", "is_trusted"),
+    [(0, 0o755, True), (0, 0o775, False), (1000, 0o775, True), (1000, 0o777, False), (1000, 0o1777, True)],
+)
+def test_a_file_can_be_replaced_by_who_writes_to_its_folder(user: int, mode: int, is_trusted: bool) -> None:
+    reason = distrust_folder(status(owner=user, mode=stat.S_IFDIR | mode), user=user)
+    assert reason == (None if is_trusted else "others may write to its folder")
 
 
 def writable_by_others(config: Path) -> None:
