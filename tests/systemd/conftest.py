@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from .story import Story, compiled
+from .truth import play
 
 HERE = Path(__file__).parent
 
@@ -54,6 +55,13 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for source in [*(HERE.parents[1] / "examples").glob("*.c"), *HERE.glob("*.c")]:
         compiled(source, folder / source.stem)
     return folder
+
+
+@pytest.fixture(scope="module")
+def props() -> Iterator[play.Props]:
+    """Return what the stories of the truth test need."""
+    with play.props() as props:
+        yield props
 
 
 @pytest.fixture

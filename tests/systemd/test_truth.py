@@ -1,19 +1,11 @@
 """The truth about every way to die for want of memory, and about every way to look like it: it is known beforehand."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from .story import Story
 from .truth import play
 from .truth.document import print_matrix
 from .truth.kinds import Kind
-
-
-@pytest.fixture(scope="module")
-def props() -> Iterator[play.Props]:
-    with play.props() as props:
-        yield props
 
 
 @pytest.mark.parametrize("kind", play.kinds(guest=""))

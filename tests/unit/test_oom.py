@@ -112,24 +112,21 @@ class TestVictims:
         after = seen(oom_kill=1, ended=(ended(LEAK), ended(SHELL)))
         assert oom(seen(SHELL, LEAK), after, status=-9).victims is None
 
-    def test_a_scope_that_was_killed_as_a_whole_lost_all_who_were_in_it(self) -> None:
-        last = WorkloadExited(-9, at=102.0, name="sh")
-        report = told(
-            [FIRST, seen(SHELL, LEAK), last, Counters(), ResultChanged("oom-kill"), StateChanged("failed"),
-             read("oom-kill", "kill")]
-        )  # fmt: skip
+    def whole(self, *, end: float) -> Oom:
+        """Tell a run that was killed as a whole, its counters with it, 101.9 s being the last time that it was seen."""
+        last = WorkloadExited(-9, at=end, name="sh")
+        failed = ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill", "kill")
+        report = told([FIRST, seen(SHELL, LEAK), last, Counters(), *failed])
         assert report.oom is not None
-        assert {victim.name for victim in report.oom.victims or ()} == {"sh", "leak"}
-        assert report.oom.kills is None, "nobody has counted them to the end"
+        return report.oom
+
+    def test_a_scope_that_was_killed_as_a_whole_lost_all_who_were_in_it(self) -> None:
+        found = self.whole(end=102.0)
+        assert {victim.name for victim in found.victims or ()} == {"sh", "leak"}
+        assert found.kills is None, "nobody has counted them to the end"
 
     def test_what_was_seen_long_before_the_end_is_not_what_was_there_at_the_end(self) -> None:
-        last = WorkloadExited(-9, at=110.0, name="sh")
-        report = told(
-            [FIRST, seen(SHELL, LEAK), last, Counters(), ResultChanged("oom-kill"), StateChanged("failed"),
-             read("oom-kill", "kill")]
-        )  # fmt: skip
-        assert report.oom is not None
-        assert [victim.name for victim in report.oom.victims or ()] == ["sh"]
+        assert [victim.name for victim in self.whole(end=110.0).victims or ()] == ["sh"]
 
     def test_those_before_the_kill_are_listed(self) -> None:
         found = oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))

@@ -1,7 +1,5 @@
 """The truth about a machine that has no memory left: it is small enough to be filled."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.systemd.lab_only import lab_only
@@ -10,12 +8,6 @@ from tests.systemd.truth import play
 from tests.systemd.truth.kinds import Kind
 
 pytestmark = lab_only  # it fills the machine
-
-
-@pytest.fixture(scope="module")
-def props() -> Iterator[play.Props]:
-    with play.props() as props:
-        yield props
 
 
 @pytest.mark.parametrize("kind", play.kinds(guest="small"))

@@ -1,6 +1,5 @@
 """The truth about a command that has swap beside its memory."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,12 +11,6 @@ from tests.systemd.truth.kinds import Kind
 HAS_SWAP = len(Path("/proc/swaps").read_text(encoding="utf-8").splitlines()) > 1
 
 pytestmark = pytest.mark.skipif(not HAS_SWAP, reason="there is no swap; run: python -m tests.lab test")
-
-
-@pytest.fixture(scope="module")
-def props() -> Iterator[play.Props]:
-    with play.props() as props:
-        yield props
 
 
 @pytest.mark.parametrize("kind", play.kinds(guest="swap"))
