@@ -154,10 +154,12 @@ class Settling:
     def _names_all(self, reports: Sequence[KernelReport]) -> bool:
         """Tell whether the kernel has named as many victims as there must be."""
         properties, counters = self._feed.invocation.properties, self._feed.invocation.counters
+        named = sum(len(report.victims) for report in reports)
         if properties is not None and properties.oom_policy == "kill":
-            return any(map(names_the_whole_group, reports))
+            most = counters.tasks_peak if counters else None
+            return any(map(names_the_whole_group, reports)) or (most is not None and named >= most)
         expected = (counters.oom_kill or 0) - counters.keeper_killed if counters else 0
-        return sum(len(report.victims) for report in reports) >= max(expected, 1)
+        return named >= max(expected, 1)
 
     def _reports(self, records: Sequence[str]) -> tuple[KernelReport, ...]:
         from scoperun.kernel_log import parse  # noqa: PLC0415  a run without an OOM does without its patterns

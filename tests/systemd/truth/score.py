@@ -137,14 +137,15 @@ def score(report: Mapping[str, Any], truth: Truth, circumstances: Circumstances)
 def _taken_along(report: Mapping[str, Any]) -> frozenset[str]:
     """Return what cannot be known without the counters: a group kill takes them along, and counts some twice.
 
-    The kernel's log tells who was in the group, but leaves that out after ten reports within five seconds.
+    The kernel's log tells who was in the group, but leaves that out after ten reports within five seconds, and of a
+    machine that is full it lists everybody.
     """
     oom, events = report["oom"], report["memory"]["events"]
     log = (oom and oom["kernel_log"]) or ()
     if events is None:
         is_limit_told = any(each["oom_memcg"] for each in log)
         return frozenset({"victims", "kills"} if is_limit_told else {"limit", "victims", "kills"})
-    is_group_listed = any(each["tasks"] for each in log)
+    is_group_listed = any(each["tasks"] and each["oom_memcg"] for each in log)
     return frozenset({"kills"} if events["oom_group_kill"] and not is_group_listed else ())
 
 
