@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from scoperun.kernel_report import KernelReport
 
 
+# Page cache and the like fill what room there is, and go before anybody is killed. Shared memory and what is locked are
+# on none of these lists.
+_DROPPABLE = ("active_file", "inactive_file", "slab_reclaimable")
+
+
 @dataclass(frozen=True, slots=True)
 class JobRemoved:
     """systemd's start job for the scope is over; `result` is done, failed, canceled, timeout or the like."""
@@ -100,6 +105,14 @@ class MemorySnapshot:
     tasks: tuple[Task, ...] = ()
     ended: tuple[EndedTask, ...] = ()
     rested: bool = False
+
+    @property
+    def needed(self) -> int | None:
+        """The bytes of memory and swap in use without what the kernel can drop; None if that was not readable."""
+        if self.current is None:
+            return None
+        droppable = sum((self.stat or {}).get(name, 0) for name in _DROPPABLE)
+        return max(self.current - droppable, 0) + (self.swap_current or 0)
 
     @property
     def oom_kill(self) -> int:

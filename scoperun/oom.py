@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from scoperun.dataclass import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from scoperun.events import Counters, EndedTask, MemorySnapshot, Task, WorkloadExited
 
@@ -61,38 +61,42 @@ class Victim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastWords:
-    """What is known of a run in the end: the command's process and its end, OOMPolicy=, the most tasks at a time."""
+    """What is known of a run in the end.
+
+    pid, exited: the command's own process and its end. policy: OOMPolicy=. tasks_peak: the most tasks at a time.
+    keeper_killed: the keeper was killed too.
+    """
 
     pid: int
     exited: WorkloadExited
     policy: str | None
     tasks_peak: int | None
+    keeper_killed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OomKill:
     """A rise of oom_kill between two snapshots.
 
-    kills: processes that were counted. is_group: a cgroup was killed as a whole, and the count is not of use: the
-    kernel counts some twice, our own with them, and goes on. rested: others may have come and gone unseen.
+    kills: processes that were counted.
+    is_group: a cgroup was killed as a whole, and the count is not of use: the kernel counts some twice, our own with
+        them, and goes on.
+    was_close: what was seen before was how it was at the kill. Else somebody has come since who took the memory, and
+        may have gone unseen.
     ended: who is missing since.
     """
 
     kills: int
     is_group: bool
-    rested: bool
+    was_close: bool
     ended: tuple[EndedTask, ...]
 
-    def victims(self, *, pid: int, exited: WorkloadExited) -> list[Victim]:
-        """Return whom it hit, none where that is not certain; `pid` is the command's own process."""
-        found = self.suspects(pid=pid, exited=exited)
-        is_certain = self.is_group or (len(found) == self.kills and not self.rested)
+    def victims(self, last: LastWords) -> list[Victim]:
+        """Return whom it hit, none where that is not certain."""
+        found = _suspects(self.ended, last)
+        counted = {self.kills, self.kills - 1} if last.keeper_killed else {self.kills}
+        is_certain = self.is_group or (len(found) in counted and self.was_close)
         return list(map(_victim_in_table, found)) if is_certain and all(task.name for task in found) else []
-
-    def suspects(self, *, pid: int, exited: WorkloadExited) -> list[Task]:
-        """Return those that are missing and may have been killed."""
-        statuses = ((each.task, exited.status if each.task.pid == pid else each.status) for each in self.ended)
-        return [task for task, status in statuses if status in {None, -signal.SIGKILL}]
 
 
 def oom_kill(before: MemorySnapshot, after: MemorySnapshot) -> OomKill | None:
@@ -101,7 +105,8 @@ def oom_kill(before: MemorySnapshot, after: MemorySnapshot) -> OomKill | None:
     groups = after.events.get("oom_group_kill", 0) - before.events.get("oom_group_kill", 0)
     if kills <= 0:
         return None
-    return OomKill(kills=kills, is_group=groups > 0, rested=after.rested, ended=after.ended)
+    was_close = before.current is not None and (before.needed or 0) >= before.current / 2
+    return OomKill(kills=kills, is_group=groups > 0, was_close=was_close and not after.rested, ended=after.ended)
 
 
 def limit_reached(rises: Mapping[str, int | None], ooms: int) -> Limit:
@@ -170,17 +175,22 @@ class OomWatch:
     def victims(self, last: LastWords) -> list[Victim]:
         """Return the victims that are known."""
         is_whole = last.policy == "kill"
-        if is_whole and (whole := self._whole_scope(last.pid, last.exited)):
+        if is_whole and (whole := self._whole_scope(last)):
             return whole
-        found = [victim for kill in self.kills for victim in kill.victims(pid=last.pid, exited=last.exited)]
+        found = [victim for kill in self.kills for victim in kill.victims(last)]
         return found or (_command(last) if is_whole or last.tasks_peak == 1 else [])
 
-    def _whole_scope(self, pid: int, exited: WorkloadExited) -> list[Victim]:
-        """Return all who were in the scope just before it was killed as a whole, the command among them."""
-        seen = self.before
-        if seen is None or exited.at - seen.at > _JUST_BEFORE or exited.status != -signal.SIGKILL:
+    def _whole_scope(self, last: LastWords) -> list[Victim]:
+        """Return all who were in the scope when it was killed as a whole, the command among them.
+
+        That is who was there when the kernel had begun to look for a victim, or had killed the first one.
+        """
+        seen = self.after or self.last
+        if seen is None or last.exited.at - seen.at > _JUST_BEFORE or not (self.after or seen.events.get("oom")):
             return []
-        return list(map(_victim_in_table, seen.tasks)) if pid in {task.pid for task in seen.tasks} else []
+        found = [*seen.tasks, *(_suspects(self.after.ended, last) if self.after else ())]
+        is_sure = last.exited.status == -signal.SIGKILL and all(task.name for task in found)
+        return list(map(_victim_in_table, found)) if is_sure and last.pid in {task.pid for task in found} else []
 
     def rises(self, counters: Counters) -> dict[str, int | None]:
         """Return how often each cgroup ran into its own limit since the start, by name, from the scope up."""
@@ -200,6 +210,12 @@ class OomWatch:
         if self.after is not None:
             return self.after.ooms
         return counters.ooms or (self.last.ooms if self.last else {})
+
+
+def _suspects(ended: Iterable[EndedTask], last: LastWords) -> list[Task]:
+    """Return those of the missing that may have been killed."""
+    statuses = ((each.task, last.exited.status if each.task.pid == last.pid else each.status) for each in ended)
+    return [task for task, status in statuses if status in {None, -signal.SIGKILL}]
 
 
 def _command(last: LastWords) -> list[Victim]:

@@ -79,7 +79,7 @@ def _at_limit(report: Report, oom: Oom) -> str:
         case LimitOf.SCOPE if oom.limit_unit == report.unit:
             return f"at the scope's limit{_of(report.limits.memory_max)} (MemoryMax=)"
         case LimitOf.SCOPE:
-            return f"at the limit of {oom.limit_unit or 'a cgroup'} inside the scope"
+            return f"at the limit of {oom.limit_unit} inside the scope" if oom.limit_unit else "at a limit in the scope"
         case LimitOf.SLICE:
             return f"at the limit{_of(_limit_in_log(oom))} of {oom.limit_unit}, which the scope is in"
         case LimitOf.HOST:

@@ -14,18 +14,15 @@ from scoperun.verdict import signal_name
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scoperun.events import MemorySnapshot, SoftMemoryEvent
-
-# Page cache and the like fill what room there is, and go before anybody is killed. Shared memory and what is locked are
-# on none of these lists.
-_DROPPABLE = ("active_file", "inactive_file", "slab_reclaimable")
+    from scoperun.events import SoftMemoryEvent
 
 
 @dataclass(frozen=True, slots=True)
 class SoftMemory:
     """A limit at which the command is told, before the kernel kills.
 
-    limit: bytes of what it needs, see `needed`. signal: the number of the signal that all of its processes get then.
+    limit: bytes of what it needs, see MemorySnapshot.needed.
+    signal: the number of the signal that all of its processes get then.
     """
 
     limit: int
@@ -64,14 +61,6 @@ class SoftMemoryReport:
     signal: str
     passed: tuple[Passing, ...]
     killed: bool
-
-
-def needed(snapshot: MemorySnapshot) -> int | None:
-    """Return the bytes of memory and swap in use without what the kernel can drop; None if that was not readable."""
-    if snapshot.current is None:
-        return None
-    droppable = sum((snapshot.stat or {}).get(name, 0) for name in _DROPPABLE)
-    return max(snapshot.current - droppable, 0) + (snapshot.swap_current or 0)
 
 
 def soft_memory_report(soft: SoftMemory, events: Sequence[SoftMemoryEvent], *, began: float) -> SoftMemoryReport:

@@ -26,7 +26,6 @@ from scoperun.properties import Property
 from scoperun.scope import ScopeRequest
 from scoperun.settling import UNANSWERED
 from scoperun.sizes import INFINITY
-from scoperun.soft_memory import needed
 
 if TYPE_CHECKING:
     from scoperun.feed import Feed
@@ -69,10 +68,10 @@ class SoftWatch:
             await self._set_high(INFINITY)
 
     def _is_passed(self, snapshot: MemorySnapshot) -> bool:
-        return (needed(snapshot) or 0) > self._soft.limit
+        return (snapshot.needed or 0) > self._soft.limit
 
     async def _respond(self, passed: MemorySnapshot) -> None:
-        self._feed.take(SoftMemoryPassed(at=passed.at, memory=needed(passed) or 0))
+        self._feed.take(SoftMemoryPassed(at=passed.at, memory=passed.needed or 0))
         telling = asyncio.create_task(self._tell(passed.at))
         try:
             kill_after = await self._kill_after()

@@ -124,15 +124,15 @@ def oom_killed(traces: Traces) -> bool | None:
 
 
 def killed_by_kernel(traces: Traces) -> int | None:
-    """Return the kernel's count without the keeper, which dies with the others in a group kill, or for its size.
+    """Return the kernel's last count without the keeper, which dies with the others in a group kill, or for its size.
 
     Of one kill it may have been the victim, or somebody else killed it after that.
     """
-    counted = _counted_by_kernel(traces)
-    if counted is None or traces.counters is None or traces.counters.memory_events is None:
+    counted = traces.counters.oom_kill if traces.counters else None
+    if not counted or traces.counters is None or traces.counters.memory_events is None:
         return counted
     with_keeper = traces.counters.keeper_killed or traces.counters.memory_events.get("oom_group_kill", 0) > 0
-    return (counted - 1 or None) if with_keeper and counted else counted
+    return counted - 1 or None if with_keeper else counted
 
 
 def _counted_by_kernel(traces: Traces) -> int | None:

@@ -50,8 +50,11 @@ class Cgroup:
 
     def counters(self, *, keeper: int) -> Counters:
         """Return the counters and processes of the cgroup, without those of the process `keeper`."""
-        events = self._table("memory.events")
+        # What tells most comes first: where the keeper was killed too, the cgroup goes while it is read.
+        own, tasks_peak, events = self._ooms_of(self.path), self._number("pids.peak"), self._table("memory.events")
         ooms = self.ooms() if events and events.get("oom_kill") else None
+        if ooms and ooms[self.name] is None:
+            ooms[self.name] = own or None
         cpu = self._table("cpu.stat") or {}
         return Counters(
             memory_events=events,
@@ -62,7 +65,7 @@ class Cgroup:
             memory_stat=self._table("memory.stat"),
             cpu_user=_seconds(cpu.get("user_usec")),
             cpu_system=_seconds(cpu.get("system_usec")),
-            tasks_peak=_without_keeper(self._number("pids.peak")),
+            tasks_peak=_without_keeper(tasks_peak),
             processes=self.processes(keeper=keeper),
         )
 
@@ -123,12 +126,15 @@ class Cgroup:
 
     def ooms(self) -> dict[str, int | None]:
         """Return how often this cgroup and each one above it ran into its own limit, by name, from here upwards."""
-        return {name: (_table(path / "memory.events.local") or {}).get("oom") for name, path in self._levels()}
+        return {name: self._ooms_of(path) for name, path in self._levels()}
 
     def event_files(self) -> list[Path]:
         """Return the files that change when something happens to this cgroup's memory: its own, and those above."""
         _, *above = self._levels()
         return [self.path / "memory.events", *(path / "memory.events.local" for _, path in above)]
+
+    def _ooms_of(self, path: Path) -> int | None:
+        return (_table(path / "memory.events.local") or {}).get("oom")
 
     def _levels(self) -> list[tuple[str, Path]]:
         """Return this cgroup and each one above it but the root, which has no limits, by name."""

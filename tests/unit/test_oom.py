@@ -39,7 +39,9 @@ def seen(*tasks: Task, oom_kill: int = 0, ooms: dict[str, int] | None = None, **
     """Return a snapshot just before the end; `ooms` of the scope's own are as many as its kills if not given."""
     own = {SCOPE: oom_kill} if ooms is None else ooms
     events = {"max": 30, "oom": own.get(SCOPE, 0), "oom_kill": oom_kill, "oom_group_kill": more.pop("groups", 0)}
-    return MemorySnapshot(at=101.9, events=events, ooms={**NO_OOMS, **own}, stat=STAT, tasks=tasks, **more)
+    return MemorySnapshot(
+        at=101.9, events=events, ooms={**NO_OOMS, **own}, stat=STAT, current=20 * MIB, tasks=tasks, **more
+    )
 
 
 def ended(task: Task, status: int | None = None) -> EndedTask:
@@ -112,11 +114,11 @@ class TestVictims:
         after = seen(oom_kill=1, ended=(ended(LEAK), ended(SHELL)))
         assert oom(seen(SHELL, LEAK), after, status=-9).victims is None
 
-    def whole(self, *, end: float) -> Oom:
+    def whole(self, *, end: float, ooms: int = 1) -> Oom:
         """Tell a run that was killed as a whole, its counters with it, 101.9 s being the last time that it was seen."""
         last = WorkloadExited(-9, at=end, name="sh")
         failed = ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill", "kill")
-        report = told([FIRST, seen(SHELL, LEAK), last, Counters(), *failed])
+        report = told([FIRST, seen(SHELL, LEAK, ooms={SCOPE: ooms}), last, Counters(), *failed])
         assert report.oom is not None
         return report.oom
 
@@ -127,6 +129,17 @@ class TestVictims:
 
     def test_what_was_seen_long_before_the_end_is_not_what_was_there_at_the_end(self) -> None:
         assert [victim.name for victim in self.whole(end=110.0).victims or ()] == ["sh"]
+
+    def test_who_was_there_before_the_kernel_looked_for_a_victim_may_have_ended_otherwise(self) -> None:
+        assert [victim.name for victim in self.whole(end=102.0, ooms=0).victims or ()] == ["sh"]
+
+    def test_of_a_whole_scope_those_are_named_that_are_about_to_be_killed(self) -> None:
+        last = WorkloadExited(-9, at=102.0, name="sh")
+        half = seen(SHELL, oom_kill=1, groups=1, ended=(ended(LEAK, -9), ended(OTHER, 0)))
+        failed = ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill", "kill")
+        report = told([FIRST, seen(SHELL, LEAK, OTHER), half, last, Counters(), *failed])
+        assert report.oom is not None
+        assert [victim.name for victim in report.oom.victims or ()] == ["sh", "leak"]
 
     def test_those_before_the_kill_are_listed(self) -> None:
         found = oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))
@@ -140,6 +153,11 @@ class TestVictims:
         """Who was killed may have come and gone unseen, and who is missing have been killed by somebody else."""
         assert oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, rested=True, ended=(ended(LEAK, -9),))).victims is None
 
+    def test_while_page_cache_filled_the_scope_the_leak_had_not_begun(self) -> None:
+        """Who took the memory came since, and may have been killed unseen; who is missing, by somebody else."""
+        idle = replace(seen(SHELL), stat={"anon": MIB, "file": 19 * MIB, "inactive_file": 19 * MIB})
+        assert oom(idle, seen(oom_kill=1, ended=(ended(SHELL),)), status=-9).victims is None
+
     def test_the_keeper_is_none_of_them(self) -> None:
         """It dies too where the command's own processes are as small."""
         found = oom(
@@ -148,6 +166,14 @@ class TestVictims:
             final=replace(counted(2), keeper_killed=True),
         )
         assert found.kills == 1
+        assert victims(found) == [("leak", "process table")]
+
+    def test_what_was_counted_before_the_counters_were_gone_is_no_number(self) -> None:
+        last = WorkloadExited(-9, at=102.0, name="sh")
+        end = StateChanged("inactive"), read("success", "continue")
+        report = told([FIRST, seen(SHELL), seen(oom_kill=2, ended=(ended(SHELL),)), last, Counters(), *end])
+        assert report.oom is not None
+        assert report.oom.kills is None
 
     def test_of_one_kill_the_keeper_may_have_been_the_victim(self) -> None:
         assert oom(final=replace(counted(1), keeper_killed=True)).kills is None

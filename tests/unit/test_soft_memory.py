@@ -26,7 +26,7 @@ from scoperun.preview import preview
 from scoperun.report import Report, conclude
 from scoperun.request import RunRequest
 from scoperun.sizes import INFINITY
-from scoperun.soft_memory import SoftMemory, needed
+from scoperun.soft_memory import SoftMemory
 from scoperun.text import report_text
 from tests.schema import validated
 
@@ -144,11 +144,11 @@ def snapshot(**known: Any) -> MemorySnapshot:
 
 def test_what_the_kernel_can_drop_is_not_needed() -> None:
     stat = {"anon": 5, "file": 60, "shmem": 10, "inactive_file": 30, "active_file": 20, "slab_reclaimable": 7}
-    assert needed(snapshot(current=100, stat=stat, swap_current=0)) == 43
-    assert needed(snapshot(current=100, stat=stat, swap_current=40)) == 83
-    assert needed(snapshot(current=50, stat=stat)) == 0
-    assert needed(snapshot(current=50)) == 50
-    assert needed(snapshot(stat=stat)) is None
+    assert snapshot(current=100, stat=stat, swap_current=0).needed == 43
+    assert snapshot(current=100, stat=stat, swap_current=40).needed == 83
+    assert snapshot(current=50, stat=stat).needed == 0
+    assert snapshot(current=50).needed == 50
+    assert snapshot(stat=stat).needed is None
 
 
 PASSED = SoftMemoryPassed(at=101.2, memory=16 * MIB)

@@ -145,8 +145,10 @@ def _taken_along(report: Mapping[str, Any]) -> frozenset[str]:
     if events is None:
         is_limit_told = any(each["oom_memcg"] for each in log)
         return frozenset({"victims", "kills"} if is_limit_told else {"limit", "victims", "kills"})
-    is_group_listed = any(each["tasks"] and each["oom_memcg"] for each in log)
-    return frozenset({"kills"} if events["oom_group_kill"] and not is_group_listed else ())
+    if not events["oom_group_kill"] or any(each["tasks"] and each["oom_memcg"] for each in log):
+        return frozenset()
+    # Who had been seen may have ended otherwise before the others were killed.
+    return frozenset({"kills"} if log else {"kills", "victims"})
 
 
 def _taken_by_surprise(report: Mapping[str, Any], circumstances: Circumstances) -> frozenset[str]:

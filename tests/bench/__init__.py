@@ -1,0 +1,1 @@
+"""Measures scoperun beside what people would use instead: `make bench`."""

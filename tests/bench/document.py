@@ -1,0 +1,193 @@
+"""The measurements as docs/benchmarks.md. No I/O."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from tests.systemd.truth.document import table
+
+from .inside.commands import PYSTEMD, RUNEXEC, SCOPE, SCOPERUN, WAIT
+from .inside.startup import FLOOR, OURS, PACKAGES, PYTHON
+
+MIB = 1 << 20
+KIB = 1 << 10
+
+INTRODUCTION = """\
+# What scoperun costs
+
+This file is written by `make bench`. Everything is measured in one run on one machine, side by side with what people
+would use instead, each doing the same work. Times of another machine, or of this one on another day, are others: the
+ratios are what to look at. What is measured natively runs in namespaces with a systemd and a user manager of its own,
+at the machine's own speed; what needs a memory limit runs in a guest of the lab (user-mode Linux), which is several
+times as slow. Of what is measured several times, the median is given, and the range.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What was measured on; memory in bytes."""
+
+    processor: str
+    processors: int
+    memory: int
+    kernel: str
+    date: str
+
+
+def document(results: Mapping[str, Any], machine: Machine) -> str:
+    """Return the document."""
+    parts = [
+        INTRODUCTION,
+        facts(results["versions"], machine),
+        "## Start-up: a command that does nothing\n",
+        table(("command", "median", "range", f"{SCOPERUN} is"), startup(results["startup"]["times"])),
+        ours(results["startup"]["times"]),
+        floor(results["startup"]["times"]),
+        "## To the command's first instruction, and from its last one\n",
+        table(("", "to exec", "range", "after exit", "range"), phases(results["phases"])),
+        "## While the command runs\n",
+        table(("", ""), idle(results["idle"], results["oom"]["charged"])),
+        "## The command's own speed\n",
+        "A job that compiles, sorts, and starts 2,000 processes; its own time, without what starts and ends it.\n",
+        table(("", "wall clock", "range", "processor", "range"), work(results["work"])),
+        "## Many at once\n",
+        *many(results["crowd"], results["library"]),
+        "## From the kernel's kill to the last byte of the report\n",
+        oom(results["oom"], results["startup"]["times"]),
+    ]
+    return "\n".join(parts)
+
+
+def facts(versions: Mapping[str, str], machine: Machine) -> str:
+    """Return what was measured, on what, when."""
+    named = ", ".join(f"{name} {version}" for name, version in versions.items())
+    memory = f"{machine.memory / (1 << 30):.0f} GiB of memory"
+    return f"{machine.date}: {machine.processors} x {machine.processor}, {memory}, Linux {machine.kernel}.\n{named}.\n"
+
+
+def startup(times: Mapping[str, Sequence[float]]) -> Iterable[Sequence[object]]:
+    """Return the rows of whole commands."""
+    ours = median(times[SCOPERUN])
+    for name, each in times.items():
+        ratio = "" if name in {SCOPERUN, OURS, FLOOR} else f"{ours / median(each):.2f} x"
+        yield name if name in {OURS, FLOOR} else f"`{name}`", milliseconds(median(each)), span(each), ratio
+
+
+def ours(times: Mapping[str, Sequence[float]]) -> str:
+    """Return what stands below the start-up's table: the targets, and the cost of our own modules."""
+    targets = ((WAIT, 2.2), (RUNEXEC, 0.4), (PYSTEMD, 0.25))
+    told = [f"{most:g} x `{name}`: {met(ratio(times, name), most)}" for name, most in targets]
+    cost = median(times[OURS]) - median(times[PACKAGES])
+    told.append(f"15 ms for our own modules on top of the packages': {milliseconds(cost)}")
+    return f"Aimed at: at most {'; '.join(told)}.\n"
+
+
+def floor(times: Mapping[str, Sequence[float]]) -> str:
+    """Return what no program made of these packages can fall below."""
+    packages, scope = median(times[FLOOR]), median(times[SCOPE])
+    least = packages + scope
+    return (
+        "scoperun imports asyncio without ssl, collects no garbage while it imports, and ends without taking the "
+        f"interpreter apart; with that, Python and the packages alone take {milliseconds(packages)}. Together with a "
+        f"scope's own {milliseconds(scope)} that is {milliseconds(least)}, or {least / median(times[WAIT]):.2f} x "
+        f"`{WAIT}`: the floor of a scoperun that is made of them. The rest, "
+        f"{milliseconds(median(times[SCOPERUN]) - least)}, is its own modules, the options that typer makes of their "
+        "declarations, twenty messages that dbus-next takes apart, and a second process in the scope.\n"
+    )
+
+
+def ratio(times: Mapping[str, Sequence[float]], name: str) -> float:
+    """Return how many times as long as another command scoperun takes."""
+    return median(times[SCOPERUN]) / median(times[name])
+
+
+def met(value: float, most: float) -> str:
+    """Say whether a value is what was aimed at."""
+    return f"{value:.2f}, reached" if value <= most else f"{value:.2f}, not reached"
+
+
+def phases(results: Mapping[str, Any]) -> Iterable[Sequence[object]]:
+    """Return the rows of the times before and after the command."""
+    for name, before in results["to_exec"].items():
+        after = results["after_exit"][name]
+        yield f"`{name}`", milliseconds(median(before)), span(before), milliseconds(median(after)), span(after)
+
+
+def idle(idle: Mapping[str, Any], charged: Mapping[str, int]) -> Iterable[Sequence[object]]:
+    """Return the rows of what is used while the command sleeps."""
+    yield f"processor time in {idle['seconds']} s", f"{milliseconds(idle['cpu'])} (aimed at: 5 ms)"
+    yield f"wakes in {idle['seconds']} s", f"{idle['wakes']} (aimed at: 5)"
+    yield "resident memory of scoperun", f"{idle['rss'] / MIB:.1f} MiB (aimed at: 32 MiB)"
+    yield "of that, shared with nobody", f"{idle['private'] / MIB:.1f} MiB"
+    yield "private memory of the keeper", f"{idle['keeper_private'] / KIB:.0f} KiB (aimed at: 307 KiB)"
+    yield (
+        "charged to the scope at the command's first instruction",
+        (
+            f"{charged['current'] / KIB:.0f} KiB, at the most until then {charged['peak'] / KIB:.0f} KiB "
+            "(aimed at: 512 KiB)"
+        ),
+    )
+
+
+def work(results: Mapping[str, Any]) -> Iterable[Sequence[object]]:
+    """Return the rows of the job."""
+    for name, seconds in results["seconds"].items():
+        cpu = results["cpu"][name]
+        yield f"`{name}`", f"{median(seconds):.3f} s", span(seconds), f"{median(cpu):.3f} s", span(cpu)
+    percent = [
+        f"{100 * (median(each[SCOPERUN]) / median(each[SCOPE]) - 1):+.1f} %"
+        for each in (results["seconds"], results["cpu"])
+    ]
+    yield "difference (aimed at: within 1 %)", percent[0], "", percent[1], ""
+
+
+def many(crowd: Mapping[str, Any], library: Mapping[str, Any]) -> Iterable[str]:
+    """Yield what is said of many."""
+    number, messages = crowd["number"], crowd["together"]
+    yield (
+        f"Messages that one scoperun receives from the bus, start to end: {crowd['alone'][0]} alone; among {number} "
+        f"concurrent ones {median(messages):g}, {messages[0]} to {messages[-1]}.\n"
+    )
+    rows = [
+        (f"`{name}`", f"{each['seconds']:.1f} s", f"{each['memory'] / MIB / number:.1f} MiB")
+        for name, each in crowd["crowd"].items()
+    ]
+    yield table((f"{number} at once", "until all run", "memory beside each command"), rows)
+    runs, faster = library["number"], library["library"] / library["xargs"]
+    yield f"{runs} scopes of `true`, 32 at a time:\n"
+    yield table(
+        ("", "scopes per second"),
+        [
+            ("one process, `scoperun.run`", f"{library['library']:.0f}"),
+            (f"`xargs -P32 {SCOPE} -q true`", f"{library['xargs']:.0f}"),
+            ("ratio (aimed at: 1.5)", f"{faster:.2f}"),
+        ],
+    )
+    before, after = library["before"], library["after"]
+    yield (
+        f"Afterwards that process has {after['descriptors']} descriptors ({before['descriptors']} before) and "
+        f"{after['rss'] / MIB:.1f} MiB ({before['rss'] / MIB:.1f} MiB before).\n"
+    )
+
+
+def oom(results: Mapping[str, Any], native: Mapping[str, Sequence[float]]) -> str:
+    """Return what is said of the report's lateness."""
+    seconds = results["seconds"]
+    slower = median(results["python"]) / median(native[PYTHON])
+    return (
+        f"In the lab, {len(seconds)} runs of `scoperun --mem 20M -- ./bigleak2` by an ordinary user: median "
+        f"{milliseconds(median(seconds))}, worst {milliseconds(max(seconds))}. The clock of that kernel's log advances "
+        f"in steps of 10 ms, so that each may be shorter by as much; and `{PYTHON}` takes {slower:.1f} times as long "
+        "there as natively.\n"
+    )
+
+
+def milliseconds(seconds: float) -> str:
+    """Return a time as text."""
+    return f"{1000 * seconds:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def span(seconds: Sequence[float]) -> str:
+    """Return the range of times as text."""
+    return f"{milliseconds(min(seconds))} to {milliseconds(max(seconds))}"

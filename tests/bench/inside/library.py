@@ -1,0 +1,63 @@
+"""One process that runs a thousand commands, 32 at a time, beside xargs with systemd-run."""
+
+import asyncio
+import gc
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+AT_A_TIME = 32
+WARM = 100
+XARGS = f"seq {{}} | xargs -P{AT_A_TIME} -I_ systemd-run --user --scope -q /bin/true"
+
+
+def measure(number: int) -> dict[str, Any]:
+    """Return the scopes per second of both, and the library's descriptors and memory before and after."""
+    start = time.monotonic()
+    subprocess.run(["sh", "-c", XARGS.format(number)], check=True)
+    xargs = number / (time.monotonic() - start)
+    run = subprocess.run(["python3", "-m", "inside.library", str(number)], check=True, stdout=subprocess.PIPE)
+    return {"number": number, "xargs": xargs, **json.loads(run.stdout)}
+
+
+async def run_many(number: int) -> None:
+    """Run `true` so many times."""
+    import scoperun  # noqa: PLC0415  only the process that is measured has it
+
+    slots = asyncio.Semaphore(AT_A_TIME)
+
+    async def one() -> None:
+        async with slots:
+            report = await scoperun.run(["/bin/true"])
+            if report.exit_code != 0:
+                raise RuntimeError(report)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(number):
+            group.create_task(one())
+
+
+async def be_measured(number: int) -> dict[str, Any]:
+    """Run the first hundred for warmth, then all that are counted."""
+    await run_many(WARM)
+    before = state()
+    start = time.monotonic()
+    await run_many(number)
+    seconds = time.monotonic() - start
+    return {"library": number / seconds, "before": before, "after": state()}
+
+
+def state() -> dict[str, int]:
+    """Return this process's descriptors and resident memory."""
+    gc.collect()
+    resident = re.findall(r"^VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return {"descriptors": len(os.listdir("/proc/self/fd")), "rss": 1024 * int(resident[0])}
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(be_measured(int(sys.argv[1])))))
