@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, replace
+from signal import SIGKILL
 from typing import TYPE_CHECKING, Any
 
 from scoperun.dataclass import dataclass
@@ -186,10 +187,17 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
     )
 
 
-def may_be_oom(start: Start, invocation: Invocation) -> bool:
-    """Tell whether the kernel log could say more: of an OOM kill by the kernel, or whether there was one."""
+def kernel_may_have_killed(start: Start, invocation: Invocation) -> bool | None:
+    """Tell whether the kernel's log has more to say of this scope: None if of a kill that nothing else tells of."""
+    # An end that was no SIGKILL needs no more words where there are no limits on memory.
     traces = _traces(start, invocation)
-    return oom_killed(traces) is not False and not (counted_by_oomd(traces) and not killed_by_kernel(traces))
+    match oom_killed(traces):
+        case True:
+            return bool(killed_by_kernel(traces)) or not counted_by_oomd(traces)
+        case None if traces.status == -SIGKILL or traces.memory_accounted:
+            return None
+        case _:
+            return False
 
 
 def _traces(start: Start, invocation: Invocation) -> Traces:

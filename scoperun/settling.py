@@ -15,7 +15,7 @@ from scoperun.errors import BusUnavailable, ManagerError
 from scoperun.io.kernel_log import KernelLogUnreadable
 from scoperun.io.wait import process_ended
 from scoperun.kernel_report import concerning, names_the_whole_group, without
-from scoperun.report import may_be_oom
+from scoperun.report import kernel_may_have_killed
 from scoperun.request import printable
 
 if TYPE_CHECKING:
@@ -35,8 +35,11 @@ if TYPE_CHECKING:
 UNANSWERED = (BusUnavailable, ManagerError)
 """What a question to systemd may raise: once the command runs, none of it is the command's concern."""
 
-_LOG_SILENCE = 2.0
+_SILENCE = 2.0
 """Seconds of silence after which nothing more is expected of journald, which hears of a kill later than we."""
+
+_SILENCE_OF_NOTHING = 0.3
+"""The same where there need not have been one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +81,9 @@ class Settling:
             counters = self._read_counters(keep_last=is_stopping)
         self._keeper.close()
         await self._hear_the_end(counters)
-        if may_be_oom(self._start, self._feed.invocation):
-            self._feed.take(await self._read_kernel_log())
+        has_killed = kernel_may_have_killed(self._start, self._feed.invocation)
+        if has_killed is not False:
+            self._feed.take(await self._read_kernel_log(_SILENCE if has_killed else _SILENCE_OF_NOTHING))
 
     async def _stop_leftovers(self) -> bool:
         """Have systemd stop the scope, and tell whether it does; its Result= will not be about the command then."""
@@ -137,14 +141,14 @@ class Settling:
             for process in processes:
                 await process_ended(process.pid)
 
-    async def _read_kernel_log(self) -> events.KernelLogRead:
-        """Return what the kernel log says of the scope."""
+    async def _read_kernel_log(self, silence: float) -> events.KernelLogRead:
+        """Return what the kernel log says of the scope until it has named all, or been silent for so many seconds."""
 
         def is_enough(records: Sequence[str]) -> bool:
             return self._names_all(self._reports(records))
 
         try:
-            records = await self._kernel_log.read(is_enough, within=_LOG_SILENCE)
+            records = await self._kernel_log.read(is_enough, within=silence)
         except KernelLogUnreadable as error:
             return events.KernelLogRead(reports=None, reason=str(error))
         if reports := self._reports(records):
