@@ -1,6 +1,6 @@
 """The program: `main`, without what a Python program's start and end cost that is of no use to this one.
 
-That is a fifth of the time that `scoperun -- true` takes: see docs/benchmarks.md.
+That is a fifth of the time that `scoperun -- true` takes: `make bench` measures it.
 """
 
 import gc

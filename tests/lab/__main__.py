@@ -20,7 +20,6 @@ from .machine import Machine
 from .parallel import side_by_side
 from .recipe import SUITES, USERS
 
-GUESTS_PER_PROCESSOR = 2  # tests wait now and then
 FAILED = 125  # the lab's own failure, as with env(1), timeout(1) and scoperun itself
 
 
@@ -151,8 +150,7 @@ def run_tests(arguments: argparse.Namespace, command: list[str]) -> int:
     """Run tests/systemd on the suites."""
     runs = matrix.runs(known(arguments.suites), command)
     build_images(arguments, [])
-    lanes = [host.one_processor(number) for number in sorted(os.sched_getaffinity(0))]
-    return side_by_side(runs, lanes=lanes * GUESTS_PER_PROCESSOR)
+    return side_by_side(runs, lanes=[host.one_processor(number) for number in sorted(os.sched_getaffinity(0))])
 
 
 def known(suites: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ from . import project
 from .recipe import SUITES
 
 TESTS = "tests/systemd"
+LIMIT = ("--time-limit", "1200")  # three times what the longest row takes; a hung guest is a failure all the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ ROWS = (
 def runs(suites: Sequence[str], pytest_arguments: Sequence[str]) -> dict[str, list[str]]:
     """Return the lab's command lines that test the suites, by what to call them."""
     return {
-        f"{suite} {row.folder}": ["run", suite, *row.options, "--", *pytest_command(row), *pytest_arguments]
+        f"{suite} {row.folder}": ["run", suite, *row.options, *LIMIT, "--", *pytest_command(row), *pytest_arguments]
         for row in ROWS
         if (project.ROOT / row.folder).is_dir()
         for suite in suites
