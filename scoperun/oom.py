@@ -4,6 +4,7 @@ The law of this file:
 
 1. Who lived before a kill was counted and not afterwards was killed, if no more are missing than were counted. Who is
    known to have ended otherwise is not missing. Where more are missing, nobody is named.
+   Nor is anybody where what was seen before cannot have been how it was at the kill, or nobody looked for a while.
    A command that never had company and was killed was killed by it.
 2. The limit is that of the one cgroup whose `oom` rose while the command ran, from the scope up. Where none rose though
    a kill was counted, no limit was reached: the machine was full. Where several rose, it is not known which it was.
