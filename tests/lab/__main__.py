@@ -70,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
     add_machine(shell)
     shell.set_defaults(function=run_shell, time_limit=24 * 3600.0)
 
-    test = commands.add_parser("test", help="run tests/systemd in guests; words after `--` go to pytest")
+    test = commands.add_parser("test", help="run tests/lab, and tests/systemd in guests; words after `--` go to pytest")
     test.add_argument("suites", nargs="*", metavar="SUITE", default=list(SUITES), help=", ".join(SUITES))
     test.set_defaults(function=run_tests)
     return top
@@ -116,7 +116,7 @@ def build_images(arguments: argparse.Namespace, _command: list[str]) -> int:
             image(SUITES[suite])
             return 0
         case suites:
-            return side_by_side({suite: ["build", suite] for suite in suites}, lanes=[[] for _ in suites])
+            return side_by_side(matrix.builds(suites), lanes=[[] for _ in suites])
 
 
 def run_command(arguments: argparse.Namespace, command: list[str]) -> int:
@@ -147,10 +147,10 @@ def raw_terminal(fd: int) -> Iterator[None]:
 
 
 def run_tests(arguments: argparse.Namespace, command: list[str]) -> int:
-    """Run tests/systemd on the suites."""
-    runs = matrix.runs(known(arguments.suites), command)
-    build_images(arguments, [])
-    return side_by_side(runs, lanes=[host.one_processor(number) for number in sorted(os.sched_getaffinity(0))])
+    """Run the lab's own tests and, on the suites, tests/systemd; build what that takes."""
+    suites = known(arguments.suites)
+    lanes = [host.one_processor(number) for number in sorted(os.sched_getaffinity(0))]
+    return side_by_side(matrix.builds(suites) | matrix.runs(suites, command), lanes)
 
 
 def known(suites: Sequence[str]) -> list[str]:

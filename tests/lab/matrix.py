@@ -1,49 +1,66 @@
-"""Which folder of tests/systemd runs in which guest."""
+"""What runs in which guest."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from . import project
+from .parallel import Command
 from .recipe import SUITES
 
+LAB = ("-m", "tests.lab")
 TESTS = "tests/systemd"
 LIMIT = ("--time-limit", "1200")  # three times what the longest row takes; a hung guest is a failure all the same
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A folder of tests, the options of `run` for the guest it needs, and the suites it is for."""
+    """Folders of tests/systemd, the options of `run` for the guest they need, and the suites they are for."""
 
-    folder: str
+    folders: tuple[str, ...]
     options: tuple[str, ...] = ()
     suites: tuple[str, ...] = tuple(SUITES)
 
 
-# The longest first. A row's guest is only booted if its folder exists.
+# The longest first. The folder that is no other's is the whole, without those of the other rows.
 ROWS = (
-    Row(TESTS),
-    Row(f"{TESTS}/many", suites=("trixie",)),  # what it counts is our own
-    Row(f"{TESTS}/no_memory", ("--no-memory",)),
-    Row(f"{TESTS}/root", ("--root",)),
-    Row(f"{TESTS}/doomed", ("--root",)),
-    Row(f"{TESTS}/swap", ("--swap", "512M")),
-    Row(f"{TESTS}/small", ("--ram", "256M")),
+    Row(("",)),
+    Row(("many",), suites=("trixie",)),  # what it counts is our own
+    Row(("once",), suites=("sid",)),
+    Row(("root", "doomed"), ("--root",)),  # the last ends the user managers
+    Row(("swap",), ("--swap", "512M")),
+    Row(("small",), ("--ram", "256M")),
+    Row(("no_memory",), ("--no-memory",)),
 )
 
+OWN = "tests/lab"
+OWN_SUITE = "trixie"  # in whose guests the lab's own tests run
 
-def runs(suites: Sequence[str], pytest_arguments: Sequence[str]) -> dict[str, list[str]]:
-    """Return the lab's command lines that test the suites, by what to call them."""
-    return {
-        f"{suite} {row.folder}": ["run", suite, *row.options, *LIMIT, "--", *pytest_command(row), *pytest_arguments]
+
+def builds(suites: Sequence[str]) -> dict[str, Command]:
+    """Return the command lines that build the suites' images, by the suite."""
+    return {suite: Command([*LAB, "build", suite]) for suite in suites}
+
+
+def runs(suites: Sequence[str], pytest_arguments: Sequence[str]) -> dict[str, Command]:
+    """Return the command lines that test the lab and the suites, each after its image, by what to call them."""
+    rows = {
+        f"{suite} {' '.join(folders(row))}": Command(
+            [*LAB, "run", suite, *row.options, *LIMIT, "--", "python3", *pytest_words(row), *pytest_arguments],
+            after=suite,
+        )
         for row in ROWS
-        if (project.ROOT / row.folder).is_dir()
         for suite in suites
         if suite in row.suites
     }
+    own = {OWN: Command(["-m", "pytest", OWN, *pytest_arguments], after=OWN_SUITE)}
+    return rows | own if OWN_SUITE in suites else rows
 
 
-def pytest_command(row: Row) -> list[str]:
-    """Return the command that tests a row, without the folders that other rows have."""
-    others = [other.folder for other in ROWS if other.folder.startswith(f"{row.folder}/")]
-    ignored = [f"--ignore={folder}" for folder in others]
-    return ["python3", "-m", "pytest", row.folder, *ignored]
+def folders(row: Row) -> list[str]:
+    """Return the folders of a row, from the project's root."""
+    return [f"{TESTS}/{folder}".rstrip("/") for folder in row.folders]
+
+
+def pytest_words(row: Row) -> list[str]:
+    """Return the words after `python3` that test a row, without the folders that other rows have."""
+    others = [folder for other in ROWS if other is not row and "" in row.folders for folder in folders(other)]
+    return ["-m", "pytest", *folders(row), *(f"--ignore={folder}" for folder in others)]

@@ -14,7 +14,8 @@ import pytest
 
 from . import image
 from .inside.wire import Frames, Kind, frame
-from .matrix import ROWS, pytest_command
+from .matrix import ROWS, folders, pytest_words
+from .parallel import Command, side_by_side
 from .project import ROOT
 from .recipe import SUITES, Recipe
 
@@ -158,5 +159,33 @@ class TestFrames:
 
 def test_no_folder_is_tested_twice() -> None:
     """The row of a folder leaves its subfolders to their own rows."""
-    command = pytest_command(ROWS[0])
-    assert [f"--ignore={row.folder}" for row in ROWS[1:]] == command[4:]
+    whole, *others = ROWS
+    assert pytest_words(whole)[3:] == [f"--ignore={folder}" for row in others for folder in folders(row)]
+
+
+def test_every_folder_of_a_row_is_there() -> None:
+    """A row whose folder was renamed would be the whole's again, in the wrong guest."""
+    assert [folder for row in ROWS for folder in folders(row) if not (ROOT / folder).is_dir()] == []
+
+
+class TestSideBySide:
+    """Command lines run when what they need is done, in the order given."""
+
+    def test_the_first_that_can_run_does(self, tmp_path: Path) -> None:
+        """With one lane that is the order in which they are written down, but for what comes after another."""
+        told = tmp_path / "told"
+        tell = {name: ["-c", f"open({str(told)!r}, 'a').write('{name} ')"] for name in "abc"}
+        commands = {"a": Command(tell["a"], after="c"), "b": Command(tell["b"]), "c": Command(tell["c"])}
+        assert side_by_side(commands, lanes=[[]]) == 0
+        assert told.read_text() == "b c a "
+
+    def test_one_that_fails_is_told_and_what_needs_it_is_not_run(self, capfd: pytest.CaptureFixture[str]) -> None:
+        """The rest is."""
+        fails, succeeds = Command(["-c", "exit(3)"]), Command(["-c", "print('so')"])
+        commands = {"a": Command(["-c", "print('never')"], after="b"), "b": fails, "c": succeeds}
+        assert side_by_side(commands, lanes=[[], []]) == 3
+        printed = capfd.readouterr().out
+        assert "a: not run, for want of b\n" in printed
+        assert "b: failed with status 3 after " in printed
+        assert "so\nc: done after " in printed
+        assert "never" not in printed

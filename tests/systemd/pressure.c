@@ -1,26 +1,26 @@
 /* Lives at its memory limit without running out of it, then kills itself: what an OOM kill looks like from afar.
  *
- * pressure FILE: touches 16 MiB, reads FILE through the page cache, which the kernel has to reclaim all the while,
+ * pressure FILE: takes 16 MiB, reads FILE through the page cache, which the kernel has to reclaim all the while,
  * and ends by SIGKILL. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
-enum { MIB = 1024 * 1024, TOUCHED = 16 * MIB };
+enum { MIB = 1024 * 1024, TAKEN = 16 * MIB };
 
 int main(int argc, char **argv)
 {
     static char buffer[64 * 1024];
-    char *block = malloc(TOUCHED);
+    int kind = MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE;
+    char *block = mmap(NULL, TAKEN, PROT_READ | PROT_WRITE, kind, -1, 0);
     int fd = argc == 2 ? open(argv[1], O_RDONLY) : -1;
-    if (!block || fd < 0) {
+    if (block == MAP_FAILED || fd < 0) {
         perror("pressure");
         return 1;
     }
-    memset(block, 1, TOUCHED);
     while (read(fd, buffer, sizeof buffer) > 0)
         ;
     kill(getpid(), SIGKILL);

@@ -19,7 +19,7 @@ ROUNDS = 40
 def pages() -> Iterator[str]:
     """Return a file on a disk: reading it is charged to the reader if nobody has its pages in the page cache."""
     with tempfile.NamedTemporaryFile(dir="/var/tmp") as file:  # /tmp is often in memory
-        file.write(os.urandom(24 * MiB))
+        file.write(os.urandom(12 * MiB))
         file.flush()
         os.fsync(file.fileno())
         yield file.name

@@ -11,9 +11,9 @@ from .waiting import line_from
 
 pytestmark = lab_only
 
-# Touches memory until only LEAVE bytes are left on the machine; if something has to be killed for it, then this.
+# Takes memory until only LEAVE bytes are left on the machine; if something has to be killed for it, then this.
 FILL = """
-import os, sys
+import mmap, os, sys
 with open("/proc/self/oom_score_adj", "w") as file:
     file.write("1000")
 def available():
@@ -21,7 +21,7 @@ def available():
         return next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable:"))
 blocks = []
 while available() > LEAVE:
-    blocks.append(bytearray(1 << 20))
+    blocks.append(mmap.mmap(-1, 1 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE))
 print("full", flush=True)
 sys.stdin.read()
 """

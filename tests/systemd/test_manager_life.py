@@ -161,7 +161,7 @@ def test_a_plain_kill_afterwards_is_no_oom(story: Story, happen: Callable[[], No
 @every_event
 def test_a_timeout_afterwards_still_ends_the_command(story: Story, happen: Callable[[], None]) -> None:
     """Whoever ended a command that had a time limit is not known where systemd was not heard."""
-    with running(story, "--timeout", "5s", then="exec sleep 1000") as run:
+    with running(story, "--timeout", "3s", then="exec sleep 1000") as run:
         happen()
         status, report = run.end()
     heard = report["result"] is not None

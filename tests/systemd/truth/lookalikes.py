@@ -10,7 +10,7 @@ from tests.systemd.story import systemctl
 from .kinds import ended, kind
 from .stage import LIMIT, Claim, Stage, gone, kill_all
 
-AT_THE_LIMIT = ("touch", "14", "churn")
+AT_THE_LIMIT = ("take", "14", "churn")
 
 
 @kind("lives at its limit and ends well")
@@ -43,18 +43,18 @@ async def fault(stage: Stage) -> Claim:
 
 @kind("kills itself just below its limit")
 async def below(stage: Stage) -> Claim:
-    return ended(await stage.act("touch", "18", "raise", "9"), "signal")
+    return ended(await stage.act("take", "18", "raise", "9"), "signal")
 
 
 @kind("a child is killed at the limit and the command exits with 137")
 async def passed_on(stage: Stage) -> Claim:
-    script = "($A touch 14 churn $PAGES raise 9) 2>/dev/null; exit 137"
+    script = "($A take 14 churn $PAGES raise 9) 2>/dev/null; exit 137"
     return ended(under_pressure(await stage.shell(script)), "exit-code")
 
 
 @kind("a child is killed at the limit and the command ends well")
 async def forgiven(stage: Stage) -> Claim:
-    return ended(under_pressure(await stage.shell("$A touch 14 churn $PAGES raise 9; exit 0")), "success")
+    return ended(under_pressure(await stage.shell("$A take 14 churn $PAGES raise 9; exit 0")), "success")
 
 
 @kind("exits with 137 of its own")
@@ -64,7 +64,7 @@ async def number(stage: Stage) -> Claim:
 
 @kind("is refused memory by RLIMIT_AS")
 async def refused(stage: Stage) -> Claim:
-    report = await stage.shell("ulimit -v 40000; $A touch 100; exit $?")
+    report = await stage.shell("ulimit -v 40000; $A take 100; exit $?")
     assert report["exit_code"] == 12
     return ended(report, "exit-code")
 
@@ -143,13 +143,13 @@ async def escaped(stage: Stage) -> Claim:
 
 @kind("is called like an OOM and killed")
 async def impostor(stage: Stage) -> Claim:
-    return ended(await stage.act("name", "oom-kill: Killed", "touch", "18", "raise", "9"), "signal")
+    return ended(await stage.act("name", "oom-kill: Killed", "take", "18", "raise", "9"), "signal")
 
 
 @kind("is slowed down by MemoryHigh= and killed")
 async def slowed(stage: Stage) -> Claim:
     limits = Limits(memory_max=40 * MiB, memory_high=16 * MiB)
-    report = await stage.act("touch", "10", "churn", stage.pages, "raise", "9", limits=limits)
+    report = await stage.act("take", "10", "churn", stage.pages, "raise", "9", limits=limits)
     assert report["memory"]["events"]["high"] > 0
     return ended(report, "signal")
 

@@ -35,7 +35,7 @@ async def only_slice(stage: Stage) -> Claim:
 @kind("the neighbour in the slice leaks and both are killed")
 async def neighbours_fault(stage: Stage) -> tuple[Claim, Claim]:
     with capped_slice(24 * MiB):
-        ours = stage.scope(stage.actor, *CHOSEN, "touch", "12", "say", "ours", "pause", slice=SLICE, limits=ROOMY)
+        ours = stage.scope(stage.actor, *CHOSEN, "take", "12", "say", "ours", "pause", slice=SLICE, limits=ROOMY)
         async with ours as scope:
             await stage.pid("ours")
             leak, report = await asyncio.gather(stage.act("creep", slice=SLICE, limits=ROOMY), stage.report(scope))
@@ -47,7 +47,7 @@ async def neighbours_fault(stage: Stage) -> tuple[Claim, Claim]:
 @kind("the neighbour in the slice is killed and the command ends well")
 async def neighbours_death(stage: Stage) -> tuple[Claim, Claim]:
     with capped_slice(24 * MiB):
-        ours = stage.scope(stage.actor, "touch", "4", "say", "ours", "go", "exit", "0", slice=SLICE, limits=ROOMY)
+        ours = stage.scope(stage.actor, "take", "4", "say", "ours", "go", "exit", "0", slice=SLICE, limits=ROOMY)
         async with ours as scope:
             pid = await stage.pid("ours")
             leak = await stage.act(*CHOSEN, "leak", slice=SLICE, limits=ROOMY)
@@ -59,7 +59,7 @@ async def neighbours_death(stage: Stage) -> tuple[Claim, Claim]:
 @kind("the neighbour in the slice is killed and the command is killed by somebody")
 async def neighbours_death_and_murder(stage: Stage) -> tuple[Claim, Claim]:
     with capped_slice(24 * MiB):
-        ours = stage.scope(stage.actor, "touch", "4", "say", "ours", "pause", slice=SLICE, limits=ROOMY)
+        ours = stage.scope(stage.actor, "take", "4", "say", "ours", "pause", slice=SLICE, limits=ROOMY)
         async with ours as scope:
             pid = await stage.pid("ours")
             leak = await stage.act(*CHOSEN, "leak", slice=SLICE, limits=ROOMY)
@@ -74,7 +74,7 @@ async def both_limits(stage: Stage) -> Claim:
     with capped_slice(30 * MiB):
         async with stage.scope("sh", "-c", script, slice=SLICE) as scope:
             second = await stage.pid("leaker", count=2)
-            full = stage.scope(stage.actor, "touch", "20", "say", "full", "pause", slice=SLICE, limits=ROOMY)
+            full = stage.scope(stage.actor, "take", "20", "say", "full", "pause", slice=SLICE, limits=ROOMY)
             async with full:
                 await stage.pid("full")
                 os.kill(second, signal.SIGUSR1)
@@ -101,7 +101,7 @@ async def smaller_machine(stage: Stage) -> Claim:
 
 @kind("a neighbour fills the machine and both are killed", guest="small")
 async def machine_filled(stage: Stage) -> tuple[Claim, Claim]:
-    ours = stage.scope(stage.actor, *CHOSEN, "touch", "40", "say", "ours", "pause", limits=NO_LIMIT)
+    ours = stage.scope(stage.actor, *CHOSEN, "take", "40", "say", "ours", "pause", limits=NO_LIMIT)
     async with ours as scope:
         await stage.pid("ours")
         leak, report = await asyncio.gather(stage.act("adj", "500", "leak", limits=NO_LIMIT), stage.report(scope))
@@ -111,7 +111,7 @@ async def machine_filled(stage: Stage) -> tuple[Claim, Claim]:
 
 @kind("a neighbour fills the machine and the command is killed by somebody", guest="small")
 async def machine_filled_elsewhere(stage: Stage) -> tuple[Claim, Claim]:
-    async with stage.scope(stage.actor, "touch", "4", "say", "ours", "pause", limits=NO_LIMIT) as scope:
+    async with stage.scope(stage.actor, "take", "4", "say", "ours", "pause", limits=NO_LIMIT) as scope:
         pid = await stage.pid("ours")
         leak = await stage.act(*CHOSEN, "leak", limits=NO_LIMIT)
         os.kill(pid, signal.SIGKILL)

@@ -60,7 +60,7 @@ def props() -> Iterator[Props]:
             if program.name != "journalctl":
                 (folder / "bin" / program.name).symlink_to(program)
         file = stack.enter_context(tempfile.NamedTemporaryFile(dir="/var/tmp"))  # /tmp is often in memory
-        file.write(os.urandom(24 * MiB))
+        file.write(os.urandom(12 * MiB))
         file.flush()
         os.fsync(file.fileno())
         drop_from_page_cache(file.name)

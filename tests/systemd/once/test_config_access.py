@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .story import Story
+from tests.systemd.story import Story
 
 pytestmark = pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 

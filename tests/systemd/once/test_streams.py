@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from .story import GENEROUS, Story
-from .terminal import BASH, interactive_shell, terminal
-from .waiting import line_from, process_gone, ready
+from tests.systemd.story import GENEROUS, Story
+from tests.systemd.terminal import BASH, interactive_shell, terminal
+from tests.systemd.waiting import line_from, process_gone, ready
 
 # 10 bytes each and all different. It is not a whole gibibyte because that takes a guest half a minute.
 LINES_OF_256_MIB = (256 << 20) // 10

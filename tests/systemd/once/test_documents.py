@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.documents import CHECKOUT, library_examples, sessions
-
-from .story import GENEROUS, Story
+from tests.systemd.story import GENEROUS, Story
 
 END = "\x1e"
 

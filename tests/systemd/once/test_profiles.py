@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .story import GENEROUS, Story
+from tests.systemd.story import GENEROUS, Story
 
 SHOWN = "CPUQuotaPerSecUSec,MemoryHigh,MemoryMax,MemorySwapMax,OOMPolicy,RuntimeMaxUSec,Slice,TasksMax,TimeoutStopUSec"
 SHOW = f'systemctl --user show "$(basename "$(cut -d: -f3 /proc/self/cgroup)")" -p {SHOWN}; echo "$WORD"; pwd'

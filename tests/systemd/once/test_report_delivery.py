@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from .story import GENEROUS, Ending, Story
-from .waiting import line_from, ready
+from tests.systemd.story import GENEROUS, Ending, Story
+from tests.systemd.waiting import line_from, ready
 
 REPORT_KEYS = {"schema", "verdict", "result", "exit_code", "signal", "memory", "limits", "evidence", "left_running"}
 
