@@ -94,6 +94,7 @@ class MemorySnapshot:
     tasks: the processes that live, without the keeper.
     ended: those that lived at the snapshot before and do not now, and those that are about to end.
     rested: nobody looked for a while before, so that who came and went meanwhile was not seen.
+    prompted: one of those who lived at the snapshot before has ended just now, and none of them earlier.
     """
 
     at: float
@@ -105,6 +106,7 @@ class MemorySnapshot:
     tasks: tuple[Task, ...] = ()
     ended: tuple[EndedTask, ...] = ()
     rested: bool = False
+    prompted: bool = False
 
     @property
     def needed(self) -> int | None:

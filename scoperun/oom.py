@@ -4,7 +4,8 @@ The law of this file:
 
 1. Who lived before a kill was counted and not afterwards was killed, if no more are missing than were counted. Who is
    known to have ended otherwise is not missing. Where more are missing, nobody is named.
-   Nor is anybody where what was seen before cannot have been how it was at the kill, or nobody looked for a while.
+   Nor is anybody where what was seen before cannot have been how it was at the kill. Nobody looked for a while?
+   Then only who lived all the while and had most of the memory: nobody can have come who had more.
    A command that never had company and was killed was killed by it.
 2. The limit is that of the one cgroup whose `oom` rose while the command ran, from the scope up. Where none rose though
    a kill was counted, no limit was reached: the machine was full. Where several rose, it is not known which it was.
@@ -107,7 +108,15 @@ def oom_kill(before: MemorySnapshot, after: MemorySnapshot) -> OomKill | None:
     if kills <= 0:
         return None
     was_close = before.current is not None and (before.needed or 0) >= before.current / 2
-    return OomKill(kills=kills, is_group=groups > 0, was_close=was_close and not after.rested, ended=after.ended)
+    if after.rested:
+        was_close = after.prompted and _had_most(before, after.ended)
+    return OomKill(kills=kills, is_group=groups > 0, was_close=was_close, ended=after.ended)
+
+
+def _had_most(before: MemorySnapshot, ended: Iterable[EndedTask]) -> bool:
+    """Tell whether most of the memory that was needed before was that of those who have ended since."""
+    theirs = sum((each.task.anon or 0) + (each.task.swap or 0) for each in ended)
+    return before.needed is not None and theirs > before.needed / 2
 
 
 def limit_reached(rises: Mapping[str, int | None], ooms: int) -> Limit:

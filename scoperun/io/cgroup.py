@@ -51,10 +51,8 @@ class Cgroup:
     def counters(self, *, keeper: int) -> Counters:
         """Return the counters and processes of the cgroup, without those of the process `keeper`."""
         # What tells most comes first: where the keeper was killed too, the cgroup goes while it is read.
-        own, tasks_peak, events = self._ooms_of(self.path), self._number("pids.peak"), self._table("memory.events")
-        ooms = self.ooms() if events and events.get("oom_kill") else None
-        if ooms and ooms[self.name] is None:
-            ooms[self.name] = own or None
+        own, tasks_peak, events = _ooms_of(self.path), self._number("pids.peak"), self._table("memory.events")
+        ooms = self.ooms(own) if events and events.get("oom_kill") else None
         cpu = self._table("cpu.stat") or {}
         return Counters(
             memory_events=events,
@@ -97,7 +95,7 @@ class Cgroup:
         wait_status tells how a process ended, None if that is not known.
         Whoever is found dead had not been killed when the kills were counted, or was counted: else it is read again.
         """
-        at, events = time.monotonic(), self._table("memory.events")
+        at, own, events = time.monotonic(), _ooms_of(self.path), self._table("memory.events")
         while True:
             tasks, gone = self._tasks(keeper=keeper, before=before)
             counted, events = events, self._table("memory.events")
@@ -108,7 +106,7 @@ class Cgroup:
         return MemorySnapshot(
             at=at,
             events=events,
-            ooms=self.ooms(),
+            ooms=self.ooms(own),
             stat=self._table("memory.stat"),
             current=self._number("memory.current"),
             swap_current=self._number("memory.swap.current"),
@@ -124,17 +122,18 @@ class Cgroup:
         gone = [pid for pid in {**lived, **dict.fromkeys(pids)} if pid not in tasks and has_ended(pid)]
         return tuple(tasks.values()), tuple(map(_last_seen, (lived.get(pid) or Task(pid=pid, name="") for pid in gone)))
 
-    def ooms(self) -> dict[str, int | None]:
-        """Return how often this cgroup and each one above it ran into its own limit, by name, from here upwards."""
-        return {name: self._ooms_of(path) for name, path in self._levels()}
+    def ooms(self, own: int | None = None) -> dict[str, int | None]:
+        """Return how often this cgroup and each one above it ran into its own limit, by name, from here upwards.
+
+        own: what was read of this cgroup just before, which stands if it is gone. That it had not done so does not.
+        """
+        ooms = {name: _ooms_of(path) for name, path in self._levels()}
+        return {**ooms, self.name: own or None} if ooms[self.name] is None else ooms
 
     def event_files(self) -> list[Path]:
         """Return the files that change when something happens to this cgroup's memory: its own, and those above."""
         _, *above = self._levels()
         return [self.path / "memory.events", *(path / "memory.events.local" for _, path in above)]
-
-    def _ooms_of(self, path: Path) -> int | None:
-        return (_table(path / "memory.events.local") or {}).get("oom")
 
     def _levels(self) -> list[tuple[str, Path]]:
         """Return this cgroup and each one above it but the root, which has no limits, by name."""
@@ -190,6 +189,10 @@ def cgroup_of(pid: int) -> Cgroup:
         f"process {pid} is in no cgroup of the unified hierarchy",
         hint="scoperun needs cgroup v2; check: stat -fc %T /sys/fs/cgroup prints cgroup2fs",
     )
+
+
+def _ooms_of(path: Path) -> int | None:
+    return (_table(path / "memory.events.local") or {}).get("oom")
 
 
 def _hierarchy() -> Path:

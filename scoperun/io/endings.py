@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from scoperun.io.process_table import wait_status
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Set as AbstractSet
 
 # linux/pidfd.h: PIDFD_GET_INFO, struct pidfd_info in its first version, PIDFD_INFO_EXIT.
 _GET_INFO = 0xC040FF0B
@@ -25,18 +26,26 @@ class Endings:
     def __init__(self) -> None:
         """Begin with none."""
         self._pidfds: dict[int, int] = {}
+        self._epoll = select.epoll()
 
-    def watch(self, pids: Collection[int]) -> None:
-        """Hold pidfds of these processes and no others; those that cannot be had are done without."""
+    def fileno(self) -> int:
+        """Return a descriptor that can be read while one of those that are watched has ended."""
+        return self._epoll.fileno()
+
+    def watch(self, pids: AbstractSet[int]) -> bool:
+        """Hold pidfds of these processes and no others; tell whether all could be had."""
         for pid in self._pidfds.keys() - pids:
             os.close(self._pidfds.pop(pid))
         for pid in pids - self._pidfds.keys():
             with suppress(OSError):  # it has ended, or these are too many
                 self._pidfds[pid] = os.pidfd_open(pid)
+                self._epoll.register(self._pidfds[pid], select.EPOLLIN)
+        return len(self._pidfds) == len(pids)
 
     def close(self) -> None:
         """Let go of all."""
         self.watch(set())
+        self._epoll.close()
 
     def wait_status(self, pid: int) -> int | None:
         """Return the wait status of a process that has ended or is about to, negative for a signal; None if unknown."""

@@ -24,13 +24,16 @@ _SHARE = 0.005
 _BURST = 0.05
 """Seconds of a processor's time that they may take beyond it."""
 
+_RESERVE = 0.005
+"""The same for those that the end of a process is worth."""
+
 
 @contextmanager
 def watching(cgroup: Cgroup, *, keeper: int, give: Callable[[MemorySnapshot], None]) -> Iterator[MemoryWatch]:
     """Give a snapshot at each change of memory.events for the length of the context.
 
     A workload that lives at its limit changes it a hundred times a second. Snapshots then become so few that they take
-    no more than their share.
+    no more than their share; the end of a process that was seen is worth one all the same, as long as those are few.
     """
     watch = MemoryWatch(cgroup, keeper, give)
     try:
@@ -51,7 +54,9 @@ class MemoryWatch:
         self._files: list[int] = []
         self._epoll = select.epoll()
         self._endings = Endings()
+        self._holds_all = False
         self._rested = False
+        self._hears_ends = False
         self._rest: asyncio.TimerHandle | None = None
         # Who ran into which limit before counts for nothing.
         self._last = MemorySnapshot(at=time.monotonic(), events={}, ooms=cgroup.ooms())
@@ -76,19 +81,20 @@ class MemoryWatch:
         while self._files:
             os.close(self._files.pop())
 
-    def look(self) -> None:
-        """Take a snapshot, and give it, unless the cgroup is gone."""
+    def look(self) -> bool:
+        """Take a snapshot, and give it, unless the cgroup is gone; tell whether it was there."""
         began = time.thread_time()
         snapshot = self._cgroup.snapshot(keeper=self._keeper, before=self._last, wait_status=self._endings.wait_status)
         if snapshot is not None:
-            self._last = replace(snapshot, rested=self._rested)
+            prompted = bool(snapshot.ended) and self._hears_ends
+            self._last = replace(snapshot, rested=self._rested, prompted=prompted)
             self._rested = False
-            self._endings.watch({task.pid for task in snapshot.tasks})
+            self._holds_all = self._endings.watch({task.pid for task in snapshot.tasks})
             self._give(self._last)
         self._spent += time.thread_time() - began
+        return snapshot is not None
 
     def _listen(self) -> None:
-        self._rest = None
         asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._woken)
 
     def _be_deaf(self) -> None:
@@ -96,24 +102,30 @@ class MemoryWatch:
             self._rest.cancel()
         if not self._epoll.closed:
             asyncio.get_running_loop().remove_reader(self._epoll.fileno())
+            asyncio.get_running_loop().remove_reader(self._endings.fileno())
+        self._hears_ends = False
 
     def _woken(self) -> None:
+        """Look, and then listen on, or have a rest first."""
         try:
             for file, _ in self._epoll.poll(0):
                 _acknowledge(file)
-        except OSError:  # the cgroup is gone
-            self._be_deaf()
-            return
-        self.look()
-        self._have_a_rest()
+            is_there = self.look()
+        except OSError:
+            is_there = False
+        self._be_deaf()
+        if is_there:
+            excess = self._spent - _BURST - _SHARE * (time.monotonic() - self._began)
+            self._have_a_rest(excess) if excess > 0 else self._listen()
 
-    def _have_a_rest(self) -> None:
-        """Listen no more for as long as what was spent exceeds our share; what changes meanwhile wakes us then."""
-        excess = self._spent - _BURST - _SHARE * (time.monotonic() - self._began)
-        if excess > 0:
-            self._be_deaf()
-            self._rested = True
-            self._rest = asyncio.get_running_loop().call_later(excess / _SHARE, self._listen)
+    def _have_a_rest(self, excess: float) -> None:
+        """Listen no more until so much is not too much any more; what changes meanwhile wakes us then."""
+        loop = asyncio.get_running_loop()
+        self._rested = True
+        self._rest = loop.call_later(excess / _SHARE, self._listen)
+        self._hears_ends = self._holds_all and excess < _RESERVE
+        if self._hears_ends:
+            loop.add_reader(self._endings.fileno(), self._woken)
 
 
 def _acknowledge(file: int) -> None:

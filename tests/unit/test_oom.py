@@ -151,7 +151,25 @@ class TestVictims:
 
     def test_after_a_rest_nobody_is_named(self) -> None:
         """Who was killed may have come and gone unseen, and who is missing have been killed by somebody else."""
-        assert oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, rested=True, ended=(ended(LEAK, -9),))).victims is None
+        after = seen(SHELL, oom_kill=1, rested=True, ended=(ended(LEAK, -9),))
+        assert oom(seen(SHELL, LEAK), after).victims is None
+
+    def test_after_a_rest_that_its_end_has_ended_who_had_most_of_the_memory_is_named(self) -> None:
+        """Nobody can have come meanwhile who had more: it lived until just now."""
+        after = seen(SHELL, oom_kill=1, rested=True, prompted=True, ended=(ended(LEAK, -9),))
+        assert victims(oom(seen(SHELL, LEAK), after)) == [("leak", "process table")]
+
+    def test_what_it_had_in_swap_is_memory_too(self) -> None:
+        """Most of it was there, beside what is in memory."""
+        leak = replace(LEAK, anon=2 * MIB, swap=30 * MIB)
+        before = seen(SHELL, leak, swap_current=30 * MIB)
+        after = seen(SHELL, oom_kill=1, rested=True, prompted=True, ended=(ended(leak, -9),))
+        assert victims(oom(before, after)) == [("leak", "process table")]
+
+    def test_after_a_rest_who_had_little_is_not_named(self) -> None:
+        """Who took the rest may have come and been killed unseen."""
+        after = seen(SHELL, LEAK, oom_kill=1, rested=True, prompted=True, ended=(ended(OTHER, -9),))
+        assert oom(seen(SHELL, LEAK, OTHER), after).victims is None
 
     def test_while_page_cache_filled_the_scope_the_leak_had_not_begun(self) -> None:
         """Who took the memory came since, and may have been killed unseen; who is missing, by somebody else."""
