@@ -23,8 +23,7 @@ class Row:
 # The longest first. The folder that is no other's is the whole, without those of the other rows.
 ROWS = (
     Row(("",)),
-    Row(("many",), suites=("trixie",)),  # what it counts is our own
-    Row(("once",), suites=("sid",)),
+    Row(("many", "once"), suites=("trixie",)),  # what they are about is our own
     Row(("root", "doomed"), ("--root",)),  # the last ends the user managers
     Row(("swap",), ("--swap", "512M")),
     Row(("small",), ("--ram", "256M")),
@@ -52,7 +51,7 @@ def runs(suites: Sequence[str], pytest_arguments: Sequence[str]) -> dict[str, Co
         if suite in row.suites
     }
     own = {OWN: Command(["-m", "pytest", OWN, *pytest_arguments], after=OWN_SUITE)}
-    return rows | own if OWN_SUITE in suites else rows
+    return own | rows if OWN_SUITE in suites else rows
 
 
 def folders(row: Row) -> list[str]:

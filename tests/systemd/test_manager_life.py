@@ -88,37 +88,32 @@ every_loss = pytest.mark.parametrize("happen", LOST)
 
 
 @every_event
-def test_the_status_is_the_commands_own(story: Story, happen: Callable[[], None]) -> None:
+def test_the_limit_holds_and_the_status_is_the_commands_own(story: Story, happen: Callable[[], None]) -> None:
     with running(story, "--mem", "20M") as run:
         happen()
+        limit = Path(f"/sys/fs/cgroup{run.cgroup}/memory.max").read_text()
+        assert run.pid in pids_of(run.cgroup)
         status, report = run.end()
+    assert limit == "20971520\n"
     assert (status, report["verdict"], report["exit_code"]) == (3, "exit-code", 3)
     assert report["memory"]["peak"] > 0
     assert report["left_running"] == []
 
 
-@every_event
-def test_a_success_is_a_success(story: Story, happen: Callable[[], None]) -> None:
+@pytest.mark.parametrize("happen", SURVIVED)
+def test_a_success_is_a_success_and_systemds_word_is_heard(story: Story, happen: Callable[[], None]) -> None:
     with running(story, then="exit 0") as run:
         happen()
         status, report = run.end()
-    assert (status, report["verdict"]) == (0, "success")
-
-
-@pytest.mark.parametrize("happen", SURVIVED)
-def test_systemds_word_is_heard_to_the_end(story: Story, happen: Callable[[], None]) -> None:
-    with running(story) as run:
-        happen()
-        _, report = run.end()
-    assert report["result"] == "success"
+    assert (status, report["verdict"], report["result"]) == (0, "success", "success")
 
 
 @every_loss
-def test_what_was_not_heard_is_null(story: Story, happen: Callable[[], None]) -> None:
-    with running(story) as run:
+def test_a_success_is_a_success_and_what_was_not_heard_is_null(story: Story, happen: Callable[[], None]) -> None:
+    with running(story, then="exit 0") as run:
         happen()
-        _, report = run.end()
-    assert report["result"] is None
+        status, report = run.end()
+    assert (status, report["verdict"], report["result"]) == (0, "success", None)
     assert {"source": "Result", "value": None} in report["evidence"]
 
 
@@ -257,13 +252,3 @@ def test_killing_all_of_the_unit_after_the_bus_is_lost_is_no_oom(story: Story, h
         status, report = run.end()
     assert (status, report["result"], report["oom"]) == (137, None, None)
     assert report["verdict"] in {"signal", "unknown"}
-
-
-@every_event
-def test_the_limit_holds_throughout(story: Story, happen: Callable[[], None]) -> None:
-    with running(story, "--mem", "20M") as run:
-        happen()
-        limit = Path(f"/sys/fs/cgroup{run.cgroup}/memory.max").read_text()
-        assert run.pid in pids_of(run.cgroup)
-        run.end()
-    assert limit == "20971520\n"

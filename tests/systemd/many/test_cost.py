@@ -11,7 +11,7 @@ from statistics import median
 from tests.bench.inside import crowd, idle
 from tests.bench.inside.commands import BEFORE, SCOPERUN, WAIT
 
-ROUNDS = 7
+ROUNDS = 5
 MIB = 1 << 20
 
 IMPORTS = ["python3", "-c", "import typer, dbus_next.aio"]

@@ -1,0 +1,27 @@
+"""A program that runs a thousand commands is afterwards as it was before."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import scoperun
+from tests.leaks import assert_nothing_leaks
+
+from .fake_systemd import fake_systemd
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+
+
+async def test_a_thousand_runs_leak_nothing(daemon: Process, runtime_dir: str) -> None:
+    """What may leak is our own; tests/systemd/many has it on a real systemd, where fewer runs take as long."""
+    os.symlink("daemon", f"{runtime_dir}/bus")  # without the wire between, which remembers all that it hears
+    async with fake_systemd(f"unix:path={runtime_dir}/daemon".replace(" ", "%20")) as systemd:
+
+        async def run() -> None:
+            assert (await scoperun.run(["true"], require_limits=False)).exit_code == 0
+            await systemd.gone()
+            systemd.calls.clear()
+
+        await assert_nothing_leaks(run, runs=1000)
