@@ -17,8 +17,8 @@ demo: $(VENV)/ready
 	@$(VENV)/bin/python -m tests.lab.demo
 
 # The images come over the network while the tests that need none of them run.
-test: check
-	@$(MAKE) --no-print-directory --jobs=2 host-test guest-test
+test: $(VENV)/ready
+	@$(MAKE) --no-print-directory --jobs=3 check host-test guest-test
 
 truth: images
 	$(VENV)/bin/python -m tests.systemd.truth

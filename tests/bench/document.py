@@ -44,6 +44,10 @@ def document(results: Mapping[str, Any], machine: Machine) -> str:
         table(("command", "median", "range", f"{SCOPERUN} is"), startup(results["startup"]["times"])),
         ours(results["startup"]["times"]),
         floor(results["startup"]["times"]),
+        "What `scoperun -- true` imports takes, as `-X importtime` has it, which itself takes some of it:\n",
+        table(
+            ("modules of", "time"), [(name, milliseconds(each)) for name, each in results["startup"]["imports"].items()]
+        ),
         "## To the command's first instruction, and from its last one\n",
         table(("", "to exec", "range", "after exit", "range"), phases(results["phases"])),
         "## While the command runs\n",
@@ -164,6 +168,13 @@ def many(crowd: Mapping[str, Any], library: Mapping[str, Any]) -> Iterable[str]:
             ("ratio (aimed at: 1.5)", f"{faster:.2f}"),
         ],
     )
+    yield (
+        f"One run takes {milliseconds(library['processor'])} of a processor in that process, forks included. As Python "
+        f"uses one processor, {1 / library['processor']:.0f} scopes per second is the most that it can start, whatever "
+        "systemd and the commands take, while `xargs` uses all processors there are. By a profile, the time goes into "
+        "the code of:\n"
+    )
+    yield table(("", "of its time"), [(name, f"{100 * each:.0f} %") for name, each in library["profile"].items()])
     before, after = library["before"], library["after"]
     yield (
         f"Afterwards that process has {after['descriptors']} descriptors ({before['descriptors']} before) and "

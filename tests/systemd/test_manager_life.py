@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,7 +41,8 @@ def running(story: Story, *options: str, then: str = "exit 3") -> Iterator[Run]:
     finally:
         run.scoperun.kill()
         run.scoperun.communicate()
-        subprocess.run(["systemctl", "--user", "-q", "kill", "-s", "KILL", "life.scope"], check=False, timeout=GENEROUS)
+        if Path(f"/sys/fs/cgroup{run.cgroup}").exists():
+            systemctl("kill", "-s", "KILL", "life.scope")
 
 
 def main_pid(unit: str) -> int:

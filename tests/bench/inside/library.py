@@ -1,15 +1,19 @@
 """One process that runs a thousand commands, 32 at a time, beside xargs with systemd-run."""
 
 import asyncio
+import cProfile
 import gc
 import json
 import os
+import pstats
 import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from . import shares
 
 AT_A_TIME = 32
 WARM = 100
@@ -46,10 +50,30 @@ async def be_measured(number: int) -> dict[str, Any]:
     """Run the first hundred for warmth, then all that are counted."""
     await run_many(WARM)
     before = state()
-    start = time.monotonic()
+    start, used = time.monotonic(), time.process_time()
     await run_many(number)
-    seconds = time.monotonic() - start
-    return {"library": number / seconds, "before": before, "after": state()}
+    seconds, processor = time.monotonic() - start, time.process_time() - used
+    measured = {"library": number / seconds, "processor": processor / number, "before": before, "after": state()}
+    return {**measured, "profile": await profile()}
+
+
+async def profile() -> dict[str, float]:
+    """Return the shares of the time in which the process did something, by whose code that was."""
+    profiler = cProfile.Profile()
+    profiler.enable()
+    await run_many(WARM)
+    profiler.disable()
+    rows = pstats.Stats(profiler).stats.items()  # type: ignore[attr-defined]
+    times = {(file, function): timing[2] for (file, _, function), timing in rows}
+    forks = sum(seconds for (_, function), seconds in times.items() if "posix.fork" in function)
+    working = [(file, seconds) for (file, function), seconds in times.items() if not is_fork_or_wait(function)]
+    parts = {"fork(2)": forks, **shares.by_package(working)}
+    return {name: seconds / sum(parts.values()) for name, seconds in parts.items()}
+
+
+def is_fork_or_wait(function: str) -> bool:
+    """Tell whether a function is counted by itself, or does nothing but wait."""
+    return "posix.fork" in function or "'poll' of 'select.epoll'" in function
 
 
 def state() -> dict[str, int]:

@@ -3,12 +3,14 @@
 import json
 import re
 import shlex
+import statistics
 import subprocess
 import tempfile
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from . import commands
+from . import commands, shares
 
 RUNS_IN_ROUND = 5
 
@@ -36,7 +38,7 @@ def measure(rounds: int) -> dict[str, Any]:
     for _ in range(rounds):
         for name, each in zip(lines, hyperfine(list(lines.values())), strict=True):
             times[name] += each
-    return {"times": times}
+    return {"times": times, "imports": imports(RUNS_IN_ROUND)}
 
 
 def hyperfine(lines: list[str]) -> list[list[float]]:
@@ -51,11 +53,22 @@ def hyperfine(lines: list[str]) -> list[list[float]]:
 
 def with_ours() -> str:
     """Return the line that imports the packages, and then those of our modules that `scoperun -- true` does."""
-    trace = subprocess.run(
-        ["python3", "-X", "importtime", "-m", "scoperun", "-q", "--", "/bin/true"],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    modules = sorted(set(re.findall(r"\| +(scoperun(?:\.\w+)*)$", trace.stderr, re.MULTILINE)))
+    modules = sorted(name for name, _ in import_times() if name.split(".")[0] == "scoperun")
     return shlex.join(["python3", "-c", f"import typer, dbus_next.aio, {', '.join(modules)}"])
+
+
+def imports(rounds: int) -> dict[str, float]:
+    """Return the seconds that the imports of `scoperun -- true` take in the median, by whose modules they are."""
+    times: dict[str, list[float]] = defaultdict(list)
+    for _ in range(rounds):
+        for name, seconds in shares.by_package(import_times()).items():
+            times[name].append(seconds)
+    return {name: statistics.median(each) for name, each in times.items()}
+
+
+def import_times() -> list[tuple[str, float]]:
+    """Return the modules that `scoperun -- true` imports, and the seconds that each takes without those it imports."""
+    command = ["python3", "-X", "importtime", "-m", "scoperun", "-q", "--", "/bin/true"]
+    trace = subprocess.run(command, check=True, capture_output=True, text=True).stderr
+    rows = re.findall(r"^import time: +(\d+) \| +\d+ \| +(\S+)$", trace, re.MULTILINE)
+    return [(name, int(microseconds) / 1e6) for microseconds, name in rows]

@@ -22,7 +22,7 @@ then held against that. The stories are in `tests/systemd/truth/`; `.ci/run` pla
 
 It is *unknown without need* where something was left that tells. That is a bug as much as *wrong* is one, and fails
 the test. The kernel log is *withheld* from a user outside of the groups that may read it, or by taking journalctl away;
-the processor is *busy* with two endless loops beside the command.
+the processor is *busy* with an endless loop beside the command.
 """
 
 

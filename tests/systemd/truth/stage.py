@@ -170,9 +170,9 @@ def as_json(report: Report) -> dict[str, Any]:
 
 
 @contextmanager
-def busy(processes: int = 2) -> Iterator[None]:
-    """Have so many processes want all of the processor."""
-    loops = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(processes)]
+def busy() -> Iterator[None]:
+    """Have a process for each processor that wants all of it."""
+    loops = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in os.sched_getaffinity(0)]
     try:
         yield
     finally:
