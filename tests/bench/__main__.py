@@ -23,7 +23,7 @@ DOCUMENT = ROOT / "docs" / "benchmarks.md"
 TIME_LIMIT = 600.0
 
 # What is measured, and how often or how long: of the full measurement, and of a quick look.
-FULL = {"versions": 1, "startup": 6, "phases": 30, "work": 7, "idle": 60, "crowd": 200, "library": 1000, "oom": 100}
+FULL = {"versions": 1, "startup": 6, "phases": 30, "work": 12, "idle": 60, "crowd": 200, "library": 1000, "oom": 100}
 QUICK = {"versions": 1, "startup": 1, "phases": 5, "work": 1, "idle": 5, "crowd": 20, "library": 100, "oom": 5}
 
 

@@ -91,12 +91,13 @@ def floor(times: Mapping[str, Sequence[float]]) -> str:
     """Return what no program made of these packages can fall below."""
     packages, scope = median(times[FLOOR]), median(times[SCOPE])
     least = packages + scope
+    ratios = " and ".join(f"{least / median(times[name]):.2f} x `{name}`" for name in (WAIT, RUNEXEC))
+    rest = median(times[SCOPERUN]) - least
     return (
         "scoperun imports asyncio without ssl, collects no garbage while it imports, and ends without taking the "
         f"interpreter apart; with that, Python and the packages alone take {milliseconds(packages)}. Together with a "
-        f"scope's own {milliseconds(scope)} that is {milliseconds(least)}, or {least / median(times[WAIT]):.2f} x "
-        f"`{WAIT}`: the floor of a scoperun that is made of them. The rest, "
-        f"{milliseconds(median(times[SCOPERUN]) - least)}, is its own modules, the options that typer makes of their "
+        f"scope's own {milliseconds(scope)} that is {milliseconds(least)}, or {ratios}: the floor of a scoperun that "
+        f"is made of them. The rest, {milliseconds(rest)}, is its own modules, the options that typer makes of their "
         "declarations, twenty messages that dbus-next takes apart, and a second process in the scope.\n"
     )
 
@@ -177,8 +178,8 @@ def many(crowd: Mapping[str, Any], library: Mapping[str, Any]) -> Iterable[str]:
     yield table(("", "of its time"), [(name, f"{100 * each:.0f} %") for name, each in library["profile"].items()])
     before, after = library["before"], library["after"]
     yield (
-        f"Afterwards that process has {after['descriptors']} descriptors ({before['descriptors']} before) and "
-        f"{after['rss'] / MIB:.1f} MiB ({before['rss'] / MIB:.1f} MiB before).\n"
+        f"Afterwards that process has {before['descriptors']} descriptors and {before['rss'] / MIB:.1f} MiB; after as "
+        f"many again {after['descriptors']} and {after['rss'] / MIB:.1f} MiB.\n"
     )
 
 

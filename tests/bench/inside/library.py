@@ -21,7 +21,7 @@ XARGS = f"seq {{}} | xargs -P{AT_A_TIME} -I_ systemd-run --user --scope -q /bin/
 
 
 def measure(number: int) -> dict[str, Any]:
-    """Return the scopes per second of both, and the library's descriptors and memory before and after."""
+    """Return the scopes per second of both, and the library's descriptors and memory then and after as many again."""
     start = time.monotonic()
     subprocess.run(["sh", "-c", XARGS.format(number)], check=True)
     xargs = number / (time.monotonic() - start)
@@ -47,12 +47,13 @@ async def run_many(number: int) -> None:
 
 
 async def be_measured(number: int) -> dict[str, Any]:
-    """Run the first hundred for warmth, then all that are counted."""
+    """Run the first hundred for warmth, then all that are counted, and as many again to see what grows."""
     await run_many(WARM)
-    before = state()
     start, used = time.monotonic(), time.process_time()
     await run_many(number)
     seconds, processor = time.monotonic() - start, time.process_time() - used
+    before = state()
+    await run_many(number)
     measured = {"library": number / seconds, "processor": processor / number, "before": before, "after": state()}
     return {**measured, "profile": await profile()}
 
