@@ -4,8 +4,9 @@ The law of this file:
 
 1. Who lived before a kill was counted and not afterwards was killed, if no more are missing than were counted. Who is
    known to have ended otherwise is not missing. Where more are missing, nobody is named.
-   Nor is anybody where what was seen before cannot have been how it was at the kill. Nobody looked for a while?
-   Then only who lived all the while and had most of the memory: nobody can have come who had more.
+   Nor is anybody where what was seen before cannot have been how it was at the kill, or where somebody may have come
+   unseen since who had more memory: the missing must have had most of what those who live on do not have. Nobody looked
+   for a while? Then they must have lived until just now as well.
    A command that never had company and was killed was killed by it.
 2. The limit is that of the one cgroup whose `oom` rose while the command ran, from the scope up. Where none rose though
    a kill was counted, no limit was reached: the machine was full. Where several rose, it is not known which it was.
@@ -85,19 +86,24 @@ class OomKill:
         them, and goes on.
     was_close: what was seen before was how it was at the kill. Else somebody has come since who took the memory, and
         may have gone unseen.
+    free: bytes of memory and swap that somebody who came unseen may have had at the most.
+    unread: those that were nobody's of whom it could be read.
     ended: who is missing since.
     """
 
     kills: int
     is_group: bool
     was_close: bool
+    free: int
+    unread: int
     ended: tuple[EndedTask, ...]
 
     def victims(self, last: LastWords) -> list[Victim]:
         """Return whom it hit, none where that is not certain."""
         found = _suspects(self.ended, last)
         counted = {self.kills, self.kills - 1} if last.keeper_killed else {self.kills}
-        is_certain = self.is_group or (len(found) in counted and self.was_close)
+        theirs = _memory(found) + (self.unread if any(task.anon is None for task in found) else 0)
+        is_certain = self.is_group or (len(found) in counted and self.was_close and theirs > self.free / 2)
         return list(map(_victim_in_table, found)) if is_certain and all(task.name for task in found) else []
 
 
@@ -108,15 +114,20 @@ def oom_kill(before: MemorySnapshot, after: MemorySnapshot) -> OomKill | None:
     if kills <= 0:
         return None
     was_close = before.current is not None and (before.needed or 0) >= before.current / 2
-    if after.rested:
-        was_close = after.prompted and _had_most(before, after.ended)
-    return OomKill(kills=kills, is_group=groups > 0, was_close=was_close, ended=after.ended)
+    living = {task.pid for task in after.tasks}
+    return OomKill(
+        kills=kills,
+        is_group=groups > 0,
+        was_close=was_close and (after.prompted or not after.rested),
+        free=(before.needed or 0) - _memory(task for task in before.tasks if task.pid in living),
+        unread=(before.needed or 0) - _memory(before.tasks),
+        ended=after.ended,
+    )
 
 
-def _had_most(before: MemorySnapshot, ended: Iterable[EndedTask]) -> bool:
-    """Tell whether most of the memory that was needed before was that of those who have ended since."""
-    theirs = sum((each.task.anon or 0) + (each.task.swap or 0) for each in ended)
-    return before.needed is not None and theirs > before.needed / 2
+def _memory(tasks: Iterable[Task]) -> int:
+    """Return the bytes of memory and swap that are these processes' own."""
+    return sum((task.anon or 0) + (task.swap or 0) for task in tasks)
 
 
 def limit_reached(rises: Mapping[str, int | None], ooms: int) -> Limit:

@@ -89,8 +89,9 @@ class TestVictims:
         assert len(victims(oom(seen(SHELL, LEAK, OTHER), after, kills=2))) == 2
 
     def test_several_kills_in_one_run_are_told_apart(self) -> None:
-        first = seen(SHELL, OTHER, oom_kill=1, ended=(ended(LEAK),))
-        second = seen(SHELL, oom_kill=2, ended=(ended(OTHER),))
+        grown = replace(OTHER, anon=19 * MIB)
+        first = seen(SHELL, grown, oom_kill=1, ended=(ended(LEAK),))
+        second = seen(SHELL, oom_kill=2, ended=(ended(grown),))
         found = oom(seen(SHELL, LEAK, OTHER), first, second, kills=2)
         assert [name for name, _ in victims(found)] == ["leak", "other"]
 
@@ -168,13 +169,31 @@ class TestVictims:
 
     def test_after_a_rest_who_had_little_is_not_named(self) -> None:
         """Who took the rest may have come and been killed unseen."""
-        after = seen(SHELL, LEAK, oom_kill=1, rested=True, prompted=True, ended=(ended(OTHER, -9),))
+        after = seen(SHELL, oom_kill=1, rested=True, prompted=True, ended=(ended(LEAK, 0), ended(OTHER, -9)))
         assert oom(seen(SHELL, LEAK, OTHER), after).victims is None
 
     def test_while_page_cache_filled_the_scope_the_leak_had_not_begun(self) -> None:
         """Who took the memory came since, and may have been killed unseen; who is missing, by somebody else."""
         idle = replace(seen(SHELL), stat={"anon": MIB, "file": 19 * MIB, "inactive_file": 19 * MIB})
         assert oom(idle, seen(oom_kill=1, ended=(ended(SHELL),)), status=-9).victims is None
+
+    def test_what_one_that_exited_had_may_have_been_taken_by_another_since(self) -> None:
+        """Who took it was killed unseen, and the small one that is missing by somebody else."""
+        after = seen(oom_kill=1, ended=(ended(SHELL), ended(LEAK, 0)))
+        assert oom(seen(SHELL, LEAK), after, status=-9).victims is None
+
+    def test_a_small_one_is_named_where_those_that_live_on_have_the_rest(self) -> None:
+        """Nobody can have come who had more than it."""
+        other, *others = (replace(OTHER, pid=pid, anon=2 * MIB) for pid in range(5000, 5010))
+        before = seen(*others, other)
+        after = seen(*others, oom_kill=1, ended=(ended(other),))
+        assert victims(oom(before, after)) == [("other", "process table")]
+
+    def test_the_only_one_whose_memory_cannot_be_read_had_what_nobody_else_has(self) -> None:
+        """Its main thread has ended, and the kernel tells no more of the process."""
+        widow = replace(LEAK, rss=None, anon=None, swap=None)
+        found = oom(seen(SHELL, widow), seen(SHELL, oom_kill=1, ended=(ended(widow, -9),)))
+        assert victims(found) == [("leak", "process table")]
 
     def test_the_keeper_is_none_of_them(self) -> None:
         """It dies too where the command's own processes are as small."""
@@ -338,7 +357,8 @@ class TestWords:
         assert "as the machine had no memory left; the scope was within its limits" in rows["Verdict"]
 
     def test_of_the_command_itself_its_end_is_not_told_again(self) -> None:
-        rows = self.rows(seen(SHELL), seen(oom_kill=1, ended=(ended(SHELL),)), status=-9)
+        command = replace(SHELL, anon=19 * MIB)
+        rows = self.rows(seen(command), seen(oom_kill=1, ended=(ended(command),)), status=-9)
         assert "Command" not in rows
 
     def test_what_is_not_known_is_said_with_what_would_tell(self) -> None:

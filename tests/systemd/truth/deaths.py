@@ -20,7 +20,7 @@ NAMES = {
 }
 
 DOUBT = frozenset({"victims"})
-"""Without the log there are two whom it may have been."""
+"""Without the log there are two whom it may have been, or one was seen last when it had hardly begun."""
 
 
 @kind("the command leaks")
@@ -90,13 +90,13 @@ async def child(stage: Stage) -> Claim:
 async def grandchild(stage: Stage) -> Claim:
     report = await stage.shell("sh -c 'echo inner $$ >$TRUTH; $A say leaker leak; exit 4'; exit 5")
     shells = [(pid, "sh") for pid in (report["pid"], *stage.told("inner"))]
-    return killed(report, *stage.told("leaker"), *with_group(stage, *shells))
+    return killed(report, *stage.told("leaker"), *with_group(stage, *shells), withheld=DOUBT)
 
 
 @kind("three children leak one after the other", CONTINUE)
 async def in_turn(stage: Stage) -> Claim:
     report = await stage.shell("for i in 1 2 3; do $A say leaker leak; echo status $? >$TRUTH; done; exit 0")
-    return killed(report, *stage.told("leaker"), *teller_of_deaths(stage, report, 3))
+    return killed(report, *stage.told("leaker"), *teller_of_deaths(stage, report, 3), withheld=DOUBT)
 
 
 @kind("two children leak at once", CONTINUE)
