@@ -84,8 +84,8 @@ class OomKill:
     kills: processes that were counted.
     is_group: a cgroup was killed as a whole, and the count is not of use: the kernel counts some twice, our own with
         them, and goes on.
-    was_close: what was seen before was how it was at the kill. Else somebody has come since who took the memory, and
-        may have gone unseen.
+    was_close: what was seen before was how it was at the kill, and none of those had ended unnoticed. Else somebody has
+        come since who took the memory, and may have gone unseen.
     free: bytes of memory and swap that somebody who came unseen may have had at the most.
     unread: those that were nobody's of whom it could be read.
     ended: who is missing since.

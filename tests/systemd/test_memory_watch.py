@@ -10,6 +10,7 @@ import pytest
 
 import scoperun
 from scoperun.events import MemorySnapshot
+from scoperun.io import memory_watch
 from scoperun.io.endings import Endings
 
 from .lab_only import lab_only
@@ -29,6 +30,18 @@ while not sys.stdin.closed:
         while file.read(1 << 20):
             pass
     print("again", flush=True)
+"""
+
+# The same for a while, with memory of its own, and then a leak: it is seen, but hardly anybody looks when it dies.
+STORM_THEN_LEAK = """
+import sys
+own = [bytearray(12 << 20)]
+for turn in range(100):
+    with open(sys.argv[1], "rb", buffering=0) as file:
+        while file.read(1 << 20):
+            pass
+    if turn > 20:
+        own.append(bytearray(1 << 20))
 """
 
 
@@ -55,6 +68,23 @@ def large() -> Iterator[Path]:
         file.truncate(24 * MIB)
     yield large
     large.unlink()
+
+
+async def test_the_end_of_one_that_was_seen_ends_a_rest(
+    story: Story, large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever lived at the limit before the kill is known to have lived until then."""
+    monkeypatch.setattr(memory_watch, "_BURST", 0.0)  # so that each look is followed by a rest
+    monkeypatch.setattr(memory_watch, "_RESERVE", GENEROUS)
+    limits = scoperun.Limits(memory_max=20 * MIB, oom_policy=scoperun.OOMPolicy.CONTINUE)
+    command = ["sh", "-c", 'python3 -c "$0" "$1"; true', STORM_THEN_LEAK, str(large)]
+    async with scoperun.Scope(command, limits=limits) as scope:
+        seen = [event async for event in scope.events() if isinstance(event, MemorySnapshot)]
+        report = await scope.report()
+    assert report.verdict == "oom-kill"
+    assert any(snapshot.rested for snapshot in seen), "there was no rest"
+    kill = next(snapshot for snapshot in seen if snapshot.oom_kill == 1)
+    assert kill.prompted or not kill.rested
 
 
 def test_a_command_that_lives_at_its_limit_costs_next_to_nothing(story: Story, large: Path) -> None:

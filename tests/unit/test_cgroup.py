@@ -71,3 +71,16 @@ def test_no_attribute_is_no_kill_and_an_unreadable_one_is_none(
 
 def test_a_cgroup_that_is_gone_says_nothing_of_systemd_oomd(tmp_path: Path) -> None:
     assert Cgroup("/job.scope", tmp_path / "gone").counters(keeper=KEEPER).oomd_kills is None
+
+
+@pytest.mark.parametrize(("own", "known"), [(2, 2), (0, None), (None, None)])
+def test_of_a_cgroup_that_is_gone_what_was_read_just_before_stands_unless_it_is_nothing(
+    tmp_path: Path, own: int | None, known: int | None
+) -> None:
+    """That it had not run into its limit then does not say that it has not since."""
+    assert Cgroup("/job.scope", tmp_path / "gone").ooms(own) == {"/job.scope": known}
+
+
+def test_what_can_be_read_still_goes_before_it(tmp_path: Path) -> None:
+    (tmp_path / "memory.events.local").write_text("oom 3\n", encoding="ascii")
+    assert Cgroup("/job.scope", tmp_path).ooms(2) == {"/job.scope": 3}
