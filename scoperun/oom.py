@@ -214,17 +214,28 @@ class OomWatch:
         return list(map(_victim_in_table, found)) if is_sure and last.pid in {task.pid for task in found} else []
 
     def rises(self, counters: Counters) -> dict[str, int | None]:
-        """Return how often each cgroup ran into its own limit since the start, by name, from the scope up."""
-        start = self._start.ooms if self._start else {}
-        return {name: _rise(start.get(name), count) for name, count in self._ooms(counters).items()}
+        """Return how often each cgroup ran into its own limit since the start, by name, from the scope up.
+
+        None is what was not read, or was 0 before a kill was counted: it may have risen since.
+        """
+        rises = self._rises(counters)
+        return rises if self._is_counted(counters) else {name: rise or None for name, rise in rises.items()}
 
     def limit(self, counters: Counters) -> Limit:
         """Return whose limit the kills were for; `counters` are those read at the end."""
         events = self.after.events if self.after else counters.memory_events
-        limit = limit_reached(self.rises(counters), (events or {}).get("oom", 0))
-        # That no limit was reached says nothing before a kill was counted.
-        is_counted = self.after is not None or bool(counters.oom_kill)
-        return limit if is_counted or limit.of is not LimitOf.HOST else Limit(of=LimitOf.UNKNOWN)
+        limit = limit_reached(self._rises(counters), (events or {}).get("oom", 0))
+        # Before a kill was counted, that the scope's limit was reached says something; that another was, or none, not.
+        is_told = self._is_counted(counters) or limit.of is LimitOf.SCOPE
+        return limit if is_told else Limit(of=LimitOf.UNKNOWN)
+
+    def _is_counted(self, counters: Counters) -> bool:
+        """Tell whether the last that was read of the limits was read after a kill."""
+        return self.after is not None or bool(counters.oom_kill)
+
+    def _rises(self, counters: Counters) -> dict[str, int | None]:
+        start = self._start.ooms if self._start else {}
+        return {name: _rise(start.get(name), count) for name, count in self._ooms(counters).items()}
 
     def _ooms(self, counters: Counters) -> Mapping[str, int | None]:
         """Return what was read next after a kill was counted, or else the last that was."""

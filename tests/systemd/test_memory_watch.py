@@ -1,5 +1,6 @@
 """The kernel says when memory runs short, and scoperun looks then: soon, and not more often than it is worth."""
 
+import asyncio
 import os
 import subprocess
 import time
@@ -32,15 +33,15 @@ while not sys.stdin.closed:
     print("again", flush=True)
 """
 
-# The same for a while, with memory of its own, and then a leak: it is seen, but hardly anybody looks when it dies.
+# The same until there is a file, and a leak after that.
 STORM_THEN_LEAK = """
-import sys
+import os, sys
 own = [bytearray(12 << 20)]
-for turn in range(100):
+while True:
     with open(sys.argv[1], "rb", buffering=0) as file:
         while file.read(1 << 20):
             pass
-    if turn > 20:
+    if os.path.exists(sys.argv[2]):
         own.append(bytearray(1 << 20))
 """
 
@@ -71,20 +72,27 @@ def large() -> Iterator[Path]:
 
 
 async def test_the_end_of_one_that_was_seen_ends_a_rest(
-    story: Story, large: Path, monkeypatch: pytest.MonkeyPatch
+    story: Story, large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever lived at the limit before the kill is known to have lived until then."""
-    monkeypatch.setattr(memory_watch, "_BURST", 0.0)  # so that each look is followed by a rest
-    monkeypatch.setattr(memory_watch, "_RESERVE", GENEROUS)
+    monkeypatch.setattr(memory_watch, "_BURST", -GENEROUS)  # the first look is followed by a rest of hours
+    monkeypatch.setattr(memory_watch, "_RESERVE", 2 * GENEROUS)
     limits = scoperun.Limits(memory_max=20 * MIB, oom_policy=scoperun.OOMPolicy.CONTINUE)
-    command = ["sh", "-c", 'python3 -c "$0" "$1"; true', STORM_THEN_LEAK, str(large)]
-    async with scoperun.Scope(command, limits=limits) as scope:
-        seen = [event async for event in scope.events() if isinstance(event, MemorySnapshot)]
+    rests, is_told = tmp_path / "rests", tmp_path / "told"
+    leak = 'python3 -c "$0" "$1" "$2"; until [ -e "$3" ]; do sleep 0.1; done'
+    kills = []
+    command = ["sh", "-c", leak, STORM_THEN_LEAK, str(large), str(rests), str(is_told)]
+    async with asyncio.timeout(GENEROUS), scoperun.Scope(command, limits=limits) as scope:
+        async for event in scope.events():
+            if isinstance(event, MemorySnapshot) and event.oom_kill:
+                kills.append(event)
+                is_told.touch()
+            elif isinstance(event, MemorySnapshot) and event.tasks:
+                rests.touch()
         report = await scope.report()
     assert report.verdict == "oom-kill"
-    assert any(snapshot.rested for snapshot in seen), "there was no rest"
-    kill = next(snapshot for snapshot in seen if snapshot.oom_kill == 1)
-    assert kill.prompted or not kill.rested
+    assert kills[0].rested
+    assert kills[0].prompted
 
 
 def test_a_command_that_lives_at_its_limit_costs_next_to_nothing(story: Story, large: Path) -> None:

@@ -270,6 +270,18 @@ class TestLimit:
         assert report.oom is not None
         assert str(report.oom.limit_of) == "unknown"
 
+    @pytest.mark.parametrize(("ooms", "limit"), [({}, "unknown"), ({APP: 1}, "unknown"), ({SCOPE: 1}, "scope")])
+    def test_that_was_not_reached_before_a_kill_was_counted_may_have_been_since(
+        self, ooms: dict[str, int], limit: str
+    ) -> None:
+        """A neighbour may have reached the slice's, and it says nothing of our own kill."""
+        end = ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill", "kill")
+        report = told([FIRST, seen(SHELL, ooms=ooms), exited(-9), Counters(), *end])
+        assert report.oom is not None
+        assert str(report.oom.limit_of) == limit
+        told_of = {each.source: each.value for each in report.evidence if each.source.endswith("oom")}
+        assert told_of["job.scope memory.events.local oom"] == ooms.get(SCOPE)
+
     def test_of_systemd_oomd(self) -> None:
         report = told([FIRST, exited(-9), counted(0, oomd_kills=1), StateChanged("failed"), read("oom-kill")])
         assert report.oom is not None

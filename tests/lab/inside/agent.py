@@ -9,7 +9,7 @@ import struct
 import termios
 import tty
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,21 +64,22 @@ def main() -> None:
     """Do the job that the host sends."""
     line = Line(LINE)
     line.send(Kind.READY)
-    job = receive_job(line)
+    job, given = receive_job(line)
     if job.swap:
         run("mkswap", "--quiet", SWAP)
         run("swapon", SWAP)
     child = spawn_on_terminal(job, job.window) if job.window else spawn(job)
-    status = Relay(line, child).run()
+    status = Relay(line, child, given).run()
     line.send(Kind.EXIT, str(status).encode())
     line.drain()
 
 
-def receive_job(line: Line) -> Job:
-    """Return the job, which is the first thing that the host sends."""
-    while True:
-        for _, body in line.receive():
-            return Job.from_json(body)
+def receive_job(line: Line) -> tuple[Job, list[bytes]]:
+    """Return the job, which is the first thing that the host sends, and the input that came with it."""
+    bodies: list[bytes] = []
+    while not bodies:
+        bodies += [body for _, body in line.receive()]
+    return Job.from_json(bodies[0]), bodies[1:]
 
 
 def run(*command: str) -> None:
@@ -139,11 +140,11 @@ def complain(message: str, *, status: int) -> None:
 class Relay:
     """Moves bytes between the line and the child until the child has ended."""
 
-    def __init__(self, line: Line, child: Child) -> None:
+    def __init__(self, line: Line, child: Child, given: Iterable[bytes]) -> None:
         self._line = line
         self._child = child
         self._outputs = dict(child.outputs)
-        self._input: deque[bytes] = deque()  # what the child has not read yet; b"" is end of file
+        self._input = deque(given)  # what the child has not read yet; b"" is end of file
         self._exited = os.pidfd_open(child.pid)
         for fd in (child.stdin, *child.outputs):
             os.set_blocking(fd, False)
