@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .story import Story, compiled
+from .story import Story, compiled, transient_units, units
 from .truth import play
 
 HERE = Path(__file__).parent
@@ -64,10 +64,18 @@ def props() -> Iterator[play.Props]:
         yield props
 
 
+@pytest.fixture(scope="module")
+def clean() -> Iterator[None]:
+    """See that systemd knows of nothing that is ours when a file's tests are done."""
+    yield
+    assert units() == [], "units were left behind"
+
+
 @pytest.fixture
-def story(examples: Path, tmp_path: Path) -> Iterator[Story]:
+def story(examples: Path, tmp_path: Path, clean: None) -> Iterator[Story]:
     """Run scoperun in the examples' folder; afterwards see that nothing of it is left."""
     story = Story(cwd=examples, report_file=tmp_path / "report.json")
     yield story
-    assert story.units() == [], "units were left behind"
+    # systemd may be about to let one go, which it has done when it answers; not to ask it saves a tenth of all time.
+    assert not transient_units() or units() == [], "units were left behind"
     assert story.keepers() == [], "keepers were left behind"

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from .story import Story, pids_of, systemctl
+from .story import Story, pids_of, systemctl, units
 
 LIMIT = 20 * 1024 * 1024
 
@@ -168,6 +168,6 @@ def test_what_is_left_running_is_counted_and_lives_on_under_its_limit(story: Sto
         assert ending.status == 4
         assert pids_of(ending.report["cgroup"]) == {left["pid"]}
         assert left["name"] in {"sh", "sleep"}  # on its way from the one to the other
-        assert story.units() == ["leftover.scope"]
+        assert units() == ["leftover.scope"]
     finally:
         systemctl("stop", "leftover.scope")

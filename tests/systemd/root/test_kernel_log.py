@@ -10,9 +10,8 @@ import pytest
 from scoperun.io.kernel_log import KernelLog
 from scoperun.kernel_log import parse
 from scoperun.kernel_report import LOST, KernelReport, concerning
-from tests.systemd.story import GENEROUS, Story, compiled
+from tests.systemd.story import GENEROUS, Story
 
-CHECKOUT = Path(__file__).parents[3]
 PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
 FORGED = (
@@ -36,9 +35,8 @@ asyncio.run(main())
 
 
 @pytest.fixture
-def story(tmp_path: Path) -> Story:
-    compiled(CHECKOUT / "examples" / "bigleak2.c", tmp_path / "bigleak2")
-    return Story(cwd=tmp_path, report_file=tmp_path / "report.json")
+def story(examples: Path, tmp_path: Path) -> Story:
+    return Story(cwd=examples, report_file=tmp_path / "report.json")
 
 
 def write_to_the_log(*lines: str) -> None:

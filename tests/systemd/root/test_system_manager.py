@@ -2,19 +2,18 @@
 
 import os
 import pwd
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.systemd.story import GENEROUS, Story, compiled
-
-CHECKOUT = Path(__file__).parents[3]
+from tests.systemd.story import GENEROUS, Story
 
 
 @pytest.fixture
-def story(tmp_path: Path) -> Story:
-    compiled(CHECKOUT / "examples" / "bigleak2.c", tmp_path / "bigleak2")
+def story(examples: Path, tmp_path: Path) -> Story:
+    shutil.copy(examples / "bigleak2", tmp_path)
     tmp_path.chmod(0o755)
     return Story(cwd=tmp_path, report_file=tmp_path / "report.json")
 
