@@ -22,15 +22,24 @@ from .document import Machine, document
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 TIME_LIMIT = 600.0
 
-# What is measured, and how often or how long: of the full measurement, and of a quick look.
-FULL = {"versions": 1, "startup": 6, "phases": 30, "work": 12, "idle": 60, "crowd": 200, "library": 1000, "oom": 100}
-QUICK = {"versions": 1, "startup": 1, "phases": 5, "work": 1, "idle": 5, "crowd": 20, "library": 100, "oom": 5}
+AMOUNTS = {
+    "versions": (1, 1),
+    "startup": (6, 1),
+    "steps": (30, 5),
+    "phases": (30, 5),
+    "work": (12, 1),
+    "idle": (60, 5),
+    "crowd": (200, 20),
+    "library": (1000, 100),
+    "oom": (100, 5),
+}
+"""What is measured, and how often or how long: of the full measurement, and of a quick look."""
 
 
 def main() -> int:
     """Measure, and write the document; the one place where errors become text and an exit status."""
     arguments = parser().parse_args()
-    amounts = QUICK if arguments.quick else FULL
+    amounts = {name: amount[arguments.quick] for name, amount in AMOUNTS.items()}
     try:
         results = bed.measure([f"{name}={amounts[name]}" for name in amounts if name != "oom"], time_limit=TIME_LIMIT)
         results["oom"] = in_guest(amounts["oom"])

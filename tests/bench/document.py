@@ -44,6 +44,8 @@ def document(results: Mapping[str, Any], machine: Machine) -> str:
         table(("command", "median", "range", f"{SCOPERUN} is"), startup(results["startup"]["times"])),
         ours(results["startup"]["times"]),
         floor(results["startup"]["times"]),
+        "Step by step, by the clock of the machine, what others do meanwhile included:\n",
+        table(("until then", "median", "range"), steps(results["steps"])),
         "What `scoperun -- true` imports takes, as `-X importtime` has it, which itself takes some of it:\n",
         table(
             ("modules of", "time"), [(name, milliseconds(each)) for name, each in results["startup"]["imports"].items()]
@@ -100,6 +102,12 @@ def floor(times: Mapping[str, Sequence[float]]) -> str:
         f"is made of them. The rest, {milliseconds(rest)}, is its own modules, the options that typer makes of their "
         "declarations, twenty messages that dbus-next takes apart, and a second process in the scope.\n"
     )
+
+
+def steps(results: Iterable[tuple[str, Sequence[float]]]) -> Iterable[Sequence[object]]:
+    """Return the rows of what a scoperun does with its time."""
+    for name, seconds in results:
+        yield name, milliseconds(median(seconds)), span(seconds)
 
 
 def ratio(times: Mapping[str, Sequence[float]], name: str) -> float:

@@ -1,0 +1,87 @@
+"""scoperun, with the moments written to a file at which it comes to each of its steps: `traced.py FILE WORDS`.
+
+A module's functions are wrapped as soon as it has been imported, so that nothing is imported earlier than it would be.
+"""
+
+import time
+
+BEGAN = time.monotonic_ns()
+
+import builtins  # noqa: E402  the clock first
+import os  # noqa: E402
+import sys  # noqa: E402
+
+ASYNC = 0x80
+"""CO_COROUTINE of inspect, which is not imported for it."""
+
+# Module, function, whether its call or its return is the moment; in the order of time.
+MOMENTS = (
+    ("scoperun.options", "parse", "call"),
+    ("scoperun.options", "parse", "return"),
+    ("scoperun.io.keeper", "spawn", "return"),
+    ("scoperun.supervisor", "supervise", "call"),
+    ("scoperun.supervisor", "Supervision.begin", "call"),
+    ("scoperun.supervisor", "Supervision.start_scope", "return"),
+    ("scoperun.supervisor", "Supervision.release", "return"),
+    ("scoperun.io.workload", "Workload.wait", "return"),
+    ("scoperun.supervisor", "Supervision.report", "return"),
+    ("os", "_exit", "call"),
+)
+
+marks = [BEGAN]
+waiting = {module for module, _, _ in MOMENTS}
+
+
+def trace(module, name, moment):
+    *path, last = name.split(".")
+    owner = sys.modules[module]
+    for part in path:
+        owner = getattr(owner, part)
+    function = getattr(owner, last)
+
+    def called(*args, **more):
+        marks.append(time.monotonic_ns())
+        return function(*args, **more)
+
+    def returned(*args, **more):
+        result = function(*args, **more)
+        marks.append(time.monotonic_ns())
+        return result
+
+    async def async_returned(*args, **more):
+        result = await function(*args, **more)
+        marks.append(time.monotonic_ns())
+        return result
+
+    is_async = getattr(function, "__code__", None) and function.__code__.co_flags & ASYNC
+    setattr(owner, last, called if moment == "call" else async_returned if is_async else returned)
+
+
+def tracing_import(name, *more):
+    module = imports(name, *more)
+    for each in [each for each in waiting if is_ready(each)]:
+        waiting.remove(each)
+        for moment in MOMENTS:
+            if moment[0] == each:
+                trace(*moment)
+    return module
+
+
+def is_ready(name):
+    module = sys.modules.get(name)
+    return module is not None and not getattr(module.__spec__, "_initializing", False)
+
+
+def leave(status):
+    with open(FILE, "w", encoding="ascii") as file:
+        print(*marks, file=file)
+    exit_now(status)
+
+
+if __name__ == "__main__":
+    FILE = sys.argv.pop(1)
+    imports, builtins.__import__ = builtins.__import__, tracing_import
+    exit_now, os._exit = os._exit, leave
+    from scoperun.__main__ import program
+
+    program()
