@@ -57,8 +57,8 @@ def trace(module, name, moment):
     setattr(owner, last, called if moment == "call" else async_returned if is_async else returned)
 
 
-def tracing_import(name, *more):
-    module = imports(name, *more)
+def tracing_import(name, *args, **more):
+    module = imports(name, *args, **more)
     for each in [each for each in waiting if is_ready(each)]:
         waiting.remove(each)
         for moment in MOMENTS:
