@@ -10,8 +10,8 @@ from typing import NoReturn
 
 from scoperun.cli import main
 
-_NOT_NEEDED = ("ssl", "gi")
-"""What asyncio and dbus-next import where it is there, and do without where it is not."""
+_NOT_NEEDED = ("ssl", "gi", "bz2", "lzma", "_zstd", "_elementtree", "_uuid")
+"""What asyncio, dbus-next, shutil, xml and uuid import where it is there, and do without where it is not."""
 
 _COLLECT_AFTER = 100_000
 """So many new objects; by default what is imported is searched for garbage dozens of times, in vain."""

@@ -195,10 +195,10 @@ class _Bus(MessageBus):
     async def _auth_readline(self) -> str:
         line = b""
         while not line.endswith(b"\r\n"):
-            byte = await self._loop.sock_recv(self._sock, 1)
-            if not byte:
+            part = await self._loop.sock_recv(self._sock, 4096)  # there is no more than a line before we answer it
+            if not part:
                 raise EOFError
-            line += byte
+            line += part
         return line[:-2].decode(errors="replace")
 
     def send(self, msg: Message) -> asyncio.Future[None]:  # type: ignore[override]

@@ -24,8 +24,8 @@ _SHARE = 0.005
 _BURST = 0.05
 """Seconds of a processor's time that they may take beyond it."""
 
-_RESERVE = 0.005
-"""The same for those that the end of a process is worth."""
+_RESERVE = 0.02
+"""The same for those that the end of a process is worth: more than a tick of 10 ms, where time is counted in those."""
 
 
 @contextmanager
