@@ -27,7 +27,7 @@ AMOUNTS = {
     "startup": (6, 1),
     "steps": (30, 5),
     "phases": (30, 5),
-    "work": (20, 1),
+    "work": (30, 2),
     "idle": (60, 5),
     "crowd": (200, 20),
     "library": (1000, 100),

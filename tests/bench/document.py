@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 
 from tests.systemd.truth.document import table
@@ -63,6 +63,7 @@ def document(results: Mapping[str, Any], machine: Machine) -> str:
         "## The command's own speed\n",
         WORK,
         table(("", "wall clock", "least", "processor", "least"), work(results["work"])),
+        pairs(results["work"]["seconds"]),
         "## Many at once\n",
         *many(results["crowd"], results["library"]),
         "## From the kernel's kill to the last byte of the report\n",
@@ -164,6 +165,17 @@ def work(results: Mapping[str, Any]) -> Iterable[Sequence[object]]:
         yield f"`{name}`", *(f"{of(each[name]):.3f} s" for each in measured for of in (median, min))
     ratios = [of(each[SCOPERUN]) / of(each[SCOPE]) for each in measured for of in (median, min)]
     yield "difference (aimed at: within 1 %)", *(f"{100 * (each - 1):+.1f} %" for each in ratios)
+
+
+def pairs(seconds: Mapping[str, Sequence[float]]) -> str:
+    """Return what is said of the runs in pairs, which are close in time."""
+    ratios = [one / other - 1 for one, other in zip(seconds[SCOPERUN], seconds[SCOPE], strict=True)]
+    least, middle, most = quantiles(ratios, n=4)
+    return (
+        f"In {len(ratios)} pairs of runs, one right after the other, the median difference of the wall clock is "
+        f"{100 * middle:+.1f} %; half of them are between {100 * least:+.1f} % and {100 * most:+.1f} %, which is how "
+        "evenly this machine runs.\n"
+    )
 
 
 def many(crowd: Mapping[str, Any], library: Mapping[str, Any]) -> Iterable[str]:
