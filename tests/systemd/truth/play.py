@@ -88,12 +88,14 @@ async def judged(kind: Kind, variant: Variant, props: Props) -> list[str]:
         async with asyncio.timeout(GENEROUS):
             claims = await kind.play(stage)
     for claim in claims if isinstance(claims, tuple) else (claims,):
+        ours, unnamed = logged(claim) if variant.log else (frozenset[int](), frozenset[int]())
         circumstances = Circumstances(
             kind=kind.name,
             policy=str(variant.policy),
             log=variant.log,
             load=variant.load,
-            logged=logged(claim) if variant.log else frozenset(),
+            logged=ours,
+            unnamed=unnamed,
             seen=frozenset(stage.seen),
             counted=claim.report["unit"] in stage.counted,
         )
@@ -116,23 +118,25 @@ def set_up(variant: Variant, props: Props) -> Iterator[Stage]:
         yield Stage(actor=props.actor, pages=props.pages, scratch=scratch, fifo=fifo, variant=variant)
 
 
-def logged(claim: Claim) -> frozenset[int]:
-    """Return the victims whom the kernel log names, with their cgroup unless it is the command's own process.
+def logged(claim: Claim) -> tuple[frozenset[int], frozenset[int]]:
+    """Return the victims whom the kernel log names, and those whom it does not name at all.
 
-    The kernel leaves out reports that follow too fast, and journald loses records when it is too slow.
+    It names them with their cgroup unless it is the command's own process. The kernel leaves out reports that follow
+    too fast, and whom systemd kills at the same time; journald loses records when it is too slow.
     """
     oom = claim.report["oom"]
     by_log = {victim["pid"] for victim in (oom and oom["victims"]) or () if victim["source"] == "kernel log"}
     victims = set(claim.truth.victims)
     if not victims - by_log:
-        return frozenset(by_log)
+        return frozenset(by_log), frozenset()
     since = datetime.fromisoformat(claim.report["started"]).timestamp()
     words = ["journalctl", "--system", "--dmesg", "--output=cat", f"--since=@{since}"]
     text = subprocess.run(words, capture_output=True, check=True, timeout=GENEROUS).stdout.decode(errors="replace")
     cgroup = re.escape(claim.report["cgroup"])
     named = re.findall(rf",task_memcg={cgroup}[/,](?s:.{{0,200}}?),pid=(\d+),uid=\d+$", text, re.MULTILINE)
     killed = {int(pid) for pid in re.findall(r"Killed process (\d+) \(", text)}
-    return frozenset(killed & {claim.report["pid"], *map(int, named)} & victims | by_log)
+    ours = killed & {claim.report["pid"], *map(int, named)} & victims
+    return frozenset(ours | by_log), frozenset(victims - killed)
 
 
 def without_details(report: dict[str, Any]) -> dict[str, Any]:

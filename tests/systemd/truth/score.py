@@ -49,6 +49,7 @@ class Circumstances:
 
     log: the kernel log could be read. load: the processor was busy.
     logged: the victims of whom the log says that they are ours; the kernel leaves some out, and so does journald.
+    unnamed: the victims of whom it says nothing.
     seen: the processes that scoperun saw while they lived; one that is born and killed at once is not among them.
     counted: scoperun saw a kill counted while the scope stood.
     """
@@ -58,6 +59,7 @@ class Circumstances:
     log: bool
     load: bool
     logged: frozenset[int] = frozenset()
+    unnamed: frozenset[int] = frozenset()
     seen: frozenset[int] = frozenset()
     counted: bool = False
 
@@ -112,7 +114,7 @@ WHAT = ("verdict", "victims", "limit", "kills")
 def score(report: Mapping[str, Any], truth: Truth, circumstances: Circumstances) -> Score:
     """Return what a report is worth."""
     oom = report["oom"] if truth.happened == report["verdict"] == "oom-kill" else None
-    excused = truth.withheld | _taken_along(report) | _taken_by_surprise(report, circumstances)
+    excused = truth.withheld | _taken_along(report, circumstances) | _taken_by_surprise(report, circumstances)
     return Score(
         systemd=report["systemd"],
         kernel=report["kernel"],
@@ -134,19 +136,22 @@ def score(report: Mapping[str, Any], truth: Truth, circumstances: Circumstances)
     )
 
 
-def _taken_along(report: Mapping[str, Any]) -> frozenset[str]:
+def _taken_along(report: Mapping[str, Any], circumstances: Circumstances) -> frozenset[str]:
     """Return what cannot be known without the counters: a group kill takes them along, and counts some twice.
 
-    The kernel's log tells who was in the group, but leaves that out after ten reports within five seconds, and of a
-    machine that is full it lists everybody.
+    The kernel's log tells whose limit it was and who was in the group, but leaves that out after ten reports within
+    five seconds, and of a machine that is full it lists everybody. Under OOMPolicy=kill systemd kills too: of whom it
+    is the first to hit the log says nothing.
     """
     oom, events = report["oom"], report["memory"]["events"]
     log = (oom and oom["kernel_log"]) or ()
+    is_limit_told = any(each["oom_memcg"] or each["constraint"] == "CONSTRAINT_NONE" for each in log)
     if events is None:
-        is_limit_told = any(each["oom_memcg"] for each in log)
         return frozenset({"victims", "kills"} if is_limit_told else {"limit", "victims", "kills"})
-    if not events["oom_group_kill"] or any(each["tasks"] and each["oom_memcg"] for each in log):
-        return frozenset()
+    if not events["oom_group_kill"]:
+        return frozenset({"limit"} if log and not is_limit_told else ())
+    if any(each["tasks"] and each["oom_memcg"] for each in log):
+        return frozenset({"kills"} if circumstances.unnamed else ())
     # Who had been seen may have ended otherwise before the others were killed.
     return frozenset({"kills"} if log else {"kills", "victims"})
 

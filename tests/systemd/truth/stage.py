@@ -115,6 +115,16 @@ class Stage:
             self.listen()
         return self._told[role][count - 1]
 
+    async def pid_unless_over(self, scope: Scope, role: str, *, count: int) -> int | None:
+        """Return what `pid` does, None if the scope's command ends first."""
+        pid, end = asyncio.create_task(self.pid(role, count=count)), asyncio.create_task(scope.report())
+        await asyncio.wait({pid, end}, return_when=asyncio.FIRST_COMPLETED)
+        end.cancel()
+        if not pid.done():
+            pid.cancel()
+            return None
+        return pid.result()
+
     def told(self, role: str) -> list[int]:
         """Return the pids, or the other numbers, that were told of a role so far."""
         self.listen()
