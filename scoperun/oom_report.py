@@ -90,9 +90,8 @@ def oom_evidence(traces: OomTraces) -> list[Evidence]:
 
 def _limit(traces: OomTraces) -> Limit:
     limits = [_limit_in_log(report, traces) for report in traces.kernel_reports]
-    known = [limit for limit in limits if limit.of is not LimitOf.UNKNOWN]
-    if known:
-        return known[-1]
+    if limits and limits[-1].of is not LimitOf.UNKNOWN:
+        return limits[-1]
     if counted_by_oomd(traces.traces) and not killed_by_kernel(traces.traces):
         return Limit(of=LimitOf.SYSTEMD_OOMD, unit=traces.unit)
     return traces.invocation.memory.limit(traces.counters)

@@ -316,6 +316,13 @@ class TestKernelLog:
         assert (found.limit_of, found.limit_unit) == ("scope", "inner")
         assert oom(logged((4300, "leak"), memcg=None, constraint="CONSTRAINT_NONE")).limit_of == "host"
 
+    @pytest.mark.parametrize(("ooms", "limit"), [({SCOPE: 1, APP: 1}, "unknown"), ({SCOPE: 2}, "scope")])
+    def test_that_leaves_out_the_last_kills_limit_does_not_name_another(self, ooms: dict[str, int], limit: str) -> None:
+        """The kernel says no more than who was killed when reports follow too fast."""
+        first, last = logged((4300, "leak")), logged((4301, "other"), memcg=None)
+        log = KernelLogRead(reports=(first.reports or ()) + (last.reports or ()))
+        assert oom(seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=2, ooms=ooms), log, kills=2).limit_of == limit
+
     def test_is_completed_by_what_was_seen(self) -> None:
         """The kernel's log may have lost some of it."""
         first = seen(SHELL, OTHER, oom_kill=1, ended=(ended(LEAK),))

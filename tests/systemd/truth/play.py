@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -88,17 +88,16 @@ async def judged(kind: Kind, variant: Variant, props: Props) -> list[str]:
         async with asyncio.timeout(GENEROUS):
             claims = await kind.play(stage)
     for claim in claims if isinstance(claims, tuple) else (claims,):
-        ours, unnamed = logged(claim) if variant.log else (frozenset[int](), frozenset[int]())
         circumstances = Circumstances(
             kind=kind.name,
             policy=str(variant.policy),
             log=variant.log,
             load=variant.load,
-            logged=ours,
-            unnamed=unnamed,
             seen=frozenset(stage.seen),
             counted=claim.report["unit"] in stage.counted,
         )
+        if variant.log:
+            circumstances = logged(claim, circumstances)
         mark = score(claim.report, claim.truth, circumstances)
         SCORES.append(mark)
         if mark.is_failure:
@@ -118,25 +117,32 @@ def set_up(variant: Variant, props: Props) -> Iterator[Stage]:
         yield Stage(actor=props.actor, pages=props.pages, scratch=scratch, fifo=fifo, variant=variant)
 
 
-def logged(claim: Claim) -> tuple[frozenset[int], frozenset[int]]:
-    """Return the victims whom the kernel log names, and those whom it does not name at all.
+def logged(claim: Claim, circumstances: Circumstances) -> Circumstances:
+    """Return the circumstances with what the kernel log says, by journalctl's word.
 
-    It names them with their cgroup unless it is the command's own process. The kernel leaves out reports that follow
+    It names victims with their cgroup unless it is the command's own process. The kernel leaves out reports that follow
     too fast, and whom systemd kills at the same time; journald loses records when it is too slow.
     """
     oom = claim.report["oom"]
     by_log = {victim["pid"] for victim in (oom and oom["victims"]) or () if victim["source"] == "kernel log"}
     victims = set(claim.truth.victims)
-    if not victims - by_log:
-        return frozenset(by_log), frozenset()
+    if not victims - by_log and not (oom and oom["limit_of"] == "unknown"):
+        return replace(circumstances, logged=frozenset(by_log), is_limit_told=True)
     since = datetime.fromisoformat(claim.report["started"]).timestamp()
     words = ["journalctl", "--system", "--dmesg", "--output=cat", f"--since=@{since}"]
     text = subprocess.run(words, capture_output=True, check=True, timeout=GENEROUS).stdout.decode(errors="replace")
     cgroup = re.escape(claim.report["cgroup"])
-    named = re.findall(rf",task_memcg={cgroup}[/,](?s:.{{0,200}}?),pid=(\d+),uid=\d+$", text, re.MULTILINE)
+    summaries = re.findall(rf",task_memcg={cgroup}[/,](?s:.{{0,200}}?),pid=(\d+),uid=\d+$", text, re.MULTILINE)
+    named = set(map(int, summaries))
     killed = {int(pid) for pid in re.findall(r"Killed process (\d+) \(", text)}
-    ours = killed & {claim.report["pid"], *map(int, named)} & victims
-    return frozenset(ours | by_log), frozenset(victims - killed)
+    events = claim.report["memory"]["events"]
+    is_group = events is None or events["oom_group_kill"] > 0  # of whom one is chosen, and summed up
+    return replace(
+        circumstances,
+        logged=frozenset(killed & {claim.report["pid"], *named} & victims | by_log),
+        unnamed=frozenset(victims - killed),
+        is_limit_told=bool(named) and (is_group or {*[*claim.truth.victims][-1:]} <= named),
+    )
 
 
 def without_details(report: dict[str, Any]) -> dict[str, Any]:

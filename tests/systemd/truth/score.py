@@ -50,6 +50,7 @@ class Circumstances:
     log: the kernel log could be read. load: the processor was busy.
     logged: the victims of whom the log says that they are ours; the kernel leaves some out, and so does journald.
     unnamed: the victims of whom it says nothing.
+    is_limit_told: it says at whose limit the last of them was killed.
     seen: the processes that scoperun saw while they lived; one that is born and killed at once is not among them.
     counted: scoperun saw a kill counted while the scope stood.
     """
@@ -60,6 +61,7 @@ class Circumstances:
     load: bool
     logged: frozenset[int] = frozenset()
     unnamed: frozenset[int] = frozenset()
+    is_limit_told: bool = False
     seen: frozenset[int] = frozenset()
     counted: bool = False
 
@@ -145,11 +147,10 @@ def _taken_along(report: Mapping[str, Any], circumstances: Circumstances) -> fro
     """
     oom, events = report["oom"], report["memory"]["events"]
     log = (oom and oom["kernel_log"]) or ()
-    is_limit_told = any(each["oom_memcg"] or each["constraint"] == "CONSTRAINT_NONE" for each in log)
     if events is None:
-        return frozenset({"victims", "kills"} if is_limit_told else {"limit", "victims", "kills"})
+        return frozenset({"victims", "kills"} if circumstances.is_limit_told else {"limit", "victims", "kills"})
     if not events["oom_group_kill"]:
-        return frozenset({"limit"} if log and not is_limit_told else ())
+        return frozenset() if circumstances.is_limit_told else frozenset({"limit"} if log else ())
     if any(each["tasks"] and each["oom_memcg"] for each in log):
         return frozenset({"kills"} if circumstances.unnamed else ())
     # Who had been seen may have ended otherwise before the others were killed.
