@@ -135,8 +135,8 @@ def logged(claim: Claim, circumstances: Circumstances) -> Circumstances:
     summaries = re.findall(rf",task_memcg={cgroup}[/,](?s:.{{0,200}}?),pid=(\d+),uid=\d+$", text, re.MULTILINE)
     named = set(map(int, summaries))
     killed = {int(pid) for pid in re.findall(r"Killed process (\d+) \(", text)}
-    events = claim.report["memory"]["events"]
-    is_group = events is None or events["oom_group_kill"] > 0  # of whom one is chosen, and summed up
+    events = claim.report["memory"]["events"] or {"oom_group_kill": 0}
+    is_group = circumstances.policy == "kill" or events["oom_group_kill"] > 0  # of whom one is chosen, and summed up
     return replace(
         circumstances,
         logged=frozenset(killed & {claim.report["pid"], *named} & victims | by_log),
