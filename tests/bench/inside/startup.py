@@ -23,7 +23,8 @@ FLOOR = "the packages alone, spared what scoperun spares itself"
 SPARED = """
 import gc, os, sys
 gc.set_threshold(100_000)
-sys.modules["ssl"] = None
+for module in ("ssl", "gi", "bz2", "lzma", "_zstd", "_elementtree", "_uuid"):
+    sys.modules[module] = None
 import typer, dbus_next.aio
 os._exit(0)
 """
