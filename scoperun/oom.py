@@ -10,6 +10,7 @@ The law of this file:
    A command that never had company and was killed was killed by it.
 2. The limit is that of the one cgroup whose `oom` rose while the command ran, from the scope up. Where none rose though
    a kill was counted, no limit was reached: the machine was full. Where several rose, it is not known which it was.
+   What was read before a kill was counted tells of the scope's own limit alone: another may have risen since.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ class Oom:
     """An OOM, as far as it is known; None is what is not.
 
     kills: processes that were killed; if a cgroup was killed as a whole, those that the kernel log names.
-    policy: the OOMPolicy= that followed. limit_of, limit_unit: whose limit it was.
+    policy: the OOMPolicy= that followed. limit_of, limit_unit: whose limit the last kill was for.
     victims: those killed, fewer than `kills` where not all are known.
     tasks: who was in the scope, as last seen before the last kill.
     kernel_log: the kernel's reports of it. kernel_log_reason: why there are none.
