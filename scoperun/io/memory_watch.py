@@ -25,7 +25,8 @@ _BURST = 0.05
 """Seconds of a processor's time that they may take beyond it."""
 
 _RESERVE = 0.02
-"""The same for those that the end of a process is worth: more than a tick of 10 ms, where time is counted in those."""
+"""The same for those that the ends of processes are worth, anew in each rest: more than a tick of 10 ms, where time is
+counted in those."""
 
 
 @contextmanager
@@ -58,6 +59,7 @@ class MemoryWatch:
         self._rested = False
         self._hears_ends = False
         self._rest: asyncio.TimerHandle | None = None
+        self._deaf_from = 0.0
         # Who ran into which limit before counts for nothing.
         self._last = MemorySnapshot(at=time.monotonic(), events={}, ooms=cgroup.ooms())
         self._spent = 0.0
@@ -95,6 +97,7 @@ class MemoryWatch:
         return snapshot is not None
 
     def _listen(self) -> None:
+        self._rest = None
         asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._woken)
 
     def _be_deaf(self) -> None:
@@ -121,9 +124,11 @@ class MemoryWatch:
     def _have_a_rest(self, excess: float) -> None:
         """Listen no more until so much is not too much any more; what changes meanwhile wakes us then."""
         loop = asyncio.get_running_loop()
+        if self._rest is None:  # what is in excess by now has no end been worth
+            self._deaf_from = excess + _RESERVE
         self._rested = True
         self._rest = loop.call_later(excess / _SHARE, self._listen)
-        self._hears_ends = self._holds_all and excess < _RESERVE
+        self._hears_ends = self._holds_all and excess < self._deaf_from
         if self._hears_ends:
             loop.add_reader(self._endings.fileno(), self._woken)
 

@@ -74,9 +74,8 @@ def large() -> Iterator[Path]:
 async def test_the_end_of_one_that_was_seen_ends_a_rest(
     story: Story, large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever lived at the limit before the kill is known to have lived until then."""
+    """Whoever lived at the limit before the kill is known to have lived until then, however dear the looks before."""
     monkeypatch.setattr(memory_watch, "_BURST", -GENEROUS)  # the first look is followed by a rest of hours
-    monkeypatch.setattr(memory_watch, "_RESERVE", 2 * GENEROUS)
     limits = scoperun.Limits(memory_max=20 * MIB, oom_policy=scoperun.OOMPolicy.CONTINUE)
     rests, is_told = tmp_path / "rests", tmp_path / "told"
     leak = 'python3 -c "$0" "$1" "$2"; until [ -e "$3" ]; do sleep 0.1; done'

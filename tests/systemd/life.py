@@ -1,0 +1,49 @@
+"""A command that waits for a word while something happens to what scoperun depends on."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from .story import GENEROUS, Story, cgroup_of, systemctl, transient_units
+from .waiting import cgroup_gone, line_from
+
+WAITS = "echo $$; read word; "
+
+
+class Life:
+    """A command that waits for a word, in a scope of this name."""
+
+    def __init__(self, story: Story, name: str, options: tuple[str, ...], then: str) -> None:
+        self._story = story
+        self.scope = f"{name}.scope"
+        self.scoperun = story.start("--unit", name, *options, "--", "sh", "-c", WAITS + then)
+        self.pid = int(line_from(self.scoperun))
+        self.cgroup = cgroup_of(self.pid)
+
+    def end(self) -> tuple[int, dict[str, Any]]:
+        """Say the word; return the exit status and the report once all is over."""
+        self.scoperun.communicate(b"on\n", timeout=GENEROUS)
+        cgroup_gone(self.cgroup)
+        return self.scoperun.returncode, self.report()
+
+    def report(self) -> dict[str, Any]:
+        """Return the report."""
+        return self._story.report()
+
+
+@contextmanager
+def running(story: Story, *options: str, name: str = "life", then: str = "exit 3") -> Iterator[Life]:
+    """Run a command that waits for a word; leave none of its processes, however the test goes."""
+    life = Life(story, name, options, then)
+    try:
+        yield life
+    finally:
+        life.scoperun.kill()
+        life.scoperun.communicate()
+        if life.scope in transient_units():
+            systemctl("kill", "-s", "KILL", life.scope)
+
+
+def main_pid(unit: str) -> int:
+    """Return the PID of a service's main process."""
+    return int(systemctl("show", unit, "-P", "MainPID"))
