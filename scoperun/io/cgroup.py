@@ -93,11 +93,13 @@ class Cgroup:
         """Return what the cgroup's memory is like now, and what became of those who lived `before`; None if it is gone.
 
         wait_status tells how a process ended, None if that is not known.
-        Whoever is found dead had not been killed when the kills were counted, or was counted: else it is read again.
+        What it says of processes and memory is from before a kill, or from after it was counted: else it is read again.
         """
         at, own, events = time.monotonic(), _ooms_of(self.path), self._table("memory.events")
         while True:
             tasks, gone = self._tasks(keeper=keeper, before=before)
+            stat = self._table("memory.stat")
+            current, swap = self._number("memory.current"), self._number("memory.swap.current")
             counted, events = events, self._table("memory.events")
             if events is None or counted is None or events.get("oom_kill") == counted.get("oom_kill"):
                 break
@@ -107,9 +109,9 @@ class Cgroup:
             at=at,
             events=events,
             ooms=self.ooms(own),
-            stat=self._table("memory.stat"),
-            current=self._number("memory.current"),
-            swap_current=self._number("memory.swap.current"),
+            stat=stat,
+            current=current,
+            swap_current=swap,
             tasks=tasks,
             ended=tuple(EndedTask(task=each, status=wait_status(each.pid)) for each in gone),
         )

@@ -84,3 +84,21 @@ def test_of_a_cgroup_that_is_gone_what_was_read_just_before_stands_unless_it_is_
 def test_what_can_be_read_still_goes_before_it(tmp_path: Path) -> None:
     (tmp_path / "memory.events.local").write_text("oom 3\n", encoding="ascii")
     assert Cgroup("/job.scope", tmp_path).ooms(2) == {"/job.scope": 3}
+
+
+def test_a_kill_in_the_midst_of_a_snapshot_has_it_taken_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The memory before a kill and the counters after it, or a part of the memory of each, are nothing that ever was."""
+    job = cgroup(tmp_path, memory_current="20000000", cgroup_procs="", memory_events="oom_kill 0")
+    cgroup(tmp_path, memory_stat="anon 20000000")
+    read_bytes = Path.read_bytes
+
+    def kill_after_stat(path: Path) -> bytes:
+        text = read_bytes(path)
+        if path.name == "memory.stat" and text != b"anon 0\n":
+            cgroup(tmp_path, memory_stat="anon 0", memory_current="100000", memory_events="oom_kill 1")
+        return text
+
+    monkeypatch.setattr(Path, "read_bytes", kill_after_stat)
+    snapshot = job.snapshot(keeper=KEEPER)
+    assert snapshot is not None
+    assert (snapshot.stat, snapshot.current, snapshot.oom_kill) == ({"anon": 0}, 100_000, 1)
