@@ -2,10 +2,11 @@
 
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from .story import Story, pids_of, systemctl, units
+from .story import Ending, Story, pids_of, systemctl, units
 
 LIMIT = 20 * 1024 * 1024
 
@@ -13,10 +14,16 @@ LIMIT = 20 * 1024 * 1024
 LINES = b"".join(b"i = %d\n" % (n * 1024 * 1024) for n in range(20))
 
 
-def test_a_leak_is_killed_at_its_limit_and_reported_as_such(story: Story) -> None:
-    ending = story.run("--mem", "20M", "--", "./bigleak2")
-    report = ending.report
-    assert ending.status == 137
+@pytest.fixture(scope="module")
+def leak(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Ending:
+    """Return how the main job ends."""
+    story = Story(examples, tmp_path_factory.mktemp("leak") / "report.json")
+    return story.run("--mem", "20M", "--unit", "leak", "--", "./bigleak2")
+
+
+def test_a_leak_is_killed_at_its_limit_and_reported_as_such(leak: Ending) -> None:
+    report = leak.report
+    assert leak.status == 137
     assert (report["verdict"], report["result"]) == ("oom-kill", "oom-kill")
     assert (report["exit_code"], report["signal"]) == (None, 9)
     assert report["memory"]["events"]["oom_kill"] == 1
@@ -27,16 +34,14 @@ def test_a_leak_is_killed_at_its_limit_and_reported_as_such(story: Story) -> Non
     assert report["left_running"] == []
 
 
-def test_the_commands_output_is_its_own(story: Story) -> None:
-    ending = story.run("--mem", "20M", "--", "./bigleak2")
-    assert ending.stdout == LINES
+def test_the_commands_output_is_its_own(leak: Ending) -> None:
+    assert leak.stdout == LINES
 
 
-def test_the_report_in_words_is_a_handful_of_lines(story: Story) -> None:
-    ending = story.run("--mem", "20M", "--unit", "inwords", "--", "./bigleak2")
-    scope, verdict, needed, memory, runtime = ending.stderr.splitlines()
-    assert scope == f"     Scope: inwords.scope; invocation {ending.report['invocation_id']}"
-    killed = f"the kernel killed bigleak2 (pid {ending.report['pid']}, 19.9M) at the scope's limit of 20M (MemoryMax=)"
+def test_the_report_in_words_is_a_handful_of_lines(leak: Ending) -> None:
+    scope, verdict, needed, memory, runtime = leak.stderr.splitlines()
+    assert scope == f"     Scope: leak.scope; invocation {leak.report['invocation_id']}"
+    killed = f"the kernel killed bigleak2 (pid {leak.report['pid']}, 19.9M) at the scope's limit of 20M (MemoryMax=)"
     assert verdict == f"   Verdict: oom-kill: out of memory: {killed}"
     assert needed.startswith("    Needed: more than 20M, how much more is not known")
     assert memory == "    Memory: peak 20M of 20M, OOM kills 1"

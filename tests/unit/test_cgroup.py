@@ -87,7 +87,7 @@ def test_what_can_be_read_still_goes_before_it(tmp_path: Path) -> None:
 
 
 def test_a_kill_in_the_midst_of_a_snapshot_has_it_taken_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The memory before a kill and the counters after it, or a part of the memory of each, are nothing that ever was."""
+    """Memory from before a kill beside counters from after it, or some of each, is nothing that ever was."""
     job = cgroup(tmp_path, memory_current="20000000", cgroup_procs="", memory_events="oom_kill 0")
     cgroup(tmp_path, memory_stat="anon 20000000")
     read_bytes = Path.read_bytes
