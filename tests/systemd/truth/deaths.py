@@ -162,13 +162,15 @@ async def leftover(stage: Stage) -> Claim:
 @kind("one leaks and another is chosen", CONTINUE, KILL)
 async def innocent(stage: Stage) -> Claim:
     bystander = "sh -c 'echo inner $$ >$TRUTH; $A adj 1000 take 12 say innocent pause; : >$SCRATCH/done' & "
-    script = bystander + "$A say leaker go until $SCRATCH/done exit 0; exit 0"
+    script = bystander + "$A say leaker go until $SCRATCH/done exit 0; echo status $? >$TRUTH; exit 0"
     async with stage.scope("sh", "-c", script) as scope:
         chosen, leaker = await stage.pid("innocent"), await stage.pid("leaker")
         stage.tell(leaker)
         report = await stage.report(scope)
+    # What the first one had is not much: before its shell is heard the leaker may be at the limit again.
+    both = [leaker] if stage.told("status") == [137] else []
     shells = [(pid, "sh") for pid in (scope.start.pid, *stage.told("inner"))]
-    return killed(report, chosen, *with_group(stage, leaker, *shells), withheld=DOUBT)
+    return killed(report, chosen, *both, *with_group(stage, leaker, *shells), withheld=DOUBT)
 
 
 @kind("a group dies as one", KILL)
