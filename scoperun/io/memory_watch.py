@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from scoperun.io.cgroup import Cgroup
 
-_SHARE = 0.005
+_SHARE = 0.003
 """Of a processor's time, what the snapshots may take; the loop that wakes us takes as much again."""
 
 _BURST = 0.05
