@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
     from scoperun.io.cgroup import Cgroup
 
-_SHARE = 0.003
-"""Of a processor's time, what the snapshots may take; the loop that wakes us takes as much again."""
+_SHARE = 0.005
+"""Of all time, what the snapshots may take. By the clock on the wall: a kernel that counts what a processor does in
+ticks finds nothing, since it is a tick that wakes us and we have done before the next."""
 
 _BURST = 0.05
-"""Seconds of a processor's time that they may take beyond it."""
+"""Seconds that they may take beyond it."""
 
 _RESERVE = 0.02
-"""The same for those that the ends of processes are worth, anew in each rest: more than a tick of 10 ms, where time is
-counted in those."""
+"""The same for those that the ends of processes are worth, anew in each rest."""
 
 
 @contextmanager
@@ -85,7 +85,7 @@ class MemoryWatch:
 
     def look(self) -> bool:
         """Take a snapshot, and give it, unless the cgroup is gone; tell whether it was there."""
-        began = time.thread_time()
+        began = time.monotonic()
         snapshot = self._cgroup.snapshot(keeper=self._keeper, before=self._last, wait_status=self._endings.wait_status)
         if snapshot is not None:
             prompted = bool(snapshot.ended) and self._hears_ends
@@ -93,7 +93,7 @@ class MemoryWatch:
             self._rested = False
             self._holds_all = self._endings.watch({task.pid for task in snapshot.tasks})
             self._give(self._last)
-        self._spent += time.thread_time() - began
+        self._spent += time.monotonic() - began
         return snapshot is not None
 
     def _listen(self) -> None:
