@@ -7,9 +7,11 @@ The law of this file:
    Nor is anybody where what was seen before cannot have been how it was at the kill, or where somebody may have come
    unseen since who had more memory: the missing must have had most of what those who live on do not have. Nobody looked
    for a while? Then they must have lived until just now as well.
+   Of a group all are named who were killed, or have ended they do not know how, if they were seen just before.
    A command that never had company and was killed was killed by it.
-2. The limit is that of the one cgroup whose `oom` rose while the command ran, from the scope up. Where none rose though
-   a kill was counted, no limit was reached: the machine was full. Where several rose, it is not known which it was.
+2. The limit is that of the one cgroup whose `oom` rose shortly before the kill was counted, from the scope up. Where
+   none has risen while the command ran though a kill was counted, no limit was reached: the machine was full. Where
+   several rose, or none but long before, it is not known which it was.
    What was read before a kill was counted tells of the scope's own limit alone: another may have risen since.
 """
 
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 _JUST_BEFORE = 1.0
 """Seconds before its end for which what was seen of a scope is taken to be what was there at its end."""
+
+_SHORTLY = 5.0
+"""Seconds before a kill was counted in which the limit that it was for has been reached, however busy the machine."""
 
 
 class LimitOf(enum.StrEnum):
@@ -68,7 +73,7 @@ class LastWords:
     """What is known of a run in the end.
 
     pid, exited: the command's own process and its end. policy: OOMPolicy=. tasks_peak: the most tasks at a time.
-    keeper_killed: the keeper was killed too.
+    keeper_killed: the keeper was killed too. kills: those that were surely others; None is not known.
     """
 
     pid: int
@@ -76,6 +81,7 @@ class LastWords:
     policy: str | None
     tasks_peak: int | None
     keeper_killed: bool
+    kills: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +93,7 @@ class OomKill:
         them, and goes on.
     was_close: what was seen before was how it was at the kill, and none of those had ended unnoticed. Else somebody has
         come since who took the memory, and may have gone unseen.
+    was_just_seen: who was seen before has not had the time to end otherwise.
     free: bytes of memory and swap that somebody who came unseen may have had at the most.
     unread: those that were nobody's of whom it could be read.
     ended: who is missing since.
@@ -95,6 +102,7 @@ class OomKill:
     kills: int
     is_group: bool
     was_close: bool
+    was_just_seen: bool
     free: int
     unread: int
     ended: tuple[EndedTask, ...]
@@ -104,8 +112,13 @@ class OomKill:
         found = _suspects(self.ended, last)
         counted = {self.kills, self.kills - 1} if last.keeper_killed else {self.kills}
         theirs = _memory(found) + (self.unread if any(task.anon is None for task in found) else 0)
-        is_certain = self.is_group or (len(found) in counted and self.was_close and theirs > self.free / 2)
+        is_one_by_one = len(found) in counted and self.was_close and theirs > self.free / 2
+        is_certain = self.is_certain_of_group(last) if self.is_group else is_one_by_one
         return list(map(_victim_in_table, found)) if is_certain and all(task.name for task in found) else []
+
+    def is_certain_of_group(self, last: LastWords) -> bool:
+        """Tell whether all that are missing were killed as a group was, since none can have ended otherwise."""
+        return self.was_just_seen or all(status is not None for _, status in _endings(self.ended, last))
 
 
 def oom_kill(before: MemorySnapshot, after: MemorySnapshot) -> OomKill | None:
@@ -120,6 +133,7 @@ def oom_kill(before: MemorySnapshot, after: MemorySnapshot) -> OomKill | None:
         kills=kills,
         is_group=groups > 0,
         was_close=was_close and (after.prompted or not after.rested),
+        was_just_seen=after.at - before.at < _JUST_BEFORE,
         free=(before.needed or 0) - _memory(task for task in before.tasks if task.pid in living),
         unread=(before.needed or 0) - _memory(before.tasks),
         ended=after.ended,
@@ -150,8 +164,8 @@ def limit_reached(rises: Mapping[str, int | None], ooms: int) -> Limit:
 
 
 def unit_of(cgroup: str) -> str:
-    """Return the unit whose cgroup has this path, as app.slice."""
-    return cgroup.rpartition("/")[2]
+    """Return the unit whose cgroup has this path, as app.slice; the root's is nobody's."""
+    return cgroup.rpartition("/")[2] or cgroup
 
 
 class OomWatch:
@@ -168,14 +182,19 @@ class OomWatch:
         self.after: MemorySnapshot | None = None
         self.last: MemorySnapshot | None = None
         self._start: MemorySnapshot | None = None
+        self._shortly: list[MemorySnapshot] = []
+        self._shortly_before: MemorySnapshot | None = None
         self._pids: set[int] = set()
 
     def feed(self, snapshot: MemorySnapshot) -> None:
         """Take in one snapshot; the first is from before the command ran."""
         self._start = self._start or snapshot
+        self._shortly.append(snapshot)
+        while len(self._shortly) > 1 and self._shortly[1].at < snapshot.at - _SHORTLY:
+            del self._shortly[0]  # the first that is left is the last from before
         if self.last is not None and (kill := oom_kill(self.last, snapshot)):
             self.kills.append(kill)
-            self._before, self.after = self.last, snapshot
+            self._before, self.after, self._shortly_before = self.last, snapshot, self._shortly[0]
         self._pids.update(task.pid for task in snapshot.tasks)
         self.last = snapshot
 
@@ -200,7 +219,8 @@ class OomWatch:
         if is_whole and (whole := self._whole_scope(last)):
             return whole
         found = [victim for kill in self.kills for victim in kill.victims(last)]
-        return found or (_command(last) if is_whole or last.tasks_peak == 1 else [])
+        was_alone = last.tasks_peak == 1 and (not last.keeper_killed or bool(last.kills))
+        return found or (_command(last) if is_whole or was_alone else [])
 
     def _whole_scope(self, last: LastWords) -> list[Victim]:
         """Return all who were in the scope when it was killed as a whole, the command among them.
@@ -212,6 +232,7 @@ class OomWatch:
             return []
         found = [*seen.tasks, *(_suspects(self.after.ended, last) if self.after else ())]
         is_sure = last.exited.status == -signal.SIGKILL and all(task.name for task in found)
+        is_sure = is_sure and (not self.kills or self.kills[-1].is_certain_of_group(last))
         return list(map(_victim_in_table, found)) if is_sure and last.pid in {task.pid for task in found} else []
 
     def rises(self, counters: Counters) -> dict[str, int | None]:
@@ -219,13 +240,15 @@ class OomWatch:
 
         None is what was not read, or was 0 before a kill was counted: it may have risen since.
         """
-        rises = self._rises(counters)
+        rises = self._rises(counters, since=self._start)
         return rises if self._is_counted(counters) else {name: rise or None for name, rise in rises.items()}
 
     def limit(self, counters: Counters) -> Limit:
         """Return whose limit the kills were for; `counters` are those read at the end."""
-        events = self.after.events if self.after else counters.memory_events
-        limit = limit_reached(self._rises(counters), (events or {}).get("oom", 0))
+        since = self._shortly_before if self.after else next(iter(self._shortly), None)
+        limit = limit_reached(self._rises(counters, since=since), self._rise_in_scope(counters, since=since))
+        if limit.of is LimitOf.HOST and any(self._rises(counters, since=self._start).values()):
+            return Limit(of=LimitOf.UNKNOWN)
         # Before a kill was counted, that the scope's limit was reached says something; that another was, or none, not.
         is_told = self._is_counted(counters) or limit.of is LimitOf.SCOPE
         return limit if is_told else Limit(of=LimitOf.UNKNOWN)
@@ -234,9 +257,14 @@ class OomWatch:
         """Tell whether the last that was read of the limits was read after a kill."""
         return self.after is not None or bool(counters.oom_kill)
 
-    def _rises(self, counters: Counters) -> dict[str, int | None]:
-        start = self._start.ooms if self._start else {}
-        return {name: _rise(start.get(name), count) for name, count in self._ooms(counters).items()}
+    def _rises(self, counters: Counters, *, since: MemorySnapshot | None) -> dict[str, int | None]:
+        before = since.ooms if since else {}
+        return {name: _rise(before.get(name), count) for name, count in self._ooms(counters).items()}
+
+    def _rise_in_scope(self, counters: Counters, *, since: MemorySnapshot | None) -> int:
+        """Return how often a limit was reached in the scope and below."""
+        events = self.after.events if self.after else counters.memory_events
+        return (events or {}).get("oom", 0) - (since.events if since else {}).get("oom", 0)
 
     def _ooms(self, counters: Counters) -> Mapping[str, int | None]:
         """Return what was read next after a kill was counted, or else the last that was."""
@@ -247,8 +275,12 @@ class OomWatch:
 
 def _suspects(ended: Iterable[EndedTask], last: LastWords) -> list[Task]:
     """Return those of the missing that may have been killed."""
-    statuses = ((each.task, last.exited.status if each.task.pid == last.pid else each.status) for each in ended)
-    return [task for task, status in statuses if status in {None, -signal.SIGKILL}]
+    return [task for task, status in _endings(ended, last) if status in {None, -signal.SIGKILL}]
+
+
+def _endings(ended: Iterable[EndedTask], last: LastWords) -> list[tuple[Task, int | None]]:
+    """Return the missing, each with its wait status: the command's own is known best."""
+    return [(each.task, last.exited.status if each.task.pid == last.pid else each.status) for each in ended]
 
 
 def _command(last: LastWords) -> list[Victim]:

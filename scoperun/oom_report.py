@@ -125,15 +125,16 @@ def _victims(traces: OomTraces) -> tuple[Victim, ...]:
     log = [_victim_in_log(victim) for report in traces.kernel_reports for victim in report.victims]
     properties = traces.invocation.properties
     policy = properties.oom_policy if properties else None
+    kills = oom_kills(traces.traces)
     last = LastWords(
         pid=traces.pid,
         exited=traces.exited,
         policy=policy,
         tasks_peak=traces.counters.tasks_peak,
         keeper_killed=traces.counters.keeper_killed,
+        kills=kills,
     )
     seen = traces.invocation.memory.victims(last)
-    kills = oom_kills(traces.traces)
     if kills is not None and len(log) >= kills:
         return tuple(log)
     named = {victim.pid for victim in log}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
+import re
 import time
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -18,6 +20,10 @@ from scoperun.sizes import INFINITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+_TRIES = 3
+"""How often what belongs together is read until no kill has come between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,23 @@ class Cgroup:
         """The slice unit that the cgroup lies in."""
         parent = self.path.parent.name
         return parent if parent.endswith(".slice") else None
+
+    def slice_of_manager(self, *, system: bool) -> str:
+        """Return the slice that the cgroup lies in, of those of the system's manager or of the user's.
+
+        Raises ScoperunError where that manager has nothing to do with this cgroup.
+        """
+        units = self.name.split("/")[1:]
+        if not system:
+            managers = [number for number, unit in enumerate(units) if re.fullmatch(r"user@\d+\.service", unit)]
+            if not managers:
+                raise ScoperunError(
+                    f"--slice-inherit: {self.name} is in no slice of the user's manager",
+                    hint="start it from there, as with systemd-run --user, or name a slice with --slice",
+                )
+            units = units[managers[0] + 1 :]
+        slices = list(itertools.takewhile(lambda unit: unit.endswith(".slice"), units))
+        return slices[-1] if slices else "-.slice"
 
     def limits(self) -> LimitsInForce:
         """Return the limits that the kernel holds the cgroup to."""
@@ -94,14 +117,16 @@ class Cgroup:
 
         wait_status tells how a process ended, None if that is not known.
         What it says of processes and memory is from before a kill, or from after it was counted: else it is read again.
+        Where kill follows upon kill, what the memory was is not known, and nor is who came and went.
         """
         at, own, events = time.monotonic(), _ooms_of(self.path), self._table("memory.events")
-        while True:
+        for _ in range(_TRIES):
             tasks, gone = self._tasks(keeper=keeper, before=before)
             stat = self._table("memory.stat")
             current, swap = self._number("memory.current"), self._number("memory.swap.current")
             counted, events = events, self._table("memory.events")
-            if events is None or counted is None or events.get("oom_kill") == counted.get("oom_kill"):
+            is_torn = _kills(events) != _kills(counted)
+            if not is_torn:
                 break
         if events is None:
             return None
@@ -109,11 +134,12 @@ class Cgroup:
             at=at,
             events=events,
             ooms=self.ooms(own),
-            stat=stat,
-            current=current,
-            swap_current=swap,
+            stat=None if is_torn else stat,
+            current=None if is_torn else current,
+            swap_current=None if is_torn else swap,
             tasks=tasks,
             ended=tuple(EndedTask(task=each, status=wait_status(each.pid)) for each in gone),
+            rested=is_torn,
         )
 
     def _tasks(self, *, keeper: int, before: MemorySnapshot | None) -> tuple[tuple[Task, ...], tuple[Task, ...]]:
@@ -138,21 +164,24 @@ class Cgroup:
         return [self.path / "memory.events", *(path / "memory.events.local" for _, path in above)]
 
     def _levels(self) -> list[tuple[str, Path]]:
-        """Return this cgroup and each one above it but the root, which has no limits, by name."""
+        """Return this cgroup and each one above it, by name; the root only in a container, which has limits there."""
         names = [self.name, *map(str, PurePosixPath(self.name).parents)]
         levels = zip(names, [self.path, *self.path.parents], strict=False)
-        return [(name, path) for name, path in levels if name != "/"]
+        return [(name, path) for name, path in levels if name != "/" or (path / "memory.events.local").exists()]
 
     def _pids(self, *, keeper: int) -> list[int] | None:
+        """Return the processes in the cgroup and below; None if it is gone. One below it may go meanwhile."""
+        own = _text(self.path / "cgroup.procs")
         try:
             # A cgroup's folder has a link from each one inside it, beside its own two; most have none.
             is_leaf = self.path.stat().st_nlink == 2
-            walk = [(self.path,)] if is_leaf else os.walk(self.path, onerror=_raise)
-            folders = [folder for folder, *_ in walk]
-        except OSError:  # it was removed meanwhile
+        except OSError:
             return None
-        pids = [int(pid) for folder in folders for pid in (_text(Path(folder, "cgroup.procs")) or "").split()]
-        return [pid for pid in pids if pid != keeper]
+        if own is None:
+            return None
+        below = [] if is_leaf else [folder for folder, *_ in os.walk(self.path)][1:]
+        lists = [own, *(_text(Path(folder, "cgroup.procs")) or "" for folder in below)]
+        return [int(pid) for pids in lists for pid in pids.split() if int(pid) != keeper]
 
     def _number(self, file: str) -> int | None:
         text = _text(self.path / file)
@@ -169,6 +198,8 @@ class Cgroup:
             return int(os.getxattr(self.path, "user.oomd_ooms"))
         except OSError as error:
             return 0 if error.errno == errno.ENODATA else None
+        except ValueError:  # not systemd-oomd's: the command may write there too
+            return None
 
     def _cpu_quota(self) -> float | None:
         words = (_text(self.path / "cpu.max") or "").split()
@@ -195,6 +226,10 @@ def cgroup_of(pid: int) -> Cgroup:
 
 def _ooms_of(path: Path) -> int | None:
     return (_table(path / "memory.events.local") or {}).get("oom")
+
+
+def _kills(events: dict[str, int] | None) -> int:
+    return (events or {}).get("oom_kill", 0)
 
 
 def _hierarchy() -> Path:
@@ -229,10 +264,6 @@ def _text(file: Path) -> str | None:
 
 def _without_keeper(tasks: int | None) -> int | None:
     return tasks if tasks in {None, INFINITY} else tasks - 1
-
-
-def _raise(error: OSError) -> None:
-    raise error
 
 
 def _seconds(usec: int | None) -> float | None:

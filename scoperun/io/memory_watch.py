@@ -89,7 +89,7 @@ class MemoryWatch:
         snapshot = self._cgroup.snapshot(keeper=self._keeper, before=self._last, wait_status=self._endings.wait_status)
         if snapshot is not None:
             prompted = bool(snapshot.ended) and self._hears_ends
-            self._last = replace(snapshot, rested=self._rested, prompted=prompted)
+            self._last = replace(snapshot, rested=self._rested or snapshot.rested, prompted=prompted)
             self._rested = False
             self._holds_all = self._endings.watch({task.pid for task in snapshot.tasks})
             self._give(self._last)

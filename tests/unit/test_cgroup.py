@@ -1,11 +1,13 @@
 """What is read of a cgroup is what its files say, without the keeper, and None where they say nothing."""
 
 import errno
+import itertools
 import os
 from pathlib import Path
 
 import pytest
 
+from scoperun.errors import ScoperunError
 from scoperun.io.cgroup import Cgroup
 from scoperun.limits import not_in_force
 from scoperun.properties import parse_property
@@ -17,6 +19,7 @@ KEEPER = 4241
 
 def cgroup(path: Path, **files: str) -> Cgroup:
     """Make a cgroup of files, pids_max for pids.max."""
+    path.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         (path / name.replace("_", ".")).write_text(f"{text}\n", encoding="ascii")
     return Cgroup("/job.scope", path)
@@ -102,3 +105,77 @@ def test_a_kill_in_the_midst_of_a_snapshot_has_it_taken_again(tmp_path: Path, mo
     snapshot = job.snapshot(keeper=KEEPER)
     assert snapshot is not None
     assert (snapshot.stat, snapshot.current, snapshot.oom_kill) == ({"anon": 0}, 100_000, 1)
+
+
+def test_where_kill_follows_upon_kill_the_memory_is_not_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits until it is over: signals are to be passed on meanwhile."""
+    job = cgroup(tmp_path, memory_current="20000000", memory_stat="anon 1", cgroup_procs="", memory_events="oom_kill 0")
+    read_bytes, kills = Path.read_bytes, itertools.count(1)
+
+    def kill_after_events(path: Path) -> bytes:
+        text = read_bytes(path)
+        if path.name == "memory.events":
+            cgroup(tmp_path, memory_events=f"oom_kill {next(kills)}")
+        return text
+
+    monkeypatch.setattr(Path, "read_bytes", kill_after_events)
+    snapshot = job.snapshot(keeper=KEEPER)
+    assert snapshot is not None
+    assert snapshot.oom_kill > 0
+    assert (snapshot.stat, snapshot.current, snapshot.swap_current, snapshot.rested) == (None, None, None, True)
+
+
+def test_an_attribute_that_is_no_number_is_not_systemd_oomds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cgroup is the command's user's, who may write there what they like."""
+    monkeypatch.setattr(os, "getxattr", lambda *_: b"x")
+    assert cgroup(tmp_path).counters(keeper=KEEPER).oomd_kills is None
+
+
+def test_a_cgroup_below_that_vanishes_leaves_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = cgroup(tmp_path, cgroup_procs=f"{os.getpid()}\n")
+    cgroup(tmp_path / "below", cgroup_procs="1\n")
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if Path(path).name == "below":
+            raise FileNotFoundError(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert [process.pid for process in job.processes(keeper=KEEPER) or ()] == [os.getpid()]
+
+
+def test_a_cgroup_without_a_list_of_processes_is_gone(tmp_path: Path) -> None:
+    assert cgroup(tmp_path).processes(keeper=KEEPER) is None
+
+
+def test_the_root_of_a_container_has_limits_and_the_real_one_has_not(tmp_path: Path) -> None:
+    """A cgroup namespace shows the container's own cgroup as the root."""
+    cgroup(tmp_path, memory_events_local="oom 7")
+    cgroup(tmp_path / "a.slice", memory_events_local="oom 0")
+    job = cgroup(tmp_path / "a.slice" / "job.scope", memory_events_local="oom 0")
+    inside = Cgroup("/a.slice/job.scope", job.path)
+    assert inside.ooms() == {"/a.slice/job.scope": 0, "/a.slice": 0, "/": 7}
+    (tmp_path / "memory.events.local").unlink()
+    assert inside.ooms() == {"/a.slice/job.scope": 0, "/a.slice": 0}
+
+
+@pytest.mark.parametrize(
+    ("name", "system", "slice_"),
+    [
+        ("/user.slice/user-7.slice/user@7.service/app.slice/job.scope", False, "app.slice"),
+        ("/user.slice/user-7.slice/user@7.service/app.slice/app-x.slice/job.service/payload", False, "app-x.slice"),
+        ("/user.slice/user-7.slice/user@7.service/init.scope", False, "-.slice"),
+        ("/user.slice/user-7.slice/session-2.scope", True, "user-7.slice"),
+        ("/user.slice/user-7.slice/user@7.service/app.slice/job.scope", True, "user-7.slice"),
+        ("/init.scope", True, "-.slice"),
+    ],
+)
+def test_the_slice_is_the_deepest_of_its_manager(name: str, system: bool, slice_: str) -> None:
+    assert Cgroup(name, Path(name)).slice_of_manager(system=system) == slice_
+
+
+def test_a_login_session_is_in_no_slice_of_the_users_manager() -> None:
+    session = Cgroup("/user.slice/user-7.slice/session-2.scope", Path("/nonexistent"))
+    with pytest.raises(ScoperunError, match="--slice-inherit"):
+        session.slice_of_manager(system=False)

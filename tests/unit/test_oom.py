@@ -17,6 +17,7 @@ from scoperun.events import (
     WorkloadExited,
 )
 from scoperun.kernel_report import KernelReport, KernelVictim
+from scoperun.oom import Limit, LimitOf, limit_reached
 from scoperun.oom_report import Oom
 from scoperun.text import report_text
 
@@ -142,6 +143,18 @@ class TestVictims:
         assert report.oom is not None
         assert [victim.name for victim in report.oom.victims or ()] == ["sh", "leak"]
 
+    @pytest.mark.parametrize("status", [None, -9])
+    @pytest.mark.parametrize("seconds", [0.5, 20.0])
+    def test_of_a_group_those_are_named_that_cannot_have_ended_before(self, status: int | None, seconds: float) -> None:
+        """How somebody else's child ended is not known before Linux 6.15."""
+        before, after = (
+            seen(SHELL, LEAK, OTHER),
+            seen(oom_kill=3, groups=1, ended=(ended(LEAK, -9), ended(OTHER, status))),
+        )
+        found = oom(before, replace(after, at=before.at + seconds), status=-9, kills=3)
+        is_sure = status == -9 or seconds < 1
+        assert [victim.name for victim in found.victims or ()] == (["leak", "other"] if is_sure else [])
+
     def test_those_before_the_kill_are_listed(self) -> None:
         found = oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))
         assert found.tasks == (SHELL, LEAK)
@@ -212,6 +225,13 @@ class TestVictims:
         assert report.oom is not None
         assert report.oom.kills is None
 
+    def test_of_a_kill_that_was_the_keepers_the_command_was_not_the_victim(self) -> None:
+        """Somebody else has killed the command too."""
+        last = WorkloadExited(-9, at=102.0, name="sh")
+        final = replace(counted(1), keeper_killed=True, tasks_peak=1)
+        report = told([FIRST, last, final, StateChanged("inactive"), read("success", "continue")])
+        assert report.oom is None or report.oom.victims is None
+
     def test_of_one_kill_the_keeper_may_have_been_the_victim(self) -> None:
         assert oom(final=replace(counted(1), keeper_killed=True)).kills is None
 
@@ -264,6 +284,29 @@ class TestLimit:
         )  # fmt: skip
         assert report.oom is not None
         assert str(report.oom.limit_of) == "scope"
+
+    @pytest.mark.parametrize(
+        ("rose_at", "limit"), [(198.0, ("slice", "app.slice")), (150.0, ("unknown", None)), (101.0, ("unknown", None))]
+    )
+    def test_that_was_reached_long_before_is_not_what_a_kill_was_for(
+        self, rose_at: float, limit: tuple[str, str | None]
+    ) -> None:
+        """A neighbour's kill in the slice is not one of ours, for which the machine may have been full since."""
+        rose = replace(seen(SHELL, LEAK, ooms={APP: 1}), at=rose_at)
+        kill = replace(seen(SHELL, oom_kill=1, ooms={APP: 1}, ended=(ended(LEAK),)), at=200.0)
+        found = oom(rose, replace(rose, at=199.5), kill)
+        assert (found.limit_of, found.limit_unit) == limit
+
+    def test_of_the_last_of_several_kills_it_is(self) -> None:
+        """The first was at the scope's own limit, the other at that of the slice, which has been reached since."""
+        first = seen(SHELL, oom_kill=1, ended=(ended(LEAK),))
+        second = replace(seen(SHELL, oom_kill=2, ooms={SCOPE: 1, APP: 1}, ended=(ended(OTHER),)), at=200.0)
+        found = oom(seen(SHELL, LEAK), first, replace(second, at=190.0, events=first.events, ooms=first.ooms), second)
+        assert (found.limit_of, found.limit_unit) == ("slice", "app.slice")
+
+    def test_of_what_is_the_root_here_has_no_unit(self) -> None:
+        """In a container the root of what can be seen has a limit, and a name that is somebody else's."""
+        assert limit_reached({SCOPE: 0, APP: 0, "/": 1}, 0) == Limit(of=LimitOf.SLICE, unit="/")
 
     def test_that_nobody_has_counted_a_kill_for_is_not_the_hosts(self) -> None:
         report = told([FIRST, exited(-9), ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill", "kill")])
