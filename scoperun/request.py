@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from scoperun.properties import Value
     from scoperun.soft_memory import SoftMemory
 
+_LINE_ENDS = frozenset("\n\r\0")
+_DESCRIPTION_MAX = 200
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecContext:
@@ -78,7 +81,13 @@ class RunRequest:
             object.__setattr__(self, "unit", unit_name(self.unit))
         if self.slice is not None:
             object.__setattr__(self, "slice", unit_name(self.slice, suffix=".slice"))
-        further = {each.name: each.value for each in map(parse_property, self.properties)}
+        if self.description is not None:
+            _check_line("--description", self.description)
+        further: dict[str, Value] = {}
+        for text in self.properties:
+            each = parse_property(text)
+            _check_line(text.partition("=")[0], each.value)
+            further[each.name] = each.value
         if self.soft_memory is not None:
             _check_soft_memory(self.soft_memory, self.limits, further)
 
@@ -87,7 +96,7 @@ class RunRequest:
 
         inherited_slice: the slice that the caller runs in, for slice_inherit.
         """
-        text = self.description or printable(" ".join(self.command))
+        text = self.description or _in_one_line(self.command)
         yield Property(name="Description", signature="s", value=text, asked=self.description is not None)
         yield from self.limits.properties()
         if self.soft_memory is not None:  # the kernel announces when MemoryHigh= is passed
@@ -106,6 +115,27 @@ def words(command: Sequence[str]) -> tuple[str, ...]:
 def printable(text: str) -> str:
     """Return `text` with bytes that are no UTF-8 written as hexadecimal escapes: D-Bus and JSON carry text only."""
     return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
+def _in_one_line(command: Sequence[str]) -> str:
+    """Return a command for people, as a line of a unit file can hold it: see `_check_line`."""
+    text = printable(" ".join(command))
+    text = "".join(each if each.isprintable() else " " for each in text[: _DESCRIPTION_MAX + 1])
+    return (text if len(text) <= _DESCRIPTION_MAX else text[: _DESCRIPTION_MAX - 1] + "…").rstrip("\\")
+
+
+def _check_line(name: str, value: Value) -> None:
+    """Refuse text that would not end where its line does in the unit's file.
+
+    systemd writes it there as it is, and at the next daemon-reload reads the rest as settings, or none at all.
+    """
+    if isinstance(value, str):
+        if _LINE_ENDS & set(value) or value.endswith("\\"):
+            hint = "a line feed and a backslash at the end are for the next line"
+            raise InvalidValue(f"{name}: {value!r} is no line of a unit file", hint=hint)
+    elif isinstance(value, list):
+        for each in value:
+            _check_line(name, each)
 
 
 def _check_word(word: str) -> None:

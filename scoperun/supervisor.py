@@ -101,11 +101,12 @@ class Supervision:
         self._systemd = systemd
         self._feed = feed
         self._tasks: list[asyncio.Task[None]] = []
+        self._exit: asyncio.Task[None] | None = None
         self._end: asyncio.Task[None] | None = None
         self._soft_watch: SoftWatch | None = None
         self._open = ExitStack()
         unit = run.unit or generated_unit_name(run.command[0], os.getpid(), os.urandom(4).hex())
-        inherited_slice = cgroup_of(os.getpid()).slice if run.slice_inherit else None
+        inherited_slice = cgroup_of(os.getpid()).slice_of_manager(system=run.system) if run.slice_inherit else None
         self._request = scope_request(unit, run.scope_properties(inherited_slice=inherited_slice))
 
     async def begin(self) -> None:
@@ -127,7 +128,7 @@ class Supervision:
 
     async def _to_the_end(self) -> None:
         try:
-            await self._feed.until(lambda invocation: invocation.exited)
+            await self._exited()
             if self._soft_watch is not None:
                 await self._soft_watch.not_killing()
             settling = Settling(self._run, self._request, self._sources, self._feed, self.start)
@@ -137,6 +138,15 @@ class Supervision:
                 await self._soft_watch.let_go()
         finally:
             self._feed.end()
+
+    async def _exited(self) -> None:
+        """Take in events until the command has ended; raise if nobody will ever tell us how."""
+        assert self._exit is not None  # noqa: S101  we listen
+        taking = asyncio.create_task(self._feed.until(lambda invocation: invocation.exited))
+        try:
+            await asyncio.gather(self._exit, taking)
+        finally:
+            taking.cancel()
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
@@ -148,7 +158,8 @@ class Supervision:
         async def bus() -> None:
             self._feed.put(events.BusLost(await self._systemd.lost()))
 
-        self._tasks += [asyncio.create_task(command()), asyncio.create_task(bus())]
+        self._exit = asyncio.create_task(command())
+        self._tasks += [self._exit, asyncio.create_task(bus())]
         try:
             yield
         finally:
@@ -271,11 +282,11 @@ class Supervision:
             case Invocation(job_result=result):
                 raise ScopeFailed(
                     f"Failed to start scope {self._request.unit!r}: its job ended as {result!r}",
-                    hint=f"see: journalctl --user -u {self._request.unit}",
+                    hint=f"see: journalctl{'' if self._run.system else ' --user'} -u {self._request.unit}",
                 )
 
 
 def _working_directory(wanted: str | None) -> str | None:
     with suppress(OSError):  # ours was removed
-        return printable(os.path.normpath(os.path.join(os.getcwd(), wanted or "")))
+        return printable(os.path.realpath(wanted or ""))  # not normpath: link/.. is not beside the link
     return None

@@ -117,7 +117,7 @@ class Connection:
 async def connect(address: str, *, timeout: float, on_signal: Callable[[Signal], None]) -> AsyncIterator[Connection]:
     """Connect to the message bus at `address`, such as unix:path=/run/user/1000/bus.
 
-    Every wait for an answer ends after `timeout` seconds; every signal that comes in is given to `on_signal`.
+    Every wait for an answer ends after `timeout` seconds; every signal that a rule matches is given to `on_signal`.
     """
     try:
         bus = _Bus(address)
@@ -138,7 +138,9 @@ def variant(signature: str, value: object) -> Variant:
 
 def _handler(on_signal: Callable[[Signal], None]) -> Callable[[Message], None]:
     def handle(message: Message) -> None:  # anything but None would swallow the message
-        if message.message_type is MessageType.SIGNAL:
+        # One that is addressed to us has come past our rules, and so past the sender, path and unit that they name:
+        # anybody on the bus can send it. What systemd announces is for all, and the bus follows who owns its name.
+        if message.message_type is MessageType.SIGNAL and message.destination is None:
             body = [_plain(value) for value in message.body]
             on_signal(Signal(message.path, message.interface, message.member, body))
 

@@ -84,16 +84,20 @@ def identity(context: ExecContext) -> Identity:
 
 def _user(name: str) -> pwd.struct_passwd:
     try:
-        return pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
-    except (KeyError, OverflowError):
+        return pwd.getpwuid(int(name)) if _is_number(name) else pwd.getpwnam(name)
+    except (KeyError, OverflowError, ValueError):
         raise InvalidValue(f"--uid: there is no user {name!r}", hint="check: getent passwd") from None
 
 
 def _gid(name: str) -> int:
     try:
-        return grp.getgrgid(int(name)).gr_gid if name.isdigit() else grp.getgrnam(name).gr_gid
-    except (KeyError, OverflowError):
+        return grp.getgrgid(int(name)).gr_gid if _is_number(name) else grp.getgrnam(name).gr_gid
+    except (KeyError, OverflowError, ValueError):
         raise InvalidValue(f"--gid: there is no group {name!r}", hint="check: getent group") from None
+
+
+def _is_number(name: str) -> bool:
+    return name.isascii() and name.isdigit()
 
 
 def _login_variables(user: pwd.struct_passwd) -> dict[str, str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import ExitStack, suppress
 
 from scoperun.dataclass import dataclass
 from scoperun.errors import ScoperunError
@@ -22,6 +23,7 @@ class Keeper:
     """A process that lives until `close`, or until this process dies."""
 
     pid: int
+    _pidfd: int
     _pipe: int
     _closed: bool = False
 
@@ -30,7 +32,10 @@ class Keeper:
         """Somebody else has killed it."""
         if self._closed:
             return False
-        ended = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        try:
+            ended = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:  # another part of this program was told; nothing else ends it while we hold the pipe
+            return True
         return ended is not None and ended.si_status == signal.SIGKILL
 
     def close(self) -> None:
@@ -39,31 +44,48 @@ class Keeper:
             return
         self._closed = True
         os.close(self._pipe)
-        # The closed pipe would do, but not soon if the scope is frozen or throttled.
-        os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
+        # The closed pipe would do, but not soon if the scope is frozen or throttled. Where another part of this program
+        # has waited for the keeper, its number may be another's by now.
+        with suppress(ProcessLookupError, ChildProcessError):
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED)
+        os.close(self._pidfd)
 
 
 def spawn() -> Keeper:
     """Start a keeper, still outside of any scope: what it needs of memory is not charged there."""
-    keeper_end, our_end = os.pipe()
     try:
-        pid = os.posix_spawn(
-            _PROGRAM,
-            ["cat"],
-            {},
-            file_actions=_file_actions(keeper_end),
-            # A session of its own: what the terminal does to our process group is not for the keeper. And systemd's
-            # SIGTERM under OOMPolicy=stop must not end it; a blocked mask survives the exec.
-            setsid=True,
-            setsigmask=signal.valid_signals(),
-        )
+        return _spawn()
     except OSError as error:
-        os.close(our_end)
         raise ScoperunError(f"cannot start {_PROGRAM}, which holds the scope's counters: {error.strerror}") from None
-    finally:
-        os.close(keeper_end)
-    return Keeper(pid=pid, _pipe=our_end)
+
+
+def _spawn() -> Keeper:
+    keeper_end, our_end = os.pipe()
+    with ExitStack() as on_error:
+        on_error.callback(os.close, our_end)
+        try:
+            pid = os.posix_spawn(
+                _PROGRAM,
+                ["cat"],
+                {},
+                file_actions=_file_actions(keeper_end),
+                # A session of its own: what the terminal does to our process group is not for the keeper. And systemd's
+                # SIGTERM under OOMPolicy=stop must not end it; a blocked mask survives the exec.
+                setsid=True,
+                setsigmask=signal.valid_signals(),
+            )
+        finally:
+            os.close(keeper_end)
+        on_error.callback(_end, pid)
+        keeper = Keeper(pid=pid, _pidfd=os.pidfd_open(pid), _pipe=our_end)
+        on_error.pop_all()
+    return keeper
+
+
+def _end(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
 
 
 def _file_actions(keeper_end: int) -> list[tuple[int, ...] | tuple[int, int, str, int, int]]:

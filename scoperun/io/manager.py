@@ -15,6 +15,7 @@ from scoperun.errors import (
     ManagerError,
     PropertyRefused,
     ScopeFailed,
+    ScoperunError,
     UnitExists,
 )
 from scoperun.events import Event, JobRemoved, ResultChanged, ScopeProperties, StateChanged
@@ -45,8 +46,8 @@ _NO_SYSTEMD = {
     "org.freedesktop.DBus.Error.ServiceUnknown",
     "org.freedesktop.DBus.Error.NameHasNoOwner",
     "org.freedesktop.DBus.Error.Spawn.ChildExited",
-    "org.freedesktop.systemd1.NoSuchUnit",
 }
+_NO_SUCH_UNIT = "org.freedesktop.systemd1.NoSuchUnit"
 
 SYSTEM_BUS = "unix:path=/run/dbus/system_bus_socket"
 """Not from the environment: with --system it is root who connects."""
@@ -58,9 +59,10 @@ DEFAULT_TIMEOUT = 25.0
 class Manager:
     """A connection to a systemd manager; see `connect`."""
 
-    def __init__(self, connection: bus.Connection) -> None:
-        """Use a connection to the message bus that the manager is on."""
+    def __init__(self, connection: bus.Connection, *, system: bool = False) -> None:
+        """Use a connection to the message bus that the manager is on, the user's or the system's."""
         self._connection = connection
+        self._check = f"check: systemctl{'' if system else ' --user'} is-system-running"
 
     @property
     def timeout(self) -> float:
@@ -149,7 +151,7 @@ class Manager:
             try:
                 await self._connection.match(f"type='signal',sender='{_SYSTEMD}',{what}")
             except bus.ErrorReply as error:
-                raise _manager_error(error) from None
+                raise self._error(error) from None
 
     async def _start_transient_unit(self, request: ScopeRequest, pids: list[int]) -> None:
         # systemd-run --scope --unit=UNIT -p NAME=VALUE... COMMAND
@@ -158,6 +160,8 @@ class Manager:
         try:
             await self._call(method, request.unit, "fail", properties, [])
         except ManagerError as error:
+            if error.name == _NO_SUCH_UNIT:  # the bus's word: it has no unit to start systemd by
+                raise self._no_systemd(error.message) from None
             error.message = f"Failed to start scope {request.unit!r}: {error.message}"
             raise
 
@@ -170,7 +174,13 @@ class Manager:
         try:
             return await self._connection.call(method, *arguments)
         except bus.ErrorReply as error:
-            raise _manager_error(error) from None
+            raise self._error(error) from None
+
+    def _error(self, error: bus.ErrorReply) -> ScoperunError:
+        return self._no_systemd(error.text) if error.name in _NO_SYSTEMD else _manager_error(error)
+
+    def _no_systemd(self, text: str) -> BusUnavailable:
+        return BusUnavailable(f"no systemd on this bus: {text}", hint=self._check)
 
 
 @asynccontextmanager
@@ -186,7 +196,7 @@ async def connect(
     timeout = _bus_timeout(environment)
     address = SYSTEM_BUS if system else _user_bus(environment)
     async with bus.connect(address, timeout=timeout, on_signal=on_signal) as connection:
-        yield Manager(connection)
+        yield Manager(connection, system=system)
 
 
 def _variants(request: ScopeRequest) -> list[list[object]]:
@@ -256,10 +266,7 @@ def _without_refused(request: ScopeRequest, refusal: PropertyRefused) -> ScopeRe
     return request.without(refusal.property_name)
 
 
-def _manager_error(error: bus.ErrorReply) -> Exception:
-    if error.name in _NO_SYSTEMD:
-        hint = "check: systemctl --user is-system-running"
-        return BusUnavailable(f"no systemd on this bus: {error.text}", hint=hint)
+def _manager_error(error: bus.ErrorReply) -> ScoperunError:
     if error.name == "org.freedesktop.DBus.Error.NoReply":
         return BusLost(f"systemd did not answer: {error.text}")
     if error.name in _DENIED:

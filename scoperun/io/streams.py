@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 
 
@@ -19,7 +20,7 @@ def occupy_closed_streams() -> None:
 
 def keep_from_command(fd: int) -> int:
     """Return a descriptor for what `fd` is, which the command will not have; nor `fd` itself, if it is no stream."""
-    ours = os.dup(fd)
+    ours = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)  # os.dup takes the number of a standard stream that is closed
     if fd > 2:
         os.close(fd)
     return ours

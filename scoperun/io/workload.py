@@ -11,7 +11,7 @@ import errno
 import os
 import signal
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from scoperun.dataclass import dataclass
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 _PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)
+_NO_ERRNO = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,16 +70,22 @@ class Workload:
         except ChildProcessError:  # another part of this program was told
             return False
 
-    def send(self, number: int) -> None:
-        """Send signal `number` to the command's own process, if it still runs."""
+    def send(self, number: int) -> bool:
+        """Send signal `number` to the command's own process, if it still runs, and tell whether that was permitted."""
         if self._exit is None:
-            with suppress(ProcessLookupError):
+            try:
                 signal.pidfd_send_signal(self.pidfd, number)
+            except ProcessLookupError:
+                pass
+            except PermissionError:  # it has become another user's, as sudo(8) does
+                return False
+        return True
 
     def kill(self) -> None:
-        """Kill the command's own process and wait until it is dead."""
-        self.send(signal.SIGKILL)
-        self._reap()
+        """Kill the command's own process and wait until it is dead; leave it alone if we may not."""
+        if self.send(signal.SIGKILL) or self.ended:
+            with suppress(ScoperunError):  # somebody else has waited for it: it is dead
+                self._reap()
 
     def close(self) -> None:
         """Give the descriptors back; the process itself is left alone."""
@@ -111,15 +118,34 @@ class Preparation:
 
 def spawn(command: Sequence[str], preparation: Preparation) -> Workload:
     """Fork a child that will run `command` when released."""
-    child_hold, hold = os.pipe()
-    exec_error, child_exec_error = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(hold)
-        _hold_then_exec(command, preparation, child_hold, child_exec_error)
-    os.close(child_hold)
-    os.close(child_exec_error)
-    return Workload(command=tuple(command), pid=pid, pidfd=os.pidfd_open(pid), _hold=hold, _exec_error=exec_error)
+    try:
+        return _spawn(command, preparation)
+    except OSError as error:
+        raise ScoperunError(f"cannot start the command: {error.strerror}") from None
+
+
+def _spawn(command: Sequence[str], preparation: Preparation) -> Workload:
+    with ExitStack() as on_error, ExitStack() as childs:
+        child_hold, hold = os.pipe()
+        childs.callback(os.close, child_hold)
+        on_error.callback(os.close, hold)
+        exec_error, child_exec_error = os.pipe()
+        childs.callback(os.close, child_exec_error)
+        on_error.callback(os.close, exec_error)
+        pid = os.fork()
+        if pid == 0:
+            os.close(hold)
+            _hold_then_exec(command, preparation, child_hold, child_exec_error)
+        on_error.callback(_end, pid)
+        pidfd = os.pidfd_open(pid)
+        workload = Workload(command=tuple(command), pid=pid, pidfd=pidfd, _hold=hold, _exec_error=exec_error)
+        on_error.pop_all()
+    return workload
+
+
+def _end(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
 
 
 def _hold_then_exec(command: Sequence[str], preparation: Preparation, hold: int, exec_error: int) -> NoReturn:
@@ -136,6 +162,8 @@ def _hold_then_exec(command: Sequence[str], preparation: Preparation, hold: int,
             os.execvpe(command[0], list(command), {**preparation.environment, "INVOCATION_ID": invocation_id.decode()})
     except OSError as error:
         os.write(exec_error, f"{error.errno} {tried and error.filename}".encode(errors="surrogateescape"))
+    except Exception as error:  # as of a NUL byte in a variable: our exit status would pass for the command's
+        os.write(exec_error, f"{_NO_ERRNO} {error}".encode(errors="backslashreplace"))
     finally:
         os._exit(ScoperunError.exit_status)
 
@@ -143,6 +171,8 @@ def _hold_then_exec(command: Sequence[str], preparation: Preparation, hold: int,
 def _exec_failure(command: str, failure: bytes) -> ScoperunError:
     """Sort as env(1) and timeout(1) do."""
     number, _, tried = os.fsdecode(failure).partition(" ")
+    if int(number) == _NO_ERRNO:
+        return ScoperunError(f"cannot start the command: {tried}")
     reason = os.strerror(int(number))
     if tried:
         return ScoperunError(f"cannot start the command: {tried}: {reason}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shlex
 import signal
@@ -10,10 +11,12 @@ from asyncio.subprocess import PIPE
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from dbus_next.aio.message_bus import MessageBus
 from dbus_next.message import Message
 from dbus_next.signature import Variant
 
 import scoperun as library
+from scoperun import ScoperunError
 from scoperun.io.wait import readable
 
 from .program import (
@@ -91,6 +94,17 @@ async def test_the_command_knows_its_invocation_id(systemd: FakeSystemd) -> None
     ended = await scoperun("--json", "--", "sh", "-c", "echo $INVOCATION_ID")
     assert len(ended.out) == 33
     assert ended.out.strip() == ended.report["invocation_id"]
+
+
+@pytest.mark.parametrize("directory", ["link/..", "link", "link/../away/.", "."])
+async def test_the_working_directory_is_the_one_that_the_command_finds_itself_in(
+    directory: str, systemd: FakeSystemd, runtime_dir: str
+) -> None:
+    """What is above a symbolic link's target is not what is above the link."""
+    os.makedirs(f"{runtime_dir}/far/away")
+    os.symlink("far/away", f"{runtime_dir}/link")
+    ended = await scoperun("--json", "-d", f"{runtime_dir}/{directory}", "--", "pwd", "-P")
+    assert ended.out == f"{ended.report['cwd']}\n"
 
 
 # systemd and the bus break.
@@ -289,6 +303,40 @@ def strange_signal(systemd: FakeSystemd) -> Message:
     return Message.new_signal(path, interface, "PropertiesChanged", "s", ["org.freedesktop.systemd1.Scope"])
 
 
+@pytest.fixture
+async def somebody(systemd: FakeSystemd, runtime_dir: str) -> AsyncIterator[MessageBus]:
+    """Have somebody else on the bus."""
+    bus = await MessageBus(f"unix:path={runtime_dir}/daemon".replace(" ", "%20")).connect()
+    yield bus
+    bus.disconnect()
+    await bus.wait_for_disconnect()
+    bus._stream.close()  # noqa: SLF001  the library leaves both to the garbage collector
+    bus._sock.close()  # noqa: SLF001
+
+
+@pytest.mark.parametrize("is_unicast", [True, False])
+async def test_what_somebody_else_says_of_the_scope_does_not_count(
+    is_unicast: bool, bus: Wire, systemd: FakeSystemd, somebody: MessageBus
+) -> None:
+    """Whoever is on the bus can send a signal to scoperun alone, past what it has asked the bus for."""
+    process = await start_command(UNTIL_KILLED)
+    for interface, changed in (("Scope", {"Result": "oom-kill"}), ("Unit", {"ActiveState": "failed"})):
+        properties = {name: Variant("s", value) for name, value in changed.items()}
+        body = [f"org.freedesktop.systemd1.{interface}", properties, []]
+        forged = Message.new_signal(
+            systemd.unit.path, "org.freedesktop.DBus.Properties", "PropertiesChanged", "sa{sv}as", body
+        )
+        forged.destination = systemd.unit.owner if is_unicast else None
+        await somebody.send(forged)
+    await somebody.introspect("org.freedesktop.DBus", "/org/freedesktop/DBus")  # once it is answered they are delivered
+    systemd.state_changed(systemd.unit, "deactivating")
+    await bus.handed_back("deactivating")
+    systemd.kill(systemd.unit, signal.SIGKILL)
+    ended = await end(process)
+    assert (ended.status, ended.report["result"], ended.report["oom"]) == (137, "success", None)
+    assert ended.report["verdict"] in {"signal", "unknown"}
+
+
 # Signals.
 
 
@@ -308,6 +356,14 @@ async def test_a_signal_of_the_command_s_own_does_not_come_back_to_it(systemd: F
     process = await start_command(f"kill -USR1 $PPID; {UNTIL_KILLED}")
     signal_from_outside(process, signal.SIGUSR2)
     assert (await end(process)).report["signal"] == signal.SIGUSR2
+
+
+async def test_the_end_of_a_child_that_scoperun_inherited_is_not_told_to_the_command(systemd: FakeSystemd) -> None:
+    """As of a producer in `exec scoperun ... < <(producer)`. The second signal is the one that counts."""
+    process = await start_command("trap 'exit 9' CHLD; trap 'exit 4' WINCH; echo; read _; exit 3")
+    signal_from_outside(process, signal.SIGCHLD)
+    signal_from_outside(process, signal.SIGWINCH)
+    assert await asyncio.wait_for(process.wait(), PATIENCE) == 4
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])
@@ -389,6 +445,17 @@ async def test_all_three_streams_may_be_closed(systemd: FakeSystemd, runtime_dir
     ended = await scoperun("--report", report, "--", "sh", "-c", "exit 3", through='exec "$@" <&- >&- 2>&-')
     assert (ended.status, ended.out, ended.err) == (3, "", "")
     assert "report" in os.listdir(runtime_dir)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+async def test_the_lines_of_a_report_go_where_they_should_whatever_is_closed(
+    closed: str, systemd: FakeSystemd, runtime_dir: str
+) -> None:
+    through = f'exec "$@" 3>{shlex.quote(runtime_dir)}/lines {closed}'
+    await scoperun("--report-fd", "3", "--", "sh", "-c", "exit 3", through=through)
+    with open(f"{runtime_dir}/lines", encoding="utf-8") as file:  # noqa: ASYNC230  it is small
+        lines = [json.loads(each) for each in file]
+    assert [each["event"] for each in lines] == ["started", "finished"]
 
 
 async def test_a_descriptor_that_was_inherited_can_be_written_to(systemd: FakeSystemd) -> None:
@@ -509,6 +576,68 @@ async def test_a_cancelled_run_leaves_nothing_when_the_bus_dies(
     await cancel(running)
 
 
+def take_the_status_of(pid: int) -> None:
+    """Do what a program does that waits for any child of its own, once this one has ended."""
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+async def in_time(run: asyncio.Task[library.Report]) -> library.Report:
+    """Return what the run does; one that must be cancelled to end has failed, whatever it says then."""
+    await asyncio.wait([run], timeout=PATIENCE)
+    assert run.done()
+    return run.result()
+
+
+async def test_a_run_whose_status_somebody_else_has_taken_is_an_error(
+    running: asyncio.Task[library.Report], systemd: FakeSystemd
+) -> None:
+    take_the_status_of(systemd.unit.pids[0])
+    with pytest.raises(ScoperunError, match="another part of this program took the command's exit status"):
+        await in_time(running)
+    await systemd.gone()
+
+
+async def test_a_run_goes_on_when_somebody_else_has_waited_for_its_keeper(
+    running: asyncio.Task[library.Report], systemd: FakeSystemd
+) -> None:
+    command, keeper = systemd.unit.pids
+    take_the_status_of(keeper)
+    os.kill(command, signal.SIGTERM)
+    report = await in_time(running)
+    assert report.signal == signal.SIGTERM
+
+
+async def test_nothing_is_left_when_somebody_else_has_waited_for_both(
+    running: asyncio.Task[library.Report], systemd: FakeSystemd
+) -> None:
+    for pid in systemd.unit.pids:
+        take_the_status_of(pid)
+    with pytest.raises(ScoperunError, match="another part of this program"):
+        await in_time(running)
+
+
+async def test_a_program_that_ignores_its_children_does_not_wait_for_ever(systemd: FakeSystemd) -> None:
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        with pytest.raises(ScoperunError, match="another part of this program"):
+            await in_time(asyncio.create_task(library.run(["true"], require_limits=False)))
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert children() == []
+    await systemd.gone()
+
+
+async def test_a_scope_that_is_gone_is_no_missing_systemd(systemd: FakeSystemd) -> None:
+    for step in ("FreezeUnit", "SetUnitProperties"):
+        systemd.at[step] = refusal("org.freedesktop.systemd1.NoSuchUnit", "Unit gone.scope not loaded.")
+    async with library.Scope(["true"], require_limits=False) as scope:
+        await scope.report()
+        for late in (scope.freeze(), scope.set_limits(library.Limits(memory_max=1 << 20))):
+            with pytest.raises(library.ManagerError, match=r"^Unit gone\.scope not loaded\.$"):
+                await late
+
+
 async def test_runs_can_go_on_beside_each_other(systemd: FakeSystemd) -> None:
     commands = [["sh", "-c", f"exit {status}"] for status in range(8)]
     reports = await asyncio.gather(*(library.run(each, require_limits=False) for each in commands))
@@ -520,6 +649,17 @@ async def test_runs_can_go_on_beside_each_other(systemd: FakeSystemd) -> None:
 async def test_a_command_that_a_program_cannot_run_is_an_exception(systemd: FakeSystemd) -> None:
     with pytest.raises(library.CommandNotFound):
         await library.run(["scoperun-no-such-command"], require_limits=False)
+    assert children() == []
+    await systemd.gone()
+
+
+@pytest.mark.parametrize("variable", ["A=\0", "=B", "A=\ud800"])
+async def test_an_environment_that_no_command_can_have_is_no_exit_status_of_the_command(
+    variable: str, systemd: FakeSystemd
+) -> None:
+    context = library.ExecContext(environment=(variable,))
+    with pytest.raises(ScoperunError, match=r"^cannot start the command: "):
+        await library.run(["true"], require_limits=False, context=context)
     assert children() == []
     await systemd.gone()
 

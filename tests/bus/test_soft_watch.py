@@ -98,7 +98,7 @@ async def scope(systemd: FakeSystemd, tmp_path: Path, impatient: None) -> AsyncI
         feed = Feed()
         async with manager.connect(os.environ, feed.put) as connection:
             request = await connection.start(wanted, pids=[command.pid])
-            keeper = Keeper(pid=os.getpid(), _pipe=-1)  # whom a kill must spare
+            keeper = Keeper(pid=os.getpid(), _pidfd=-1, _pipe=-1)  # whom a kill must spare
             sources = Sources(
                 cgroup=Cgroup("/soft.scope", tmp_path), keeper=keeper, memory=None, kernel_log=None, systemd=connection
             )
@@ -148,7 +148,17 @@ async def test_what_keeps_its_memory_is_killed_and_the_keeper_is_not(scope: Any,
         assert await running.ended() == -signal.SIGKILL
         await running.watch.not_killing()
         assert running.happened[-1] is SoftMemoryKilled
-        assert [call.body[2] for call in systemd.calls if call.member == "KillUnit"] in [[], [signal.SIGTERM]]
+        assert [call.body[2] for call in systemd.calls if call.member == "KillUnit"] == [signal.SIGTERM]
+
+
+@pytest.mark.parametrize("kill_after", [0, AT_ONCE])
+async def test_what_is_killed_at_once_is_told_before(kill_after: float, scope: Any, systemd: FakeSystemd) -> None:
+    """And the report says so: who is killed first cannot be told any more."""
+    async with scope(kill_after=kill_after) as running:
+        running.announce(LIMIT + 1)
+        assert await running.ended() == -signal.SIGKILL
+        assert running.happened == [SoftMemoryPassed, SoftMemoryTold, SoftMemoryKilled]
+        assert [call.body[2] for call in systemd.calls if call.member == "KillUnit"] == [signal.SIGTERM]
 
 
 async def test_what_has_gone_below_is_told_again_the_next_time(scope: Any, systemd: FakeSystemd) -> None:

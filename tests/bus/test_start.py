@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
 import scoperun as library
 from scoperun import ScoperunError
+from scoperun.errors import BusUnavailable
+from scoperun.events import JobRemoved
+from scoperun.feed import Feed
+from scoperun.io import bus as scoperun_bus
+from scoperun.io.manager import Manager
+from scoperun.io.processes import spawn
+from scoperun.request import RunRequest
+from scoperun.supervisor import Supervision
 
 from .program import children, scoperun
-from .steps import each_of, refusal, stall
+from .steps import PATIENCE, each_of, refusal, stall
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from .fake_systemd import FakeSystemd, Unit
     from .program import Ended
@@ -210,6 +220,41 @@ async def test_a_job_that_is_not_done_is_an_error_that_says_where_to_look(
     complaint = await program_fails(systemd, mark)
     assert repr(result) in complaint
     assert "journalctl --user -u scoperun-touch" in complaint
+
+
+NO_SYSTEMD = ["org.freedesktop.DBus.Error.ServiceUnknown", "org.freedesktop.systemd1.NoSuchUnit"]
+
+
+@pytest.fixture(params=["user", "system"])
+async def either(request: pytest.FixtureRequest, systemd: FakeSystemd, runtime_dir: str) -> AsyncIterator[Supervision]:
+    """A run that is about to start in a scope of the user's manager or of the system's."""
+    run = RunRequest(command=("true",), unit="either", system=request.param == "system")
+    address = f"unix:path={quote(runtime_dir)}/bus"
+    async with scoperun_bus.connect(address, timeout=PATIENCE, on_signal=lambda _: None) as connection:
+        manager = Manager(connection, system=run.system)
+        with spawn(run) as processes:
+            feed = Feed()
+            feed.put(JobRemoved("failed"))
+            yield Supervision(run, processes, manager, feed, asyncio.Event())
+
+
+async def test_a_job_that_has_failed_is_in_the_journal_of_its_own_manager(
+    either: Supervision, request: pytest.FixtureRequest
+) -> None:
+    flag = " --user" if "user" in request.node.name else ""
+    with pytest.raises(ScoperunError, match=rf"\(see: journalctl{flag} -u either\.scope\)$"):
+        await either.start_scope()
+
+
+@pytest.mark.parametrize("name", NO_SYSTEMD)
+async def test_without_systemd_the_check_is_of_the_manager_that_was_asked(
+    name: str, either: Supervision, systemd: FakeSystemd, request: pytest.FixtureRequest
+) -> None:
+    systemd.at["StartTransientUnit"] = refusal(name, "not there")
+    flag = " --user" if "user" in request.node.name else ""
+    message = rf"^no systemd on this bus: not there \(check: systemctl{flag} is-system-running\)$"
+    with pytest.raises(BusUnavailable, match=message):
+        await either.start_scope()
 
 
 async def test_a_command_that_is_not_in_its_scope_though_systemd_says_so_is_not_run(

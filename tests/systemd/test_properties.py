@@ -6,10 +6,12 @@ import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from .story import GENEROUS, Story, systemctl
+from .waiting import line_from
 
 
 @dataclass(frozen=True)
@@ -242,6 +244,21 @@ def test_a_backslash_in_the_name_of_a_unit_is_kept_as_in_a_unit_file(story: Stor
     """The one thing that systemd-run reads in another way: it makes fx2dg.service of it, which is another unit."""
     ours = set_by_scoperun("ours", "-pWants=f\\x2dg.service", names={"Wants"})
     assert ours == {"Wants": ['"f\\\\x2dg.service"']}
+
+
+def test_a_limit_outlives_a_reload_whatever_the_command_looks_like(story: Story) -> None:
+    """Systemd reads the unit's file anew, which has the description in it, and so the command."""
+    script = "echo; read line\n[ -e foo ] && bar\n[Scope]\nMemoryMax=infinity"
+    scoperun = story.start("--unit", "lines", "--mem", "20M", "--", "sh", "-c", script)
+    assert line_from(scoperun) == ""
+    before = shown("lines.scope", {"MemoryMax", "MemorySwapMax"})
+    systemctl("daemon-reload")
+    after = shown("lines.scope", {"MemoryMax", "MemorySwapMax"})
+    cgroup = systemctl("show", "-P", "ControlGroup", "lines.scope").strip()
+    in_force = Path(f"/sys/fs/cgroup{cgroup}/memory.max").read_text()
+    scoperun.communicate(b"on\n", timeout=GENEROUS)
+    assert before == after == {"MemoryMax": ["20971520"], "MemorySwapMax": ["0"]}
+    assert in_force == "20971520\n"
 
 
 def test_a_property_that_this_systemd_does_not_have_is_named(story: Story) -> None:

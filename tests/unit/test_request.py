@@ -83,6 +83,41 @@ def test_a_command_of_any_bytes_is_described_in_text() -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "description"),
+    [
+        (("sh", "-c", "sleep 20\n[ -e foo ] && bar"), "sh -c sleep 20 [ -e foo ] && bar"),
+        (("printf", "a\rb\tc\x1b[m"), "printf a b c [m"),
+        (("echo", "\u2028\x85"), "echo   "),
+        (("findstr", "c:\\\\"), "findstr c:"),
+        (("echo", "a" * 195), "echo " + "a" * 195),
+        (("echo", "a" * 196), "echo " + "a" * 194 + "…"),
+    ],
+)
+def test_a_command_is_described_in_one_line_of_a_sensible_length(words: tuple[str, ...], description: str) -> None:
+    """Systemd writes it into the unit's file, where the next line would be a setting of its own."""
+    assert properties(RunRequest(command=words))["Description"] == description
+
+
+@pytest.mark.parametrize("text", ["a\n[Scope]", "a\r", "a\\"])
+@pytest.mark.parametrize("name", ["Description", "ConditionHost"])
+def test_a_value_that_is_no_line_of_a_unit_file_is_refused(name: str, text: str) -> None:
+    with pytest.raises(InvalidValue) as refused:
+        RunRequest(command=("true",), properties=(f"{name}={text}", f"{name}=fine"))
+    assert refused.value.message == f"{name}: {text!r} is no line of a unit file"
+
+
+def test_a_list_may_go_over_several_lines_but_none_of_its_words() -> None:
+    assert properties(RunRequest(command=("true",), properties=("Wants=a\nb",)))["Wants"] == ["a", "b"]
+    with pytest.raises(InvalidValue, match=r"^Wants: 'a\\nb' is no line of a unit file"):
+        RunRequest(command=("true",), properties=("Wants='a\nb'",))
+
+
+def test_a_description_that_is_no_line_of_a_unit_file_is_refused() -> None:
+    with pytest.raises(InvalidValue, match=r"^--description: 'a\\nb' is no line of a unit file"):
+        RunRequest(command=("true",), description="a\nb")
+
+
+@pytest.mark.parametrize(
     ("inherited", "asked", "slice_name"),
     [
         ("app.slice", None, "app.slice"),
