@@ -77,7 +77,8 @@ def _print_properties(request: RunRequest, sources: Sources, *, json: bool) -> N
     from scoperun.io.cgroup import cgroup_of
     from scoperun.preview import preview
 
-    shown = preview(request, sources, inherited_slice=cgroup_of(os.getpid()).slice if request.slice_inherit else None)
+    inherited = cgroup_of(os.getpid()).slice_of_manager(system=request.system) if request.slice_inherit else None
+    shown = preview(request, sources, inherited_slice=inherited)
     try:
         with open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False) as stdout:
             stdout.write(f"{shown.to_json() if json else shown.to_text()}\n")
@@ -139,5 +140,18 @@ def _was_told(report: Report) -> bool:
 
 
 def _say(text: str) -> None:
+    rest = memoryview(f"{text}\n".encode(errors="backslashreplace"))
     with suppress(OSError):  # nobody listens
-        os.write(2, f"{text}\n".encode(errors="backslashreplace"))
+        while rest:
+            rest = rest[_written(rest) :]
+
+
+def _written(rest: memoryview) -> int:
+    """Write to stderr and return how much it took; whoever shares it may have set it not to block, even if full."""
+    try:
+        return os.write(2, rest)
+    except BlockingIOError:
+        import select
+
+        select.select([], [2], [])
+        return 0

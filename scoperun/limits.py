@@ -29,8 +29,8 @@ class Limits:
 
     memory_max: bytes (MemoryMax=). The kernel kills when the scope needs more.
     memory_high: bytes (MemoryHigh=). The kernel slows the scope down and reclaims above.
-    memory_swap_max: bytes of swap (MemorySwapMax=). If None while memory_max is set, 0: a limit on memory alone
-        would only push the workload into swap.
+    memory_swap_max: bytes of swap (MemorySwapMax=). If None while memory_max is set, 0 at the start: a limit on
+        memory alone would only push the workload into swap.
     memory_zswap_max: bytes of compressed swap (MemoryZSwapMax=).
     cpu_quota: processors, 0.5 is half of one (CPUQuota=).
     cpu_weight: 1 to 10000, 100 is the usual (CPUWeight=).

@@ -109,8 +109,8 @@ def check_for_file(text: str, *, is_property: bool) -> None:
 
 
 def property_name(text: str) -> str:
-    """Return the D-Bus name of the property that NAME=VALUE sets."""
-    return parse_property(assignment(text)).name
+    """Return the D-Bus name of the property that NAME=VALUE sets, be it a number or a share."""
+    return parse_property(assignment(text)).sets
 
 
 class Assignments(tuple[Assignment, ...]):

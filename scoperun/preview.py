@@ -113,7 +113,7 @@ def _further(request: RunRequest, sources: Sources) -> Iterable[Asked]:
 def _replaces(after: Property, before: Property) -> bool:
     """Tell whether of two properties only the later one counts; lists add up, and an empty one begins anew."""
     adds = after.signature.startswith("a") and after.value and isinstance(before.value, list)
-    return after.name == before.name and not adds
+    return after.sets == before.sets and not adds
 
 
 def _systemd_run(request: RunRequest, asked: tuple[Asked, ...]) -> Iterable[str]:

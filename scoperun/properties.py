@@ -39,6 +39,11 @@ class Property:
     value: Value
     asked: bool = True
 
+    @property
+    def sets(self) -> str:
+        """The name of what it sets: TasksMaxScale is TasksMax as a share, and systemd takes the later of the two."""
+        return self.name.removesuffix("Scale")
+
 
 def parse_property(text: str, *, physical_memory: int | None = None) -> Property:
     """Return the property that NAME=VALUE stands for; raise InvalidValue if scopes have none such.
@@ -85,12 +90,15 @@ def property_lines(text: str) -> list[str]:
 
 
 def combined(properties: Iterable[Property]) -> list[Property]:
-    """Return each name once: lists add up, and an empty one begins anew; of all else the last counts."""
-    by_name: dict[str, Property] = {}
+    """Return each thing that is set once, where it last stood.
+
+    Lists add up, and an empty one begins anew; of all else the last counts.
+    """
+    kept: dict[str, Property] = {}
     for each in properties:
-        before = by_name.get(each.name)
-        by_name[each.name] = _added(before, each) if before else each
-    return list(by_name.values())
+        before = kept.pop(each.sets, None)
+        kept[each.sets] = _added(before, each) if before else each
+    return list(kept.values())
 
 
 def _added(before: Property, after: Property) -> Property:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from signal import SIGKILL
 from typing import TYPE_CHECKING, Any
 
@@ -181,7 +181,7 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
         cpu=Cpu(user=counters.cpu_user, system=counters.cpu_system),
         tasks_peak=counters.tasks_peak,
         pressure=None,
-        left_running=() if invocation.ended else _printable(counters.processes),
+        left_running=() if invocation.ended else counters.processes,
         evidence=(*evidence, *oom_evidence(left)) if is_oom else evidence,
         timed_out=traces.result == "timeout" and _ran_out_of_time(start, invocation.emptied or exited.at),
     )
@@ -218,10 +218,6 @@ def _traces(start: Start, invocation: Invocation) -> Traces:
 def _ran_out_of_time(start: Start, end: float) -> bool:
     limit = start.limits.runtime_max
     return limit is not None and end - start.asked >= limit
-
-
-def _printable(processes: tuple[Process, ...] | None) -> tuple[Process, ...] | None:
-    return processes and tuple(replace(each, name=printable(each.name)) for each in processes)
 
 
 def _memory(invocation: Invocation) -> Memory:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from scoperun.dataclass import dataclass
 from scoperun.errors import InvalidValue
 from scoperun.limits import KEEPER_TASKS, Limits
-from scoperun.properties import Property
+from scoperun.properties import Property, combined
 from scoperun.sizes import INFINITY
 from scoperun.values import seconds
 
@@ -67,20 +67,20 @@ class ScopeRequest:
 
 def scope_request(unit: str, properties: Iterable[Property]) -> ScopeRequest:
     """Return the request for scope `unit` with `properties` (the last of a name wins) and those that scoperun needs."""
-    by_name = {each.name: _with_keeper(each) for each in (*_ALWAYS, *properties)}
-    return ScopeRequest(unit=unit, properties=tuple(by_name.values()))
+    return ScopeRequest(unit=unit, properties=tuple(map(_with_keeper, combined((*_ALWAYS, *properties)))))
 
 
 def live_properties(limits: Limits) -> tuple[Property, ...]:
     """Return the properties that set `limits` on a scope that runs; raise InvalidValue for those set at its start."""
-    properties = tuple(_with_keeper(each) for each in limits.properties())
-    for each in properties:
-        if each.name in _AT_START:
-            raise InvalidValue(f"{each.name}= cannot be changed while the scope runs")
-    return properties
+    for name, field in _AT_START.items():
+        if getattr(limits, field) is not None:
+            raise InvalidValue(f"{name}= cannot be changed while the scope runs")
+    # That a limit on memory leaves no swap is for the start: here what is not given stays as it is.
+    left_alone = "MemorySwapMax" if limits.memory_swap_max is None else None
+    return tuple(_with_keeper(each) for each in limits.properties() if each.name != left_alone)
 
 
-_AT_START = frozenset({"RuntimeMaxUSec", "TimeoutStopUSec", "OOMPolicy"})
+_AT_START = {"RuntimeMaxUSec": "runtime_max", "TimeoutStopUSec": "timeout_stop", "OOMPolicy": "oom_policy"}
 
 
 def _with_keeper(wanted: Property) -> Property:

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 _DEFAULT_TIMEOUT_STOP = 90.0
 """systemd's own TimeoutStopSec=, for when it does not say what it is."""
 
+_TELLING = 1.0
+"""Seconds that systemd has at the least to send the signal: who is killed first cannot be told any more."""
+
 
 class SoftWatch:
     """The watch on one scope; whatever systemd does not answer is left undone."""
@@ -76,6 +79,7 @@ class SoftWatch:
         try:
             kill_after = await self._kill_after()
             await asyncio.sleep(passed.at + kill_after - time.monotonic())
+            await asyncio.wait([telling], timeout=passed.at + _TELLING - time.monotonic())
         finally:
             telling.cancel()
         now = self._cgroup.snapshot(keeper=self._keeper.pid, before=None)

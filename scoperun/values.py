@@ -180,7 +180,8 @@ def signal_number(value: str) -> int:
     if re.fullmatch("[0-9]{1,3}", value):
         number = int(value)
     elif match := re.fullmatch(r"(?:SIG)?RT(?:MIN\+([0-9]{1,2})|MAX-([0-9]{1,2}))", value):
-        number = signal.SIGRTMIN + int(match[1]) if match[1] else signal.SIGRTMAX - int(match[2])
+        real_time = signal.SIGRTMIN + int(match[1]) if match[1] else signal.SIGRTMAX - int(match[2])
+        number = real_time if signal.SIGRTMIN <= real_time <= signal.SIGRTMAX else 0
     else:
         word = value if value.startswith("SIG") else f"SIG{value}"
         number = getattr(signal.Signals, word, 0)

@@ -186,8 +186,8 @@ def describe_status(status: int) -> str:
 
 
 def signal_name(number: int) -> str:
-    """Return the name of signal `number`, as SIGKILL or SIGRTMIN+3."""
+    """Return the name of signal `number`, as SIGKILL or SIGRTMIN+3, or its number if it has none."""
     try:
         return signal.Signals(number).name
     except ValueError:
-        return f"SIGRTMIN+{number - signal.SIGRTMIN}"
+        return f"SIGRTMIN+{number - signal.SIGRTMIN}" if number > signal.SIGRTMIN else str(number)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from scoperun.errors import Interrupted, ScoperunError
 from scoperun.io.cgroup import cgroup_of
-from scoperun.io.signals import ENDING, STOPPING, HeldSignals, Received, stop_like_the_command
+from scoperun.io.signals import ENDING, PASSED_ON, HeldSignals, Received, stop_like_the_command
 from scoperun.verdict import signal_name
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _stop_too(number: int, workload: Workload) -> None:
 
 
 def _pass_on(received: Received, workload: Workload) -> None:
-    if received.number not in STOPPING and _is_for_us_alone(received, workload):
+    if received.number in PASSED_ON and _is_for_us_alone(received, workload):
         workload.send(received.number)
 
 

@@ -19,11 +19,12 @@ from scoperun.errors import ScoperunError
 ENDING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT})
 """Signals that ask a program to end."""
 
-_PASSED_ON = ENDING | {signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT}
+PASSED_ON = ENDING | {signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT}
+"""Signals that are for the command; SIGCHLD is not, be it of a child that this process had before it was scoperun."""
 
 # We stop when the command does, which SIGCHLD tells. If these stopped us as well, that news would wait for us, and stop
 # us a second time after the shell's fg.
-STOPPING = {signal.SIGTTIN, signal.SIGTTOU}
+_STOPPING = {signal.SIGTTIN, signal.SIGTTOU}
 
 _SI_KERNEL = 0x80
 _CLD_STOPPED = 5
@@ -56,7 +57,7 @@ class HeldSignals:
 
     def __init__(self) -> None:
         """Block the signals; the kernel queues them."""
-        kept = {number for number in _PASSED_ON | STOPPING if signal.getsignal(number) is not signal.SIG_IGN}
+        kept = {number for number in PASSED_ON | _STOPPING if signal.getsignal(number) is not signal.SIG_IGN}
         self._children = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         held = kept | {signal.SIGCHLD}
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, held)

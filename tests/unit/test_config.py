@@ -132,6 +132,11 @@ def test_an_option_on_the_command_line_wins_over_a_property_of_a_file_that_sets_
     assert request.properties == ("TasksMax=1",)
 
 
+def test_an_option_on_the_command_line_wins_over_a_share_of_the_same_too(config: Path) -> None:
+    config.write_text('[defaults]\nproperty = ["TasksMax=50%", "MemoryLow=10%"]\n')
+    assert asked("--tasks", "5", "true").request.properties == ("MemoryLow=10%",)
+
+
 def test_an_option_of_a_profile_wins_over_a_property_of_the_defaults_that_sets_the_same(config: Path) -> None:
     config.write_text('[defaults]\nproperty = ["MemoryMax=1M"]\n[profiles.p]\nmem = "2M"\n')
     assert asked("-P", "p", "true").request.properties == ()

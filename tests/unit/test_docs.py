@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 from scoperun import options
+from scoperun.enforcement import check_limits
+from scoperun.errors import LimitNotEnforced
 from scoperun.events import Process, Task
+from scoperun.io.cgroup import Cgroup
 from scoperun.kernel_report import KernelReport
-from scoperun.limits import LimitsInForce
+from scoperun.limits import Limits, LimitsInForce
 from scoperun.oom import Victim
 from scoperun.oom_report import Oom
 from scoperun.report import Cpu, Memory, Report
@@ -79,6 +82,16 @@ def test_the_manual_explains_the_keys_of_what_stands_in_lists(key: str) -> None:
 @pytest.mark.parametrize("name", ENVIRONMENT)
 def test_the_manual_names_the_environment(name: str) -> None:
     assert name in terms("ENVIRONMENT")
+
+
+def test_the_manual_says_how_to_mend_a_limit_that_is_not_enforced(tmp_path: Path) -> None:
+    """In the section that the error names."""
+    (tmp_path / "memory.max").write_text("max\n", encoding="ascii")
+    limits = Limits(memory_max=20 << 20).properties()
+    with pytest.raises(LimitNotEnforced, match=r"scoperun\(1\), REQUIREMENTS, says how to mend that"):
+        check_limits(limits, Cgroup("/job.scope", tmp_path))
+    remedies = ("cgroup.controllers", "cgroup_disable=memory", "Delegate=cpu memory pids", "--no-require-limits")
+    assert [remedy for remedy in remedies if remedy not in section("REQUIREMENTS")] == []
 
 
 def test_the_exit_status_comes_before_the_options() -> None:

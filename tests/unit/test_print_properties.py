@@ -94,6 +94,7 @@ def test_each_value_comes_with_its_source(config: Path, tmp_path: Path) -> None:
         ["-p", "IOReadBandwidthMax=/dev/sda 1M", "-p", "IOReadBandwidthMax=/dev/sdb 1M", "-p", "Slice=b.slice"],
         ["-p", "Wants=a.service", "-p", "Wants=b.service", "-p", "Wants=", "-p", "Wants=c.service"],
         ["-p", "MemoryAccounting=no", "--slice-inherit"],
+        ["-p", "MemoryLow=1G", "-p", "MemoryLow=10%", "-p", "MemoryLow=2G", "--tasks", "5", "-p", "TasksMax=50%"],
     ],
 )
 def test_what_is_shown_is_what_is_asked(argv: list[str]) -> None:

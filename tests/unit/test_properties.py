@@ -95,6 +95,8 @@ STRUCTURES = [
     ("MemoryPressureWatch=yes", "s", "on"),
     ("CPUWeight=idle", "t", 0),
     ("KillSignal=RTMAX-1", "i", signal.SIGRTMAX - 1),
+    ("KillSignal=RTMIN+30", "i", signal.SIGRTMIN + 30),
+    ("KillSignal=RTMAX-30", "i", signal.SIGRTMAX - 30),
     ("After=a\\x2db.service 'c.service'", "as", ["a\\x2db.service", "c.service"]),
     ("Requires=a.service", "as", ["a.service"]),
     ("JoinsNamespaceOf=a.service", "as", ["a.service"]),
@@ -251,6 +253,20 @@ def test_lists_add_up_until_one_is_empty_and_of_all_else_the_last_counts() -> No
     }
 
 
+@pytest.mark.parametrize(
+    ("texts", "left"),
+    [
+        (["MemoryLow=1G", "MemoryLow=10%", "MemoryLow=2G"], ["MemoryLow=2G"]),
+        (["MemoryLow=10%", "MemoryLow=2G", "MemoryLow=20%"], ["MemoryLow=20%"]),
+        (["MemoryLow=1G", "MemoryMin=10%"], ["MemoryLow=1G", "MemoryMin=10%"]),
+        (["Delegate=yes", "Delegate=cpu", "Delegate=no"], ["Delegate=cpu", "Delegate=no"]),
+    ],
+)
+def test_the_last_is_sent_last_be_it_a_number_or_a_share(texts: list[str], left: list[str]) -> None:
+    """On the bus a share is a property of its own, and of two such systemd takes the later."""
+    assert combined(map(parse_property, texts)) == [parse_property(text) for text in left]
+
+
 def test_an_empty_list_is_sent_for_it_takes_away_what_systemd_has() -> None:
     (only,) = combined(map(parse_property, ["After=a", "After="]))
     assert only.value == []
@@ -295,6 +311,9 @@ def test_no_has_many_words(word: str) -> None:
         ("KillSignal=0", "KillSignal=0: not a signal"),
         ("KillSignal=65", "KillSignal=65: not a signal"),
         ("KillSignal=", "KillSignal=: not a signal"),
+        ("KillSignal=RTMAX-60", "KillSignal=RTMAX-60: not a signal"),
+        ("KillSignal=RTMAX-31", "KillSignal=RTMAX-31: not a signal"),
+        ("KillSignal=RTMIN+31", "KillSignal=RTMIN+31: not a signal"),
         ("Description=", "Description=: the value is empty"),
     ],
 )

@@ -149,13 +149,6 @@ def test_arguments_of_any_bytes_survive_json() -> None:
     json.dumps(report, ensure_ascii=False).encode()
 
 
-def test_names_of_processes_of_any_bytes_survive_json() -> None:
-    """A process names itself, with bytes that need not be UTF-8 either."""
-    report = as_json(told([exited(0), counted(0, Process(pid=7, name="caf\udce9")), read("success")]))
-    assert report["left_running"][0]["pid"] == 7
-    json.dumps(report, ensure_ascii=False).encode()
-
-
 def test_a_report_without_json_is_plain_data() -> None:
     assert json.loads(json.dumps(told(OOM_KILL).to_dict())) == as_json(told(OOM_KILL))
 

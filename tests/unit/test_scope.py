@@ -1,10 +1,14 @@
 """A scope has a name that systemd takes, a path that the bus takes, and each property once."""
 
+import math
+from typing import Any
+
 import pytest
 
 from scoperun.errors import InvalidValue
-from scoperun.properties import Property
-from scoperun.scope import generated_unit_name, scope_request, unit_name, unit_path
+from scoperun.limits import Limits
+from scoperun.properties import Property, parse_property
+from scoperun.scope import generated_unit_name, live_properties, scope_request, unit_name, unit_path
 from scoperun.sizes import INFINITY
 
 
@@ -98,6 +102,16 @@ def test_the_last_property_of_a_name_wins() -> None:
     assert [each for each in request.properties if each.name == "MemoryMax"] == [high]
 
 
+@pytest.mark.parametrize(
+    ("texts", "name", "value"),
+    [(["TasksMax=5", "TasksMax=50%"], "TasksMaxScale", 2_147_483_648), (["TasksMax=50%", "TasksMax=5"], "TasksMax", 6)],
+)
+def test_a_number_and_a_share_are_of_one_name(texts: list[str], name: str, value: int) -> None:
+    """Systemd takes what it is sent last of the two; and what is sent would be looked for in the kernel."""
+    request = scope_request("job.scope", map(parse_property, texts))
+    assert {each.name: each.value for each in request.properties if each.name.startswith("TasksMax")} == {name: value}
+
+
 def test_accounting_is_for_the_caller_to_turn_off() -> None:
     off = Property(name="MemoryAccounting", signature="b", value=False)
     assert scope_request("job.scope", [off]).value("MemoryAccounting") is False
@@ -137,3 +151,32 @@ def test_the_time_asked_for_is_seconds(usec: int, seconds: float | None) -> None
 
 def test_no_time_asked_for_is_none() -> None:
     assert scope_request("job.scope", []).runtime_max is None
+
+
+def live(**limits: Any) -> dict[str, object]:
+    return {each.name: each.value for each in live_properties(Limits(**limits))}
+
+
+def test_more_memory_for_a_scope_that_runs_leaves_its_swap_as_it_is() -> None:
+    """Only at the start does a limit on memory say that there is to be no swap."""
+    assert live(memory_max=2**30) == {"MemoryMax": 2**30}
+    assert live(memory_max=2**30, memory_swap_max=0) == {"MemoryMax": 2**30, "MemorySwapMax": 0}
+    assert live(memory_swap_max=INFINITY) == {"MemorySwapMax": INFINITY}
+
+
+def test_tasks_of_a_scope_that_runs_have_room_for_the_keeper() -> None:
+    assert live(tasks_max=5, cpu_weight=7) == {"CPUWeight": 7, "TasksMax": 6}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "name"),
+    [
+        ("runtime_max", 1, "RuntimeMaxUSec"),
+        ("runtime_max", math.inf, "RuntimeMaxUSec"),
+        ("timeout_stop", math.inf, "TimeoutStopUSec"),
+        ("oom_policy", "continue", "OOMPolicy"),
+    ],
+)
+def test_what_is_set_at_the_start_is_refused_for_a_scope_that_runs(field: str, value: Any, name: str) -> None:
+    with pytest.raises(InvalidValue, match=f"^{name}= cannot be changed while the scope runs$"):
+        live(**{field: value})

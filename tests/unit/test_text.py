@@ -5,9 +5,12 @@ from dataclasses import replace
 import pytest
 
 from scoperun.events import BusLost, Counters, Event, Process, ResultChanged, StateChanged
+from scoperun.kernel_report import KernelReport
 from scoperun.limits import LimitsInForce
+from scoperun.oom import LimitOf
+from scoperun.oom_report import Oom
 from scoperun.sizes import INFINITY
-from scoperun.text import report_text
+from scoperun.text import kernel_log_text, report_text
 
 from .stories import LIMITS, MIB, STORIES, TIMED, Story, counted, exited, read, told
 
@@ -168,6 +171,34 @@ def test_a_scope_without_the_memory_controller_says_so() -> None:
     shown = text(exited(3), Counters(), read("success"), limits=LimitsInForce())
     assert "the scope has no memory controller" in row("Memory", shown)
     assert "peak" not in shown
+
+
+def oom_of(*records: tuple[str, ...], reason: str | None = None) -> Oom:
+    """Return an OOM of which the kernel has made reports of these records."""
+    return Oom(
+        kills=1,
+        policy="stop",
+        limit_of=LimitOf.SCOPE,
+        limit_unit="job.scope",
+        victims=None,
+        tasks=None,
+        kernel_log=tuple(KernelReport(records=each) for each in records) or None,
+        kernel_log_reason=reason,
+    )
+
+
+def test_the_kernels_own_words_are_quoted_in_their_order_one_to_a_line() -> None:
+    first, second = ("sh invoked oom-killer", "Killed process 1 (a\nb\x1b[2J)"), ("Killed process 2 (c)",)
+    assert kernel_log_text(oom_of(first, second)).split("\n") == [
+        "sh invoked oom-killer",
+        "Killed process 1 (a?b?[2J)",
+        "Killed process 2 (c)",
+    ]
+
+
+def test_where_there_are_none_of_the_kernels_words_it_is_told_why() -> None:
+    assert kernel_log_text(oom_of(reason="it is closed")) == "scoperun: it is closed"
+    assert kernel_log_text(oom_of()) == "scoperun: the kernel log was not asked"
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)

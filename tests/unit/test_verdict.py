@@ -240,6 +240,8 @@ def test_kills_of_systemd_oomd_are_no_count_of_processes() -> None:
         (signal.SIGRTMIN, "SIGRTMIN"),
         (signal.SIGRTMIN + 3, "SIGRTMIN+3"),
         (signal.SIGRTMAX, "SIGRTMAX"),
+        (32, "32"),
+        (33, "33"),
     ],
 )
 def test_a_signal_has_its_name(number: int, name: str) -> None:
