@@ -9,7 +9,7 @@ PACKAGES := python3-venv dbus-daemon gcc libc6-dev
 help:
 	@echo 'make demo    the main job, shown: scoperun --mem 20M -- ./bigleak2'
 	@echo 'make test    every test that CI runs'
-	@echo 'make truth   docs/truth.md, from some 1000 runs of which it is known how they end'
+	@echo 'make truth   docs/truth.md, from some 650 runs of which it is known how they end'
 	@echo 'make bench   docs/benchmarks.md: what scoperun costs beside its like; as root'
 	@echo 'make check   formatting, lint and types'
 

@@ -17,7 +17,8 @@ then held against that. The stories are in `tests/systemd/truth/`; `.ci/run` pla
 
 * a victim, where the kernel log cannot be read and two processes remain of which either may have been it, or where it
   was born and killed before anybody could look;
-* limit, victims and their number, where the whole scope was killed and the counters went with it;
+* limit, victims and their number, where the whole scope was killed and the counters went with it, or where its
+  processes were so small that the kernel took the one that holds the counters;
 * the same, where the kernel left it out of its log: after ten reports within five seconds it says who was killed and
   no more, and of a whole scope it does not name whom systemd, which kills too under `OOMPolicy=kill`, hit first;
 * the verdict, under `OOMPolicy=continue`, where somebody killed all of the scope, or the kernel the last of it.

@@ -19,12 +19,16 @@ WAYS = ((True, False), (False, True), (True, True), (False, False))
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of story. policies: those with which it is known how it ends. guest: the one that it needs."""
+    """A kind of story. policies: those with which it is known how it ends. guest: the one that it needs.
+
+    may_lose_counters: the process that holds them may be killed too, though not for OOMPolicy=kill.
+    """
 
     name: str
     play: Play
     policies: tuple[OOMPolicy, ...]
     guest: str
+    may_lose_counters: bool
 
     @property
     def variants(self) -> list[Variant]:
@@ -39,11 +43,11 @@ class Kind:
 KINDS: list[Kind] = []
 
 
-def kind(name: str, *policies: OOMPolicy, guest: str = "") -> Callable[[Play], Play]:
+def kind(name: str, *policies: OOMPolicy, guest: str = "", may_lose_counters: bool = False) -> Callable[[Play], Play]:
     """Add a story to the kinds."""
 
     def add(play: Play) -> Play:
-        KINDS.append(Kind(name, play, policies or EVERY_POLICY, guest))
+        KINDS.append(Kind(name, play, policies or EVERY_POLICY, guest, may_lose_counters))
         return play
 
     return add
@@ -58,19 +62,19 @@ def killed(
     report: dict[str, Any],
     *victims: int | tuple[int, str],
     limit_of: str = "scope",
-    unit: str | None = None,
+    units: tuple[str | None, ...] = (),
     withheld: frozenset[str] = frozenset(),
 ) -> Claim:
     """Say that these processes were killed for want of memory: actors unless they are named.
 
-    unit: whose limit it was, by default the scope's own; any if empty.
+    units: who may be said to have the limit, by default the scope, and nobody if the machine was full.
     """
     names = dict((victim, "actor") if isinstance(victim, int) else victim for victim in victims)
     truth = Truth(
         happened="oom-kill",
         victims={pid: tuple(name.split("|")) for pid, name in names.items()},
         limit_of=limit_of,
-        limit_unit=report["unit"] if limit_of == "scope" and unit is None else unit,
+        limit_units=units or (None if limit_of == "host" else report["unit"],),
         withheld=withheld,
     )
     return Claim(report, truth)

@@ -8,6 +8,9 @@ from typing import Any, Self
 MARK = "truth: "
 """What stands before each score, as JSON, on a guest's standard output if $SCOPERUN_TRUTH_ROUNDS is set."""
 
+MOST = 1 << 30
+"""Bytes that a guest has at the most."""
+
 
 class Mark(enum.StrEnum):
     """How a statement of a report relates to the truth; only the last two are failures.
@@ -32,14 +35,14 @@ class Truth:
 
     happened: in the words of a verdict.
     victims: whom the OOM killer killed, and the names that each may be given, by pid.
-    limit_of, limit_unit: whose limit it was; any unit if none is named.
+    limit_of, limit_units: whose limit it was, and what may be said to have it.
     withheld: what may be called unknown: verdict, victims, limit, kills.
     """
 
     happened: str
     victims: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     limit_of: str | None = None
-    limit_unit: str | None = None
+    limit_units: tuple[str | None, ...] = ()
     withheld: frozenset[str] = frozenset()
 
 
@@ -53,6 +56,7 @@ class Circumstances:
     is_limit_told: it says at whose limit the last of them was killed.
     seen: the processes that scoperun saw while they lived; one that is born and killed at once is not among them.
     counted: scoperun saw a kill counted while the scope stood.
+    may_lose_counters: the process that holds the counters may have been killed too.
     """
 
     kind: str
@@ -64,6 +68,7 @@ class Circumstances:
     is_limit_told: bool = False
     seen: frozenset[int] = frozenset()
     counted: bool = False
+    may_lose_counters: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,10 +152,10 @@ def _taken_along(report: Mapping[str, Any], circumstances: Circumstances) -> fro
     """
     oom, events = report["oom"], report["memory"]["events"]
     log = (oom and oom["kernel_log"]) or ()
-    if events is None:
+    if events is None and circumstances.may_lose_counters:
         return frozenset({"victims", "kills"} if circumstances.is_limit_told else {"limit", "victims", "kills"})
-    if not events["oom_group_kill"]:
-        return frozenset() if circumstances.is_limit_told else frozenset({"limit"} if log else ())
+    if events is None or not events["oom_group_kill"]:
+        return frozenset()
     if any(each["tasks"] and each["oom_memcg"] for each in log):
         return frozenset({"kills"} if circumstances.unnamed else ())
     # Who had been seen may have ended otherwise before the others were killed.
@@ -162,7 +167,9 @@ def _taken_by_surprise(report: Mapping[str, Any], circumstances: Circumstances) 
 
     The kernel takes that process where the others are as small, and systemd says nothing under this policy.
     """
-    is_over = report["memory"]["events"] is None and circumstances.policy == "continue"
+    is_over = (
+        report["memory"]["events"] is None and circumstances.may_lose_counters and circumstances.policy == "continue"
+    )
     return frozenset({"verdict"} if is_over and not circumstances.counted and not circumstances.logged else ())
 
 
@@ -177,8 +184,7 @@ def _victims_mark(oom: Mapping[str, Any], truth: Truth, circumstances: Circumsta
 
 
 def _limit_mark(oom: Mapping[str, Any], truth: Truth, *, excused: bool) -> Mark:
-    is_unit = not truth.limit_unit or oom["limit_unit"] == truth.limit_unit
-    is_right = oom["limit_of"] == truth.limit_of and is_unit
+    is_right = oom["limit_of"] == truth.limit_of and oom["limit_unit"] in truth.limit_units
     return _mark(right=is_right, unknown=oom["limit_of"] == "unknown", excused=excused)
 
 
@@ -202,6 +208,9 @@ def _complaint(report: Mapping[str, Any], truth: Truth, circumstances: Circumsta
     if oom is None or truth.limit_of == "systemd-oomd":
         return ""
     by_log = {victim["pid"] for victim in oom["victims"] or () if victim["source"] == "kernel log"}
+    sizes = [victim["rss"] for victim in oom["victims"] or () if victim["rss"] is not None]
+    if not all(0 <= size <= MOST for size in sizes):
+        return f"nobody had so much memory: {sizes}"
     if unheard := circumstances.logged - by_log:
         return f"the kernel log speaks of {sorted(unheard)}: {oom['kernel_log_reason']}"
     if not circumstances.log and (oom["kernel_log"] is not None or by_log or not oom["kernel_log_reason"]):
