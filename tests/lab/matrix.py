@@ -1,6 +1,6 @@
 """What runs in which guest."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .parallel import Command
@@ -13,11 +13,15 @@ LIMIT = ("--time-limit", "1200")  # three times what the longest row takes; a hu
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Folders of tests/systemd, the options of `run` for the guest they need, and the suites they are for."""
+    """Folders of tests/systemd, the options of `run` for the guest they need, and the suites they are for.
+
+    alone: they measure time, and nothing else runs meanwhile.
+    """
 
     folders: tuple[str, ...]
     options: tuple[str, ...] = ()
     suites: tuple[str, ...] = tuple(SUITES)
+    alone: bool = False
 
 
 # The longest first. The folder that is no other's is the whole, without those of the other rows.
@@ -28,6 +32,7 @@ ROWS = (
     Row(("swap",), ("--swap", "512M")),
     Row(("small",), ("--ram", "256M")),
     Row(("no_memory",), ("--no-memory",)),
+    Row(("alone",), suites=("trixie",), alone=True),
 )
 
 OWN = "tests/lab"
@@ -41,17 +46,27 @@ def builds(suites: Sequence[str]) -> dict[str, Command]:
 
 def runs(suites: Sequence[str], pytest_arguments: Sequence[str]) -> dict[str, Command]:
     """Return the command lines that test the lab and the suites, each after its image, by what to call them."""
-    rows = {
+    own = {OWN: Command(["-m", "pytest", OWN, *pytest_arguments], after=OWN_SUITE)}
+    rest = rows([row for row in ROWS if not row.alone], suites, pytest_arguments)
+    return own | rest if OWN_SUITE in suites else rest
+
+
+def runs_alone(suites: Sequence[str], pytest_arguments: Sequence[str]) -> dict[str, Command]:
+    """Return the command lines of the tests that are to be run by themselves, when all images are there."""
+    return rows([row for row in ROWS if row.alone], suites, pytest_arguments)
+
+
+def rows(rows: Iterable[Row], suites: Sequence[str], pytest_arguments: Sequence[str]) -> dict[str, Command]:
+    """Return the command lines of rows, by what to call them."""
+    return {
         f"{suite} {' '.join(folders(row))}": Command(
             [*LAB, "run", suite, *row.options, *LIMIT, "--", "python3", *pytest_words(row), *pytest_arguments],
-            after=suite,
+            after=None if row.alone else suite,
         )
-        for row in ROWS
+        for row in rows
         for suite in suites
         if suite in row.suites
     }
-    own = {OWN: Command(["-m", "pytest", OWN, *pytest_arguments], after=OWN_SUITE)}
-    return own | rows if OWN_SUITE in suites else rows
 
 
 def folders(row: Row) -> list[str]:

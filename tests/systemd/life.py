@@ -1,7 +1,8 @@
 """A command that waits for a word while something happens to what scoperun depends on."""
 
+import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from .story import GENEROUS, Story, cgroup_of, systemctl, transient_units
@@ -41,7 +42,8 @@ def running(story: Story, *options: str, name: str = "life", then: str = "exit 3
         life.scoperun.kill()
         life.scoperun.communicate()
         if life.scope in transient_units():
-            systemctl("kill", "-s", "KILL", life.scope)
+            with suppress(subprocess.CalledProcessError):  # it ends by itself just now
+                systemctl("kill", "-s", "KILL", life.scope)
 
 
 def main_pid(unit: str) -> int:

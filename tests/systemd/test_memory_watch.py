@@ -4,6 +4,8 @@ import asyncio
 import os
 import selectors
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,18 +25,17 @@ MIB = 1024**2
 RESTS = 8
 """So many times the watch rests, and looks once after that, while what it costs is measured."""
 
-# Reads a file that is larger than the limit, again and again: the limit is hit all the time, and nobody is killed.
+# Reads a file that is larger than the limit, again and again, without haste: the limit is hit all the time, and nobody
+# is killed.
 STORM = """
-import sys
-print("on", flush=True)
-while not sys.stdin.closed:
+import sys, time
+while True:
     with open(sys.argv[1], "rb", buffering=0) as file:
-        while file.read(1 << 20):
-            pass
-    print("again", flush=True)
+        while file.read(1 << 18):
+            time.sleep(0.002)
 """
 
-# The same until there is a file, and a leak after that.
+# The same with some memory of its own, until there is a file, and a leak after that.
 STORM_THEN_LEAK = """
 import os, sys
 own = [bytearray(12 << 20)]
@@ -47,29 +48,50 @@ while True:
 """
 
 
-async def test_whoever_watches_sees_the_memory_before_and_after_a_kill(story: Story) -> None:
+async def test_whoever_watches_sees_the_memory_before_and_after_a_kill(
+    story: Story, large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The command's processes with their memory, the counters, and who is missing afterwards."""
+    monkeypatch.setenv("PATH", str(tmp_path))  # without journalctl what is known is what was seen
+    is_seen = tmp_path / "seen"
+    script = '"$0" -c "$1" "$2" "$3"; true'
+    command = ["/bin/sh", "-c", script, sys.executable, STORM_THEN_LEAK, str(large), str(is_seen)]
     limits = scoperun.Limits(memory_max=20 * MIB, oom_policy=scoperun.OOMPolicy.CONTINUE)
-    command = ["sh", "-c", f"{story.cwd}/bigleak2 >/dev/null; true"]
-    async with scoperun.Scope(command, limits=limits) as scope:
-        seen = [event async for event in scope.events() if isinstance(event, MemorySnapshot)]
+    seen = []
+    async with asyncio.timeout(GENEROUS), scoperun.Scope(command, limits=limits) as scope:
+        async for event in scope.events():
+            if isinstance(event, MemorySnapshot):
+                seen.append(event)
+                if any((task.anon or 0) >= 12 * MIB for task in event.tasks):
+                    is_seen.touch()
         report = await scope.report()
-    assert report.verdict == "oom-kill"
+    before = [snapshot for snapshot in seen if snapshot.oom_kill == 0][-1]
+    shell, leak = sorted(before.tasks, key=lambda task: task.anon or 0)
+    assert (shell.pid, shell.name) == (scope.start.pid, "sh")
+    assert shell.rss is not None
+    assert leak.rss is not None
+    assert leak.anon is not None
+    assert 12 * MIB <= leak.anon < leak.rss < 40 * MIB
+    assert shell.rss < leak.rss
+    assert (leak.swap, leak.oom_score_adj) == (0, shell.oom_score_adj)
+    assert (leak.oom_score or 0) > (shell.oom_score or 0) > 0
+    assert before.stat is not None
+    assert before.current is not None
+    assert 12 * MIB <= before.stat["anon"] <= before.current <= 20 * MIB
     kill = next(snapshot for snapshot in seen if snapshot.oom_kill == 1)
     assert next(iter(kill.ooms)) == report.cgroup
-    assert kill.ooms[str(report.cgroup)]
+    assert leak.pid in {ended.task.pid for ended in kill.ended}
+    assert report.verdict == "oom-kill"
     assert report.oom is not None
-    assert [victim.name for victim in report.oom.victims or ()] == ["bigleak2"]
+    assert [(victim.pid, victim.source) for victim in report.oom.victims or ()] == [(leak.pid, "process table")]
 
 
 @pytest.fixture
 def large() -> Iterator[Path]:
     """Return a file that is not in memory, as those in /tmp may be."""
-    large = Path.home() / "large"
-    with large.open("wb") as file:
+    with tempfile.NamedTemporaryFile(dir="/var/tmp") as file:
         file.truncate(24 * MIB)
-    yield large
-    large.unlink()
+        yield Path(file.name)
 
 
 async def test_the_end_of_one_that_was_seen_ends_a_rest(
@@ -103,14 +125,17 @@ async def test_a_command_that_lives_at_its_limit_costs_next_to_nothing(
     It is the clock on the wall that tells: what a processor does is counted in ticks here, and whoever is woken by one
     and has done before the next seems to have taken nothing.
     """
-    waited = 0.0
+    waited, woken = 0.0, (0.0, 0.0)
     select = selectors.EpollSelector.select
 
     def timed_select(selector: selectors.EpollSelector, timeout: float | None = None) -> object:
-        nonlocal waited
+        nonlocal waited, woken
         began = time.monotonic()
         ready = select(selector, timeout)
-        waited += time.monotonic() - began
+        ended = time.monotonic()
+        waited += ended - began
+        if timeout != 0:
+            woken = ended, waited
         return ready
 
     monkeypatch.setattr(selectors.EpollSelector, "select", timed_select)
@@ -119,7 +144,7 @@ async def test_a_command_that_lives_at_its_limit_costs_next_to_nothing(
     async with asyncio.timeout(GENEROUS), scoperun.Scope(command, limits=scoperun.Limits(memory_max=20 * MIB)) as scope:
         async for event in scope.events():
             if isinstance(event, MemorySnapshot) and event.rested:
-                rests.append((time.monotonic(), waited))
+                rests.append(woken)  # with which the look after it began
             if len(rests) == RESTS:
                 break
     elapsed, idle = (last - first for first, last in zip(rests[0], rests[-1], strict=True))

@@ -1,4 +1,4 @@
-"""One process that runs a thousand commands, 32 at a time, beside xargs with systemd-run."""
+"""One process that runs a thousand commands, 32 at a time, beside xargs with systemd-run and the least of it."""
 
 import asyncio
 import cProfile
@@ -21,12 +21,18 @@ XARGS = f"seq {{}} | xargs -P{AT_A_TIME} -I_ systemd-run --user --scope -q /bin/
 
 
 def measure(number: int) -> dict[str, Any]:
-    """Return the scopes per second of both, and the library's descriptors and memory then and after as many again."""
+    """Return the scopes per second of each, and the library's descriptors and memory then and after as many again."""
     start = time.monotonic()
     subprocess.run(["sh", "-c", XARGS.format(number)], check=True)
     xargs = number / (time.monotonic() - start)
-    run = subprocess.run(["python3", "-m", "inside.library", str(number)], check=True, stdout=subprocess.PIPE)
-    return {"number": number, "xargs": xargs, **json.loads(run.stdout)}
+    return {"number": number, "xargs": xargs, "bare": told_by("bare", number), **told_by("library", number)}
+
+
+def told_by(module: str, number: int) -> dict[str, Any]:
+    """Return what one of our modules prints that runs so many commands in a process of its own."""
+    run = subprocess.run(["python3", "-m", f"inside.{module}", str(number)], check=True, stdout=subprocess.PIPE)
+    told: dict[str, Any] = json.loads(run.stdout)
+    return told
 
 
 async def run_many(number: int) -> None:

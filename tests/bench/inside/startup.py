@@ -17,15 +17,19 @@ RUNS_IN_ROUND = 5
 PYTHON = "python3 -c pass"
 PACKAGES = 'python3 -c "import typer, dbus_next.aio"'
 OURS = "the same, and what scoperun imports"
-FLOOR = "the packages alone, spared what scoperun spares itself"
+SPARED = "the packages, spared what scoperun spares itself"
+SPARED_OURS = "the same, and what scoperun imports, spared too"
+BARE = "a scope made with the packages, and with nothing else"
+
+RUN = ["python3", "-m", "scoperun", "-q", "--", "/bin/true"]
 
 # As in scoperun/__main__.py.
-SPARED = """
+SPARING = """
 import gc, os, sys
 gc.set_threshold(100_000)
 for module in ("ssl", "gi", "bz2", "lzma", "_zstd", "_elementtree", "_uuid"):
     sys.modules[module] = None
-import typer, dbus_next.aio
+import {}
 os._exit(0)
 """
 
@@ -34,12 +38,22 @@ def measure(rounds: int) -> dict[str, Any]:
     """Return each command's times in seconds, in rounds of a few runs each, so that a slow moment is everybody's."""
     lines = {name: commands.line(name, "/bin/true") for name in commands.BEFORE}
     lines |= {"bash -c": "bash -c /bin/true", PYTHON: PYTHON}
-    lines |= {PACKAGES: PACKAGES, OURS: with_ours(), FLOOR: shlex.join(["python3", "-c", SPARED])}
+    packages, with_ours = "typer, dbus_next.aio", f"typer, dbus_next.aio, {', '.join(our_modules())}"
+    lines |= {
+        PACKAGES: PACKAGES,
+        OURS: python(f"import {with_ours}"),
+        SPARED: python(SPARING.format(packages)),
+        SPARED_OURS: python(SPARING.format(with_ours)),
+        BARE: shlex.join(["python3", str(Path(__file__).with_name("bare.py"))]),
+    }
     times: dict[str, list[float]] = {name: [] for name in lines}
     for _ in range(rounds):
         for name, each in zip(lines, hyperfine(list(lines.values())), strict=True):
             times[name] += each
-    return {"times": times, "imports": imports(RUNS_IN_ROUND)}
+    imported = {
+        name: imports(words, RUNS_IN_ROUND) for name, words in (("before", unspared(with_ours)), ("after", RUN))
+    }
+    return {"times": times, "imports": imported}
 
 
 def hyperfine(lines: list[str]) -> list[list[float]]:
@@ -52,24 +66,33 @@ def hyperfine(lines: list[str]) -> list[list[float]]:
     return [each["times"] for each in results]
 
 
-def with_ours() -> str:
-    """Return the line that imports the packages, and then those of our modules that `scoperun -- true` does."""
-    modules = sorted(name for name, _ in import_times() if name.split(".")[0] == "scoperun")
-    return shlex.join(["python3", "-c", f"import typer, dbus_next.aio, {', '.join(modules)}"])
+def python(program: str) -> str:
+    """Return the line that runs a program."""
+    return shlex.join(["python3", "-c", program])
 
 
-def imports(rounds: int) -> dict[str, float]:
-    """Return the seconds that the imports of `scoperun -- true` take in the median, by whose modules they are."""
+def unspared(modules: str) -> list[str]:
+    """Return the words that import modules as any program does."""
+    return ["python3", "-c", f"import {modules}"]
+
+
+def our_modules() -> list[str]:
+    """Return those of our modules that `scoperun -- true` imports."""
+    return sorted(name for name, _ in import_times(RUN) if name.split(".")[0] == "scoperun")
+
+
+def imports(words: list[str], rounds: int) -> dict[str, float]:
+    """Return the seconds that a program's imports take in the median, by whose modules they are."""
     times: dict[str, list[float]] = defaultdict(list)
     for _ in range(rounds):
-        for name, seconds in shares.by_package(import_times()).items():
+        for name, seconds in shares.by_package(import_times(words)).items():
             times[name].append(seconds)
     return {name: statistics.median(each) for name, each in times.items()}
 
 
-def import_times() -> list[tuple[str, float]]:
-    """Return the modules that `scoperun -- true` imports, and the seconds that each takes without those it imports."""
-    command = ["python3", "-X", "importtime", "-m", "scoperun", "-q", "--", "/bin/true"]
-    trace = subprocess.run(command, check=True, capture_output=True, text=True).stderr
+def import_times(words: list[str]) -> list[tuple[str, float]]:
+    """Return the modules that a program imports, and the seconds that each takes without those it imports."""
+    python, *rest = words
+    trace = subprocess.run([python, "-X", "importtime", *rest], check=True, capture_output=True, text=True).stderr
     rows = re.findall(r"^import time: +(\d+) \| +\d+ \| +(\S+)$", trace, re.MULTILINE)
     return [(name, int(microseconds) / 1e6) for microseconds, name in rows]

@@ -1,0 +1,166 @@
+"""The least that typer and dbus-next allow: a scope around `true`, and systemd's word on how it ended.
+
+It has no options, no limits, no keeper and no report, and takes no care of what goes wrong. It does without what
+scoperun does without, in the same order: what scoperun takes beyond it is scoperun's own.
+"""
+
+import gc
+import os
+import sys
+
+IS_ONE = __name__ == "__main__" and len(sys.argv) == 1
+
+if IS_ONE:
+    gc.set_threshold(100_000)
+    for module in ("ssl", "gi", "bz2", "lzma", "_zstd", "_elementtree", "_uuid"):
+        sys.modules[module] = None  # type: ignore[assignment]  # as in scoperun/__main__.py
+    import typer  # noqa: F401  before the fork, as what parses the arguments
+
+COMMAND = "/bin/true"
+
+
+def held() -> tuple[int, int]:
+    """Fork a child that runs the command when something is written to the descriptor; return its pid and that."""
+    hold, release = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.read(hold, 1)
+        os.execv(COMMAND, [COMMAND])
+    os.close(hold)
+    return pid, release
+
+
+if IS_ONE:
+    child = held()
+
+import asyncio  # noqa: E402
+import json  # noqa: E402
+import time  # noqa: E402
+from collections.abc import Iterable  # noqa: E402
+from typing import Any  # noqa: E402
+
+from dbus_next.aio.message_bus import MessageBus  # noqa: E402
+from dbus_next.constants import MessageType  # noqa: E402
+from dbus_next.message import Message  # noqa: E402
+from dbus_next.signature import Variant  # noqa: E402
+
+AT_A_TIME = 32
+SYSTEMD = "org.freedesktop.systemd1"
+PATH = "/org/freedesktop/systemd1"
+DAEMON = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
+MANAGER = (SYSTEMD, PATH, f"{SYSTEMD}.Manager")
+RULE = "type='signal',sender='org.freedesktop.systemd1',path='{}',interface='{}'{}"
+
+
+class Bus:
+    """A connection that any number of scopes share."""
+
+    def __init__(self, bus: MessageBus) -> None:
+        """Take a connected one."""
+        self.bus = bus
+        self.jobs: dict[str, asyncio.Future[None]] = {}
+        self.ends: dict[str, asyncio.Future[None]] = {}
+        bus.add_message_handler(self.hear)
+
+    def hear(self, message: Message) -> None:
+        """Let go who waits for a signal."""
+        if message.message_type is MessageType.SIGNAL and message.member == "JobRemoved":
+            job = self.jobs.get(message.body[2])
+            if job is not None and not job.done():
+                job.set_result(None)
+        elif message.message_type is MessageType.SIGNAL and message.member == "PropertiesChanged":
+            state = message.body[1].get("ActiveState")
+            if state is not None and state.value in {"inactive", "failed"}:
+                end = self.ends[message.path]
+                if not end.done():
+                    end.set_result(None)
+
+    async def call(self, to: tuple[str, str, str], member: str, signature: str, *body: object) -> list[Any]:
+        """Return what a method answers."""
+        destination, path, interface = to
+        message = Message(destination, path, interface, member, signature=signature, body=list(body))
+        reply = await self.bus.call(message)
+        if reply is None or reply.message_type is not MessageType.METHOD_RETURN:
+            raise RuntimeError(reply and reply.body)
+        return list(reply.body)
+
+    async def scope(self, unit: str, pid: int, release: int) -> str:
+        """Run the held command in a scope, and return the scope's Result=."""
+        path = f"{PATH}/unit/{unit.replace('-', '_2d').replace('.', '_2e')}"
+        loop = asyncio.get_running_loop()
+        job = self.jobs[unit] = loop.create_future()
+        end = self.ends[path] = loop.create_future()
+        await self.match(path, "org.freedesktop.DBus.Properties")
+        await self.match(PATH, f"{SYSTEMD}.Manager", f",member='JobRemoved',arg2='{unit}'")
+        properties = [["PIDs", Variant("au", [pid])], ["AddRef", Variant("b", True)]]
+        await self.call(MANAGER, "StartTransientUnit", "ssa(sv)a(sa(sv))", unit, "fail", properties, [])
+        await job
+        os.write(release, b"\n")
+        os.close(release)
+        pidfd = os.pidfd_open(pid)
+        over = loop.create_future()
+        loop.add_reader(pidfd, over.set_result, None)
+        await over
+        loop.remove_reader(pidfd)
+        os.close(pidfd)
+        os.waitpid(pid, 0)  # noqa: ASYNC222  it has ended
+        await end
+        of = (SYSTEMD, path, "org.freedesktop.DBus.Properties")
+        (found,) = await self.call(of, "GetAll", "s", f"{SYSTEMD}.Scope")
+        await self.call(MANAGER, "UnrefUnit", "s", unit)
+        return str(found["Result"].value)
+
+    async def match(self, path: str, interface: str, rest: str = "") -> None:
+        """Have a signal sent to us."""
+        await self.call(DAEMON, "AddMatch", "s", RULE.format(path, interface, rest))
+
+
+async def connected() -> Bus:
+    """Connect to the user's bus."""
+    return Bus(await MessageBus(f"unix:path={os.environ['XDG_RUNTIME_DIR']}/bus").connect())
+
+
+async def one(bus: Bus, number: int, child: tuple[int, int]) -> None:
+    """Run the command in a scope of a name that is free."""
+    result = await bus.scope(f"bare-{os.getpid()}-{number}.scope", *child)
+    if result != "success":
+        raise RuntimeError(result)
+
+
+async def once(child: tuple[int, int]) -> None:
+    """Run it once."""
+    await one(await connected(), 0, child)
+
+
+async def many(numbers: Iterable[int]) -> None:
+    """Run it once for each number."""
+    bus = await connected()
+    slots = asyncio.Semaphore(AT_A_TIME)
+
+    async def next_one(number: int) -> None:
+        async with slots:
+            await one(bus, number, held())
+
+    async with asyncio.TaskGroup() as group:
+        for number in numbers:
+            group.create_task(next_one(number))
+    bus.bus.disconnect()
+    await bus.bus.wait_for_disconnect()
+    bus.bus._stream.close()  # noqa: SLF001  which the library leaves open
+    bus.bus._sock.close()  # noqa: SLF001
+
+
+async def be_measured(number: int) -> dict[str, float]:
+    """Run it a hundred times for warmth, and then so many times."""
+    await many(range(100))
+    start, used = time.monotonic(), time.process_time()
+    await many(range(100, 100 + number))
+    seconds, processor = time.monotonic() - start, time.process_time() - used
+    return {"rate": number / seconds, "processor": processor / number}
+
+
+if IS_ONE:
+    asyncio.run(once(child))
+    os._exit(0)
+elif __name__ == "__main__":
+    print(json.dumps(asyncio.run(be_measured(int(sys.argv[1])))))
