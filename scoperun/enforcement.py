@@ -28,5 +28,5 @@ def check_limits(properties: Iterable[Property], cgroup: Cgroup) -> None:
     reason = cgroup.missing(controller) or "the kernel does not keep it so"
     raise LimitNotEnforced(
         f"{describe(limit)} would not be enforced: {reason}",
-        hint="README.md, Requirements, says how to mend that; --no-require-limits runs the command all the same",
+        hint="scoperun(1), REQUIREMENTS, says how to mend that; --no-require-limits runs the command all the same",
     )

@@ -267,6 +267,7 @@ def _scoperun(  # noqa: PLR0913  one for each option
     """Run COMMAND in a systemd scope of its own and say how it ended.
 
     The exit status is the command's own, or 128+n if signal n killed it: 137 when it ran out of memory.
+    If SIGINT did, scoperun ends by it too, which shells call 130.
     124: it ran into --timeout. 125: scoperun itself failed. 126, 127: COMMAND cannot be executed, is not found.
 
     SIZE is bytes, or has K, M, G or T to the base of 1024, or % of RAM; TIME is seconds, or terms like 5min 20s.

@@ -71,20 +71,29 @@ class Story:
         """Return what the last run reported."""
         return validated(self.report_file.read_text())
 
-    def keepers(self) -> list[int]:
-        """Return the keepers that still run: cat in a session of its own, with every signal blocked."""
-        return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _is_keeper(pid)]
+
+@dataclass(frozen=True)
+class Others:
+    """What is there beside a file's tests and is none of theirs: scopes, and keepers by their PIDs."""
+
+    units: set[str]
+    keepers: set[int]
 
 
-def units() -> list[str]:
-    """Return the scopes that systemd knows of ours: by name, or by their slice."""
+def units() -> set[str]:
+    """Return the scopes that systemd knows of, whosever they are."""
     rows = systemctl("list-units", "--all", "--plain", "--no-legend", "--type=scope").splitlines()
-    return [row.split()[0] for row in rows if row.split()[0] != "init.scope"]
+    return {row.split()[0] for row in rows}
 
 
-def transient_units() -> list[str]:
+def transient_units() -> set[str]:
     """Return the files that systemd has for scopes: it writes one at a start, and deletes it with the unit."""
-    return [file.name for file in Path(os.environ["XDG_RUNTIME_DIR"], "systemd", "transient").glob("*.scope")]
+    return {file.name for file in Path(os.environ["XDG_RUNTIME_DIR"], "systemd", "transient").glob("*.scope")}
+
+
+def keepers() -> set[int]:
+    """Return the keepers that run for this user: cat in a session of its own, with every signal blocked."""
+    return {pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _is_keeper(pid)}
 
 
 def systemctl(*words: str) -> str:

@@ -23,6 +23,8 @@ pytestmark = pytest.mark.skipif(
 
 PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
+EVERYBODY_MAY_READ = Path("/proc/sys/kernel/dmesg_restrict").read_text(encoding="ascii") == "0\n"
+
 
 def reports_of(cgroup: str, records: Sequence[str]) -> tuple[KernelReport, ...]:
     return concerning(parse(records, page_size=PAGE_SIZE), cgroup=cgroup, pids=())
@@ -81,6 +83,24 @@ async def test_a_victim_has_the_name_that_it_gave_itself(story: Story, tmp_path:
         ending = story.run("--mem", "20M", "--", os.fsdecode(program))
         report = await read_report(log, ending.report["cgroup"])
     assert [os.fsencode(victim.name) for victim in report.victims] == [name]
+
+
+def test_on_request_the_kernels_own_words_stand_below_the_report(story: Story) -> None:
+    ending = story.run("--oom-log", "--mem", "20M", "--", "./bigleak2")
+    report, _, quoted = ending.stderr.partition("invoked oom-killer: ")
+    assert report.splitlines()[-2].startswith("   Runtime: ")
+    victim = f"Killed process {ending.report['pid']} (bigleak2) "
+    assert quoted.splitlines()[-1].startswith(f"Memory cgroup out of memory: {victim}")
+
+
+@pytest.mark.skipif(EVERYBODY_MAY_READ, reason="everybody may read /dev/kmsg here")
+def test_who_may_not_read_them_is_told_why_instead(story: Story, tmp_path: Path) -> None:
+    (tmp_path / "scoperun").symlink_to(str(shutil.which("scoperun")))
+    ending = story.run("--oom-log", "--mem", "20M", "--", "./bigleak2", PATH=str(tmp_path))
+    runtime, reason = ending.stderr.splitlines()[-2:]
+    assert runtime.startswith("   Runtime: ")
+    assert reason.startswith("scoperun: the kernel log may not be read by this user, and there is no journalctl ")
+    assert reason == f"scoperun: {ending.report['oom']['kernel_log_reason']}"
 
 
 async def test_what_was_before_is_not_read(story: Story) -> None:

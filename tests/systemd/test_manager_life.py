@@ -11,7 +11,7 @@ import pytest
 
 from .lab_only import lab_only
 from .life import Life, main_pid, running
-from .story import GENEROUS, Story, pids_of, systemctl
+from .story import GENEROUS, Others, Story, pids_of, systemctl
 from .waiting import process_gone
 
 pytestmark = lab_only
@@ -75,7 +75,7 @@ class Lives:
 
 @pytest.fixture(scope="module", params=SURVIVED + LOST)
 def lives(
-    request: pytest.FixtureRequest, examples: Path, tmp_path_factory: pytest.TempPathFactory, clean: None
+    request: pytest.FixtureRequest, examples: Path, tmp_path_factory: pytest.TempPathFactory, clean: Others
 ) -> Iterator[Lives]:
     """Start all of the commands, and have it happen."""
     happen: Callable[[], None] = request.param

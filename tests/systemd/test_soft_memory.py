@@ -81,6 +81,13 @@ def test_a_command_within_its_limit_is_told_nothing(story: Story) -> None:
     assert ending.stderr.count("\n") == 1
 
 
+def test_quiet_still_tells_of_a_soft_limit_that_was_passed(story: Story) -> None:
+    ending = story.run("-q", "--mem", "60M", *SOFT, "--", *python(LEAKS))
+    assert (ending.status, ending.verdict) == (143, "signal")
+    assert "Soft: 30M passed after " in ending.stderr
+    assert story.run("-q", *SOFT, "--", "sh", "-c", "kill $$").stderr == ""
+
+
 def test_a_command_that_keeps_what_it_has_is_killed_and_that_is_no_oom(story: Story) -> None:
     ending = story.run("--mem", "90M", *SOFT, "--kill-after", "1s", "--", *python(KEEPS))
     assert (ending.status, ending.verdict, ending.report["oom"]) == (137, "signal", None)

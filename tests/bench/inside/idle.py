@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-SETTLED = 2  # seconds after which the start is over
+SETTLED = 2  # seconds after which nothing more is asked of systemd since the command began
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,10 @@ class Sample:
 def measure(seconds: int) -> dict[str, Any]:
     """Watch scoperun for so many seconds; sizes in bytes."""
     unit = f"bench-idle-{os.getpid()}.scope"
-    command = ["scoperun", "-q", "--unit", unit, "--", "sleep", str(seconds + SETTLED + 60)]
-    with subprocess.Popen(command) as process:
+    command = ["scoperun", "-q", "--unit", unit, "--", "sh", "-c", f"echo; exec sleep {seconds + SETTLED + 60}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
         time.sleep(SETTLED)
         before = sample(process.pid)
         time.sleep(seconds)

@@ -4,12 +4,13 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.documents import CHECKOUT, library_examples, sessions
-from tests.systemd.story import GENEROUS, Story
+from tests.systemd.story import GENEROUS, Story, systemctl
 
 END = "\x1e"
 
@@ -51,7 +52,14 @@ def folder(story: Story, tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("session", sessions())
+@pytest.fixture(params=sessions())
+def session(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Return a session; afterwards the units that it sets something of are as they were."""
+    yield request.param
+    for unit in re.findall(r"set-property --runtime (\S+)", request.param):
+        systemctl("revert", unit)
+
+
 def test_a_session_goes_as_written(session: str, folder: Path) -> None:
     commands = steps(session)
     outputs = printed([command for command, _ in commands], folder)

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.systemd.lab_only import lab_only
 from tests.systemd.story import GENEROUS
+
+pytestmark = lab_only
 
 
 @pytest.fixture(params=["size=64k", "nr_inodes=3"])

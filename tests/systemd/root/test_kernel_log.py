@@ -10,7 +10,10 @@ import pytest
 from scoperun.io.kernel_log import KernelLog
 from scoperun.kernel_log import parse
 from scoperun.kernel_report import LOST, KernelReport, concerning
+from tests.systemd.lab_only import lab_only
 from tests.systemd.story import GENEROUS, Story
+
+pytestmark = lab_only
 
 PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.systemd.lab_only import lab_only
 from tests.systemd.story import GENEROUS, Story
+
+pytestmark = lab_only
 
 
 @pytest.fixture
