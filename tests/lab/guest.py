@@ -74,6 +74,7 @@ def booted(machine: Machine, folder: Path) -> Iterator[Guest]:
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
+                env={**os.environ, "TMPDIR": host.folder_in_memory(machine.ram)},  # for what is the guest's memory
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # each process of the guest is one here, in this group
             )

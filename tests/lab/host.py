@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,6 +48,13 @@ def one_processor(number: int) -> list[str]:
     which takes twice as long.
     """
     return ["taskset", "--cpu-list", str(number)]
+
+
+def folder_in_memory(size: int) -> str:
+    """Return a folder for a file of that size, in memory if there is room: the disk would be busy with it."""
+    memory = "/dev/shm"  # noqa: S108  where user-mode Linux would look too
+    has_room = os.path.isdir(memory) and shutil.disk_usage(memory).free >= size
+    return memory if has_room else tempfile.gettempdir()
 
 
 def run(command: Sequence[str | Path], *, cwd: Path | None = None) -> None:

@@ -116,7 +116,7 @@ def test_a_command_that_is_told_and_runs_into_the_hard_limit_is_an_oom(story: St
 def test_page_cache_is_nothing_that_a_command_needs(story: Story, tmp_path: Path) -> None:
     file = Path.home() / f"{tmp_path.name}.zeros"  # /tmp may be memory
     try:
-        ending = story.run(*SOFT, "--", "dd", "if=/dev/zero", f"of={file}", "bs=1M", "count=90")
+        ending = story.run(*SOFT, "--", "dd", "if=/dev/zero", f"of={file}", "bs=1M", "count=45")
     finally:
         file.unlink(missing_ok=True)
     assert (ending.status, passings(ending)) == (0, 0)
