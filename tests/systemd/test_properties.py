@@ -1,4 +1,7 @@
-"""-p NAME=VALUE is what systemd-run makes of it: both set it, and systemd shows the same of both scopes."""
+"""A property is what systemd-run makes of it: both set it, and systemd shows the same of both scopes.
+
+What -p is given the command line hands on to the library word by word, which is asked here.
+"""
 
 import contextlib
 import os
@@ -10,8 +13,15 @@ from pathlib import Path
 
 import pytest
 
+import scoperun
+from scoperun import Limits, MiB
+
 from .story import GENEROUS, Story, systemctl
 from .waiting import line_from
+
+COMMAND = ["sleep", "1000"]
+REFUSED = "refused"
+NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True)
@@ -117,8 +127,8 @@ def version() -> int:
     return int(re.match(r"\d+", systemctl("show", "-P", "Version"))[0])  # type: ignore[index]
 
 
-def options(known: list[Row]) -> list[str]:
-    return [f"-p{row.text}" for row in known]
+def texts(known: list[Row]) -> list[str]:
+    return [row.text for row in known]
 
 
 def known_here(group: list[Row]) -> list[Row]:
@@ -127,12 +137,11 @@ def known_here(group: list[Row]) -> list[Row]:
 
 
 @contextlib.contextmanager
-def running(*words: str) -> Iterator[None]:
-    """Run a command, and go on when it runs; end it afterwards."""
-    script = ["sh", "-c", "echo; read line"]
-    with subprocess.Popen(
-        [*words, *script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as it:
+def running(unit: str, *properties: str) -> Iterator[None]:
+    """Have systemd-run run a command, and go on when it runs; end it afterwards."""
+    words = ["systemd-run", "--user", "--scope", "--collect", "-q", "--unit", unit]
+    words += [*(f"-p{text}" for text in properties), "--", "sh", "-c", "echo; read line"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as it:
         assert it.stdin
         assert it.stdout
         assert it.stderr
@@ -154,14 +163,22 @@ def shown(unit: str, names: set[str]) -> dict[str, list[str]]:
     return {name: sorted(words) for name, words in values.items()}
 
 
-def set_by_scoperun(unit: str, *words: str, names: set[str]) -> dict[str, list[str]]:
-    with running("scoperun", "-q", "--unit", unit, *words, "--"):
+async def set_by_scoperun(unit: str, *properties: str, names: set[str]) -> dict[str, list[str]]:
+    async with scoperun.Scope(COMMAND, unit=unit, properties=properties):
         return shown(f"{unit}.scope", names)
 
 
-def set_by_systemd_run(unit: str, *words: str, names: set[str]) -> dict[str, list[str]]:
-    with running("systemd-run", "--user", "--scope", "--collect", "-q", "--unit", unit, *words, "--"):
+def set_by_systemd_run(unit: str, *properties: str, names: set[str]) -> dict[str, list[str]]:
+    with running(unit, *properties):
         return shown(f"{unit}.scope", names)
+
+
+async def refused(*properties: str, limits: Limits = NO_LIMITS, require_limits: bool = True) -> str:
+    """Ask for what must be refused, and return why."""
+    command = ["echo", "it runs"]
+    with pytest.raises(scoperun.ScoperunError) as failure:
+        await scoperun.run(command, unit=REFUSED, properties=properties, limits=limits, require_limits=require_limits)
+    return str(failure.value)
 
 
 def without_keeper(tasks: list[str]) -> list[str]:
@@ -170,11 +187,11 @@ def without_keeper(tasks: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_a_property_is_what_systemd_run_makes_of_it(story: Story, group: str) -> None:
+async def test_a_property_is_what_systemd_run_makes_of_it(story: Story, group: str) -> None:
     known = known_here(GROUPS[group])
     names = {row.shown for row in known}
-    ours = set_by_scoperun("ours", *options(known), names=names)
-    theirs = set_by_systemd_run("theirs", *options(known), names=names)
+    ours = await set_by_scoperun("ours", *texts(known), names=names)
+    theirs = set_by_systemd_run("theirs", *texts(known), names=names)
     plain = set_by_systemd_run("plain", names=names)
     if group == "resources":
         ours["TasksMax"] = without_keeper(ours["TasksMax"])
@@ -182,26 +199,33 @@ def test_a_property_is_what_systemd_run_makes_of_it(story: Story, group: str) ->
     assert {name for name in names if theirs[name] == plain.get(name)} == set(), "what is as it was proves nothing"
 
 
-def test_a_property_that_systemd_run_cannot_write_is_set_all_the_same(story: Story) -> None:
+async def test_a_property_that_systemd_run_cannot_write_is_set_all_the_same(story: Story) -> None:
     known = known_here(list(OURS_ALONE))
-    ours = set_by_scoperun("ours", *options(known), names={row.shown for row in known})
+    ours = await set_by_scoperun("ours", *texts(known), names={row.shown for row in known})
     assert ours == {row.shown: OURS_ALONE[row] for row in known}
 
 
 def test_a_share_of_the_memory_is_the_same_number_of_pages(story: Story) -> None:
-    """A share is worked out by systemd of a fraction of 32 bits by scoperun of the bytes: a page may be between."""
+    """A share is worked out by systemd of a fraction of 32 bits by scoperun of the bytes: a page may be between.
+
+    It is the command line that knows how much memory there is.
+    """
     names = {"MemoryMax", "MemoryHigh", "MemorySwapMax"}
-    words = ["-pMemoryMax=50%", "-pMemoryHigh=33.3%", "-pMemorySwapMax=10%"]
-    ours, theirs = (by("share", *words, names=names) for by in (set_by_scoperun, set_by_systemd_run))
+    shares = ["MemoryMax=50%", "MemoryHigh=33.3%", "MemorySwapMax=10%"]
+    by_scoperun = story.start("--unit", "share", *(f"-p{text}" for text in shares), "--", "sh", "-c", "echo; read line")
+    assert line_from(by_scoperun) == ""
+    ours = shown("share.scope", names)
+    by_scoperun.communicate(b"on\n", timeout=GENEROUS)
+    theirs = set_by_systemd_run("share", *shares, names=names)
     assert set(ours) == names
     for name in names:
         assert abs(int(ours[name][0]) - int(theirs[name][0])) <= os.sysconf("SC_PAGE_SIZE")
 
 
-def test_a_list_that_is_given_empty_begins_anew(story: Story) -> None:
-    words = ["-pDeviceAllow=/dev/null rw", "-pDeviceAllow=", "-pDeviceAllow=/dev/zero r"]
+async def test_a_list_that_is_given_empty_begins_anew(story: Story) -> None:
+    words = ["DeviceAllow=/dev/null rw", "DeviceAllow=", "DeviceAllow=/dev/zero r"]
     names = {"DeviceAllow"}
-    assert set_by_scoperun("anew", *words, names=names) == {"DeviceAllow": ["/dev/zero", "r"]}
+    assert await set_by_scoperun("anew", *words, names=names) == {"DeviceAllow": ["/dev/zero", "r"]}
     assert set_by_systemd_run("anew", *words, names=names) == {"DeviceAllow": ["/dev/zero", "r"]}
 
 
@@ -214,35 +238,35 @@ def on_the_bus(unit: str, interface: str, name: str) -> str:
     ).stdout
 
 
-def on_the_bus_by_both(interface: str, name: str, *words: str) -> str:
+async def on_the_bus_by_both(interface: str, name: str, *properties: str) -> str:
     """Return what a property is when scoperun has set it, having seen that it is the same by systemd-run."""
-    with running("scoperun", "-q", "--unit", "ours", *words, "--"):
+    async with scoperun.Scope(COMMAND, unit="ours", properties=properties):
         ours = on_the_bus("ours", interface, name)
-    with running("systemd-run", "--user", "--scope", "--collect", "-q", "--unit", "theirs", *words, "--"):
+    with running("theirs", *properties):
         theirs = on_the_bus("theirs", interface, name)
     assert ours == theirs
     return ours
 
 
-def test_what_systemctl_cannot_print_is_the_same_on_the_bus(story: Story) -> None:
+async def test_what_systemctl_cannot_print_is_the_same_on_the_bus(story: Story) -> None:
     if version() < 255:
-        assert "NFTSet=" in story.refused("-p", "NFTSet=cgroup:inet:filter:scopes", "--", "true")
+        assert "NFTSet=" in await refused("NFTSet=cgroup:inet:filter:scopes")
         return
-    words = ["-pNFTSet=cgroup:inet:filter:scopes user:ip6:t:s", "-pNFTSet=group:bridge:u:v"]
-    assert on_the_bus_by_both("Scope", "NFTSet", *words).startswith("a(iiss) 3 ")
+    words = ["NFTSet=cgroup:inet:filter:scopes user:ip6:t:s", "NFTSet=group:bridge:u:v"]
+    assert (await on_the_bus_by_both("Scope", "NFTSet", *words)).startswith("a(iiss) 3 ")
 
 
 @pytest.mark.parametrize("kind", ["Condition", "Assert"])
-def test_conditions_that_are_met_are_the_same_on_the_bus(story: Story, kind: str) -> None:
-    words = [f"-p{kind}PathExists=/etc", f"-p{kind}ACPower=|true", f"-p{kind}PathIsDirectory=|!/nonesuch"]
-    assert on_the_bus_by_both("Unit", f"{kind}s", *words).startswith("a(sbbsi) 3 ")
-    words += [f"-p{kind}ACPower=", f"-p{kind}User=!root"]
-    assert on_the_bus_by_both("Unit", f"{kind}s", *words) == f'a(sbbsi) 1 "{kind}User" false true "root" 1\n'
+async def test_conditions_that_are_met_are_the_same_on_the_bus(story: Story, kind: str) -> None:
+    words = [f"{kind}PathExists=/etc", f"{kind}ACPower=|true", f"{kind}PathIsDirectory=|!/nonesuch"]
+    assert (await on_the_bus_by_both("Unit", f"{kind}s", *words)).startswith("a(sbbsi) 3 ")
+    words += [f"{kind}ACPower=", f"{kind}User=!root"]
+    assert await on_the_bus_by_both("Unit", f"{kind}s", *words) == f'a(sbbsi) 1 "{kind}User" false true "root" 1\n'
 
 
-def test_a_backslash_in_the_name_of_a_unit_is_kept_as_in_a_unit_file(story: Story) -> None:
+async def test_a_backslash_in_the_name_of_a_unit_is_kept_as_in_a_unit_file(story: Story) -> None:
     """The one thing that systemd-run reads in another way: it makes fx2dg.service of it, which is another unit."""
-    ours = set_by_scoperun("ours", "-pWants=f\\x2dg.service", names={"Wants"})
+    ours = await set_by_scoperun("ours", "Wants=f\\x2dg.service", names={"Wants"})
     assert ours == {"Wants": ['"f\\\\x2dg.service"']}
 
 
@@ -261,34 +285,37 @@ def test_a_limit_outlives_a_reload_whatever_the_command_looks_like(story: Story)
     assert in_force == "20971520\n"
 
 
-def test_a_property_that_this_systemd_does_not_have_is_named(story: Story) -> None:
+async def test_a_property_that_this_systemd_does_not_have_is_named(story: Story) -> None:
     """The newest has them all, and nothing to refuse."""
     here = version()
     unknown = [row for group in GROUPS.values() for row in group if row.since > here]
-    for row in unknown[-3:]:
-        line = story.refused("--unit", "refused", "-p", row.text, "--", "true")
-        assert line == f"scoperun: Failed to start scope 'refused.scope': this systemd has no {row.shown}= for scopes\n"
+    for row in unknown:
+        line = await refused(row.text)
+        assert line == f"Failed to start scope 'refused.scope': this systemd has no {row.shown}= for scopes"
 
 
 NOT_MET = ["ConditionPathExists=/nonesuch", "AssertPathExists=/nonesuch", "ConditionPathExists=!/etc"]
 
 
 @pytest.mark.parametrize("text", NOT_MET)
-@pytest.mark.parametrize("option", ["--require-limits", "--no-require-limits"])
-def test_where_a_condition_is_not_met_nothing_is_run_outside_the_scope(story: Story, text: str, option: str) -> None:
+@pytest.mark.parametrize("require_limits", [True, False])
+async def test_where_a_condition_is_not_met_nothing_is_run_outside_the_scope(
+    story: Story, text: str, require_limits: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
     """The start job of such a scope is called done, and systemd leaves the processes where they are."""
-    line = story.refused("--unit", "unmet", option, "--mem", "20M", "-p", text, "--", "echo", "it runs")
-    assert line.startswith("scoperun: Failed to start scope 'unmet.scope': ")
-    assert systemctl("list-units", "--all", "--plain", "--no-legend", "unmet.scope") == ""
+    limits = Limits(memory_max=20 * MiB)
+    line = await refused(text, limits=limits, require_limits=require_limits)
+    assert line.startswith("Failed to start scope 'refused.scope': ")
+    assert systemctl("list-units", "--all", "--plain", "--no-legend", "refused.scope") == ""
+    assert "it runs" not in capfd.readouterr().out
 
 
-def test_a_condition_that_this_systemd_does_not_have_is_named(story: Story) -> None:
+async def test_a_condition_that_this_systemd_does_not_have_is_named(story: Story) -> None:
     if version() < 258:
-        line = story.refused("--unit", "unmet", "-p", "ConditionVersion=>1", "--", "true")
-        assert line == "scoperun: Failed to start scope 'unmet.scope': Invalid condition type: ConditionVersion\n"
+        line = await refused("ConditionVersion=>1")
+        assert line == "Failed to start scope 'refused.scope': Invalid condition type: ConditionVersion"
 
 
 @pytest.mark.parametrize("text", ["Markers=nonesuch", "CPUSetPartition=nonesuch", "BindNetworkInterface=a/b"])
-def test_a_word_that_only_systemd_knows_is_refused_by_it(story: Story, text: str) -> None:
-    line = story.refused("--unit", "refused", "-p", text, "--", "true")
-    assert line.startswith("scoperun: Failed to start scope 'refused.scope': ")
+async def test_a_word_that_only_systemd_knows_is_refused_by_it(story: Story, text: str) -> None:
+    assert (await refused(text)).startswith("Failed to start scope 'refused.scope': ")
