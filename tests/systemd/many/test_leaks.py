@@ -11,4 +11,4 @@ async def test_runs_leak_nothing(story: Story) -> None:
     async def run() -> None:
         assert (await scoperun.run(["true"])).exit_code == 0
 
-    await assert_nothing_leaks(run, runs=150)
+    await assert_nothing_leaks(run, runs=100)
