@@ -1,6 +1,6 @@
 /* Lives at its memory limit without running out of it, then kills itself: what an OOM kill looks like from afar.
  *
- * pressure FILE: takes 7 MiB, reads FILE through the page cache, which the kernel has to reclaim all the while,
+ * pressure FILE: takes 4 MiB, reads FILE through the page cache, which the kernel has to reclaim all the while,
  * and ends by SIGKILL. */
 #include <fcntl.h>
 #include <signal.h>
@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { MIB = 1024 * 1024, TAKEN = 7 * MIB };
+enum { MIB = 1024 * 1024, TAKEN = 4 * MIB };
 
 int main(int argc, char **argv)
 {

@@ -19,7 +19,7 @@ ROUNDS = 40
 def pages() -> Iterator[str]:
     """Return a file on a disk: reading it is charged to the reader if nobody has its pages in the page cache."""
     with tempfile.NamedTemporaryFile(dir="/var/tmp") as file:  # /tmp is often in memory
-        file.write(os.urandom(6 * MiB))
+        file.write(os.urandom(4 * MiB))
         file.flush()
         os.fsync(file.fileno())
         yield file.name
@@ -37,7 +37,7 @@ async def test_no_verdict_is_wrong(story: Story, examples: Path, pages: str, cap
     leaks = ([bigleak2], ["sh", "-c", f"{bigleak2}; exit 1"])
     matrix: Counter[tuple[str, str]] = Counter()
     for turn in range(ROUNDS):
-        limits = Limits(memory_max=10 * MiB, oom_policy=list(OOMPolicy)[turn % 3])
+        limits = Limits(memory_max=6 * MiB, oom_policy=list(OOMPolicy)[turn % 3])
         leaked = await run(leaks[turn % 2], limits=limits)
         matrix["oom-kill", leaked.verdict] += 1
         drop_from_page_cache(pages)
