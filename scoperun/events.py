@@ -175,12 +175,13 @@ class KernelLogRead:
     """The kernel log was asked about the scope: the reports on its victims, without the keeper.
 
     reports: None if it could not be read. reason: why there is none, None if there is one.
-    is_complete: as many victims are named as there must be.
+    is_complete: as many victims are named as there must be. keeper_named: the keeper was one more.
     """
 
     reports: tuple[KernelReport, ...] | None
     reason: str | None = None
     is_complete: bool = False
+    keeper_named: bool = False
 
     @property
     def victims(self) -> int | None:

@@ -10,8 +10,8 @@ The law of this file:
    Of a group all are named who were killed, or have ended they do not know how, if they were seen just before.
    A command that never had company and was killed was killed by it.
 2. The limit is that of the one cgroup whose `oom` rose shortly before the kill was counted, from the scope up. Where
-   none has risen while the command ran though a kill was counted, no limit was reached: the machine was full. Where
-   several rose, or none but long before, it is not known which it was.
+   none has risen while the command ran though a kill was counted, no limit was reached: the machine was full; in a
+   container it may have been a limit above. Where several rose, or none but long before, it is not known which it was.
    What was read before a kill was counted tells of the scope's own limit alone: another may have risen since.
 """
 
@@ -153,8 +153,10 @@ def limit_reached(rises: Mapping[str, int | None], ooms: int) -> Limit:
     hit = [name for name, rise in rises.items() if rise]
     is_below = ooms > (rises[scope] or 0)
     match hit:
+        case [] if is_below:
+            return Limit(of=LimitOf.SCOPE)
         case []:
-            return Limit(of=LimitOf.SCOPE if is_below else LimitOf.HOST)
+            return Limit(of=LimitOf.UNKNOWN if "/" in rises else LimitOf.HOST)
         case [name] if name == scope and not is_below:
             return Limit(of=LimitOf.SCOPE, unit=unit_of(name))
         case [name] if not is_below:

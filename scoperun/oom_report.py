@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from scoperun.dataclass import dataclass
 from scoperun.events import Counters
 from scoperun.oom import LastWords, Limit, LimitOf, Victim, unit_of
-from scoperun.verdict import Evidence, counted_by_oomd, killed_by_kernel, oom_kills
+from scoperun.verdict import Evidence, counted_by_oomd, killed_by_kernel, oom_kills, other_kills
 
 if TYPE_CHECKING:
     from scoperun.events import Task, WorkloadExited
@@ -123,6 +123,7 @@ def _is_group_kill(traces: OomTraces) -> bool:
 def _victims(traces: OomTraces) -> tuple[Victim, ...]:
     """Return the victims that are known, each once, by the best source that names it."""
     log = [_victim_in_log(victim) for report in traces.kernel_reports for victim in report.victims]
+    is_whole = _victims_in_whole_log(traces) is not None
     properties = traces.invocation.properties
     policy = properties.oom_policy if properties else None
     kills = oom_kills(traces.traces)
@@ -132,10 +133,10 @@ def _victims(traces: OomTraces) -> tuple[Victim, ...]:
         policy=policy,
         tasks_peak=traces.counters.tasks_peak,
         keeper_killed=traces.counters.keeper_killed,
-        kills=kills,
+        kills=other_kills(traces.traces),
     )
     seen = traces.invocation.memory.victims(last)
-    if kills is not None and len(log) >= kills:
+    if is_whole or (kills is not None and len(log) >= kills):
         return tuple(log)
     named = {victim.pid for victim in log}
     return (*log, *(victim for victim in seen if victim.pid not in named))

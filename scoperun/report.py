@@ -209,6 +209,7 @@ def _traces(start: Start, invocation: Invocation) -> Traces:
         properties=invocation.properties,
         kills_seen=invocation.memory.kills_seen,
         kernel_victims=invocation.kernel_log.victims if invocation.kernel_log else None,
+        keeper_named=invocation.kernel_log is not None and invocation.kernel_log.keeper_named,
         ended=invocation.ended,
         memory_accounted=start.limits.memory_max is not None,
         runtime_limited=start.limits.runtime_max is not None,

@@ -152,23 +152,35 @@ class Settling:
         except KernelLogUnreadable as error:
             return events.KernelLogRead(reports=None, reason=str(error))
         if reports := self._reports(records):
-            return events.KernelLogRead(reports=reports, is_complete=self._names_all(reports))
+            return events.KernelLogRead(
+                reports=self._without_keeper(reports),
+                is_complete=self._names_all(reports),
+                keeper_named=self._names_keeper(reports),
+            )
         return events.KernelLogRead(reports=(), reason="the kernel log says nothing of this scope")
 
     def _names_all(self, reports: Sequence[KernelReport]) -> bool:
         """Tell whether the kernel has named as many victims as there must be."""
         properties, counters = self._feed.invocation.properties, self._feed.invocation.counters
-        named = sum(len(report.victims) for report in reports)
+        others = self._without_keeper(reports)
+        named = sum(len(report.victims) for report in others)
         if properties is not None and properties.oom_policy == "kill":
             most = counters.tasks_peak if counters else None
-            return any(map(names_the_whole_group, reports)) or (most is not None and named >= most)
-        expected = (counters.oom_kill or 0) - counters.keeper_killed if counters else 0
-        return named >= max(expected, 1)
+            return any(map(names_the_whole_group, others)) or (most is not None and named >= most)
+        counts = (counters.oom_kill if counters else None, properties.oom_kills if properties else None)
+        counted = [count for count in counts if count is not None]
+        expected = max(*counted, self._feed.invocation.memory.kills_seen, 1)
+        return bool(counted) and named + self._names_keeper(reports) >= expected
 
     def _reports(self, records: Sequence[str]) -> tuple[KernelReport, ...]:
         from scoperun.kernel_log import parse  # noqa: PLC0415  a run without an OOM does without its patterns
 
         reports = parse(map(printable, records), page_size=os.sysconf("SC_PAGE_SIZE"))
         pids = {self._start.pid, *self._feed.invocation.memory.pids}
-        ours = concerning(reports, cgroup=self._start.cgroup or "", pids=pids)
-        return tuple(without(report, pid=self._keeper.pid) for report in ours)
+        return concerning(reports, cgroup=self._start.cgroup or "", pids=pids)
+
+    def _without_keeper(self, reports: Sequence[KernelReport]) -> tuple[KernelReport, ...]:
+        return tuple(without(report, pid=self._keeper.pid) for report in reports)
+
+    def _names_keeper(self, reports: Sequence[KernelReport]) -> bool:
+        return any(victim.pid == self._keeper.pid for report in reports for victim in report.victims)

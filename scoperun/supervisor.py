@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from scoperun import events
 from scoperun.dataclass import dataclass
 from scoperun.enforcement import check_limits
-from scoperun.errors import BusLost, InvalidValue, ManagerError, ScopeFailed
+from scoperun.errors import BusLost, InvalidValue, ManagerError, ScopeFailed, ScoperunError
 from scoperun.feed import Feed
 from scoperun.invocation import Invocation
 from scoperun.io import manager
-from scoperun.io.cgroup import NOWHERE, Cgroup, cgroup_of
+from scoperun.io.cgroup import NOWHERE, Cgroup, cgroup_of, see_room_to_read
 from scoperun.io.kernel_log import KernelLog
 from scoperun.io.memory_watch import watching
 from scoperun.report import Report, Start, conclude
@@ -194,8 +194,12 @@ class Supervision:
 
     def _open_sources(self, cgroup: Cgroup) -> Sources:
         """Begin to listen to the kernel, before there is anything to hear."""
-        memory = self._open.enter_context(watching(cgroup, keeper=self._keeper.pid, give=self._feed.put))
-        kernel_log = self._open.enter_context(KernelLog.open())
+        try:
+            memory = self._open.enter_context(watching(cgroup, keeper=self._keeper.pid, give=self._feed.put))
+            kernel_log = self._open.enter_context(KernelLog.open())
+            see_room_to_read()
+        except OSError as error:
+            raise ScoperunError(f"cannot watch the scope: {error.strerror}") from None
         return Sources(cgroup=cgroup, keeper=self._keeper, memory=memory, kernel_log=kernel_log, systemd=self._systemd)
 
     async def release(self, scope: _Scope) -> Start:

@@ -61,7 +61,7 @@ class Traces:
     result: the last Result= that systemd announced, None if it could not be heard to the end.
     ended: systemd said that the scope has ended, so that Result= is its last word.
     kills_seen: OOM kills that were counted while the command ran, 0 also if nobody looked.
-    kernel_victims: those that the kernel log names, None if it was not read.
+    kernel_victims: those that the kernel log names, None if it was not read. keeper_named: the keeper is one more.
     memory_accounted: the scope had a memory controller, so that OOM kills were counted.
     runtime_limited: systemd was to end the scope after a time.
     """
@@ -72,6 +72,7 @@ class Traces:
     properties: ScopeProperties | None = None
     kills_seen: int = 0
     kernel_victims: int | None = None
+    keeper_named: bool = False
     ended: bool = True
     memory_accounted: bool = True
     runtime_limited: bool = False
@@ -83,13 +84,37 @@ def decide(traces: Traces) -> tuple[Verdict, tuple[Evidence, ...]]:
 
 
 def oom_kills(traces: Traces) -> int | None:
-    """Return how many OOM kills are known to have happened, None if none of the counting sources was read."""
+    """Return how many processes the OOM killer killed, without the keeper; None where that is not known.
+
+    The kernel's log is a count where nobody has counted less than is seen in it. Who killed the keeper it alone can
+    tell: systemd does so too, where a scope is slow to stop.
+    """
+    total, in_log = _all_kills(traces), (traces.kernel_victims or 0) + traces.keeper_named
+    counters = traces.counters
+    if total is None or counters is None:
+        return total
+    if traces.keeper_named or (counters.memory_events or {}).get("oom_group_kill"):
+        return total - 1
+    return None if counters.keeper_killed and in_log < total else total
+
+
+def _all_kills(traces: Traces) -> int | None:
+    """Return how many OOM kills there were, the keeper's among them."""
     policy = traces.properties.oom_policy if traces.properties else None
-    with_keeper = policy == "kill" or (traces.counters is not None and traces.counters.keeper_killed)
-    by_systemd = None if with_keeper else _counted_by_systemd(traces)
-    sources = (killed_by_kernel(traces), by_systemd, traces.kernel_victims)
-    counts = [count for count in sources if count is not None]
-    return max(counts, default=None)
+    counted = [
+        traces.counters.oom_kill if traces.counters else None,
+        None if policy == "kill" else _counted_by_systemd(traces),  # which are kills of groups
+    ]
+    named = None if traces.kernel_victims is None else traces.kernel_victims + traces.keeper_named
+    known = [count for count in counted if count is not None]
+    if not known and (named is None or named < traces.kills_seen):
+        return None
+    return max(*known, traces.kills_seen, named or 0)
+
+
+def other_kills(traces: Traces) -> int | None:
+    """Return how many processes beside the keeper were killed for certain, None if none was."""
+    return max(killed_by_kernel(traces) or 0, traces.kernel_victims or 0, oom_kills(traces) or 0) or None
 
 
 def _verdict(traces: Traces) -> Verdict:

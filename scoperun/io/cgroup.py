@@ -7,6 +7,7 @@ import itertools
 import os
 import re
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -21,6 +22,14 @@ from scoperun.sizes import INFINITY
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+
+_MOUNTS = "/proc/self/mounts"
+
+_MOST_LISTS = 100
+"""How often processes are listed at the most, where each time one of them has ended since."""
+
+_ROOM = 4
+"""Pipes for which there has to be room: what is read at the end, with journalctl's help, takes fewer descriptors."""
 
 _TRIES = 3
 """How often what belongs together is read until no kill has come between."""
@@ -99,12 +108,19 @@ class Cgroup:
         return f"systemd does not delegate the {controller} controller to this user's manager"
 
     def processes(self, *, keeper: int) -> tuple[Process, ...] | None:
-        """Return the processes that run in the cgroup and below, without the keeper; None if it is gone."""
-        pids = self._pids(keeper=keeper)
-        if pids is None:
-            return None
-        names = ((pid, running_name(pid)) for pid in pids)
-        return tuple(Process(pid=pid, name=name) for pid, name in names if name is not None)
+        """Return the processes that run in the cgroup and below, without the keeper; None if it is gone.
+
+        Who has ended since they were listed may have forked before that: then the list is read again.
+        """
+        for _ in range(_MOST_LISTS):
+            pids = self._pids(keeper=keeper)
+            if pids is None:
+                return None
+            names = [(pid, running_name(pid)) for pid in pids]
+            running = tuple(Process(pid=pid, name=name) for pid, name in names if name is not None)
+            if len(running) == len(pids):
+                break
+        return running
 
     def snapshot(
         self,
@@ -214,7 +230,7 @@ NOWHERE = Cgroup("", Path("/nonexistent"))
 
 def cgroup_of(pid: int) -> Cgroup:
     """Return the cgroup that process `pid` is in."""
-    for line in (_text(Path("/proc", str(pid), "cgroup")) or "").splitlines():
+    for line in _needed(f"/proc/{pid}/cgroup").split("\n"):
         if line.startswith("0::"):
             name = line.removeprefix("0::")
             return Cgroup(name, _hierarchy() / name.lstrip("/"))
@@ -222,6 +238,14 @@ def cgroup_of(pid: int) -> Cgroup:
         f"process {pid} is in no cgroup of the unified hierarchy",
         hint="scoperun needs cgroup v2; check: stat -fc %T /sys/fs/cgroup prints cgroup2fs",
     )
+
+
+def see_room_to_read() -> None:
+    """Raise OSError if too few descriptors are left to read anything at the end, which would look like nothing."""
+    with ExitStack() as room:
+        for _ in range(_ROOM):
+            for fd in os.pipe():
+                room.callback(os.close, fd)
 
 
 def _ooms_of(path: Path) -> int | None:
@@ -234,8 +258,8 @@ def _kills(events: dict[str, int] | None) -> int:
 
 def _hierarchy() -> Path:
     """Where cgroup v2 is mounted: /sys/fs/cgroup, or beside the hierarchies of v1."""
-    for line in (_text(Path("/proc/self/mounts")) or "").splitlines():
-        _, mount_point, kind, *_ = line.split()
+    for line in _needed(_MOUNTS).split("\n"):  # not splitlines: a name may have what ends lines elsewhere
+        _, mount_point, kind, *_ = *line.split(" "), "", "", ""
         if kind == "cgroup2":
             return Path(mount_point)
     raise ScoperunError("cgroup v2 is not mounted", hint="check: findmnt -t cgroup2")
@@ -252,6 +276,17 @@ def _table(file: Path) -> dict[str, int] | None:
         return None
     rows = (line.split() for line in text.splitlines())
     return {row[0]: int(row[1]) for row in rows if len(row) == 2}
+
+
+def _needed(file: str) -> str:
+    """Return what a file of /proc says; raise ScoperunError if that cannot be read, but not if it is not there."""
+    try:
+        with open(file, "rb") as opened:
+            return os.fsdecode(opened.read())
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    except OSError as error:
+        raise ScoperunError(f"cannot read {file}: {error.strerror}") from None
 
 
 def _text(file: Path) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import select
 import struct
 from contextlib import suppress
@@ -24,7 +25,8 @@ class Endings:
     """Holds a pidfd of each process that it is asked to watch."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Begin with none; a quarter of the descriptors that this process has beyond its first 64 is the most."""
+        self._most = (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 64) // 4
         self._pidfds: dict[int, int] = {}
         self._epoll = select.epoll()
 
@@ -37,7 +39,9 @@ class Endings:
         for pid in self._pidfds.keys() - pids:
             os.close(self._pidfds.pop(pid))
         for pid in pids - self._pidfds.keys():
-            with suppress(OSError):  # it has ended, or these are too many
+            if len(self._pidfds) >= self._most:
+                return False
+            with suppress(OSError):  # it has ended
                 self._pidfds[pid] = os.pidfd_open(pid)
                 self._epoll.register(self._pidfds[pid], select.EPOLLIN)
         return len(self._pidfds) == len(pids)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from scoperun.dataclass import dataclass
+from scoperun.errors import ScoperunError
 from scoperun.io import keeper, workload
 from scoperun.request import ExecContext
 
@@ -61,8 +62,11 @@ def _given_environment() -> dict[str, str]:
     """Return our environment without what Python adds: in the C locale it sets $LC_CTYPE (PEP 538)."""
     environment = dict(os.environ)
     if environment.get("LC_CTYPE") in _COERCED:
-        with open("/proc/self/environ", "rb") as file:
-            given = dict(entry.partition(b"=")[::2] for entry in file.read().split(b"\0"))
+        try:
+            with open("/proc/self/environ", "rb") as file:
+                given = dict(entry.partition(b"=")[::2] for entry in file.read().split(b"\0"))
+        except OSError as error:
+            raise ScoperunError(f"cannot read /proc/self/environ: {error.strerror}") from None
         environment.pop("LC_CTYPE")
         if b"LC_CTYPE" in given:
             environment["LC_CTYPE"] = os.fsdecode(given[b"LC_CTYPE"])

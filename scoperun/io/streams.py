@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 
+from scoperun.errors import ScoperunError
+
 
 def occupy_closed_streams() -> None:
     """Open what is closed of descriptors 0, 1 and 2, so that no pipe of ours takes the number.
@@ -15,7 +17,7 @@ def occupy_closed_streams() -> None:
         try:
             os.fstat(fd)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is fd
+            _null()  # the lowest free number, which is fd
 
 
 def keep_from_command(fd: int) -> int:
@@ -32,7 +34,14 @@ def give_up_streams() -> None:
     While we held them, a reader of the command's output would wait for us after the command has closed it, and a
     writer to its input would never hear that the command reads no more.
     """
-    null = os.open(os.devnull, os.O_RDWR)
+    null = _null()
     for fd in (0, 1):
         os.dup2(null, fd, inheritable=False)
     os.close(null)
+
+
+def _null() -> int:
+    try:
+        return os.open(os.devnull, os.O_RDWR)
+    except OSError as error:
+        raise ScoperunError(f"cannot open {os.devnull}: {error.strerror}") from None

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from scoperun.errors import ScoperunError
-from scoperun.io.cgroup import Cgroup
+from scoperun.events import Process
+from scoperun.io.cgroup import Cgroup, cgroup_of
 from scoperun.limits import not_in_force
 from scoperun.properties import parse_property
 from scoperun.scope import scope_request
@@ -143,6 +144,39 @@ def test_a_cgroup_below_that_vanishes_leaves_the_others(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(os, "scandir", refuse)
     assert [process.pid for process in job.processes(keeper=KEEPER) or ()] == [os.getpid()]
+
+
+def test_who_forks_and_ends_while_the_processes_are_listed_leaves_a_child_that_is_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the process in the middle does when a daemon is started."""
+    job = cgroup(tmp_path, cgroup_procs="4300")
+
+    def name(pid: int) -> str | None:
+        (tmp_path / "cgroup.procs").write_text("4301\n")
+        return "daemon" if pid == 4301 else None
+
+    monkeypatch.setattr("scoperun.io.cgroup.running_name", name)
+    assert job.processes(keeper=KEEPER) == (Process(pid=4301, name="daemon"),)
+
+
+def test_one_that_is_listed_though_it_has_ended_is_not_waited_for(tmp_path: Path) -> None:
+    job = cgroup(tmp_path, cgroup_procs=f"{os.getpid()}\n{2**22 + 1}")
+    assert [process.pid for process in job.processes(keeper=KEEPER) or ()] == [os.getpid()]
+
+
+@pytest.mark.parametrize("odd", ["\f", "\x0b", "\x85", "\u2028"])
+def test_a_mount_point_may_have_any_name(tmp_path: Path, odd: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"tmpfs /mnt/a{odd}b tmpfs rw 0 0\ncgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n", encoding="utf-8")
+    monkeypatch.setattr("scoperun.io.cgroup._MOUNTS", str(mounts))
+    assert cgroup_of(os.getpid()).path.is_relative_to("/sys/fs/cgroup")
+
+
+def test_a_file_of_proc_that_cannot_be_opened_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scoperun.io.cgroup._MOUNTS", str(tmp_path))
+    with pytest.raises(ScoperunError, match=r"cannot read .*: Is a directory"):
+        cgroup_of(os.getpid())
 
 
 def test_a_cgroup_without_a_list_of_processes_is_gone(tmp_path: Path) -> None:

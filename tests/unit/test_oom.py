@@ -208,15 +208,32 @@ class TestVictims:
         found = oom(seen(SHELL, widow), seen(SHELL, oom_kill=1, ended=(ended(widow, -9),)))
         assert victims(found) == [("leak", "process table")]
 
-    def test_the_keeper_is_none_of_them(self) -> None:
-        """It dies too where the command's own processes are as small."""
+    def test_of_two_kills_one_may_have_been_the_keepers(self) -> None:
+        """The kernel takes it where the command's own processes are as small; systemd, where they are slow to stop."""
         found = oom(
             seen(SHELL, LEAK),
             seen(SHELL, oom_kill=2, ended=(ended(LEAK),)),
             final=replace(counted(2), keeper_killed=True),
         )
-        assert found.kills == 1
+        assert found.kills is None
         assert victims(found) == [("leak", "process table")]
+
+    @pytest.mark.parametrize(("named", "keeper_named", "kills"), [(2, False, 2), (1, True, 1), (1, False, None)])
+    def test_who_killed_the_keeper_the_kernel_log_tells(
+        self, named: int, keeper_named: bool, kills: int | None
+    ) -> None:
+        both = ((4300, "leak"), (4301, "other"))
+        log = replace(logged(*both[:named]), keeper_named=keeper_named)
+        assert oom(log, final=replace(counted(2), keeper_killed=True)).kills == kills
+
+    @pytest.mark.parametrize(("in_log", "kills"), [(1, None), (2, 2), (3, 3)])
+    def test_where_the_counters_are_gone_the_log_counts_if_it_has_all_that_were_seen(
+        self, in_log: int, kills: int | None
+    ) -> None:
+        log = logged(*((4300 + number, "leak") for number in range(in_log)))
+        gone = Counters(keeper_killed=True)
+        found = oom(seen(SHELL, LEAK), seen(oom_kill=2, ended=(ended(LEAK),)), log, status=-9, final=gone)
+        assert found.kills == kills
 
     def test_what_was_counted_before_the_counters_were_gone_is_no_number(self) -> None:
         last = WorkloadExited(-9, at=102.0, name="sh")
@@ -307,6 +324,10 @@ class TestLimit:
     def test_of_what_is_the_root_here_has_no_unit(self) -> None:
         """In a container the root of what can be seen has a limit, and a name that is somebody else's."""
         assert limit_reached({SCOPE: 0, APP: 0, "/": 1}, 0) == Limit(of=LimitOf.SLICE, unit="/")
+
+    def test_in_a_container_one_above_it_cannot_be_told_from_the_machine(self) -> None:
+        assert limit_reached({SCOPE: 0, APP: 0, "/": 0}, 0) == Limit(of=LimitOf.UNKNOWN)
+        assert limit_reached({SCOPE: 0, APP: 0, "/": 0}, 1) == Limit(of=LimitOf.SCOPE)
 
     def test_that_nobody_has_counted_a_kill_for_is_not_the_hosts(self) -> None:
         report = told([FIRST, exited(-9), ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill", "kill")])

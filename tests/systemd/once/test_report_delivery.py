@@ -172,3 +172,17 @@ def test_json_on_stderr_is_one_object_on_one_line(story: Story) -> None:
 @pytest.mark.parametrize("descriptor", ["99", "-1", "x", ""])
 def test_a_descriptor_that_is_not_open_is_refused(story: Story, descriptor: str) -> None:
     assert "--report-fd" in story.refused(f"--report-fd={descriptor}", "--", "true")
+
+
+@pytest.mark.parametrize("descriptors", [13, 14, 15, 17, 20, 24, 32])
+def test_too_few_descriptors_are_a_refusal_and_never_a_success(story: Story, descriptors: int) -> None:
+    """What cannot be opened at the end looks like what is not there."""
+    run = "scoperun --mem 20M --oom-policy continue --report report.json -- sh -c './bigleak2 >/dev/null; exit 0'"
+    ended = shell(story, f"rm -f report.json; ulimit -n {descriptors}; {run}")
+    if ended.returncode == 125:
+        assert ended.stderr.count("\n") == 1
+        assert ": Too many open files\n" in ended.stderr
+        assert not (story.cwd / "report.json").exists()
+    else:
+        report = json.loads((story.cwd / "report.json").read_text())
+        assert (ended.returncode, report["verdict"], report["left_running"]) == (0, "oom-kill", [])

@@ -149,6 +149,20 @@ async def heedless(stage: Stage) -> Claim:
     return killed(report, *stage.told("leaker"))
 
 
+@kind("another leaks while systemd stops the scope for the first", STOP, may_lose_counters=True)
+async def in_the_stop(stage: Stage) -> Claim:
+    """Systemd then kills all that is left, and the process that holds the counters with it."""
+    script = "trap '' TERM; $A say leaker go leak & $A say leaker go leak & wait"
+    async with stage.scope("sh", "-c", script) as scope:
+        leakers = await stage.pid("leaker"), await stage.pid("leaker", count=2)
+        for leaker in leakers:
+            stage.tell(leaker)
+            await gone(leaker)
+        report = await stage.report(scope)
+    withheld = frozenset() if stage.variant.log else frozenset({"victims", "limit", "kills"})
+    return killed(report, *leakers, withheld=withheld)
+
+
 @kind("a child leaks that was left behind")
 async def leftover(stage: Stage) -> Claim:
     async with stage.scope("sh", "-c", "$A say leaker go leak & exit 0", wait=True) as scope:
