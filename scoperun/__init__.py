@@ -73,3 +73,7 @@ def __getattr__(name: str) -> object:
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'scoperun' has no attribute {name!r}")
     return getattr(import_module(f"scoperun.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

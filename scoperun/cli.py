@@ -122,6 +122,8 @@ def _deliver(report: Report, output: Output) -> None:
             write_atomically(output.report, report.to_json() + "\n")
         except OSError as error:
             _say(f"scoperun: cannot write the report to {output.report!r}: {error.strerror}")
+        except KeyboardInterrupt:  # nobody reads a FIFO, or the disk is slow
+            _say(f"scoperun: cannot write the report to {output.report!r}: interrupted")
     if output.quiet and report.verdict.told_by_exit_status and not _was_told(report):
         return
     if output.json:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scoperun.dataclass import dataclass
-from scoperun.events import Counters
+from scoperun.events import Counters, Task
 from scoperun.oom import LastWords, Limit, LimitOf, Victim, unit_of
 from scoperun.verdict import Evidence, counted_by_oomd, killed_by_kernel, oom_kills, other_kills
 
 if TYPE_CHECKING:
-    from scoperun.events import Task, WorkloadExited
+    from scoperun.events import WorkloadExited
     from scoperun.invocation import Invocation
-    from scoperun.kernel_report import KernelReport, KernelVictim
+    from scoperun.kernel_report import KernelReport, KernelTask, KernelVictim
     from scoperun.verdict import Traces
 
 
@@ -23,7 +23,7 @@ class Oom:
     kills: processes that were killed; if a cgroup was killed as a whole, those that the kernel log names.
     policy: the OOMPolicy= that followed. limit_of, limit_unit: whose limit the last kill was for.
     victims: those killed, fewer than `kills` where not all are known.
-    tasks: who was in the scope, as last seen before the last kill.
+    tasks: who was in the scope, as last seen before the last kill; if nobody was, as the kernel log has them.
     kernel_log: the kernel's reports of it. kernel_log_reason: why there are none.
     """
 
@@ -72,7 +72,7 @@ def oom(traces: OomTraces) -> Oom:
         limit_of=limit.of,
         limit_unit=limit.unit,
         victims=victims or None,
-        tasks=(before and before.tasks) or None,
+        tasks=(before and before.tasks) or _tasks_in_log(traces) or None,
         kernel_log=(log and log.reports) or None,
         kernel_log_reason=log.reason if log else None,
     )
@@ -140,6 +140,23 @@ def _victims(traces: OomTraces) -> tuple[Victim, ...]:
         return tuple(log)
     named = {victim.pid for victim in log}
     return (*log, *(victim for victim in seen if victim.pid not in named))
+
+
+def _tasks_in_log(traces: OomTraces) -> tuple[Task, ...]:
+    """Return the last table of the scope's processes that came with its memory.stat."""
+    tables = [report.tasks for report in traces.kernel_reports if report.oom_memcg == traces.cgroup and report.stat]
+    return tuple(map(_task_in_log, tables[-1])) if tables else ()
+
+
+def _task_in_log(task: KernelTask) -> Task:
+    return Task(
+        pid=task.pid,
+        name=task.name,
+        rss=task.rss,
+        anon=task.rss_anon,
+        swap=task.swap,
+        oom_score_adj=task.oom_score_adj,
+    )
 
 
 def _victim_in_log(victim: KernelVictim) -> Victim:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import time
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scoperun import events
 from scoperun.dataclass import dataclass
@@ -19,7 +20,7 @@ from scoperun.report import kernel_may_have_killed
 from scoperun.request import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
 
     from scoperun.feed import Feed
     from scoperun.io.cgroup import Cgroup
@@ -80,7 +81,7 @@ class Settling:
             self._feed.take(events.Emptied(time.monotonic()))
             counters = self._read_counters(keep_last=is_stopping)
         self._keeper.close()
-        await self._hear_the_end(counters)
+        await self._hear_the_end(counters, enough)
         has_killed = kernel_may_have_killed(self._start, self._feed.invocation)
         if has_killed is not False:
             self._feed.take(await self._read_kernel_log(_SILENCE if has_killed else _SILENCE_OF_NOTHING))
@@ -94,11 +95,14 @@ class Settling:
             return True
         return False
 
-    async def _hear_the_end(self, counters: events.Counters) -> None:
+    async def _hear_the_end(self, counters: events.Counters, enough: asyncio.Event) -> None:
         """Wait until the scope has ended, unless something lives on in it, and let go of it."""
+        over = functools.partial(self._feed.until, lambda invocation: invocation.over, within=self._systemd.timeout)
         with suppress(*UNANSWERED):
-            if not counters.processes or await self._is_stopping(counters):
-                await self._feed.until(lambda invocation: invocation.over, within=self._systemd.timeout)
+            if not counters.processes:
+                await over()
+            elif await self._is_stopping(counters):
+                await _first_of(over(), enough.wait())
         with suppress(*UNANSWERED):  # it may answer though it announced nothing
             self._feed.take(await self._systemd.read(self._start.invocation_id))
         self._feed.catch_up()
@@ -127,13 +131,8 @@ class Settling:
 
     async def _emptied_or_enough(self, enough: asyncio.Event) -> None:
         # The third takes in what is announced meanwhile, and never returns.
-        taking = self._feed.until(lambda _: False)
-        waits = [asyncio.create_task(each) for each in (self._emptied(), enough.wait(), taking)]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+        with suppress(OSError):  # who cannot be waited for is not waited for
+            await _first_of(self._emptied(), enough.wait(), self._feed.until(lambda _: False))
 
     async def _emptied(self) -> None:
         """Return when none but the keeper is left in the scope: who is born meanwhile is on the next list."""
@@ -184,3 +183,15 @@ class Settling:
 
     def _names_keeper(self, reports: Sequence[KernelReport]) -> bool:
         return any(victim.pid == self._keeper.pid for report in reports for victim in report.victims)
+
+
+async def _first_of(*waits: Coroutine[Any, Any, Any]) -> None:
+    """Wait until one of them returns, or raises what is raised then, and give up the others."""
+    tasks = [asyncio.create_task(wait) for wait in waits]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()

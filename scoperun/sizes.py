@@ -47,7 +47,9 @@ def parse_size(text: str, *, whole: int | None = None) -> int:
     """
     if text.strip() == "infinity":
         return INFINITY
-    if whole is not None and (share := re.fullmatch(_PERCENTAGE, text.strip())) and float(share[1]) <= 100:
+    if whole is not None and (share := re.fullmatch(_PERCENTAGE, text.strip())):
+        if float(share[1]) > 100:
+            raise InvalidValue(f"{text!r} is more than there is", hint="a percentage ends at 100%")
         return int(whole * float(share[1])) // 100
     terms = _terms(text, _BYTES, _SIZE_EXAMPLE)
     units = [_BYTES[unit] for _, unit in terms]

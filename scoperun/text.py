@@ -101,7 +101,7 @@ def _timeout(report: Report) -> str:
     limit = report.limits.runtime_max
     if limit is None or not report.timed_out:
         return "it did not stop when it was told to"
-    return f"it ran for longer than {format_time(limit)}"
+    return f"the scope ran for longer than {format_time(limit)}"
 
 
 def _missing(report: Report) -> str:

@@ -25,7 +25,9 @@ def tree(text: str, file: str) -> dict[str, Any]:
         place = re.search(r" \(at (?:line ([0-9]+), column [0-9]+|end of document)\)$", str(error))
         line = int(place[1]) if place and place[1] else text.rstrip("\n").count("\n") + 1
         message = str(error)[: place.start()] if place else str(error)
-        raise InvalidValue(f"{file}:{line}: {message}", hint='TOML, as mem = "4G": text stands in quotes') from None
+        is_twice = "twice" in message or "overwrite" in message
+        hint = "each section and key once" if is_twice else 'TOML, as mem = "4G": text stands in quotes'
+        raise InvalidValue(f"{file}:{line}: {message}", hint=hint) from None
 
 
 def key_lines(text: str) -> dict[Path, int]:

@@ -75,8 +75,10 @@ def _text(path: str) -> str | None:
         # Whether it is a file is told only once it is open, and opening a FIFO waits for a writer.
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(fd, "rb") as file:
-            folder, user = os.stat(os.path.dirname(path)), os.geteuid()
-            reason = distrust(os.fstat(fd), user=user) or distrust_folder(folder, user=user)
+            folder, user = os.path.dirname(path), os.geteuid()
+            reason, check = distrust(os.fstat(fd), user=user), f"ls -l {path}"
+            if reason is None:
+                reason, check = distrust_folder(os.stat(folder), user=user), f"ls -ld {folder}"
             content = b"" if reason else file.read()
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -86,7 +88,7 @@ def _text(path: str) -> str | None:
             return None
         raise InvalidValue(f"cannot read {path}: {error.strerror}") from None
     if reason:
-        raise InvalidValue(f"{path} is not used: {reason}", hint=f"check: ls -l {path}")
+        raise InvalidValue(f"{path} is not used: {reason}", hint=f"check: {check}")
     return _decoded(content, path)
 
 

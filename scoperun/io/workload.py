@@ -178,6 +178,11 @@ def _exec_failure(command: str, failure: bytes) -> ScoperunError:
         return ScoperunError(f"cannot start the command: {tried}: {reason}")
     message = f"cannot run {command!r}: {reason}"
     if int(number) == errno.ENOENT:
-        return CommandNotFound(message)
+        hint = (
+            "it is there: what is missing may be the interpreter after its #!"
+            if "/" in command and os.path.exists(command)
+            else None
+        )
+        return CommandNotFound(message, hint=hint)
     hint = "a script starts with #! and its interpreter" if int(number) == errno.ENOEXEC else None
     return CommandNotExecutable(message, hint=hint)

@@ -90,6 +90,17 @@ async def test_a_script_without_an_interpreter_is_told_so(systemd: FakeSystemd, 
     assert "#!" in ended.complaint
 
 
+async def test_a_script_whose_interpreter_is_missing_is_told_so(systemd: FakeSystemd, runtime_dir: str) -> None:
+    script = f"{runtime_dir}/script"
+    fd = os.open(script, os.O_CREAT | os.O_WRONLY, 0o755)
+    os.write(fd, b"#!/nonexistent/interpreter\n")
+    os.close(fd)
+    ended = await scoperun("--", script)
+    assert (ended.status, ended.left) == (127, [])
+    assert "(it is there: what is missing may be the interpreter after its #!)" in ended.complaint
+    assert "#!" not in (await scoperun("--", f"{runtime_dir}/nothing")).complaint
+
+
 async def test_the_command_knows_its_invocation_id(systemd: FakeSystemd) -> None:
     ended = await scoperun("--json", "--", "sh", "-c", "echo $INVOCATION_ID")
     assert len(ended.out) == 33

@@ -76,7 +76,7 @@ def test_with_wait_a_timeout_that_ends_what_was_left_is_one(story: Story) -> Non
     """The command itself had ended well before."""
     ending = story.run("--wait", "--timeout", "500ms", "--", "sh", "-c", "sleep 1000 & exit 0")
     assert (ending.status, ending.verdict, ending.report["exit_code"]) == (124, "timeout", 0)
-    assert "it ran for longer than 500ms" in ending.stderr
+    assert "timeout: the scope ran for longer than 500ms" in ending.stderr
 
 
 def test_a_signal_to_scoperun_while_it_waits_for_what_was_left_is_not_lost(story: Story) -> None:
@@ -88,6 +88,20 @@ def test_a_signal_to_scoperun_while_it_waits_for_what_was_left_is_not_lost(story
         assert run.wait(GENEROUS) in {4, 128 + signal.SIGTERM}
     finally:
         run.communicate(b"on\n", timeout=GENEROUS)
+
+
+def test_a_signal_to_scoperun_while_systemd_stops_what_was_left_ends_the_waiting(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYSTEMD_BUS_TIMEOUT", "1h")  # as long as it would wait for systemd
+    run = story.start("--kill-leftovers", "--", *leave_one(on_sigterm=r"lambda *_: os.write(1, b'told\n')"))
+    assert line_from(run) == "told"
+    run.terminate()
+    assert run.wait(GENEROUS) == 4
+    (left,) = story.report()["left_running"]
+    os.kill(left["pid"], signal.SIGKILL)
+    process_gone(left["pid"])
+    run.communicate()
 
 
 def test_a_leftover_that_ends_when_it_is_told_to_is_ended(story: Story) -> None:

@@ -337,10 +337,16 @@ def writable_by_others(config: Path) -> None:
     config.chmod(0o666)
 
 
+def in_a_folder_writable_by_others(config: Path) -> None:
+    config.touch()
+    config.parent.chmod(0o777)
+
+
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
         (writable_by_others, "is not used: others may write to it (check: ls -l "),
+        (in_a_folder_writable_by_others, "is not used: others may write to its folder (check: ls -ld "),
         (os.mkfifo, "is not used: it is not a regular file"),
         (Path.mkdir, "config.toml: Is a directory"),
         (lambda config: config.symlink_to(config), "config.toml: Too many levels of symbolic links"),

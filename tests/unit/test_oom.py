@@ -16,7 +16,7 @@ from scoperun.events import (
     Task,
     WorkloadExited,
 )
-from scoperun.kernel_report import KernelReport, KernelVictim
+from scoperun.kernel_report import KernelReport, KernelTask, KernelVictim
 from scoperun.oom import Limit, LimitOf, limit_reached
 from scoperun.oom_report import Oom
 from scoperun.text import report_text
@@ -397,6 +397,15 @@ class TestKernelLog:
     def test_proves_an_oom_kill_alone(self) -> None:
         report = told([exited(-9), Counters(), StateChanged("failed"), logged((4242, "sh"))])
         assert report.verdict == "oom-kill"
+
+    def test_has_who_was_there_if_nobody_looked(self) -> None:
+        task = KernelTask(pid=4242, name="sh", rss=2 * MIB, rss_anon=MIB, swap=0, oom_score_adj=100)
+        (report,) = logged((4300, "leak")).reports or ()
+        listed = replace(report, tasks=(task,), stat={"anon": 19 * MIB, "file": 0})
+        shell = Task(pid=4242, name="sh", rss=2 * MIB, anon=MIB, swap=0, oom_score_adj=100)
+        assert oom(KernelLogRead(reports=(listed,))).tasks == (shell,)
+        assert oom(KernelLogRead(reports=(replace(listed, oom_memcg=APP),))).tasks is None
+        assert oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1), KernelLogRead(reports=(listed,))).tasks == (SHELL, LEAK)
 
     @pytest.mark.parametrize("is_complete", [True, False])
     def test_counts_the_victims_of_a_group_kill_if_it_names_all(self, is_complete: bool) -> None:

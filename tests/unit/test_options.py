@@ -208,7 +208,7 @@ def test_a_report_goes_where_it_is_asked_for() -> None:
         ("--mem", "1", "at least 4096; infinity is no limit"),
         ("--mem", "4095", "'4095' is less than a page of memory"),
         ("--mem-high", "0.000001%", "is less than a page of memory"),
-        ("--mem", "101%", "as 20M or 1.5G, or infinity"),
+        ("--mem", "101%", "a percentage ends at 100%"),
         ("--zswap", "-1", "as 20M or 1.5G, or infinity"),
         ("--cpus", "0", "as 2 or 0.5"),
         ("--cpus", "many", "as 2 or 0.5"),

@@ -144,6 +144,11 @@ def test_a_module_says_what_it_is_for(module: str) -> None:
     assert docstring.splitlines()[0].endswith((".", ":"))
 
 
+def test_the_package_shows_its_names_before_they_are_imported() -> None:
+    """As help() and completion at a prompt ask for them."""
+    assert set(dir(scoperun)) == set(scoperun.__all__)
+
+
 @pytest.mark.parametrize("name", scoperun.__all__)
 def test_a_public_name_can_be_imported(name: str) -> None:
     assert getattr(scoperun, name) is not None

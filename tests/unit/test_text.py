@@ -81,7 +81,7 @@ def test_an_exit_status_is_told_as_one() -> None:
 def test_a_timeout_is_told_with_its_limit() -> None:
     shown = text(exited(-15), counted(0), StateChanged("failed"), read("timeout"), limits=TIMED)
     assert row("Verdict", shown) == (
-        "timeout: it ran for longer than 2s; the command was killed by signal 15 (SIGTERM)"
+        "timeout: the scope ran for longer than 2s; the command was killed by signal 15 (SIGTERM)"
     )
 
 
