@@ -84,7 +84,7 @@ class Settling:
         await self._hear_the_end(counters, enough)
         has_killed = kernel_may_have_killed(self._start, self._feed.invocation)
         if has_killed is not False:
-            self._feed.take(await self._read_kernel_log(_SILENCE if has_killed else _SILENCE_OF_NOTHING))
+            self._feed.take(await self.read_kernel_log(_SILENCE if has_killed else _SILENCE_OF_NOTHING))
 
     async def _stop_leftovers(self) -> bool:
         """Have systemd stop the scope, and tell whether it does; its Result= will not be about the command then."""
@@ -140,7 +140,7 @@ class Settling:
             for process in processes:
                 await process_ended(process.pid)
 
-    async def _read_kernel_log(self, silence: float) -> events.KernelLogRead:
+    async def read_kernel_log(self, silence: float) -> events.KernelLogRead:
         """Return what the kernel log says of the scope until it has named all, or been silent for so many seconds."""
 
         def is_enough(records: Sequence[str]) -> bool:
@@ -175,7 +175,7 @@ class Settling:
         from scoperun.kernel_log import parse  # noqa: PLC0415  a run without an OOM does without its patterns
 
         reports = parse(map(printable, records), page_size=os.sysconf("SC_PAGE_SIZE"))
-        pids = {self._start.pid, *self._feed.invocation.memory.pids}
+        pids = {self._start.pid, self._keeper.pid, *self._feed.invocation.memory.pids}
         return concerning(reports, cgroup=self._start.cgroup or "", pids=pids)
 
     def _without_keeper(self, reports: Sequence[KernelReport]) -> tuple[KernelReport, ...]:

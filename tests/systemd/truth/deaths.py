@@ -103,7 +103,7 @@ async def in_turn(stage: Stage) -> Claim:
 async def at_once(stage: Stage) -> Claim:
     script = "$A say leaker leak & first=$!; $A say leaker leak & wait $!; echo status $? >$TRUTH; "
     report = await stage.shell(script + "wait $first; echo status $? >$TRUTH")
-    return killed(report, *stage.told("leaker"), *teller_of_deaths(stage, report, 2))
+    return killed(report, *stage.told("leaker"), *teller_of_deaths(stage, report, 2), withheld=DOUBT)
 
 
 @kind("more and more children take memory", CONTINUE, KILL)

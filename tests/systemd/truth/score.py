@@ -148,14 +148,15 @@ def _taken_along(report: Mapping[str, Any], circumstances: Circumstances) -> fro
 
     The kernel's log tells whose limit it was and who was in the group, but leaves that out after ten reports within
     five seconds, and of a machine that is full it lists everybody. Under OOMPolicy=kill systemd kills too: of whom it
-    is the first to hit the log says nothing.
+    is the first to hit the log says nothing. Whether the process that holds them was one of those that were counted, if
+    it was killed by itself, the log alone tells.
     """
     oom, events = report["oom"], report["memory"]["events"]
     log = (oom and oom["kernel_log"]) or ()
     if events is None and circumstances.may_lose_counters:
         return frozenset({"victims", "kills"} if circumstances.is_limit_told else {"limit", "victims", "kills"})
     if events is None or not events["oom_group_kill"]:
-        return frozenset()
+        return frozenset({"kills"} if circumstances.may_lose_counters and not circumstances.log else ())
     if any(each["tasks"] and each["oom_memcg"] for each in log):
         return frozenset({"kills"} if circumstances.unnamed else ())
     # Who had been seen may have ended otherwise before the others were killed.
