@@ -14,7 +14,7 @@ def test_a_name_in_use_is_refused_in_one_line(story: Story) -> None:
 
 
 def test_a_failed_scope_does_not_block_its_name(story: Story) -> None:
-    for _ in range(3):
+    for _ in range(2):
         assert story.run("--unit", "again", "--mem", "20M", "--", "./bigleak2").verdict == "oom-kill"
 
 

@@ -5,8 +5,6 @@ import signal
 
 import pytest
 
-from scoperun.io.swap import has_swap
-
 from .story import GENEROUS, Story, systemctl
 from .waiting import line_from, process_gone
 
@@ -163,11 +161,3 @@ def test_a_description_is_shown_by_systemctl(story: Story) -> None:
     assert line_from(run) == "on"
     assert systemctl("show", "described.scope", "-P", "Description") == "Words for people\n"
     run.communicate(b"on\n", timeout=GENEROUS)
-
-
-@pytest.mark.skipif(has_swap(), reason="there is swap")
-def test_a_high_limit_on_a_machine_without_swap_is_a_trap_whatever_may_be_swapped(story: Story) -> None:
-    for swap in ([], ["--swap", "1G"]):
-        ending = story.run("--mem-high", "100M", *swap, "--", "true")
-        assert ending.stderr.startswith("scoperun: warning: MemoryHigh=100M without swap slows the command to a crawl ")
-    assert "warning" not in story.run("-q", "--mem-high", "100M", "--", "true").stderr

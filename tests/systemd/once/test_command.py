@@ -1,7 +1,10 @@
-"""What options do to the command without systemd: its environment, directory and nice level, and its exit status."""
+"""What options do without systemd: the command's environment, directory and nice level, exit status and warnings."""
 
 from pathlib import Path
 
+import pytest
+
+from scoperun.io.swap import has_swap
 from tests.systemd.story import Story
 
 
@@ -54,3 +57,11 @@ def test_the_nice_level_is_the_commands(story: Story) -> None:
 def test_a_nice_level_that_takes_root_is_refused(story: Story) -> None:
     line = story.refused("--nice=-5", "--", "true")
     assert line == "scoperun: cannot start the command: nice level -5: Permission denied\n"
+
+
+@pytest.mark.skipif(has_swap(), reason="there is swap")
+def test_a_high_limit_on_a_machine_without_swap_is_a_trap_whatever_may_be_swapped(story: Story) -> None:
+    for swap in ([], ["--swap", "1G"]):
+        ending = story.run("--mem-high", "100M", *swap, "--", "true")
+        assert ending.stderr.startswith("scoperun: warning: MemoryHigh=100M without swap slows the command to a crawl ")
+    assert "warning" not in story.run("-q", "--mem-high", "100M", "--", "true").stderr
