@@ -18,7 +18,8 @@ from scoperun.errors import BusLost, InvalidValue, ManagerError, ScopeFailed, Sc
 from scoperun.feed import Feed
 from scoperun.invocation import Invocation
 from scoperun.io import manager
-from scoperun.io.cgroup import NOWHERE, Cgroup, cgroup_of, see_room_to_read
+from scoperun.io.cgroup import NOWHERE, Cgroup, cgroup_of
+from scoperun.io.descriptors import see_room_to_read
 from scoperun.io.kernel_log import KernelLog
 from scoperun.io.memory_watch import watching
 from scoperun.report import Report, Start, conclude

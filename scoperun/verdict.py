@@ -77,6 +77,11 @@ class Traces:
     memory_accounted: bool = True
     runtime_limited: bool = False
 
+    @property
+    def kills_in_log(self) -> int | None:
+        """How many kills the kernel log names, the keeper's among them; None if it was not read."""
+        return None if self.kernel_victims is None else self.kernel_victims + self.keeper_named
+
 
 def decide(traces: Traces) -> tuple[Verdict, tuple[Evidence, ...]]:
     """Return the verdict and the evidence that it rests on."""
@@ -89,13 +94,12 @@ def oom_kills(traces: Traces) -> int | None:
     The kernel's log is a count where nobody has counted less than is seen in it. Who killed the keeper it alone can
     tell: systemd does so too, where a scope is slow to stop.
     """
-    total, in_log = _all_kills(traces), (traces.kernel_victims or 0) + traces.keeper_named
-    counters = traces.counters
+    total, counters = _all_kills(traces), traces.counters
     if total is None or counters is None:
         return total
     if traces.keeper_named or (counters.memory_events or {}).get("oom_group_kill"):
         return total - 1
-    return None if counters.keeper_killed and in_log < total else total
+    return None if counters.keeper_killed and (traces.kills_in_log or 0) < total else total
 
 
 def _all_kills(traces: Traces) -> int | None:
@@ -105,11 +109,10 @@ def _all_kills(traces: Traces) -> int | None:
         traces.counters.oom_kill if traces.counters else None,
         None if policy == "kill" else _counted_by_systemd(traces),  # which are kills of groups
     ]
-    named = None if traces.kernel_victims is None else traces.kernel_victims + traces.keeper_named
-    known = [count for count in counted if count is not None]
-    if not known and (named is None or named < traces.kills_seen):
+    known, in_log = [count for count in counted if count is not None], traces.kills_in_log
+    if not known and (in_log is None or in_log < traces.kills_seen):
         return None
-    return max(*known, traces.kills_seen, named or 0)
+    return max(*known, traces.kills_seen, in_log or 0)
 
 
 def other_kills(traces: Traces) -> int | None:

@@ -7,7 +7,6 @@ import itertools
 import os
 import re
 import time
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -27,9 +26,6 @@ _MOUNTS = "/proc/self/mounts"
 
 _MOST_LISTS = 100
 """How often processes are listed at the most, where each time one of them has ended since."""
-
-_ROOM = 4
-"""Pipes for which there has to be room: what is read at the end, with journalctl's help, takes fewer descriptors."""
 
 _TRIES = 3
 """How often what belongs together is read until no kill has come between."""
@@ -238,14 +234,6 @@ def cgroup_of(pid: int) -> Cgroup:
         f"process {pid} is in no cgroup of the unified hierarchy",
         hint="scoperun needs cgroup v2; check: stat -fc %T /sys/fs/cgroup prints cgroup2fs",
     )
-
-
-def see_room_to_read() -> None:
-    """Raise OSError if too few descriptors are left to read anything at the end, which would look like nothing."""
-    with ExitStack() as room:
-        for _ in range(_ROOM):
-            for fd in os.pipe():
-                room.callback(os.close, fd)
 
 
 def _ooms_of(path: Path) -> int | None:

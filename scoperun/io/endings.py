@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-import resource
 import select
 import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from scoperun.io.descriptors import to_spare
 from scoperun.io.process_table import wait_status
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ class Endings:
     """Holds a pidfd of each process that it is asked to watch."""
 
     def __init__(self) -> None:
-        """Begin with none; a quarter of the descriptors that this process has beyond its first 64 is the most."""
-        self._most = (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 64) // 4
+        """Begin with none."""
+        self._most = to_spare()
         self._pidfds: dict[int, int] = {}
         self._epoll = select.epoll()
 
