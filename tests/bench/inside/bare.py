@@ -71,8 +71,8 @@ class Bus:
         elif message.message_type is MessageType.SIGNAL and message.member == "PropertiesChanged":
             state = message.body[1].get("ActiveState")
             if state is not None and state.value in {"inactive", "failed"}:
-                end = self.ends[message.path]
-                if not end.done():
+                end = self.ends.get(message.path)
+                if end is not None and not end.done():
                     end.set_result(None)
 
     async def call(self, to: tuple[str, str, str], member: str, signature: str, *body: object) -> list[Any]:
@@ -89,12 +89,12 @@ class Bus:
         path = f"{PATH}/unit/{unit.replace('-', '_2d').replace('.', '_2e')}"
         loop = asyncio.get_running_loop()
         job = self.jobs[unit] = loop.create_future()
-        end = self.ends[path] = loop.create_future()
         await self.match(path, "org.freedesktop.DBus.Properties")
         await self.match(PATH, f"{SYSTEMD}.Manager", f",member='JobRemoved',arg2='{unit}'")
         properties = [["PIDs", Variant("au", [pid])], ["AddRef", Variant("b", True)]]
         await self.call(MANAGER, "StartTransientUnit", "ssa(sv)a(sa(sv))", unit, "fail", properties, [])
         await job
+        end = self.ends[path] = loop.create_future()  # a unit begins as an inactive one
         os.write(release, b"\n")
         os.close(release)
         pidfd = os.pidfd_open(pid)
