@@ -65,6 +65,15 @@ class ScopeRequest:
         return ScopeRequest(unit=self.unit, properties=kept)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartedScope:
+    """A scope that systemd has started: as it took the request, and when that was (a monotonic time in seconds)."""
+
+    request: ScopeRequest
+    invocation_id: str
+    asked: float
+
+
 def scope_request(unit: str, properties: Iterable[Property]) -> ScopeRequest:
     """Return the request for scope `unit` with `properties` (the last of a name wins) and those that scoperun needs."""
     return ScopeRequest(unit=unit, properties=tuple(map(_with_keeper, combined((*_ALWAYS, *properties)))))

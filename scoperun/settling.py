@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from scoperun import events
 from scoperun.dataclass import dataclass
-from scoperun.errors import BusUnavailable, ManagerError
 from scoperun.io.kernel_log import KernelLogUnreadable
+from scoperun.io.manager import UNANSWERED
 from scoperun.io.wait import process_ended
 from scoperun.kernel_report import concerning, names_the_whole_group, without
 from scoperun.report import kernel_may_have_killed
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from scoperun.report import Start
     from scoperun.request import RunRequest
     from scoperun.scope import ScopeRequest
-
-UNANSWERED = (BusUnavailable, ManagerError)
-"""What a question to systemd may raise: once the command runs, none of it is the command's concern."""
 
 _SILENCE = 2.0
 """Seconds of silence after which nothing more is expected of journald, which hears of a kill later than we."""

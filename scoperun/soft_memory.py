@@ -9,7 +9,7 @@ from scoperun.dataclass import dataclass
 from scoperun.errors import InvalidValue
 from scoperun.events import SoftMemoryKilled, SoftMemoryPassed, SoftMemoryTold
 from scoperun.sizes import INFINITY
-from scoperun.verdict import signal_name
+from scoperun.values import signal_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -21,10 +21,10 @@ from scoperun.events import (
     SoftMemoryRestored,
     SoftMemoryTold,
 )
+from scoperun.io.manager import UNANSWERED
 from scoperun.io.wait import process_ended
 from scoperun.properties import Property
 from scoperun.scope import ScopeRequest
-from scoperun.settling import UNANSWERED
 from scoperun.sizes import INFINITY
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from scoperun.oom_text import one_line, oom_rows, oom_sentence, page_cache, process_names, processes
 from scoperun.sizes import INFINITY, format_size, format_time
-from scoperun.verdict import KERNEL_COUNT, OOMD_COUNT, Verdict, signal_name
+from scoperun.values import signal_name
+from scoperun.verdict import KERNEL_COUNT, OOMD_COUNT, Verdict
 
 if TYPE_CHECKING:
     from scoperun.oom_report import Oom

@@ -190,6 +190,14 @@ def signal_number(value: str) -> int:
     return number
 
 
+def signal_name(number: int) -> str:
+    """Return the name of signal `number`, as SIGKILL or SIGRTMIN+3, or its number if it has none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIGRTMIN+{number - signal.SIGRTMIN}" if number > signal.SIGRTMIN else str(number)
+
+
 def index_set(value: str) -> bytes:
     """Read numbers, as 0-3,7, into a bitmap: bit 0 of byte 0 is 0, and it has words of 8 bytes as glibc's have."""
     bits = 0

@@ -19,6 +19,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from scoperun.dataclass import dataclass
+from scoperun.values import signal_name
 
 if TYPE_CHECKING:
     from scoperun.events import Counters, ScopeProperties
@@ -211,11 +212,3 @@ def describe_status(status: int) -> str:
     if status >= 0:
         return f"exited, status {status}"
     return f"killed, signal {-status} ({signal_name(-status)})"
-
-
-def signal_name(number: int) -> str:
-    """Return the name of signal `number`, as SIGKILL or SIGRTMIN+3, or its number if it has none."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"SIGRTMIN+{number - signal.SIGRTMIN}" if number > signal.SIGRTMIN else str(number)

@@ -55,6 +55,9 @@ SYSTEM_BUS = "unix:path=/run/dbus/system_bus_socket"
 DEFAULT_TIMEOUT = 25.0
 """Seconds for one answer, as in libsystemd; $SYSTEMD_BUS_TIMEOUT is another."""
 
+UNANSWERED = (BusUnavailable, ManagerError)
+"""What a question to systemd may raise: once the command runs, none of it is the command's concern."""
+
 
 class Manager:
     """A connection to a systemd manager; see `connect`."""

@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from scoperun.errors import Interrupted, ScoperunError
-from scoperun.io.cgroup import cgroup_of
 from scoperun.io.signals import ENDING, PASSED_ON, HeldSignals, Received, stop_like_the_command
-from scoperun.verdict import signal_name
+from scoperun.values import signal_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,6 +68,8 @@ def _is_for_us_alone(received: Received, workload: Workload) -> bool:
 
 
 def _is_in_scope_of(workload: Workload, pid: int) -> bool:
+    from scoperun.io.cgroup import cgroup_of  # noqa: PLC0415  it is there since the scope stands
+
     try:
         return cgroup_of(pid) == cgroup_of(workload.pid)
     except ScoperunError:  # one of them is gone

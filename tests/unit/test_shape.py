@@ -31,7 +31,9 @@ SURFACE = {
     f"scoperun.{name}" for name in ("__main__", "cli", "configured", "launch", "option_values", "options", "running")
 }
 
-SUPERVISION = {f"scoperun.{name}" for name in ("enforcement", "feed", "settling", "soft_watch", "supervisor")}
+SUPERVISION = {
+    f"scoperun.{name}" for name in ("enforcement", "feed", "settling", "soft_watch", "standing", "supervisor")
+}
 
 NOT_IN_CORE = {
     "asyncio", "concurrent", "datetime", "dbus_next", "fcntl", "io", "multiprocessing", "os", "pathlib", "random",

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from scoperun.events import Counters, ScopeProperties
-from scoperun.verdict import Evidence, Traces, Verdict, decide, describe_status, oom_kills, signal_name
+from scoperun.values import signal_name
+from scoperun.verdict import Evidence, Traces, Verdict, decide, describe_status, oom_kills
 
 NOT_COUNTED = Counters()
 NONE_KILLED = Counters(memory_events={"oom": 0, "oom_kill": 0}, oomd_kills=0)

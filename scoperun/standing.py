@@ -1,0 +1,161 @@
+"""A scope that stands: let the command run in it, see both end, and say how.
+
+Imported while systemd starts the scope, with what only this needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import os
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from scoperun.enforcement import check_limits
+from scoperun.errors import ScopeFailed, ScoperunError
+from scoperun.io.cgroup import NOWHERE, Cgroup, cgroup_of
+from scoperun.io.descriptors import see_room_to_read
+from scoperun.io.kernel_log import KernelLog
+from scoperun.io.manager import UNANSWERED
+from scoperun.io.memory_watch import watching
+from scoperun.report import Report, Start, conclude
+from scoperun.request import printable
+from scoperun.settling import Settling, Sources
+
+if TYPE_CHECKING:
+    from scoperun.feed import Feed
+    from scoperun.io.manager import Manager
+    from scoperun.io.processes import Processes
+    from scoperun.limits import LimitsInForce
+    from scoperun.request import RunRequest
+    from scoperun.scope import ScopeRequest, StartedScope
+    from scoperun.soft_watch import SoftWatch
+
+
+class Standing:
+    """The scope of one run, from the moment that systemd has started it.
+
+    start: what was known when the command began; set by `begin`.
+    """
+
+    start: Start
+
+    def __init__(
+        self, run: RunRequest, started: StartedScope, processes: Processes, systemd: Manager, feed: Feed
+    ) -> None:
+        """Take the scope as it was started; raises ScoperunError if its limits are not in force."""
+        self._run = run
+        self._started = started
+        self._request = started.request
+        self._workload = processes.workload
+        self._keeper = processes.keeper
+        self._systemd = systemd
+        self._feed = feed
+        self._version: str | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._open = ExitStack()
+        self._soft_watch: SoftWatch | None = None
+        self._cgroup = self._seen_cgroup()
+
+    def _seen_cgroup(self) -> Cgroup:
+        cgroup = cgroup_of(self._workload.pid)
+        is_inside = f"/{self._request.unit}/" in f"{cgroup.name}/"
+        if self._run.require_limits:
+            if not is_inside:
+                raise ScopeFailed(
+                    f"Failed to start scope {self._request.unit!r}: the command is in {cgroup.name} still"
+                )
+            check_limits(self._request.properties, cgroup)
+        return cgroup if is_inside else NOWHERE  # the counters of another cgroup say nothing of the command
+
+    async def begin(self) -> None:
+        """Let the command run, watched from its first instruction."""
+        self._sources = self._open_sources()
+        if self._run.soft_memory is not None:
+            from scoperun.soft_watch import SoftWatch  # noqa: PLC0415  the usual command does without
+
+            self._soft_watch = SoftWatch(self._run.soft_memory, self._request, self._sources, self._feed)
+            self._tasks.append(asyncio.create_task(self._soft_watch.run()))
+        self.start = await self.release()
+
+    def _open_sources(self) -> Sources:
+        """Begin to listen to the kernel, before there is anything to hear."""
+        try:
+            memory = self._open.enter_context(watching(self._cgroup, keeper=self._keeper.pid, give=self._feed.put))
+            kernel_log = self._open.enter_context(KernelLog.open())
+            see_room_to_read()
+        except OSError as error:
+            raise ScoperunError(f"cannot watch the scope: {error.strerror}") from None
+        return Sources(
+            cgroup=self._cgroup, keeper=self._keeper, memory=memory, kernel_log=kernel_log, systemd=self._systemd
+        )
+
+    async def release(self) -> Start:
+        """Let the command run; return what was known when it began."""
+        limits = self._limits()
+        started, monotonic = datetime.datetime.now(datetime.UTC), time.monotonic()
+        await self._workload.release(self._started.invocation_id)
+        self._tasks.append(asyncio.create_task(self._learn_version()))
+        return Start(
+            systemd=None,
+            kernel=os.uname().release,
+            unit=self._request.unit,
+            invocation_id=self._started.invocation_id,
+            slice=self._cgroup.slice,
+            cgroup=self._cgroup.name or None,
+            manager="system" if self._run.system else "user",
+            pid=self._workload.pid,
+            cwd=_working_directory(self._run.context.working_directory),
+            started=started,
+            monotonic=monotonic,
+            asked=self._started.asked,
+            limits=limits,
+            soft_memory=self._run.soft_memory,
+        )
+
+    def _limits(self) -> LimitsInForce:
+        return replace(self._cgroup.limits(), runtime_max=self._request.runtime_max)
+
+    async def _learn_version(self) -> None:
+        """Ask while the command runs: neither its start nor its report waits for that."""
+        with suppress(*UNANSWERED):
+            self._version = await self._systemd.version()
+
+    def see_changed(self, changes: ScopeRequest) -> None:
+        """See that the kernel holds the scope to limits that were changed; raise LimitNotEnforced if not."""
+        if self._run.require_limits:
+            check_limits(changes.properties, self._cgroup)
+        self.start = replace(self.start, limits=self._limits())
+
+    async def settle(self, enough: asyncio.Event) -> None:
+        """Once the command has ended, read what there is to know of the scope, and let it end.
+
+        enough: when set, ends a wait for what the command left behind.
+        """
+        if self._soft_watch is not None:
+            await self._soft_watch.not_killing()
+        await Settling(self._run, self._request, self._sources, self._feed, self.start).settle(enough)
+
+    async def let_go(self) -> None:
+        """Leave what lives on in the scope without its soft limit."""
+        if self._soft_watch is not None and not self._feed.invocation.over:
+            await self._soft_watch.let_go()
+
+    def report(self) -> Report:
+        """Return how the command ended; the scope has settled."""
+        return conclude(self._run.command, replace(self.start, systemd=self._version), self._feed.invocation)
+
+    async def close(self) -> None:
+        """Watch nothing any more."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._open.close()
+
+
+def _working_directory(wanted: str | None) -> str | None:
+    with suppress(OSError):  # ours was removed
+        return printable(os.path.realpath(wanted or ""))  # not normpath: link/.. is not beside the link
+    return None
