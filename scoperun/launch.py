@@ -1,4 +1,8 @@
-"""Run a command in a scope: run(), run_sync() and wrap(), which fork first and import what is heavy afterwards."""
+"""Run a command in a scope: run(), run_sync() and wrap().
+
+They fork when all is imported that systemd is asked with. A page of memory that is shared with a child is copied when
+this process touches it, and an import touches nearly all there are.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,6 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from scoperun.io.processes import Processes
-    from scoperun.io.signals import HeldSignals
     from scoperun.limits import Limits
     from scoperun.report import Report, Start
     from scoperun.request import ExecContext
@@ -65,12 +68,12 @@ async def run(command: Sequence[str], **options: Unpack[RunOptions]) -> Report:
 
 def run_sync(command: Sequence[str], **options: Unpack[RunOptions]) -> Report:
     """Do what `run` does, for a program without an event loop. Ctrl-C ends everything in the scope."""
+    import asyncio
+
+    from scoperun.supervisor import supervise
+
     request = RunRequest(command=words(command), **options)
     with spawn(request) as processes:
-        import asyncio
-
-        from scoperun.supervisor import supervise
-
         return asyncio.run(supervise(request, processes))
 
 
@@ -84,18 +87,16 @@ def wrap(request: RunRequest, *, on_start: Callable[[Start], None] = lambda _: N
     from scoperun.io.streams import give_up_streams, occupy_closed_streams
 
     occupy_closed_streams()
-    with HeldSignals() as signals, spawn(request, before_exec=signals.undo_in_child) as processes:
-        give_up_streams()
+    with HeldSignals() as signals:
         import asyncio
 
-        return asyncio.run(_supervise_with(signals, request, processes, on_start))
+        from scoperun.io.relay import relaying
+        from scoperun.supervisor import supervise
 
+        async def supervise_and_relay(processes: Processes) -> Report:
+            with relaying(signals, processes.workload) as enough:
+                return await supervise(request, processes, on_start=on_start, enough=enough)
 
-async def _supervise_with(
-    signals: HeldSignals, request: RunRequest, processes: Processes, on_start: Callable[[Start], None]
-) -> Report:
-    from scoperun.io.relay import relaying
-    from scoperun.supervisor import supervise
-
-    with relaying(signals, processes.workload) as enough:
-        return await supervise(request, processes, on_start=on_start, enough=enough)
+        with spawn(request, before_exec=signals.undo_in_child) as processes:
+            give_up_streams()
+            return asyncio.run(supervise_and_relay(processes))

@@ -1,4 +1,4 @@
-"""The two processes of a scope, forked before anything heavy is imported."""
+"""The two processes of a scope: the command, which is held until the scope stands, and the keeper."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """The command's own process: fork, hold, release, wait.
 
-The fork comes early, while this process is small and its memory cheap to share; the child then blocks on a pipe until
-its scope stands, so that the command is inside from its first instruction. If scoperun dies meanwhile the pipe closes,
-and the child goes without having run anything.
+The child blocks on a pipe until its scope stands, so that the command is inside from its first instruction. If scoperun
+dies meanwhile the pipe closes, and the child goes without having run anything.
 """
 
 from __future__ import annotations
