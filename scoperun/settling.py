@@ -100,9 +100,14 @@ class Settling:
                 await over()
             elif await self._is_stopping(counters):
                 await _first_of(over(), enough.wait())
+        await asyncio.gather(self._read_properties(), self._unref())  # systemd answers one after the other
+        self._feed.catch_up()
+
+    async def _read_properties(self) -> None:
         with suppress(*UNANSWERED):  # it may answer though it announced nothing
             self._feed.take(await self._systemd.read(self._start.invocation_id))
-        self._feed.catch_up()
+
+    async def _unref(self) -> None:
         with suppress(*UNANSWERED):
             await self._systemd.unref(self._request)
 

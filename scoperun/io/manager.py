@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from contextlib import asynccontextmanager
@@ -150,11 +151,11 @@ class Manager:
         # have every scoperun on the machine woken by every other.
         unit = f"path='{request.path}',interface='{_PROPERTIES}'"
         job = f"path='{_PATH}',interface='{_MANAGER}',member='JobRemoved',arg2='{request.unit}'"
-        for what in (unit, job):
-            try:
-                await self._connection.match(f"type='signal',sender='{_SYSTEMD}',{what}")
-            except bus.ErrorReply as error:
-                raise self._error(error) from None
+        rules = [f"type='signal',sender='{_SYSTEMD}',{what}" for what in (unit, job)]
+        try:
+            await asyncio.gather(*map(self._connection.match, rules))
+        except bus.ErrorReply as error:
+            raise self._error(error) from None
 
     async def _start_transient_unit(self, request: ScopeRequest, pids: list[int]) -> None:
         # systemd-run --scope --unit=UNIT -p NAME=VALUE... COMMAND
