@@ -6,22 +6,49 @@ That is a fifth of the time that `scoperun -- true` takes: `make bench` measures
 import gc
 import os
 import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import LazyLoader
+from types import ModuleType
 from typing import NoReturn
-
-from scoperun.cli import main
 
 _NOT_NEEDED = ("ssl", "gi", "bz2", "lzma", "_zstd", "_elementtree", "_uuid")
 """What asyncio, dbus-next, shutil, xml and uuid import where it is there, and do without where it is not."""
+
+_RARELY_NEEDED = {
+    "asyncio.sslproto", "ipaddress", "locale", "platform", "textwrap", "tokenize", "xml.etree.ElementPath",
+}  # fmt: skip
+"""What typer, asyncio and dbus-next import in any case, and mostly never look into."""
 
 _COLLECT_AFTER = 100_000
 """So many new objects; by default what is imported is searched for garbage dozens of times, in vain."""
 
 
-def program() -> NoReturn:
-    """Be the program."""
+class _RarelyNeeded:
+    """Finds modules that are executed when somebody first looks into them."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """Return how to import one of those, None for every other module."""
+        spec = PathFinder.find_spec(name, path, target) if name in _RARELY_NEEDED else None
+        if spec is not None and spec.loader is not None:
+            spec.loader = LazyLoader(spec.loader)
+        return spec
+
+
+def spare() -> None:
+    """Have this process import what scoperun needs, and look for no garbage meanwhile."""
     gc.set_threshold(_COLLECT_AFTER)
     for module in _NOT_NEEDED:
         sys.modules[module] = None  # type: ignore[assignment]  # an ImportError for whoever asks
+    sys.meta_path.insert(0, _RarelyNeeded)
+
+
+def program() -> NoReturn:
+    """Be the program."""
+    spare()
+    from scoperun.cli import main  # noqa: PLC0415  it imports what is spared here
+
     status = main()
     try:
         sys.stdout.flush()

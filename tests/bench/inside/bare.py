@@ -4,34 +4,16 @@ It has no options, no limits, no keeper and no report, and takes no care of what
 scoperun does without, in the same order: what scoperun takes beyond it is scoperun's own.
 """
 
-import gc
 import os
 import sys
 
 IS_ONE = __name__ == "__main__" and len(sys.argv) == 1
 
 if IS_ONE:
-    gc.set_threshold(100_000)
-    for module in ("ssl", "gi", "bz2", "lzma", "_zstd", "_elementtree", "_uuid"):
-        sys.modules[module] = None  # type: ignore[assignment]  # as in scoperun/__main__.py
-    import typer  # noqa: F401  before the fork, as what parses the arguments
+    from scoperun.__main__ import spare
 
-COMMAND = "/bin/true"
-
-
-def held() -> tuple[int, int]:
-    """Fork a child that runs the command when something is written to the descriptor; return its pid and that."""
-    hold, release = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.read(hold, 1)
-        os.execv(COMMAND, [COMMAND])
-    os.close(hold)
-    return pid, release
-
-
-if IS_ONE:
-    child = held()
+    spare()
+    import typer  # noqa: F401  as what parses the arguments
 
 import asyncio  # noqa: E402
 import json  # noqa: E402
@@ -44,12 +26,24 @@ from dbus_next.constants import MessageType  # noqa: E402
 from dbus_next.message import Message  # noqa: E402
 from dbus_next.signature import Variant  # noqa: E402
 
+COMMAND = "/bin/true"
 AT_A_TIME = 32
 SYSTEMD = "org.freedesktop.systemd1"
 PATH = "/org/freedesktop/systemd1"
 DAEMON = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
 MANAGER = (SYSTEMD, PATH, f"{SYSTEMD}.Manager")
 RULE = "type='signal',sender='org.freedesktop.systemd1',path='{}',interface='{}'{}"
+
+
+def held() -> tuple[int, int]:
+    """Fork a child that runs the command when something is written to the descriptor; return its pid and that."""
+    hold, release = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.read(hold, 1)
+        os.execv(COMMAND, [COMMAND])
+    os.close(hold)
+    return pid, release
 
 
 class Bus:
@@ -160,7 +154,7 @@ async def be_measured(number: int) -> dict[str, float]:
 
 
 if IS_ONE:
-    asyncio.run(once(child))
+    asyncio.run(once(held()))
     os._exit(0)
 elif __name__ == "__main__":
     print(json.dumps(asyncio.run(be_measured(int(sys.argv[1])))))

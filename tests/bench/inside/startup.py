@@ -23,12 +23,10 @@ BARE = "a scope made with the packages, and with nothing else"
 
 RUN = ["python3", "-m", "scoperun", "-q", "--", "/bin/true"]
 
-# As in scoperun/__main__.py.
 SPARING = """
-import gc, os, sys
-gc.set_threshold(100_000)
-for module in ("ssl", "gi", "bz2", "lzma", "_zstd", "_elementtree", "_uuid"):
-    sys.modules[module] = None
+import os
+from scoperun.__main__ import spare
+spare()
 import {}
 os._exit(0)
 """

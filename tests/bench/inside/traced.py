@@ -18,11 +18,11 @@ ASYNC = 0x80
 MOMENTS = (
     ("scoperun.options", "parse", "call"),
     ("scoperun.options", "parse", "return"),
+    ("scoperun.io.workload", "spawn", "call"),
     ("scoperun.io.keeper", "spawn", "return"),
-    ("scoperun.supervisor", "supervise", "call"),
     ("scoperun.supervisor", "Supervision.begin", "call"),
     ("scoperun.supervisor", "Supervision.start_scope", "return"),
-    ("scoperun.supervisor", "Supervision.release", "return"),
+    ("scoperun.standing", "Standing.release", "return"),
     ("scoperun.io.workload", "Workload.wait", "return"),
     ("scoperun.supervisor", "Supervision.report", "return"),
     ("os", "_exit", "call"),
