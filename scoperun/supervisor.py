@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from scoperun import events
-from scoperun.errors import BusLost, InvalidValue, ManagerError, ScopeFailed
+from scoperun.errors import BusLost, InvalidValue, ManagerError, ScopeFailed, ScoperunError
 from scoperun.feed import Feed
 from scoperun.invocation import Invocation
 from scoperun.io import manager
@@ -155,8 +155,11 @@ class Supervision:
         except ManagerError:
             self.is_over = True  # systemd may have announced the unit already, and will never say that it ended
             raise
-        # The kernel mostly takes longer to move the processes than this: time that would be spent waiting.
-        from scoperun.standing import Standing  # noqa: PLC0415
+        try:
+            # The kernel mostly takes longer to move the processes than this: time that would be spent waiting.
+            from scoperun.standing import Standing  # noqa: PLC0415
+        except OSError as error:  # as of too few descriptors
+            raise ScoperunError(f"cannot watch the scope: {error.strerror}") from None
 
         await self._feed.until(lambda invocation: invocation.started, within=self._systemd.timeout)
         self._check_job()
