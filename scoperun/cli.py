@@ -6,9 +6,9 @@ import os
 import signal
 import sys
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from scoperun.dataclass import replace
 from scoperun.errors import ScoperunError
 
 if TYPE_CHECKING:

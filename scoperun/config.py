@@ -16,10 +16,9 @@ from __future__ import annotations
 import enum
 import fnmatch
 import re
-from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
-from scoperun.dataclass import dataclass
+from scoperun.dataclass import dataclass, field
 from scoperun.errors import InvalidValue
 from scoperun.toml_lines import Path, key_lines, tree
 

@@ -6,10 +6,10 @@ typer's Context has a place for such defaults, default_map, and remembers which 
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scoperun import option_values
+from scoperun.dataclass import replace
 from scoperun.errors import InvalidValue
 from scoperun.io.config_files import command_names, config_paths, read_config
 from scoperun.sources import PROPERTY_OF, Assignment, Sources

@@ -2,7 +2,7 @@
 
 The standard one writes source text for each class and compiles it, which takes half a millisecond; some sixty classes
 are made at every start of scoperun. This one has its methods ready. What is rarely asked for, such as what
-dataclasses.replace() and inspect.signature() need, is taken from a standard twin of the class that is made then.
+dataclasses.asdict() and inspect.signature() need, is taken from a standard twin of the class that is made then.
 
 It does what this project uses: always slots, and one base at the most, that was made here with the same options.
 tests/unit/test_dataclass.py holds it against the standard.
@@ -12,13 +12,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-__all__ = ["dataclass"]
+__all__ = ["dataclass", "field", "replace"]
 
 if TYPE_CHECKING:
-    from dataclasses import dataclass
+    from dataclasses import dataclass, field, replace
 else:
-    import dataclasses
-    import inspect
 
     def dataclass(*, slots, frozen=False, kw_only=False):
         """Return the decorator that makes a dataclass of a class."""
@@ -34,7 +32,7 @@ else:
                 "__match_args__": shape.positional,
                 "__init__": shape.init(),
                 "__dataclass_fields__": _OfTwin(lambda twin: twin.__dataclass_fields__, init=False),
-                "__signature__": _OfTwin(inspect.signature, init=True),
+                "__signature__": _OfTwin(_signature, init=True),
                 "_shape": shape,
             }
             made = type(cls)(cls.__name__, cls.__bases__, namespace)
@@ -42,6 +40,20 @@ else:
             return made
 
         return decorate
+
+    def field(*, default_factory):
+        """Declare a field whose default is made anew for each instance."""
+        return _Made(default_factory)
+
+    def replace(instance, /, **changes):
+        """Return an instance like this one but for the changes."""
+        return type(instance)(**dict(zip(instance._shape.types, _values(instance), strict=True)) | changes)  # noqa: SLF001
+
+    class _Made:
+        """In place of a default, what makes one."""
+
+        def __init__(self, factory):
+            self.factory = factory
 
     _OF_THE_FIRST = {"__dict__", "__weakref__", "__qualname__"}
     """What a class has of its own: slots take a second class of the same name."""
@@ -63,11 +75,7 @@ else:
 
         def init(self):
             names, known = tuple(self.types), self.types.keys()
-            made = {
-                name: value.default_factory
-                for name, value in self.defaults.items()
-                if isinstance(value, dataclasses.Field)
-            }
+            made = {name: value.factory for name, value in self.defaults.items() if isinstance(value, _Made)}
             ready = {name: value for name, value in self.defaults.items() if name not in made}
 
             def __init__(instance, *arguments, **named):  # noqa: N807
@@ -114,19 +122,21 @@ else:
         return hash(_values(self))
 
     def _no_set(_self, name, _value):
-        raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
+        raise _frozen(f"cannot assign to field {name!r}")
 
     def _no_delete(_self, name):
-        raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
+        raise _frozen(f"cannot delete field {name!r}")
+
+    def _frozen(message):
+        from dataclasses import FrozenInstanceError
+
+        return FrozenInstanceError(message)
 
     def _set_state(self, state):
         for name, value in zip(self._shape.types, state, strict=True):
             _set(self, name, value)
 
-    def _replace(self, /, **changes):
-        return dataclasses.replace(self, **changes)
-
-    _CHANGEABLE = {"__repr__": _repr, "__eq__": _eq, "__hash__": None, "__replace__": _replace}
+    _CHANGEABLE = {"__repr__": _repr, "__eq__": _eq, "__hash__": None, "__replace__": replace}
     _FROZEN = _CHANGEABLE | {
         "__hash__": _hash,
         "__setattr__": _no_set,
@@ -134,6 +144,11 @@ else:
         "__getstate__": _values,
         "__setstate__": _set_state,
     }
+
+    def _signature(twin):
+        import inspect
+
+        return inspect.signature(twin)
 
     class _OfTwin:
         """An attribute that is looked up in a standard twin of the class, which need not have the methods."""
@@ -149,7 +164,13 @@ else:
             return self._answer
 
         def _twin(self, owner):
+            import dataclasses
+
             shape = owner._shape  # noqa: SLF001
+            defaults = {
+                name: dataclasses.field(default_factory=value.factory) if isinstance(value, _Made) else value
+                for name, value in shape.defaults.items()
+            }
             module = {"__doc__": owner.__doc__ or "", "__module__": owner.__module__}
-            twin = type(owner.__name__, (), {"__annotations__": shape.types, **shape.defaults, **module})
+            twin = type(owner.__name__, (), {"__annotations__": shape.types, **defaults, **module})
             return dataclasses.dataclass(**self._methods, kw_only=shape.options["kw_only"])(twin)

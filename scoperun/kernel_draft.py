@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
-from scoperun.dataclass import dataclass
+from scoperun.dataclass import dataclass, field, replace
 from scoperun.kernel_report import KernelReport, is_within
 from scoperun.sizes import INFINITY
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import dataclass
+from scoperun.dataclass import dataclass, replace
 from scoperun.properties import Property, parse_property
 from scoperun.scope import scope_request
 from scoperun.sizes import INFINITY

@@ -6,13 +6,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scoperun import values
-from scoperun.dataclass import dataclass
+from scoperun.dataclass import dataclass, replace
 from scoperun.errors import InvalidValue
-from scoperun.settings import SETTINGS, find_setting
 from scoperun.sizes import parse_size
 from scoperun.values import Value, microseconds
 
@@ -54,14 +52,14 @@ def parse_property(text: str, *, physical_memory: int | None = None) -> Property
     try:
         return parse_setting(name, value, physical_memory=physical_memory)
     except InvalidValue as error:
-        if find_setting(name, value) is None:
+        if _found(name, value) is None:
             raise
         raise InvalidValue(f"{name}={value}: {error.message}", hint=error.hint) from None
 
 
 def parse_setting(name: str, value: str, *, physical_memory: int | None = None) -> Property:
     """Return the property that the setting `name` of a unit file with that value stands for."""
-    setting = find_setting(name, value)
+    setting = _found(name, value)
     if setting is None:
         raise _unknown(name)
     dbus_name = setting.dbus_name or name
@@ -77,7 +75,7 @@ def in_bytes(text: str, *, physical_memory: int) -> str:
     """Return NAME=VALUE, parsed to see that it can be, with a percentage of the physical memory written as bytes."""
     parsed = parse_property(text, physical_memory=physical_memory)
     name, value = _split(text)
-    setting = find_setting(name, value)
+    setting = _found(name, value)
     if setting and setting.share == "bytes" and _is_share(setting, value):
         return f"{name}={parsed.value!r}"
     return text
@@ -106,6 +104,12 @@ def _added(before: Property, after: Property) -> Property:
     if after.signature.startswith("a") and isinstance(one, list) and isinstance(other, list) and other:
         return replace(after, value=[*one, *other])
     return after
+
+
+def _found(name: str, value: str) -> Setting | None:
+    from scoperun.settings import find_setting  # noqa: PLC0415  the table is for -p alone
+
+    return find_setting(name, value)
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -139,6 +143,8 @@ def _unknown(name: str) -> InvalidValue:
                 hint=instead,
             )
     import difflib  # noqa: PLC0415  3 ms, for a mistake alone
+
+    from scoperun.settings import SETTINGS  # noqa: PLC0415
 
     near = difflib.get_close_matches(name, SETTINGS, n=1)
     hint = f"did you mean {near[0]}=?" if near else "see systemd.scope(5) and systemd.resource-control(5)"

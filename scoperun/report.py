@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 from signal import SIGKILL
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +100,7 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as what json.dumps takes, with the keys of the manual."""
-        report = {"schema": self.schema} | asdict(self) | {"limits": _limits(self.limits)}
+        report = {"schema": self.schema} | _as_dict(self) | {"limits": _limits(self.limits)}
         if self.oom and self.oom.kernel_log:
             report["oom"]["kernel_log"] = [_no_limit_in_words(each) for each in report["oom"]["kernel_log"]]
         del report["timed_out"]  # verdict, runtime and limits say it
@@ -240,7 +239,13 @@ def _soft_memory(start: Start, invocation: Invocation) -> SoftMemoryReport | Non
 
 
 def _limits(limits: LimitsInForce) -> dict[str, float | str | None]:
-    return _no_limit_in_words(asdict(limits))
+    return _no_limit_in_words(_as_dict(limits))
+
+
+def _as_dict(value: Report | LimitsInForce) -> dict[str, Any]:
+    from dataclasses import asdict  # noqa: PLC0415  what is printed is text, mostly
+
+    return asdict(value)
 
 
 def _no_limit_in_words(values: Mapping[str, Any]) -> dict[str, Any]:

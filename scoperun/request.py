@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import field
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import dataclass
+from scoperun.dataclass import dataclass, field
 from scoperun.errors import InvalidValue
 from scoperun.limits import Limits
 from scoperun.properties import Property, combined, parse_property

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import dataclass
+from scoperun.dataclass import dataclass, replace
 from scoperun.errors import InvalidValue
 from scoperun.limits import KEEPER_TASKS, Limits
 from scoperun.properties import Property, combined

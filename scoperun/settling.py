@@ -7,11 +7,10 @@ import functools
 import os
 import time
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from scoperun import events
-from scoperun.dataclass import dataclass
+from scoperun.dataclass import dataclass, replace
 from scoperun.io.kernel_log import KernelLogUnreadable
 from scoperun.io.manager import UNANSWERED
 from scoperun.io.wait import process_ended

@@ -10,9 +10,9 @@ import datetime
 import os
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from scoperun.dataclass import replace
 from scoperun.enforcement import check_limits
 from scoperun.errors import ScopeFailed, ScoperunError
 from scoperun.io.cgroup import NOWHERE, Cgroup, cgroup_of

@@ -7,11 +7,10 @@ import itertools
 import os
 import re
 import time
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import dataclass
+from scoperun.dataclass import dataclass, replace
 from scoperun.errors import ScoperunError
 from scoperun.events import Counters, EndedTask, MemorySnapshot, Process, Task
 from scoperun.io.process_table import has_ended, name_of, running_name, task, wait_status

@@ -11,10 +11,9 @@ import re
 import signal
 import time
 from contextlib import suppress
-from dataclasses import field
 from typing import TYPE_CHECKING, Self
 
-from scoperun.dataclass import dataclass
+from scoperun.dataclass import dataclass, field
 from scoperun.io.wait import readable
 from scoperun.kernel_report import LOST
 

@@ -7,9 +7,9 @@ import os
 import select
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from scoperun.dataclass import replace
 from scoperun.events import MemorySnapshot
 from scoperun.io.endings import Endings
 

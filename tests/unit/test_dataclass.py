@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from scoperun.dataclass import dataclass as quick
+from scoperun import dataclass as ours
 
 
-def made_by(dataclass: Callable[..., Any]) -> dict[str, Any]:
+def made_by(dataclass: Callable[..., Any], field: Callable[..., Any]) -> dict[str, Any]:
     """Return a class of each kind, made by one of the two."""
 
     @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ def made_by(dataclass: Callable[..., Any]) -> dict[str, Any]:
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Named:
         name: str = "?"
-        tags: list[str] = dataclasses.field(default_factory=list)
+        tags: list[str] = field(default_factory=list)
         size: int
 
         def __post_init__(self) -> None:
@@ -43,7 +43,7 @@ def made_by(dataclass: Callable[..., Any]) -> dict[str, Any]:
     @dataclass(slots=True)
     class Changeable:
         fd: int
-        records: list[str] = dataclasses.field(default_factory=list)
+        records: list[str] = field(default_factory=list)
 
     @dataclass(frozen=True, slots=True)
     class Empty:
@@ -52,7 +52,8 @@ def made_by(dataclass: Callable[..., Any]) -> dict[str, Any]:
     return {cls.__name__: cls for cls in (Point, Named, Derived, Changeable, Empty)}
 
 
-STANDARD, QUICK = made_by(dataclasses.dataclass), made_by(quick)
+STANDARD = made_by(dataclasses.dataclass, dataclasses.field)
+OURS = made_by(ours.dataclass, ours.field)
 
 ANSWERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "repr": lambda made: repr(made["Derived"](size=1, points=(made["Point"](1), made["Empty"]()))),
@@ -106,7 +107,16 @@ def changed(value: Any) -> str:
 
 @pytest.mark.parametrize("question", ANSWERS)
 def test_it_answers_as_the_standard_one(question: str) -> None:
-    assert ANSWERS[question](QUICK) == ANSWERS[question](STANDARD)
+    assert ANSWERS[question](OURS) == ANSWERS[question](STANDARD)
+
+
+def test_it_replaces_as_the_standard_one() -> None:
+    mine, standard = OURS["Derived"](size=1, points=(1,)), STANDARD["Derived"](size=1, points=(1,))
+    assert repr(ours.replace(mine, name="a", size=2)) == repr(dataclasses.replace(standard, name="a", size=2))
+    with pytest.raises(TypeError):
+        ours.replace(mine, color="red")
+    with pytest.raises(ValueError, match="-1"):
+        ours.replace(mine, size=-1)
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
@@ -114,10 +124,10 @@ def test_it_refuses_what_the_standard_one_refuses(mistake: str) -> None:
     with pytest.raises((TypeError, ValueError, AttributeError)) as standard:
         MISTAKES[mistake](STANDARD)
     with pytest.raises(standard.type):
-        MISTAKES[mistake](QUICK)
+        MISTAKES[mistake](OURS)
 
 
-@quick(frozen=True, slots=True, kw_only=True)
+@ours.dataclass(frozen=True, slots=True, kw_only=True)
 class Pickled:
     """At the top of a module, where pickle finds it."""
 
