@@ -28,8 +28,8 @@ times as slow. Of what is measured several times, the median is given, and the r
 
 
 WORK = """\
-A job that compiles, sorts, and starts 2,000 processes; its own time, without what starts and ends it. What else the
-machine does only ever adds to it, so that the least of the runs tells most.
+A job that compiles, sorts, and starts 2,000 processes; its own time, without what starts and ends it. One under each
+is there at once, and both do a twentieth of it in turn, so that what else the machine does is the same for both.
 """
 
 IMPORTS = """\
@@ -192,13 +192,12 @@ def work(results: Mapping[str, Any]) -> Iterable[Sequence[object]]:
 
 
 def pairs(seconds: Mapping[str, Sequence[float]]) -> str:
-    """Return what is said of the runs in pairs, which are close in time."""
+    """Return what is said of the jobs that took turns."""
     ratios = [one / other - 1 for one, other in zip(seconds[SCOPERUN], seconds[SCOPE], strict=True)]
     least, middle, most = quantiles(ratios, n=4)
     return (
-        f"In {len(ratios)} pairs of runs, one right after the other, the median difference of the wall clock is "
-        f"{100 * middle:+.1f} %; half of them are between {100 * least:+.1f} % and {100 * most:+.1f} %, which is how "
-        "evenly this machine runs.\n"
+        f"Of {len(ratios)} pairs of jobs that took turns, the median difference of the wall clock is "
+        f"{100 * middle:+.1f} %; half of them are between {100 * least:+.1f} % and {100 * most:+.1f} %.\n"
     )
 
 
