@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 class Standing:
     """The scope of one run, from the moment that systemd has started it.
 
-    start: what was known when the command began; set by `begin`.
+    start: what was known when the command began; set by `begin`. tasks: what goes on beside the command.
     """
 
     start: Start
@@ -54,7 +54,7 @@ class Standing:
         self._systemd = systemd
         self._feed = feed
         self._version: str | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self.tasks: list[asyncio.Task[None]] = []
         self._open = ExitStack()
         self._soft_watch: SoftWatch | None = None
         self._cgroup = self._seen_cgroup()
@@ -77,7 +77,7 @@ class Standing:
             from scoperun.soft_watch import SoftWatch  # noqa: PLC0415  the usual command does without
 
             self._soft_watch = SoftWatch(self._run.soft_memory, self._request, self._sources, self._feed)
-            self._tasks.append(asyncio.create_task(self._soft_watch.run()))
+            self.tasks.append(asyncio.create_task(self._soft_watch.run()))
         self.start = await self.release()
 
     def _open_sources(self) -> Sources:
@@ -97,7 +97,7 @@ class Standing:
         limits = self._limits()
         started, monotonic = datetime.datetime.now(datetime.UTC), time.monotonic()
         await self._workload.release(self._started.invocation_id)
-        self._tasks.append(asyncio.create_task(self._learn_version()))
+        self.tasks.append(asyncio.create_task(self._learn_version()))
         return Start(
             systemd=None,
             kernel=os.uname().release,
@@ -147,11 +147,8 @@ class Standing:
         """Return how the command ended; the scope has settled."""
         return conclude(self._run.command, replace(self.start, systemd=self._version), self._feed.invocation)
 
-    async def close(self) -> None:
-        """Watch nothing any more."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+    def close(self) -> None:
+        """Watch nothing any more; the tasks have ended."""
         self._open.close()
 
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from scoperun import events
@@ -81,6 +81,7 @@ class Supervision:
         self._exit: asyncio.Task[None] | None = None
         self._end: asyncio.Task[None] | None = None
         self._standing: Standing | None = None
+        self._open = ExitStack()
         unit = run.unit or generated_unit_name(run.command[0], os.getpid(), os.urandom(4).hex())
         self._request = scope_request(unit, run.scope_properties(inherited_slice=_inherited_slice(run)))
 
@@ -97,6 +98,7 @@ class Supervision:
     async def begin(self) -> None:
         """Start the scope, and let the command run in it."""
         self._standing = await self.start_scope()
+        self._open.callback(self._standing.close)
         await self._standing.begin()
         self._end = asyncio.create_task(self._to_the_end())
         self._tasks.append(self._end)
@@ -137,14 +139,14 @@ class Supervision:
 
         self._exit = asyncio.create_task(command())
         self._tasks += [self._exit, asyncio.create_task(bus())]
-        try:
-            yield
-        finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            if self._standing is not None:
-                await self._standing.close()
+        with self._open:
+            try:
+                yield
+            finally:
+                tasks = [*self._tasks, *(self._standing.tasks if self._standing else ())]
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
 
     async def start_scope(self) -> Standing:
         """Have systemd start the scope with both processes in it."""
@@ -159,10 +161,9 @@ class Supervision:
             # The kernel mostly takes longer to move the processes than this: time that would be spent waiting.
             from scoperun.standing import Standing  # noqa: PLC0415
         except OSError as error:  # as of too few descriptors
+            await self._started()
             raise ScoperunError(f"cannot watch the scope: {error.strerror}") from None
-
-        await self._feed.until(lambda invocation: invocation.started, within=self._systemd.timeout)
-        self._check_job()
+        await self._started()
         invocation_id = await self._systemd.invocation_id(self._request)
         started = StartedScope(request=self._request, invocation_id=invocation_id, asked=asked)
         return Standing(self._run, started, self._processes, self._systemd, self._feed)
@@ -211,7 +212,9 @@ class Supervision:
             self._end.cancel()
             await asyncio.wait([self._end])
 
-    def _check_job(self) -> None:
+    async def _started(self) -> None:
+        """Take in events until the scope stands; raise if it never will."""
+        await self._feed.until(lambda invocation: invocation.started, within=self._systemd.timeout)
         match self._feed.invocation:
             case Invocation(job_result="done"):
                 return

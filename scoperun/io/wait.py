@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 async def readable(fd: int) -> None:
     """Return when `fd` has something to read, its other end is closed, or, if a pidfd, its process has ended."""
-    import asyncio  # noqa: PLC0415  the fork comes before it, for which the process is to be small
+    import asyncio  # noqa: PLC0415  what waits has it already, and what only forks does without
 
     loop = asyncio.get_running_loop()
     ready = loop.create_future()
