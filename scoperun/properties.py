@@ -144,7 +144,7 @@ def _unknown(name: str) -> InvalidValue:
             )
     import difflib  # noqa: PLC0415  3 ms, for a mistake alone
 
-    from scoperun.settings import SETTINGS  # noqa: PLC0415
+    from scoperun.settings import SETTINGS  # noqa: PLC0415  as in _found
 
     near = difflib.get_close_matches(name, SETTINGS, n=1)
     hint = f"did you mean {near[0]}=?" if near else "see systemd.scope(5) and systemd.resource-control(5)"

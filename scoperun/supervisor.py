@@ -161,9 +161,9 @@ class Supervision:
             # The kernel mostly takes longer to move the processes than this: time that would be spent waiting.
             from scoperun.standing import Standing  # noqa: PLC0415
         except OSError as error:  # as of too few descriptors
-            await self._started()
+            await self._until_started()
             raise ScoperunError(f"cannot watch the scope: {error.strerror}") from None
-        await self._started()
+        await self._until_started()
         invocation_id = await self._systemd.invocation_id(self._request)
         started = StartedScope(request=self._request, invocation_id=invocation_id, asked=asked)
         return Standing(self._run, started, self._processes, self._systemd, self._feed)
@@ -202,7 +202,7 @@ class Supervision:
         self._processes.keeper.close()
         self._feed.catch_up()
         with suppress(*UNANSWERED):
-            if self._feed.invocation.active_state is not None:
+            if self._feed.invocation.active_state is not None and self._systemd.announces:
                 await self._feed.until(lambda invocation: invocation.over, within=self._systemd.timeout)
                 await self._systemd.unref(self._request)
 
@@ -212,7 +212,7 @@ class Supervision:
             self._end.cancel()
             await asyncio.wait([self._end])
 
-    async def _started(self) -> None:
+    async def _until_started(self) -> None:
         """Take in events until the scope stands; raise if it never will."""
         await self._feed.until(lambda invocation: invocation.started, within=self._systemd.timeout)
         match self._feed.invocation:

@@ -61,10 +61,14 @@ UNANSWERED = (BusUnavailable, ManagerError)
 
 
 class Manager:
-    """A connection to a systemd manager; see `connect`."""
+    """A connection to a systemd manager; see `connect`.
+
+    announces: what becomes of the scope is announced, as long as it is referred to.
+    """
 
     def __init__(self, connection: bus.Connection, *, system: bool = False) -> None:
         """Use a connection to the message bus that the manager is on, the user's or the system's."""
+        self.announces = True
         self._connection = connection
         self._check = f"check: systemctl{'' if system else ' --user'} is-system-running"
 
@@ -140,6 +144,7 @@ class Manager:
 
     async def unref(self, request: ScopeRequest) -> None:
         """Give up the reference that AddRef took; once the scope has ended nothing of it remains then."""
+        self.announces = False
         await self._call(bus.Method(_SYSTEMD, _PATH, _MANAGER, "UnrefUnit", "s"), request.unit)
 
     async def lost(self) -> str:

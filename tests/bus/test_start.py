@@ -15,9 +15,10 @@ from scoperun.errors import BusUnavailable
 from scoperun.events import JobRemoved
 from scoperun.feed import Feed
 from scoperun.io import bus as scoperun_bus
-from scoperun.io.manager import Manager
+from scoperun.io.manager import Manager, connect
 from scoperun.io.processes import spawn
 from scoperun.request import RunRequest
+from scoperun.scope import scope_request
 from scoperun.supervisor import Supervision
 
 from .program import children, scoperun
@@ -255,6 +256,21 @@ async def test_without_systemd_the_check_is_of_the_manager_that_was_asked(
     message = rf"^no systemd on this bus: not there \(check: systemctl{flag} is-system-running\)$"
     with pytest.raises(BusUnavailable, match=message):
         await either.start_scope()
+
+
+async def test_a_scope_that_was_let_go_of_is_not_waited_for(systemd: FakeSystemd, runtime_dir: str) -> None:
+    """Without a reference systemd announces nothing more: the wait would last until the bus's time limit."""
+    run, feed = RunRequest(command=("true",), unit="let-go", require_limits=False), Feed()
+    environment = {"XDG_RUNTIME_DIR": runtime_dir, "SYSTEMD_BUS_TIMEOUT": str(100 * PATIENCE)}
+    async with connect(environment, feed.put) as manager:
+        with spawn(run) as processes:
+            supervision = Supervision(run, processes, manager, feed, asyncio.Event())
+            await supervision.start_scope()
+            systemd.when_ended = lambda _: None
+            await manager.unref(scope_request("let-go.scope", ()))
+            async with asyncio.timeout(PATIENCE):
+                await supervision.abandon()
+    assert "UnrefUnit" in systemd.steps
 
 
 async def test_a_command_that_is_not_in_its_scope_though_systemd_says_so_is_not_run(
