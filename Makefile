@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 PACKAGES := python3-venv dbus-daemon gcc libc6-dev
 
-.PHONY: help demo test truth bench check images host-test guest-test clean
+.PHONY: help demo test truth bench check images host-test guest-test lock clean
 
 help:
 	@echo 'make demo    the main job, shown: scoperun --mem 20M -- ./bigleak2'
@@ -12,6 +12,7 @@ help:
 	@echo 'make truth   docs/truth.md, from some 650 runs of which it is known how they end'
 	@echo 'make bench   docs/benchmarks.md: what scoperun costs beside its like; as root'
 	@echo 'make check   formatting, lint and types'
+	@echo 'make lock    what CI installs, anew: requirements.lock, tests/lab/requirements.lock'
 
 demo: $(VENV)/ready
 	@$(VENV)/bin/python -m tests.lab.demo
@@ -40,15 +41,25 @@ check: $(VENV)/ready
 	$(VENV)/bin/ruff check --quiet
 	$(VENV)/bin/mypy
 
-$(VENV)/ready: pyproject.toml
+$(VENV)/ready: pyproject.toml requirements.lock
 	@dpkg-query --show --showformat='' $(PACKAGES) 2>/dev/null || \
 	    if test "$$(id -u)" = 0; then apt-get update --quiet=2 && \
 	        apt-get install --quiet=2 --yes --no-install-recommends $(PACKAGES) >/dev/null; \
 	    else echo 'make: first, as root: apt-get install $(PACKAGES)' >&2; false; fi
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --upgrade 'pip>=25.1'
-	$(VENV)/bin/pip install --quiet --editable . --group dev
+	$(VENV)/bin/pip install --quiet --require-hashes --requirement requirements.lock
+	$(VENV)/bin/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
+
+# The newest releases that pyproject.toml allows, for every Python and every machine.
+lock: $(VENV)/ready
+	$(VENV)/bin/pip install --quiet uv
+	@set -e; for lock in dev=requirements.lock test=tests/lab/requirements.lock; do \
+	    file=$${lock#*=}; head -2 $$file >$$file.new; \
+	    $(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	        --no-header --no-annotate --group $${lock%%=*} pyproject.toml >>$$file.new; \
+	    mv $$file.new $$file; \
+	done
 
 clean:
 	rm -rf $(VENV) dist

@@ -21,7 +21,7 @@ WITHOUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/
 def recipe(suite: Suite) -> Recipe:
     """Return the suite's recipe, from the checkout as it is now."""
     files = {str(path.relative_to(FILES)): path.read_bytes() for path in FILES.rglob("*") if path.is_file()}
-    requirements = project.requirements()
+    requirements = project.LOCK.read_text(encoding="utf-8").splitlines()
     return Recipe(suite=suite, packages=PACKAGES, requirements=requirements, files=files)
 
 
@@ -69,10 +69,12 @@ def install_packages(wanted: Recipe, root: Path) -> None:
 
 def install_wheels(wanted: Recipe, root: Path) -> None:
     """Put the Python packages where Debian's python3 looks for an administrator's."""
+    requirements = root.with_suffix(".txt")
+    requirements.write_text("\n".join(wanted.requirements), encoding="utf-8")
     python = wanted.suite.python
     platforms = ("manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux_2_28_x86_64")
     foreign = ["--only-binary=:all:", "--python-version", python, "--no-compile"]
     foreign += [f"--platform={platform}" for platform in platforms]
     target = root / f"usr/local/lib/python{python}/dist-packages"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    host.run([*pip, *foreign, "--target", target, *wanted.requirements])
+    host.run([*pip, *foreign, "--target", target, "--requirement", requirements])

@@ -10,6 +10,9 @@ from . import cache, host
 
 ROOT = Path(__file__).parents[2]
 
+LOCK = Path(__file__).parent / "requirements.lock"
+"""The packages that guests have: of each which release, and the hashes of its files."""
+
 # All that the wheel is built from.
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "scoperun", "units", "man", "completions")
 

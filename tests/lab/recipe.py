@@ -28,7 +28,8 @@ SUITES = {
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "dbus-user-session", "libpam-systemd"),
     *("python3", "gcc", "libc6-dev", "procps", "util-linux", "login", "passwd"),
-    *("less", "tmux", "vim-tiny"),
+    *("less", "tmux", "vim-tiny", "sudo"),
+    *("bash-completion", "fish", "zsh"),
 )
 
 # The users of a guest. `tester` reads the kernel's messages, `plain` does not.
@@ -42,7 +43,7 @@ def home(user: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """Everything an image depends on."""
+    """Everything an image depends on; requirements: the lines of a file of pip's."""
 
     suite: Suite
     packages: Sequence[str]
@@ -55,7 +56,7 @@ class Recipe:
         ingredients = {
             "suite": [self.suite.name, self.suite.python],
             "packages": sorted(self.packages),
-            "requirements": sorted(self.requirements),
+            "requirements": list(self.requirements),
             "files": {name: hashlib.sha256(data).hexdigest() for name, data in self.files.items()},
         }
         text = json.dumps(ingredients, sort_keys=True)
