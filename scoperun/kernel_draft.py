@@ -25,12 +25,15 @@ _OF_CGROUP = re.compile(r",(oom_memcg|global_oom,task_memcg)=(?=/)")
 class Draft:
     """A report as far as it has been read.
 
+    at: the time of the last record.
     message: what a kill's record begins with, the same for all of a report.
     summary: what stands between constraint and pid, which names the cgroups.
     threads: the process of each thread in the table.
     victims: by the pid that the kernel names.
     """
 
+    at: float | None = None
+    sysrq: bool = False
     is_mixed: bool = False
     is_over: bool = False
     sacrifices: bool = False
@@ -61,6 +64,8 @@ def finished(draft: Draft, *, page_size: int) -> KernelReport:
     """Return the report with what of it can be relied on."""
     oom_memcg, task_memcg = _cgroups(draft)
     report = KernelReport(
+        at=draft.at,
+        sysrq=draft.sysrq,
         constraint="CONSTRAINT_MEMCG" if oom_memcg else draft.constraint,  # 5.0 and 5.1 say CONSTRAINT_NONE there
         oom_memcg=oom_memcg,
         task_memcg=task_memcg,

@@ -11,6 +11,7 @@ The law of this file:
 
 The records are those of mm/oom_kill.c and mm/memcontrol.c, from 5.0 to 7.2:
 
+    sysrq: Manual OOM execution     -- only if somebody asked for it; from another process, and somewhat earlier
     NAME invoked oom-killer: …      -- from here to `oom-kill:` is left out if there were ten of it in five seconds
     memory: usage …                 -- and swap; not if the whole machine is out of memory
     Memory cgroup stats for CGROUP: -- then one record a line, or on older kernels one for all, cut off at the end
@@ -26,12 +27,15 @@ import re
 from typing import TYPE_CHECKING
 
 from scoperun.kernel_draft import CUT_OFF, LONGEST, Draft, cgroup_path, finished
-from scoperun.kernel_report import LOST, KernelTask, KernelVictim
+from scoperun.kernel_report import LOST, KernelRecord, KernelTask, KernelVictim
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from scoperun.kernel_report import KernelReport
+
+# What each record has that can be the first of a report: of a busy log most are none, and this costs least.
+_FIRST = re.compile(r"oom-kill|: usage |Memory cgroup stats|\[ *pid|Kill|Tasks in |Manual OOM execution")
 
 _KIB = 1024
 
@@ -41,9 +45,12 @@ _MESSAGE = r"((?:Memory cgroup o|O)ut of memory)[^:]*: "
 
 _INVOKED = re.compile(
     r"(.*) invoked oom-killer: gfp_mask=0x[0-9a-f]+\([^()]*\), (?:nodemask=[^ ]*, )?"
-    r"order=-?[0-9]+, oom_score_adj=-?[0-9]+\Z",
+    r"order=(-?[0-9]+), oom_score_adj=-?[0-9]+\Z",
     re.DOTALL,
 )
+_SYSRQ = re.compile(r"(?:sysrq: )?(?:SysRq : )?Manual OOM execution\Z")
+_SYSRQ_ORDER = "-1"
+_GLOBAL = "Out of memory"
 _COUNTER = re.compile(rf"(memory|swap): usage {_NUMBER}kB, limit {_NUMBER}kB, failcnt {_NUMBER}\Z")
 _STAT = re.compile(r"Memory cgroup stats for (/.*):((?: [a-z_]+:[0-9]{1,20}KB)*)\Z")
 _STAT_LINE = re.compile(rf"([a-z][a-z0-9_]*) {_NUMBER}\Z")
@@ -64,41 +71,56 @@ _TITLES = ("memory+swap: usage ", "kmem: usage ", "Memory cgroup min protection 
 _PAGES = {"total_vm", "rss", "rss_anon", "rss_file", "rss_shmem", "swapents"}
 
 
-def parse(records: Iterable[str], *, page_size: int) -> tuple[KernelReport, ...]:
-    """Return the OOM killer's reports in records of the kernel log, in their order.
-
-    A record is what one printk wrote, line feeds included; those that are no part of a report are passed over.
-    page_size is in bytes.
-    """
-    reader = _Reader(page_size)
+def parse(records: Iterable[KernelRecord], *, page_size: int) -> tuple[KernelReport, ...]:
+    """Return the OOM killer's reports in records of the kernel log, in their order; page_size is in bytes."""
+    parser = KernelLogParser(page_size)
     for record in records:
-        reader.feed(record)
-    return tuple(finished(draft, page_size=page_size) for draft in reader.drafts)
+        parser.feed(record)
+    last = parser.unfinished()
+    return (*parser.finished(), *((last,) if last else ()))
 
 
-class _Reader:
+class KernelLogParser:
     """Puts records together to reports; each method takes a record if it is of its kind."""
 
     def __init__(self, page_size: int) -> None:
+        """Begin with no record; page_size is in bytes."""
         self._page_size = page_size
         self._current: Draft | None = None
+        self._last: Draft | None = None
+        self._finished: list[KernelReport] = []
         self._torn = ""
-        self.drafts: list[Draft] = []
+        self._asked_by_sysrq = False
         self._kinds = (
             self._stat_lines, self._task, self._counter, self._stat, self._table, self._title,
-            self._summary, self._score, self._killed, self._group, self._invoked,
+            self._summary, self._score, self._killed, self._group, self._invoked, self._sysrq,
         )  # fmt: skip
 
-    def feed(self, record: str) -> None:
-        """Take the next record of the log."""
-        if record == LOST:
+    def feed(self, record: KernelRecord) -> None:
+        """Take the next record of the log; those that are no part of a report are passed over."""
+        text = record.text
+        if record is LOST:
             self._current = None
-        elif len(record) <= LONGEST and not self._mend(record) and any(takes(record) for takes in self._kinds):
+        elif not self._torn and self._unfinished() is None and not _FIRST.search(text):
+            return
+        elif len(text) <= LONGEST and not self._mend(text) and any(takes(text) for takes in self._kinds):
             self._torn = ""
+            if self._current is not None:
+                self._current.at = record.at
+
+    def finished(self) -> list[KernelReport]:
+        """Return the reports that nothing can be added to any more, each once."""
+        finished, self._finished = self._finished, []
+        return finished
+
+    def unfinished(self) -> KernelReport | None:
+        """Return the last report as far as it has been read."""
+        return None if self._last is None else finished(self._last, page_size=self._page_size)
 
     def _begin(self, *, is_mixed: bool = False) -> Draft:
-        self._current = Draft(is_mixed=is_mixed)
-        self.drafts.append(self._current)
+        if last := self.unfinished():
+            self._finished.append(last)
+        self._current = self._last = Draft(is_mixed=is_mixed)
         return self._current
 
     def _unfinished(self) -> Draft | None:
@@ -108,6 +130,8 @@ class _Reader:
         if found := _INVOKED.match(record):
             draft = self._begin(is_mixed=self._unfinished() is not None)
             draft.invoked_by = found[1]
+            draft.sysrq = found[2] == _SYSRQ_ORDER
+            self._asked_by_sysrq |= draft.sysrq
             draft.records.append(record)
         return found is not None
 
@@ -212,12 +236,19 @@ class _Reader:
                 draft = self._begin()
             draft.is_over = True
             draft.message = found[1]
+            if found[1] == _GLOBAL and not draft.victims and (draft.sysrq or draft.invoked_by is None):
+                draft.sysrq, self._asked_by_sysrq = self._asked_by_sysrq, False
             draft.constraint = draft.constraint or _constraint(found[1])
             # The one whose kill made it a group kill is a member of the group too, and is then killed twice.
             if pid not in draft.victims:
                 draft.victims[pid] = _kernel_victim(found)
                 draft.records.append(record)
         return found is not None
+
+    def _sysrq(self, record: str) -> bool:
+        """Take what is said when somebody asks for a kill; the report on it may leave out why it was."""
+        self._asked_by_sysrq |= _SYSRQ.match(record) is not None
+        return False
 
     def _group(self, record: str) -> bool:
         found = _GROUP.match(record)

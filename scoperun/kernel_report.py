@@ -9,8 +9,21 @@ from scoperun.dataclass import dataclass, field, replace
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-LOST = "(records of the kernel log were lost here)"
+
+@dataclass(frozen=True, slots=True)
+class KernelRecord:
+    """What one printk wrote, line feeds included. at: seconds on the log's own clock, None if that was not read."""
+
+    text: str
+    at: float | None = None
+
+
+LOST = KernelRecord("(records of the kernel log were lost here)")
 """What a reader of the log puts where records are missing: nothing after it belongs to what is before it."""
+
+
+class KernelLogUnreadable(Exception):
+    """The kernel log may not be read by this user; the text says in one line why, and what would help."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +71,8 @@ class KernelVictim:
 class KernelReport:
     """One decision of the kernel's OOM killer; None is what it did not say, or not so that it can be relied on.
 
+    at: when, in seconds on the log's own clock, as dmesg shows it.
+    sysrq: somebody asked for it with SysRq (`echo f >/proc/sysrq-trigger`), and no memory was short.
     constraint: CONSTRAINT_MEMCG, CONSTRAINT_NONE (the whole machine), CONSTRAINT_CPUSET, CONSTRAINT_MEMORY_POLICY.
     invoked_by: the name of the task that wanted memory.
     oom_memcg: the cgroup whose limit it was.
@@ -71,6 +86,8 @@ class KernelReport:
     records: the kernel's own words, those that all this was read from.
     """
 
+    at: float | None = None
+    sysrq: bool = False
     constraint: str | None = None
     invoked_by: str | None = None
     oom_memcg: str | None = None

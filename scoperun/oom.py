@@ -22,6 +22,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from scoperun.dataclass import dataclass
+from scoperun.shared_memory import one_each
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -109,12 +110,19 @@ class OomKill:
 
     def victims(self, last: LastWords) -> list[Victim]:
         """Return whom it hit, none where that is not certain."""
-        found = _suspects(self.ended, last)
+        found, memories = _suspects(self.ended, last), self.memories(last)
         counted = {self.kills, self.kills - 1} if last.keeper_killed else {self.kills}
-        theirs = _memory(found) + (self.unread if any(task.anon is None for task in found) else 0)
-        is_one_by_one = len(found) in counted and self.was_close and theirs > self.free / 2
+        unread = self.unread if any(task.anon is None for task in found) else 0
+        theirs = _memory(memory[0] for memory in memories) + unread
+        is_one_by_one = len(memories) in counted and self.was_close and theirs > self.free / 2
         is_certain = self.is_certain_of_group(last) if self.is_group else is_one_by_one
-        return list(map(_victim_in_table, found)) if is_certain and all(task.name for task in found) else []
+        return list(map(victim_in_table, found)) if is_certain and all(task.name for task in found) else []
+
+    def memories(self, last: LastWords) -> list[list[Task]]:
+        """Return those whom it may have hit by the memory that they had: who share one die of one kill."""
+        found = _suspects(self.ended, last)
+        is_to_be_told = not self.is_group and self.was_close and len(found) > self.kills
+        return one_each(found, self.unread) if is_to_be_told else [[task] for task in found]
 
     def is_certain_of_group(self, last: LastWords) -> bool:
         """Tell whether all that are missing were killed as a group was, since none can have ended otherwise."""
@@ -235,7 +243,7 @@ class OomWatch:
         found = [*seen.tasks, *(_suspects(self.after.ended, last) if self.after else ())]
         is_sure = last.exited.status == -signal.SIGKILL and all(task.name for task in found)
         is_sure = is_sure and (not self.kills or self.kills[-1].is_certain_of_group(last))
-        return list(map(_victim_in_table, found)) if is_sure and last.pid in {task.pid for task in found} else []
+        return list(map(victim_in_table, found)) if is_sure and last.pid in {task.pid for task in found} else []
 
     def rises(self, counters: Counters) -> dict[str, int | None]:
         """Return how often each cgroup ran into its own limit since the start, by name, from the scope up.
@@ -292,7 +300,8 @@ def _command(last: LastWords) -> list[Victim]:
     return [Victim(pid=last.pid, name=last.exited.name, rss=None, anon=None, source="wait status")]
 
 
-def _victim_in_table(task: Task) -> Victim:
+def victim_in_table(task: Task) -> Victim:
+    """Return a process that was seen before it was killed."""
     return Victim(pid=task.pid, name=task.name, rss=task.rss, anon=task.anon, source="process table")
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 from scoperun.dataclass import dataclass
 from scoperun.events import Counters, Task
-from scoperun.oom import LastWords, Limit, LimitOf, Victim, unit_of
+from scoperun.kernel_report import is_within
+from scoperun.oom import LastWords, Limit, LimitOf, Victim, unit_of, victim_in_table
+from scoperun.shared_memory import sharers
 from scoperun.verdict import Evidence, counted_by_oomd, killed_by_kernel, oom_kills, other_kills
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from scoperun.events import WorkloadExited
     from scoperun.invocation import Invocation
     from scoperun.kernel_report import KernelReport, KernelTask, KernelVictim
@@ -20,11 +25,12 @@ if TYPE_CHECKING:
 class Oom:
     """An OOM, as far as it is known; None is what is not.
 
-    kills: processes that were killed; if a cgroup was killed as a whole, those that the kernel log names.
+    kills: processes that were killed; if a cgroup was killed as a whole, those that the kernel log names. The kernel
+        counts one where several share a memory; those that are known to have died with it are added.
     policy: the OOMPolicy= that followed. limit_of, limit_unit: whose limit the last kill was for.
     victims: those killed, fewer than `kills` where not all are known.
     tasks: who was in the scope, as last seen before the last kill; if nobody was, as the kernel log has them.
-    kernel_log: the kernel's reports of it. kernel_log_reason: why there are none.
+    kernel_log: the kernel's reports of it. kernel_log_reason: why there are none, or not all.
     """
 
     kills: int | None
@@ -65,7 +71,11 @@ def oom(traces: OomTraces) -> Oom:
     log, before = traces.invocation.kernel_log, traces.invocation.memory.before
     properties = traces.invocation.properties
     limit, victims = _limit(traces), _victims(traces)
-    kills = _victims_in_whole_log(traces) if _is_group_kill(traces) else oom_kills(traces.traces)
+    if _is_group_kill(traces):
+        kills = _victims_in_whole_log(traces)
+    else:
+        victims, uncounted = _with_sharers(victims, traces)
+        kills = uncounted + counted if (counted := oom_kills(traces.traces)) else None
     return Oom(
         kills=kills or None,
         policy=properties.oom_policy if properties else None,
@@ -89,16 +99,38 @@ def oom_evidence(traces: OomTraces) -> list[Evidence]:
 
 
 def _limit(traces: OomTraces) -> Limit:
-    limits = [_limit_in_log(report, traces) for report in traces.kernel_reports]
-    if limits and limits[-1].of is not LimitOf.UNKNOWN:
+    """Return whose limit the last kill was for: by the kernel's log if it has the last, else by the counters."""
+    reports = [report for report in traces.kernel_reports if report.victims]
+    limits = [_limit_in_log(report, traces) for report in reports]
+    counted = _counted_limit(traces)
+    if not limits:
+        return counted
+    is_named = limits[-1].of is not LimitOf.UNKNOWN or reports[-1].sysrq
+    is_confirmed = len(set(limits)) == 1 and limits[-1].of is counted.of
+    if (is_named and _has_last_kill(traces)) or is_confirmed:
         return limits[-1]
+    # By SysRq a process is killed at no limit, which the counters cannot tell from a full machine.
+    is_asked_for = counted.of is LimitOf.HOST and any(report.sysrq for report in reports)
+    return Limit(of=LimitOf.UNKNOWN) if is_asked_for else counted
+
+
+def _counted_limit(traces: OomTraces) -> Limit:
     if counted_by_oomd(traces.traces) and not killed_by_kernel(traces.traces):
         return Limit(of=LimitOf.SYSTEMD_OOMD, unit=traces.unit)
     return traces.invocation.memory.limit(traces.counters)
 
 
+def _has_last_kill(traces: OomTraces) -> bool:
+    """Tell whether the kernel's log has as many kills as were counted; it has one report on all of a group."""
+    log, properties = traces.invocation.kernel_log, traces.invocation.properties
+    if log is None or log.is_complete or (properties is not None and properties.oom_policy == "kill"):
+        return log is not None
+    counts = (traces.counters.oom_kill, properties.oom_kills if properties else None, traces.traces.kills_seen)
+    return (traces.traces.kills_in_log or 0) >= max(count for count in counts if count is not None)
+
+
 def _limit_in_log(report: KernelReport, traces: OomTraces) -> Limit:
-    if report.constraint is None or traces.cgroup is None:
+    if report.constraint is None or traces.cgroup is None or report.sysrq:
         return Limit(of=LimitOf.UNKNOWN)
     if report.oom_memcg is None:
         return Limit(of=LimitOf.UNKNOWN if report.constraint == "CONSTRAINT_MEMCG" else LimitOf.HOST)
@@ -124,22 +156,64 @@ def _victims(traces: OomTraces) -> tuple[Victim, ...]:
     """Return the victims that are known, each once, by the best source that names it."""
     log = [_victim_in_log(victim) for report in traces.kernel_reports for victim in report.victims]
     is_whole = _victims_in_whole_log(traces) is not None
-    properties = traces.invocation.properties
-    policy = properties.oom_policy if properties else None
     kills = oom_kills(traces.traces)
-    last = LastWords(
-        pid=traces.pid,
-        exited=traces.exited,
-        policy=policy,
-        tasks_peak=traces.counters.tasks_peak,
-        keeper_killed=traces.counters.keeper_killed,
-        kills=other_kills(traces.traces),
-    )
-    seen = traces.invocation.memory.victims(last)
+    seen = traces.invocation.memory.victims(_last_words(traces))
     if is_whole or (kills is not None and len(log) >= kills):
         return tuple(log)
     named = {victim.pid for victim in log}
     return (*log, *(victim for victim in seen if victim.pid not in named))
+
+
+def _with_sharers(victims: tuple[Victim, ...], traces: OomTraces) -> tuple[tuple[Victim, ...], int]:
+    """Return the victims with those that shared the memory of one, and how many of all of them were not counted."""
+    found = {victim.pid: victim for victim in victims}
+    uncounted: set[int] = set()
+    for memory in (*_memories_in_log(traces), *_memories_seen(traces)):
+        counted = next((pid for pid in found if pid in memory), None)
+        if counted is not None:
+            uncounted |= memory.keys() - {counted}
+            found |= {pid: victim for pid, victim in memory.items() if pid not in found}
+    return tuple(found.values()), len(uncounted)
+
+
+def _memories_in_log(traces: OomTraces) -> Iterator[dict[int, Victim]]:
+    """Yield the victims in the log, each with who shared its memory, by PID."""
+    for report in traces.kernel_reports:
+        is_below = is_within(report.oom_memcg, traces.cgroup or "")
+        for victim in report.victims:
+            others = [task for task in sharers(report, victim) if _may_have_been_killed(task.pid, traces)]
+            ours = [task for task in others if is_below or task.pid in {traces.pid, *traces.invocation.memory.pids}]
+            yield {victim.pid: _victim_in_log(victim), **{task.pid: _sharer_in_log(task) for task in ours}}
+
+
+def _memories_seen(traces: OomTraces) -> Iterator[dict[int, Victim]]:
+    """Yield those who went when a kill was counted by the memory that they had."""
+    last = _last_words(traces)
+    for kill in traces.invocation.memory.kills:
+        for memory in kill.memories(last):
+            yield {task.pid: victim_in_table(task) for task in memory}
+
+
+def _may_have_been_killed(pid: int, traces: OomTraces) -> bool:
+    """Tell whether nothing is known to the contrary: neither another end, nor a life after the last kill."""
+    memory = traces.invocation.memory
+    endings = {each.task.pid: each.status for kill in memory.kills for each in kill.ended} | {
+        traces.pid: traces.exited.status
+    }
+    living = {task.pid for task in memory.after.tasks} if memory.after else set()
+    return pid not in living and endings.get(pid) in {None, -signal.SIGKILL}
+
+
+def _last_words(traces: OomTraces) -> LastWords:
+    properties = traces.invocation.properties
+    return LastWords(
+        pid=traces.pid,
+        exited=traces.exited,
+        policy=properties.oom_policy if properties else None,
+        tasks_peak=traces.counters.tasks_peak,
+        keeper_killed=traces.counters.keeper_killed,
+        kills=other_kills(traces.traces),
+    )
 
 
 def _tasks_in_log(traces: OomTraces) -> tuple[Task, ...]:
@@ -157,6 +231,10 @@ def _task_in_log(task: KernelTask) -> Task:
         swap=task.swap,
         oom_score_adj=task.oom_score_adj,
     )
+
+
+def _sharer_in_log(task: KernelTask) -> Victim:
+    return Victim(pid=task.pid, name=task.name, rss=task.rss, anon=task.rss_anon, source="kernel log")
 
 
 def _victim_in_log(victim: KernelVictim) -> Victim:

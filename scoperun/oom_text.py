@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scoperun.oom import LimitOf
+from scoperun.oom import LimitOf, unit_of
 from scoperun.sizes import INFINITY, format_size
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ def oom_sentence(report: Report) -> str:
         return "out of memory"
     if oom.limit_of is LimitOf.SYSTEMD_OOMD:
         return "out of memory: systemd-oomd killed the scope, as the machine was short of memory"
+    if oom.limit_of is LimitOf.UNKNOWN and oom.kernel_log and oom.kernel_log[-1].sysrq:
+        return f"the OOM killer, asked for by SysRq, killed {_victims(oom)}"
     return f"out of memory: the kernel killed {_victims(oom)} {_at_limit(report, oom)}"
 
 
@@ -89,8 +91,11 @@ def _at_limit(report: Report, oom: Oom) -> str:
 
 
 def _limit_in_log(oom: Oom) -> int | None:
-    reports = oom.kernel_log or ()
-    return reports[-1].limit if reports else None
+    """Return how much the last report says is the limit of the one that was reached; the log may lack the last kill."""
+    limits = [
+        each.limit for each in oom.kernel_log or () if each.oom_memcg and unit_of(each.oom_memcg) == oom.limit_unit
+    ]
+    return limits[-1] if limits else None
 
 
 def _of(limit: int | None) -> str:
@@ -136,6 +141,6 @@ def _size(size: int | None) -> str:
 
 
 def _log(oom: Oom) -> str:
-    """Return why the kernel's own report is missing, where it would have told what is not known."""
+    """Return why the kernel's own report, or some of it, is missing where it would have told what is not known."""
     is_known = oom.limit_of is not LimitOf.UNKNOWN and len(oom.victims or ()) >= (oom.kills or 1)
-    return "" if is_known or oom.kernel_log else oom.kernel_log_reason or ""
+    return "" if is_known else oom.kernel_log_reason or ""

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import os
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from scoperun import events
 from scoperun.dataclass import dataclass, replace
-from scoperun.io.kernel_log import KernelLogUnreadable
 from scoperun.io.manager import UNANSWERED
 from scoperun.io.wait import process_ended
-from scoperun.kernel_report import concerning, names_the_whole_group, without
 from scoperun.report import kernel_may_have_killed
-from scoperun.request import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Coroutine
 
     from scoperun.feed import Feed
     from scoperun.io.cgroup import Cgroup
@@ -27,7 +23,6 @@ if TYPE_CHECKING:
     from scoperun.io.kernel_log import KernelLog
     from scoperun.io.manager import Manager
     from scoperun.io.memory_watch import MemoryWatch
-    from scoperun.kernel_report import KernelReport
     from scoperun.report import Start
     from scoperun.request import RunRequest
     from scoperun.scope import ScopeRequest
@@ -143,47 +138,10 @@ class Settling:
 
     async def read_kernel_log(self, silence: float) -> events.KernelLogRead:
         """Return what the kernel log says of the scope until it has named all, or been silent for so many seconds."""
+        from scoperun.log_reading import LogReading  # noqa: PLC0415  a run without an OOM does without its patterns
 
-        def is_enough(records: Sequence[str]) -> bool:
-            return self._names_all(self._reports(records))
-
-        try:
-            records = await self._kernel_log.read(is_enough, within=silence)
-        except KernelLogUnreadable as error:
-            return events.KernelLogRead(reports=None, reason=str(error))
-        if reports := self._reports(records):
-            return events.KernelLogRead(
-                reports=self._without_keeper(reports),
-                is_complete=self._names_all(reports),
-                keeper_named=self._names_keeper(reports),
-            )
-        return events.KernelLogRead(reports=(), reason="the kernel log says nothing of this scope")
-
-    def _names_all(self, reports: Sequence[KernelReport]) -> bool:
-        """Tell whether the kernel has named as many victims as there must be."""
-        properties, counters = self._feed.invocation.properties, self._feed.invocation.counters
-        others = self._without_keeper(reports)
-        named = sum(len(report.victims) for report in others)
-        if properties is not None and properties.oom_policy == "kill":
-            most = counters.tasks_peak if counters else None
-            return any(map(names_the_whole_group, others)) or (most is not None and named >= most)
-        counts = (counters.oom_kill if counters else None, properties.oom_kills if properties else None)
-        counted = [count for count in counts if count is not None]
-        expected = max(*counted, self._feed.invocation.memory.kills_seen, 1)
-        return bool(counted) and named + self._names_keeper(reports) >= expected
-
-    def _reports(self, records: Sequence[str]) -> tuple[KernelReport, ...]:
-        from scoperun.kernel_log import parse  # noqa: PLC0415  a run without an OOM does without its patterns
-
-        reports = parse(map(printable, records), page_size=os.sysconf("SC_PAGE_SIZE"))
-        pids = {self._start.pid, self._keeper.pid, *self._feed.invocation.memory.pids}
-        return concerning(reports, cgroup=self._start.cgroup or "", pids=pids)
-
-    def _without_keeper(self, reports: Sequence[KernelReport]) -> tuple[KernelReport, ...]:
-        return tuple(without(report, pid=self._keeper.pid) for report in reports)
-
-    def _names_keeper(self, reports: Sequence[KernelReport]) -> bool:
-        return any(victim.pid == self._keeper.pid for report in reports for victim in report.victims)
+        reading = LogReading(self._start, self._feed.invocation, keeper=self._keeper.pid)
+        return await reading.read(self._kernel_log, silence=silence)
 
 
 async def _first_of(*waits: Coroutine[Any, Any, Any]) -> None:

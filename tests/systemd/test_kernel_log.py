@@ -4,15 +4,14 @@ import asyncio
 import grp
 import os
 import shutil
-from collections.abc import Sequence
+import sys
 from pathlib import Path
 
 import pytest
 
 from scoperun.io.kernel_log import KernelLog
-from scoperun.kernel_log import parse
-from scoperun.kernel_report import KernelReport, concerning
 
+from .records import read_all, read_report
 from .story import GENEROUS, Story
 
 GROUPS = {group.gr_name for group in grp.getgrall() if group.gr_gid in os.getgroups()}
@@ -21,23 +20,7 @@ pytestmark = pytest.mark.skipif(
     not GROUPS & {"systemd-journal", "adm"}, reason="this user may not read the journal; run: python -m tests.lab test"
 )
 
-PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
-
 EVERYBODY_MAY_READ = Path("/proc/sys/kernel/dmesg_restrict").read_text(encoding="ascii") == "0\n"
-
-
-def reports_of(cgroup: str, records: Sequence[str]) -> tuple[KernelReport, ...]:
-    return concerning(parse(records, page_size=PAGE_SIZE), cgroup=cgroup, pids=())
-
-
-async def read_report(log: KernelLog, cgroup: str, *, victims: int = 1) -> KernelReport:
-    """Return the one report of a cgroup, as soon as it names so many victims."""
-
-    def is_enough(records: Sequence[str]) -> bool:
-        return any(len(report.victims) >= victims for report in reports_of(cgroup, records))
-
-    (report,) = reports_of(cgroup, await log.read(is_enough, within=GENEROUS))
-    return report
 
 
 def no_child_is_left() -> bool:
@@ -46,6 +29,19 @@ def no_child_is_left() -> bool:
     except ChildProcessError:
         return True
     return False
+
+
+def without_journalctl(scoperun: Path) -> None:
+    """Make a scoperun that is on a system without journalctl."""
+    scoperun.write_text(
+        f"#!{sys.executable}\n"
+        "from scoperun.__main__ import program\n"
+        "from scoperun.io import journal\n"
+        'journal._JOURNALCTL = ("/nonexistent/journalctl",)\n'
+        "program()\n",
+        encoding="ascii",
+    )
+    scoperun.chmod(0o755)
 
 
 async def test_the_kill_is_reported_with_whose_limit_it_was_and_who_was_there(story: Story) -> None:
@@ -95,12 +91,21 @@ def test_on_request_the_kernels_own_words_stand_below_the_report(story: Story) -
 
 @pytest.mark.skipif(EVERYBODY_MAY_READ, reason="everybody may read /dev/kmsg here")
 def test_who_may_not_read_them_is_told_why_instead(story: Story, tmp_path: Path) -> None:
-    (tmp_path / "scoperun").symlink_to(str(shutil.which("scoperun")))
-    ending = story.run("--oom-log", "--mem", "20M", "--", "./bigleak2", PATH=str(tmp_path))
+    without_journalctl(tmp_path / "scoperun")
+    ending = story.run("--oom-log", "--mem", "20M", "--", "./bigleak2", PATH=f"{tmp_path}:{os.environ['PATH']}")
     runtime, reason = ending.stderr.splitlines()[-2:]
     assert runtime.startswith("   Runtime: ")
     assert reason.startswith("scoperun: the kernel log may not be read by this user, and there is no journalctl ")
     assert reason == f"scoperun: {ending.report['oom']['kernel_log_reason']}"
+
+
+def test_the_systems_journalctl_is_asked_and_no_other(story: Story, tmp_path: Path) -> None:
+    forger = tmp_path / "journalctl"
+    forger.write_text(f"#!/bin/sh\ntouch {tmp_path}/asked\n", encoding="ascii")
+    forger.chmod(0o755)
+    ending = story.run("--mem", "20M", "--", "./bigleak2", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert [victim["source"] for victim in ending.report["oom"]["victims"]] == ["kernel log"]
+    assert not (tmp_path / "asked").exists()
 
 
 async def test_what_was_before_is_not_read(story: Story) -> None:
@@ -108,12 +113,12 @@ async def test_what_was_before_is_not_read(story: Story) -> None:
         first = story.run("--unit", "again", "--mem", "20M", "--", "./bigleak2")
         await read_report(log, first.report["cgroup"])
     with KernelLog.open() as log:
-        assert await log.read(lambda _: False, within=0.5) == []
+        assert await read_all(log, within=0.5) == []
 
 
 async def test_a_reading_that_is_given_up_leaves_nothing_behind() -> None:
     with KernelLog.open() as log:
-        reading = asyncio.create_task(log.read(lambda _: False, within=GENEROUS))
+        reading = asyncio.create_task(read_all(log, within=GENEROUS))
         await asyncio.sleep(0)  # in which it starts
         assert not no_child_is_left()
         reading.cancel()

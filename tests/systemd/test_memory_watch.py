@@ -52,7 +52,8 @@ async def test_whoever_watches_sees_the_memory_before_and_after_a_kill(
     story: Story, large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The command's processes with their memory, the counters, and who is missing afterwards."""
-    monkeypatch.setenv("PATH", str(tmp_path))  # without journalctl what is known is what was seen
+    # Without journalctl what is known is what was seen.
+    monkeypatch.setattr("scoperun.io.journal._JOURNALCTL", ("/nonexistent/journalctl",))
     is_seen = tmp_path / "seen"
     script = '"$0" -c "$1" "$2" "$3"; true'
     command = ["/bin/sh", "-c", script, sys.executable, STORM_THEN_LEAK, str(large), str(is_seen)]

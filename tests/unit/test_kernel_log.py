@@ -16,9 +16,8 @@ from typing import Any
 
 import pytest
 
-from scoperun.io.kernel_log import KernelLog, KernelLogUnreadable, journal_record, kmsg_record
 from scoperun.kernel_log import parse
-from scoperun.kernel_report import LOST, KernelReport, concerning
+from scoperun.kernel_report import LOST, KernelRecord, KernelReport, concerning
 from scoperun.sizes import INFINITY
 
 CORPUS = {file.stem: json.loads(file.read_text(encoding="ascii")) for file in Path(__file__).parent.glob("*/*.json")}
@@ -31,8 +30,8 @@ USAGE = "memory: usage 20480kB, limit 20480kB, failcnt 31"
 every_log = pytest.mark.parametrize("log", CORPUS.values(), ids=CORPUS)
 
 
-def read(records: list[str]) -> tuple[KernelReport, ...]:
-    return parse(records, page_size=PAGE_SIZE)
+def read(texts: list[str]) -> tuple[KernelReport, ...]:
+    return parse([LOST if text == LOST.text else KernelRecord(text) for text in texts], page_size=PAGE_SIZE)
 
 
 def summary(task: str = OURS, *, oom: str = OURS, name: str = "bigleak2", pid: int = 4242) -> str:
@@ -61,7 +60,8 @@ def without_none(value: Any) -> dict[str, Any]:
 def facts(report: KernelReport) -> dict[str, Any]:
     """Return a report as a file of the corpus has it."""
     plain = {field.name: getattr(report, field.name) for field in fields(report)}
-    del plain["records"]
+    for name in ("at", "sysrq", "records"):  # records of the corpus have no time, and nobody asked for them
+        del plain[name]
     return plain | {
         "stat": {name: report.stat[name] for name in ("anon", "pgfault", "rss") if name in report.stat},
         "stat_count": len(report.stat),
@@ -157,7 +157,7 @@ def test_a_kill_after_the_end_of_a_report_is_another() -> None:
 
 
 def test_after_lost_records_nothing_belongs_to_what_was_before() -> None:
-    before, after = read([HEADER, USAGE, LOST, summary(), killed()])
+    before, after = read([HEADER, USAGE, LOST.text, summary(), killed()])
     assert (before.usage, before.victims) == (20 * 2**20, ())
     assert (after.usage, after.invoked_by, after.chosen) == (None, None, 4242)
 
@@ -202,12 +202,35 @@ def test_what_is_not_said_in_full_is_not_said(record: str) -> None:
     assert read([record]) == ()
 
 
+# SysRq
+
+SYSRQ = "sysrq: Manual OOM execution"
+HOST = killed(message="Out of memory")
+
+
+@pytest.mark.parametrize("asked", [SYSRQ, "sysrq: SysRq : Manual OOM execution", "SysRq : Manual OOM execution"])
+def test_a_kill_that_was_asked_for_by_sysrq_is_no_shortage(asked: str) -> None:
+    """The kernel may leave all out that says so but what was written when it was asked."""
+    header = HEADER.replace("order=0", "order=-1")
+    whole = [asked, header, summary(), HOST]
+    assert [report.sysrq for report in read([*whole, group(), killed(7, message="Out of memory")])] == [True]
+    assert [report.sysrq for report in read([*whole, HOST])] == [True, False]
+    assert [report.sysrq for report in read([asked, HOST, HOST])] == [True, False]
+    assert [report.sysrq for report in read([header, LOST.text, HOST, HOST])] == [True, True, False]
+
+
+def test_nor_is_another_kill_meanwhile_asked_for() -> None:
+    """The scope's may come between the question and the answer."""
+    assert [report.sysrq for report in read([SYSRQ, HEADER, USAGE, summary(), killed(), HOST])] == [False, True]
+    assert [report.sysrq for report in read([SYSRQ, killed(7), HOST])] == [False, True]
+
+
 # Names
 
 
 LURES = (
     ") total-vm:1kB,", "Killed process", "a (b) c", "[    1]  1 1 1", " 5 5 5 5 name", "two\nlines", "x,task=y",
-    ",pid=1,uid=0", ",task=a,pid=1", "oom-kill:", LOST, "", " ", "memory: usage", killed(1), group(),
+    ",pid=1,uid=0", ",task=a,pid=1", "oom-kill:", LOST.text, "", " ", "memory: usage", killed(1), group(),
     summary("/other.scope", pid=1), "\udcff\udcfe", "x invoked oom-killer: gfp_mask=0x1",
 )  # fmt: skip
 
@@ -234,116 +257,6 @@ def test_a_name_that_can_be_read_in_two_ways_is_not_read() -> None:
     """It may be `z` in the cgroup `…/x,task=y` or `y,task=z` in `…/x`, and the victim has neither name any more."""
     (report,) = read([summary(f"{OURS}/x", name="y,task=z"), killed(name="renamed")])
     assert (report.oom_memcg, report.task_memcg, report.chosen) == (None, None, 4242)
-
-
-# Reading
-
-
-@pytest.mark.parametrize(
-    ("data", "record"),
-    [
-        (b"6,180,3230000,-;memory: usage 1kB\n", "memory: usage 1kB"),
-        (b"3,1,2,c,caller=T12;a;b,c\n SUBSYSTEM=usb\n DEVICE=+usb:1-1\n", "a;b,c"),
-        (b"4,1,2,-;two\\x0alines caf\\xc3\\xa9 \\x5cx41 \\xff\n", "two\nlines café \\x41 \udcff"),
-        (b"6,1,2,-;\n", ""),
-        (b"12,1,2,-;from a program\n", None),  # facility 1, user
-        (b"30,1,2,-;from systemd\n", None),
-        (b"garbage", None),
-        (b"", None),
-    ],
-)
-def test_a_record_of_kmsg_is_taken_if_it_is_the_kernels(data: bytes, record: str | None) -> None:
-    assert kmsg_record(data) == record
-
-
-@pytest.mark.parametrize(
-    ("entry", "record"),
-    [
-        ({"MESSAGE": "two\nlines"}, "two\nlines"),
-        ({"MESSAGE": [0xFF, 0x0A, 0xC3, 0xA9]}, "\udcff\né"),
-        ({"MESSAGE": None}, None),
-        ({"MESSAGE": ["one", "two"]}, None),
-        ({"MESSAGE": [-1]}, None),
-        ({}, None),
-        ({"MESSAGE": "from a program", "SYSLOG_FACILITY": "1"}, None),
-        ({"MESSAGE": "from syslog(3)", "_TRANSPORT": "syslog"}, None),
-    ],
-)
-def test_an_entry_of_the_journal_is_taken_if_it_is_the_kernels(entry: dict[str, Any], record: str | None) -> None:
-    whole = {"_TRANSPORT": "kernel", "SYSLOG_FACILITY": "0"} | entry
-    assert journal_record(json.dumps(whole).encode()) == record
-
-
-@pytest.mark.parametrize("line", [b"", b"{", b"[]", b"5", b'"text"', b"\xff"])
-def test_what_is_no_entry_is_passed_over(line: bytes) -> None:
-    assert journal_record(line) is None
-
-
-@pytest.fixture
-def journalctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A journalctl of our own to be written, a journal to be read, and no /dev/kmsg."""
-    monkeypatch.setattr("scoperun.io.kernel_log._KMSG", str(tmp_path / "kmsg"))
-    monkeypatch.setattr("scoperun.io.kernel_log._MACHINE_ID", str(tmp_path / "machine-id"))
-    monkeypatch.setattr("scoperun.io.kernel_log._JOURNALS", (str(tmp_path),))
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    (tmp_path / "machine-id").write_text("m\n", encoding="ascii")
-    (tmp_path / "m").mkdir()
-    (tmp_path / "m" / "system.journal").touch()
-    return tmp_path / "journalctl"
-
-
-def says(journalctl: Path, *lines: str) -> None:
-    journalctl.write_text("\n".join(["#!/bin/sh", *lines]), encoding="ascii")
-    journalctl.chmod(0o755)
-
-
-ENTRY = """echo '{"_TRANSPORT":"kernel","SYSLOG_FACILITY":"0","MESSAGE":"%s"}'"""
-
-
-async def test_journalctl_is_read_until_it_is_enough(journalctl: Path) -> None:
-    says(journalctl, ENTRY % "one", ENTRY % "two", "exec sleep 1000")
-    with KernelLog.open() as log:
-        assert await log.read(lambda records: "two" in records, within=60) == ["one", "two"]
-
-
-async def test_journalctl_is_read_until_the_time_is_up(journalctl: Path) -> None:
-    says(journalctl, ENTRY % "one", "exec sleep 1000")
-    with KernelLog.open() as log:
-        assert await log.read(lambda _: False, within=0.2) in (["one"], [])
-
-
-async def test_a_journalctl_that_ends_has_said_all(journalctl: Path) -> None:
-    says(journalctl, ENTRY % "one")
-    with KernelLog.open() as log:
-        assert await log.read(lambda _: False, within=60) == ["one"]
-
-
-async def test_a_journalctl_that_fails_cannot_read_the_log(journalctl: Path) -> None:
-    says(journalctl, "exit 3")
-    with KernelLog.open() as log, pytest.raises(KernelLogUnreadable, match=r"ended with exit status 3$"):
-        await log.read(lambda _: False, within=60)
-
-
-async def test_without_a_journalctl_there_is_nothing_to_read_with(
-    journalctl: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", str(journalctl.parent))
-    with KernelLog.open() as log, pytest.raises(KernelLogUnreadable, match="there is no journalctl"):
-        await log.read(lambda _: False, within=60)
-
-
-async def test_without_a_journal_there_is_nothing_to_read(journalctl: Path) -> None:
-    (journalctl.parent / "m" / "system.journal").unlink()
-    with KernelLog.open() as log, pytest.raises(KernelLogUnreadable, match="keeps no journal"):
-        await log.read(lambda _: False, within=60)
-
-
-async def test_a_file_that_is_no_kernel_log_is_not_read(journalctl: Path) -> None:
-    """In a container /dev/kmsg may be the console."""
-    (journalctl.parent / "kmsg").write_text("6,1,2,-;forged\n", encoding="ascii")
-    says(journalctl, ENTRY % "one")
-    with KernelLog.open() as log:
-        assert await log.read(lambda _: False, within=60) == ["one"]
 
 
 # Torn, mixed, cut, and forged

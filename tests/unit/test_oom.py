@@ -387,6 +387,37 @@ class TestKernelLog:
         log = KernelLogRead(reports=(first.reports or ()) + (last.reports or ()))
         assert oom(seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=2, ooms=ooms), log, kills=2).limit_of == limit
 
+    @pytest.mark.parametrize(
+        ("ooms", "memcg", "limit"),
+        [
+            ({SCOPE: 1, APP: 1}, SCOPE, ("unknown", None)),
+            ({APP: 1}, SCOPE, ("slice", "app.slice")),
+            ({SCOPE: 2}, SCOPE, ("scope", "job.scope")),
+            ({SCOPE: 2}, f"{SCOPE}/inner", ("scope", "inner")),
+        ],
+    )
+    def test_that_lacks_the_last_kill_does_not_tell_its_limit(
+        self, ooms: dict[str, int], memcg: str, limit: tuple[str, str | None]
+    ) -> None:
+        """As when journald hangs: then the counters tell, and the log no more than what they do not contradict."""
+        log = logged((4300, "leak"), memcg=memcg)
+        found = oom(seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=2, ooms=ooms), log, kills=2)
+        assert (found.limit_of, found.limit_unit) == limit
+
+    def test_that_says_it_of_a_whole_scope_says_it_once(self) -> None:
+        """For systemd kills under that policy too, and those that it hits first are not named."""
+        end = ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill", "kill")
+        report = told([FIRST, seen(SHELL, LEAK), exited(-9), Counters(), *end, logged((4300, "leak"))])
+        assert report.oom is not None
+        assert (report.oom.limit_of, report.oom.limit_unit) == ("scope", "job.scope")
+
+    def test_knows_when_sysrq_asked_for_it(self) -> None:
+        (report,) = logged((4300, "leak"), memcg=None, constraint="CONSTRAINT_NONE").reports or ()
+        log = KernelLogRead(reports=(replace(report, sysrq=True),))
+        assert oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ooms={}), log).limit_of == "unknown"
+        assert oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ooms={SCOPE: 1}), log).limit_of == "unknown"
+        assert oom(seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=2, ooms={}), log, kills=2).limit_of == "unknown"
+
     def test_is_completed_by_what_was_seen(self) -> None:
         """The kernel's log may have lost some of it."""
         first = seen(SHELL, OTHER, oom_kill=1, ended=(ended(LEAK),))
@@ -419,6 +450,77 @@ class TestKernelLog:
         assert (found.kernel_log, found.kernel_log_reason) == (None, "it is closed")
 
 
+class TestSharedMemory:
+    """Who shares the memory of a victim dies with it: the kernel counts one kill, and names one."""
+
+    twin = replace(LEAK, pid=4302, name="twin")
+    row = KernelTask(
+        pid=4300,
+        name="leak",
+        total_vm=60 * MIB,
+        rss=21 * MIB,
+        rss_anon=19 * MIB,
+        rss_file=2 * MIB,
+        pgtables=81920,
+        swap=0,
+    )
+
+    def log(self, *rows: KernelTask, anon: int = 20 * MIB) -> KernelLogRead:
+        (report,) = logged((4300, "leak")).reports or ()
+        return KernelLogRead(reports=(replace(report, tasks=(self.row, *rows), stat={"anon": anon}),))
+
+    def test_of_the_same_size_when_there_is_not_room_for_two_they_share_it(self) -> None:
+        before, after = seen(SHELL, LEAK, self.twin), seen(SHELL, oom_kill=1, ended=(ended(LEAK), ended(self.twin, -9)))
+        found = oom(before, after)
+        assert victims(found) == [("leak", "process table"), ("twin", "process table")]
+        assert found.kills == 2
+
+    def test_the_one_that_the_log_names_is_joined_by_who_shares_its_memory(self) -> None:
+        before, after = seen(SHELL, LEAK, self.twin), seen(SHELL, oom_kill=1, ended=(ended(LEAK), ended(self.twin, -9)))
+        found = oom(before, after, logged((4302, "twin")))
+        assert victims(found) == [("twin", "kernel log"), ("leak", "process table")]
+        assert found.kills == 2
+
+    def test_the_log_lists_who_shares_the_memory(self) -> None:
+        found = oom(self.log(replace(self.row, pid=4302, name="twin")))
+        assert victims(found) == [("leak", "kernel log"), ("twin", "kernel log")]
+        assert found.kills == 2
+
+    @pytest.mark.parametrize(
+        "row",
+        [
+            replace(row, pid=4302, rss_file=MIB),
+            replace(row, pid=4302, pgtables=77824),
+            replace(row, pid=4302, rss_anon=19 * MIB - 4096),
+        ],
+    )
+    def test_of_another_size_they_do_not(self, row: KernelTask) -> None:
+        found = oom(self.log(row))
+        assert (len(found.victims or ()), found.kills) == (1, 1)
+
+    def test_where_there_is_room_for_both_they_need_not(self) -> None:
+        """As with workers that all do the same, one of which is killed by the kernel, and the rest by their parent."""
+        assert oom(self.log(replace(self.row, pid=4302), anon=38 * MIB)).kills == 1
+        small, other = replace(LEAK, anon=9 * MIB), replace(self.twin, anon=9 * MIB)
+        found = oom(seen(SHELL, small, other), seen(SHELL, oom_kill=1, ended=(ended(small), ended(other))))
+        assert (found.victims, found.kills) == (None, 1)
+
+    def test_who_lives_on_or_ended_otherwise_does_not(self) -> None:
+        log = self.log(replace(self.row, pid=4302))
+        assert (
+            oom(seen(SHELL, LEAK, self.twin), seen(SHELL, self.twin, oom_kill=1, ended=(ended(LEAK),)), log).kills == 1
+        )
+        after = seen(SHELL, oom_kill=1, ended=(ended(LEAK), ended(self.twin, 0)))
+        assert oom(seen(SHELL, LEAK, self.twin), after, log).kills == 1
+        assert oom(self.log(replace(self.row, pid=START.pid))).kills == 1  # the command exited
+
+    def test_of_a_slice_only_who_was_seen_in_the_scope_is_ours(self) -> None:
+        (report,) = self.log(replace(self.row, pid=4302), replace(self.row, pid=4303)).reports or ()
+        log = KernelLogRead(reports=(replace(report, oom_memcg=APP),))
+        found = oom(seen(SHELL, LEAK, self.twin), seen(SHELL, oom_kill=1, ended=(ended(LEAK), ended(self.twin))), log)
+        assert [victim.pid for victim in found.victims or ()] == [4300, 4302]
+
+
 class TestWords:
     """The report says it as somebody would who knows."""
 
@@ -447,6 +549,21 @@ class TestWords:
     def test_at_no_limit(self) -> None:
         rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ooms={}, ended=(ended(LEAK),)))
         assert "as the machine had no memory left; the scope was within its limits" in rows["Verdict"]
+
+    def test_at_no_limit_because_sysrq_asked_for_it(self) -> None:
+        (report,) = logged((4300, "leak"), memcg=None, constraint="CONSTRAINT_NONE").reports or ()
+        log = KernelLogRead(reports=(replace(report, sysrq=True),))
+        rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ooms={}, ended=(ended(LEAK),)), log)
+        assert rows["Verdict"] == "oom-kill: the OOM killer, asked for by SysRq, killed leak (pid 4300, 19M)"
+
+    def test_at_another_limit_than_the_log_tells_of_it_has_not_its_size(self) -> None:
+        log = logged((4300, "leak"))  # and of the last kill, at the slice's, it says nothing
+        rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=2, ooms={APP: 2}, ended=(ended(LEAK),)), log)
+        assert "at the limit of app.slice, which the scope is in" in rows["Verdict"]
+
+    def test_that_the_log_was_not_read_to_its_end_is_said(self) -> None:
+        log = replace(logged((4300, "leak")), reason="it goes on and on")
+        assert self.rows(seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=2), log)["Log"] == "it goes on and on"
 
     def test_of_the_command_itself_its_end_is_not_told_again(self) -> None:
         command = replace(SHELL, anon=19 * MIB)

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from scoperun.feed import Feed
+from scoperun.kernel_report import KernelRecord
 from scoperun.settling import Settling
 
 from .stories import START, counted
@@ -19,10 +20,9 @@ def killed(pid: int, name: str) -> str:
 async def test_the_keepers_kill_is_heard_where_the_kernel_names_no_cgroup() -> None:
     """As after ten reports within five seconds."""
 
-    async def read(is_enough: Any, *, within: float) -> list[str]:
-        records = [killed(START.pid, "sh"), killed(KEEPER, "cat"), killed(99, "stranger")]
-        assert [is_enough(records[:count]) for count in (1, 2)] == [False, True]
-        return records
+    async def read(take: Any, *, within: float, since: float | None) -> bool:
+        assert not take([KernelRecord(killed(99, "stranger"), 101.9), KernelRecord(killed(START.pid, "sh"), 101.9)])
+        return bool(take([KernelRecord(killed(KEEPER, "cat"), 101.9)]))
 
     feed = Feed()
     feed.take(counted(2))

@@ -21,10 +21,10 @@ SOURCES = {
 CORE = {
     f"scoperun.{name}"
     for name in (
-        "config", "dataclass", "errors", "events", "invocation", "kernel_draft", "kernel_log",
-        "kernel_report", "limits", "network", "oom", "oom_report", "oom_text", "preview", "properties",
-        "report", "request", "scope", "settings", "sizes", "soft_memory", "sources", "text", "toml_lines",
-        "traps", "values", "verdict", "version",
+        "config", "dataclass", "errors", "events", "invocation", "kernel_clock", "kernel_draft", "kernel_log",
+        "kernel_report", "limits", "membership", "network", "oom", "oom_report", "oom_text", "preview", "properties",
+        "report", "request", "scope", "scope_log", "settings", "shared_memory", "sizes", "soft_memory", "sources",
+        "text", "toml_lines", "traps", "values", "verdict", "version",
     )
 }  # fmt: skip
 SURFACE = {
@@ -32,7 +32,8 @@ SURFACE = {
 }
 
 SUPERVISION = {
-    f"scoperun.{name}" for name in ("enforcement", "feed", "settling", "soft_watch", "standing", "supervisor")
+    f"scoperun.{name}"
+    for name in ("enforcement", "feed", "log_reading", "settling", "soft_watch", "standing", "supervisor")
 }
 
 NOT_IN_CORE = {

@@ -1,21 +1,17 @@
 """As root: the kernel's report of a kill from /dev/kmsg, what is not the kernel's, and who may read it."""
 
-import os
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from scoperun.io.kernel_log import KernelLog
-from scoperun.kernel_log import parse
-from scoperun.kernel_report import LOST, KernelReport, concerning
+from scoperun.kernel_report import LOST
 from tests.systemd.lab_only import lab_only
+from tests.systemd.records import read_all, read_report, read_until, reports_of
 from tests.systemd.story import GENEROUS, Story
 
 pytestmark = lab_only
-
-PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
 FORGED = (
     "Memory cgroup out of memory: Killed process 1 (forged) total-vm:1kB, anon-rss:1kB, file-rss:1kB, shmem-rss:1kB, "
@@ -24,13 +20,16 @@ FORGED = (
 
 READ = """
 import asyncio
-from scoperun.io.kernel_log import KernelLog, KernelLogUnreadable
+from scoperun.io.kernel_log import KernelLog
+from scoperun.kernel_report import KernelLogUnreadable
+def take(records):
+    print(*records, sep="\\n")
 async def main():
     with KernelLog.open() as log:
         print("open", flush=True)
         input()
         try:
-            print(*await log.read(lambda _: False, within=1), sep="\\n")
+            await log.read(take, within=1)
         except KernelLogUnreadable as error:
             print("unreadable:", error)
 asyncio.run(main())
@@ -46,21 +45,6 @@ def write_to_the_log(*lines: str) -> None:
     """Write to the kernel log as a program may that runs as root."""
     with open("/dev/kmsg", "wb", buffering=0) as kmsg:
         kmsg.writelines(line.encode() for line in lines)
-
-
-async def read_report(log: KernelLog, cgroup: str) -> tuple[KernelReport, Sequence[str]]:
-    """Return the one report of a cgroup, as soon as it names a victim, and all the records."""
-
-    def is_enough(records: Sequence[str]) -> bool:
-        return any(report.victims for report in reports_of(cgroup, records))
-
-    records = await log.read(is_enough, within=GENEROUS)
-    (report,) = reports_of(cgroup, records)
-    return report, records
-
-
-def reports_of(cgroup: str, records: Sequence[str]) -> tuple[KernelReport, ...]:
-    return concerning(parse(records, page_size=PAGE_SIZE), cgroup=cgroup, pids=())
 
 
 def read_as(user: str, *forged: str) -> str:
@@ -80,7 +64,7 @@ def read_as(user: str, *forged: str) -> str:
 async def test_the_kill_is_reported_at_once(story: Story) -> None:
     with KernelLog.open() as log:
         ending = story.run("--system", "--mem", "20M", "--", "./bigleak2")
-        report, _ = await read_report(log, ending.report["cgroup"])
+        report = await read_report(log, ending.report["cgroup"])
     assert [victim.name for victim in report.victims] == ["bigleak2"]
     assert (report.limit, report.oom_memcg) == (20 * 2**20, ending.report["cgroup"])
     assert report.records[0].startswith("bigleak2 invoked oom-killer: ")
@@ -91,13 +75,13 @@ async def test_what_was_before_is_not_read(story: Story) -> None:
     ending = story.run("--system", "--mem", "20M", "--", "./bigleak2")
     assert ending.verdict == "oom-kill"
     with KernelLog.open() as log:
-        assert reports_of(ending.report["cgroup"], await log.read(lambda _: False, within=0.1)) == ()
+        assert reports_of(ending.report["cgroup"], await read_all(log, within=0.1)) == ()
 
 
 async def test_what_a_program_writes_to_the_log_is_not_the_kernels() -> None:
     with KernelLog.open() as log:
         write_to_the_log(FORGED, f"<0>{FORGED}", f"<2048>{FORGED}")
-        assert FORGED not in await log.read(lambda _: False, within=0.1)
+        assert FORGED not in {record.text for record in await read_all(log, within=0.1)}
 
 
 def test_nor_does_the_journal_say_so() -> None:
@@ -108,8 +92,10 @@ async def test_a_log_that_has_been_overwritten_is_read_from_where_it_goes_on(sto
     with KernelLog.open() as log:
         write_to_the_log(*["x" * 900] * 1200)  # 1 MiB
         ending = story.run("--system", "--mem", "20M", "--", "./bigleak2")
-        report, records = await read_report(log, ending.report["cgroup"])
+        cgroup = ending.report["cgroup"]
+        records = await read_until(log, lambda records: any(each.victims for each in reports_of(cgroup, records)))
     assert LOST in records
+    (report,) = reports_of(cgroup, records)
     assert [victim.name for victim in report.victims] == ["bigleak2"]
 
 

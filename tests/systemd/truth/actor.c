@@ -12,6 +12,8 @@
  *   churn FILE   read FILE through the page cache
  *   thread       do the rest in a thread called worker, and let the main thread wait
  *   widow        do the rest in a thread called worker, and end the main thread
+ *   share        do the rest in a process that shares the memory, and wait for its end
+ *   vfork        the same in a child of vfork(2)
  *   storm N      have N children, each of which tells "child PID" and takes 2 MiB, and tell "died PID" of each that SIGKILL ends
  *   raise N      end by signal N
  *   exit N       end with status N
@@ -20,6 +22,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,6 +146,34 @@ static void start_thread(void)
     check(pthread_create(&thread, NULL, in_thread, NULL), "pthread_create");
 }
 
+static int in_process(void *nothing)
+{
+    (void)nothing;
+    part();
+    _exit(0);
+}
+
+static void await(int pid, const char *what)
+{
+    check(pid < 0, what);
+    waitpid(pid, NULL, 0);
+}
+
+static void share(void)
+{
+    enum { STACK = 64 * 1024 };
+    static char stack[STACK] __attribute__((aligned(16)));
+    await(clone(in_process, stack + STACK, CLONE_VM | SIGCHLD, NULL), "clone");
+}
+
+static void share_by_vfork(void)
+{
+    int pid = vfork();
+    if (pid == 0)
+        in_process(NULL);
+    await(pid, "vfork");
+}
+
 static void reap(int options)
 {
     int status, pid;
@@ -214,7 +245,11 @@ static void part(void)
         } else if (!strcmp(verb, "widow")) {
             start_thread();
             pthread_exit(NULL);
-        } else if (!strcmp(verb, "storm"))
+        } else if (!strcmp(verb, "share"))
+            share();
+        else if (!strcmp(verb, "vfork"))
+            share_by_vfork();
+        else if (!strcmp(verb, "storm"))
             storm(atoi(next()));
         else if (!strcmp(verb, "raise"))
             raise(atoi(next()));

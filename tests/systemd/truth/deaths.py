@@ -65,6 +65,25 @@ async def widow(stage: Stage) -> Claim:
     return killed(report, (report["pid"], "actor|worker"))
 
 
+def sharing(how: str, verb: str) -> None:
+    """Add the stories of a leak in a memory that two share: both die, and the kernel counts one and names one."""
+
+    @kind(f"two share their memory by {how}, and one leaks")
+    async def leak(stage: Stage) -> Claim:
+        report = await stage.act("take", "12", verb, "say", "sharer", "churn", stage.pages, "leak")
+        return killed(report, report["pid"], *stage.told("sharer"), counted=1, withheld=DOUBT)
+
+    @kind(f"two children share their memory by {how}, and one leaks")
+    async def child(stage: Stage) -> Claim:
+        report = await stage.shell(f"$A say leaker take 12 {verb} say sharer churn $PAGES leak; exit 5")
+        both = *stage.told("leaker"), *stage.told("sharer")
+        return killed(report, *both, *with_group(stage, (report["pid"], "sh")), counted=1, withheld=DOUBT)
+
+
+for how, verb in {"CLONE_VM": "share", "vfork": "vfork"}.items():
+    sharing(how, verb)
+
+
 def called(what: str, names: tuple[str, ...]) -> None:
     """Add the story of a leak by a process of these names, one for each policy."""
 
@@ -185,6 +204,20 @@ async def innocent(stage: Stage) -> Claim:
     both = [leaker] if stage.told("status") == [137] else []
     shells = [(pid, "sh") for pid in (scope.start.pid, *stage.told("inner"))]
     return killed(report, chosen, *both, *with_group(stage, leaker, *shells), withheld=DOUBT)
+
+
+@kind("one of several alike is chosen, and the others are killed for it", CONTINUE)
+async def workers(stage: Stage) -> Claim:
+    """As by a server that starts its workers anew: all of one size, and all killed, but by the kernel only one."""
+    alike = 'take 4 say alike pause & alike="$alike $!"; '
+    script = f"$A adj 1000 take 4 say chosen pause & chosen=$!; $A {alike} $A {alike}"
+    script += "$A say leaker go until $SCRATCH/done exit 0 & leaker=$!; "
+    script += "wait $chosen; : >$SCRATCH/done; kill -9 $alike; wait $leaker; echo status $? >$TRUTH; exit 0"
+    async with stage.scope("sh", "-c", script) as scope:
+        chosen, leaker, _ = await stage.pid("chosen"), await stage.pid("leaker"), await stage.pid("alike", count=2)
+        stage.tell(leaker)
+        report = await stage.report(scope)
+    return killed(report, chosen, *([leaker] if stage.told("status") == [137] else []), withheld=DOUBT)
 
 
 @kind("a group dies as one", KILL)

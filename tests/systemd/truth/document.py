@@ -24,7 +24,7 @@ then held against that. The stories are in `tests/systemd/truth/`; `.ci/run` pla
 * the verdict, under `OOMPolicy=continue`, where somebody killed all of the scope, or the kernel the last of it.
 
 It is *unknown without need* where something was left that tells. That is a bug as much as *wrong* is one, and fails
-the test. The kernel log is *withheld* from a user outside of the groups that may read it, or by taking journalctl away;
+the test. The kernel log is *withheld* from a user outside of the groups that may read it, or by having no journalctl;
 the processor is *busy* with an endless loop beside the command.
 """
 

@@ -64,15 +64,18 @@ def killed(
     limit_of: str = "scope",
     units: tuple[str | None, ...] = (),
     withheld: frozenset[str] = frozenset(),
+    counted: int | None = None,
 ) -> Claim:
     """Say that these processes were killed for want of memory: actors unless they are named.
 
     units: who may be said to have the limit, by default the scope, and nobody if the machine was full.
+    counted: how many kills were counted, if less.
     """
     names = dict((victim, "actor") if isinstance(victim, int) else victim for victim in victims)
     truth = Truth(
         happened="oom-kill",
         victims={pid: tuple(name.split("|")) for pid, name in names.items()},
+        counted=counted,
         limit_of=limit_of,
         limit_units=units or (None if limit_of == "host" else report["unit"],),
         withheld=withheld,

@@ -35,12 +35,14 @@ class Truth:
 
     happened: in the words of a verdict.
     victims: whom the OOM killer killed, and the names that each may be given, by pid.
+    counted: how many kills the kernel counted, where several died of one for they shared a memory.
     limit_of, limit_units: whose limit it was, and what may be said to have it.
     withheld: what may be called unknown: verdict, victims, limit, kills.
     """
 
     happened: str
     victims: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    counted: int | None = None
     limit_of: str | None = None
     limit_units: tuple[str | None, ...] = ()
     withheld: frozenset[str] = frozenset()
@@ -190,7 +192,10 @@ def _limit_mark(oom: Mapping[str, Any], truth: Truth, *, excused: bool) -> Mark:
 
 
 def _kills_mark(oom: Mapping[str, Any], truth: Truth, *, excused: bool) -> Mark:
-    return _mark(right=oom["kills"] == (len(truth.victims) or None), unknown=oom["kills"] is None, excused=excused)
+    # Who died of another's kill is one more where it is known who that was.
+    is_count = oom["kills"] == truth.counted and len(oom["victims"] or ()) < len(truth.victims)
+    is_right = oom["kills"] == (len(truth.victims) or None) or is_count
+    return _mark(right=is_right, unknown=oom["kills"] is None, excused=excused)
 
 
 def _mark(*, right: bool, unknown: bool, excused: bool) -> Mark:

@@ -1,0 +1,46 @@
+"""The kernel log as a test reads it."""
+
+import os
+from collections.abc import Callable, Sequence
+
+from scoperun.io.kernel_log import KernelLog
+from scoperun.kernel_log import parse
+from scoperun.kernel_report import KernelRecord, KernelReport, concerning
+
+from .story import GENEROUS
+
+PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
+
+
+async def read_until(
+    log: KernelLog, is_enough: Callable[[Sequence[KernelRecord]], bool], *, within: float = GENEROUS
+) -> list[KernelRecord]:
+    """Return the records since the log was opened, when they are enough, or after so many seconds of silence."""
+    records: list[KernelRecord] = []
+
+    def take(more: Sequence[KernelRecord]) -> bool:
+        records.extend(more)
+        return is_enough(records)
+
+    await log.read(take, within=within)
+    return records
+
+
+async def read_all(log: KernelLog, *, within: float) -> list[KernelRecord]:
+    """Return the records since the log was opened, after so many seconds of silence."""
+    return await read_until(log, lambda _: False, within=within)
+
+
+async def read_report(log: KernelLog, cgroup: str, *, victims: int = 1) -> KernelReport:
+    """Return the one report of a cgroup, as soon as it names so many victims."""
+
+    def is_enough(records: Sequence[KernelRecord]) -> bool:
+        return any(len(report.victims) >= victims for report in reports_of(cgroup, records))
+
+    (report,) = reports_of(cgroup, await read_until(log, is_enough))
+    return report
+
+
+def reports_of(cgroup: str, records: Sequence[KernelRecord]) -> tuple[KernelReport, ...]:
+    """Return what the records say of victims in a cgroup, by the cgroup that the kernel names."""
+    return concerning(parse(records, page_size=PAGE_SIZE), cgroup=cgroup, pids=())
