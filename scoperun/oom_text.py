@@ -36,7 +36,7 @@ def oom_rows(report: Report, oom: Oom) -> list[tuple[str, str]]:
 
 def process_names(named: Sequence[Process]) -> str:
     """Return `sh (pid 801), cat (pid 802)`, not more of them than a line holds."""
-    names = [f"{one_line(process.name)} (pid {process.pid})" for process in named[:_NAMED]]
+    names = [f"{_name(process)} (pid {process.pid})" for process in named[:_NAMED]]
     return ", ".join([*names, "…"] if len(named) > _NAMED else names)
 
 
@@ -127,8 +127,12 @@ def _beside(oom: Oom) -> str:
     others = sorted((task for task in oom.tasks or () if task.pid not in dead), key=lambda task: -(task.anon or 0))
     if not others or not dead:
         return ""
-    named = [f"{one_line(task.name)} (pid {task.pid}{_size(task.anon)})" for task in others[:_NAMED]]
+    named = [f"{_name(task)} (pid {task.pid}{_size(task.anon)})" for task in others[:_NAMED]]
     return ", ".join([*named, "…"] if len(others) > _NAMED else named)
+
+
+def _name(process: Process) -> str:
+    return "a process" if process.name is None else one_line(process.name)
 
 
 def _size(size: int | None) -> str:

@@ -117,6 +117,15 @@ def generated_unit_name(command: str, pid: int, salt: str) -> str:
     return f"scoperun-{word}-{pid}-{salt}.scope"
 
 
+def units_of(cgroup: str) -> tuple[str, ...]:
+    """Return the units whose names a cgroup's path consists of, the outermost first; none for the root.
+
+    systemd puts an underscore before a name that the kernel might use for a file of its own, as _memory.job.scope, and
+    before one that begins with an underscore or a dot (cg_escape() in src/basic/cgroup-util.c).
+    """
+    return tuple(name.removeprefix("_") for name in cgroup.split("/")[1:] if name)
+
+
 def unit_path(unit: str) -> str:
     """Return the D-Bus object path of `unit`, escaped as sd_bus_path_encode(3) does."""
     escaped = _NOT_IN_PATHS.sub(lambda match: "".join(f"_{byte:02x}" for byte in match[0].encode()), unit)

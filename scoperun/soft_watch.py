@@ -46,8 +46,7 @@ class SoftWatch:
         """Take the scope as it was started."""
         self._soft = soft
         self._request = request
-        self._cgroup = sources.cgroup
-        self._keeper = sources.keeper
+        self._scope = sources.scope
         self._systemd = sources.systemd
         self._feed = feed
         self._not_killing = asyncio.Event()
@@ -82,7 +81,7 @@ class SoftWatch:
             await asyncio.wait([telling], timeout=passed.at + _TELLING - time.monotonic())
         finally:
             telling.cancel()
-        now = self._cgroup.snapshot(keeper=self._keeper.pid, before=None)
+        now = self._scope.snapshot()
         if now is not None and self._is_passed(now):
             await self._kill()
         elif now is not None:
@@ -120,7 +119,7 @@ class SoftWatch:
 
     async def _kill_all(self) -> None:
         """Kill all but the keeper, whom systemd would kill too: its counters prove that this is no OOM kill."""
-        while processes := self._cgroup.processes(keeper=self._keeper.pid):
+        while processes := self._scope.processes():
             permitted = [_killed(process.pid) for process in processes]
             if not all(permitted):
                 await self._systemd.kill(self._request, signal.SIGKILL)

@@ -144,7 +144,7 @@ def _verdict(traces: Traces) -> Verdict:
 def oom_killed(traces: Traces) -> bool | None:
     """Tell whether the kernel or systemd-oomd killed for want of memory; None if no source can say so."""
     kernel, systemd, oomd = _counted_by_kernel(traces), _counted_by_systemd(traces), counted_by_oomd(traces)
-    if traces.result == "oom-kill" or kernel or systemd or oomd or traces.kernel_victims:
+    if _result_proves(traces) or kernel or systemd or oomd or traces.kernel_victims:
         return True
     counted = kernel is not None or (systemd is not None and traces.memory_accounted)
     if _result_disproves(traces) or (counted and oomd is not None):
@@ -179,9 +179,18 @@ def counted_by_oomd(traces: Traces) -> int | None:
     """Systemd passes on what the attribute says, since 259."""
     counts = [
         traces.counters.oomd_kills if traces.counters else None,
-        traces.properties.managed_oom_kills if traces.properties else None,
+        traces.properties.managed_oom_kills if traces.properties and not _is_forged(traces) else None,
     ]
     return max((count for count in counts if count is not None), default=None)
+
+
+def _is_forged(traces: Traces) -> bool:
+    return traces.counters is not None and traces.counters.oomd_forged
+
+
+def _result_proves(traces: Traces) -> bool:
+    """Tell whether Result= says that there was an OOM kill, and not because it believes a mark that is forged."""
+    return traces.result == "oom-kill" and not (_is_forged(traces) and _counted_by_kernel(traces) == 0)
 
 
 def _result_disproves(traces: Traces) -> bool:

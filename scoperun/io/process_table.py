@@ -48,6 +48,11 @@ def has_ended(pid: int) -> bool:
     return stat is None or status is None or _is_dying(stat[1], status)
 
 
+def is_hidden(pid: int) -> bool:
+    """Tell whether /proc does not show process `pid`: it was waited for, or is another user's under hidepid=2."""
+    return not os.path.exists(f"/proc/{pid}")
+
+
 def wait_status(pid: int) -> int | None:
     """Return the wait status of a process that has ended or is about to; None if it cannot be known.
 

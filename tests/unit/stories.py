@@ -4,13 +4,14 @@ Each story holds every trace that a recent systemd and a kernel with the memory 
 """
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from scoperun.events import (
     Counters,
     Event,
     JobRemoved,
+    OomdMark,
     Process,
     ResultChanged,
     ScopeProperties,
@@ -62,11 +63,11 @@ def exited(status: int) -> WorkloadExited:
     return WorkloadExited(status, at=102.0)
 
 
-def counted(oom_kill: int, *processes: Process, oomd_kills: int | None = 0) -> Counters:
-    """None for `oomd_kills` is a kernel whose cgroups have no extended attributes for users."""
+def counted(oom_kill: int, *processes: Process, oomd_marks: Sequence[OomdMark] | None = ()) -> Counters:
+    """None for `oomd_marks` is a kernel whose cgroups have no extended attributes for users."""
     return Counters(
         memory_events={"low": 0, "high": 0, "max": 3, "oom": oom_kill, "oom_kill": oom_kill, "oom_group_kill": 0},
-        oomd_kills=oomd_kills,
+        oomd_marks=oomd_marks,
         memory_peak=20 * MIB,
         memory_swap_peak=0,
         memory_stat={"anon": 4096, "file": 0},
@@ -150,11 +151,12 @@ STORIES = (
     ),
     _story(
         "systemd-oomd kills the scope", Verdict.OOM_KILL,
-        exited(-9), counted(0, oomd_kills=1), ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill"),
+        exited(-9), counted(0, oomd_marks=(OomdMark(1),)), ResultChanged("oom-kill"), StateChanged("failed"),
+        read("oom-kill"),
     ),
     _story(
         "systemd-oomd kills the scope under continue", Verdict.OOM_KILL,
-        exited(-9), counted(0, oomd_kills=1), ResultChanged("success"), StateChanged("inactive"),
+        exited(-9), counted(0, oomd_marks=(OomdMark(1),)), ResultChanged("success"), StateChanged("inactive"),
         read("success", "continue"),
     ),
     _story(
@@ -163,7 +165,7 @@ STORIES = (
     ),
     _story(
         "systemd-oomd kills the scope where systemd counts", Verdict.OOM_KILL,
-        exited(-9), counted(0, oomd_kills=1), ResultChanged("oom-kill"), StateChanged("failed"),
+        exited(-9), counted(0, oomd_marks=(OomdMark(1),)), ResultChanged("oom-kill"), StateChanged("failed"),
         replace(read("oom-kill"), oom_kills=0, managed_oom_kills=1),
     ),
     _story(

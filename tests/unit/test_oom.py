@@ -11,6 +11,7 @@ from scoperun.events import (
     Event,
     KernelLogRead,
     MemorySnapshot,
+    OomdMark,
     ResultChanged,
     StateChanged,
     Task,
@@ -347,7 +348,9 @@ class TestLimit:
         assert told_of["job.scope memory.events.local oom"] == ooms.get(SCOPE)
 
     def test_of_systemd_oomd(self) -> None:
-        report = told([FIRST, exited(-9), counted(0, oomd_kills=1), StateChanged("failed"), read("oom-kill")])
+        report = told(
+            [FIRST, exited(-9), counted(0, oomd_marks=(OomdMark(1),)), StateChanged("failed"), read("oom-kill")]
+        )
         assert report.oom is not None
         assert str(report.oom.limit_of) == "systemd-oomd"
 

@@ -127,7 +127,7 @@ def test_a_sigkill_that_may_be_a_timeout_is_told_as_that() -> None:
 
 def test_an_end_that_may_be_an_oom_kill_is_told_as_that() -> None:
     """The kernel counted none, but nobody knows what systemd-oomd did; there was no time to run into."""
-    shown = row("Verdict", text(exited(3), counted(0, oomd_kills=None), BusLost("gone")))
+    shown = row("Verdict", text(exited(3), counted(0, oomd_marks=None), BusLost("gone")))
     assert shown == (
         "unknown: the command exited with status 3; "
         "whether it ran out of memory is not known, for want of user.oomd_ooms, Result"
