@@ -49,8 +49,19 @@ def has_ended(pid: int) -> bool:
 
 
 def is_hidden(pid: int) -> bool:
-    """Tell whether /proc does not show process `pid`: it was waited for, or is another user's under hidepid=2."""
-    return not os.path.exists(f"/proc/{pid}")
+    """Tell whether process `pid` is there, but not in our /proc.
+
+    It is another user's under the mount option hidepid, or in another PID namespace: then the kernel calls it 0.
+    """
+    if pid == 0 or os.path.exists(f"/proc/{pid}"):
+        return pid == 0
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def wait_status(pid: int) -> int | None:

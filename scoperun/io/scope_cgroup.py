@@ -12,7 +12,7 @@ from scoperun.io.process_table import has_ended, is_hidden, name_of, running_nam
 from scoperun.sizes import INFINITY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from scoperun.io.cgroup import Cgroup
     from scoperun.limits import LimitsInForce
@@ -63,17 +63,15 @@ class ScopeCgroup:
     def processes(self) -> tuple[Process, ...] | None:
         """Return the processes that run in the scope and below; None if it is gone.
 
-        One that has ended since they were listed may have forked before that: then the list is read again. One that
-        stays on the list lives, though /proc may hide it (mount option hidepid): its name is None.
+        One that has ended since they were listed may have forked before that: then the list is read again.
         """
-        unnamed: set[int] = set()
         for _ in range(_MOST_LISTS):
             pids = self._pids()
             if pids is None:
                 return None
-            running = tuple(Process(pid=pid, name=running_name(pid)) for pid in pids)
-            before, unnamed = unnamed, {process.pid for process in running if process.name is None}
-            if unnamed <= before:
+            named = [Process(pid=pid, name=running_name(pid)) for pid in pids]
+            running = tuple(each for each in named if each.name is not None or is_hidden(each.pid))
+            if len(running) == len(named):
                 break
         return running
 
@@ -89,7 +87,7 @@ class ScopeCgroup:
         at, own, events = time.monotonic(), self.cgroup.ooms(), self._events()
         for _ in range(_TRIES):
             places = self._pids() or {}
-            tasks, gone = _tasks(places, self._pids, before)
+            tasks, gone = _tasks(places, before)
             stat = self.cgroup.table("memory.stat")
             current, swap = self.cgroup.number("memory.current"), self.cgroup.number("memory.swap.current")
             counted, events = events, self._events()
@@ -146,19 +144,13 @@ class ScopeCgroup:
         return events
 
 
-def _tasks(
-    places: Mapping[int, str], listed: Callable[[], Mapping[int, str] | None], before: MemorySnapshot | None
-) -> tuple[tuple[Task, ...], tuple[Task, ...]]:
+def _tasks(places: Collection[int], before: MemorySnapshot | None) -> tuple[tuple[Task, ...], tuple[Task, ...]]:
     """Return the processes that live in the scope, and those that do not live any more."""
-    tasks = {pid: each for pid in places if (each := task(pid)) is not None}
+    tasks = {pid: task(pid) or (Task(pid=pid, name=None) if is_hidden(pid) else None) for pid in places}
+    living = {pid: each for pid, each in tasks.items() if each is not None}
     lived = {each.pid: each for each in (before.tasks if before else ())}
-    gone = [pid for pid in {**lived, **dict.fromkeys(places)} if pid not in tasks and has_ended(pid)]
-    if any(pid in places and is_hidden(pid) for pid in gone):
-        living = listed() or {}
-        tasks |= {pid: Task(pid=pid, name=None) for pid in gone if pid in living and is_hidden(pid)}
-    return tuple(tasks.values()), tuple(
-        _last_seen(lived.get(pid) or Task(pid=pid, name=None)) for pid in gone if pid not in tasks
-    )
+    gone = [pid for pid in {**lived, **tasks} if pid not in living and has_ended(pid)]
+    return tuple(living.values()), tuple(_last_seen(lived.get(pid) or Task(pid=pid, name=None)) for pid in gone)
 
 
 def _last_seen(task: Task) -> Task:

@@ -32,6 +32,8 @@ UNIT = f"{NAME}.Unit"
 SCOPE = f"{NAME}.Scope"
 PROPERTIES = "org.freedesktop.DBus.Properties"
 
+NO_LIMIT = 2**64 - 1
+
 
 @dataclass(kw_only=True)
 class Unit:
@@ -57,7 +59,10 @@ class Unit:
 
     def get_all(self) -> dict[str, Variant]:
         """Return the properties of the interface Scope, as GetAll does."""
-        return {"Result": Variant("s", self.result), "OOMPolicy": Variant("s", "stop")} | self.scope_properties
+        times = {"TimeoutStopUSec": self.timeout_stop, "RuntimeMaxUSec": Variant("t", NO_LIMIT)}
+        asked = {name: self.properties.get(name, default) for name, default in times.items()}
+        said = {"Result": Variant("s", self.result), "OOMPolicy": Variant("s", "stop")}
+        return said | asked | self.scope_properties
 
 
 class FakeSystemd:
@@ -143,7 +148,7 @@ class FakeSystemd:
             case "Get", [_, "InvocationID"]:
                 return answer(message, "v", Variant("ay", self._at_path(message).invocation_id))
             case "Get", [_, "TimeoutStopUSec"]:
-                return answer(message, "v", self._at_path(message).timeout_stop)
+                return answer(message, "v", self._at_path(message).get_all()["TimeoutStopUSec"])
             case "SetUnitProperties", [name, True, properties]:
                 self.units[name].properties |= {each: value for each, value in properties}  # noqa: C416
                 return answer(message)

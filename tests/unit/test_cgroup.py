@@ -32,10 +32,6 @@ def cgroup(path: Path, **files: str) -> Cgroup:
     return Cgroup("/job.scope", path)
 
 
-HIDDEN = 2**22 + 1
-"""The number of no process: above the kernel's limit."""
-
-
 @pytest.mark.parametrize(("pids_max", "tasks_max"), [("51", 50), ("2", 1), ("max", INFINITY)])
 def test_the_tasks_in_force_are_those_without_the_keeper(tmp_path: Path, pids_max: str, tasks_max: int) -> None:
     assert scope(tmp_path, pids_max=pids_max).limits().tasks_max == tasks_max
@@ -173,14 +169,19 @@ def test_who_forks_and_ends_while_the_processes_are_listed_leaves_a_child_that_i
     assert job.processes() == (Process(pid=4301, name="daemon"),)
 
 
-def test_one_that_stays_on_the_list_lives_though_proc_does_not_show_it(tmp_path: Path) -> None:
-    """As another user's process under the mount option hidepid=2."""
-    job = scope(tmp_path, cgroup_procs=f"{os.getpid()}\n{HIDDEN}", memory_events="oom_kill 0")
+def test_one_that_is_listed_though_it_has_ended_is_not_waited_for(tmp_path: Path) -> None:
+    job = scope(tmp_path, cgroup_procs=f"{os.getpid()}\n{2**22 + 1}")
+    assert [process.pid for process in job.processes() or ()] == [os.getpid()]
+
+
+def test_one_that_is_listed_and_hidden_lives_without_a_name(tmp_path: Path) -> None:
+    """As a process in another PID namespace, which the kernel lists as 0."""
+    job = scope(tmp_path, cgroup_procs=f"{os.getpid()}\n0", memory_events="oom_kill 0")
     mine, hidden = job.processes() or ()
-    assert (mine.pid, hidden) == (os.getpid(), Process(pid=HIDDEN, name=None))
+    assert (mine.pid, hidden) == (os.getpid(), Process(pid=0, name=None))
     snapshot = job.snapshot()
     assert snapshot is not None
-    assert [task.pid for task in snapshot.tasks] == [os.getpid(), HIDDEN]
+    assert [task.pid for task in snapshot.tasks] == [os.getpid(), 0]
     assert snapshot.ended == ()
 
 
