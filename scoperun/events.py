@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scoperun.kernel_report import KernelReport
+    from scoperun.limits import LimitsInForce
 
 
 # Page cache and the like fill what room there is, and go before anybody is killed. Shared memory and what is locked are
@@ -36,6 +37,13 @@ class StateChanged:
     """The unit's ActiveState= was announced; it may be the same as before."""
 
     active_state: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeftActive:
+    """When systemd began to end the scope, or found that it had ended: seconds on the monotonic clock."""
+
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +158,7 @@ class Counters:
     tasks_peak: tasks without the keeper (pids.peak).
     processes: those still in the scope, without the keeper (cgroup.procs).
     keeper_killed: the keeper was killed too, and is one of those that were counted.
+    limits: those that the kernel held the scope to.
     """
 
     memory_events: Mapping[str, int] | None = None
@@ -163,6 +172,7 @@ class Counters:
     tasks_peak: int | None = None
     processes: tuple[Process, ...] | None = None
     keeper_killed: bool = False
+    limits: LimitsInForce | None = None
 
     @property
     def oom_kill(self) -> int | None:
@@ -268,6 +278,7 @@ Event = (
     | JobRemoved
     | ResultChanged
     | StateChanged
+    | LeftActive
     | MemorySnapshot
     | WorkloadExited
     | Counters

@@ -77,20 +77,15 @@ def _victim(victim: Victim) -> str:
 def _at_limit(report: Report, oom: Oom) -> str:
     match oom.limit_of:
         case LimitOf.SCOPE if oom.limit_unit == report.unit:
-            return f"at the scope's limit{_of(report.limits.memory_max)} (MemoryMax=)"
+            return f"at the scope's limit{_of(oom.limit)} (MemoryMax=)"
         case LimitOf.SCOPE:
             return f"at the limit of {oom.limit_unit} inside the scope" if oom.limit_unit else "at a limit in the scope"
         case LimitOf.SLICE:
-            return f"at the limit{_of(_limit_in_log(oom))} of {oom.limit_unit}, which the scope is in"
+            return f"at the limit{_of(oom.limit)} of {oom.limit_unit}, which the scope is in"
         case LimitOf.HOST:
             return "as the machine had no memory left; the scope was within its limits"
         case _:
             return "at a limit (whose is not known)"
-
-
-def _limit_in_log(oom: Oom) -> int | None:
-    reports = oom.kernel_log or ()
-    return reports[-1].limit if reports else None
 
 
 def _of(limit: int | None) -> str:

@@ -6,7 +6,7 @@ import math
 from signal import SIGKILL
 from typing import TYPE_CHECKING, Any
 
-from scoperun.dataclass import dataclass
+from scoperun.dataclass import dataclass, replace
 from scoperun.events import Counters
 from scoperun.oom_report import OomTraces, oom, oom_evidence
 from scoperun.request import printable
@@ -58,6 +58,8 @@ class Cpu:
 class Report:
     """How one invocation ended. Sizes are bytes, times seconds; None is what could not be known.
 
+    limits: in force at the end, or when they were read last. limits_changed: what those were at the start that are not
+        the same at the end; None if they could not be read then.
     soft_memory: None if no soft limit was asked for.
     timed_out: runtime_max ended it. Result= alone may also be the time that a stop by somebody else took.
     """
@@ -80,6 +82,7 @@ class Report:
     exit_code: int | None
     signal: int | None
     limits: LimitsInForce
+    limits_changed: Mapping[str, float | None] | None
     memory: Memory
     soft_memory: SoftMemoryReport | None
     oom: Oom | None
@@ -101,6 +104,7 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """Return the report as what json.dumps takes, with the keys of the manual."""
         report = {"schema": self.schema} | _as_dict(self) | {"limits": _limits(self.limits)}
+        report["limits_changed"] = self.limits_changed and _no_limit_in_words(self.limits_changed)
         if self.oom and self.oom.kernel_log:
             report["oom"]["kernel_log"] = [_no_limit_in_words(each) for each in report["oom"]["kernel_log"]]
         del report["timed_out"]  # verdict, runtime and limits say it
@@ -151,6 +155,7 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
     assert exited is not None  # noqa: S101  the caller waited for it
     traces = _traces(start, invocation)
     verdict, evidence = decide(traces)
+    limits = _limits_at_the_end(start, invocation)
     left = OomTraces(
         traces=traces, invocation=invocation, exited=exited, cgroup=start.cgroup, unit=start.unit, pid=start.pid
     )
@@ -173,7 +178,8 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
         result=traces.result,
         exit_code=exited.status if exited.status >= 0 else None,
         signal=-exited.status if exited.status < 0 else None,
-        limits=start.limits,
+        limits=limits,
+        limits_changed=_limits_changed(start, invocation),
         memory=_memory(invocation),
         soft_memory=_soft_memory(start, invocation),
         oom=oom(left) if is_oom else None,
@@ -182,7 +188,7 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
         pressure=None,
         left_running=() if invocation.ended else counters.processes,
         evidence=(*evidence, *oom_evidence(left)) if is_oom else evidence,
-        timed_out=traces.result == "timeout" and _ran_out_of_time(start, invocation.emptied or exited.at),
+        timed_out=verdict is Verdict.TIMEOUT and _ran_out_of_time(start, invocation, limits),
     )
 
 
@@ -212,12 +218,37 @@ def _traces(start: Start, invocation: Invocation) -> Traces:
         ended=invocation.ended,
         memory_accounted=start.limits.memory_max is not None,
         runtime_limited=start.limits.runtime_max is not None,
+        ended_first=invocation.ended_first,
     )
 
 
-def _ran_out_of_time(start: Start, end: float) -> bool:
-    limit = start.limits.runtime_max
-    return limit is not None and end - start.asked >= limit
+def _ran_out_of_time(start: Start, invocation: Invocation, limits: LimitsInForce) -> bool:
+    """Tell a stop by runtime_max from one by somebody else, which may take until after it: by when it began.
+
+    systemd's own clock for the scope starts a little later than we asked for it.
+    """
+    began, limit = invocation.left_active, limits.runtime_max
+    return began is not None and limit is not None and began - start.asked >= limit
+
+
+def _limits_at_the_end(start: Start, invocation: Invocation) -> LimitsInForce:
+    """Return the limits as they were read last: at the end, or while the scope was there, or when it began."""
+    counters, last = invocation.counters, invocation.memory.last
+    if counters is not None and counters.limits is not None:
+        return replace(counters.limits, runtime_max=start.limits.runtime_max)
+    if last is not None and last.limit is not None:
+        return replace(start.limits, memory_max=last.limit)
+    return start.limits
+
+
+def _limits_changed(start: Start, invocation: Invocation) -> dict[str, float | None] | None:
+    """Return what the limits were at the start that have changed since; MemoryHigh= of a soft limit changes by us."""
+    if invocation.counters is None or invocation.counters.limits is None:
+        return None
+    changed = invocation.counters.limits.changed_from(start.limits)
+    if start.soft_memory is not None:
+        changed.pop("memory_high", None)
+    return changed
 
 
 def _memory(invocation: Invocation) -> Memory:

@@ -66,11 +66,16 @@ class ScopeRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartedScope:
-    """A scope that systemd has started: as it took the request, and when that was (a monotonic time in seconds)."""
+    """A scope that systemd has started.
+
+    request: as systemd took it. asked: when that was, in seconds on the monotonic clock.
+    runtime_max: seconds after which systemd ends it, None if it does not.
+    """
 
     request: ScopeRequest
     invocation_id: str
     asked: float
+    runtime_max: float | None
 
 
 def scope_request(unit: str, properties: Iterable[Property]) -> ScopeRequest:

@@ -128,6 +128,9 @@ class Settling:
     async def _read_properties(self) -> None:
         with suppress(*UNANSWERED):  # it may answer though it announced nothing
             self._feed.take(await self._systemd.read(self._start.invocation_id))
+            if self._feed.invocation.result == "timeout" and self._feed.invocation.left_active is None:
+                for left_active in await self._systemd.left_active(self._start.invocation_id):
+                    self._feed.take(left_active)
 
     async def _unref(self) -> None:
         with suppress(*UNANSWERED):

@@ -119,7 +119,7 @@ class Standing:
         )
 
     def _limits(self) -> LimitsInForce:
-        return replace(self._scope.limits(), runtime_max=self._request.runtime_max)
+        return replace(self._scope.limits(), runtime_max=self._started.runtime_max)
 
     async def _learn_version(self) -> None:
         """Ask while the command runs: neither its start nor its report waits for that."""
@@ -130,7 +130,6 @@ class Standing:
         """See that the kernel holds the scope to limits that were changed; raise LimitNotEnforced if not."""
         if self._run.require_limits:
             check_limits(changes.properties, self._scope)
-        self.start = replace(self.start, limits=self._limits())
 
     async def settle(self, enough: asyncio.Event) -> None:
         """Once the command has ended, read what there is to know of the scope, and let it end.

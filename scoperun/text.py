@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _LABEL_WIDTH = 10
 
+_MEMORY_SETTINGS = {"memory_max": "MemoryMax=", "memory_swap_max": "MemorySwapMax="}
+
 
 def report_text(report: Report) -> str:
     """Return the report as lines for stderr: one if the run ended well, a handful if not."""
@@ -115,11 +117,11 @@ def _missing(report: Report) -> str:
 def _memory(report: Report) -> str:
     if report.limits.memory_max is None:
         return "unknown, and limits on it were not enforced: the scope has no memory controller"
-    parts = [f"peak {_size(report.memory.peak)}{_of(report.limits.memory_max)}"]
+    parts = [f"peak {_size(report.memory.peak)}{_of_limit(report, 'memory_max')}"]
     if cached := _page_cache(report):
         parts.append(f"{format_size(cached)} of it page cache at the end")
     if report.memory.swap_peak:
-        parts.append(f"swap peak {format_size(report.memory.swap_peak)}{_of(report.limits.memory_swap_max)}")
+        parts.append(f"swap peak {format_size(report.memory.swap_peak)}{_of_limit(report, 'memory_swap_max')}")
     if report.oom is not None and report.oom.kills is not None:
         parts.append(f"OOM kills {report.oom.kills}")
     return ", ".join(parts)
@@ -137,8 +139,16 @@ def _size(size: int | None) -> str:
     return "unknown" if size is None else format_size(size)
 
 
-def _of(limit: int | None) -> str:
+def _of_limit(report: Report, name: str) -> str:
+    """Return ` of 20M`; of a limit that was changed it is not known which one held when there was that much."""
+    limit, changed = getattr(report.limits, name), report.limits_changed or {}
+    if name in changed:
+        return f", {_MEMORY_SETTINGS[name]} {_limit(limit)} at the end, {_limit(changed[name])} at the start"
     return "" if limit in {None, INFINITY} else f" of {format_size(limit)}"
+
+
+def _limit(limit: float | None) -> str:
+    return "unknown" if limit is None else format_size(int(limit))
 
 
 def _runtime(report: Report) -> str:

@@ -65,6 +65,7 @@ class Traces:
     kernel_victims: those that the kernel log names, None if it was not read. keeper_named: the keeper is one more.
     memory_accounted: the scope had a memory controller, so that OOM kills were counted.
     runtime_limited: systemd was to end the scope after a time.
+    ended_first: the command had ended when systemd began to end the scope: a timeout is not about it. None: not known.
     """
 
     status: int
@@ -77,6 +78,7 @@ class Traces:
     ended: bool = True
     memory_accounted: bool = True
     runtime_limited: bool = False
+    ended_first: bool | None = False
 
     @property
     def kills_in_log(self) -> int | None:
@@ -125,7 +127,9 @@ def _verdict(traces: Traces) -> Verdict:
     match oom_killed(traces), traces.result, traces.status:
         case True, _, _:
             return Verdict.OOM_KILL
-        case _, "timeout", _:
+        case _, "timeout", status if traces.ended_first is None and status >= 0:
+            return Verdict.UNKNOWN
+        case _, "timeout", _ if not traces.ended_first:
             return Verdict.TIMEOUT
         case _, "resources", _:
             return Verdict.RESOURCES

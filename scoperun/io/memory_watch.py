@@ -60,7 +60,12 @@ class MemoryWatch:
         self._rest: asyncio.TimerHandle | None = None
         self._deaf_from = 0.0
         # Who ran into which limit before counts for nothing.
-        self._last = MemorySnapshot(at=time.monotonic(), events={}, ooms=scope.cgroup.ooms_upwards())
+        self._last = MemorySnapshot(
+            at=time.monotonic(),
+            events={},
+            ooms=scope.cgroup.ooms_upwards(),
+            limit=scope.cgroup.number("memory.max"),
+        )
         self._spent = 0.0
         self._began = self._last.at
         give(self._last)

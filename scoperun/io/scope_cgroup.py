@@ -58,6 +58,7 @@ class ScopeCgroup:
             cpu_system=_seconds(cpu.get("system_usec")),
             tasks_peak=_without_keeper(tasks_peak),
             processes=self.processes(),
+            limits=self.limits() if events is not None or tasks_peak is not None else None,
         )
 
     def processes(self) -> tuple[Process, ...] | None:

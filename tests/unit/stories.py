@@ -11,6 +11,7 @@ from scoperun.events import (
     Counters,
     Event,
     JobRemoved,
+    LeftActive,
     OomdMark,
     Process,
     ResultChanged,
@@ -215,19 +216,24 @@ STORIES = (
         exited(137), counted(0), ResultChanged("success"), StateChanged("inactive"), read("success"),
     ),
     _story(
+        "the command exits with 0 and the scope runs into its time before it is let go of", Verdict.SUCCESS,
+        exited(0), counted(0), ResultChanged("timeout"), LeftActive(102.1), StateChanged("failed"), read("timeout"),
+        limits=TIMED,
+    ),
+    _story(
         "the command runs into its time", Verdict.TIMEOUT,
-        ResultChanged("timeout"), StateChanged("deactivating"), exited(-15), counted(0), StateChanged("failed"),
-        read("timeout"), limits=TIMED,
+        ResultChanged("timeout"), LeftActive(101.6), StateChanged("deactivating"), exited(-15), counted(0),
+        StateChanged("failed"), read("timeout"), limits=TIMED,
     ),
     _story(
         "the command runs into its time and exits with 0 when told to stop", Verdict.TIMEOUT,
-        ResultChanged("timeout"), StateChanged("deactivating"), exited(0), counted(0), StateChanged("failed"),
-        read("timeout"), limits=TIMED,
+        ResultChanged("timeout"), LeftActive(101.6), StateChanged("deactivating"), exited(0), counted(0),
+        StateChanged("failed"), read("timeout"), limits=TIMED,
     ),
     _story(
         "the command runs into its time and has to be killed", Verdict.TIMEOUT,
-        ResultChanged("timeout"), StateChanged("deactivating"), exited(-9), counted(0), StateChanged("failed"),
-        read("timeout"), limits=TIMED,
+        ResultChanged("timeout"), LeftActive(101.6), StateChanged("deactivating"), exited(-9), counted(0),
+        StateChanged("failed"), read("timeout"), limits=TIMED,
     ),
 )  # fmt: skip
 

@@ -41,9 +41,8 @@ def seen(*tasks: Task, oom_kill: int = 0, ooms: dict[str, int] | None = None, **
     """Return a snapshot just before the end; `ooms` of the scope's own are as many as its kills if not given."""
     own = {SCOPE: oom_kill} if ooms is None else ooms
     events = {"max": 30, "oom": own.get(SCOPE, 0), "oom_kill": oom_kill, "oom_group_kill": more.pop("groups", 0)}
-    return MemorySnapshot(
-        at=101.9, events=events, ooms={**NO_OOMS, **own}, stat=STAT, current=20 * MIB, tasks=tasks, **more
-    )
+    held = {"limit": 20 * MIB, "stat": STAT, "current": 20 * MIB} | more
+    return MemorySnapshot(at=101.9, events=events, ooms={**NO_OOMS, **own}, tasks=tasks, **held)
 
 
 def ended(task: Task, status: int | None = None) -> EndedTask:
@@ -430,6 +429,13 @@ class TestWords:
         report = told([FIRST, *events, last, counted(1), StateChanged("inactive"), read("success", policy)])
         lines = (line.partition(": ") for line in report_text(report).splitlines())
         return {label.strip(): words for label, _, words in lines}
+
+    def test_at_the_limit_that_held_when_the_kernel_killed(self) -> None:
+        """It was lowered after the start, and lifted before the end."""
+        rows = self.rows(
+            seen(SHELL, LEAK, limit=10 * MIB), seen(SHELL, oom_kill=1, limit=10 * MIB, ended=(ended(LEAK),))
+        )
+        assert rows["Verdict"].endswith("at the scope's limit of 10M (MemoryMax=)")
 
     def test_at_the_scopes_own_limit(self) -> None:
         rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scoperun.events import BusLost, Counters, Event, JobRemoved, Process, ResultChanged, StateChanged
+from scoperun.events import BusLost, Counters, Event, JobRemoved, LeftActive, Process, ResultChanged, StateChanged
 from scoperun.invocation import Invocation
 from scoperun.limits import LimitsInForce
 from scoperun.report import Report, conclude
@@ -19,14 +19,15 @@ from .stories import LIMITS, MIB, START, STORIES, TIMED, Story, counted, exited,
 
 KEYS = [
     "schema", "scoperun", "systemd", "kernel", "manager", "unit", "invocation_id", "slice", "cgroup", "command",
-    "cwd", "pid", "started", "runtime", "verdict", "result", "exit_code", "signal", "limits", "memory",
-    "soft_memory", "oom", "cpu", "tasks_peak", "pressure", "left_running", "evidence",
+    "cwd", "pid", "started", "runtime", "verdict", "result", "exit_code", "signal", "limits", "limits_changed",
+    "memory",    "soft_memory", "oom", "cpu", "tasks_peak", "pressure", "left_running", "evidence",
 ]  # fmt: skip
 KEYS_OF = {
     "limits": {"memory_max", "memory_high", "memory_swap_max", "memory_zswap_max", "tasks_max", "cpu_quota",
                "runtime_max"},
     "memory": {"peak", "swap_peak", "events", "stat"},
-    "oom": {"kills", "policy", "limit_of", "limit_unit", "victims", "tasks", "kernel_log", "kernel_log_reason"},
+    "oom": {"kills", "policy", "limit_of", "limit_unit", "limit", "victims", "tasks", "kernel_log",
+            "kernel_log_reason"},
     "cpu": {"user", "system"},
 }  # fmt: skip
 
@@ -99,8 +100,8 @@ def test_what_is_not_known_is_null_and_never_left_out() -> None:
     for event in NOTHING_KNOWN:
         invocation.feed(event)
     report = as_json(conclude(("true",), nowhere, invocation))
-    unknown = {"systemd", "slice", "cwd", "result", "exit_code", "soft_memory", "oom", "tasks_peak", "pressure",
-               "left_running"}  # fmt: skip
+    unknown = {"systemd", "slice", "cwd", "result", "exit_code", "limits_changed", "soft_memory", "oom", "tasks_peak",
+               "pressure", "left_running"}  # fmt: skip
     assert {key for key, value in report.items() if value is None} == unknown
     for part in "limits", "memory", "cpu":
         assert set(report[part]) == KEYS_OF[part]
@@ -175,7 +176,7 @@ def test_an_oom_kill_of_a_child_leaves_the_command_its_status() -> None:
 
 @pytest.mark.parametrize("status", [0, -9, -15])
 def test_a_timeout_of_ours_exits_with_124(status: int) -> None:
-    report = told([exited(status), counted(0), StateChanged("failed"), read("timeout")], TIMED)
+    report = told([LeftActive(101.6), exited(status), counted(0), StateChanged("failed"), read("timeout")], TIMED)
     assert (report.verdict, report.exit_status) == (Verdict.TIMEOUT, 124)
 
 
@@ -241,9 +242,25 @@ def test_the_manager_is_the_one_that_was_asked(manager: str) -> None:
     assert conclude(("true",), replace(START, manager=manager), invocation).manager == manager
 
 
-@pytest.mark.parametrize(("limit", "status"), [(2.0, 124), (3600.0, 137)])
-def test_a_stop_that_took_too_long_is_no_end_of_our_time(limit: float, status: int) -> None:
-    """Systemd gives the same Result= to a stop by somebody else that had to end in SIGKILL."""
-    limits = replace(LIMITS, runtime_max=limit)
-    report = told([exited(-9), counted(0), read("timeout")], limits)
+@pytest.mark.parametrize(
+    ("began", "status"),
+    [(101.6, 124), (101.5, 124), (101.4, 137), (None, 137)],
+    ids=["after", "at", "before", "unknown"],
+)
+def test_a_stop_that_began_before_the_time_was_over_is_not_our_timeout(began: float | None, status: int) -> None:
+    """Systemd gives the same Result= to a stop by somebody else that took until after that time."""
+    times = [] if began is None else [LeftActive(began)]
+    report = told([*times, exited(-9), counted(0), read("timeout")], TIMED)
     assert (report.verdict, report.exit_status) == (Verdict.TIMEOUT, status)
+
+
+def test_limits_are_those_at_the_end_and_what_has_changed_is_told() -> None:
+    raised = replace(counted(0), limits=replace(LIMITS, memory_max=200 * MIB))
+    report = as_json(told([exited(0), raised, read("success")]))
+    assert report["limits"]["memory_max"] == 200 * MIB
+    assert report["limits_changed"] == {"memory_max": 20 * MIB}
+
+
+def test_limits_that_were_not_read_at_the_end_are_not_said_to_be_unchanged() -> None:
+    report = told([exited(-9), Counters(), read("oom-kill")])
+    assert (report.limits.memory_max, report.limits_changed) == (20 * MIB, None)
