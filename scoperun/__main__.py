@@ -6,11 +6,15 @@ That is a fifth of the time that `scoperun -- true` takes: `make bench` measures
 import gc
 import os
 import sys
-from collections.abc import Sequence
-from importlib.machinery import ModuleSpec, PathFinder
-from importlib.util import LazyLoader
-from types import ModuleType
-from typing import NoReturn
+
+from scoperun.startup import isolate
+
+TYPE_CHECKING = False  # typing is among what may be imported when `isolate` has returned
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import NoReturn
 
 _NOT_NEEDED = ("ssl", "gi", "bz2", "lzma", "_zstd", "_elementtree", "_uuid")
 """What asyncio, dbus-next, shutil, xml and uuid import where it is there, and do without where it is not."""
@@ -28,9 +32,14 @@ class _RarelyNeeded:
     """Finds modules that are executed when somebody first looks into them."""
 
     @staticmethod
-    def find_spec(name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(name: str, path: "Sequence[str] | None", target: "ModuleType | None" = None) -> "ModuleSpec | None":
         """Return how to import one of those, None for every other module."""
-        spec = PathFinder.find_spec(name, path, target) if name in _RARELY_NEEDED else None
+        if name not in _RARELY_NEEDED:
+            return None
+        from importlib.machinery import PathFinder  # noqa: PLC0415
+        from importlib.util import LazyLoader  # noqa: PLC0415
+
+        spec = PathFinder.find_spec(name, path, target)
         if spec is not None and spec.loader is not None:
             spec.loader = LazyLoader(spec.loader)
         return spec
@@ -44,8 +53,9 @@ def spare() -> None:
     sys.meta_path.insert(0, _RarelyNeeded)
 
 
-def program() -> NoReturn:
+def program() -> "NoReturn":
     """Be the program."""
+    isolate()
     spare()
     from scoperun.cli import main  # noqa: PLC0415  it imports what is spared here
 
