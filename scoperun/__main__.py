@@ -3,6 +3,7 @@
 That is a fifth of the time that `scoperun -- true` takes: `make bench` measures it.
 """
 
+import errno
 import gc
 import os
 import sys
@@ -57,14 +58,49 @@ def program() -> "NoReturn":
     """Be the program."""
     isolate()
     spare()
-    from scoperun.cli import main  # noqa: PLC0415  it imports what is spared here
-
-    status = main()
+    status = _status()
     try:
         sys.stdout.flush()
     except (OSError, AttributeError):  # it is full, or closed: the interpreter has its own way to say so
         sys.exit(status)
     os._exit(status)  # all is said and written; to take the interpreter apart takes longer than to run true(1)
+
+
+def _status() -> int:
+    """Return what to exit with: an error that nobody has foreseen is one line, and a failure of our own, as others are.
+
+    The line is said when the error is gone, and with it what its frames hold: there may be no other memory.
+    """
+    try:
+        from scoperun.cli import main  # noqa: PLC0415  it imports what is spared here
+
+        return main()
+    except MemoryError:
+        reason = "not enough memory for scoperun itself (ulimit -v and -d limit it)"
+    except (Exception, KeyboardInterrupt) as error:
+        if sys.flags.dev_mode:
+            raise
+        reason = _reason(error)
+    _say(f"scoperun: {reason}")
+    return 125
+
+
+def _reason(error: BaseException) -> str:
+    match error:
+        case KeyboardInterrupt():
+            return "interrupted"
+        case OSError(errno=errno.EMFILE | errno.ENFILE | errno.ENOMEM, strerror=str(shortage)):
+            return shortage
+        case ImportError():  # its file is missing, or there is no memory to map it
+            return f"cannot start: {error}"
+    return f"internal error: {type(error).__name__}: {error} (python3 -X dev -m scoperun shows where)"
+
+
+def _say(text: str) -> None:
+    try:
+        os.write(2, text.encode("unicode_escape") + b"\n")  # it may quote what a terminal would act on
+    except OSError:  # nobody listens
+        return
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import sys
@@ -30,11 +29,6 @@ def main() -> int:
         return error.exit_status
     except KeyboardInterrupt:
         _say("scoperun: interrupted")
-        return ScoperunError.exit_status
-    except OSError as error:  # no descriptor is left to import with
-        if error.errno not in {errno.EMFILE, errno.ENFILE}:
-            raise
-        _say(f"scoperun: {error.strerror}")
         return ScoperunError.exit_status
 
 

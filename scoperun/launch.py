@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
+from scoperun.errors import ScoperunError
+from scoperun.io.descriptors import see_room_for_loop
 from scoperun.io.processes import spawn
 from scoperun.request import RunRequest, words
 
@@ -74,6 +76,7 @@ def run_sync(command: Sequence[str], **options: Unpack[RunOptions]) -> Report:
 
     request = RunRequest(command=words(command), **options)
     with spawn(request) as processes:
+        _see_room_for_loop()
         return asyncio.run(supervise(request, processes))
 
 
@@ -99,4 +102,12 @@ def wrap(request: RunRequest, *, on_start: Callable[[Start], None] = lambda _: N
 
         with spawn(request, before_exec=signals.undo_in_child) as processes:
             give_up_streams()
+            _see_room_for_loop()
             return asyncio.run(supervise_and_relay(processes))
+
+
+def _see_room_for_loop() -> None:
+    try:
+        see_room_for_loop()
+    except OSError as error:
+        raise ScoperunError(f"cannot start an event loop: {error.strerror}") from None

@@ -45,6 +45,7 @@ class Story:
             timeout=GENEROUS,
             check=False,
         )
+        assert b"internal error" not in done.stderr
         report = self.report() if self.report_file.exists() else {}
         return Ending(done.returncode, done.stdout, done.stderr.decode(), report)
 
