@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 from scoperun.dataclass import dataclass
 from scoperun.errors import CommandNotExecutable, CommandNotFound, ScoperunError
 from scoperun.events import WorkloadExited
+from scoperun.io.execution import execute, told_to_itself
 from scoperun.io.process_table import name_of
 from scoperun.io.wait import readable
 
@@ -157,8 +158,9 @@ def _hold_then_exec(command: Sequence[str], preparation: Preparation, hold: int,
                 signal.signal(number, signal.SIG_DFL)
             for step in preparation.steps:
                 step()
+            environment = told_to_itself(preparation.environment) | {"INVOCATION_ID": invocation_id.decode()}
             tried = ""
-            os.execvpe(command[0], list(command), {**preparation.environment, "INVOCATION_ID": invocation_id.decode()})
+            execute(command, environment)
     except OSError as error:
         os.write(exec_error, f"{error.errno} {tried and error.filename}".encode(errors="surrogateescape"))
     except Exception as error:  # as of a NUL byte in a variable: our exit status would pass for the command's
@@ -183,5 +185,4 @@ def _exec_failure(command: str, failure: bytes) -> ScoperunError:
             else None
         )
         return CommandNotFound(message, hint=hint)
-    hint = "a script starts with #! and its interpreter" if int(number) == errno.ENOEXEC else None
-    return CommandNotExecutable(message, hint=hint)
+    return CommandNotExecutable(message)
