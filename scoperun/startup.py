@@ -17,7 +17,7 @@ _HARMLESS = {
     "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED", "PYTHONNOUSERSITE", "PYTHONSAFEPATH",
     "PYTHONSTARTUP",
 }  # fmt: skip
-"""Variables that may stay in force: they are common, and a second start of Python costs a sixth of a run."""
+"""Variables that may stay in force: they are common, and a second start of Python costs a tenth of a run."""
 
 
 def isolate() -> None:
