@@ -28,6 +28,9 @@ _RARELY_NEEDED = {
 _COLLECT_AFTER = 100_000
 """So many new objects; by default what is imported is searched for garbage dozens of times, in vain."""
 
+_SHORTAGES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT}
+"""What the machine or a limit of the user's may lack when something is imported, or printed."""
+
 
 class _RarelyNeeded:
     """Finds modules that are executed when somebody first looks into them."""
@@ -89,7 +92,7 @@ def _reason(error: BaseException) -> str:
     match error:
         case KeyboardInterrupt():
             return "interrupted"
-        case OSError(errno=errno.EMFILE | errno.ENFILE | errno.ENOMEM, strerror=str(shortage)):
+        case OSError(errno=number, strerror=str(shortage)) if number in _SHORTAGES:
             return shortage
         case ImportError():  # its file is missing, or there is no memory to map it
             return f"cannot start: {error}"

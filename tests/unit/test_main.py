@@ -80,6 +80,7 @@ def test_what_nobody_has_foreseen_is_one_line_and_a_failure_of_scoperuns_own(sta
         ("import xyzzy", "cannot start: No module named 'xyzzy'"),
         ("raise KeyboardInterrupt", "interrupted"),
         ("raise OSError(24, 'Too many open files', 'x.py')", "Too many open files"),
+        ("open('/dev/full', 'w').write('.' * 9999)", "No space left on device"),
     ],
 )
 def test_what_the_machine_lacks_is_no_error_within(statement: str, line: str) -> None:
