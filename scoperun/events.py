@@ -53,11 +53,15 @@ class WorkloadExited:
     status: its wait status, negative if signal -status killed it (os.waitstatus_to_exitcode).
     at: seconds on the monotonic clock.
     name: what the process was called at its end, None if that could not be read.
+    cgroup: the cgroup that it died in, by its name; None if that could not be read.
+    cpu: seconds of processor time, from when it became the command, with what it waited for (wait4(2)).
     """
 
     status: int
     at: float
     name: str | None = None
+    cgroup: str | None = None
+    cpu: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,12 +11,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from scoperun import events
+from scoperun.conclusion import kernel_may_have_killed
 from scoperun.dataclass import dataclass, replace
 from scoperun.io.kernel_log import KernelLogUnreadable
 from scoperun.io.manager import UNANSWERED
 from scoperun.io.wait import process_ended
 from scoperun.kernel_report import concerning, names_the_whole_group, without
-from scoperun.report import kernel_may_have_killed
 from scoperun.request import printable
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
+from scoperun.conclusion import conclude
 from scoperun.dataclass import replace
 from scoperun.enforcement import check_limits
 from scoperun.errors import ScopeFailed, ScoperunError
@@ -21,7 +22,7 @@ from scoperun.io.kernel_log import KernelLog
 from scoperun.io.manager import UNANSWERED
 from scoperun.io.memory_watch import watching
 from scoperun.io.scope_cgroup import ScopeCgroup
-from scoperun.report import Report, Start, conclude
+from scoperun.report import Report, Start
 from scoperun.request import printable
 from scoperun.settling import Settling, Sources
 

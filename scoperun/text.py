@@ -24,15 +24,18 @@ def report_text(report: Report) -> str:
     """Return the report as lines for stderr: one if the run ended well, a handful if not."""
     soft = _soft(report.soft_memory) if report.soft_memory and report.soft_memory.passed else ""
     if report.verdict is Verdict.SUCCESS:
-        told = f"; soft limit of {soft}" if soft else ""
-        left = f"; {_left_running(report)}" if report.left_running else ""
-        return f"scoperun: {report.unit}: success; {_runtime(report)}; memory {_memory(report)}{told}{left}"
+        parts = [f"success; {_runtime(report)}", f"memory {_memory(report)}"]
+        parts += [f"soft limit of {soft}"] if soft else []
+        parts += [text for _, text in _beyond(report)]
+        parts += [_left_running(report)] if report.left_running else []
+        return f"scoperun: {report.unit}: {'; '.join(parts)}"
     rows = [
         ("Scope", _scope(report)),
         ("Verdict", f"{report.verdict}: {_in_words(report)}"),
         *([("Command", _end_beside_oom(report))] if _end_is_untold(report) else []),
         *(oom_rows(report, report.oom) if report.oom else []),
         *([("Soft", soft)] if soft else []),
+        *_beyond(report),
         ("Memory", _memory(report)),
         ("Runtime", _runtime(report)),
     ]
@@ -55,6 +58,17 @@ def _soft(soft: SoftMemoryReport) -> str:
     sent = "sent" if len(told) == len(soft.passed) else "not sent each time" if told else "could not be sent"
     killed = "; still above it after --kill-after: killed" if soft.killed else ""
     return f"{format_size(soft.limit)} passed{times} after {format_time(first.at)}: {soft.signal} {sent}{killed}"
+
+
+def _beyond(report: Report) -> list[tuple[str, str]]:
+    """Return what was not held by the limits of the scope, by its label."""
+    rows = []
+    if report.left_scope is not None:
+        rows.append(("Left", f"the command left the scope, and its limits with it: it ended in {report.left_scope}"))
+    if report.cpu.outside is not None:
+        used = f"{format_time(report.cpu.outside)} of processor time was used outside of the scope, beyond its limits"
+        rows.append(("Outside", used))
+    return rows
 
 
 def _left_running(report: Report) -> str:
@@ -108,6 +122,8 @@ def _timeout(report: Report) -> str:
 
 
 def _missing(report: Report) -> str:
+    if report.left_scope is not None:
+        return "whether it ran out of memory is not known, because it had left the scope"
     values = {evidence.source: evidence.value for evidence in report.evidence}
     missing = ", ".join(source for source, value in values.items() if value is None)
     what = "time" if values.get(KERNEL_COUNT) == values.get(OOMD_COUNT) == 0 else "memory"

@@ -6,6 +6,7 @@ The law of this file:
 2. A SIGKILL is a plain signal only where a source proves that no OOM kill was counted; else the verdict is unknown.
 3. A command that ended by itself keeps its own word, unless the counters that would show an OOM kill beside it
    should have been there and are not.
+   So does one that had left the scope, whatever became of that: but no counter can say why a SIGKILL came there.
 4. The evidence names every source that was asked, in the order of weight; None is one that could not be read.
 
 No source is enough alone. memory.events is the kernel's own count but vanishes with the cgroup. Result= stays success
@@ -66,6 +67,7 @@ class Traces:
     memory_accounted: the scope had a memory controller, so that OOM kills were counted.
     runtime_limited: systemd was to end the scope after a time.
     ended_first: the command had ended when systemd began to end the scope: a timeout is not about it. None: not known.
+    left_scope: the command died in another cgroup, of which the counters and systemd say nothing.
     """
 
     status: int
@@ -79,6 +81,7 @@ class Traces:
     memory_accounted: bool = True
     runtime_limited: bool = False
     ended_first: bool | None = False
+    left_scope: bool = False
 
     @property
     def kills_in_log(self) -> int | None:
@@ -127,6 +130,8 @@ def _verdict(traces: Traces) -> Verdict:
     match oom_killed(traces), traces.result, traces.status:
         case True, _, _:
             return Verdict.OOM_KILL
+        case _ if traces.left_scope:
+            return Verdict.UNKNOWN if traces.status == -signal.SIGKILL else _by_itself(traces.status)
         case _, "timeout", status if traces.ended_first is None and status >= 0:
             return Verdict.UNKNOWN
         case _, "timeout", _ if not traces.ended_first:
@@ -137,12 +142,14 @@ def _verdict(traces: Traces) -> Verdict:
             return Verdict.UNKNOWN
         case _, None, _ if traces.runtime_limited:
             return Verdict.UNKNOWN
-        case _, _, 0:
-            return Verdict.SUCCESS
-        case _, _, status if status < 0:
-            return Verdict.SIGNAL
         case _:
-            return Verdict.EXIT_CODE
+            return _by_itself(traces.status)
+
+
+def _by_itself(status: int) -> Verdict:
+    if status < 0:
+        return Verdict.SIGNAL
+    return Verdict.EXIT_CODE if status else Verdict.SUCCESS
 
 
 def oom_killed(traces: Traces) -> bool | None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 from scoperun.events import Task
 from scoperun.request import printable
+
+_CPUCLOCK_SCHED = 2  # include/linux/posix-timers_types.h; clock_getcpuclockid(3), which Python does not have
 
 _EXITING = 0x4  # PF_EXITING of linux/sched.h, in the flags of /proc/PID/stat
 _DEAD = {"Z", "X"}
@@ -62,6 +65,14 @@ def is_hidden(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def cpu_time(pid: int) -> float | None:
+    """Return the processor time in seconds that process `pid` has used, None if it has ended."""
+    try:
+        return time.clock_gettime(~pid << 3 | _CPUCLOCK_SCHED)
+    except OSError:
+        return None
 
 
 def wait_status(pid: int) -> int | None:

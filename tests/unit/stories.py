@@ -7,6 +7,7 @@ import datetime
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from scoperun.conclusion import conclude
 from scoperun.events import (
     Counters,
     Event,
@@ -21,7 +22,7 @@ from scoperun.events import (
 )
 from scoperun.invocation import Invocation
 from scoperun.limits import LimitsInForce
-from scoperun.report import Report, Start, conclude
+from scoperun.report import Report, Start
 from scoperun.verdict import Verdict
 
 MIB = 1024**2
