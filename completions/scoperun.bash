@@ -80,12 +80,62 @@ _scoperun_value()
         --slice) _scoperun_offer "$2" < <(_scoperun_units slice) ;;
         -d | --working-directory) _scoperun_files -d "$2" ;;
         --report) _scoperun_files -f "$2" ;;
-        -p | --property) [[ ${cur#"$2"} != @* ]] || _scoperun_files -f "$2@" ;;
+        -p | --property) _scoperun_property "$2" ;;
         -E | --setenv) _scoperun_offer "$2" < <(compgen -e) ;;
         --uid) _scoperun_offer "$2" < <(compgen -u) ;;
         --gid) _scoperun_offer "$2" < <(compgen -g) ;;
     esac
     return 0
+}
+
+# A property or, after @, a file with some; $1 is what stands before it in the same word.
+_scoperun_property()
+{
+    local properties='
+        After AllowIsolate AllowedCPUs AllowedMemoryNodes AssertACPower AssertArchitecture AssertCPUFeature
+        AssertCPUPressure AssertCPUs AssertCapability AssertControlGroupController AssertCredential
+        AssertDirectoryNotEmpty AssertEnvironment AssertFileIsExecutable AssertFileNotEmpty AssertFirmware
+        AssertFirstBoot AssertGroup AssertHost AssertIOPressure AssertKernelCommandLine
+        AssertKernelModuleLoaded AssertKernelVersion AssertMemory AssertMemoryPressure AssertNeedsUpdate
+        AssertOSRelease AssertPathExists AssertPathExistsGlob AssertPathIsDirectory AssertPathIsEncrypted
+        AssertPathIsMountPoint AssertPathIsReadWrite AssertPathIsSocket AssertPathIsSymbolicLink
+        AssertSecurity AssertUser AssertVersion AssertVirtualization BPFProgram Before BindNetworkInterface
+        BindsTo CPUAccounting CPUPressureThresholdSec CPUPressureWatch CPUQuota CPUQuotaPeriodSec
+        CPUSetPartition CPUWeight ConditionACPower ConditionArchitecture ConditionCPUFeature
+        ConditionCPUPressure ConditionCPUs ConditionCapability ConditionControlGroupController
+        ConditionCredential ConditionDirectoryNotEmpty ConditionEnvironment ConditionFileIsExecutable
+        ConditionFileNotEmpty ConditionFirmware ConditionFirstBoot ConditionGroup ConditionHost
+        ConditionIOPressure ConditionKernelCommandLine ConditionKernelModuleLoaded ConditionKernelVersion
+        ConditionMemory ConditionMemoryPressure ConditionNeedsUpdate ConditionOSRelease ConditionPathExists
+        ConditionPathExistsGlob ConditionPathIsDirectory ConditionPathIsEncrypted ConditionPathIsMountPoint
+        ConditionPathIsReadWrite ConditionPathIsSocket ConditionPathIsSymbolicLink ConditionSecurity
+        ConditionUser ConditionVersion ConditionVirtualization Conflicts CoredumpReceive DefaultDependencies
+        DefaultMemoryLow DefaultMemoryMin DefaultStartupMemoryLow Delegate DelegateSubgroup Description
+        DeviceAllow DevicePolicy DisableControllers Documentation FailureAction FailureActionExitStatus
+        FinalKillSignal IOAccounting IODeviceLatencyTargetSec IODeviceWeight IOPressureThresholdSec
+        IOPressureWatch IOReadBandwidthMax IOReadIOPSMax IOWeight IOWriteBandwidthMax IOWriteIOPSMax
+        IPAccounting IPAddressAllow IPAddressDeny IPEgressFilterPath IPIngressFilterPath IgnoreOnIsolate
+        JobRunningTimeoutSec JobTimeoutAction JobTimeoutRebootArgument JobTimeoutSec JoinsNamespaceOf KillMode
+        KillSignal ManagedOOMMemoryPressure ManagedOOMMemoryPressureDurationSec ManagedOOMMemoryPressureLimit
+        ManagedOOMPreference ManagedOOMSwap Markers MemoryAccounting MemoryHigh MemoryLow MemoryMax MemoryMin
+        MemoryPressureThresholdSec MemoryPressureWatch MemorySwapMax MemoryZSwapMax MemoryZSwapWriteback
+        NFTSet OOMPolicy OOMRules OnFailure OnFailureJobMode OnSuccess OnSuccessJobMode PartOf
+        PropagatesReloadTo PropagatesStopTo RebootArgument RefuseManualStart RefuseManualStop
+        ReloadPropagatedFrom Requires RequiresMountsFor Requisite RestartKillSignal RestrictNetworkInterfaces
+        RuntimeMaxSec RuntimeRandomizedExtraSec SendSIGHUP SendSIGKILL Slice SocketBindAllow SocketBindDeny
+        SourcePath StartLimitAction StartLimitBurst StartLimitIntervalSec StartupAllowedCPUs
+        StartupAllowedMemoryNodes StartupCPUWeight StartupIOWeight StartupMemoryHigh StartupMemoryLow
+        StartupMemoryMax StartupMemorySwapMax StartupMemoryZSwapMax StopPropagatedFrom StopWhenUnneeded
+        SuccessAction SuccessActionExitStatus SurviveFinalKillSignal TasksAccounting TasksMax TimeoutStopSec
+        Upholds Wants WantsMountsFor WatchdogSignal'
+    case ${cur#"$1"} in
+        @*) _scoperun_files -f "$1@" ;;
+        *=*) ;;
+        *)
+            compopt -o nospace 2>/dev/null
+            _scoperun_offer "$1" < <(printf '%s=\n' $properties)
+            ;;
+    esac
 }
 
 # Offer the lines of standard input, each with $1 before it, that continue the current word.

@@ -4,20 +4,71 @@ set -g __scoperun_with_value --mem --mem-high --soft-mem --swap --zswap --cpus -
     --oom-policy -p --property -P --profile -u --unit --slice --description -E --setenv -d --working-directory \
     --uid --gid --nice --report --report-fd --oom-exit-code
 
-function __scoperun_in_options --description 'Tell whether the command has not begun yet'
+set -g __scoperun_properties \
+    After AllowIsolate AllowedCPUs AllowedMemoryNodes AssertACPower AssertArchitecture AssertCPUFeature \
+    AssertCPUPressure AssertCPUs AssertCapability AssertControlGroupController AssertCredential \
+    AssertDirectoryNotEmpty AssertEnvironment AssertFileIsExecutable AssertFileNotEmpty AssertFirmware \
+    AssertFirstBoot AssertGroup AssertHost AssertIOPressure AssertKernelCommandLine \
+    AssertKernelModuleLoaded AssertKernelVersion AssertMemory AssertMemoryPressure AssertNeedsUpdate \
+    AssertOSRelease AssertPathExists AssertPathExistsGlob AssertPathIsDirectory AssertPathIsEncrypted \
+    AssertPathIsMountPoint AssertPathIsReadWrite AssertPathIsSocket AssertPathIsSymbolicLink \
+    AssertSecurity AssertUser AssertVersion AssertVirtualization BPFProgram Before BindNetworkInterface \
+    BindsTo CPUAccounting CPUPressureThresholdSec CPUPressureWatch CPUQuota CPUQuotaPeriodSec \
+    CPUSetPartition CPUWeight ConditionACPower ConditionArchitecture ConditionCPUFeature \
+    ConditionCPUPressure ConditionCPUs ConditionCapability ConditionControlGroupController \
+    ConditionCredential ConditionDirectoryNotEmpty ConditionEnvironment ConditionFileIsExecutable \
+    ConditionFileNotEmpty ConditionFirmware ConditionFirstBoot ConditionGroup ConditionHost \
+    ConditionIOPressure ConditionKernelCommandLine ConditionKernelModuleLoaded ConditionKernelVersion \
+    ConditionMemory ConditionMemoryPressure ConditionNeedsUpdate ConditionOSRelease ConditionPathExists \
+    ConditionPathExistsGlob ConditionPathIsDirectory ConditionPathIsEncrypted ConditionPathIsMountPoint \
+    ConditionPathIsReadWrite ConditionPathIsSocket ConditionPathIsSymbolicLink ConditionSecurity \
+    ConditionUser ConditionVersion ConditionVirtualization Conflicts CoredumpReceive DefaultDependencies \
+    DefaultMemoryLow DefaultMemoryMin DefaultStartupMemoryLow Delegate DelegateSubgroup Description \
+    DeviceAllow DevicePolicy DisableControllers Documentation FailureAction FailureActionExitStatus \
+    FinalKillSignal IOAccounting IODeviceLatencyTargetSec IODeviceWeight IOPressureThresholdSec \
+    IOPressureWatch IOReadBandwidthMax IOReadIOPSMax IOWeight IOWriteBandwidthMax IOWriteIOPSMax \
+    IPAccounting IPAddressAllow IPAddressDeny IPEgressFilterPath IPIngressFilterPath IgnoreOnIsolate \
+    JobRunningTimeoutSec JobTimeoutAction JobTimeoutRebootArgument JobTimeoutSec JoinsNamespaceOf \
+    KillMode KillSignal ManagedOOMMemoryPressure ManagedOOMMemoryPressureDurationSec \
+    ManagedOOMMemoryPressureLimit ManagedOOMPreference ManagedOOMSwap Markers MemoryAccounting MemoryHigh \
+    MemoryLow MemoryMax MemoryMin MemoryPressureThresholdSec MemoryPressureWatch MemorySwapMax \
+    MemoryZSwapMax MemoryZSwapWriteback NFTSet OOMPolicy OOMRules OnFailure OnFailureJobMode OnSuccess \
+    OnSuccessJobMode PartOf PropagatesReloadTo PropagatesStopTo RebootArgument RefuseManualStart \
+    RefuseManualStop ReloadPropagatedFrom Requires RequiresMountsFor Requisite RestartKillSignal \
+    RestrictNetworkInterfaces RuntimeMaxSec RuntimeRandomizedExtraSec SendSIGHUP SendSIGKILL Slice \
+    SocketBindAllow SocketBindDeny SourcePath StartLimitAction StartLimitBurst StartLimitIntervalSec \
+    StartupAllowedCPUs StartupAllowedMemoryNodes StartupCPUWeight StartupIOWeight StartupMemoryHigh \
+    StartupMemoryLow StartupMemoryMax StartupMemorySwapMax StartupMemoryZSwapMax StopPropagatedFrom \
+    StopWhenUnneeded SuccessAction SuccessActionExitStatus SurviveFinalKillSignal TasksAccounting \
+    TasksMax TimeoutStopSec Upholds Wants WantsMountsFor WatchdogSignal
+
+# After the options the command completes as if it stood alone. fish's own __fish_complete_subcommand does not know --,
+# and takes the value of `-p NAME=VALUE` for a variable.
+function __scoperun_command --description 'Complete the command and its words'
+    set -l line (string join ' ' -- (__scoperun_words | string escape) (commandline -ct))
+    complete --do-complete=$line
+end
+
+function __scoperun_words --description 'Print the words of the command that are there; fail if there are only options'
     set -l words (commandline -opc)[2..-1]
     while set -q words[1]
         switch $words[1]
             case --
-                return 1
+                set -q words[2]; and printf '%s\n' $words[2..-1]
+                return 0
             case '-*'
                 contains -- $words[1] $__scoperun_with_value; and set -e words[1]
                 set -e words[1]
             case '*'
-                return 1
+                printf '%s\n' $words
+                return 0
         end
     end
-    return 0
+    return 1
+end
+
+function __scoperun_in_options --description 'Tell whether the command has not begun yet'
+    not __scoperun_words >/dev/null
 end
 
 function __scoperun_profiles
@@ -35,11 +86,15 @@ function __scoperun_units --argument-names type
 end
 
 function __scoperun_property
-    string match -q '@*' -- (commandline -ct)
-    and __fish_complete_path (string sub -s 2 -- (commandline -ct)) | string replace -r '^' @
+    set -l typed (string replace -r '^(--property=|-p)' '' -- (commandline -ct))
+    if string match -q '@*' -- $typed
+        __fish_complete_path (string sub -s 2 -- $typed) | string replace -r '^' @
+    else
+        printf '%s=\n' $__scoperun_properties
+    end
 end
 
-complete -c scoperun -x -a "(__fish_complete_subcommand -- $__scoperun_with_value)"
+complete -c scoperun -x -a '(__scoperun_command)'
 
 complete -c scoperun -n __scoperun_in_options -x -l mem -d 'Memory that the command may use'
 complete -c scoperun -n __scoperun_in_options -x -l mem-high -d 'Memory above which it is slowed down'

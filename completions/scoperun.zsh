@@ -21,10 +21,50 @@ _scoperun_units() {
 }
 
 _scoperun_property() {
+  local expl
+  local -a properties=(
+    After AllowIsolate AllowedCPUs AllowedMemoryNodes AssertACPower AssertArchitecture AssertCPUFeature
+    AssertCPUPressure AssertCPUs AssertCapability AssertControlGroupController AssertCredential
+    AssertDirectoryNotEmpty AssertEnvironment AssertFileIsExecutable AssertFileNotEmpty AssertFirmware
+    AssertFirstBoot AssertGroup AssertHost AssertIOPressure AssertKernelCommandLine AssertKernelModuleLoaded
+    AssertKernelVersion AssertMemory AssertMemoryPressure AssertNeedsUpdate AssertOSRelease AssertPathExists
+    AssertPathExistsGlob AssertPathIsDirectory AssertPathIsEncrypted AssertPathIsMountPoint
+    AssertPathIsReadWrite AssertPathIsSocket AssertPathIsSymbolicLink AssertSecurity AssertUser AssertVersion
+    AssertVirtualization BPFProgram Before BindNetworkInterface BindsTo CPUAccounting CPUPressureThresholdSec
+    CPUPressureWatch CPUQuota CPUQuotaPeriodSec CPUSetPartition CPUWeight ConditionACPower
+    ConditionArchitecture ConditionCPUFeature ConditionCPUPressure ConditionCPUs ConditionCapability
+    ConditionControlGroupController ConditionCredential ConditionDirectoryNotEmpty ConditionEnvironment
+    ConditionFileIsExecutable ConditionFileNotEmpty ConditionFirmware ConditionFirstBoot ConditionGroup
+    ConditionHost ConditionIOPressure ConditionKernelCommandLine ConditionKernelModuleLoaded
+    ConditionKernelVersion ConditionMemory ConditionMemoryPressure ConditionNeedsUpdate ConditionOSRelease
+    ConditionPathExists ConditionPathExistsGlob ConditionPathIsDirectory ConditionPathIsEncrypted
+    ConditionPathIsMountPoint ConditionPathIsReadWrite ConditionPathIsSocket ConditionPathIsSymbolicLink
+    ConditionSecurity ConditionUser ConditionVersion ConditionVirtualization Conflicts CoredumpReceive
+    DefaultDependencies DefaultMemoryLow DefaultMemoryMin DefaultStartupMemoryLow Delegate DelegateSubgroup
+    Description DeviceAllow DevicePolicy DisableControllers Documentation FailureAction
+    FailureActionExitStatus FinalKillSignal IOAccounting IODeviceLatencyTargetSec IODeviceWeight
+    IOPressureThresholdSec IOPressureWatch IOReadBandwidthMax IOReadIOPSMax IOWeight IOWriteBandwidthMax
+    IOWriteIOPSMax IPAccounting IPAddressAllow IPAddressDeny IPEgressFilterPath IPIngressFilterPath
+    IgnoreOnIsolate JobRunningTimeoutSec JobTimeoutAction JobTimeoutRebootArgument JobTimeoutSec
+    JoinsNamespaceOf KillMode KillSignal ManagedOOMMemoryPressure ManagedOOMMemoryPressureDurationSec
+    ManagedOOMMemoryPressureLimit ManagedOOMPreference ManagedOOMSwap Markers MemoryAccounting MemoryHigh
+    MemoryLow MemoryMax MemoryMin MemoryPressureThresholdSec MemoryPressureWatch MemorySwapMax MemoryZSwapMax
+    MemoryZSwapWriteback NFTSet OOMPolicy OOMRules OnFailure OnFailureJobMode OnSuccess OnSuccessJobMode
+    PartOf PropagatesReloadTo PropagatesStopTo RebootArgument RefuseManualStart RefuseManualStop
+    ReloadPropagatedFrom Requires RequiresMountsFor Requisite RestartKillSignal RestrictNetworkInterfaces
+    RuntimeMaxSec RuntimeRandomizedExtraSec SendSIGHUP SendSIGKILL Slice SocketBindAllow SocketBindDeny
+    SourcePath StartLimitAction StartLimitBurst StartLimitIntervalSec StartupAllowedCPUs
+    StartupAllowedMemoryNodes StartupCPUWeight StartupIOWeight StartupMemoryHigh StartupMemoryLow
+    StartupMemoryMax StartupMemorySwapMax StartupMemoryZSwapMax StopPropagatedFrom StopWhenUnneeded
+    SuccessAction SuccessActionExitStatus SurviveFinalKillSignal TasksAccounting TasksMax TimeoutStopSec
+    Upholds Wants WantsMountsFor WatchdogSignal
+  )
   if compset -P @; then
     _files
+  elif compset -P '*='; then
+    _message value
   else
-    _message 'NAME=VALUE or @FILE'
+    _wanted properties expl 'property, or @file' compadd -qS= -a properties
   fi
 }
 

@@ -7,13 +7,9 @@ run_sync() is for programs without an event loop. Names are imported when they a
 wants an exception's class does not pay for the rest.
 """
 
-from __future__ import annotations
-
-from importlib import import_module
-from typing import TYPE_CHECKING
-
 from scoperun.version import __version__ as __version__
 
+TYPE_CHECKING = False  # the program imports nothing, so not typing either, before its first line
 if TYPE_CHECKING:
     from scoperun.errors import BusLost as BusLost
     from scoperun.errors import BusUnavailable as BusUnavailable
@@ -72,6 +68,8 @@ def __getattr__(name: str) -> object:
     """Import a public name from the module that it lives in."""
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'scoperun' has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415
+
     return getattr(import_module(f"scoperun.{_MODULE_OF[name]}"), name)
 
 

@@ -3,14 +3,19 @@
 That is a fifth of the time that `scoperun -- true` takes: `make bench` measures it.
 """
 
+import errno
 import gc
 import os
 import sys
-from collections.abc import Sequence
-from importlib.machinery import ModuleSpec, PathFinder
-from importlib.util import LazyLoader
-from types import ModuleType
-from typing import NoReturn
+
+from scoperun.startup import isolate
+
+TYPE_CHECKING = False  # typing is among what may be imported when `isolate` has returned
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import NoReturn
 
 _NOT_NEEDED = ("ssl", "gi", "bz2", "lzma", "_zstd", "_elementtree", "_uuid")
 """What asyncio, dbus-next, shutil, xml and uuid import where it is there, and do without where it is not."""
@@ -23,14 +28,22 @@ _RARELY_NEEDED = {
 _COLLECT_AFTER = 100_000
 """So many new objects; by default what is imported is searched for garbage dozens of times, in vain."""
 
+_SHORTAGES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT}
+"""What the machine or a limit of the user's may lack when something is imported, or printed."""
+
 
 class _RarelyNeeded:
     """Finds modules that are executed when somebody first looks into them."""
 
     @staticmethod
-    def find_spec(name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(name: str, path: "Sequence[str] | None", target: "ModuleType | None" = None) -> "ModuleSpec | None":
         """Return how to import one of those, None for every other module."""
-        spec = PathFinder.find_spec(name, path, target) if name in _RARELY_NEEDED else None
+        if name not in _RARELY_NEEDED:
+            return None
+        from importlib.machinery import PathFinder  # noqa: PLC0415
+        from importlib.util import LazyLoader  # noqa: PLC0415
+
+        spec = PathFinder.find_spec(name, path, target)
         if spec is not None and spec.loader is not None:
             spec.loader = LazyLoader(spec.loader)
         return spec
@@ -44,17 +57,53 @@ def spare() -> None:
     sys.meta_path.insert(0, _RarelyNeeded)
 
 
-def program() -> NoReturn:
+def program() -> "NoReturn":
     """Be the program."""
+    isolate()
     spare()
-    from scoperun.cli import main  # noqa: PLC0415  it imports what is spared here
-
-    status = main()
+    status = _status()
     try:
         sys.stdout.flush()
     except (OSError, AttributeError):  # it is full, or closed: the interpreter has its own way to say so
         sys.exit(status)
     os._exit(status)  # all is said and written; to take the interpreter apart takes longer than to run true(1)
+
+
+def _status() -> int:
+    """Return what to exit with: an error that nobody has foreseen is one line, and a failure of our own, as others are.
+
+    The line is said when the error is gone, and with it what its frames hold: there may be no other memory.
+    """
+    try:
+        from scoperun.cli import main  # noqa: PLC0415  it imports what is spared here
+
+        return main()
+    except MemoryError:
+        reason = "not enough memory for scoperun itself (ulimit -v and -d limit it)"
+    except (Exception, KeyboardInterrupt) as error:
+        if sys.flags.dev_mode:
+            raise
+        reason = _reason(error)
+    _say(f"scoperun: {reason}")
+    return 125
+
+
+def _reason(error: BaseException) -> str:
+    match error:
+        case KeyboardInterrupt():
+            return "interrupted"
+        case OSError(errno=number, strerror=str(shortage)) if number in _SHORTAGES:
+            return shortage
+        case ImportError():  # its file is missing, or there is no memory to map it
+            return f"cannot start: {error}"
+    return f"internal error: {type(error).__name__}: {error} (python3 -X dev -m scoperun shows where)"
+
+
+def _say(text: str) -> None:
+    try:
+        os.write(2, text.encode("unicode_escape") + b"\n")  # it may quote what a terminal would act on
+    except OSError:  # nobody listens
+        return
 
 
 if __name__ == "__main__":

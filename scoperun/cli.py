@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import sys
@@ -31,11 +30,6 @@ def main() -> int:
     except KeyboardInterrupt:
         _say("scoperun: interrupted")
         return ScoperunError.exit_status
-    except OSError as error:  # no descriptor is left to import with
-        if error.errno not in {errno.EMFILE, errno.ENFILE}:
-            raise
-        _say(f"scoperun: {error.strerror}")
-        return ScoperunError.exit_status
 
 
 def _scoperun(argv: list[str]) -> int:
@@ -50,10 +44,15 @@ def _scoperun(argv: list[str]) -> int:
     if output.print_properties:
         _print_properties(request, sources, json=output.json)
         return 0
+    from scoperun.io.streams import inherited_descriptors
     from scoperun.launch import wrap
 
     with _report_lines(output.report_fd) as write_report_line:
-        report = wrap(request, on_start=lambda start: write_report_line(start.to_json))
+        report = wrap(
+            request,
+            on_start=lambda start: write_report_line(start.to_json),
+            give_up=inherited_descriptors() - {0, 1, 2},
+        )
         write_report_line(lambda: report.to_json(event="finished"))
     _deliver(report, output)
     if output.oom_exit_code is not None and report.verdict == "oom-kill":

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from scoperun.dataclass import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from scoperun.kernel_report import KernelReport
+    from scoperun.limits import LimitsInForce
 
 
 # Page cache and the like fill what room there is, and go before anybody is killed. Shared memory and what is locked are
@@ -39,25 +40,36 @@ class StateChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftActive:
+    """When systemd began to end the scope, or found that it had ended: seconds on the monotonic clock."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class WorkloadExited:
     """The command's own process ended.
 
     status: its wait status, negative if signal -status killed it (os.waitstatus_to_exitcode).
     at: seconds on the monotonic clock.
     name: what the process was called at its end, None if that could not be read.
+    cgroup: the cgroup that it died in, by its name; None if that could not be read.
+    cpu: seconds of processor time, from when it became the command, with what it waited for (wait4(2)).
     """
 
     status: int
     at: float
     name: str | None = None
+    cgroup: str | None = None
+    cpu: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """A process of the scope, from /proc."""
+    """A process of the scope, from /proc. name: None could not be read, as where /proc hides the process (hidepid)."""
 
     pid: int
-    name: str
+    name: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +102,7 @@ class MemorySnapshot:
     at: seconds on the monotonic clock.
     events: as in Counters.
     ooms: how often each cgroup from the scope up ran into its own limit (`oom` of memory.events.local), by its name.
-    stat: memory.stat. current, swap_current: bytes.
+    limit: memory.max in bytes. stat: memory.stat. current, swap_current: bytes.
     tasks: the processes that live, without the keeper.
     ended: those that lived at the snapshot before and do not now, and those that are about to end.
     rested: nobody looked for a while before, so that who came and went meanwhile was not seen.
@@ -100,6 +112,7 @@ class MemorySnapshot:
     at: float
     events: Mapping[str, int]
     ooms: Mapping[str, int | None]
+    limit: int | None = None
     stat: Mapping[str, int] | None = None
     current: int | None = None
     swap_current: int | None = None
@@ -122,24 +135,39 @@ class MemorySnapshot:
         return self.events.get("oom_kill", 0)
 
 
+@dataclass(frozen=True, slots=True)
+class OomdMark:
+    """What stands where systemd-oomd counts its kills of a cgroup: the extended attribute user.oomd_ooms.
+
+    kills: how many those are; None is not a number. systemd-oomd cannot count on from there, and then leaves no mark
+        (increment_oomd_xattr() in src/oom/oomd-util.c).
+    pids: the processes that live in the cgroup. systemd-oomd kills them all, so a mark beside one that lives was
+        written by something else, such as the command. systemd believes it.
+    """
+
+    kills: int | None
+    pids: tuple[int, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counters:
     """The cgroup's counters when the command had ended, while the keeper held the cgroup; None is not readable.
 
     memory_events: counts of low, high, max, oom, oom_kill and oom_group_kill in the scope and below (memory.events).
     ooms: as in MemorySnapshot, if an OOM kill was counted.
-    oomd_kills: times that systemd-oomd killed the scope (the extended attribute user.oomd_ooms).
+    oomd_marks: the marks of systemd-oomd on the scope and on the cgroups in it.
     memory_peak, memory_swap_peak: bytes.
     memory_stat: bytes, and counts for those keys that are counts (memory.stat).
     cpu_user, cpu_system: seconds (cpu.stat).
     tasks_peak: tasks without the keeper (pids.peak).
     processes: those still in the scope, without the keeper (cgroup.procs).
     keeper_killed: the keeper was killed too, and is one of those that were counted.
+    limits: those that the kernel held the scope to.
     """
 
     memory_events: Mapping[str, int] | None = None
     ooms: Mapping[str, int | None] | None = None
-    oomd_kills: int | None = None
+    oomd_marks: Sequence[OomdMark] | None = None
     memory_peak: int | None = None
     memory_swap_peak: int | None = None
     memory_stat: Mapping[str, int] | None = None
@@ -148,11 +176,23 @@ class Counters:
     tasks_peak: int | None = None
     processes: tuple[Process, ...] | None = None
     keeper_killed: bool = False
+    limits: LimitsInForce | None = None
 
     @property
     def oom_kill(self) -> int | None:
         """The processes that the kernel's OOM killer killed in the scope, None if that could not be read."""
         return None if self.memory_events is None else self.memory_events.get("oom_kill")
+
+    @property
+    def oomd_kills(self) -> int | None:
+        """How often systemd-oomd killed the scope, or a cgroup in it; None if that cannot be known."""
+        kills = [mark.kills for mark in self.oomd_marks or () if not mark.pids]
+        return None if self.oomd_marks is None or None in kills else sum(filter(None, kills))
+
+    @property
+    def oomd_forged(self) -> bool:
+        """There is a mark that is not systemd-oomd's."""
+        return any(mark.pids for mark in self.oomd_marks or ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,6 +282,7 @@ Event = (
     | JobRemoved
     | ResultChanged
     | StateChanged
+    | LeftActive
     | MemorySnapshot
     | WorkloadExited
     | Counters

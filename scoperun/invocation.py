@@ -14,6 +14,7 @@ from scoperun.events import (
     Emptied,
     JobRemoved,
     KernelLogRead,
+    LeftActive,
     MemorySnapshot,
     ResultChanged,
     ScopeProperties,
@@ -39,6 +40,7 @@ class Invocation:
         """Start with nothing known."""
         self.job_result: str | None = None
         self.active_state: str | None = None
+        self.left_active: float | None = None
         self._was_active = False
         self.result: str | None = None
         self.exit: WorkloadExited | None = None
@@ -62,6 +64,8 @@ class Invocation:
             case StateChanged(active_state):
                 self.active_state = active_state
                 self._was_active |= active_state == "active"
+            case LeftActive(at):
+                self.left_active = at
             case WorkloadExited():
                 self.exit = event
             case Emptied(at):
@@ -109,6 +113,16 @@ class Invocation:
     def stopping(self) -> bool:
         """Systemd is about to end the scope, or was when it last said so."""
         return self.active_state == "deactivating"
+
+    @property
+    def ended_first(self) -> bool | None:
+        """Whether the command had ended, and nothing else was waited for, when systemd began to end the scope.
+
+        None is not known.
+        """
+        if self.exit is None or self.emptied is not None:
+            return False
+        return None if self.left_active is None else self.exit.at < self.left_active
 
     @property
     def ended(self) -> bool:

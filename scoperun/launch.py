@@ -6,13 +6,16 @@ this process touches it, and an import touches nearly all there are.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, TypedDict
 
+from scoperun.errors import ScoperunError
+from scoperun.io.descriptors import see_room_for_loop
 from scoperun.io.processes import spawn
 from scoperun.request import RunRequest, words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from typing import Unpack
 
     from scoperun.io.processes import Processes
@@ -74,14 +77,18 @@ def run_sync(command: Sequence[str], **options: Unpack[RunOptions]) -> Report:
 
     request = RunRequest(command=words(command), **options)
     with spawn(request) as processes:
+        _see_room_for_loop()
         return asyncio.run(supervise(request, processes))
 
 
-def wrap(request: RunRequest, *, on_start: Callable[[Start], None] = lambda _: None) -> Report:
+def wrap(
+    request: RunRequest, *, on_start: Callable[[Start], None] = lambda _: None, give_up: Collection[int] = ()
+) -> Report:
     """Do what `run_sync` does, for a program that is there for this command alone, as the command line is.
 
     Signals sent to this process are passed on to the command, and this process lets go of its standard input and
-    output once the command has them. `on_start` is called when the command runs.
+    output once the command has them. `on_start` is called when the command runs. `give_up`: other descriptors that
+    are the command's alone: while we held a pipe, its reader would wait for us after the command has closed it.
     """
     from scoperun.io.signals import HeldSignals
     from scoperun.io.streams import give_up_streams, occupy_closed_streams
@@ -99,4 +106,14 @@ def wrap(request: RunRequest, *, on_start: Callable[[Start], None] = lambda _: N
 
         with spawn(request, before_exec=signals.undo_in_child) as processes:
             give_up_streams()
+            for fd in give_up:
+                os.close(fd)
+            _see_room_for_loop()
             return asyncio.run(supervise_and_relay(processes))
+
+
+def _see_room_for_loop() -> None:
+    try:
+        see_room_for_loop()
+    except OSError as error:
+        raise ScoperunError(f"cannot start an event loop: {error.strerror}") from None

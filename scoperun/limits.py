@@ -96,8 +96,8 @@ class LimitsInForce:
     """The limits as the kernel holds them, read back from the scope's cgroup; None where there is no such file.
 
     Bytes (memory.max, memory.high, memory.swap.max, memory.zswap.max), tasks (pids.max without the keeper),
-    processors (cpu.max, 0.5 is half of one); INFINITY is no limit. runtime_max, in seconds, is systemd's to keep:
-    it is what was asked for.
+    processors (cpu.max, 0.5 is half of one); INFINITY is no limit. runtime_max, in seconds, is what systemd says of
+    itself.
     """
 
     memory_max: int | None = None
@@ -107,6 +107,11 @@ class LimitsInForce:
     tasks_max: int | None = None
     cpu_quota: float | None = None
     runtime_max: float | None = None
+
+    def changed_from(self, before: LimitsInForce) -> dict[str, float | None]:
+        """Return those that the kernel does not hold as it did `before`, with what they were then."""
+        changed = {name: getattr(before, name) for name in _READ_BACK.values()}
+        return {name: value for name, value in changed.items() if value != getattr(self, name)}
 
 
 KEEPER_TASKS = 1

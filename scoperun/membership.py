@@ -31,7 +31,7 @@ class Loss:
 
     since: float
     until: float
-    names: Mapping[int, str]
+    names: Mapping[int, str | None]
 
 
 class Looks:
@@ -86,7 +86,9 @@ class Membership:
     def was_lost(self, victim: KernelVictim, at: float | None) -> bool:
         """Tell whether a victim of that time is of those that went when kills were counted."""
         return any(
-            loss.names.get(victim.pid) in {victim.name, ""} and self._is_between(at, loss.since, loss.until)
+            victim.pid in loss.names
+            and loss.names[victim.pid] in {victim.name, None}
+            and self._is_between(at, loss.since, loss.until)
             for loss in self.losses
         )
 

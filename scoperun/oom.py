@@ -22,6 +22,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from scoperun.dataclass import dataclass
+from scoperun.scope import units_of
 from scoperun.shared_memory import one_each
 
 if TYPE_CHECKING:
@@ -174,8 +175,8 @@ def limit_reached(rises: Mapping[str, int | None], ooms: int) -> Limit:
 
 
 def unit_of(cgroup: str) -> str:
-    """Return the unit whose cgroup has this path, as app.slice; the root's is nobody's."""
-    return cgroup.rpartition("/")[2] or cgroup
+    """Return the unit whose cgroup has this path, as app.slice; the root is no unit's."""
+    return units_of(cgroup)[-1] if units_of(cgroup) else cgroup
 
 
 class OomWatch:
@@ -302,7 +303,7 @@ def _command(last: LastWords) -> list[Victim]:
 
 def victim_in_table(task: Task) -> Victim:
     """Return a process that was seen before it was killed."""
-    return Victim(pid=task.pid, name=task.name, rss=task.rss, anon=task.anon, source="process table")
+    return Victim(pid=task.pid, name=task.name or "", rss=task.rss, anon=task.anon, source="process table")
 
 
 def _rise(before: int | None, now: int | None) -> int | None:

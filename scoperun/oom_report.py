@@ -10,6 +10,7 @@ from scoperun.events import Counters, Task
 from scoperun.kernel_report import is_within
 from scoperun.oom import LastWords, Limit, LimitOf, Victim, unit_of, victim_in_table
 from scoperun.shared_memory import sharers
+from scoperun.sizes import INFINITY
 from scoperun.verdict import Evidence, counted_by_oomd, killed_by_kernel, oom_kills, other_kills
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ class Oom:
 
     kills: processes that were killed; if a cgroup was killed as a whole, those that the kernel log names. The kernel
         counts one where several share a memory; those that are known to have died with it are added.
-    policy: the OOMPolicy= that followed. limit_of, limit_unit: whose limit the last kill was for.
+    policy: the OOMPolicy= that followed.
+    limit_of, limit_unit: whose limit the last kill was for. limit: its bytes at that time.
     victims: those killed, fewer than `kills` where not all are known.
     tasks: who was in the scope, as last seen before the last kill; if nobody was, as the kernel log has them.
     kernel_log: the kernel's reports of it. kernel_log_reason: why there are none, or not all.
@@ -37,6 +39,7 @@ class Oom:
     policy: str | None
     limit_of: LimitOf
     limit_unit: str | None
+    limit: int | None
     victims: tuple[Victim, ...] | None
     tasks: tuple[Task, ...] | None
     kernel_log: tuple[KernelReport, ...] | None
@@ -81,6 +84,7 @@ def oom(traces: OomTraces) -> Oom:
         policy=properties.oom_policy if properties else None,
         limit_of=limit.of,
         limit_unit=limit.unit,
+        limit=_bytes(limit, traces),
         victims=victims or None,
         tasks=(before and before.tasks) or _tasks_in_log(traces) or None,
         kernel_log=(log and log.reports) or None,
@@ -139,6 +143,25 @@ def _limit_in_log(report: KernelReport, traces: OomTraces) -> Limit:
     if report.oom_memcg.startswith(f"{traces.cgroup}/"):
         return Limit(of=LimitOf.SCOPE, unit=report.oom_memcg.removeprefix(f"{traces.cgroup}/"))
     return Limit(of=LimitOf.SLICE, unit=unit_of(report.oom_memcg))
+
+
+def _bytes(limit: Limit, traces: OomTraces) -> int | None:
+    """Return how much the limit was at the last kill: by the kernel's log, else as it was seen after the kill."""
+    if log := _log_of_limit(limit, traces):
+        return log.limit
+    if limit != Limit(of=LimitOf.SCOPE, unit=traces.unit):
+        return None
+    seen = traces.invocation.memory.after or traces.invocation.memory.last
+    in_the_end = traces.counters.limits.memory_max if traces.counters.limits else None
+    limit_then = in_the_end if seen is None or seen.limit is None else seen.limit
+    return None if limit_then == INFINITY else limit_then  # it was lifted since
+
+
+def _log_of_limit(limit: Limit, traces: OomTraces) -> KernelReport | None:
+    reports = [
+        each for each in traces.kernel_reports if _limit_in_log(each, traces) == limit and each.limit is not None
+    ]
+    return reports[-1] if reports else None
 
 
 def _victims_in_whole_log(traces: OomTraces) -> int | None:

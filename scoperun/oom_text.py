@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scoperun.oom import LimitOf, unit_of
+from scoperun.oom import LimitOf
 from scoperun.sizes import INFINITY, format_size
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def oom_rows(report: Report, oom: Oom) -> list[tuple[str, str]]:
 
 def process_names(named: Sequence[Process]) -> str:
     """Return `sh (pid 801), cat (pid 802)`, not more of them than a line holds."""
-    names = [f"{one_line(process.name)} (pid {process.pid})" for process in named[:_NAMED]]
+    names = [f"{_name(process)} (pid {process.pid})" for process in named[:_NAMED]]
     return ", ".join([*names, "…"] if len(named) > _NAMED else names)
 
 
@@ -79,23 +79,15 @@ def _victim(victim: Victim) -> str:
 def _at_limit(report: Report, oom: Oom) -> str:
     match oom.limit_of:
         case LimitOf.SCOPE if oom.limit_unit == report.unit:
-            return f"at the scope's limit{_of(report.limits.memory_max)} (MemoryMax=)"
+            return f"at the scope's limit{_of(oom.limit)} (MemoryMax=)"
         case LimitOf.SCOPE:
             return f"at the limit of {oom.limit_unit} inside the scope" if oom.limit_unit else "at a limit in the scope"
         case LimitOf.SLICE:
-            return f"at the limit{_of(_limit_in_log(oom))} of {oom.limit_unit}, which the scope is in"
+            return f"at the limit{_of(oom.limit)} of {oom.limit_unit}, which the scope is in"
         case LimitOf.HOST:
             return "as the machine had no memory left; the scope was within its limits"
         case _:
             return "at a limit (whose is not known)"
-
-
-def _limit_in_log(oom: Oom) -> int | None:
-    """Return how much the last report says is the limit of the one that was reached; the log may lack the last kill."""
-    limits = [
-        each.limit for each in oom.kernel_log or () if each.oom_memcg and unit_of(each.oom_memcg) == oom.limit_unit
-    ]
-    return limits[-1] if limits else None
 
 
 def _of(limit: int | None) -> str:
@@ -132,8 +124,12 @@ def _beside(oom: Oom) -> str:
     others = sorted((task for task in oom.tasks or () if task.pid not in dead), key=lambda task: -(task.anon or 0))
     if not others or not dead:
         return ""
-    named = [f"{one_line(task.name)} (pid {task.pid}{_size(task.anon)})" for task in others[:_NAMED]]
+    named = [f"{_name(task)} (pid {task.pid}{_size(task.anon)})" for task in others[:_NAMED]]
     return ", ".join([*named, "…"] if len(others) > _NAMED else named)
+
+
+def _name(process: Process) -> str:
+    return "a process" if process.name is None else one_line(process.name)
 
 
 def _size(size: int | None) -> str:

@@ -41,6 +41,10 @@ class Output:
     print_properties: bool = False
 
 
+_NO_VARIABLE = "="
+"""No variable has that name: typer would answer completion's questions, in place of a run, if one was set."""
+
+
 class CommandLine(NamedTuple):
     """What the arguments and the config files ask for, and which of them asks for what."""
 
@@ -55,7 +59,9 @@ def parse(argv: list[str]) -> CommandLine | None:
     Raises InvalidValue, in one line that names the option, for all else.
     """
     try:
-        answer = typer.main.get_command(_app)(args=argv, prog_name="scoperun", standalone_mode=False)
+        answer = typer.main.get_command(_app)(
+            args=argv, prog_name="scoperun", standalone_mode=False, complete_var=_NO_VARIABLE
+        )
     except typer.TyperException as error:
         raise InvalidValue(error.format_message()) from None
     return answer if isinstance(answer, CommandLine) else None

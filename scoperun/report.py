@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import math
-from signal import SIGKILL
 from typing import TYPE_CHECKING, Any
 
 from scoperun.dataclass import dataclass
-from scoperun.events import Counters
-from scoperun.oom_report import OomTraces, oom, oom_evidence
-from scoperun.request import printable
 from scoperun.sizes import INFINITY
-from scoperun.soft_memory import soft_memory_report
-from scoperun.verdict import Traces, Verdict, counted_by_oomd, decide, killed_by_kernel, oom_killed
-from scoperun.version import __version__
 
 if TYPE_CHECKING:
     import datetime
     from collections.abc import Mapping
 
     from scoperun.events import Process
-    from scoperun.invocation import Invocation
     from scoperun.limits import LimitsInForce
     from scoperun.oom_report import Oom
     from scoperun.soft_memory import SoftMemory, SoftMemoryReport
-    from scoperun.verdict import Evidence
+    from scoperun.verdict import Evidence, Verdict
 
 SCHEMA = 1
 """Raised when a key changes its meaning; readers ignore keys that they do not know."""
@@ -48,16 +40,24 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cpu:
-    """Processor time of the scope, in seconds."""
+    """Processor time of the scope, in seconds.
+
+    outside: what the command, and the processes that it waited for, used outside of the scope; None if that was not
+        noticeable, or is not known.
+    """
 
     user: float | None = None
     system: float | None = None
+    outside: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """How one invocation ended. Sizes are bytes, times seconds; None is what could not be known.
 
+    left_scope: the cgroup in which the command died, if that was not the scope: then its limits did not hold any more.
+    limits: in force at the end, or when they were read last. limits_changed: what those were at the start that are not
+        the same at the end; None if they could not be read then.
     soft_memory: None if no soft limit was asked for.
     timed_out: runtime_max ended it. Result= alone may also be the time that a stop by somebody else took.
     """
@@ -70,6 +70,7 @@ class Report:
     invocation_id: str | None
     slice: str | None
     cgroup: str | None
+    left_scope: str | None
     command: tuple[str, ...]
     cwd: str | None
     pid: int
@@ -80,6 +81,7 @@ class Report:
     exit_code: int | None
     signal: int | None
     limits: LimitsInForce
+    limits_changed: Mapping[str, float | None] | None
     memory: Memory
     soft_memory: SoftMemoryReport | None
     oom: Oom | None
@@ -101,6 +103,7 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """Return the report as what json.dumps takes, with the keys of the manual."""
         report = {"schema": self.schema} | _as_dict(self) | {"limits": _limits(self.limits)}
+        report["limits_changed"] = self.limits_changed and _no_limit_in_words(self.limits_changed)
         if self.oom and self.oom.kernel_log:
             report["oom"]["kernel_log"] = [_no_limit_in_words(each) for each in report["oom"]["kernel_log"]]
         del report["timed_out"]  # verdict, runtime and limits say it
@@ -143,99 +146,6 @@ class Start:
 
         start: dict[str, Any] = {"event": "started"} | {key: getattr(self, key) for key in keys}
         return json.dumps(start | {"limits": _limits(self.limits)})
-
-
-def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> Report:
-    """Return the report on an invocation that has ended, or of which nothing more will be heard."""
-    exited, counters = invocation.exit, invocation.counters or Counters()
-    assert exited is not None  # noqa: S101  the caller waited for it
-    traces = _traces(start, invocation)
-    verdict, evidence = decide(traces)
-    left = OomTraces(
-        traces=traces, invocation=invocation, exited=exited, cgroup=start.cgroup, unit=start.unit, pid=start.pid
-    )
-    is_oom = verdict is Verdict.OOM_KILL
-    return Report(
-        scoperun=__version__,
-        systemd=start.systemd,
-        kernel=start.kernel,
-        manager=start.manager,
-        unit=start.unit,
-        invocation_id=start.invocation_id,
-        slice=start.slice,
-        cgroup=start.cgroup,
-        command=tuple(map(printable, command)),
-        cwd=start.cwd,
-        pid=start.pid,
-        started=start.started.isoformat(timespec="milliseconds"),
-        runtime=round(exited.at - start.monotonic, 6),
-        verdict=verdict,
-        result=traces.result,
-        exit_code=exited.status if exited.status >= 0 else None,
-        signal=-exited.status if exited.status < 0 else None,
-        limits=start.limits,
-        memory=_memory(invocation),
-        soft_memory=_soft_memory(start, invocation),
-        oom=oom(left) if is_oom else None,
-        cpu=Cpu(user=counters.cpu_user, system=counters.cpu_system),
-        tasks_peak=counters.tasks_peak,
-        pressure=None,
-        left_running=() if invocation.ended else counters.processes,
-        evidence=(*evidence, *oom_evidence(left)) if is_oom else evidence,
-        timed_out=traces.result == "timeout" and _ran_out_of_time(start, invocation.emptied or exited.at),
-    )
-
-
-def kernel_may_have_killed(start: Start, invocation: Invocation) -> bool | None:
-    """Tell whether the kernel's log has more to say of this scope: None if of a kill that nothing else tells of."""
-    # An end that was no SIGKILL needs no more words where there are no limits on memory.
-    traces = _traces(start, invocation)
-    match oom_killed(traces):
-        case True:
-            return bool(killed_by_kernel(traces)) or not counted_by_oomd(traces)
-        case None if traces.status == -SIGKILL or traces.memory_accounted:
-            return None
-        case _:
-            return False
-
-
-def _traces(start: Start, invocation: Invocation) -> Traces:
-    assert invocation.exit is not None  # noqa: S101  the caller waited for it
-    return Traces(
-        status=invocation.exit.status,
-        result=invocation.final_result,
-        counters=invocation.counters,
-        properties=invocation.properties,
-        kills_seen=invocation.memory.kills_seen,
-        kernel_victims=invocation.kernel_log.victims if invocation.kernel_log else None,
-        keeper_named=invocation.kernel_log is not None and invocation.kernel_log.keeper_named,
-        ended=invocation.ended,
-        memory_accounted=start.limits.memory_max is not None,
-        runtime_limited=start.limits.runtime_max is not None,
-    )
-
-
-def _ran_out_of_time(start: Start, end: float) -> bool:
-    limit = start.limits.runtime_max
-    return limit is not None and end - start.asked >= limit
-
-
-def _memory(invocation: Invocation) -> Memory:
-    """Systemd keeps the peaks (since 256.3) when the cgroup is gone."""
-    counters, properties = invocation.counters or Counters(), invocation.properties
-    peak, swap_peak = counters.memory_peak, counters.memory_swap_peak
-    if properties:
-        peak = properties.memory_peak if peak is None else peak
-        swap_peak = properties.memory_swap_peak if swap_peak is None else swap_peak
-    before_kill = invocation.memory.before if invocation.memory.kills or counters.memory_stat is None else None
-    stat = (before_kill and before_kill.stat) or counters.memory_stat
-    return Memory(peak=peak, swap_peak=swap_peak, events=counters.memory_events, stat=stat)
-
-
-def _soft_memory(start: Start, invocation: Invocation) -> SoftMemoryReport | None:
-    if start.soft_memory is None:
-        return None
-    return soft_memory_report(start.soft_memory, invocation.soft_memory, began=start.monotonic)
 
 
 def _limits(limits: LimitsInForce) -> dict[str, float | str | None]:

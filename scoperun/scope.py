@@ -66,11 +66,16 @@ class ScopeRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartedScope:
-    """A scope that systemd has started: as it took the request, and when that was (a monotonic time in seconds)."""
+    """A scope that systemd has started.
+
+    request: as systemd took it. asked: when that was, in seconds on the monotonic clock.
+    runtime_max: seconds after which systemd ends it, None if it does not.
+    """
 
     request: ScopeRequest
     invocation_id: str
     asked: float
+    runtime_max: float | None
 
 
 def scope_request(unit: str, properties: Iterable[Property]) -> ScopeRequest:
@@ -115,6 +120,15 @@ def generated_unit_name(command: str, pid: int, salt: str) -> str:
     """Return a name that tells people what runs, and that nothing else has: scoperun-COMMAND-PID-SALT.scope."""
     word = re.sub(r"[^A-Za-z0-9_.]", "_", command.rpartition("/")[2], flags=re.ASCII)[:64]
     return f"scoperun-{word}-{pid}-{salt}.scope"
+
+
+def units_of(cgroup: str) -> tuple[str, ...]:
+    """Return the units whose names a cgroup's path consists of, the outermost first; none for the root.
+
+    systemd puts an underscore before a name that the kernel might use for a file of its own, as _memory.job.scope, and
+    before one that begins with an underscore or a dot (cg_escape() in src/basic/cgroup-util.c).
+    """
+    return tuple(name.removeprefix("_") for name in cgroup.split("/")[1:] if name)
 
 
 def unit_path(unit: str) -> str:

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import signal
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from scoperun import events
+from scoperun.conclusion import kernel_may_have_killed
 from scoperun.dataclass import dataclass, replace
 from scoperun.io.manager import UNANSWERED
 from scoperun.io.wait import process_ended
-from scoperun.report import kernel_may_have_killed
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Sequence
 
     from scoperun.feed import Feed
-    from scoperun.io.cgroup import Cgroup
     from scoperun.io.keeper import Keeper
     from scoperun.io.kernel_log import KernelLog
     from scoperun.io.manager import Manager
     from scoperun.io.memory_watch import MemoryWatch
+    from scoperun.io.scope_cgroup import ScopeCgroup
     from scoperun.report import Start
     from scoperun.request import RunRequest
     from scoperun.scope import ScopeRequest
@@ -34,11 +35,15 @@ _SILENCE_OF_NOTHING = 0.3
 """The same where there need not have been one."""
 
 
+_OOMD_KILLS_WITHIN = 1.0
+"""Seconds in which systemd-oomd, which has killed one process of a cgroup, has killed the others."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
     """Where what is known of a scope that stands is read from."""
 
-    cgroup: Cgroup
+    scope: ScopeCgroup
     keeper: Keeper
     memory: MemoryWatch
     kernel_log: KernelLog
@@ -53,18 +58,20 @@ class Settling:
         self._run = run
         self._request = request
         self._start = start
-        self._cgroup = sources.cgroup
+        self._scope = sources.scope
         self._keeper = sources.keeper
         self._memory = sources.memory
         self._kernel_log = sources.kernel_log
         self._systemd = sources.systemd
         self._feed = feed
+        self._oomd_kills: Sequence[events.OomdMark] = ()
 
     async def settle(self, enough: asyncio.Event) -> None:
         """Read what the scope leaves behind, let it end, and read what systemd and the kernel say of it.
 
         enough: when set, ends a wait for what the command left behind.
         """
+        self._oomd_kills = await self._killed_by_oomd()
         counters = self._read_counters()
         is_stopping = bool(counters.processes) and self._run.kill_leftovers and await self._stop_leftovers()
         if counters.processes and (is_stopping or self._run.wait):
@@ -76,6 +83,22 @@ class Settling:
         has_killed = kernel_may_have_killed(self._start, self._feed.invocation)
         if has_killed is not False:
             self._feed.take(await self.read_kernel_log(_SILENCE if has_killed else _SILENCE_OF_NOTHING))
+
+    async def _killed_by_oomd(self) -> Sequence[events.OomdMark]:
+        """Return the marks of systemd-oomd on cgroups whose processes end with the command, if a kill ended that.
+
+        Only then does a mark prove something, and by then the cgroup may be gone, and the mark with it.
+        """
+        exited = self._feed.invocation.exit
+        if exited is None or exited.status != -signal.SIGKILL:
+            return ()
+        marks = self._scope.oomd_marks() or ()
+        with suppress(TimeoutError, OSError):
+            async with asyncio.timeout(_OOMD_KILLS_WITHIN):
+                for pid in {pid for mark in marks for pid in mark.pids}:
+                    await process_ended(pid)
+                return [replace(mark, pids=()) for mark in marks]
+        return ()
 
     async def _stop_leftovers(self) -> bool:
         """Have systemd stop the scope, and tell whether it does; its Result= will not be about the command then."""
@@ -100,6 +123,9 @@ class Settling:
     async def _read_properties(self) -> None:
         with suppress(*UNANSWERED):  # it may answer though it announced nothing
             self._feed.take(await self._systemd.read(self._start.invocation_id))
+            if self._feed.invocation.result == "timeout" and self._feed.invocation.left_active is None:
+                for left_active in await self._systemd.left_active(self._start.invocation_id):
+                    self._feed.take(left_active)
 
     async def _unref(self) -> None:
         with suppress(*UNANSWERED):
@@ -115,8 +141,10 @@ class Settling:
 
     def _read_counters(self, *, keep_last: bool = False) -> events.Counters:
         """Read the counters; those from before stand where the scope is gone since, if `keep_last`."""
-        counters = self._cgroup.counters(keeper=self._keeper.pid)
+        counters = self._scope.counters()
         counters = replace(counters, keeper_killed=self._keeper.was_killed)
+        if counters.oomd_marks is None and self._oomd_kills:  # the cgroup is gone
+            counters = replace(counters, oomd_marks=self._oomd_kills)
         self._feed.catch_up()
         if (counters.oom_kill or 0) > self._feed.invocation.memory.kills_seen:
             self._memory.look()  # the kill came too late to have woken us
@@ -132,7 +160,7 @@ class Settling:
 
     async def _emptied(self) -> None:
         """Return when none but the keeper is left in the scope: who is born meanwhile is on the next list."""
-        while processes := self._cgroup.processes(keeper=self._keeper.pid):
+        while processes := self._scope.processes():
             for process in processes:
                 await process_ended(process.pid)
 

@@ -8,7 +8,6 @@ told, and set again when what it needs has gone below.
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import time
 from contextlib import suppress
@@ -22,7 +21,7 @@ from scoperun.events import (
     SoftMemoryTold,
 )
 from scoperun.io.manager import UNANSWERED
-from scoperun.io.wait import process_ended
+from scoperun.io.wait import held, readable
 from scoperun.properties import Property
 from scoperun.scope import ScopeRequest
 from scoperun.sizes import INFINITY
@@ -46,8 +45,7 @@ class SoftWatch:
         """Take the scope as it was started."""
         self._soft = soft
         self._request = request
-        self._cgroup = sources.cgroup
-        self._keeper = sources.keeper
+        self._scope = sources.scope
         self._systemd = sources.systemd
         self._feed = feed
         self._not_killing = asyncio.Event()
@@ -82,7 +80,7 @@ class SoftWatch:
             await asyncio.wait([telling], timeout=passed.at + _TELLING - time.monotonic())
         finally:
             telling.cancel()
-        now = self._cgroup.snapshot(keeper=self._keeper.pid, before=None)
+        now = self._scope.snapshot()
         if now is not None and self._is_passed(now):
             await self._kill()
         elif now is not None:
@@ -102,12 +100,10 @@ class SoftWatch:
             self._feed.take(SoftMemoryRestored())
 
     async def _kill_after(self) -> float:
-        """Return the seconds from the signal to the kill."""
-        if self._request.timeout_stop is not None:
-            return self._request.timeout_stop
+        """Return the seconds from the signal to the kill; a drop-in may have put others in place of those asked for."""
         with suppress(*UNANSWERED):
             return await self._systemd.timeout_stop(self._request)
-        return _DEFAULT_TIMEOUT_STOP
+        return _DEFAULT_TIMEOUT_STOP if self._request.timeout_stop is None else self._request.timeout_stop
 
     async def _kill(self) -> None:
         self._not_killing.clear()
@@ -119,24 +115,29 @@ class SoftWatch:
             self._not_killing.set()
 
     async def _kill_all(self) -> None:
-        """Kill all but the keeper, whom systemd would kill too: its counters prove that this is no OOM kill."""
-        while processes := self._cgroup.processes(keeper=self._keeper.pid):
-            permitted = [_killed(process.pid) for process in processes]
-            if not all(permitted):
-                await self._systemd.kill(self._request, signal.SIGKILL)
-            self._feed.take(SoftMemoryKilled())
-            for process in processes:
-                await process_ended(process.pid)
+        """Kill all but the keeper, which systemd would kill too: its counters prove that this is no OOM kill."""
+        while pids := self._pids():
+            with held(pids) as pidfds:
+                # A number that is still on the list once its process is held was not given to another since.
+                inside = [pidfds[pid] for pid in self._pids() if pid in pidfds]
+                if not all(map(_killed, inside)) or not inside:
+                    await self._systemd.kill(self._request, signal.SIGKILL)
+                self._feed.take(SoftMemoryKilled())
+                for pidfd in inside:
+                    await readable(pidfd)
+
+    def _pids(self) -> list[int]:
+        return [process.pid for process in self._scope.processes() or ()]
 
     async def _set_high(self, limit: int) -> None:
         high = Property(name="MemoryHigh", signature="t", value=limit)
         await self._systemd.set_properties(ScopeRequest(unit=self._request.unit, properties=(high,)))
 
 
-def _killed(pid: int) -> bool:
-    """Kill process `pid`, and tell whether that was permitted."""
+def _killed(pidfd: int) -> bool:
+    """Kill a process, and tell whether that was permitted."""
     try:
-        os.kill(pid, signal.SIGKILL)
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
     except ProcessLookupError:
         return True
     except PermissionError:

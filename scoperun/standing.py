@@ -12,15 +12,17 @@ import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
+from scoperun.conclusion import conclude
 from scoperun.dataclass import replace
 from scoperun.enforcement import check_limits
 from scoperun.errors import ScopeFailed, ScoperunError
-from scoperun.io.cgroup import NOWHERE, Cgroup, cgroup_of
+from scoperun.io.cgroup import NOWHERE, cgroup_of
 from scoperun.io.descriptors import see_room_to_read
 from scoperun.io.kernel_log import KernelLog
 from scoperun.io.manager import UNANSWERED
 from scoperun.io.memory_watch import watching
-from scoperun.report import Report, Start, conclude
+from scoperun.io.scope_cgroup import ScopeCgroup
+from scoperun.report import Report, Start
 from scoperun.request import printable
 from scoperun.settling import Settling, Sources
 
@@ -57,18 +59,20 @@ class Standing:
         self.tasks: list[asyncio.Task[None]] = []
         self._open = ExitStack()
         self._soft_watch: SoftWatch | None = None
-        self._cgroup = self._seen_cgroup()
+        self._scope = self._seen_scope()
 
-    def _seen_cgroup(self) -> Cgroup:
-        cgroup = cgroup_of(self._workload.pid)
-        is_inside = f"/{self._request.unit}/" in f"{cgroup.name}/"
+    def _seen_scope(self) -> ScopeCgroup:
+        commands = cgroup_of(self._workload.pid)
+        cgroup = commands.of_unit(self._request.unit)
+        # The counters of another cgroup say nothing of the command.
+        scope = ScopeCgroup(cgroup or NOWHERE, self._keeper.pid)
         if self._run.require_limits:
-            if not is_inside:
+            if cgroup is None:
                 raise ScopeFailed(
-                    f"Failed to start scope {self._request.unit!r}: the command is in {cgroup.name} still"
+                    f"Failed to start scope {self._request.unit!r}: the command is still in {commands.name}"
                 )
-            check_limits(self._request.properties, cgroup)
-        return cgroup if is_inside else NOWHERE  # the counters of another cgroup say nothing of the command
+            check_limits(self._request.properties, scope)
+        return scope
 
     async def begin(self) -> None:
         """Let the command run, watched from its first instruction."""
@@ -83,13 +87,13 @@ class Standing:
     def _open_sources(self) -> Sources:
         """Begin to listen to the kernel, before there is anything to hear."""
         try:
-            memory = self._open.enter_context(watching(self._cgroup, keeper=self._keeper.pid, give=self._feed.put))
+            memory = self._open.enter_context(watching(self._scope, give=self._feed.put))
             kernel_log = self._open.enter_context(KernelLog.open())
             see_room_to_read()
         except OSError as error:
             raise ScoperunError(f"cannot watch the scope: {error.strerror}") from None
         return Sources(
-            cgroup=self._cgroup, keeper=self._keeper, memory=memory, kernel_log=kernel_log, systemd=self._systemd
+            scope=self._scope, keeper=self._keeper, memory=memory, kernel_log=kernel_log, systemd=self._systemd
         )
 
     async def release(self) -> Start:
@@ -103,8 +107,8 @@ class Standing:
             kernel=os.uname().release,
             unit=self._request.unit,
             invocation_id=self._started.invocation_id,
-            slice=self._cgroup.slice,
-            cgroup=self._cgroup.name or None,
+            slice=self._scope.cgroup.slice,
+            cgroup=self._scope.cgroup.name or None,
             manager="system" if self._run.system else "user",
             pid=self._workload.pid,
             cwd=_working_directory(self._run.context.working_directory),
@@ -116,7 +120,7 @@ class Standing:
         )
 
     def _limits(self) -> LimitsInForce:
-        return replace(self._cgroup.limits(), runtime_max=self._request.runtime_max)
+        return replace(self._scope.limits(), runtime_max=self._started.runtime_max)
 
     async def _learn_version(self) -> None:
         """Ask while the command runs: neither its start nor its report waits for that."""
@@ -126,8 +130,7 @@ class Standing:
     def see_changed(self, changes: ScopeRequest) -> None:
         """See that the kernel holds the scope to limits that were changed; raise LimitNotEnforced if not."""
         if self._run.require_limits:
-            check_limits(changes.properties, self._cgroup)
-        self.start = replace(self.start, limits=self._limits())
+            check_limits(changes.properties, self._scope)
 
     async def settle(self, enough: asyncio.Event) -> None:
         """Once the command has ended, read what there is to know of the scope, and let it end.

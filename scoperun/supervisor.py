@@ -164,9 +164,15 @@ class Supervision:
             await self._until_started()
             raise ScoperunError(f"cannot watch the scope: {error.strerror}") from None
         await self._until_started()
-        invocation_id = await self._systemd.invocation_id(self._request)
-        started = StartedScope(request=self._request, invocation_id=invocation_id, asked=asked)
+        started = await self._started(asked)
         return Standing(self._run, started, self._processes, self._systemd, self._feed)
+
+    async def _started(self, asked: float) -> StartedScope:
+        """Read what systemd made of the request."""
+        invocation_id, runtime_max = await asyncio.gather(
+            self._systemd.invocation_id(self._request), self._systemd.runtime_max(self._request)
+        )
+        return StartedScope(request=self._request, invocation_id=invocation_id, asked=asked, runtime_max=runtime_max)
 
     def watch(self) -> AsyncIterator[events.Event]:
         """Give what happens from now on, until there is a report."""

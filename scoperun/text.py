@@ -17,20 +17,25 @@ if TYPE_CHECKING:
 
 _LABEL_WIDTH = 10
 
+_MEMORY_SETTINGS = {"memory_max": "MemoryMax=", "memory_swap_max": "MemorySwapMax="}
+
 
 def report_text(report: Report) -> str:
     """Return the report as lines for stderr: one if the run ended well, a handful if not."""
     soft = _soft(report.soft_memory) if report.soft_memory and report.soft_memory.passed else ""
     if report.verdict is Verdict.SUCCESS:
-        told = f"; soft limit of {soft}" if soft else ""
-        left = f"; {_left_running(report)}" if report.left_running else ""
-        return f"scoperun: {report.unit}: success; {_runtime(report)}; memory {_memory(report)}{told}{left}"
+        parts = [f"success; {_runtime(report)}", f"memory {_memory(report)}"]
+        parts += [f"soft limit of {soft}"] if soft else []
+        parts += [text for _, text in _beyond(report)]
+        parts += [_left_running(report)] if report.left_running else []
+        return f"scoperun: {report.unit}: {'; '.join(parts)}"
     rows = [
         ("Scope", _scope(report)),
         ("Verdict", f"{report.verdict}: {_in_words(report)}"),
         *([("Command", _end_beside_oom(report))] if _end_is_untold(report) else []),
         *(oom_rows(report, report.oom) if report.oom else []),
         *([("Soft", soft)] if soft else []),
+        *_beyond(report),
         ("Memory", _memory(report)),
         ("Runtime", _runtime(report)),
     ]
@@ -53,6 +58,17 @@ def _soft(soft: SoftMemoryReport) -> str:
     sent = "sent" if len(told) == len(soft.passed) else "not sent each time" if told else "could not be sent"
     killed = "; still above it after --kill-after: killed" if soft.killed else ""
     return f"{format_size(soft.limit)} passed{times} after {format_time(first.at)}: {soft.signal} {sent}{killed}"
+
+
+def _beyond(report: Report) -> list[tuple[str, str]]:
+    """Return what was not held by the limits of the scope, by its label."""
+    rows = []
+    if report.left_scope is not None:
+        rows.append(("Left", f"the command left the scope, and its limits with it: it ended in {report.left_scope}"))
+    if report.cpu.outside is not None:
+        used = f"{format_time(report.cpu.outside)} of processor time was used outside of the scope, beyond its limits"
+        rows.append(("Outside", used))
+    return rows
 
 
 def _left_running(report: Report) -> str:
@@ -106,6 +122,8 @@ def _timeout(report: Report) -> str:
 
 
 def _missing(report: Report) -> str:
+    if report.left_scope is not None:
+        return "whether it ran out of memory is not known, because it had left the scope"
     values = {evidence.source: evidence.value for evidence in report.evidence}
     missing = ", ".join(source for source, value in values.items() if value is None)
     what = "time" if values.get(KERNEL_COUNT) == values.get(OOMD_COUNT) == 0 else "memory"
@@ -115,11 +133,11 @@ def _missing(report: Report) -> str:
 def _memory(report: Report) -> str:
     if report.limits.memory_max is None:
         return "unknown, and limits on it were not enforced: the scope has no memory controller"
-    parts = [f"peak {_size(report.memory.peak)}{_of(report.limits.memory_max)}"]
+    parts = [f"peak {_size(report.memory.peak)}{_of_limit(report, 'memory_max')}"]
     if cached := _page_cache(report):
         parts.append(f"{format_size(cached)} of it page cache at the end")
     if report.memory.swap_peak:
-        parts.append(f"swap peak {format_size(report.memory.swap_peak)}{_of(report.limits.memory_swap_max)}")
+        parts.append(f"swap peak {format_size(report.memory.swap_peak)}{_of_limit(report, 'memory_swap_max')}")
     if report.oom is not None and report.oom.kills is not None:
         parts.append(f"OOM kills {report.oom.kills}")
     return ", ".join(parts)
@@ -137,8 +155,16 @@ def _size(size: int | None) -> str:
     return "unknown" if size is None else format_size(size)
 
 
-def _of(limit: int | None) -> str:
+def _of_limit(report: Report, name: str) -> str:
+    """Return ` of 20M`; of a limit that was changed it is not known which one held when there was that much."""
+    limit, changed = getattr(report.limits, name), report.limits_changed or {}
+    if name in changed:
+        return f", {_MEMORY_SETTINGS[name]} {_limit(limit)} at the end, {_limit(changed[name])} at the start"
     return "" if limit in {None, INFINITY} else f" of {format_size(limit)}"
+
+
+def _limit(limit: float | None) -> str:
+    return "unknown" if limit is None else format_size(int(limit))
 
 
 def _runtime(report: Report) -> str:

@@ -6,6 +6,7 @@ The law of this file:
 2. A SIGKILL is a plain signal only where a source proves that no OOM kill was counted; else the verdict is unknown.
 3. A command that ended by itself keeps its own word, unless the counters that would show an OOM kill beside it
    should have been there and are not.
+   So does one that had left the scope, whatever became of that: but no counter can say why a SIGKILL came there.
 4. The evidence names every source that was asked, in the order of weight; None is one that could not be read.
 
 No source is enough alone. memory.events is the kernel's own count but vanishes with the cgroup. Result= stays success
@@ -65,6 +66,8 @@ class Traces:
     kernel_victims: those that the kernel log names, None if it was not read. keeper_named: the keeper is one more.
     memory_accounted: the scope had a memory controller, so that OOM kills were counted.
     runtime_limited: systemd was to end the scope after a time.
+    ended_first: the command had ended when systemd began to end the scope: a timeout is not about it. None: not known.
+    left_scope: the command died in another cgroup, of which the counters and systemd say nothing.
     """
 
     status: int
@@ -77,6 +80,8 @@ class Traces:
     ended: bool = True
     memory_accounted: bool = True
     runtime_limited: bool = False
+    ended_first: bool | None = False
+    left_scope: bool = False
 
     @property
     def kills_in_log(self) -> int | None:
@@ -125,7 +130,11 @@ def _verdict(traces: Traces) -> Verdict:
     match oom_killed(traces), traces.result, traces.status:
         case True, _, _:
             return Verdict.OOM_KILL
-        case _, "timeout", _:
+        case _ if traces.left_scope:
+            return Verdict.UNKNOWN if traces.status == -signal.SIGKILL else _by_itself(traces.status)
+        case _, "timeout", status if traces.ended_first is None and status >= 0:
+            return Verdict.UNKNOWN
+        case _, "timeout", _ if not traces.ended_first:
             return Verdict.TIMEOUT
         case _, "resources", _:
             return Verdict.RESOURCES
@@ -133,18 +142,20 @@ def _verdict(traces: Traces) -> Verdict:
             return Verdict.UNKNOWN
         case _, None, _ if traces.runtime_limited:
             return Verdict.UNKNOWN
-        case _, _, 0:
-            return Verdict.SUCCESS
-        case _, _, status if status < 0:
-            return Verdict.SIGNAL
         case _:
-            return Verdict.EXIT_CODE
+            return _by_itself(traces.status)
+
+
+def _by_itself(status: int) -> Verdict:
+    if status < 0:
+        return Verdict.SIGNAL
+    return Verdict.EXIT_CODE if status else Verdict.SUCCESS
 
 
 def oom_killed(traces: Traces) -> bool | None:
     """Tell whether the kernel or systemd-oomd killed for want of memory; None if no source can say so."""
     kernel, systemd, oomd = _counted_by_kernel(traces), _counted_by_systemd(traces), counted_by_oomd(traces)
-    if traces.result == "oom-kill" or kernel or systemd or oomd or traces.kernel_victims:
+    if _result_proves(traces) or kernel or systemd or oomd or traces.kernel_victims:
         return True
     counted = kernel is not None or (systemd is not None and traces.memory_accounted)
     if _result_disproves(traces) or (counted and oomd is not None):
@@ -179,9 +190,18 @@ def counted_by_oomd(traces: Traces) -> int | None:
     """Systemd passes on what the attribute says, since 259."""
     counts = [
         traces.counters.oomd_kills if traces.counters else None,
-        traces.properties.managed_oom_kills if traces.properties else None,
+        traces.properties.managed_oom_kills if traces.properties and not _is_forged(traces) else None,
     ]
     return max((count for count in counts if count is not None), default=None)
+
+
+def _is_forged(traces: Traces) -> bool:
+    return traces.counters is not None and traces.counters.oomd_forged
+
+
+def _result_proves(traces: Traces) -> bool:
+    """Tell whether Result= says that there was an OOM kill, and not because it believes a mark that is forged."""
+    return traces.result == "oom-kill" and not (_is_forged(traces) and _counted_by_kernel(traces) == 0)
 
 
 def _result_disproves(traces: Traces) -> bool:

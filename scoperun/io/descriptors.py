@@ -12,6 +12,9 @@ _OWN = 64
 _PIPES = 4
 """What is read at the end, with journalctl's help, takes fewer descriptors than so many pipes."""
 
+_LOOP = 2
+"""An epoll and a pair of sockets."""
+
 
 def to_spare() -> int:
     """Return how many may be held for as long as a command runs, less than 1 if none: a quarter of what is left."""
@@ -20,7 +23,16 @@ def to_spare() -> int:
 
 def see_room_to_read() -> None:
     """Raise OSError if too few are left for what is read at the end."""
+    _see_room_for(_PIPES)
+
+
+def see_room_for_loop() -> None:
+    """Raise OSError if too few are left for an event loop; when asyncio finds that out, it says more on stderr."""
+    _see_room_for(_LOOP)
+
+
+def _see_room_for(pipes: int) -> None:
     with ExitStack() as room:
-        for _ in range(_PIPES):
+        for _ in range(pipes):
             for fd in os.pipe():
                 room.callback(os.close, fd)

@@ -2,20 +2,35 @@
 
 A cgroup is removed as soon as its last process has ended, zombies not counted, and memory.events and memory.peak go
 with it; whoever reads them after the command's end loses that race about one time in five. The keeper is a process in
-the scope that does nothing until we have read them. It is cat(1), reading a pipe whose other end only we hold: tiny,
-and gone by itself if we die.
+the scope that does nothing until we have read them. It is cat(1) or, where that is nowhere, a shell, reading a pipe
+whose other end only we hold: tiny, and gone by itself if we die.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from contextlib import ExitStack, suppress
 
 from scoperun.dataclass import dataclass
 from scoperun.errors import ScoperunError
+from scoperun.io.streams import inherited_descriptors
 
-_PROGRAM = "/bin/cat"
+_CAT = ("cat",)
+_SHELL = ("sh", "-c", "read -r line")
+_PROGRAMS = {
+    "/bin/cat": _CAT,
+    "/usr/bin/cat": _CAT,
+    "/run/current-system/sw/bin/cat": _CAT,  # NixOS
+    "/run/current-system/profile/bin/cat": _CAT,  # Guix
+    "/bin/sh": _SHELL,  # both have that, for system(3)
+}
+"""Where to look for a program that reads to the end of its standard input; $PATH might lead root to another user's."""
+
+_CANNOT_BE_EXECUTED = {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENOEXEC, errno.ELOOP}
+
+_FileAction = tuple[int, ...] | tuple[int, int, str, int, int]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,7 +72,7 @@ def spawn() -> Keeper:
     try:
         return _spawn()
     except OSError as error:
-        raise ScoperunError(f"cannot start {_PROGRAM}, which holds the scope's counters: {error.strerror}") from None
+        raise ScoperunError(f"cannot start cat or sh, which holds the scope's counters: {error.strerror}") from None
 
 
 def _spawn() -> Keeper:
@@ -65,16 +80,7 @@ def _spawn() -> Keeper:
     with ExitStack() as on_error:
         on_error.callback(os.close, our_end)
         try:
-            pid = os.posix_spawn(
-                _PROGRAM,
-                ["cat"],
-                {},
-                file_actions=_file_actions(keeper_end),
-                # A session of its own: what the terminal does to our process group is not for the keeper. And systemd's
-                # SIGTERM under OOMPolicy=stop must not end it; a blocked mask survives the exec.
-                setsid=True,
-                setsigmask=signal.valid_signals(),
-            )
+            pid = _start(_file_actions(keeper_end))
         finally:
             os.close(keeper_end)
         on_error.callback(_end, pid)
@@ -83,24 +89,38 @@ def _spawn() -> Keeper:
     return keeper
 
 
+def _start(file_actions: list[_FileAction]) -> int:
+    """Start the first program that can be executed and return its PID."""
+    failures = []
+    for program, words in _PROGRAMS.items():
+        try:
+            return os.posix_spawn(
+                program,
+                words,
+                {},
+                file_actions=file_actions,
+                # A session of its own: what the terminal does to our process group is not for the keeper. And systemd's
+                # SIGTERM under OOMPolicy=stop must not end it; a blocked mask survives the exec.
+                setsid=True,
+                setsigmask=signal.valid_signals(),
+            )
+        except OSError as error:
+            if error.errno not in _CANNOT_BE_EXECUTED:
+                raise
+            failures.append(error)
+    raise failures[0]
+
+
 def _end(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
 
 
-def _file_actions(keeper_end: int) -> list[tuple[int, ...] | tuple[int, int, str, int, int]]:
+def _file_actions(keeper_end: int) -> list[_FileAction]:
     """Give it the pipe as standard input and nothing else: whatever it held would look open to who reads it."""
-    inherited = [fd for fd in map(int, os.listdir("/proc/self/fd")) if _is_inherited(fd)]
     return [
-        *((os.POSIX_SPAWN_CLOSE, fd) for fd in inherited),
+        *((os.POSIX_SPAWN_CLOSE, fd) for fd in inherited_descriptors()),
         (os.POSIX_SPAWN_DUP2, keeper_end, 0),
         (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
-
-
-def _is_inherited(fd: int) -> bool:
-    try:
-        return os.get_inheritable(fd)
-    except OSError:  # the descriptor of the listing itself
-        return False

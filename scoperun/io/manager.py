@@ -19,7 +19,7 @@ from scoperun.errors import (
     ScoperunError,
     UnitExists,
 )
-from scoperun.events import Event, JobRemoved, ResultChanged, ScopeProperties, StateChanged
+from scoperun.events import Event, JobRemoved, LeftActive, ResultChanged, ScopeProperties, StateChanged
 from scoperun.io import bus
 from scoperun.scope import unit_path
 from scoperun.sizes import INFINITY, parse_time
@@ -115,6 +115,18 @@ class Manager:
         method = bus.Method(_SYSTEMD, unit_path(invocation_id), _PROPERTIES, "GetAll", "s")
         (properties,) = await self._call(method, _SCOPE)
         return _scope_properties(properties)
+
+    async def left_active(self, invocation_id: str) -> list[LeftActive]:
+        """Return when the scope began to end, as what would have been announced; nothing if it has not."""
+        return _left_active(int(await self._get(unit_path(invocation_id), _UNIT, "ActiveExitTimestampMonotonic")))
+
+    async def runtime_max(self, request: ScopeRequest) -> float | None:
+        """Return the seconds after which systemd ends the scope (RuntimeMaxSec=), None if it does not.
+
+        A drop-in for scopes may have put another time in place of the one that was asked for.
+        """
+        usec = int(await self._get(request.path, _SCOPE, "RuntimeMaxUSec"))
+        return None if usec == INFINITY else seconds(usec)
 
     async def timeout_stop(self, request: ScopeRequest) -> float:
         """Return the seconds that the scope has to end when it is stopped (TimeoutStopSec=)."""
@@ -245,9 +257,14 @@ def _events(signal: bus.Signal) -> list[Event]:
         case "PropertiesChanged", [interface, changed, _] if interface == _SCOPE and "Result" in changed:
             return [ResultChanged(changed["Result"])]
         case "PropertiesChanged", [interface, changed, _] if interface == _UNIT and "ActiveState" in changed:
-            return [StateChanged(changed["ActiveState"])]
+            return [*_left_active(changed.get("ActiveExitTimestampMonotonic")), StateChanged(changed["ActiveState"])]
         case _:
             return []
+
+
+def _left_active(usec: int | None) -> list[LeftActive]:
+    """0 is a unit that has not left it."""
+    return [LeftActive(usec / 1e6)] if usec else []
 
 
 def _scope_properties(properties: dict[str, Any]) -> ScopeProperties:

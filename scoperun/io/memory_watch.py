@@ -16,7 +16,7 @@ from scoperun.io.endings import Endings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from scoperun.io.cgroup import Cgroup
+    from scoperun.io.scope_cgroup import ScopeCgroup
 
 _SHARE = 0.005
 """Of all time, what the snapshots may take. By the clock on the wall: a kernel that counts what a processor does in
@@ -30,13 +30,13 @@ _RESERVE = 0.02
 
 
 @contextmanager
-def watching(cgroup: Cgroup, *, keeper: int, give: Callable[[MemorySnapshot], None]) -> Iterator[MemoryWatch]:
+def watching(scope: ScopeCgroup, *, give: Callable[[MemorySnapshot], None]) -> Iterator[MemoryWatch]:
     """Give a snapshot at each change of memory.events for the length of the context.
 
     A workload that lives at its limit changes it a hundred times a second. Snapshots then become so few that they take
     no more than their share; the end of a process that was seen is worth one all the same, as long as those are few.
     """
-    watch = MemoryWatch(cgroup, keeper, give)
+    watch = MemoryWatch(scope, give)
     try:
         watch.start()
         yield watch
@@ -45,12 +45,11 @@ def watching(cgroup: Cgroup, *, keeper: int, give: Callable[[MemorySnapshot], No
 
 
 class MemoryWatch:
-    """The watch on one cgroup."""
+    """The watch on one scope."""
 
-    def __init__(self, cgroup: Cgroup, keeper: int, give: Callable[[MemorySnapshot], None]) -> None:
+    def __init__(self, scope: ScopeCgroup, give: Callable[[MemorySnapshot], None]) -> None:
         """Take what `watching` was given."""
-        self._cgroup = cgroup
-        self._keeper = keeper
+        self._scope = scope
         self._give = give
         self._files: list[int] = []
         self._epoll = select.epoll()
@@ -61,7 +60,12 @@ class MemoryWatch:
         self._rest: asyncio.TimerHandle | None = None
         self._deaf_from = 0.0
         # Who ran into which limit before counts for nothing.
-        self._last = MemorySnapshot(at=time.monotonic(), events={}, ooms=cgroup.ooms())
+        self._last = MemorySnapshot(
+            at=time.monotonic(),
+            events={},
+            ooms=scope.cgroup.ooms_upwards(),
+            limit=scope.cgroup.number("memory.max"),
+        )
         self._spent = 0.0
         self._began = self._last.at
         give(self._last)
@@ -69,7 +73,7 @@ class MemoryWatch:
     def start(self) -> None:
         """Listen to the scope, and to those above it for when their own limits are reached."""
         with suppress(OSError):  # no memory controller, and nothing to hear
-            for file in self._cgroup.event_files():
+            for file in self._scope.cgroup.event_files():
                 self._files.append(os.open(file, os.O_RDONLY | os.O_CLOEXEC))
                 _acknowledge(self._files[-1])
                 self._epoll.register(self._files[-1], select.EPOLLPRI)
@@ -86,7 +90,7 @@ class MemoryWatch:
     def look(self) -> bool:
         """Take a snapshot, and give it, unless the cgroup is gone; tell whether it was there."""
         began = time.monotonic()
-        snapshot = self._cgroup.snapshot(keeper=self._keeper, before=self._last, wait_status=self._endings.wait_status)
+        snapshot = self._scope.snapshot(before=self._last, wait_status=self._endings.wait_status)
         if snapshot is not None:
             prompted = bool(snapshot.ended) and self._hears_ends
             self._last = replace(snapshot, rested=self._rested or snapshot.rested, prompted=prompted)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 from scoperun.events import Task
 from scoperun.request import printable
+
+_CPUCLOCK_SCHED = 2  # include/linux/posix-timers_types.h; clock_getcpuclockid(3), which Python does not have
 
 _EXITING = 0x4  # PF_EXITING of linux/sched.h, in the flags of /proc/PID/stat
 _DEAD = {"Z", "X"}
@@ -46,6 +49,30 @@ def has_ended(pid: int) -> bool:
     """Tell whether process `pid` has ended or is about to."""
     stat, status = _stat(pid), _status(pid)
     return stat is None or status is None or _is_dying(stat[1], status)
+
+
+def is_hidden(pid: int) -> bool:
+    """Tell whether process `pid` is there, but not in our /proc.
+
+    It is another user's under the mount option hidepid, or in another PID namespace: then the kernel calls it 0.
+    """
+    if pid == 0 or os.path.exists(f"/proc/{pid}"):
+        return pid == 0
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def cpu_time(pid: int) -> float | None:
+    """Return the processor time in seconds that process `pid` has used, None if it has ended."""
+    try:
+        return time.clock_gettime(~pid << 3 | _CPUCLOCK_SCHED)
+    except OSError:
+        return None
 
 
 def wait_status(pid: int) -> int | None:

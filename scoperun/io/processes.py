@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from scoperun.dataclass import dataclass
 from scoperun.errors import ScoperunError
 from scoperun.io import keeper, workload
+from scoperun.io.environment import given_environment
 from scoperun.request import ExecContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from scoperun.request import RunRequest
-
-
-_COERCED = {"C.UTF-8", "C.utf8", "UTF-8"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +45,7 @@ def spawn(request: RunRequest, *, before_exec: Callable[[], None] | None = None)
 
 def _preparation(request: RunRequest, before_exec: Callable[[], None] | None) -> workload.Preparation:
     steps = [] if before_exec is None else [before_exec]
-    environment = _given_environment()
+    environment = _environment()
     if request.context != ExecContext():
         from scoperun.io.identity import identity  # noqa: PLC0415  the usual command does without
 
@@ -58,16 +55,8 @@ def _preparation(request: RunRequest, before_exec: Callable[[], None] | None) ->
     return workload.Preparation(environment=environment, steps=tuple(steps))
 
 
-def _given_environment() -> dict[str, str]:
-    """Return our environment without what Python adds: in the C locale it sets $LC_CTYPE (PEP 538)."""
-    environment = dict(os.environ)
-    if environment.get("LC_CTYPE") in _COERCED:
-        try:
-            with open("/proc/self/environ", "rb") as file:
-                given = dict(entry.partition(b"=")[::2] for entry in file.read().split(b"\0"))
-        except OSError as error:
-            raise ScoperunError(f"cannot read /proc/self/environ: {error.strerror}") from None
-        environment.pop("LC_CTYPE")
-        if b"LC_CTYPE" in given:
-            environment["LC_CTYPE"] = os.fsdecode(given[b"LC_CTYPE"])
-    return environment
+def _environment() -> dict[str, str]:
+    try:
+        return given_environment()
+    except OSError as error:
+        raise ScoperunError(f"cannot read {error.filename}: {error.strerror}") from None

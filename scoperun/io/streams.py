@@ -1,4 +1,4 @@
-"""The standard streams, which belong to the command."""
+"""The standard streams and what else this process inherited, all of which belongs to the command."""
 
 from __future__ import annotations
 
@@ -38,6 +38,18 @@ def give_up_streams() -> None:
     for fd in (0, 1):
         os.dup2(null, fd, inheritable=False)
     os.close(null)
+
+
+def inherited_descriptors() -> set[int]:
+    """Return the descriptors that were handed to this process: Python closes what it opens itself on exec (PEP 446)."""
+    return {fd for fd in map(int, os.listdir("/proc/self/fd")) if _is_inherited(fd)}
+
+
+def _is_inherited(fd: int) -> bool:
+    try:
+        return os.get_inheritable(fd)
+    except OSError:  # the descriptor of the listing itself
+        return False
 
 
 def _null() -> int:

@@ -1,12 +1,14 @@
-"""Waiting for a file descriptor, in the running loop."""
+"""Waiting for a file descriptor in the running loop, and holding processes by one."""
 
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Iterable, Iterator
 
 
 async def readable(fd: int) -> None:
@@ -32,6 +34,20 @@ async def process_ended(pid: int) -> None:
         await readable(pidfd)
     finally:
         os.close(pidfd)
+
+
+@contextmanager
+def held(pids: Iterable[int]) -> Iterator[dict[int, int]]:
+    """Give a pidfd of each of these processes that is there: its number may become another's, a pidfd cannot."""
+    pidfds: dict[int, int] = {}
+    try:
+        for pid in pids:
+            with suppress(OSError):  # it has ended, or is in another PID namespace
+                pidfds[pid] = os.pidfd_open(pid)
+        yield pidfds
+    finally:
+        for pidfd in pidfds.values():
+            os.close(pidfd)
 
 
 def _settle(ready: asyncio.Future[None]) -> None:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, NoReturn
 from scoperun.dataclass import dataclass
 from scoperun.errors import CommandNotExecutable, CommandNotFound, ScoperunError
 from scoperun.events import WorkloadExited
-from scoperun.io.process_table import name_of
+from scoperun.io.execution import execute, told_to_itself
+from scoperun.io.process_table import cpu_time, name_of
 from scoperun.io.wait import readable
 
 if TYPE_CHECKING:
@@ -36,11 +37,13 @@ class Workload:
     _hold: int
     _exec_error: int
     released: bool = False
+    _cpu_before: float | None = None
     _exit: WorkloadExited | None = None
 
     async def release(self, invocation_id: str) -> None:
         """Let the child exec the command, with $INVOCATION_ID set; raise if it cannot be executed."""
         self.released = True
+        self._cpu_before = cpu_time(self.pid)
         with suppress(BrokenPipeError):  # the child is dead already, which `wait` will tell
             os.write(self._hold, invocation_id.encode())
         await readable(self._exec_error)
@@ -94,13 +97,28 @@ class Workload:
     def _reap(self) -> WorkloadExited:
         """Wait for the process, once: afterwards its number may be another's."""
         if self._exit is None:
-            name = name_of(self.pid)
+            name, cgroup = name_of(self.pid), _last_cgroup(self.pid)
             try:
-                _, status = os.waitpid(self.pid, 0)
+                _, status, used = os.wait4(self.pid, 0)
             except ChildProcessError:
                 raise ScoperunError("another part of this program took the command's exit status") from None
-            self._exit = WorkloadExited(os.waitstatus_to_exitcode(status), time.monotonic(), name)
+            self._exit = WorkloadExited(
+                os.waitstatus_to_exitcode(status),
+                at=time.monotonic(),
+                name=name,
+                cgroup=cgroup,
+                cpu=None if self._cpu_before is None else used.ru_utime + used.ru_stime - self._cpu_before,
+            )
         return self._exit
+
+
+def _last_cgroup(pid: int) -> str | None:
+    """Return the cgroup that a process died in: a zombie is still shown where it was."""
+    from scoperun.io.cgroup import cgroup_name_of  # noqa: PLC0415  it is there since the scope stands
+
+    with suppress(ScoperunError):
+        return cgroup_name_of(pid)
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,8 +175,9 @@ def _hold_then_exec(command: Sequence[str], preparation: Preparation, hold: int,
                 signal.signal(number, signal.SIG_DFL)
             for step in preparation.steps:
                 step()
+            environment = told_to_itself(preparation.environment) | {"INVOCATION_ID": invocation_id.decode()}
             tried = ""
-            os.execvpe(command[0], list(command), {**preparation.environment, "INVOCATION_ID": invocation_id.decode()})
+            execute(command, environment)
     except OSError as error:
         os.write(exec_error, f"{error.errno} {tried and error.filename}".encode(errors="surrogateescape"))
     except Exception as error:  # as of a NUL byte in a variable: our exit status would pass for the command's
@@ -183,5 +202,4 @@ def _exec_failure(command: str, failure: bytes) -> ScoperunError:
             else None
         )
         return CommandNotFound(message, hint=hint)
-    hint = "a script starts with #! and its interpreter" if int(number) == errno.ENOEXEC else None
-    return CommandNotExecutable(message, hint=hint)
+    return CommandNotExecutable(message)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,8 @@ UNIT = f"{NAME}.Unit"
 SCOPE = f"{NAME}.Scope"
 PROPERTIES = "org.freedesktop.DBus.Properties"
 
+NO_LIMIT = 2**64 - 1
+
 
 @dataclass(kw_only=True)
 class Unit:
@@ -42,6 +45,7 @@ class Unit:
     owner: str | None
     invocation_id: bytes = field(default_factory=lambda: os.urandom(16))
     result: str = "success"
+    left_active: int = 0
     timeout_stop: Variant = field(default_factory=lambda: Variant("t", 90_000_000))
     running: set[int] = field(default_factory=set)
     scope_properties: dict[str, Variant] = field(default_factory=dict)
@@ -57,7 +61,10 @@ class Unit:
 
     def get_all(self) -> dict[str, Variant]:
         """Return the properties of the interface Scope, as GetAll does."""
-        return {"Result": Variant("s", self.result), "OOMPolicy": Variant("s", "stop")} | self.scope_properties
+        times = {"TimeoutStopUSec": self.timeout_stop, "RuntimeMaxUSec": Variant("t", NO_LIMIT)}
+        asked = {name: self.properties.get(name, default) for name, default in times.items()}
+        said = {"Result": Variant("s", self.result), "OOMPolicy": Variant("s", "stop")}
+        return said | asked | self.scope_properties
 
 
 class FakeSystemd:
@@ -106,8 +113,14 @@ class FakeSystemd:
         self._changed(unit, SCOPE, {"Controller": Variant("s", ""), "Result": Variant("s", result or unit.result)})
 
     def state_changed(self, unit: Unit, state: str) -> None:
-        invocation_id = Variant("ay", unit.invocation_id)
-        self._changed(unit, UNIT, {"ActiveState": Variant("s", state), "InvocationID": invocation_id})
+        if state not in {"active", "activating"} and not unit.left_active:
+            unit.left_active = time.monotonic_ns() // 1000
+        changed = {
+            "ActiveState": Variant("s", state),
+            "InvocationID": Variant("ay", unit.invocation_id),
+            "ActiveExitTimestampMonotonic": Variant("t", unit.left_active),
+        }
+        self._changed(unit, UNIT, changed)
 
     def job_removed(self, unit: Unit, result: str) -> None:
         self._emit(PATH, MANAGER, "JobRemoved", "uoss", [1, f"{PATH}/job/1", unit.name, result])
@@ -142,8 +155,10 @@ class FakeSystemd:
                 return answer(message, "v", Variant("s", "257.9-1"))
             case "Get", [_, "InvocationID"]:
                 return answer(message, "v", Variant("ay", self._at_path(message).invocation_id))
-            case "Get", [_, "TimeoutStopUSec"]:
-                return answer(message, "v", self._at_path(message).timeout_stop)
+            case "Get", [_, "TimeoutStopUSec" | "RuntimeMaxUSec" as name]:
+                return answer(message, "v", self._at_path(message).get_all()[name])
+            case "Get", [_, "ActiveExitTimestampMonotonic"]:
+                return answer(message, "v", Variant("t", self._by_invocation(message).left_active))
             case "SetUnitProperties", [name, True, properties]:
                 self.units[name].properties |= {each: value for each, value in properties}  # noqa: C416
                 return answer(message)
@@ -175,11 +190,17 @@ class FakeSystemd:
         return answer(message, "o", f"{PATH}/job/1")
 
     def _get_all(self, message: Message) -> Message:
+        unit = self._by_invocation(message)
+        if unit is None:
+            return refusal(f"{NAME}.NoUnitForInvocationID", "no unit of that invocation")(message)
+        return answer(message, "a{sv}", unit.get_all())
+
+    def _by_invocation(self, message: Message) -> Unit | None:
         for unit in self.units.values():
             by_invocation = unit.invocation_id.hex()
             if message.path.endswith((by_invocation, f"_{ord(by_invocation[0]):02x}{by_invocation[1:]}")):
-                return answer(message, "a{sv}", unit.get_all())
-        return refusal(f"{NAME}.NoUnitForInvocationID", "no unit of that invocation")(message)
+                return unit
+        return None
 
     def _at_path(self, message: Message) -> Unit:
         return next(unit for unit in self.units.values() if unit.path == message.path)

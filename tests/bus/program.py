@@ -84,6 +84,7 @@ async def end(process: Process, stdin: str = "") -> Ended:
             os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
     assert process.returncode is not None
+    assert b"internal error" not in err
     return Ended(status=process.returncode, out=out.decode(), err=err.decode(), left=children())
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import signal
+import sys
 from asyncio.subprocess import PIPE
 from typing import TYPE_CHECKING, Any
 
@@ -82,23 +83,86 @@ async def test_a_command_that_cannot_be_run_is_one_line(
     await systemd.gone()
 
 
-async def test_a_script_without_an_interpreter_is_told_so(systemd: FakeSystemd, runtime_dir: str) -> None:
-    script = f"{runtime_dir}/script"
-    os.close(os.open(script, os.O_CREAT, 0o755))
-    ended = await scoperun("--", script)
-    assert (ended.status, ended.left) == (126, [])
-    assert "#!" in ended.complaint
+def script(folder: str, text: str, name: str = "script") -> str:
+    """Make an executable file and return its path."""
+    path = f"{folder}/{name}"
+    fd = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o755)
+    os.write(fd, text.encode())
+    os.close(fd)
+    return path
+
+
+async def test_a_script_without_an_interpreter_is_the_shells(systemd: FakeSystemd, runtime_dir: str) -> None:
+    """As under env(1) and nice(1): it has its words as they are, and its own path as $0."""
+    path = script(runtime_dir, 'printf "%s," "$0" "$@"; exit 3')
+    ended = await scoperun("-q", "--", path, "one", "-two", "", "th ree")
+    assert (ended.status, ended.out, ended.left) == (3, f"{path},one,-two,,th ree,", [])
+
+
+async def test_a_script_without_an_interpreter_is_found_in_the_path(systemd: FakeSystemd, runtime_dir: str) -> None:
+    path = script(runtime_dir, 'echo "$0"')
+    search = f"/nowhere:{path}/beside:{runtime_dir}:/usr/bin:/bin"
+    ended = await scoperun("-q", "-E", f"PATH={search}", "--", "script")
+    assert (ended.status, ended.out) == (0, f"{path}\n")
+
+
+async def test_what_may_not_be_executed_hides_nothing_behind_it_in_the_path(
+    systemd: FakeSystemd, runtime_dir: str
+) -> None:
+    os.mkdir(f"{runtime_dir}/first")
+    os.chmod(script(f"{runtime_dir}/first", "exit 4", "found"), 0o644)
+    search = f"PATH={runtime_dir}/first:{runtime_dir}"
+    refused = await scoperun("-q", "-E", search, "--", "found")
+    assert (refused.status, refused.complaint) == (126, "scoperun: cannot run 'found': Permission denied")
+    script(runtime_dir, "exit 3", "found")
+    assert (await scoperun("-q", "-E", search, "--", "found")).status == 3
+
+
+async def test_an_empty_file_succeeds(systemd: FakeSystemd, runtime_dir: str) -> None:
+    ended = await scoperun("-q", "--", script(runtime_dir, ""))
+    assert (ended.status, ended.err, ended.left) == (0, "", [])
 
 
 async def test_a_script_whose_interpreter_is_missing_is_told_so(systemd: FakeSystemd, runtime_dir: str) -> None:
-    script = f"{runtime_dir}/script"
-    fd = os.open(script, os.O_CREAT | os.O_WRONLY, 0o755)
-    os.write(fd, b"#!/nonexistent/interpreter\n")
-    os.close(fd)
-    ended = await scoperun("--", script)
+    ended = await scoperun("--", script(runtime_dir, "#!/nonexistent/interpreter\n"))
     assert (ended.status, ended.left) == (127, [])
     assert "(it is there: what is missing may be the interpreter after its #!)" in ended.complaint
     assert "#!" not in (await scoperun("--", f"{runtime_dir}/nothing")).complaint
+
+
+OWN_PID = ("LISTEN_PID", "WATCHDOG_PID", "SYSTEMD_EXEC_PID", "GIO_LAUNCHED_DESKTOP_FILE_PID")
+
+
+@pytest.mark.parametrize("name", OWN_PID)
+async def test_what_is_meant_for_scoperuns_process_is_meant_for_the_commands(name: str, systemd: FakeSystemd) -> None:
+    ended = await scoperun("-q", "--", "sh", "-c", f"echo $(({name} - $$))", through=f'export {name}=$$; exec "$@"')
+    assert ended.out == "0\n"
+
+
+@pytest.mark.parametrize("name", OWN_PID)
+async def test_what_is_meant_for_another_process_stays_so(name: str, systemd: FakeSystemd) -> None:
+    ended = await scoperun("-q", "--", "printenv", name, through=f'{name}=1 exec "$@"')
+    assert ended.out == "1\n"
+
+
+TELL_PIDFD = """
+import os
+print(os.getenv("LISTEN_PIDFDID", "none"), os.fstat(os.pidfd_open(os.getpid())).st_ino, os.listdir("/proc/self/fd"))
+"""
+
+
+@pytest.mark.parametrize("pid", ["$$", "1"])
+async def test_the_inode_of_a_pidfd_goes_with_the_number(pid: str, systemd: FakeSystemd) -> None:
+    through = f'LISTEN_PID={pid} LISTEN_PIDFDID=1 exec "$@"'
+    ended = await scoperun("-q", "--", sys.executable, "-c", TELL_PIDFD, through=through)
+    told, own, descriptors = ended.out.split(maxsplit=2)
+    assert told == (own if pid == "$$" else "1")
+    assert descriptors.startswith("['0', '1', '2', '3', '4']")
+
+
+async def test_a_variable_that_is_not_there_is_not_added(systemd: FakeSystemd) -> None:
+    ended = await scoperun("-q", "--", sys.executable, "-c", TELL_PIDFD, through='LISTEN_PID=$$ exec "$@"')
+    assert ended.out.startswith("none ")
 
 
 async def test_the_command_knows_its_invocation_id(systemd: FakeSystemd) -> None:

@@ -26,6 +26,7 @@ from scoperun.feed import Feed
 from scoperun.io import manager
 from scoperun.io.cgroup import Cgroup
 from scoperun.io.keeper import Keeper
+from scoperun.io.scope_cgroup import ScopeCgroup
 from scoperun.properties import Property
 from scoperun.scope import scope_request
 from scoperun.settling import Sources
@@ -100,7 +101,11 @@ async def scope(systemd: FakeSystemd, tmp_path: Path, impatient: None) -> AsyncI
             request = await connection.start(wanted, pids=[command.pid])
             keeper = Keeper(pid=os.getpid(), _pidfd=-1, _pipe=-1)  # whom a kill must spare
             sources = Sources(
-                cgroup=Cgroup("/soft.scope", tmp_path), keeper=keeper, memory=None, kernel_log=None, systemd=connection
+                scope=ScopeCgroup(Cgroup("/soft.scope", tmp_path), keeper.pid),
+                keeper=keeper,
+                memory=None,
+                kernel_log=None,
+                systemd=connection,
             )
             watch = SoftWatch(SoftMemory(LIMIT), request, sources, feed)
             task = asyncio.create_task(watch.run())

@@ -277,7 +277,7 @@ async def test_a_command_that_is_not_in_its_scope_though_systemd_says_so_is_not_
     systemd: FakeSystemd, mark: str
 ) -> None:
     """The fake makes no cgroup, and says that the start job is done."""
-    assert "the command is in " in await program_fails(systemd, mark, "--require-limits", "--mem", "123M")
+    assert "the command is still in " in await program_fails(systemd, mark, "--require-limits", "--mem", "123M")
 
 
 async def test_a_job_that_is_over_before_its_unit_has_changed_is_a_start(systemd: FakeSystemd) -> None:

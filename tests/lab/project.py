@@ -14,7 +14,7 @@ LOCK = Path(__file__).parent / "requirements.lock"
 """The packages that guests have: of each which release, and the hashes of its files."""
 
 # All that the wheel is built from.
-SOURCES = ("pyproject.toml", "README.md", "LICENSE", "scoperun", "units", "man", "completions")
+SOURCES = ("pyproject.toml", "README.md", "LICENSE", "bin", "scoperun", "units", "man", "completions")
 
 
 def requirements() -> list[str]:

@@ -160,14 +160,40 @@ def test_swap_beside_memory_is_what_was_asked(story: Story) -> None:
     assert ending.report["limits"]["memory_swap_max"] == 10 * 1024 * 1024
 
 
-def test_a_kill_by_systemd_oomd_is_an_oom_under_every_policy(story: Story) -> None:
-    """systemd-oomd counts in an extended attribute of the cgroup and kills then; the test does both in its place."""
-    script = "import os, signal; scope = open('/proc/self/cgroup').read().strip()[3:]; "
-    script += "os.setxattr('/sys/fs/cgroup' + scope, 'user.oomd_ooms', b'1'); os.kill(os.getpid(), signal.SIGKILL)"
-    for policy in ("stop", "continue", "kill"):
-        ending = story.run("--mem", "100M", "--oom-policy", policy, "--", "python3", "-c", script)
-        assert (ending.status, ending.verdict) == (137, "oom-kill")
-        assert ending.report["memory"]["events"]["oom_kill"] == 0
+def oomd(mark: bytes = b"1", *, kills: str = "cgroup.kill", where: str = "") -> str:
+    """Return a program that does what systemd-oomd does: it marks a cgroup, and kills all that is in it."""
+    script = "import os, signal; scope = '/sys/fs/cgroup' + open('/proc/self/cgroup').read().strip()[3:]; "
+    script += f"folder = scope + {where!r}; os.makedirs(folder, exist_ok=True); "
+    script += "open(folder + '/cgroup.procs', 'w').write('0'); " if where else ""
+    script += f"os.setxattr(folder, 'user.oomd_ooms', {mark!r}); "
+    return script + ("os.kill(os.getpid(), 9)" if kills == "itself" else f"open(folder + '/{kills}', 'w').write('1')")
+
+
+@pytest.mark.parametrize("policy", ["stop", "kill", "continue"])
+def test_a_kill_by_systemd_oomd_is_an_oom_under_every_policy(story: Story, policy: str) -> None:
+    """It takes the counters along, and under continue systemd says nothing of it before 259."""
+    ending = story.run("--mem", "100M", "--oom-policy", policy, "--", "python3", "-c", oomd())
+    assert ending.status == 137
+    assert ending.verdict in ({"oom-kill", "unknown"} if policy == "continue" else {"oom-kill"})
+    if ending.verdict == "oom-kill":
+        is_gone = ending.report["memory"]["events"] is None
+        assert ending.report["oom"]["limit_of"] in {"systemd-oomd", *(["unknown"] if is_gone else [])}
+
+
+@pytest.mark.parametrize("policy", ["stop", "continue"])
+def test_a_kill_by_systemd_oomd_below_the_scope_is_an_oom(story: Story, policy: str) -> None:
+    """It kills leaves, and marks those."""
+    ending = story.run("--oom-policy", policy, "--", "python3", "-c", oomd(where="/leaf"))
+    assert (ending.status, ending.verdict) == (137, "oom-kill")
+    assert ending.report["oom"]["limit_of"] == "systemd-oomd"
+
+
+@pytest.mark.parametrize("mark", [b"1", b"-5", b" 3", b"1_0"])
+def test_a_command_that_marks_its_own_scope_and_is_killed_was_not_killed_by_systemd_oomd(
+    story: Story, mark: bytes
+) -> None:
+    ending = story.run("--mem", "100M", "--", "python3", "-c", oomd(mark, kills="itself"))
+    assert (ending.status, ending.verdict) == (137, "signal")
 
 
 def test_what_is_left_running_is_counted_and_lives_on_under_its_limit(story: Story) -> None:

@@ -1,5 +1,7 @@
 """Unit names: one at a time, and free again afterwards."""
 
+import pytest
+
 from .story import Story, systemctl
 
 
@@ -25,3 +27,20 @@ def test_the_unit_is_there_while_the_command_runs(story: Story) -> None:
     shown = systemctl("show", "seen.scope", "-p", "ActiveState", "-p", "MemoryMax", "-p", "Description").splitlines()
     assert set(shown) == {"ActiveState=active", "MemoryMax=20971520", "Description=sh -c echo ready; read word"}
     run.communicate(b"on\n")
+
+
+@pytest.mark.parametrize(
+    "name", ["_job", "cgroup.x", "memory.job", "pids.a.b", "tasks", "__", "._", "io.x", "notify_on_release"]
+)
+def test_a_name_that_the_cgroup_has_in_another_way_is_as_good_as_any(story: Story, name: str) -> None:
+    """Systemd puts an underscore before what the kernel or systemd itself might call a file."""
+    ending = story.run("--unit", name, "--mem", "20M", "--", "./bigleak2")
+    assert (ending.status, ending.verdict) == (137, "oom-kill")
+    assert ending.report["oom"] | {"limit_of": "scope", "limit_unit": f"{name}.scope"} == ending.report["oom"]
+
+
+@pytest.mark.parametrize("name", ["_my", "memory.my"])
+def test_a_slice_whose_cgroup_is_called_otherwise_is_named_as_it_was_asked_for(story: Story, name: str) -> None:
+    ending = story.run("--slice", name, "--mem", "20M", "--", "true")
+    assert (ending.status, ending.report["slice"]) == (0, f"{name}.slice")
+    systemctl("stop", f"{name}.slice")

@@ -4,13 +4,16 @@ Each story holds every trace that a recent systemd and a kernel with the memory 
 """
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from scoperun.conclusion import conclude
 from scoperun.events import (
     Counters,
     Event,
     JobRemoved,
+    LeftActive,
+    OomdMark,
     Process,
     ResultChanged,
     ScopeProperties,
@@ -19,7 +22,7 @@ from scoperun.events import (
 )
 from scoperun.invocation import Invocation
 from scoperun.limits import LimitsInForce
-from scoperun.report import Report, Start, conclude
+from scoperun.report import Report, Start
 from scoperun.verdict import Verdict
 
 MIB = 1024**2
@@ -62,11 +65,11 @@ def exited(status: int) -> WorkloadExited:
     return WorkloadExited(status, at=102.0)
 
 
-def counted(oom_kill: int, *processes: Process, oomd_kills: int | None = 0) -> Counters:
-    """None for `oomd_kills` is a kernel whose cgroups have no extended attributes for users."""
+def counted(oom_kill: int, *processes: Process, oomd_marks: Sequence[OomdMark] | None = ()) -> Counters:
+    """None for `oomd_marks` is a kernel whose cgroups have no extended attributes for users."""
     return Counters(
         memory_events={"low": 0, "high": 0, "max": 3, "oom": oom_kill, "oom_kill": oom_kill, "oom_group_kill": 0},
-        oomd_kills=oomd_kills,
+        oomd_marks=oomd_marks,
         memory_peak=20 * MIB,
         memory_swap_peak=0,
         memory_stat={"anon": 4096, "file": 0},
@@ -150,11 +153,12 @@ STORIES = (
     ),
     _story(
         "systemd-oomd kills the scope", Verdict.OOM_KILL,
-        exited(-9), counted(0, oomd_kills=1), ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill"),
+        exited(-9), counted(0, oomd_marks=(OomdMark(1),)), ResultChanged("oom-kill"), StateChanged("failed"),
+        read("oom-kill"),
     ),
     _story(
         "systemd-oomd kills the scope under continue", Verdict.OOM_KILL,
-        exited(-9), counted(0, oomd_kills=1), ResultChanged("success"), StateChanged("inactive"),
+        exited(-9), counted(0, oomd_marks=(OomdMark(1),)), ResultChanged("success"), StateChanged("inactive"),
         read("success", "continue"),
     ),
     _story(
@@ -163,7 +167,7 @@ STORIES = (
     ),
     _story(
         "systemd-oomd kills the scope where systemd counts", Verdict.OOM_KILL,
-        exited(-9), counted(0, oomd_kills=1), ResultChanged("oom-kill"), StateChanged("failed"),
+        exited(-9), counted(0, oomd_marks=(OomdMark(1),)), ResultChanged("oom-kill"), StateChanged("failed"),
         replace(read("oom-kill"), oom_kills=0, managed_oom_kills=1),
     ),
     _story(
@@ -213,19 +217,24 @@ STORIES = (
         exited(137), counted(0), ResultChanged("success"), StateChanged("inactive"), read("success"),
     ),
     _story(
+        "the command exits with 0 and the scope runs into its time before it is let go of", Verdict.SUCCESS,
+        exited(0), counted(0), ResultChanged("timeout"), LeftActive(102.1), StateChanged("failed"), read("timeout"),
+        limits=TIMED,
+    ),
+    _story(
         "the command runs into its time", Verdict.TIMEOUT,
-        ResultChanged("timeout"), StateChanged("deactivating"), exited(-15), counted(0), StateChanged("failed"),
-        read("timeout"), limits=TIMED,
+        ResultChanged("timeout"), LeftActive(101.6), StateChanged("deactivating"), exited(-15), counted(0),
+        StateChanged("failed"), read("timeout"), limits=TIMED,
     ),
     _story(
         "the command runs into its time and exits with 0 when told to stop", Verdict.TIMEOUT,
-        ResultChanged("timeout"), StateChanged("deactivating"), exited(0), counted(0), StateChanged("failed"),
-        read("timeout"), limits=TIMED,
+        ResultChanged("timeout"), LeftActive(101.6), StateChanged("deactivating"), exited(0), counted(0),
+        StateChanged("failed"), read("timeout"), limits=TIMED,
     ),
     _story(
         "the command runs into its time and has to be killed", Verdict.TIMEOUT,
-        ResultChanged("timeout"), StateChanged("deactivating"), exited(-9), counted(0), StateChanged("failed"),
-        read("timeout"), limits=TIMED,
+        ResultChanged("timeout"), LeftActive(101.6), StateChanged("deactivating"), exited(-9), counted(0),
+        StateChanged("failed"), read("timeout"), limits=TIMED,
     ),
 )  # fmt: skip
 

@@ -10,12 +10,18 @@ import pytest
 from scoperun.errors import ScoperunError
 from scoperun.events import Process
 from scoperun.io.cgroup import Cgroup, cgroup_of
+from scoperun.io.scope_cgroup import ScopeCgroup
 from scoperun.limits import not_in_force
 from scoperun.properties import parse_property
 from scoperun.scope import scope_request
 from scoperun.sizes import INFINITY
 
 KEEPER = 4241
+
+
+def scope(path: Path, **files: str) -> ScopeCgroup:
+    """Make the cgroup of a scope of files, pids_max for pids.max."""
+    return ScopeCgroup(cgroup(path, **files), KEEPER)
 
 
 def cgroup(path: Path, **files: str) -> Cgroup:
@@ -28,23 +34,23 @@ def cgroup(path: Path, **files: str) -> Cgroup:
 
 @pytest.mark.parametrize(("pids_max", "tasks_max"), [("51", 50), ("2", 1), ("max", INFINITY)])
 def test_the_tasks_in_force_are_those_without_the_keeper(tmp_path: Path, pids_max: str, tasks_max: int) -> None:
-    assert cgroup(tmp_path, pids_max=pids_max).limits().tasks_max == tasks_max
+    assert scope(tmp_path, pids_max=pids_max).limits().tasks_max == tasks_max
 
 
 def test_the_most_tasks_are_those_without_the_keeper(tmp_path: Path) -> None:
-    assert cgroup(tmp_path, pids_peak="3").counters(keeper=KEEPER).tasks_peak == 2
+    assert scope(tmp_path, pids_peak="3").counters().tasks_peak == 2
 
 
 def test_tasks_that_are_not_counted_are_none(tmp_path: Path) -> None:
-    assert cgroup(tmp_path).limits().tasks_max is None
-    assert cgroup(tmp_path).counters(keeper=KEEPER).tasks_peak is None
+    assert scope(tmp_path).limits().tasks_max is None
+    assert scope(tmp_path).counters().tasks_peak is None
 
 
 def test_the_tasks_asked_for_are_those_in_force(tmp_path: Path) -> None:
     """TasksMax=50 is 51 for systemd and for the kernel, and 50 again in the report."""
     request = scope_request("job.scope", [parse_property("TasksMax=50")])
     assert request.value("TasksMax") == 51
-    in_force = cgroup(tmp_path, pids_max="51").limits()
+    in_force = scope(tmp_path, pids_max="51").limits()
     assert in_force.tasks_max == 50
     assert not_in_force(request.properties, in_force, page_size=4096) == []
 
@@ -54,7 +60,7 @@ def test_the_kills_of_systemd_oomd_are_an_attribute_of_the_cgroup(
 ) -> None:
     attributes = {(tmp_path, "user.oomd_ooms"): b"2"}
     monkeypatch.setattr(os, "getxattr", lambda path, name: attributes[path, name])
-    assert cgroup(tmp_path).counters(keeper=KEEPER).oomd_kills == 2
+    assert scope(tmp_path).counters().oomd_kills == 2
 
 
 @pytest.mark.parametrize(
@@ -70,11 +76,11 @@ def test_no_attribute_is_no_kill_and_an_unreadable_one_is_none(
         raise OSError(error, os.strerror(error))
 
     monkeypatch.setattr(os, "getxattr", refuse)
-    assert cgroup(tmp_path).counters(keeper=KEEPER).oomd_kills is kills
+    assert scope(tmp_path).counters().oomd_kills is kills
 
 
 def test_a_cgroup_that_is_gone_says_nothing_of_systemd_oomd(tmp_path: Path) -> None:
-    assert Cgroup("/job.scope", tmp_path / "gone").counters(keeper=KEEPER).oomd_kills is None
+    assert ScopeCgroup(Cgroup("/job.scope", tmp_path / "gone"), KEEPER).counters().oomd_kills is None
 
 
 @pytest.mark.parametrize(("own", "known"), [(2, 2), (0, None), (None, None)])
@@ -82,17 +88,17 @@ def test_of_a_cgroup_that_is_gone_what_was_read_just_before_stands_unless_it_is_
     tmp_path: Path, own: int | None, known: int | None
 ) -> None:
     """That it had not run into its limit then does not say that it has not since."""
-    assert Cgroup("/job.scope", tmp_path / "gone").ooms(own) == {"/job.scope": known}
+    assert Cgroup("/job.scope", tmp_path / "gone").ooms_upwards(own) == {"/job.scope": known}
 
 
 def test_what_can_be_read_still_goes_before_it(tmp_path: Path) -> None:
     (tmp_path / "memory.events.local").write_text("oom 3\n", encoding="ascii")
-    assert Cgroup("/job.scope", tmp_path).ooms(2) == {"/job.scope": 3}
+    assert Cgroup("/job.scope", tmp_path).ooms_upwards(2) == {"/job.scope": 3}
 
 
 def test_a_kill_in_the_midst_of_a_snapshot_has_it_taken_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory from before a kill beside counters from after it, or some of each, is nothing that ever was."""
-    job = cgroup(tmp_path, memory_current="20000000", cgroup_procs="", memory_events="oom_kill 0")
+    job = scope(tmp_path, memory_current="20000000", cgroup_procs="", memory_events="oom_kill 0")
     cgroup(tmp_path, memory_stat="anon 20000000")
     read_bytes = Path.read_bytes
 
@@ -103,14 +109,14 @@ def test_a_kill_in_the_midst_of_a_snapshot_has_it_taken_again(tmp_path: Path, mo
         return text
 
     monkeypatch.setattr(Path, "read_bytes", kill_after_stat)
-    snapshot = job.snapshot(keeper=KEEPER)
+    snapshot = job.snapshot()
     assert snapshot is not None
     assert (snapshot.stat, snapshot.current, snapshot.oom_kill) == ({"anon": 0}, 100_000, 1)
 
 
 def test_where_kill_follows_upon_kill_the_memory_is_not_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits until it is over: signals are to be passed on meanwhile."""
-    job = cgroup(tmp_path, memory_current="20000000", memory_stat="anon 1", cgroup_procs="", memory_events="oom_kill 0")
+    job = scope(tmp_path, memory_current="20000000", memory_stat="anon 1", cgroup_procs="", memory_events="oom_kill 0")
     read_bytes, kills = Path.read_bytes, itertools.count(1)
 
     def kill_after_events(path: Path) -> bytes:
@@ -120,20 +126,23 @@ def test_where_kill_follows_upon_kill_the_memory_is_not_known(tmp_path: Path, mo
         return text
 
     monkeypatch.setattr(Path, "read_bytes", kill_after_events)
-    snapshot = job.snapshot(keeper=KEEPER)
+    snapshot = job.snapshot()
     assert snapshot is not None
     assert snapshot.oom_kill > 0
     assert (snapshot.stat, snapshot.current, snapshot.swap_current, snapshot.rested) == (None, None, None, True)
 
 
-def test_an_attribute_that_is_no_number_is_not_systemd_oomds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cgroup is the command's user's, who may write there what they like."""
-    monkeypatch.setattr(os, "getxattr", lambda *_: b"x")
-    assert cgroup(tmp_path).counters(keeper=KEEPER).oomd_kills is None
+@pytest.mark.parametrize("mark", [b"x", b"-5", b" 3", b"1_0", b"9" * 20])
+def test_an_attribute_that_is_not_a_number_is_not_systemd_oomds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: bytes
+) -> None:
+    """The cgroup belongs to the command's user, who can write anything there."""
+    monkeypatch.setattr(os, "getxattr", lambda *_: mark)
+    assert scope(tmp_path).counters().oomd_kills is None
 
 
 def test_a_cgroup_below_that_vanishes_leaves_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = cgroup(tmp_path, cgroup_procs=f"{os.getpid()}\n")
+    job = scope(tmp_path, cgroup_procs=f"{os.getpid()}\n")
     cgroup(tmp_path / "below", cgroup_procs="1\n")
     scandir = os.scandir
 
@@ -143,26 +152,56 @@ def test_a_cgroup_below_that_vanishes_leaves_the_others(tmp_path: Path, monkeypa
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    assert [process.pid for process in job.processes(keeper=KEEPER) or ()] == [os.getpid()]
+    assert [process.pid for process in job.processes() or ()] == [os.getpid()]
 
 
 def test_who_forks_and_ends_while_the_processes_are_listed_leaves_a_child_that_is_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As the process in the middle does when a daemon is started."""
-    job = cgroup(tmp_path, cgroup_procs="4300")
+    job = scope(tmp_path, cgroup_procs="4300")
 
     def name(pid: int) -> str | None:
         (tmp_path / "cgroup.procs").write_text("4301\n")
         return "daemon" if pid == 4301 else None
 
-    monkeypatch.setattr("scoperun.io.cgroup.running_name", name)
-    assert job.processes(keeper=KEEPER) == (Process(pid=4301, name="daemon"),)
+    monkeypatch.setattr("scoperun.io.scope_cgroup.running_name", name)
+    assert job.processes() == (Process(pid=4301, name="daemon"),)
 
 
 def test_one_that_is_listed_though_it_has_ended_is_not_waited_for(tmp_path: Path) -> None:
-    job = cgroup(tmp_path, cgroup_procs=f"{os.getpid()}\n{2**22 + 1}")
-    assert [process.pid for process in job.processes(keeper=KEEPER) or ()] == [os.getpid()]
+    job = scope(tmp_path, cgroup_procs=f"{os.getpid()}\n{2**22 + 1}")
+    assert [process.pid for process in job.processes() or ()] == [os.getpid()]
+
+
+def test_one_that_is_listed_and_hidden_lives_without_a_name(tmp_path: Path) -> None:
+    """As a process in another PID namespace, which the kernel lists as 0."""
+    job = scope(tmp_path, cgroup_procs=f"{os.getpid()}\n0", memory_events="oom_kill 0")
+    mine, hidden = job.processes() or ()
+    assert (mine.pid, hidden) == (os.getpid(), Process(pid=0, name=None))
+    snapshot = job.snapshot()
+    assert snapshot is not None
+    assert [task.pid for task in snapshot.tasks] == [os.getpid(), 0]
+    assert snapshot.ended == ()
+
+
+@pytest.mark.parametrize("mark", [b"1", b"x", b"-5", b" 3", b"1_0"])
+def test_a_mark_of_systemd_oomds_on_a_cgroup_in_which_a_process_lives_is_a_forgery(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: bytes
+) -> None:
+    """It kills all, the keeper too."""
+    monkeypatch.setattr(os, "getxattr", lambda *_: mark)
+    job = ScopeCgroup(cgroup(tmp_path, cgroup_procs=f"{os.getpid()}"), keeper=os.getpid())
+    assert job.counters().oomd_kills == 0
+
+
+def test_a_mark_below_the_scope_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """systemd-oomd kills leaves."""
+    job = scope(tmp_path, cgroup_procs=f"{os.getpid()}")
+    cgroup(tmp_path / "leaf", cgroup_procs="")
+    marks = {tmp_path: b"1", tmp_path / "leaf": b"2"}
+    monkeypatch.setattr(os, "getxattr", lambda path, _: marks[path])
+    assert job.counters().oomd_kills == 2
 
 
 @pytest.mark.parametrize("odd", ["\f", "\x0b", "\x85", "\u2028"])
@@ -180,18 +219,18 @@ def test_a_file_of_proc_that_cannot_be_opened_is_named(tmp_path: Path, monkeypat
 
 
 def test_a_cgroup_without_a_list_of_processes_is_gone(tmp_path: Path) -> None:
-    assert cgroup(tmp_path).processes(keeper=KEEPER) is None
+    assert scope(tmp_path).processes() is None
 
 
 def test_the_root_of_a_container_has_limits_and_the_real_one_has_not(tmp_path: Path) -> None:
     """A cgroup namespace shows the container's own cgroup as the root."""
     cgroup(tmp_path, memory_events_local="oom 7")
     cgroup(tmp_path / "a.slice", memory_events_local="oom 0")
-    job = cgroup(tmp_path / "a.slice" / "job.scope", memory_events_local="oom 0")
-    inside = Cgroup("/a.slice/job.scope", job.path)
-    assert inside.ooms() == {"/a.slice/job.scope": 0, "/a.slice": 0, "/": 7}
+    job = scope(tmp_path / "a.slice" / "job.scope", memory_events_local="oom 0")
+    inside = Cgroup("/a.slice/job.scope", job.cgroup.path)
+    assert inside.ooms_upwards() == {"/a.slice/job.scope": 0, "/a.slice": 0, "/": 7}
     (tmp_path / "memory.events.local").unlink()
-    assert inside.ooms() == {"/a.slice/job.scope": 0, "/a.slice": 0}
+    assert inside.ooms_upwards() == {"/a.slice/job.scope": 0, "/a.slice": 0}
 
 
 @pytest.mark.parametrize(

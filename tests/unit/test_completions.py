@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from scoperun.settings import SETTINGS
 from tests.documents import CHECKOUT
 
 from .declared import takes_value
@@ -62,6 +63,13 @@ def in_fish() -> dict[str, bool]:
 @pytest.mark.parametrize("options", [in_bash, in_zsh, in_fish])
 def test_a_completion_has_the_options_that_there_are(options: Callable[[], dict[str, bool]]) -> None:
     assert options() == takes_value()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_completion_has_the_properties_that_scopes_have(shell: str) -> None:
+    text = (FOLDER / f"scoperun.{shell}").read_text()
+    lines = re.findall(r"^ +([A-Z]\w+(?: [A-Z]\w+)*)[ \\']*$", text, flags=re.MULTILINE)
+    assert " ".join(lines).split() == sorted(SETTINGS)
 
 
 @pytest.fixture
@@ -121,7 +129,13 @@ def completed(line: str, place: Path, *, loaded: str = "") -> list[str]:
         ("scoperun -d rep", ["reports"]),
         ("scoperun -p MemoryLow=1M -d rep", ["reports"]),
         ("scoperun -p @rep", ["@report.json", "@reports"]),
-        ("scoperun -p Memory", []),
+        ("scoperun -p MemoryZ", ["MemoryZSwapMax=", "MemoryZSwapWriteback="]),
+        ("scoperun --property MemoryM", ["MemoryMax=", "MemoryMin="]),
+        ("scoperun --property=MemoryM", ["MemoryMax=", "MemoryMin="]),
+        ("scoperun -p MemoryMax=", []),
+        ("scoperun -p MemoryMax=1", []),
+        ("scoperun --property=MemoryMax=1", []),
+        ("scoperun -p memory", []),
         ("scoperun -E KEP", ["KEPT"]),
         ("scoperun --uid roo", ["root"]),
         ("scoperun mkfif", ["mkfifo"]),

@@ -131,7 +131,7 @@ def test_a_sigkill_is_a_signal_where_both_counters_are_0_and_the_bus_is_lost() -
 
 def test_a_count_of_the_kernel_alone_proves_nothing() -> None:
     """A SIGKILL of systemd-oomd does not appear in memory.events, nor under continue in Result=."""
-    uncounted = counted(0, oomd_kills=None)
+    uncounted = counted(0, oomd_marks=None)
     assert told([exited(-9), uncounted, BusLost("gone")]).verdict is Verdict.UNKNOWN
     continued = [ResultChanged("success"), StateChanged("inactive"), read("success", "continue")]
     assert told([exited(-9), uncounted, *continued]).verdict is Verdict.UNKNOWN
@@ -139,7 +139,7 @@ def test_a_count_of_the_kernel_alone_proves_nothing() -> None:
 
 def test_a_result_needs_no_counters_beside_it() -> None:
     stopped = [ResultChanged("success"), StateChanged("inactive"), read("success")]
-    assert told([exited(-9), counted(0, oomd_kills=None), *stopped]).verdict is Verdict.SIGNAL
+    assert told([exited(-9), counted(0, oomd_marks=None), *stopped]).verdict is Verdict.SIGNAL
 
 
 def test_a_collected_unit_proves_nothing() -> None:

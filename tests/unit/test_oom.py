@@ -11,6 +11,7 @@ from scoperun.events import (
     Event,
     KernelLogRead,
     MemorySnapshot,
+    OomdMark,
     ResultChanged,
     StateChanged,
     Task,
@@ -40,9 +41,8 @@ def seen(*tasks: Task, oom_kill: int = 0, ooms: dict[str, int] | None = None, **
     """Return a snapshot just before the end; `ooms` of the scope's own are as many as its kills if not given."""
     own = {SCOPE: oom_kill} if ooms is None else ooms
     events = {"max": 30, "oom": own.get(SCOPE, 0), "oom_kill": oom_kill, "oom_group_kill": more.pop("groups", 0)}
-    return MemorySnapshot(
-        at=101.9, events=events, ooms={**NO_OOMS, **own}, stat=STAT, current=20 * MIB, tasks=tasks, **more
-    )
+    held = {"limit": 20 * MIB, "stat": STAT, "current": 20 * MIB} | more
+    return MemorySnapshot(at=101.9, events=events, ooms={**NO_OOMS, **own}, tasks=tasks, **held)
 
 
 def ended(task: Task, status: int | None = None) -> EndedTask:
@@ -347,7 +347,9 @@ class TestLimit:
         assert told_of["job.scope memory.events.local oom"] == ooms.get(SCOPE)
 
     def test_of_systemd_oomd(self) -> None:
-        report = told([FIRST, exited(-9), counted(0, oomd_kills=1), StateChanged("failed"), read("oom-kill")])
+        report = told(
+            [FIRST, exited(-9), counted(0, oomd_marks=(OomdMark(1),)), StateChanged("failed"), read("oom-kill")]
+        )
         assert report.oom is not None
         assert str(report.oom.limit_of) == "systemd-oomd"
 
@@ -529,6 +531,13 @@ class TestWords:
         report = told([FIRST, *events, last, counted(1), StateChanged("inactive"), read("success", policy)])
         lines = (line.partition(": ") for line in report_text(report).splitlines())
         return {label.strip(): words for label, _, words in lines}
+
+    def test_at_the_limit_that_held_when_the_kernel_killed(self) -> None:
+        """It was lowered after the start, and lifted before the end."""
+        rows = self.rows(
+            seen(SHELL, LEAK, limit=10 * MIB), seen(SHELL, oom_kill=1, limit=10 * MIB, ended=(ended(LEAK),))
+        )
+        assert rows["Verdict"].endswith("at the scope's limit of 10M (MemoryMax=)")
 
     def test_at_the_scopes_own_limit(self) -> None:
         rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from scoperun.events import BusLost, Counters, Event, JobRemoved, Process, ResultChanged, StateChanged
+from scoperun.conclusion import conclude
+from scoperun.events import BusLost, Counters, Event, JobRemoved, LeftActive, Process, ResultChanged, StateChanged
 from scoperun.invocation import Invocation
 from scoperun.limits import LimitsInForce
-from scoperun.report import Report, conclude
+from scoperun.report import Report
 from scoperun.sizes import INFINITY
 from scoperun.verdict import Verdict
 from scoperun.version import __version__
@@ -18,16 +19,17 @@ from scoperun.version import __version__
 from .stories import LIMITS, MIB, START, STORIES, TIMED, Story, counted, exited, read, told
 
 KEYS = [
-    "schema", "scoperun", "systemd", "kernel", "manager", "unit", "invocation_id", "slice", "cgroup", "command",
-    "cwd", "pid", "started", "runtime", "verdict", "result", "exit_code", "signal", "limits", "memory",
-    "soft_memory", "oom", "cpu", "tasks_peak", "pressure", "left_running", "evidence",
+    "schema", "scoperun", "systemd", "kernel", "manager", "unit", "invocation_id", "slice", "cgroup", "left_scope",
+    "command", "cwd", "pid", "started", "runtime", "verdict", "result", "exit_code", "signal", "limits",
+    "limits_changed", "memory", "soft_memory", "oom", "cpu", "tasks_peak", "pressure", "left_running", "evidence",
 ]  # fmt: skip
 KEYS_OF = {
     "limits": {"memory_max", "memory_high", "memory_swap_max", "memory_zswap_max", "tasks_max", "cpu_quota",
                "runtime_max"},
     "memory": {"peak", "swap_peak", "events", "stat"},
-    "oom": {"kills", "policy", "limit_of", "limit_unit", "victims", "tasks", "kernel_log", "kernel_log_reason"},
-    "cpu": {"user", "system"},
+    "oom": {"kills", "policy", "limit_of", "limit_unit", "limit", "victims", "tasks", "kernel_log",
+            "kernel_log_reason"},
+    "cpu": {"user", "system", "outside"},
 }  # fmt: skip
 
 OOM_KILL: tuple[Event, ...] = (
@@ -78,7 +80,7 @@ def test_a_report_says_all_that_is_known() -> None:
         "result": "oom-kill",
         "exit_code": None,
         "signal": 9,
-        "cpu": {"user": 0.25, "system": 0.5},
+        "cpu": {"user": 0.25, "system": 0.5, "outside": None},
         "tasks_peak": 2,
         "left_running": [],
     }
@@ -99,8 +101,8 @@ def test_what_is_not_known_is_null_and_never_left_out() -> None:
     for event in NOTHING_KNOWN:
         invocation.feed(event)
     report = as_json(conclude(("true",), nowhere, invocation))
-    unknown = {"systemd", "slice", "cwd", "result", "exit_code", "soft_memory", "oom", "tasks_peak", "pressure",
-               "left_running"}  # fmt: skip
+    unknown = {"systemd", "slice", "left_scope", "cwd", "result", "exit_code", "limits_changed", "soft_memory", "oom",
+               "tasks_peak", "pressure", "left_running"}  # fmt: skip
     assert {key for key, value in report.items() if value is None} == unknown
     for part in "limits", "memory", "cpu":
         assert set(report[part]) == KEYS_OF[part]
@@ -175,7 +177,7 @@ def test_an_oom_kill_of_a_child_leaves_the_command_its_status() -> None:
 
 @pytest.mark.parametrize("status", [0, -9, -15])
 def test_a_timeout_of_ours_exits_with_124(status: int) -> None:
-    report = told([exited(status), counted(0), StateChanged("failed"), read("timeout")], TIMED)
+    report = told([LeftActive(101.6), exited(status), counted(0), StateChanged("failed"), read("timeout")], TIMED)
     assert (report.verdict, report.exit_status) == (Verdict.TIMEOUT, 124)
 
 
@@ -241,9 +243,72 @@ def test_the_manager_is_the_one_that_was_asked(manager: str) -> None:
     assert conclude(("true",), replace(START, manager=manager), invocation).manager == manager
 
 
-@pytest.mark.parametrize(("limit", "status"), [(2.0, 124), (3600.0, 137)])
-def test_a_stop_that_took_too_long_is_no_end_of_our_time(limit: float, status: int) -> None:
-    """Systemd gives the same Result= to a stop by somebody else that had to end in SIGKILL."""
-    limits = replace(LIMITS, runtime_max=limit)
-    report = told([exited(-9), counted(0), read("timeout")], limits)
+@pytest.mark.parametrize(
+    ("began", "status"),
+    [(101.6, 124), (101.5, 124), (101.4, 137), (None, 137)],
+    ids=["after", "at", "before", "unknown"],
+)
+def test_a_stop_that_began_before_the_time_was_over_is_not_our_timeout(began: float | None, status: int) -> None:
+    """Systemd gives the same Result= to a stop by somebody else that took until after that time."""
+    times = [] if began is None else [LeftActive(began)]
+    report = told([*times, exited(-9), counted(0), read("timeout")], TIMED)
     assert (report.verdict, report.exit_status) == (Verdict.TIMEOUT, status)
+
+
+def test_limits_are_those_at_the_end_and_what_has_changed_is_told() -> None:
+    raised = replace(counted(0), limits=replace(LIMITS, memory_max=200 * MIB))
+    report = as_json(told([exited(0), raised, read("success")]))
+    assert report["limits"]["memory_max"] == 200 * MIB
+    assert report["limits_changed"] == {"memory_max": 20 * MIB}
+
+
+def test_limits_that_were_not_read_at_the_end_are_not_said_to_be_unchanged() -> None:
+    report = told([exited(-9), Counters(), read("oom-kill")])
+    assert (report.limits.memory_max, report.limits_changed) == (20 * MIB, None)
+
+
+ELSEWHERE = "/user.slice/user-1000.slice/user@1000.service/app.slice/other.scope"
+AT_HOME = START.cgroup
+
+
+@pytest.mark.parametrize("cgroup", [AT_HOME, f"{AT_HOME}/below", None])
+def test_a_command_that_died_in_the_scope_has_not_left_it(cgroup: str | None) -> None:
+    report = told([replace(exited(0), cgroup=cgroup), counted(0), read("success")])
+    assert report.left_scope is None
+
+
+@pytest.mark.parametrize("cgroup", [ELSEWHERE, "/", f"{AT_HOME}2"])
+def test_a_command_that_died_elsewhere_has_left_the_scope(cgroup: str) -> None:
+    assert told([replace(exited(0), cgroup=cgroup), counted(0), read("success")]).left_scope == cgroup
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict"),
+    [(0, Verdict.SUCCESS), (3, Verdict.EXIT_CODE), (-15, Verdict.SIGNAL), (-9, Verdict.UNKNOWN)],
+)
+@pytest.mark.parametrize("result", ["success", "timeout", "resources"])
+def test_what_becomes_of_a_scope_says_nothing_of_a_command_that_left_it(
+    status: int, verdict: Verdict, result: str
+) -> None:
+    events = [replace(exited(status), cgroup=ELSEWHERE), counted(0), LeftActive(101.6), read(result)]
+    report = told(events, TIMED)
+    assert (report.verdict, report.exit_status) == (verdict, status if status >= 0 else 128 - status)
+
+
+def test_an_oom_kill_in_the_scope_is_one_though_the_command_left_it() -> None:
+    report = told([replace(exited(-9), cgroup=ELSEWHERE), counted(1), read("success", "continue")])
+    assert report.verdict is Verdict.OOM_KILL
+
+
+@pytest.mark.parametrize(
+    ("used", "outside"), [(None, None), (0.7, None), (0.75, None), (0.79, None), (0.81, 0.06), (10.0, 9.25)]
+)
+def test_processor_time_that_the_scope_did_not_see_was_used_outside(used: float | None, outside: float | None) -> None:
+    """The scope saw 0.75 s."""
+    assert told([replace(exited(0), cpu=used), counted(0), read("success")]).cpu.outside == outside
+
+
+def test_of_much_processor_time_a_little_is_not_noticed() -> None:
+    counters = replace(counted(0), cpu_user=100.0)
+    assert told([replace(exited(0), cpu=104.0), counters, read("success")]).cpu.outside is None
+    assert told([replace(exited(0), cpu=110.0), counters, read("success")]).cpu.outside == 9.5

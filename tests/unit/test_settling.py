@@ -27,7 +27,7 @@ async def test_the_keepers_kill_is_heard_where_the_kernel_names_no_cgroup() -> N
     feed = Feed()
     feed.take(counted(2))
     sources = SimpleNamespace(
-        cgroup=None,
+        scope=None,
         keeper=SimpleNamespace(pid=KEEPER),
         memory=None,
         kernel_log=SimpleNamespace(read=read),

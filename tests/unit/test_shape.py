@@ -21,15 +21,29 @@ SOURCES = {
 CORE = {
     f"scoperun.{name}"
     for name in (
-        "config", "dataclass", "errors", "events", "invocation", "kernel_clock", "kernel_draft", "kernel_log",
-        "kernel_report", "limits", "membership", "network", "oom", "oom_report", "oom_text", "preview", "properties",
-        "report", "request", "scope", "scope_log", "settings", "shared_memory", "sizes", "soft_memory", "sources",
-        "text", "toml_lines", "traps", "values", "verdict", "version",
+        "conclusion", "config", "dataclass", "errors", "events", "invocation", "kernel_clock", "kernel_draft",
+        "kernel_log", "kernel_report", "limits", "membership", "network", "oom", "oom_report", "oom_text", "preview",
+        "properties", "report", "request", "scope", "scope_log", "settings", "shared_memory", "sizes", "soft_memory",
+        "sources", "text", "toml_lines", "traps", "values", "verdict", "version",
     )
 }  # fmt: skip
 SURFACE = {
-    f"scoperun.{name}" for name in ("__main__", "cli", "configured", "launch", "option_values", "options", "running")
+    f"scoperun.{name}"
+    for name in ("__main__", "cli", "configured", "launch", "option_values", "options", "running", "startup")
 }
+
+FIRST = {
+    "scoperun",
+    "scoperun.__main__",
+    "scoperun.io",
+    "scoperun.io.environment",
+    "scoperun.startup",
+    "scoperun.version",
+}
+"""What the program imports before it has left the environment of Python to the command."""
+
+INTERPRETER = {"errno", "gc", "os", "sys"}
+"""Modules that no folder on the way can hold another of: they are built in, and os is frozen."""
 
 SUPERVISION = {
     f"scoperun.{name}"
@@ -91,6 +105,18 @@ def imported(module: str) -> set[str]:
     return found
 
 
+def imported_at_once(module: str) -> set[str]:
+    """Return the modules that a module imports when it is imported itself."""
+    tree = ast.parse(SOURCES[module].read_text(encoding="utf-8"))
+    statements = [node for top in tree.body if not _is_deferred(top) for node in ast.walk(top)]
+    names = {alias.name for node in statements if isinstance(node, ast.Import) for alias in node.names}
+    return names | {f"{node.module}" for node in statements if isinstance(node, ast.ImportFrom)}
+
+
+def _is_deferred(node: ast.stmt) -> bool:
+    return isinstance(node, (ast.FunctionDef, ast.ClassDef)) or ast.unparse(node).startswith("if TYPE_CHECKING:")
+
+
 def names_called(module: str) -> set[str]:
     return {ast.unparse(node.func) for node in nodes_of(module) if isinstance(node, ast.Call)}
 
@@ -137,7 +163,16 @@ def test_library_code_never_prints_and_never_exits(module: str) -> None:
 
 
 def test_the_package_itself_imports_nothing_heavy() -> None:
-    assert imported("scoperun") == {"__future__", "importlib", "typing", "scoperun.version"}
+    assert imported("scoperun") == {"importlib", "scoperun.version"}
+
+
+@pytest.mark.parametrize("module", sorted(FIRST))
+def test_what_the_program_imports_first_cannot_be_replaced_by_the_commands_modules(module: str) -> None:
+    assert imported_at_once(module) <= FIRST | INTERPRETER
+
+
+def test_the_interpreter_brings_what_the_program_imports_first() -> None:
+    assert INTERPRETER - {"os"} <= set(sys.builtin_module_names)
 
 
 @every_module

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from scoperun.cli import _warn
+from scoperun.conclusion import conclude
 from scoperun.errors import InvalidValue
 from scoperun.events import (
     Event,
@@ -23,7 +24,7 @@ from scoperun.invocation import Invocation
 from scoperun.limits import Limits
 from scoperun.options import parse
 from scoperun.preview import preview
-from scoperun.report import Report, conclude
+from scoperun.report import Report
 from scoperun.request import RunRequest
 from scoperun.sizes import INFINITY
 from scoperun.soft_memory import SoftMemory

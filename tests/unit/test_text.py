@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from scoperun.events import BusLost, Counters, Event, Process, ResultChanged, StateChanged
+from scoperun.events import BusLost, Counters, Event, LeftActive, Process, ResultChanged, StateChanged
 from scoperun.kernel_report import KernelReport
 from scoperun.limits import LimitsInForce
 from scoperun.oom import LimitOf
@@ -79,7 +79,7 @@ def test_an_exit_status_is_told_as_one() -> None:
 
 
 def test_a_timeout_is_told_with_its_limit() -> None:
-    shown = text(exited(-15), counted(0), StateChanged("failed"), read("timeout"), limits=TIMED)
+    shown = text(LeftActive(101.6), exited(-15), counted(0), StateChanged("failed"), read("timeout"), limits=TIMED)
     assert row("Verdict", shown) == (
         "timeout: the scope ran for longer than 2s; the command was killed by signal 15 (SIGTERM)"
     )
@@ -127,7 +127,7 @@ def test_a_sigkill_that_may_be_a_timeout_is_told_as_that() -> None:
 
 def test_an_end_that_may_be_an_oom_kill_is_told_as_that() -> None:
     """The kernel counted none, but nobody knows what systemd-oomd did; there was no time to run into."""
-    shown = row("Verdict", text(exited(3), counted(0, oomd_kills=None), BusLost("gone")))
+    shown = row("Verdict", text(exited(3), counted(0, oomd_marks=None), BusLost("gone")))
     assert shown == (
         "unknown: the command exited with status 3; "
         "whether it ran out of memory is not known, for want of user.oomd_ooms, Result"
@@ -180,6 +180,7 @@ def oom_of(*records: tuple[str, ...], reason: str | None = None) -> Oom:
         policy="stop",
         limit_of=LimitOf.SCOPE,
         limit_unit="job.scope",
+        limit=20 * MIB,
         victims=None,
         tasks=None,
         kernel_log=tuple(KernelReport(records=each) for each in records) or None,

@@ -5,16 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from scoperun.events import Counters, ScopeProperties
+from scoperun.events import Counters, OomdMark, ScopeProperties
 from scoperun.values import signal_name
 from scoperun.verdict import Evidence, Traces, Verdict, decide, describe_status, oom_kills
 
 NOT_COUNTED = Counters()
-NONE_KILLED = Counters(memory_events={"oom": 0, "oom_kill": 0}, oomd_kills=0)
-ONE_KILLED = Counters(memory_events={"oom": 1, "oom_kill": 1}, oomd_kills=0)
-KILLED_BY_OOMD = replace(NONE_KILLED, oomd_kills=1)
-NONE_BY_KERNEL = replace(NONE_KILLED, oomd_kills=None)
-NONE_BY_OOMD = Counters(oomd_kills=0)
+NONE_KILLED = Counters(memory_events={"oom": 0, "oom_kill": 0}, oomd_marks=())
+ONE_KILLED = Counters(memory_events={"oom": 1, "oom_kill": 1}, oomd_marks=())
+KILLED_BY_OOMD = replace(NONE_KILLED, oomd_marks=(OomdMark(1),))
+NONE_BY_KERNEL = replace(NONE_KILLED, oomd_marks=None)
+NONE_BY_OOMD = Counters(oomd_marks=())
 
 
 def verdict(status: int, result: str | None = "success", **traces: object) -> Verdict:
@@ -42,7 +42,7 @@ ENDS = [(0, None), (3, "success"), (-9, "success"), (-15, "timeout"), (-15, "res
         {"counters": NONE_KILLED, "properties": properties(managed_oom_kills=1)},
         {"counters": KILLED_BY_OOMD, "properties": properties(policy="continue")},
         {"counters": KILLED_BY_OOMD, "properties": properties(policy="stop", oom_kills=0, managed_oom_kills=0)},
-        {"counters": Counters(oomd_kills=1)},
+        {"counters": Counters(oomd_marks=(OomdMark(1),))},
         {"counters": NONE_BY_OOMD, "properties": properties(policy="continue", managed_oom_kills=1)},
         {"properties": properties(oom_kills=2)},
         {"counters": ONE_KILLED, "memory_accounted": False, "ended": False, "runtime_limited": True},
@@ -91,7 +91,7 @@ def test_two_counts_of_0_need_no_result() -> None:
     [
         {},
         {"counters": NOT_COUNTED},
-        {"counters": Counters(memory_events={"low": 0}, oomd_kills=0)},
+        {"counters": Counters(memory_events={"low": 0}, oomd_marks=())},
         {"counters": NONE_BY_KERNEL},
         {"counters": NONE_BY_KERNEL, "properties": properties(policy="continue")},
         {"counters": NONE_BY_KERNEL, "properties": properties(policy="continue", oom_kills=0)},
@@ -195,8 +195,19 @@ def test_the_count_of_systemd_oomd_is_the_most_that_anyone_read(
 ) -> None:
     """From the attribute itself, or from ManagedOOMKills=, which passes it on; it is evidence known or not."""
     read = properties(managed_oom_kills=passed_on)
-    traces = Traces(status=-9, result="success", counters=Counters(oomd_kills=attribute), properties=read)
+    marks = None if attribute is None else (OomdMark(attribute),)
+    traces = Traces(status=-9, result="success", counters=Counters(oomd_marks=marks), properties=read)
     assert [shown for source, shown in evidence(traces) if source == "user.oomd_ooms"] == [value]
+
+
+def test_a_forged_mark_that_systemd_believes_is_no_evidence() -> None:
+    """Systemd reads the same attribute, and not who lives beside it."""
+    counters = replace(NONE_KILLED, oomd_marks=(OomdMark(1, pids=(4241,)),))
+    believed = replace(properties(managed_oom_kills=1), result="oom-kill")
+    traces = Traces(status=-9, result="oom-kill", counters=counters, properties=believed)
+    assert decide(traces)[0] is Verdict.SIGNAL
+    killed = replace(traces, counters=replace(counters, memory_events={"oom": 1, "oom_kill": 1}))
+    assert decide(killed)[0] is Verdict.OOM_KILL
 
 
 def test_a_word_of_a_newer_systemd_is_evidence_verbatim() -> None:

@@ -174,7 +174,7 @@ def test_a_descriptor_that_is_not_open_is_refused(story: Story, descriptor: str)
     assert "--report-fd" in story.refused(f"--report-fd={descriptor}", "--", "true")
 
 
-@pytest.mark.parametrize("descriptors", [4, 5, 13, 14, 15, 17, 20, 24, 32])
+@pytest.mark.parametrize("descriptors", [4, 5, 10, 11, 13, 14, 15, 17, 20, 24, 32])
 def test_too_few_descriptors_are_a_refusal_and_never_a_success(story: Story, descriptors: int) -> None:
     """What cannot be opened at the end looks like what is not there."""
     run = "scoperun --mem 20M --oom-policy continue --report report.json -- sh -c './bigleak2 >/dev/null; exit 0'"

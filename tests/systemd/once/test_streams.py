@@ -1,9 +1,13 @@
 """Terminals, pipes and descriptors: the command has what it would have without scoperun, and no more."""
 
 import fcntl
+import json
 import os
 import signal
+import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -197,6 +201,66 @@ def test_a_command_that_closes_its_input_is_heard_to_want_no_more_while_it_runs(
     run.terminate()
     assert run.wait(GENEROUS) == 128 + signal.SIGTERM
     run.communicate()
+
+
+@contextmanager
+def closing(story: Story, descriptor: int, number: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command that has a descriptor under this number, and has closed it; for us it is closed in any case."""
+    assert fcntl.fcntl(descriptor, fcntl.F_DUPFD, number) == number
+    words = ["scoperun", "-q", "--report", str(story.report_file), "--"]
+    close = f"import os; os.close({number}); print('closed', flush=True); input()"
+    try:
+        run = subprocess.Popen(
+            [*words, "python3", "-c", close], pass_fds=[number], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+    finally:
+        os.close(number)
+    os.close(descriptor)
+    assert line_from(run) == "closed"
+    yield run
+    run.communicate(b"\n", timeout=GENEROUS)
+    assert run.returncode == 0
+
+
+@pytest.mark.parametrize("number", [77, 1000])
+def test_a_pipe_that_the_command_closes_comes_to_its_end(story: Story, number: int) -> None:
+    reader, writer = os.pipe()
+    with closing(story, writer, number) as run:
+        assert os.read(ready(reader), 1) == b""
+        assert run.poll() is None
+    os.close(reader)
+
+
+def test_a_lock_whose_descriptor_the_command_closes_is_free(story: Story, tmp_path: Path) -> None:
+    locked, other = (os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT) for _ in range(2))
+    fcntl.flock(locked, fcntl.LOCK_EX)
+    with closing(story, locked, 77):
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(other)
+
+
+def test_a_socket_that_the_command_closes_is_not_listened_at(story: Story, tmp_path: Path) -> None:
+    path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as client:
+        listening.bind(path)
+        listening.listen(1)
+        with closing(story, listening.detach(), 77), pytest.raises(ConnectionRefusedError):
+            client.connect(path)
+
+
+def test_a_terminal_that_the_command_closes_is_hung_up(story: Story) -> None:
+    ours, terminal = os.openpty()
+    with closing(story, terminal, 77), pytest.raises(OSError, match="Input/output error"):
+        os.read(ready(ours), 1)
+    os.close(ours)
+
+
+def test_files_of_options_may_be_descriptors(story: Story) -> None:
+    (story.cwd / "properties").write_text("TasksMax=7\n")
+    done = shell(story, "scoperun -q -p @/dev/fd/7 --report-fd 8 -- cat /proc/self/fd/7 7<properties 8>report-8")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "TasksMax=7\n", "")
+    started, finished = map(json.loads, (story.cwd / "report-8").read_text().splitlines())
+    assert started["limits"]["tasks_max"] == finished["limits"]["tasks_max"] == 7
 
 
 def test_a_pipeline_ends_from_either_end_as_without_scoperun(story: Story) -> None:

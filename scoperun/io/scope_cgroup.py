@@ -1,0 +1,181 @@
+"""A scope of ours as its cgroup shows it: what is read there, without the keeper that holds it open. Reads only."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+from scoperun.dataclass import dataclass, replace
+from scoperun.events import Counters, EndedTask, MemorySnapshot, OomdMark, Process, Task
+from scoperun.io.process_table import has_ended, is_hidden, name_of, running_name, task, wait_status
+from scoperun.sizes import INFINITY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping
+
+    from scoperun.io.cgroup import Cgroup
+    from scoperun.limits import LimitsInForce
+
+
+_MOST_LISTS = 100
+"""How often processes are listed at most, if one of them has ended each time."""
+
+_TRIES = 3
+"""How often what belongs together is read until no kill has come between."""
+
+OOMD_MARK = "user.oomd_ooms"
+"""The extended attribute in which systemd-oomd counts, before it kills all that is in the cgroup."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeCgroup:
+    """The cgroup of a scope. keeper: the process that holds it open, which is left out of all that is read."""
+
+    cgroup: Cgroup
+    keeper: int
+
+    def limits(self) -> LimitsInForce:
+        """Return the limits that the kernel holds the scope to."""
+        limits = self.cgroup.limits()
+        return replace(limits, tasks_max=_without_keeper(limits.tasks_max))
+
+    def counters(self) -> Counters:
+        """Return the counters and processes of the scope."""
+        # What tells most comes first: where the keeper was killed too, the cgroup goes while it is read.
+        cgroup = self.cgroup
+        own, tasks_peak, events = cgroup.ooms(), cgroup.number("pids.peak"), self._all_events()
+        ooms = cgroup.ooms_upwards(own) if events and events.get("oom_kill") else None
+        cpu = cgroup.table("cpu.stat") or {}
+        return Counters(
+            memory_events=events,
+            ooms=ooms,
+            oomd_marks=self.oomd_marks(),
+            memory_peak=cgroup.number("memory.peak"),
+            memory_swap_peak=cgroup.number("memory.swap.peak"),
+            memory_stat=cgroup.table("memory.stat"),
+            cpu_user=_seconds(cpu.get("user_usec")),
+            cpu_system=_seconds(cpu.get("system_usec")),
+            tasks_peak=_without_keeper(tasks_peak),
+            processes=self.processes(),
+            limits=self.limits() if events is not None or tasks_peak is not None else None,
+        )
+
+    def processes(self) -> tuple[Process, ...] | None:
+        """Return the processes that run in the scope and below; None if it is gone.
+
+        One that has ended since they were listed may have forked before that: then the list is read again.
+        """
+        for _ in range(_MOST_LISTS):
+            pids = self._pids()
+            if pids is None:
+                return None
+            named = [Process(pid=pid, name=running_name(pid)) for pid in pids]
+            running = tuple(each for each in named if each.name is not None or is_hidden(each.pid))
+            if len(running) == len(named):
+                break
+        return running
+
+    def snapshot(
+        self, *, before: MemorySnapshot | None = None, wait_status: Callable[[int], int | None] = wait_status
+    ) -> MemorySnapshot | None:
+        """Return what the scope's memory is like now, and what became of those who lived `before`; None if it is gone.
+
+        wait_status tells how a process ended, None if that is not known.
+        What it says of processes and memory is from before a kill, or from after it was counted: else it is read again.
+        Where kill follows upon kill, what the memory was is not known, and nor is which processes came and went.
+        """
+        at, own, events = time.monotonic(), self.cgroup.ooms(), self._events()
+        for _ in range(_TRIES):
+            places = self._pids() or {}
+            tasks, gone = _tasks(places, before)
+            stat = self.cgroup.table("memory.stat")
+            current, swap = self.cgroup.number("memory.current"), self.cgroup.number("memory.swap.current")
+            counted, events = events, self._events()
+            is_torn = _kills(events) != _kills(counted)
+            if not is_torn:
+                break
+        if events is None:
+            return None
+        return MemorySnapshot(
+            at=at,
+            events=events,
+            ooms=self.cgroup.ooms_upwards(own),
+            limit=self.cgroup.number("memory.max"),
+            stat=None if is_torn else stat,
+            current=None if is_torn else current,
+            swap_current=None if is_torn else swap,
+            tasks=tasks,
+            ended=tuple(EndedTask(task=each, status=wait_status(each.pid)) for each in gone),
+            rested=is_torn,
+        )
+
+    def oomd_marks(self) -> list[OomdMark] | None:
+        """Return the marks on the scope and on the cgroups in it; None if they cannot be known."""
+        found = [(cgroup, cgroup.attribute(OOMD_MARK)) for cgroup in (self.cgroup, *self.cgroup.below())]
+        if found[0][1] is None:
+            return None
+        return [OomdMark(_number(mark), tuple(_living(cgroup))) for cgroup, mark in found if mark]
+
+    def _pids(self) -> dict[int, str] | None:
+        """Return the processes in the scope and below, each with its cgroup's name; None if the scope is gone."""
+        own = self.cgroup.pids()
+        if own is None:
+            return None
+        places = dict.fromkeys(own, self.cgroup.name)
+        for cgroup in self.cgroup.below():
+            places |= dict.fromkeys(cgroup.pids() or (), cgroup.name)
+        places.pop(self.keeper, None)
+        return places
+
+    def _events(self) -> dict[str, int] | None:
+        """Return memory.events of the scope and of all that is below; None if it is gone."""
+        events = self.cgroup.table("memory.events")
+        if events is not None and self.cgroup.counts_alone:
+            for cgroup in self.cgroup.below():
+                for name, count in (cgroup.table("memory.events") or {}).items():
+                    events[name] = events.get(name, 0) + count
+        return events
+
+    def _all_events(self) -> dict[str, int] | None:
+        """Return the same, but None where a cgroup below that is gone may have taken a kill with it."""
+        events = self._events()
+        if self.cgroup.counts_alone and not _kills(events):
+            return None if (self.cgroup.table("cgroup.stat") or {}).get("nr_dying_descendants") else events
+        return events
+
+
+def _tasks(places: Collection[int], before: MemorySnapshot | None) -> tuple[tuple[Task, ...], tuple[Task, ...]]:
+    """Return the processes that live in the scope, and those that do not live any more."""
+    tasks = {pid: task(pid) or (Task(pid=pid, name=None) if is_hidden(pid) else None) for pid in places}
+    living = {pid: each for pid, each in tasks.items() if each is not None}
+    lived = {each.pid: each for each in (before.tasks if before else ())}
+    gone = [pid for pid in {**lived, **tasks} if pid not in living and has_ended(pid)]
+    return tuple(living.values()), tuple(_last_seen(lived.get(pid) or Task(pid=pid, name=None)) for pid in gone)
+
+
+def _last_seen(task: Task) -> Task:
+    """Return a process that has ended with the name that it had in the end: it may have had another before its exec."""
+    return replace(task, name=name_of(task.pid) or task.name)
+
+
+def _number(mark: bytes) -> int | None:
+    return int(mark) if re.fullmatch(rb"[0-9]{1,9}", mark) else None
+
+
+def _living(cgroup: Cgroup) -> Iterator[int]:
+    """Yield the processes that live in a cgroup and below."""
+    for each in (cgroup, *cgroup.below()):
+        yield from (pid for pid in each.pids() or () if is_hidden(pid) or not has_ended(pid))
+
+
+def _kills(events: Mapping[str, int] | None) -> int:
+    return (events or {}).get("oom_kill", 0)
+
+
+def _without_keeper(tasks: int | None) -> int | None:
+    return tasks if tasks in {None, INFINITY} else tasks - 1
+
+
+def _seconds(usec: int | None) -> float | None:
+    return None if usec is None else usec / 1e6

@@ -1,0 +1,92 @@
+"""The completions in the shells that they are for, whichever release of these a system has."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .story import GENEROUS, Story
+from .terminal import BASH, terminal
+
+OFFERED = [
+    ("scoperun -- mkfif", ["mkfifo"]),
+    ("scoperun mkfif", ["mkfifo"]),
+    ("scoperun -- ls --colo", ["--color", "--color="]),
+    ("scoperun ls --colo", ["--color", "--color="]),
+    ("scoperun -q ls --colo", ["--color", "--color="]),
+    ("scoperun -q --mem 20M -- ls --colo", ["--color", "--color="]),
+    ("scoperun --mem=20M ls --colo", ["--color", "--color="]),
+    ("scoperun -p TasksMax=5 -- ls --colo", ["--color", "--color="]),
+    ("scoperun -E A=b -p TasksMax=5 ls --colo", ["--color", "--color="]),
+    ("scoperun -d 'a folder' ls -l 'a file' --colo", ["--color", "--color="]),
+    ("scoperun -- env ls --colo", ["--color", "--color="]),
+    ("env scoperun -- ls --colo", ["--color", "--color="]),
+    ("scoperun -- scoperun -- ls --colo", ["--color", "--color="]),
+    ("scoperun -- scoperun --oom-po", ["--oom-policy"]),
+    ("scoperun --oom-po", ["--oom-policy"]),
+    ("scoperun -- ls --oom-po", []),
+    ("scoperun ls -p MemoryM", []),
+    ("scoperun --oom-policy st", ["stop"]),
+    ("scoperun -p MemoryM", ["MemoryMax=", "MemoryMin="]),
+    ("scoperun -p MemoryMi", ["MemoryMin="]),
+    ("scoperun --property MemoryM", ["MemoryMax=", "MemoryMin="]),
+    ("scoperun --property=MemoryM", ["--property=MemoryMax=", "--property=MemoryMin="]),
+    ("scoperun -pMemoryM", ["-pMemoryMax=", "-pMemoryMin="]),
+    ("scoperun -q -p TasksMax=5 -p MemoryM", ["MemoryMax=", "MemoryMin="]),
+    ("scoperun -p MemoryMax=1", []),
+    ("scoperun -p @rep", ["@report.json"]),
+    ("scoperun --property=@rep", ["--property=@report.json"]),
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with a file in it."""
+    (tmp_path / "report.json").touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize(("line", "offered"), OFFERED)
+def test_fish_offers(line: str, offered: list[str], folder: Path) -> None:
+    own = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"), str(folder))
+    environment = os.environ | own | {"XDG_DATA_DIRS": "/usr/local/share:/usr/share"}  # before 4.0 it has to be set
+    done = subprocess.run(
+        ["fish", "--private", "-c", "complete -C $argv[1]", line],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=GENEROUS,
+        check=True,
+    )
+    assert done.stderr == ""
+    assert sorted(each.partition("\t")[0] for each in done.stdout.splitlines()) == offered
+
+
+SAY_WORDS = "scoperun() { printf '<%s>' \"$@\"; }; echo rea''dy\n"
+ZSH = ("zsh", "-f", "-i")
+SET_UP_ZSH = f"PS1='>'; autoload -U compinit; compinit -u; {SAY_WORDS}"
+SET_UP_BASH = f"PS1='>'; . /usr/share/bash-completion/bash_completion; {SAY_WORDS}"
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ("-- mkfif\t7", "<--><mkfifo><7>"),
+        ("mkfif\t7", "<mkfifo><7>"),
+        ("-- ls --colo\t", "<--><ls><--color"),
+        ("-p TasksMax=5 --mem 20M ls --colo\t", "<ls><--color"),
+        ("--oom-po\t", "<--oom-policy"),
+        ("-p MemoryMi\t7", "<-p><MemoryMin=7>"),
+        ("--property=MemoryMi\t7", "<--property=MemoryMin=7>"),
+        ("-p @rep\t7", "<-p><@report.json><7>"),
+    ],
+)
+@pytest.mark.parametrize(("shell", "setup"), [(ZSH, SET_UP_ZSH), (BASH, SET_UP_BASH)], ids=["zsh", "bash"])
+def test_a_tab_completes(story: Story, shell: tuple[str, ...], setup: str, keys: str, words: str, folder: Path) -> None:
+    with terminal(story, "env", "TERM=dumb", f"HOME={folder}", *shell, cwd=folder) as term:
+        term.type(setup)
+        term.wait_for("ready\r\n")
+        term.type(f"scoperun {keys}\n")
+        term.wait_for(words)
