@@ -26,7 +26,6 @@ from scoperun.events import (
     StopRequested,
     WorkloadExited,
 )
-from scoperun.membership import Looks
 from scoperun.oom import OomWatch
 
 if TYPE_CHECKING:
@@ -47,7 +46,6 @@ class Invocation:
         self.counters: Counters | None = None
         self.properties: ScopeProperties | None = None
         self.memory = OomWatch()
-        self.looks = Looks()
         self.kernel_log: KernelLogRead | None = None
         self.soft_memory: list[SoftMemoryEvent] = []
         self.stop_requested = False
@@ -81,7 +79,6 @@ class Invocation:
         match event:
             case MemorySnapshot():
                 self.memory.feed(event)
-                self.looks.feed(event)
             case Counters():
                 self.counters = event
             case ScopeProperties():

@@ -1,96 +1,109 @@
-"""Whether a process that the kernel names by its PID alone was one of the scope's. No I/O.
+"""Which of the victims that the kernel names by their PIDs alone were in the scope. No I/O.
 
-After ten reports in five seconds the kernel says `Killed process PID (NAME)` and no more. A PID that was the scope's
-may be that of a process elsewhere by then. So a kill must have been counted in the scope in that time, and a process of
-this PID and name must have been there before and not afterwards. The command and the keeper are our children: until we
-have asked for their status no other process can have their PIDs.
+After ten reports in five seconds the kernel writes `Killed process PID (NAME)` and leaves out the cgroup. A PID that
+was the scope's may belong to a process elsewhere by then. So a process of this PID and name must have gone from the
+scope at that time, and a kill must have been counted there. The command and the keeper are our children: until we have
+waited for them, no other process can have their PIDs.
 """
 
 from __future__ import annotations
 
-import math
 import signal
 from typing import TYPE_CHECKING
 
 from scoperun.dataclass import dataclass
+from scoperun.kernel_report import concerning, is_within
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
-    from scoperun.events import Counters, MemorySnapshot, WorkloadExited
+    from scoperun.events import WorkloadExited
+    from scoperun.invocation import Invocation
     from scoperun.kernel_clock import KernelClock
-    from scoperun.kernel_report import KernelVictim
+    from scoperun.kernel_report import KernelReport
+    from scoperun.report import Start
 
 _JUST_BEFORE = 1.0
-"""Seconds for which a look at a scope stands where there was no other after it."""
+"""Seconds after the last snapshot in which the processes that it shows may have been killed unseen."""
+
+_KILLED = {None, -signal.SIGKILL}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loss:
-    """Kills that were counted between two moments of the monotonic clock, and the names of those that went by PID."""
+    """The names of processes that went, by PID, when kills were counted between two moments of the monotonic clock.
+
+    A name is None if it was not read.
+    """
 
     since: float
     until: float
     names: Mapping[int, str | None]
 
 
-class Looks:
-    """What a row of looks at a scope tells of who went when kills were counted."""
-
-    def __init__(self) -> None:
-        """Start with nothing seen."""
-        self._last: MemorySnapshot | None = None
-        self._losses: list[Loss] = []
-
-    def feed(self, snapshot: MemorySnapshot) -> None:
-        """Take in the next look."""
-        if self._last is not None and snapshot.oom_kill > self._last.oom_kill:
-            names = {each.task.pid: each.task.name for each in snapshot.ended}
-            self._losses.append(Loss(since=self._last.at, until=snapshot.at, names=names))
-        self._last = snapshot
-
-    @property
-    def first_kill(self) -> float | None:
-        """The last moment at which no kill had been counted yet, None if none was seen."""
-        return self._losses[0].since if self._losses else None
-
-    def losses(self, counters: Counters | None) -> list[Loss]:
-        """Return the losses that were seen, and what may have gone since the last look if nobody knows better."""
-        last, counted = self._last, counters.oom_kill if counters else None
-        if last is None or (counted is not None and counted <= last.oom_kill):
-            return self._losses
-        names = {task.pid: task.name for task in last.tasks}
-        return [*self._losses, Loss(since=last.at, until=last.at + _JUST_BEFORE, names=names)]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
-    """Tells whether a victim that is named by its PID alone was the scope's.
+    """One scope, and which processes were in it when. keeper: its PID. clock: that of the kernel's log."""
 
-    began: when the command began, on the monotonic clock; exited: its end. clock: the kernel log's.
-    """
-
-    command: int
+    start: Start
     keeper: int
-    began: float
     exited: WorkloadExited | None
     losses: Iterable[Loss]
     clock: KernelClock
 
-    def is_child(self, victim: KernelVictim, at: float | None) -> bool:
-        """Tell whether a victim of that time is the command, or the keeper, for certain."""
-        if victim.pid == self.command and self.exited is not None:
-            return self.exited.status == -signal.SIGKILL and self._is_between(at, self.began, self.exited.at)
-        return victim.pid in {self.command, self.keeper} and self._is_between(at, self.began, math.inf)
+    def certain(self, report: KernelReport) -> tuple[KernelReport, ...]:
+        """Return what a report says of victims that were in the scope for certain."""
+        return self._concerning(report, self._children(report))
 
-    def was_lost(self, victim: KernelVictim, at: float | None) -> bool:
-        """Tell whether a victim of that time is of those that went when kills were counted."""
-        return any(
-            victim.pid in loss.names
-            and loss.names[victim.pid] in {victim.name, None}
-            and self._is_between(at, loss.since, loss.until)
-            for loss in self.losses
+    def likely(self, report: KernelReport) -> tuple[KernelReport, ...]:
+        """Return the same, and what it says of those that may have been in the scope."""
+        return self._concerning(report, self._children(report) | self._lost(report))
+
+    def _concerning(self, report: KernelReport, pids: Collection[int]) -> tuple[KernelReport, ...]:
+        return concerning([report], cgroup=self.start.cgroup or "", pids=pids)
+
+    def _children(self, report: KernelReport) -> set[int]:
+        """Return the PIDs of our children, without that of a command that was not killed in the scope at that time."""
+        return {self.keeper, self.start.pid} if self._was_command_killed(report.at) else {self.keeper}
+
+    def _was_command_killed(self, at: float | None) -> bool:
+        exited = self.exited
+        if exited is None or at is None or exited.status != -signal.SIGKILL or self.clock.is_after(at, exited.at):
+            return False
+        return exited.cgroup is None or is_within(exited.cgroup, self.start.cgroup or "")
+
+    def _lost(self, report: KernelReport) -> set[int]:
+        """Return the PIDs of the victims that may have gone from the scope at that time."""
+        names = [loss.names for loss in self.losses if self._is_time_of(loss, report.at)]
+        return {
+            victim.pid
+            for victim in report.victims
+            if any(victim.pid in lost and lost[victim.pid] in {victim.name, None} for lost in names)
+        }
+
+    def _is_time_of(self, loss: Loss, at: float | None) -> bool:
+        return at is not None and self.clock.may_be_between(at, loss.since, loss.until)
+
+
+def membership(start: Start, invocation: Invocation, *, keeper: int, clock: KernelClock) -> Membership:
+    """Return what is known of a scope's processes without the kernel's log."""
+    losses = _losses(invocation)
+    return Membership(start=start, keeper=keeper, exited=invocation.exit, losses=losses, clock=clock)
+
+
+def _losses(invocation: Invocation) -> list[Loss]:
+    """Return the losses that were seen, and the one that may have followed the last snapshot."""
+    memory, counters = invocation.memory, invocation.counters
+    found = [
+        Loss(
+            since=kill.since,
+            until=kill.until,
+            names={each.task.pid: each.task.name for each in kill.ended if each.status in _KILLED},
         )
-
-    def _is_between(self, at: float | None, since: float, until: float) -> bool:
-        return at is not None and self.clock.may_be_between(at, since, until)
+        for kill in memory.kills
+    ]
+    last, counted = memory.last, counters.oom_kill if counters else None
+    if last is not None and (counted is None or counted > last.oom_kill):
+        names = {task.pid: task.name for task in last.tasks}
+        found.append(Loss(since=last.at, until=last.at + _JUST_BEFORE, names=names))
+    return found

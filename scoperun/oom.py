@@ -90,6 +90,7 @@ class LastWords:
 class OomKill:
     """A rise of oom_kill between two snapshots.
 
+    since, until: when they were taken, in seconds on the monotonic clock.
     kills: processes that were counted.
     is_group: a cgroup was killed as a whole, and the count is not of use: the kernel counts some twice, our own with
         them, and goes on.
@@ -101,6 +102,8 @@ class OomKill:
     ended: who is missing since.
     """
 
+    since: float
+    until: float
     kills: int
     is_group: bool
     was_close: bool
@@ -139,6 +142,8 @@ def oom_kill(before: MemorySnapshot, after: MemorySnapshot) -> OomKill | None:
     was_close = before.current is not None and (before.needed or 0) >= before.current / 2
     living = {task.pid for task in after.tasks}
     return OomKill(
+        since=before.at,
+        until=after.at,
         kills=kills,
         is_group=groups > 0,
         was_close=was_close and (after.prompted or not after.rested),

@@ -4,69 +4,101 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import dataclass, replace
+from scoperun.dataclass import replace
+from scoperun.events import KernelLogRead
 from scoperun.kernel_log import KernelLogParser
-from scoperun.kernel_report import LOST, concerning
+from scoperun.kernel_report import LOST, names_the_whole_group, without
 from scoperun.request import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Sequence
 
+    from scoperun.invocation import Invocation
     from scoperun.kernel_report import KernelRecord, KernelReport
     from scoperun.membership import Membership
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Own:
-    """What a report says of the scope: with the victims that may be the scope's, and with those alone that are."""
-
-    likely: KernelReport
-    certain: tuple[KernelReport, ...]
-
-
 class ScopeLog:
-    """The kernel's reports on one scope.
+    """The kernel's reports on one scope, and whether all of its victims are named."""
 
-    has_gaps: some records were overwritten before they could be read.
-    """
-
-    def __init__(self, membership: Membership, *, cgroup: str, page_size: int) -> None:
-        """Begin with nothing read."""
-        self.has_gaps = False
+    def __init__(self, membership: Membership, invocation: Invocation, *, page_size: int) -> None:
+        """Begin with nothing read. invocation: what is known without the log."""
         self._membership = membership
-        self._cgroup = cgroup
+        self._invocation = invocation
         self._parser = KernelLogParser(page_size)
-        self._finished: list[_Own] = []
+        self._certain: list[KernelReport] = []
+        self._likely: list[KernelReport] = []
+        self._has_gaps = False
 
-    def take(self, records: Iterable[KernelRecord]) -> None:
-        """Take the next records of the log."""
+    def take(self, records: Iterable[KernelRecord]) -> bool:
+        """Take the next records of the log, and tell whether all victims are named."""
         for record in records:
-            self.has_gaps |= record is LOST
-            # A name need not be text, and most records are not only text but ASCII.
+            self._has_gaps |= record is LOST
+            # A name can be any bytes, but most records are ASCII.
             is_plain = record.text.isascii()
             self._parser.feed(record if is_plain else replace(record, text=printable(record.text)))
         for report in self._parser.finished():
-            self._finished += self._own(report)
+            self._certain += self._membership.certain(report)
+            self._likely += self._membership.likely(report)
+        return self._names_all(self._reports())
 
-    def reports(self, counted: int | None) -> tuple[KernelReport, ...]:
-        """Return the reports on victims in the scope, its keeper too, if so many kills were counted there.
+    def found(self, *, was_all: bool) -> KernelLogRead:
+        """Return what the records say. was_all: the log was read to its end."""
+        reports, keeper = self._reports(), self._membership.keeper
+        is_complete = self._names_all(reports)
+        return KernelLogRead(
+            reports=tuple(without(report, pid=keeper) for report in reports),
+            reason=None if is_complete else self._what_is_missing(reports, was_all=was_all),
+            is_complete=is_complete,
+            keeper_named=any(victim.pid == keeper for report in reports for victim in report.victims),
+        )
 
-        Where there are more victims than kills, some of those that are named by their PIDs alone are another's, and it
+    def _reports(self) -> Sequence[KernelReport]:
+        """Return the reports on victims in the scope, the keeper included.
+
+        More victims than kills were counted? Then some of those that are named by their PIDs alone are others, and it
         is not known which.
         """
-        last = self._parser.unfinished()
-        own = [*self._finished, *(self._own(last) if last else ())]
-        likely = tuple(each.likely for each in own)
-        if counted is None or sum(len(report.victims) for report in likely) <= counted:
+        last, counted = self._parser.unfinished(), self._counted()
+        likely = [*self._likely, *(self._membership.likely(last) if last else ())]
+        if counted is None or _victims(likely) <= counted:
             return likely
-        return tuple(report for each in own for report in each.certain)
+        return [*self._certain, *(self._membership.certain(last) if last else ())]
 
-    def _own(self, report: KernelReport) -> Iterator[_Own]:
-        membership = self._membership
-        if report.at is not None and membership.clock.is_before(report.at, membership.began):
-            return  # of another run, be it of the same name
-        children = {victim.pid for victim in report.victims if membership.is_child(victim, report.at)}
-        lost = {victim.pid for victim in report.victims if membership.was_lost(victim, report.at)}
-        certain = concerning([report], cgroup=self._cgroup, pids=children)
-        for likely in concerning([report], cgroup=self._cgroup, pids=children | lost):
-            yield _Own(likely=likely, certain=certain)
+    def _names_all(self, reports: Sequence[KernelReport]) -> bool:
+        """Tell whether the kernel has named as many victims as there must be."""
+        counted = self._counted()
+        if self._policy != "kill":
+            return counted is not None and _victims(reports) >= max(counted, 1)
+        others = [without(report, pid=self._membership.keeper) for report in reports]
+        most = self._invocation.counters.tasks_peak if self._invocation.counters else None
+        return any(map(names_the_whole_group, others)) or (most is not None and _victims(others) >= most)
+
+    def _counted(self) -> int | None:
+        """Return how many kills were counted, None if not all of them were."""
+        counters, properties = self._invocation.counters, self._invocation.properties
+        by_systemd = properties.oom_kills if properties and self._policy != "kill" else None  # else it counts groups
+        counts = (counters.oom_kill if counters else None, by_systemd)
+        known = [count for count in counts if count is not None]
+        return max(*known, self._invocation.memory.kills_seen) if known else None
+
+    @property
+    def _policy(self) -> str | None:
+        return self._invocation.properties.oom_policy if self._invocation.properties else None
+
+    def _what_is_missing(self, reports: Sequence[KernelReport], *, was_all: bool) -> str | None:
+        """Return why not all victims are named, as far as that is known."""
+        nothing = "" if reports else ", and what was read says nothing of this scope"
+        if not was_all:
+            return f"the kernel log goes on and on, and was not read to its end{nothing}"
+        if self._has_gaps:
+            return f"the kernel log was overwritten in parts before it was read{nothing}"
+        if reports:
+            return None
+        if self._counted() or self._invocation.memory.kills_seen:
+            return "the kernel's report on this scope is not in its log, or not yet"
+        return "the kernel log says nothing of this scope"
+
+
+def _victims(reports: Iterable[KernelReport]) -> int:
+    return sum(len(report.victims) for report in reports)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import signal
 import time
 from contextlib import suppress
@@ -12,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from scoperun import events
 from scoperun.conclusion import kernel_may_have_killed
 from scoperun.dataclass import dataclass, replace
+from scoperun.io.kernel_log import kernel_clock
 from scoperun.io.manager import UNANSWERED
 from scoperun.io.wait import process_ended
+from scoperun.kernel_report import KernelLogUnreadable
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -166,10 +169,18 @@ class Settling:
 
     async def read_kernel_log(self, silence: float) -> events.KernelLogRead:
         """Return what the kernel log says of the scope until it has named all, or been silent for so many seconds."""
-        from scoperun.log_reading import LogReading  # noqa: PLC0415  a run without an OOM does without its patterns
+        from scoperun.membership import membership  # noqa: PLC0415  a run without an OOM does without these
+        from scoperun.scope_log import ScopeLog  # noqa: PLC0415
 
-        reading = LogReading(self._start, self._feed.invocation, keeper=self._keeper.pid)
-        return await reading.read(self._kernel_log, silence=silence)
+        invocation = self._feed.invocation
+        ours = membership(self._start, invocation, keeper=self._keeper.pid, clock=kernel_clock())
+        log = ScopeLog(ours, invocation, page_size=os.sysconf("SC_PAGE_SIZE"))
+        since = invocation.memory.kills[0].since if invocation.memory.kills else None
+        try:
+            was_all = await self._kernel_log.read(log.take, within=silence, since=since)
+        except KernelLogUnreadable as error:
+            return events.KernelLogRead(reports=None, reason=str(error))
+        return log.found(was_all=was_all)
 
 
 async def _first_of(*waits: Coroutine[Any, Any, Any]) -> None:

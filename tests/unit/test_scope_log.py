@@ -1,189 +1,120 @@
-"""Of the kernel's log a scope has what is of its own processes, in its own time, and no more kills than it counted."""
+"""Of the kernel's log a run has what is of its own scope, no more kills than it counted, and whether those are all."""
 
 import json
 import random
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from scoperun.events import Counters, EndedTask, MemorySnapshot, Task, WorkloadExited
+from scoperun.events import Counters, Event, KernelLogRead
+from scoperun.invocation import Invocation
 from scoperun.io.journal import journal_record
 from scoperun.kernel_clock import KernelClock
-from scoperun.kernel_report import LOST, KernelRecord, KernelReport
-from scoperun.membership import Looks, Membership
+from scoperun.kernel_report import LOST, KernelRecord
+from scoperun.membership import membership
 from scoperun.scope_log import ScopeLog
 
-from .stories import START, counted
+from .kernel_records import OURS, killed, summary
+from .stories import START, counted, exited
+from .test_oom import FIRST, LEAK, OTHER, SHELL, ended, seen
 
-COMMAND, KEEPER, LEAK = START.pid, 4243, 4300
-BEGAN, EXITED = 100.0, 160.0
-OURS, THEIRS = str(START.cgroup), "/system.slice/other.service"
+KEEPER = 4241
 PAGE_SIZE = 4096
+THEIRS = "/system.slice/other.service"
 SCOPE_7_2 = json.loads((Path(__file__).parent / "kernel_logs" / "scope-7.2.json").read_text(encoding="ascii"))
-
-MEMBERSHIP = Membership(
-    command=COMMAND,
-    keeper=KEEPER,
-    began=BEGAN,
-    exited=WorkloadExited(-9, at=EXITED),
-    losses=(),
-    clock=KernelClock(),
-)
+KILLED = exited(-9)
 
 
-def killed(pid: int, name: str = "leak", *, at: float = 150.0) -> KernelRecord:
-    """Return all that the kernel says after ten reports in five seconds."""
-    sizes = "total-vm:53736kB, anon-rss:20388kB, file-rss:1436kB, shmem-rss:12kB"
-    last = "UID:1000 pgtables:80kB oom_score_adj:0"
-    return KernelRecord(f"Memory cgroup out of memory: Killed process {pid} ({name}) {sizes}, {last}", at)
+def log_of(*events: Event) -> ScopeLog:
+    """Return the log of a scope of which so much is known without it."""
+    invocation = Invocation()
+    for event in (FIRST, *events):
+        invocation.feed(event)
+    return ScopeLog(membership(START, invocation, keeper=KEEPER, clock=KernelClock()), invocation, page_size=PAGE_SIZE)
 
 
-def summary(pid: int, cgroup: str = OURS, *, name: str = "leak", at: float = 150.0) -> KernelRecord:
-    cgroups = f"oom_memcg={cgroup},task_memcg={cgroup}"
-    text = f"oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),{cgroups},task={name},pid={pid},uid=1000"
-    return KernelRecord(text, at)
-
-
-def seen(*pids: int, at: float, kills: int = 0, ended: Iterable[int] = (), name: str = "leak") -> MemorySnapshot:
-    return MemorySnapshot(
-        at=at,
-        events={"oom_kill": kills},
-        ooms={},
-        tasks=tuple(Task(pid=pid, name=name) for pid in pids),
-        ended=tuple(EndedTask(task=Task(pid=pid, name=name), status=None) for pid in ended),
-    )
-
-
-def looks(*snapshots: MemorySnapshot) -> Looks:
-    found = Looks()
-    for snapshot in snapshots:
-        found.feed(snapshot)
-    return found
-
-
-def reports(
-    *records: KernelRecord, membership: Membership = MEMBERSHIP, counted: int | None = None
-) -> tuple[KernelReport, ...]:
-    log = ScopeLog(membership, cgroup=OURS, page_size=PAGE_SIZE)
+def read(records: Iterable[KernelRecord], *events: Event, was_all: bool = True) -> KernelLogRead:
+    log = log_of(*events)
     log.take(records)
-    return log.reports(counted)
+    return log.found(was_all=was_all)
 
 
-def victims(*records: KernelRecord, **more: Any) -> list[int]:
-    return [victim.pid for report in reports(*records, **more) for victim in report.victims]
+def victims(found: KernelLogRead) -> list[int]:
+    return [victim.pid for report in found.reports or () for victim in report.victims]
 
 
-def lost(*snapshots: MemorySnapshot, counters: Counters | None = None) -> Membership:
-    return replace(MEMBERSHIP, losses=looks(*snapshots).losses(counters or counted(snapshots[-1].oom_kill)))
+class TestCounted:
+    """No more victims are named by their PIDs alone than kills were counted."""
+
+    gone = (seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=1, ended=(ended(LEAK), ended(OTHER))))
+    records = (killed(LEAK.pid, "leak"), killed(OTHER.pid, "other"))
+
+    def test_as_many_as_were_counted_are_named(self) -> None:
+        assert victims(read(self.records, *self.gone, counted(2))) == [LEAK.pid, OTHER.pid]
+
+    def test_of_more_none_is_named(self) -> None:
+        """Both went, one was killed, and it is not known which: the other may have been a namesake elsewhere."""
+        assert victims(read(self.records, *self.gone, counted(1))) == []
+
+    def test_they_give_way_to_one_that_is_named_with_its_cgroup(self) -> None:
+        records = killed(LEAK.pid), summary(OTHER.pid), killed(OTHER.pid, "other")
+        assert victims(read(records, *self.gone, counted(1))) == [OTHER.pid]
+
+    def test_where_the_counters_went_all_are_named(self) -> None:
+        assert victims(read(self.records, *self.gone, Counters())) == [LEAK.pid, OTHER.pid]
 
 
-class TestTime:
-    """What was written before the command began is of another run, be it in a scope of the same name."""
+class TestCompleteness:
+    """The log is complete if it names as many as were counted; else it says why it is not, as far as that is known."""
 
-    @pytest.mark.parametrize(("at", "found"), [(40.0, []), (99.8, []), (100.0, [LEAK]), (150.0, [LEAK])])
-    def test_a_report_from_before_is_not_ours(self, at: float, found: list[int]) -> None:
-        assert victims(summary(LEAK, at=at), killed(LEAK, at=at)) == found
+    ours = (summary(LEAK.pid), killed(LEAK.pid))
 
-    def test_of_a_clock_that_may_be_slow_what_may_be_of_our_time_is_ours(self) -> None:
-        slow = replace(MEMBERSHIP, clock=KernelClock(behind=10.0))
-        assert victims(summary(LEAK, at=91.0), killed(LEAK, at=91.0), membership=slow) == [LEAK]
-        assert victims(summary(LEAK, at=89.0), killed(LEAK, at=89.0), membership=slow) == []
+    def test_a_log_that_names_as_many_as_were_counted_is_complete(self) -> None:
+        found = read(self.ours, exited(0), counted(1))
+        assert (found.victims, found.is_complete, found.reason) == (1, True, None)
+        found = read(self.ours, exited(0), counted(2))
+        assert (found.victims, found.is_complete, found.reason) == (1, False, None)
 
-    def test_a_report_has_the_time_of_its_last_record(self) -> None:
-        (report,) = reports(summary(LEAK, at=150.0), killed(LEAK, at=150.25))
-        assert report.at == 150.25
+    def test_it_is_complete_though_it_goes_on(self) -> None:
+        found = read(self.ours, exited(0), counted(1), was_all=False)
+        assert (found.is_complete, found.reason) == (True, None)
 
+    def test_a_log_that_was_not_read_to_its_end_does_not_say_nothing(self) -> None:
+        found = read([], exited(0), counted(1), was_all=False)
+        assert (found.reports, found.is_complete) == ((), False)
+        assert found.reason == (
+            "the kernel log goes on and on, and was not read to its end, and what was read says nothing of this scope"
+        )
+        found = read(self.ours, exited(0), counted(2), was_all=False)
+        assert (found.victims, found.is_complete) == (1, False)
+        assert found.reason == "the kernel log goes on and on, and was not read to its end"
 
-class TestCommand:
-    """The command's PID is nobody else's until it was waited for, nor is the keeper's."""
+    def test_nor_does_one_that_was_overwritten(self) -> None:
+        reason = "the kernel log was overwritten in parts before it was read"
+        assert read([LOST], exited(0), counted(1)).reason == f"{reason}, and what was read says nothing of this scope"
+        assert read([LOST, *self.ours], exited(0), counted(2)).reason == reason
 
-    @pytest.mark.parametrize(("at", "found"), [(98.0, []), (100.0, [COMMAND]), (160.5, [COMMAND]), (162.0, [])])
-    def test_its_pid_counts_while_it_lived(self, at: float, found: list[int]) -> None:
-        assert victims(killed(COMMAND, "called otherwise", at=at)) == found
+    @pytest.mark.parametrize("events", [(counted(1),), (seen(SHELL, oom_kill=1), Counters())])
+    def test_nor_does_one_that_must_have_a_report(self, events: tuple[Event, ...]) -> None:
+        """As when journald hangs."""
+        found = read([], exited(0), *events)
+        assert found.reason == "the kernel's report on this scope is not in its log, or not yet"
 
-    def test_its_pid_does_not_count_if_it_ended_otherwise(self) -> None:
-        ended = replace(MEMBERSHIP, exited=WorkloadExited(0, at=EXITED))
-        assert victims(killed(COMMAND), membership=ended) == []
+    def test_a_log_that_says_nothing_where_nothing_was_counted_says_so(self) -> None:
+        found = read([], KILLED, Counters())
+        assert (found.victims, found.reason) == (0, "the kernel log says nothing of this scope")
 
-    def test_the_keepers_pid_counts_to_the_end(self) -> None:
-        assert victims(killed(KEEPER, "cat", at=170.0)) == [KEEPER]
-
-    def test_without_a_time_a_pid_proves_nothing(self) -> None:
-        record = KernelRecord(killed(COMMAND).text)
-        assert victims(record) == []
-        assert victims(KernelRecord(summary(COMMAND).text), record) == [COMMAND]
-
-
-class TestPid:
-    """A PID alone is ours if it went when a kill was counted, under its name."""
-
-    before = seen(LEAK, at=149.0)
-    after = seen(at=151.0, kills=1, ended=[LEAK])
-
-    def test_that_went_when_a_kill_was_counted_is_ours(self) -> None:
-        assert victims(killed(LEAK), membership=lost(self.before, self.after), counted=1) == [LEAK]
-
-    @pytest.mark.parametrize("at", [147.0, 153.0])
-    def test_that_was_killed_at_another_time_is_not(self, at: float) -> None:
-        assert victims(killed(LEAK, at=at), membership=lost(self.before, self.after), counted=1) == []
-
-    def test_that_is_anothers_by_now_is_not(self) -> None:
-        """It ended when no kill was counted, and a process elsewhere has its PID."""
-        later = seen(at=151.0, kills=1)
-        assert victims(killed(LEAK), membership=lost(self.before, seen(at=149.5, ended=[LEAK]), later), counted=1) == []
-
-    def test_that_is_there_still_is_not(self) -> None:
-        assert victims(killed(LEAK), membership=lost(self.before, seen(LEAK, at=151.0, kills=1)), counted=1) == []
-
-    def test_of_another_name_is_not(self) -> None:
-        assert victims(killed(LEAK, "theirs"), membership=lost(self.before, self.after), counted=1) == []
-
-    def test_that_was_never_seen_is_not(self) -> None:
-        assert victims(killed(7), membership=lost(self.before, self.after), counted=1) == []
-
-    def test_is_not_one_of_more_than_were_counted(self) -> None:
-        """Both went, one was killed, and it is not known which: the other may be a namesake elsewhere."""
-        both = lost(seen(LEAK, 4301, at=149.0), seen(at=151.0, kills=1, ended=[LEAK, 4301]))
-        assert victims(killed(LEAK), killed(4301), membership=both, counted=1) == []
-        assert victims(killed(LEAK), killed(4301), membership=both, counted=2) == [LEAK, 4301]
-
-    def test_gives_way_to_one_that_is_named_with_its_cgroup(self) -> None:
-        both = lost(seen(LEAK, 4301, at=149.0), seen(at=151.0, kills=1, ended=[LEAK, 4301]))
-        assert victims(killed(LEAK), summary(4301), killed(4301), membership=both, counted=1) == [4301]
-
-    def test_of_another_cgroup_is_not(self) -> None:
-        records = summary(LEAK, THEIRS), killed(LEAK)
-        assert victims(*records, membership=lost(self.before, self.after), counted=1) == []
-
-    @pytest.mark.parametrize(("at", "found"), [(149.5, [LEAK]), (152.0, [])])
-    def test_stands_for_a_moment_where_the_counters_went(self, at: float, found: list[int]) -> None:
-        gone = lost(seen(at=100.0), self.before, counters=Counters())
-        assert victims(killed(LEAK, at=at), membership=gone) == found
-
-    def test_does_not_where_they_say_that_there_was_no_kill(self) -> None:
-        assert victims(killed(LEAK, at=149.5), membership=lost(seen(at=100.0), self.before)) == []
+    def test_the_keeper_is_counted_but_is_no_victim(self) -> None:
+        """As where the kernel names no cgroup after ten reports in five seconds."""
+        found = read([killed(99, "stranger"), killed(START.pid, "sh"), killed(KEEPER, "cat")], KILLED, counted(2))
+        assert (victims(found), found.keeper_named, found.is_complete) == ([START.pid], True, True)
 
 
-def test_what_was_before_the_first_kill_need_not_be_read() -> None:
-    assert looks(seen(at=1.0), seen(at=2.0)).first_kill is None
-    assert looks(seen(at=1.0), seen(at=2.0), seen(at=3.0, kills=1), seen(at=4.0, kills=2)).first_kill == 2.0
-
-
-def test_a_name_that_is_no_text_is_readable() -> None:
-    (report,) = reports(summary(LEAK, name="\udcff"), killed(LEAK, name="\udcff"))
-    assert report.victims[0].name == "\\xff"
-
-
-def test_it_is_known_where_records_were_overwritten() -> None:
-    log = ScopeLog(MEMBERSHIP, cgroup=OURS, page_size=PAGE_SIZE)
-    log.take([summary(LEAK)])
-    assert not log.has_gaps
-    log.take([LOST, killed(LEAK)])
-    assert log.has_gaps
+def test_a_name_that_is_not_text_is_readable() -> None:
+    found = read([summary(LEAK.pid, name="\udcff"), killed(LEAK.pid, name="\udcff")], KILLED)
+    assert [victim.name for report in found.reports or () for victim in report.victims] == ["\\xff"]
 
 
 # In pieces
@@ -192,42 +123,33 @@ def test_it_is_known_where_records_were_overwritten() -> None:
 def sample() -> list[KernelRecord]:
     """Return a real report on the scope, with others around it."""
     texts = [text.replace(SCOPE_7_2["cgroup"], OURS) for text in SCOPE_7_2["records"]]
-    ours = [KernelRecord(text, 150.0) for text in texts]
-    return [summary(9, THEIRS), killed(9), *ours, killed(COMMAND), summary(8, THEIRS), killed(8)]
+    ours = [KernelRecord(text, 101.9) for text in texts]
+    return [summary(9, THEIRS), killed(9), *ours, killed(START.pid), summary(8, THEIRS), killed(8)]
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_it_says_the_same_in_whatever_pieces_it_comes(seed: int) -> None:
-    chance, records = random.Random(seed), sample()  # noqa: S311
-    log = ScopeLog(MEMBERSHIP, cgroup=OURS, page_size=PAGE_SIZE)
-    rest = records
+    chance, rest, log = random.Random(seed), sample(), log_of(KILLED)  # noqa: S311
     while rest:
         size = chance.randrange(1, 20)
         log.take(rest[:size])
-        log.reports(None)
         rest = rest[size:]
-    assert log.reports(None) == reports(*records)
-    assert len(reports(*records)) == 2
+    assert log.found(was_all=True) == read(sample(), KILLED)
+    assert len(read(sample(), KILLED).reports or ()) == 2
 
 
 def chatter(lines: int) -> list[bytes]:
     """Return the journal of a kernel with much to say: a report now and then, ours the last of them."""
-    noise = [
-        KernelRecord(f"eth0: link status 0x{line:04x}, 17 packets dropped (pid {line})", 140.0) for line in range(100)
-    ]
+    noise = [KernelRecord(f"eth0: link status 0x{line:04x}, 17 packets dropped", 101.0) for line in range(100)]
     theirs = [summary(7, THEIRS), killed(7)]
     records = [record for _ in range(lines // 100) for record in (*noise, *theirs)]
-    return [
-        json.dumps(
-            {
-                "_TRANSPORT": "kernel",
-                "SYSLOG_FACILITY": "0",
-                "MESSAGE": record.text,
-                "_SOURCE_MONOTONIC_TIMESTAMP": str(int((record.at or 0) * 1e6)),
-            }
-        ).encode()
-        for record in (*records, *sample())
-    ]
+    return [entry(record) for record in (*records, *sample())]
+
+
+def entry(record: KernelRecord) -> bytes:
+    time_of_source = {"_SOURCE_MONOTONIC_TIMESTAMP": str(int((record.at or 0) * 1e6))}
+    fields = {"_TRANSPORT": "kernel", "SYSLOG_FACILITY": "0", "MESSAGE": record.text} | time_of_source
+    return json.dumps(fields).encode()
 
 
 def seconds(lines: list[bytes]) -> float:
@@ -235,13 +157,12 @@ def seconds(lines: list[bytes]) -> float:
     times = []
     for _ in range(3):
         began = time.process_time()
-        log = ScopeLog(MEMBERSHIP, cgroup=OURS, page_size=PAGE_SIZE)
+        log = log_of(KILLED, counted(3))
         for start in range(0, len(lines), 200):
             pieces = map(journal_record, lines[start : start + 200])
-            log.take(record for record in pieces if record is not None)
-            log.reports(1)
+            log.take([record for record in pieces if record is not None])
         times.append(time.process_time() - began)
-        assert len(log.reports(None)) == 2
+        assert len(log.found(was_all=True).reports or ()) == 2
     return min(times)
 
 

@@ -4,27 +4,23 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from scoperun.feed import Feed
-from scoperun.kernel_report import KernelRecord
 from scoperun.settling import Settling
 
-from .stories import START, counted
+from .kernel_records import killed
+from .stories import START, counted, exited
 
 KEEPER = 4241
-
-
-def killed(pid: int, name: str) -> str:
-    sizes = "total-vm:2540kB, anon-rss:84kB, file-rss:1172kB, shmem-rss:12kB, UID:1000 pgtables:44kB oom_score_adj:0"
-    return f"Memory cgroup out of memory: Killed process {pid} ({name}) {sizes}"
 
 
 async def test_the_keepers_kill_is_heard_where_the_kernel_names_no_cgroup() -> None:
     """As after ten reports within five seconds."""
 
     async def read(take: Any, *, within: float, since: float | None) -> bool:
-        assert not take([KernelRecord(killed(99, "stranger"), 101.9), KernelRecord(killed(START.pid, "sh"), 101.9)])
-        return bool(take([KernelRecord(killed(KEEPER, "cat"), 101.9)]))
+        assert not take([killed(99, "stranger"), killed(START.pid, "sh")])
+        return bool(take([killed(KEEPER, "cat")]))
 
     feed = Feed()
+    feed.take(exited(-9))
     feed.take(counted(2))
     sources = SimpleNamespace(
         scope=None,
