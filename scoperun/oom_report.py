@@ -27,7 +27,7 @@ class Oom:
     """An OOM, as far as it is known; None is what is not.
 
     kills: processes that were killed; if a cgroup was killed as a whole, those that the kernel log names. The kernel
-        counts one where several share a memory; those that are known to have died with it are added.
+        counts one of several that share one memory; the others are added if they are known.
     policy: the OOMPolicy= that followed.
     limit_of, limit_unit: whose limit the last kill was for. limit: its bytes at that time.
     victims: those killed, fewer than `kills` where not all are known.
@@ -188,29 +188,31 @@ def _victims(traces: OomTraces) -> tuple[Victim, ...]:
 
 
 def _with_sharers(victims: tuple[Victim, ...], traces: OomTraces) -> tuple[tuple[Victim, ...], int]:
-    """Return the victims with those that shared the memory of one, and how many of all of them were not counted."""
+    """Return the victims and those that shared their memory, and how many of all these were not counted."""
     found = {victim.pid: victim for victim in victims}
+    counted = {victim.pid for report in traces.kernel_reports for victim in report.victims}
     uncounted: set[int] = set()
     for memory in (*_memories_in_log(traces), *_memories_seen(traces)):
-        counted = next((pid for pid in found if pid in memory), None)
-        if counted is not None:
-            uncounted |= memory.keys() - {counted}
+        one = next((pid for pid in found if pid in memory), None)
+        if one is not None:
+            uncounted |= memory.keys() - {one} - counted
             found |= {pid: victim for pid, victim in memory.items() if pid not in found}
     return tuple(found.values()), len(uncounted)
 
 
 def _memories_in_log(traces: OomTraces) -> Iterator[dict[int, Victim]]:
-    """Yield the victims in the log, each with who shared its memory, by PID."""
+    """Yield each victim in the log with those that shared its memory, by PID."""
+    seen = {traces.pid, *traces.invocation.memory.pids}
     for report in traces.kernel_reports:
         is_below = is_within(report.oom_memcg, traces.cgroup or "")
         for victim in report.victims:
             others = [task for task in sharers(report, victim) if _may_have_been_killed(task.pid, traces)]
-            ours = [task for task in others if is_below or task.pid in {traces.pid, *traces.invocation.memory.pids}]
-            yield {victim.pid: _victim_in_log(victim), **{task.pid: _sharer_in_log(task) for task in ours}}
+            ours = {task.pid: _sharer_in_log(task) for task in others if is_below or task.pid in seen}
+            yield {victim.pid: _victim_in_log(victim)} | ours
 
 
 def _memories_seen(traces: OomTraces) -> Iterator[dict[int, Victim]]:
-    """Yield those who went when a kill was counted by the memory that they had."""
+    """Yield those that went when a kill was counted by the memory that they had, each by PID."""
     last = _last_words(traces)
     for kill in traces.invocation.memory.kills:
         for memory in kill.memories(last):
@@ -218,13 +220,12 @@ def _memories_seen(traces: OomTraces) -> Iterator[dict[int, Victim]]:
 
 
 def _may_have_been_killed(pid: int, traces: OomTraces) -> bool:
-    """Tell whether nothing is known to the contrary: neither another end, nor a life after the last kill."""
+    """Tell whether nothing says that a process ended otherwise, or lived on after the last kill."""
     memory = traces.invocation.memory
-    endings = {each.task.pid: each.status for kill in memory.kills for each in kill.ended} | {
-        traces.pid: traces.exited.status
-    }
-    living = {task.pid for task in memory.after.tasks} if memory.after else set()
-    return pid not in living and endings.get(pid) in {None, -signal.SIGKILL}
+    statuses = {each.task.pid: each.status for kill in memory.kills for each in kill.ended}
+    status = traces.exited.status if pid == traces.pid else statuses.get(pid)
+    is_alive = memory.after is not None and pid in {task.pid for task in memory.after.tasks}
+    return not is_alive and status in {None, -signal.SIGKILL}
 
 
 def _last_words(traces: OomTraces) -> LastWords:

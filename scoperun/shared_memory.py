@@ -1,8 +1,9 @@
-"""Which processes share one memory, as after vfork(2) or clone(2) with CLONE_VM, from their sizes. No I/O.
+"""Which processes share one memory, as after vfork(2) or clone(2) with CLONE_VM: told by their sizes. No I/O.
 
-The kernel kills all of them, but counts one and names one (__oom_kill_process() of mm/oom_kill.c). Nothing that may be
-read says that processes share their memory, but for kcmp(2), which not every kernel has. They are of the same size
-then, to the byte; and the scope has less than they would have together if each had its own.
+The kernel kills all of them, but counts one and names one (__oom_kill_process() in mm/oom_kill.c). Nothing that is
+open to all says so, and kcmp(2) is not in every kernel. But they are of the same size to the byte, page tables
+included, and the scope has as much memory as if only one of them were there. After a fork a child has fewer pages of
+files than its parent, and its siblings have their parent beside them.
 """
 
 from __future__ import annotations
@@ -17,21 +18,20 @@ if TYPE_CHECKING:
 
 
 def sharers(report: KernelReport, victim: KernelVictim) -> list[KernelTask]:
-    """Return who else was killed with a victim, by the kernel's table of tasks and statistics of their cgroup."""
-    rows = {task.pid: task for task in report.tasks}
+    """Return the other processes that were killed with a victim, by the kernel's table and statistics."""
+    sizes = next((_sizes_in_log(task) for task in report.tasks if task.pid == victim.pid), None)
     anon = report.stat.get("anon")
-    # It has less than two such processes would: there is but one memory of this size.
-    if victim.pid not in rows or anon is None or 2 * victim.anon_rss <= anon:
+    if sizes is None or anon is None:
         return []
-    sizes = _sizes_in_log(rows.pop(victim.pid))
-    return [task for task in rows.values() if _sizes_in_log(task) == sizes]
+    alike = [task for task in report.tasks if _sizes_in_log(task) == sizes and task.pid != victim.pid]
+    others = sum(task.rss_anon or 0 for task in report.tasks if _sizes_in_log(task) != sizes)
+    return alike if abs(anon - others - victim.anon_rss) < victim.anon_rss / 2 else []
 
 
 def one_each(tasks: Sequence[Task], unread: int) -> list[list[Task]]:
-    """Return processes by the memory that they have, those who share one together.
+    """Return processes by the memory that they have: those that share one stand together.
 
-    unread: bytes that the scope had beside what was read of all its processes; below 0 if some was read more than once.
-    So much below is it as the one memory was, and not more, as if others shared pages after a fork.
+    unread: bytes that the scope had beside what was read of all its processes; below 0 if some was read twice.
     """
     alike: dict[tuple[int | None, ...], list[Task]] = {}
     for task in tasks:

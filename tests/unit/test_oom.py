@@ -453,7 +453,7 @@ class TestKernelLog:
 
 
 class TestSharedMemory:
-    """Who shares the memory of a victim dies with it: the kernel counts one kill, and names one."""
+    """What shares the memory of a victim dies with it: the kernel counts one kill, and names one."""
 
     twin = replace(LEAK, pid=4302, name="twin")
     row = KernelTask(
@@ -477,13 +477,13 @@ class TestSharedMemory:
         assert victims(found) == [("leak", "process table"), ("twin", "process table")]
         assert found.kills == 2
 
-    def test_the_one_that_the_log_names_is_joined_by_who_shares_its_memory(self) -> None:
+    def test_the_one_that_the_log_names_is_joined_by_what_shares_its_memory(self) -> None:
         before, after = seen(SHELL, LEAK, self.twin), seen(SHELL, oom_kill=1, ended=(ended(LEAK), ended(self.twin, -9)))
         found = oom(before, after, logged((4302, "twin")))
         assert victims(found) == [("twin", "kernel log"), ("leak", "process table")]
         assert found.kills == 2
 
-    def test_the_log_lists_who_shares_the_memory(self) -> None:
+    def test_the_log_lists_what_shares_the_memory(self) -> None:
         found = oom(self.log(replace(self.row, pid=4302, name="twin")))
         assert victims(found) == [("leak", "kernel log"), ("twin", "kernel log")]
         assert found.kills == 2
@@ -501,22 +501,31 @@ class TestSharedMemory:
         assert (len(found.victims or ()), found.kills) == (1, 1)
 
     def test_where_there_is_room_for_both_they_need_not(self) -> None:
-        """As with workers that all do the same, one of which is killed by the kernel, and the rest by their parent."""
+        """As with workers that all do the same, if the kernel kills one and their parent the others."""
         assert oom(self.log(replace(self.row, pid=4302), anon=38 * MIB)).kills == 1
         small, other = replace(LEAK, anon=9 * MIB), replace(self.twin, anon=9 * MIB)
         found = oom(seen(SHELL, small, other), seen(SHELL, oom_kill=1, ended=(ended(small), ended(other))))
         assert (found.victims, found.kills) == (None, 1)
 
-    def test_who_lives_on_or_ended_otherwise_does_not(self) -> None:
-        log = self.log(replace(self.row, pid=4302))
-        assert (
-            oom(seen(SHELL, LEAK, self.twin), seen(SHELL, self.twin, oom_kill=1, ended=(ended(LEAK),)), log).kills == 1
-        )
+    def test_siblings_that_have_it_from_their_parent_do_not(self) -> None:
+        """The parent stands beside them, and has more pages of files."""
+        parent = replace(self.row, pid=4303, rss_file=3 * MIB)
+        assert oom(self.log(replace(self.row, pid=4302), parent)).kills == 1
+
+    def test_one_that_the_kernel_names_itself_was_counted(self) -> None:
+        (report,) = self.log(replace(self.row, pid=4302)).reports or ()
+        (other,) = logged((4302, "twin")).reports or ()
+        found = oom(KernelLogRead(reports=(report, other)), kills=2)
+        assert (len(found.victims or ()), found.kills) == (2, 2)
+
+    def test_one_that_lives_on_or_ended_otherwise_does_not(self) -> None:
+        log, before = self.log(replace(self.row, pid=4302)), seen(SHELL, LEAK, self.twin)
+        assert oom(before, seen(SHELL, self.twin, oom_kill=1, ended=(ended(LEAK),)), log).kills == 1
         after = seen(SHELL, oom_kill=1, ended=(ended(LEAK), ended(self.twin, 0)))
-        assert oom(seen(SHELL, LEAK, self.twin), after, log).kills == 1
+        assert oom(before, after, log).kills == 1
         assert oom(self.log(replace(self.row, pid=START.pid))).kills == 1  # the command exited
 
-    def test_of_a_slice_only_who_was_seen_in_the_scope_is_ours(self) -> None:
+    def test_of_a_slice_only_what_was_seen_in_the_scope_is_ours(self) -> None:
         (report,) = self.log(replace(self.row, pid=4302), replace(self.row, pid=4303)).reports or ()
         log = KernelLogRead(reports=(replace(report, oom_memcg=APP),))
         found = oom(seen(SHELL, LEAK, self.twin), seen(SHELL, oom_kill=1, ended=(ended(LEAK), ended(self.twin))), log)
