@@ -103,6 +103,7 @@ class MemorySnapshot:
     events: as in Counters.
     ooms: how often each cgroup from the scope up ran into its own limit (`oom` of memory.events.local), by its name.
     limit: memory.max in bytes. stat: memory.stat. current, swap_current: bytes.
+    stalls: how often an allocation had to free memory first, because the machine was short of it.
     tasks: the processes that live, without the keeper.
     ended: those that lived at the snapshot before and do not now, and those that are about to end.
     rested: nobody looked for a while before, so that who came and went meanwhile was not seen.
@@ -116,6 +117,7 @@ class MemorySnapshot:
     stat: Mapping[str, int] | None = None
     current: int | None = None
     swap_current: int | None = None
+    stalls: int | None = None
     tasks: tuple[Task, ...] = ()
     ended: tuple[EndedTask, ...] = ()
     rested: bool = False

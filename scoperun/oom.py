@@ -10,8 +10,9 @@ The law of this file:
    Of a group all are named who were killed, or have ended they do not know how, if they were seen just before.
    A command that never had company and was killed was killed by it.
 2. The limit is that of the one cgroup whose `oom` rose shortly before the kill was counted, from the scope up. Where
-   none has risen while the command ran though a kill was counted, no limit was reached: the machine was full; in a
-   container it may have been a limit above. Where several rose, or none but long before, it is not known which it was.
+   none has risen while the command ran though a kill was counted, no limit was reached: the machine was full if it was
+   short of memory shortly before, and else somebody asked for the kill (SysRq); in a container it may have been a limit
+   above. Where several rose, or none but long before, it is not known which it was.
    What was read before a kill was counted tells of the scope's own limit alone: another may have risen since.
 """
 
@@ -263,11 +264,16 @@ class OomWatch:
         """Return whose limit the kills were for; `counters` are those read at the end."""
         since = self._shortly_before if self.after else next(iter(self._shortly), None)
         limit = limit_reached(self._rises(counters, since=since), self._rise_in_scope(counters, since=since))
-        if limit.of is LimitOf.HOST and any(self._rises(counters, since=self._start).values()):
+        if limit.of is LimitOf.HOST and not self._is_full(counters, since=since):
             return Limit(of=LimitOf.UNKNOWN)
         # Before a kill was counted, that the scope's limit was reached says something; that another was, or none, not.
         is_told = self._is_counted(counters) or limit.of is LimitOf.SCOPE
         return limit if is_told else Limit(of=LimitOf.UNKNOWN)
+
+    def _is_full(self, counters: Counters, *, since: MemorySnapshot | None) -> bool:
+        """Tell whether no limit was reached at any time, and the machine was short of memory."""
+        has_stalled = self.after and since and _rise(since.stalls, self.after.stalls)
+        return bool(has_stalled) and not any(self._rises(counters, since=self._start).values())
 
     def _is_counted(self, counters: Counters) -> bool:
         """Tell whether the last that was read of the limits was read after a kill."""

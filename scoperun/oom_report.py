@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from scoperun.verdict import Traces
 
 
+_WITHOUT_CGROUP = {
+    "CONSTRAINT_NONE": Limit(of=LimitOf.HOST),
+    "CONSTRAINT_CPUSET": Limit(of=LimitOf.UNKNOWN),  # some nodes of the machine are full
+    "CONSTRAINT_MEMORY_POLICY": Limit(of=LimitOf.UNKNOWN),
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Oom:
     """An OOM, as far as it is known; None is what is not.
@@ -104,18 +111,11 @@ def oom_evidence(traces: OomTraces) -> list[Evidence]:
 
 def _limit(traces: OomTraces) -> Limit:
     """Return whose limit the last kill was for: by the kernel's log if it has the last, else by the counters."""
-    reports = [report for report in traces.kernel_reports if report.victims]
-    limits = [_limit_in_log(report, traces) for report in reports]
-    counted = _counted_limit(traces)
-    if not limits:
-        return counted
-    is_named = limits[-1].of is not LimitOf.UNKNOWN or reports[-1].sysrq
-    is_confirmed = len(set(limits)) == 1 and limits[-1].of is counted.of
-    if (is_named and _has_last_kill(traces)) or is_confirmed:
-        return limits[-1]
-    # By SysRq a process is killed at no limit, which the counters cannot tell from a full machine.
-    is_asked_for = counted.of is LimitOf.HOST and any(report.sysrq for report in reports)
-    return Limit(of=LimitOf.UNKNOWN) if is_asked_for else counted
+    limits = [_limit_in_log(report, traces) for report in traces.kernel_reports if report.victims]
+    last, counted = limits[-1] if limits else None, _counted_limit(traces)
+    if last is not None and (_has_last_kill(traces) or (set(limits) == {last} and last.of is counted.of)):
+        return last
+    return counted
 
 
 def _counted_limit(traces: OomTraces) -> Limit:
@@ -133,11 +133,12 @@ def _has_last_kill(traces: OomTraces) -> bool:
     return (traces.traces.kills_in_log or 0) >= max(count for count in counts if count is not None)
 
 
-def _limit_in_log(report: KernelReport, traces: OomTraces) -> Limit:
-    if report.constraint is None or traces.cgroup is None or report.sysrq:
+def _limit_in_log(report: KernelReport, traces: OomTraces) -> Limit | None:
+    """Return whose limit a report says it was, UNKNOWN if there is no word for that; None if it does not say."""
+    if report.sysrq:
         return Limit(of=LimitOf.UNKNOWN)
     if report.oom_memcg is None:
-        return Limit(of=LimitOf.UNKNOWN if report.constraint == "CONSTRAINT_MEMCG" else LimitOf.HOST)
+        return _WITHOUT_CGROUP.get(report.constraint or "")
     if report.oom_memcg == traces.cgroup:
         return Limit(of=LimitOf.SCOPE, unit=traces.unit)
     if report.oom_memcg.startswith(f"{traces.cgroup}/"):

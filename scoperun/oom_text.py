@@ -25,8 +25,8 @@ def oom_sentence(report: Report) -> str:
         return "out of memory"
     if oom.limit_of is LimitOf.SYSTEMD_OOMD:
         return "out of memory: systemd-oomd killed the scope, as the machine was short of memory"
-    if oom.limit_of is LimitOf.UNKNOWN and oom.kernel_log and oom.kernel_log[-1].sysrq:
-        return f"the OOM killer, asked for by SysRq, killed {_victims(oom)}"
+    if oom.limit_of is LimitOf.UNKNOWN:
+        return _without_limit(oom)
     return f"out of memory: the kernel killed {_victims(oom)} {_at_limit(report, oom)}"
 
 
@@ -59,6 +59,12 @@ def page_cache(stat: Mapping[str, int]) -> int | None:
     return stat["file"] - stat.get("shmem", 0)
 
 
+def _without_limit(oom: Oom) -> str:
+    if oom.kernel_log and oom.kernel_log[-1].sysrq:
+        return f"the OOM killer, asked for by SysRq, killed {_victims(oom)}"
+    return f"the kernel killed {_victims(oom)}; at whose limit, if at any, is not known"
+
+
 def _victims(oom: Oom) -> str:
     victims = oom.victims or ()
     if not victims:
@@ -84,10 +90,8 @@ def _at_limit(report: Report, oom: Oom) -> str:
             return f"at the limit of {oom.limit_unit} inside the scope" if oom.limit_unit else "at a limit in the scope"
         case LimitOf.SLICE:
             return f"at the limit{_of(oom.limit)} of {oom.limit_unit}, which the scope is in"
-        case LimitOf.HOST:
-            return "as the machine had no memory left; the scope was within its limits"
         case _:
-            return "at a limit (whose is not known)"
+            return "as the machine had no memory left; the scope was within its limits"
 
 
 def _of(limit: int | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import select
 import time
 from contextlib import contextmanager, suppress
@@ -65,6 +66,7 @@ class MemoryWatch:
             events={},
             ooms=scope.cgroup.ooms_upwards(),
             limit=scope.cgroup.number("memory.max"),
+            stalls=_stalls(),
         )
         self._spent = 0.0
         self._began = self._last.at
@@ -93,7 +95,8 @@ class MemoryWatch:
         snapshot = self._scope.snapshot(before=self._last, wait_status=self._endings.wait_status)
         if snapshot is not None:
             prompted = bool(snapshot.ended) and self._hears_ends
-            self._last = replace(snapshot, rested=self._rested or snapshot.rested, prompted=prompted)
+            rested = self._rested or snapshot.rested
+            self._last = replace(snapshot, stalls=_stalls(), rested=rested, prompted=prompted)
             self._rested = False
             self._holds_all = self._endings.watch({task.pid for task in snapshot.tasks})
             self._give(self._last)
@@ -135,6 +138,16 @@ class MemoryWatch:
         self._hears_ends = self._holds_all and excess < self._deaf_from
         if self._hears_ends:
             loop.add_reader(self._endings.fileno(), self._woken)
+
+
+def _stalls() -> int | None:
+    """Return the `stalls` of MemorySnapshot, which the kernel counts by the zone of memory; None if it does not."""
+    try:
+        with open("/proc/vmstat", "rb", buffering=0) as file:
+            counts = re.findall(rb"^allocstall\w* ([0-9]+)$", file.readall(), flags=re.MULTILINE)
+    except OSError:
+        return None
+    return sum(map(int, counts)) if counts else None
 
 
 def _acknowledge(file: int) -> None:

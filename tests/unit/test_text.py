@@ -34,7 +34,7 @@ def test_a_success_is_one_line() -> None:
 
 def test_an_oom_kill_is_told_with_its_peak_its_limit_and_its_kills() -> None:
     shown = text(exited(-9), counted(1), ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill"))
-    verdict = "out of memory: the kernel killed a process (which is not known) at a limit (whose is not known)"
+    verdict = "the kernel killed a process (which is not known); at whose limit, if at any, is not known"
     assert shown.splitlines() == [
         f"     Scope: job.scope; invocation {INVOCATION}",
         f"   Verdict: oom-kill: {verdict}",
@@ -46,7 +46,7 @@ def test_an_oom_kill_is_told_with_its_peak_its_limit_and_its_kills() -> None:
 
 def test_an_oom_kill_of_a_child_is_told_with_the_commands_own_end() -> None:
     shown = text(exited(0), counted(1), StateChanged("inactive"), read("success", "continue"))
-    assert row("Verdict", shown).startswith("oom-kill: out of memory: the kernel killed a process")
+    assert row("Verdict", shown).startswith("oom-kill: the kernel killed a process")
     assert row("Command", shown) == "exited with status 0"
 
 
