@@ -1,11 +1,12 @@
 """The clock of the kernel's log, held against the monotonic clock. No I/O, no clock.
 
-printk stamps each record with the scheduler's clock, which starts with the kernel as CLOCK_MONOTONIC does. They differ:
+printk stamps each record with the scheduler's clock. Like CLOCK_MONOTONIC it starts with the kernel, but:
 
-* It is not steered by NTP, as CLOCK_MONOTONIC is and CLOCK_MONOTONIC_RAW is not: after a hundred days by minutes. Where
-  the processor's counter is not stable it follows CLOCK_MONOTONIC all the same.
-* It starts earlier, on machines with much memory by a second.
-* In suspend-to-idle it goes on on x86, like CLOCK_BOOTTIME, and in deeper sleep it does not
+* NTP steers CLOCK_MONOTONIC and not the scheduler's clock, which goes like CLOCK_MONOTONIC_RAW: after a hundred days
+  they may be minutes apart. Where the processor's counter is not stable, it follows CLOCK_MONOTONIC all the same.
+* The kernel computes both clocks from one counter, with factors that it rounds differently, by less than 1 ppm.
+* The scheduler's clock starts earlier, on machines with much memory by a second.
+* It goes on in suspend-to-idle on x86, like CLOCK_BOOTTIME, but not in deeper sleep
   (https://github.com/systemd/systemd/pull/33401).
 * It may be as coarse as a tick, e.g. 10 ms in user-mode Linux.
 """
@@ -15,17 +16,20 @@ from __future__ import annotations
 from scoperun.dataclass import dataclass
 
 _BEHIND = 0.1
-"""Seconds that a stamp may be behind: a tick of the coarsest, and ten times that to be sure."""
+"""Seconds that a stamp may be behind: ten of the coarsest ticks."""
 
 _AHEAD = 1.0
-"""Seconds that it may be ahead, for its earlier start."""
+"""Seconds that it may be ahead, because its clock starts earlier."""
+
+_RATE = 1e-5
+"""Of the time since the start, what rounding may make of it: ten times what is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelClock:
-    """How far a stamp may be off from the monotonic clock, in seconds.
+    """How far a stamp may be off the monotonic clock, in seconds.
 
-    behind: for so long the record may have been written after what its stamp says; ahead: before it.
+    behind: so long after its stamp the record may have been written; ahead: so long before.
     """
 
     behind: float = _BEHIND
@@ -34,10 +38,10 @@ class KernelClock:
     @classmethod
     def measured(cls, *, monotonic: float, raw: float, boottime: float) -> KernelClock:
         """Return what the three clocks, read at the same moment, leave open."""
-        suspended = max(0.0, boottime - monotonic)
+        rounded, suspended = _RATE * monotonic, max(0.0, boottime - monotonic)
         return cls(
-            behind=_BEHIND + max(0.0, monotonic - raw),
-            ahead=_AHEAD + max(0.0, raw - monotonic) + suspended,
+            behind=_BEHIND + rounded + max(0.0, monotonic - raw),
+            ahead=_AHEAD + rounded + max(0.0, raw - monotonic) + suspended,
         )
 
     def is_before(self, stamp: float, moment: float) -> bool:

@@ -76,7 +76,7 @@ class KernelLog:
         A report comes record by record, so it is enough when the victims are named, not when there is a report.
 
         since: the moment, after `open`, from which on records are of interest. What user space writes to the kernel log
-        is left out. Raise KernelLogUnreadable.
+        is left out, or has no text. Raise KernelLogUnreadable.
         """
         since = self.opened if since is None else since
         if self._kmsg is not None:
