@@ -16,7 +16,7 @@ from scoperun.verdict import Traces, Verdict, counted_by_oomd, decide, killed_by
 from scoperun.version import __version__
 
 if TYPE_CHECKING:
-    from scoperun.events import WorkloadExited
+    from scoperun.events import Process, WorkloadExited
     from scoperun.invocation import Invocation
     from scoperun.limits import LimitsInForce
     from scoperun.report import Start
@@ -64,7 +64,7 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
         cpu=_cpu(counters, exited),
         tasks_peak=counters.tasks_peak,
         pressure=None,
-        left_running=() if invocation.ended else counters.processes,
+        left_running=_left_running(invocation),
         evidence=(*evidence, *oom_evidence(left)) if is_oom else evidence,
         timed_out=verdict is Verdict.TIMEOUT and _ran_out_of_time(start, invocation, limits),
     )
@@ -92,6 +92,14 @@ def _cpu(counters: Counters, exited: WorkloadExited) -> Cpu:
     return Cpu(user=user, system=system, outside=outside)
 
 
+def _left_running(invocation: Invocation) -> tuple[Process, ...] | None:
+    """Return what was in the scope when it was looked at last; a scope that has ended and is gone has nothing."""
+    last, counters = invocation.left_running, invocation.counters or Counters()
+    if last is not None and last.processes is not None:
+        return last.processes
+    return () if invocation.ended else counters.processes
+
+
 def _left_scope(start: Start, exited: WorkloadExited) -> str | None:
     if start.cgroup is None or exited.cgroup is None or is_within(exited.cgroup, start.cgroup):
         return None
@@ -111,9 +119,23 @@ def _traces(start: Start, invocation: Invocation) -> Traces:
         ended=invocation.ended,
         memory_accounted=start.limits.memory_max is not None,
         runtime_limited=start.limits.runtime_max is not None,
-        ended_first=invocation.ended_first,
+        ended_first=_ended_first(start, invocation, invocation.exit),
         left_scope=_left_scope(start, invocation.exit) is not None,
     )
+
+
+def _ended_first(start: Start, invocation: Invocation, exited: WorkloadExited) -> bool | None:
+    """Tell whether the command had ended, and nothing else was waited for, when systemd began to end the scope.
+
+    systemd sends its signals first and then says when it began, so that the command may have ended a little before
+    that; not before its time was over, if that was the reason. None is not known.
+    """
+    if invocation.awaited_leftovers:
+        return False
+    if invocation.left_active is None:
+        return None
+    limit = start.limits.runtime_max
+    return exited.at < invocation.left_active and (limit is None or exited.at - start.asked < limit)
 
 
 def _ran_out_of_time(start: Start, invocation: Invocation, limits: LimitsInForce) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import dataclass
+from scoperun.dataclass import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -195,6 +195,11 @@ class Counters:
         return any(mark.pids for mark in self.oomd_marks or ())
 
 
+def without_totals(counters: Counters) -> Counters:
+    """Return counters without what is a maximum or a sum: of a time before the end it says too little."""
+    return replace(counters, memory_peak=None, memory_swap_peak=None, tasks_peak=None, cpu_user=None, cpu_system=None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScopeProperties:
     """The scope's own properties, from one GetAll after the end; None is not known to this systemd, or not kept.
@@ -237,10 +242,15 @@ class BusLost:
 
 
 @dataclass(frozen=True, slots=True)
-class Emptied:
-    """What the command had left in the scope has ended; `at` seconds on the monotonic clock."""
+class LeftoversAwaited:
+    """What the command had left in the scope was waited for."""
 
-    at: float
+
+@dataclass(frozen=True, slots=True)
+class LeftRunning:
+    """The processes that were in the scope last, when systemd had let go of it; None if its cgroup was gone."""
+
+    processes: tuple[Process, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +287,8 @@ SoftMemoryEvent = SoftMemoryPassed | SoftMemoryTold | SoftMemoryRestored | SoftM
 
 Event = (
     SoftMemoryEvent
-    | Emptied
+    | LeftoversAwaited
+    | LeftRunning
     | StopRequested
     | JobRemoved
     | ResultChanged

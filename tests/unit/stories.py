@@ -218,8 +218,8 @@ STORIES = (
     ),
     _story(
         "the command exits with 0 and the scope runs into its time before it is let go of", Verdict.SUCCESS,
-        exited(0), counted(0), ResultChanged("timeout"), LeftActive(102.1), StateChanged("failed"), read("timeout"),
-        limits=TIMED,
+        WorkloadExited(0, at=101.4), counted(0), ResultChanged("timeout"), LeftActive(101.6), StateChanged("failed"),
+        read("timeout"), limits=TIMED,
     ),
     _story(
         "the command runs into its time", Verdict.TIMEOUT,

@@ -312,3 +312,9 @@ def test_of_much_processor_time_a_little_is_not_noticed() -> None:
     counters = replace(counted(0), cpu_user=100.0)
     assert told([replace(exited(0), cpu=104.0), counters, read("success")]).cpu.outside is None
     assert told([replace(exited(0), cpu=110.0), counters, read("success")]).cpu.outside == 9.5
+
+
+def test_systemd_says_that_it_began_after_it_has_sent_its_signals() -> None:
+    """The command may have ended by then, and yet not by itself."""
+    report = told([replace(exited(-15), at=101.58), LeftActive(101.6), counted(0), read("timeout")], TIMED)
+    assert (report.verdict, report.exit_status) == (Verdict.TIMEOUT, 124)
