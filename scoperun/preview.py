@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from scoperun.dataclass import dataclass, replace
-from scoperun.properties import Property, parse_property
+from scoperun.properties import Property, parse_property, that_count
 from scoperun.scope import scope_request
 from scoperun.sizes import INFINITY
 from scoperun.sources import OPTION_OF
@@ -84,11 +84,9 @@ def setting_text(wanted: Property) -> str:
 
 
 def _asked(request: RunRequest, sources: Sources, inherited_slice: str | None) -> Iterable[Asked]:
-    kept: list[Asked] = []
-    for each in (*_own(request, sources, inherited_slice), *_further(request, sources)):
-        kept = [before for before in kept if not _replaces(each.property, before.property)]
-        kept.append(each)
-    return kept
+    asked = [*_own(request, sources, inherited_slice), *_further(request, sources)]
+    count = that_count(each.property for each in asked)
+    return [asked[position] for position in sorted(position for group in count for position, _ in group)]
 
 
 def _own(request: RunRequest, sources: Sources, inherited_slice: str | None) -> Iterable[Asked]:
@@ -107,12 +105,6 @@ def _further(request: RunRequest, sources: Sources) -> Iterable[Asked]:
     """Yield what -p asks for, in its user's words: they are a unit file's."""
     for text, source in zip(request.properties, sources.properties, strict=True):
         yield Asked(property=parse_property(text), text=text, source=source)
-
-
-def _replaces(after: Property, before: Property) -> bool:
-    """Tell whether of two properties only the later one counts; lists add up, and an empty one begins anew."""
-    adds = after.signature.startswith("a") and after.value and isinstance(before.value, list)
-    return after.sets == before.sets and not adds
 
 
 def _systemd_run(request: RunRequest, asked: tuple[Asked, ...]) -> Iterable[str]:

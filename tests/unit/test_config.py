@@ -281,6 +281,10 @@ def test_an_unknown_profile_is_answered_with_those_there_are(config: Path, monke
         ("\n\ndefaults = { slice = 'mem = 1', mem = 1 }", 3),
         ("[defaults]\nproperty = [\n'Description=mem = 1',\n]\nmem = 1", 5),
         ('[defaults]\n"m\\u0065m" = 1', 2),
+        ('[defaults]\nproperty = [ # [\n\'Description=]\', # ]\n"Description=\\"[",\n]\nmem = 1', 6),
+        ('[defaults]\nslice = """\n\\"""\nmem = 2\n"""""\nmem = 1', 6),
+        ("[defaults]\nslice = '''\nmem = 2\n'''''\nmem = 1", 5),
+        ("[defaults]\nslice = '#' # it's\nmem = 1", 3),
     ],
 )
 def test_a_key_is_found_on_its_line_however_toml_is_written(text: str, line: int) -> None:
