@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from scoperun.dataclass import replace
 from scoperun.errors import ScoperunError
+from scoperun.printable import lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -148,7 +149,7 @@ def _was_told(report: Report) -> bool:
 
 
 def _say(text: str) -> None:
-    rest = memoryview(f"{text}\n".encode(errors="backslashreplace"))
+    rest = memoryview(f"{lines(text)}\n".encode())
     with suppress(OSError):  # nobody listens
         while rest:
             rest = rest[_written(rest) :]

@@ -36,18 +36,13 @@ def oom_rows(report: Report, oom: Oom) -> list[tuple[str, str]]:
 
 def process_names(named: Sequence[Process]) -> str:
     """Return `sh (pid 801), cat (pid 802)`, not more of them than a line holds."""
-    names = [f"{one_line(process.name)} (pid {process.pid})" for process in named[:_NAMED]]
+    names = [f"{process.name} (pid {process.pid})" for process in named[:_NAMED]]
     return ", ".join([*names, "…"] if len(named) > _NAMED else names)
 
 
 def processes(count: int) -> str:
     """Return `1 process`, `2 processes`."""
     return "1 process" if count == 1 else f"{count} processes"
-
-
-def one_line(name: str) -> str:
-    """Return a process's name, which may contain anything, without what would move the cursor."""
-    return "".join(character if character.isprintable() else "?" for character in name)
 
 
 def page_cache(stat: Mapping[str, int]) -> int | None:
@@ -71,7 +66,7 @@ def _victims(oom: Oom) -> str:
 
 def _victim(victim: Victim) -> str:
     # What it shares with others of files is often charged to others: the sum would not fit the limit.
-    return f"{one_line(victim.name)} (pid {victim.pid}{_size(victim.anon)})"
+    return f"{victim.name} (pid {victim.pid}{_size(victim.anon)})"
 
 
 def _at_limit(report: Report, oom: Oom) -> str:
@@ -127,7 +122,7 @@ def _beside(oom: Oom) -> str:
     others = sorted((task for task in oom.tasks or () if task.pid not in dead), key=lambda task: -(task.anon or 0))
     if not others or not dead:
         return ""
-    named = [f"{one_line(task.name)} (pid {task.pid}{_size(task.anon)})" for task in others[:_NAMED]]
+    named = [f"{task.name} (pid {task.pid}{_size(task.anon)})" for task in others[:_NAMED]]
     return ", ".join([*named, "…"] if len(others) > _NAMED else named)
 
 

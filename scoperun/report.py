@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from scoperun.dataclass import dataclass
 from scoperun.events import Counters
 from scoperun.oom_report import OomTraces, oom, oom_evidence
-from scoperun.request import printable
+from scoperun.printable import utf8
 from scoperun.sizes import INFINITY
 from scoperun.soft_memory import soft_memory_report
 from scoperun.verdict import Traces, Verdict, counted_by_oomd, decide, killed_by_kernel, oom_killed
@@ -164,7 +164,7 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
         invocation_id=start.invocation_id,
         slice=start.slice,
         cgroup=start.cgroup,
-        command=tuple(map(printable, command)),
+        command=tuple(map(utf8, command)),
         cwd=start.cwd,
         pid=start.pid,
         started=start.started.isoformat(timespec="milliseconds"),

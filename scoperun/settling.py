@@ -15,8 +15,8 @@ from scoperun.io.kernel_log import KernelLogUnreadable
 from scoperun.io.manager import UNANSWERED
 from scoperun.io.wait import process_ended
 from scoperun.kernel_report import concerning, names_the_whole_group, without
+from scoperun.printable import utf8
 from scoperun.report import kernel_may_have_killed
-from scoperun.request import printable
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -175,7 +175,7 @@ class Settling:
     def _reports(self, records: Sequence[str]) -> tuple[KernelReport, ...]:
         from scoperun.kernel_log import parse  # noqa: PLC0415  a run without an OOM does without its patterns
 
-        reports = parse(map(printable, records), page_size=os.sysconf("SC_PAGE_SIZE"))
+        reports = parse(map(utf8, records), page_size=os.sysconf("SC_PAGE_SIZE"))
         pids = {self._start.pid, self._keeper.pid, *self._feed.invocation.memory.pids}
         return concerning(reports, cgroup=self._start.cgroup or "", pids=pids)
 

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 from scoperun.events import Task
-from scoperun.request import printable
+from scoperun.printable import utf8
 
 _EXITING = 0x4  # PF_EXITING of linux/sched.h, in the flags of /proc/PID/stat
 _DEAD = {"Z", "X"}
@@ -92,7 +92,7 @@ def _stat(pid: int) -> tuple[str, list[str]] | None:
     if text is None:
         return None
     name, _, rest = text.partition("(")[2].rpartition(") ")
-    return printable(name), rest.split()
+    return utf8(name), rest.split()
 
 
 def _status(pid: int) -> dict[str, str] | None:
