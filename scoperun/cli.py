@@ -11,15 +11,19 @@ from typing import TYPE_CHECKING
 
 from scoperun.dataclass import replace
 from scoperun.errors import ScoperunError
+from scoperun.io.patience import Patience
 from scoperun.printable import lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from scoperun.io.files import Destination
     from scoperun.options import Output
-    from scoperun.report import Report
+    from scoperun.report import Report, Start
     from scoperun.request import RunRequest
     from scoperun.sources import Sources
+
+_PATIENCE = Patience()
 
 
 def main() -> int:
@@ -46,6 +50,7 @@ def _scoperun(argv: list[str]) -> int:
     if parsed is None:
         return 0
     request, output, sources = parsed
+    output = _without_environment(output, request, sources)
     if not output.quiet:
         _warn(request)
     if output.print_properties:
@@ -53,15 +58,34 @@ def _scoperun(argv: list[str]) -> int:
         return 0
     from scoperun.launch import wrap
 
-    with _report_lines(output.report_fd) as write_report_line:
-        report = wrap(request, on_start=lambda start: write_report_line(start.to_json))
-        write_report_line(lambda: report.to_json(event="finished"))
-    _deliver(report, output)
+    with _report_file(output.report) as file:
+        with _report_lines(output.report_fd) as write_report_line:
+
+            def on_start(start: Start) -> None:
+                _PATIENCE.begin()
+                write_report_line(start.to_json)
+
+            report = wrap(request, on_start=on_start)
+            write_report_line(lambda: report.to_json(event="finished"))
+        _deliver(report, output, file)
     if output.oom_exit_code is not None and report.verdict == "oom-kill":
         return output.oom_exit_code
     if report.signal == signal.SIGINT and not report.timed_out:
         _end_by(signal.SIGINT)
     return report.exit_status
+
+
+def _without_environment(output: Output, request: RunRequest, sources: Sources) -> Output:
+    """Return where the output goes, but not to a file that the environment names where root runs a command for another.
+
+    The environment may be that of the user whom root does it for.
+    """
+    is_for_another = request.context.user is not None or request.context.group is not None
+    if not is_for_another or sources.options.get("report") != "SCOPERUN_REPORT":
+        return output
+    if not output.quiet:
+        _say("scoperun: warning: SCOPERUN_REPORT is ignored with --uid or --gid: --report FILE writes the report")
+    return replace(output, report=None)
 
 
 def _end_by(number: signal.Signals) -> None:
@@ -94,6 +118,25 @@ def _print_properties(request: RunRequest, sources: Sources, *, json: bool) -> N
 
 
 @contextmanager
+def _report_file(path: str | None) -> Iterator[Destination | None]:
+    """Give the file that the report goes to, found before the command starts; raise ScoperunError if it cannot be."""
+    if path is None:
+        yield None
+        return
+    from scoperun.io.files import Destination
+    from scoperun.io.streams import occupy_closed_streams
+
+    occupy_closed_streams()  # or it takes the number of one
+    try:
+        file = Destination(path)
+    except OSError as error:
+        hint = "its folder has to be there" if isinstance(error, FileNotFoundError) else None
+        raise ScoperunError(f"cannot write the report to {path!r}: {error.strerror}", hint=hint) from None
+    with file:
+        yield file
+
+
+@contextmanager
 def _report_lines(fd: int | None) -> Iterator[Callable[[Callable[[], str]], None]]:
     """Give what has JSON lines made and writes them to descriptor `fd`; a failure is said once and left at that."""
     if fd is None:
@@ -108,7 +151,8 @@ def _report_lines(fd: int | None) -> Iterator[Callable[[Callable[[], str]], None
     def write(line: Callable[[], str]) -> None:
         if not failures:
             try:
-                write_line(ours, line())
+                with _PATIENCE.waiting():
+                    write_line(ours, line())
             except OSError as error:
                 failures.append(error)
                 _say(f"scoperun: cannot write the report to descriptor {fd}: {error.strerror}")
@@ -119,18 +163,15 @@ def _report_lines(fd: int | None) -> Iterator[Callable[[Callable[[], str]], None
         os.close(ours)
 
 
-def _deliver(report: Report, output: Output) -> None:
-    """Print the report and write it; neither changes what the command's status was."""
+def _deliver(report: Report, output: Output, file: Destination | None) -> None:
+    """Write the report and print it; neither changes what the command's status was."""
     # The file first: whoever reads stderr may be slow.
-    if output.report is not None:
-        from scoperun.io.files import write_atomically
-
+    if file is not None:
         try:
-            write_atomically(output.report, report.to_json() + "\n")
+            with _PATIENCE.waiting(for_somebody=file.may_wait):
+                file.write(report.to_json() + "\n")
         except OSError as error:
             _say(f"scoperun: cannot write the report to {output.report!r}: {error.strerror}")
-        except KeyboardInterrupt:  # nobody reads a FIFO, or the disk is slow
-            _say(f"scoperun: cannot write the report to {output.report!r}: interrupted")
     if output.quiet and report.verdict.told_by_exit_status and not _was_told(report):
         return
     if output.json:
@@ -150,7 +191,7 @@ def _was_told(report: Report) -> bool:
 
 def _say(text: str) -> None:
     rest = memoryview(f"{lines(text)}\n".encode())
-    with suppress(OSError):  # nobody listens
+    with suppress(OSError), _PATIENCE.waiting():  # nobody listens
         while rest:
             rest = rest[_written(rest) :]
 

@@ -55,6 +55,7 @@ def test_a_process_of_any_name_is_named_on_its_line(story: Story, tmp_path: Path
         ["-p", f"@/{EVIL}", "--", "true"],
         ["--mem", EVIL, "--", "true"],
         ["--unit", EVIL, "--", "true"],
+        ["--report", f"/{EVIL}/r.json", "--", "true"],
         ["--uid", EVIL, "--", "true"],
         [f"--{EVIL}", "--", "true"],
     ],
