@@ -111,6 +111,7 @@ class _Command(typer.core.TyperCommand):
         return ["[OPTIONS]", "[--]", "COMMAND", "[ARGS]..."]
 
 
+_CONFIG = "Read FILE in place of ~/.config/scoperun/config.toml and /etc/scoperun/config.toml."
 _PROFILE = "Take options from profile NAME of ~/.config/scoperun/config.toml or /etc/scoperun/config.toml."
 _PROPERTY = "Any property of scopes, or @FILE with one a line; may be repeated."
 _PRINT_PROPERTIES = "Start nothing; print what would be asked of systemd, and where each value comes from."
@@ -131,6 +132,10 @@ def _scoperun(  # noqa: PLR0913  one for each option
     profile: Annotated[  # _read_config_files has read it
         str | None, typer.Option("-P", "--profile", metavar="NAME", help=_PROFILE)
     ] = None,
+    config: Annotated[  # so it has these two
+        str | None, typer.Option("--config", metavar="FILE", help=_CONFIG)
+    ] = None,
+    no_config: Annotated[bool, typer.Option("--no-config", help="Read no configuration file.")] = False,
     mem: Annotated[
         int | None,
         _parsed(option_values.memory, "SIZE", "--mem", help="Memory that COMMAND may use (MemoryMax=)."),

@@ -29,26 +29,26 @@ class ForeignLink(OSError):
     """A link on the way belongs neither to root nor to us; strerror names it."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trusted:
-    """root and we, who may decide where our files are."""
+    """Who may decide where our files are: `users`, and the owner of the root directory."""
 
-    def __init__(self) -> None:
-        """Ask the kernel who we are: what geteuid() says may be made up, as by fakeroot(1)."""
-        self.users = frozenset({0, os.geteuid(), os.stat("/proc/self").st_uid})
-        self._owner_of_all = os.stat("/").st_uid
+    users: frozenset[int]
+    owner_of_all: int
+
+    @classmethod
+    def here(cls) -> Self:
+        """Return root and us; what geteuid() says may be made up, as by fakeroot(1), so the kernel is asked too."""
+        users = frozenset({0, os.geteuid(), os.stat("/proc/self").st_uid})
+        return cls(users=users, owner_of_all=os.stat("/").st_uid)
 
     def own(self, status: os.stat_result, folder: os.stat_result) -> bool:
-        """Tell whether what has that status, in a folder of that status, belongs to root or us."""
+        """Tell whether what has that status, in a folder of that status, belongs to one of them."""
         if status.st_uid in self.users:
             return True
         # A user namespace that root is not mapped into shows its files as nobody's, and strangers' files too. What
         # stands where only its owner could put it is then root's.
-        return status.st_uid == self._owner_of_all and not others_write(folder)
-
-
-def is_root() -> bool:
-    """Tell whether we are root, which fakeroot(1) only says."""
-    return os.geteuid() == 0 == os.stat("/proc/self").st_uid
+        return status.st_uid == self.owner_of_all and not others_write(folder)
 
 
 def others_write(status: os.stat_result) -> bool:

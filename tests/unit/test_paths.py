@@ -10,7 +10,7 @@ from scoperun.io.paths import Place, Trusted, others_write, walk
 
 def led_to(path: str) -> tuple[tuple[int, int], str, bool]:
     """Return the folder that a path leads to, the name in it, and whether something is there."""
-    with walk(path, Trusted()) as place:
+    with walk(path, Trusted.here()) as place:
         return identity(place), place.name, place.status is not None
 
 
@@ -67,10 +67,10 @@ def test_the_root_is_a_place() -> None:
 
 def test_what_is_passed_on_the_way_is_seen(tree: Path) -> None:
     seen: list[str] = []
-    walk("to-b/file", Trusted(), look=lambda path, *_: seen.append(path)).close()
+    walk("to-b/file", Trusted.here(), look=lambda path, *_: seen.append(path)).close()
     assert seen == [".", "to-b", "a", "a/b", "a/b/.", "a/b/./file"]
     seen.clear()
-    walk(str(tree / "absolute"), Trusted(), follow_last=False, look=lambda path, *_: seen.append(path)).close()
+    walk(str(tree / "absolute"), Trusted.here(), follow_last=False, look=lambda path, *_: seen.append(path)).close()
     assert seen[0] == "/"
     assert seen[-2:] == [str(tree), str(tree / "absolute")]
 
@@ -101,6 +101,14 @@ def test_who_may_write(mode: int, they_do: bool) -> None:
 
 
 def test_root_and_we_are_trusted_and_strangers_are_not() -> None:
-    trusted = Trusted()
+    trusted = Trusted.here()
     folder = status(0)
     assert [trusted.own(status(owner), folder) for owner in (0, os.geteuid(), 12345)] == [True, True, False]
+
+
+def test_where_root_is_not_mapped_its_files_are_nobodys_and_known_by_where_they_stand() -> None:
+    """In a user namespace, where strangers' files are nobody's too."""
+    trusted, nobody = Trusted(users=frozenset({0}), owner_of_all=65534), 65534
+    assert trusted.own(status(nobody), status(nobody, 0o755))
+    assert not trusted.own(status(nobody), status(nobody, 0o1777))
+    assert not trusted.own(status(12345), status(nobody, 0o755))
