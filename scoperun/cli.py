@@ -56,6 +56,8 @@ def _scoperun(argv: list[str]) -> int:
     if output.print_properties:
         _print_properties(request, sources, json=output.json)
         return 0
+    if not output.quiet and request.context.user is not None:
+        _warn_of_terminal(request)
     from scoperun.launch import wrap
 
     with _report_file(output.report) as file:
@@ -101,6 +103,19 @@ def _warn(request: RunRequest) -> None:
     asked = replace(request, soft_memory=None)  # its MemoryHigh= is lifted before it does harm
     for trap in traps(asked.scope_properties(), has_swap=has_swap()):
         _say(f"scoperun: warning: {trap}")
+
+
+def _warn_of_terminal(request: RunRequest) -> None:
+    """Say so if a command that is to be another user's could give commands to root's shell."""
+    from scoperun.io.identity import identity
+    from scoperun.io.shared_terminal import can_be_typed_at
+
+    if identity(request.context).uid and can_be_typed_at():
+        _say(
+            f"scoperun: warning: user {request.context.user} could type at this terminal what root's shell would run "
+            "(TIOCSTI): systemd-run --pty gives the command one of its own; the sysctl dev.tty.legacy_tiocsti=0 "
+            "forbids it from Linux 6.2 on"
+        )
 
 
 def _print_properties(request: RunRequest, sources: Sources, *, json: bool) -> None:
