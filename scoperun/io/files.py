@@ -98,7 +98,7 @@ def _check(place: Place, trusted: Trusted) -> None:
     if _is_special(place):
         assert status is not None  # noqa: S101  it is there
         if not trusted.own(status, folder):
-            raise PermissionError(errno.EACCES, f"it is a FIFO or a device that belongs to user {status.st_uid}")
+            raise PermissionError(errno.EACCES, f"it is a FIFO or a device that {trusted.doubt(status)}")
         if not os.access(f"/proc/self/fd/{place.entry}", os.W_OK, effective_ids=True):
             raise _error(errno.EACCES)
         return
@@ -137,7 +137,7 @@ def _write_to(place: Place, text: str) -> None:
 def _set_mode(fd: int, place: Place) -> None:
     """Give a new file its mode, whatever the umask says, and never to a group that the file before was not for."""
     mode, before = _OWNERS_ALONE, place.status
-    if before and stat.S_ISREG(before.st_mode) and before.st_uid in {os.geteuid(), os.fstat(place.folder).st_uid}:
+    if before and _decides(before, os.fstat(place.folder)):
         mode = before.st_mode & 0o666
         if before.st_gid != os.fstat(fd).st_gid:
             try:
@@ -146,6 +146,12 @@ def _set_mode(fd: int, place: Place) -> None:
                 mode &= ~0o070
     with suppress(OSError):  # a file system may know no modes, as vfat
         os.fchmod(fd, mode)
+
+
+def _decides(before: os.stat_result, folder: os.stat_result) -> bool:
+    """Tell whether the mode of a file is for the one that replaces it: others may have left one in a common folder."""
+    is_file = stat.S_ISREG(before.st_mode) and before.st_nlink == 1  # nor a hard link to one that everybody may read
+    return is_file and before.st_uid in {os.geteuid(), folder.st_uid}
 
 
 def _write(fd: int, text: str) -> None:

@@ -43,12 +43,29 @@ class Trusted:
         return cls(users=users, owner_of_all=os.stat("/").st_uid)
 
     def own(self, status: os.stat_result, folder: os.stat_result) -> bool:
-        """Tell whether what has that status, in a folder of that status, belongs to one of them."""
+        """Tell whether what has that status, in a folder of that status, is one of theirs, and put there by them."""
         if status.st_uid in self.users:
-            return True
+            # Where hard links are not protected (fs.protected_hardlinks) a stranger can give a link or a FIFO of root's
+            # another name, in a folder of his own.
+            return not _has_names_elsewhere(status) or self._keep(folder)
         # A user namespace that root is not mapped into shows its files as nobody's, and strangers' files too. What
         # stands where only its owner could put it is then root's.
         return status.st_uid == self.owner_of_all and not others_write(folder)
+
+    def doubt(self, status: os.stat_result) -> str:
+        """Return why what has that status is not theirs, in words that follow `it`."""
+        if status.st_uid in self.users:
+            return "has several names (hard links), of which others may have made this one"
+        we = " nor to user ".join(map(str, sorted(self.users - {0})))
+        return f"belongs to user {status.st_uid}, " + (f"neither to root nor to user {we}" if we else "not to root")
+
+    def _keep(self, folder: os.stat_result) -> bool:
+        return folder.st_uid in {*self.users, self.owner_of_all} and not others_write(folder)
+
+
+def _has_names_elsewhere(status: os.stat_result) -> bool:
+    """Tell whether what is neither a file nor a folder has several names."""
+    return status.st_nlink > 1 and not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode))
 
 
 def others_write(status: os.stat_result) -> bool:
@@ -148,7 +165,7 @@ class _Walker:
 
     def _follow(self, path: str, link: int, status: os.stat_result) -> Place | None:
         if not self._trusted.own(status, os.fstat(self.folder)):
-            raise ForeignLink(errno.EACCES, f"{path} is a link that belongs to user {status.st_uid}", path)
+            raise ForeignLink(errno.EACCES, f"{path} is a link that {self._trusted.doubt(status)}", path)
         self._links += 1
         if self._links > _LINKS:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)

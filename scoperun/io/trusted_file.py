@@ -41,8 +41,7 @@ def distrust(status: os.stat_result, folder: os.stat_result, trusted: Trusted) -
     folder: the status of the folder that it is in, whose owner and mode are looked at by themselves.
     """
     if not trusted.own(status, folder):
-        we = " nor to user ".join(map(str, sorted(trusted.users - {0})))
-        return f"belongs to user {status.st_uid}, " + (f"neither to root nor to user {we}" if we else "not to root")
+        return trusted.doubt(status)
     # In a sticky folder nobody replaces what is not theirs; the mode of a link says nothing.
     is_safe = stat.S_ISLNK(status.st_mode) or (stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX)
     return "is writable by others" if others_write(status) and not is_safe else None

@@ -1,6 +1,7 @@
 """A path leads where the kernel would lead, but over nobody else's links."""
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -112,3 +113,12 @@ def test_where_root_is_not_mapped_its_files_are_nobodys_and_known_by_where_they_
     assert trusted.own(status(nobody), status(nobody, 0o755))
     assert not trusted.own(status(nobody), status(nobody, 0o1777))
     assert not trusted.own(status(12345), status(nobody, 0o755))
+
+
+def test_a_second_name_counts_where_strangers_cannot_give_one() -> None:
+    """As in a store of files in which what is the same is kept once."""
+    trusted = Trusted(users=frozenset({0, 1000}), owner_of_all=0)
+    link = os.stat_result((stat.S_IFLNK | 0o777, 0, 0, 2, 0, 0, 0, 0, 0, 0))
+    assert trusted.own(link, status(0, 0o755))
+    assert not trusted.own(link, status(0, 0o1777))
+    assert not trusted.own(link, status(12345, 0o755))

@@ -115,7 +115,7 @@ def test_a_job_puts_a_link_in_place_of_a_folder(theirs: Path, secret: Path, leve
 def test_a_job_removes_the_folder_and_links_another(theirs: Path, secret: Path) -> None:
     done = run(theirs / "r.json", 'rmdir "$1"; ln -s "$2" "$1"', theirs, secret)
     user = pwd.getpwnam(STRANGER).pw_uid
-    reason = f"{theirs} is a link that belongs to user {user}"
+    reason = f"{theirs} is a link that belongs to user {user}, not to root"
     assert (done.returncode, done.stderr) == (3, f"scoperun: cannot write the report to '{theirs}/r.json': {reason}\n")
 
 
@@ -169,12 +169,28 @@ def test_a_hard_link_to_another_file_is_replaced(theirs: Path, secret: Path) -> 
     assert is_roots_report(theirs / "r.json")
 
 
+@pytest.mark.parametrize("make", [["ln", "-s", "file"], ["mkfifo"]])
+def test_a_link_or_fifo_of_roots_to_which_they_gave_a_name_is_refused(
+    theirs: Path, secret: Path, make: list[str]
+) -> None:
+    common = secret.parent / "links"
+    common.mkdir(mode=0o755)
+    subprocess.run([*make, str(common / "it")], check=True)
+    subprocess.run(["sysctl", "-qw", "fs.protected_hardlinks=0"], check=True)
+    try:
+        as_stranger('ln -P "$1" "$2"', str(common / "it"), str(theirs / "r.json"))
+    finally:
+        subprocess.run(["sysctl", "-qw", "fs.protected_hardlinks=1"], check=True)
+    line = refusal(theirs / "r.json", secret.parent / "started")
+    assert line.endswith(" has several names (hard links), of which others may have made this one")
+
+
 @pytest.mark.parametrize("target", ["file", "missing"])
 def test_a_link_of_theirs_is_not_followed(theirs: Path, secret: Path, target: str) -> None:
     as_stranger('ln -s "$1" "$2"', str(secret / target), str(theirs / "r.json"))
     user = pwd.getpwnam(STRANGER).pw_uid
     line = refusal(theirs / "r.json", secret.parent / "started")
-    assert line == f"{theirs / 'r.json'} is a link that belongs to user {user}"
+    assert line == f"{theirs / 'r.json'} is a link that belongs to user {user}, not to root"
 
 
 def test_nor_is_one_on_the_way(theirs: Path, secret: Path) -> None:
@@ -182,7 +198,7 @@ def test_nor_is_one_on_the_way(theirs: Path, secret: Path) -> None:
     user = pwd.getpwnam(STRANGER).pw_uid
     for path in theirs / "link" / "file", theirs / "link" / "new", theirs / "link" / ".." / "secret" / "file":
         line = refusal(path, secret.parent / "started")
-        assert line.startswith(f"{theirs / 'link'} is a link that belongs to user {user}")
+        assert line.startswith(f"{theirs / 'link'} is a link that belongs to user {user}, not to root")
 
 
 def test_nor_is_one_that_a_link_of_roots_leads_to(theirs: Path, secret: Path) -> None:
@@ -205,7 +221,7 @@ def test_a_fifo_of_theirs_is_not_waited_for(theirs: Path, secret: Path) -> None:
     as_stranger('mkfifo -m 666 "$1"', str(theirs / "r.json"))
     user = pwd.getpwnam(STRANGER).pw_uid
     line = refusal(theirs / "r.json", secret.parent / "started")
-    assert line == f"it is a FIFO or a device that belongs to user {user}"
+    assert line == f"it is a FIFO or a device that belongs to user {user}, not to root"
 
 
 def test_a_device_of_roots_is_written_to(theirs: Path) -> None:

@@ -62,7 +62,7 @@ def test_a_link_of_another_users_is_not_followed(theirs: Path, ours: Path) -> No
     link.symlink_to(ours)
     os.lchown(link, USER.pw_uid, USER.pw_gid)
     status, _, line = scoperun(XDG_CONFIG_HOME=str(theirs / ".config"))
-    reason = f"{link} is a link that belongs to user {USER.pw_uid} (check: ls -ld {link})"
+    reason = f"{link} is a link that belongs to user {USER.pw_uid}, not to root (check: ls -ld {link})"
     assert (status, line) == (125, f"scoperun: refusing to run: {reason}\n")
 
 
