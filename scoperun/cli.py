@@ -50,9 +50,10 @@ def _scoperun(argv: list[str]) -> int:
     if parsed is None:
         return 0
     request, output, sources = parsed
-    output = _without_environment(output, request, sources)
     if not output.quiet:
         _warn(request)
+        if request.context.changes_identity and sources.options.get("report") == "SCOPERUN_REPORT":
+            _say("scoperun: warning: SCOPERUN_REPORT is ignored with --uid or --gid: --report FILE writes the report")
     if output.print_properties:
         _print_properties(request, sources, json=output.json)
         return 0
@@ -75,19 +76,6 @@ def _scoperun(argv: list[str]) -> int:
     if report.signal == signal.SIGINT and not report.timed_out:
         _end_by(signal.SIGINT)
     return report.exit_status
-
-
-def _without_environment(output: Output, request: RunRequest, sources: Sources) -> Output:
-    """Return where the output goes, but not to a file that the environment names where root runs a command for another.
-
-    The environment may be that of the user whom root does it for.
-    """
-    is_for_another = request.context.user is not None or request.context.group is not None
-    if not is_for_another or sources.options.get("report") != "SCOPERUN_REPORT":
-        return output
-    if not output.quiet:
-        _say("scoperun: warning: SCOPERUN_REPORT is ignored with --uid or --gid: --report FILE writes the report")
-    return replace(output, report=None)
 
 
 def _end_by(number: signal.Signals) -> None:

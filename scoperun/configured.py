@@ -6,7 +6,7 @@ typer's Context has a place for such defaults, default_map, and remembers which 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scoperun import option_values
 from scoperun.dataclass import replace
@@ -62,6 +62,15 @@ def configured_properties(context: typer.Context) -> list[Assignment]:
 def configured_variables(context: typer.Context) -> list[str]:
     """Return the environment variables that the config files set."""
     return [option_values.variable(each.text) for each in _configured(context, "setenv")]
+
+
+def without_environment(context: typer.Context, name: str) -> Any:
+    """Return what the command line or a config file says of an option, whatever the environment says."""
+    if _origins(context).get(name) != "ENVIRONMENT":
+        return context.params[name]
+    entries: Entries | None = context.obj
+    entry = entries.single.get(name) if entries else None
+    return entry.value if entry else None
 
 
 def _configured(context: typer.Context, name: str) -> list[Assignment]:

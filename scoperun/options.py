@@ -9,7 +9,13 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from scoperun import option_values
-from scoperun.configured import apply_config_files, configured_properties, configured_variables, sources
+from scoperun.configured import (
+    apply_config_files,
+    configured_properties,
+    configured_variables,
+    sources,
+    without_environment,
+)
 from scoperun.dataclass import dataclass
 from scoperun.errors import InvalidValue
 from scoperun.limits import Limits, OOMPolicy
@@ -313,7 +319,8 @@ def _scoperun(  # noqa: PLR0913  one for each option
         kill_leftovers=kill_leftovers,
     )
     output = Output(
-        report=report,
+        # The environment might be the other user's, for whom root runs it.
+        report=without_environment(context, "report") if exec_context.changes_identity else report,
         report_fd=report_fd,
         json=json,
         quiet=quiet,

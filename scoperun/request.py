@@ -38,6 +38,11 @@ class ExecContext:
     group: str | None = None
     nice: int | None = None
 
+    @property
+    def changes_identity(self) -> bool:
+        """Whether it runs as a user or a group that is named, which takes root."""
+        return self.user is not None or self.group is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:

@@ -12,7 +12,7 @@ import stat
 from contextlib import suppress
 from typing import Self
 
-from scoperun.io.paths import Place, Trusted, walk
+from scoperun.io.paths import Place, Trusted, others_write, walk
 
 _OWNERS_ALONE = 0o600
 """The mode of a new file: there is a command line in it."""
@@ -77,6 +77,14 @@ def _place(path: str) -> Place:
     return place
 
 
+def _hold_open(place: Place) -> None:
+    """Write to a pipe from now on: its reader leaves when nothing does, and the command might have ended by then."""
+    writer = os.open(f"/proc/self/fd/{place.entry}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    place.release_entry()
+    place.entry, place.is_open = writer, True
+    os.set_blocking(writer, True)
+
+
 def _found(path: str, trusted: Trusted) -> Place:
     with suppress(FileNotFoundError):
         place = walk(path, trusted)
@@ -96,34 +104,56 @@ def _check(place: Place, trusted: Trusted) -> None:
     """Raise OSError if nothing can be written there, or should not."""
     status, folder = place.status, os.fstat(place.folder)
     if _is_special(place):
-        assert status is not None  # noqa: S101  it is there
-        if not trusted.own(status, folder):
-            raise PermissionError(errno.EACCES, f"it is a FIFO or a device that {trusted.doubt(status)}")
-        if not os.access(f"/proc/self/fd/{place.entry}", os.W_OK, effective_ids=True):
-            raise _error(errno.EACCES)
+        _check_special(place, trusted)
         return
     if status and stat.S_ISDIR(status.st_mode):
         raise _error(errno.EISDIR)
     if status and not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)):
         raise OSError(errno.EINVAL, "it is a socket or a block device")
-    if not os.access(".", os.W_OK | os.X_OK, dir_fd=place.folder, effective_ids=True):
-        is_read_only = os.fstatvfs(place.folder).f_flag & os.ST_RDONLY
-        raise _error(errno.EROFS if is_read_only else errno.EACCES)
     if status and folder.st_mode & stat.S_ISVTX and not {0, status.st_uid, folder.st_uid} & {os.geteuid()}:
         raise _error(errno.EPERM)  # only their owners replace files there, as in /tmp
+    if place.entry is not None and _mount(place.entry) != _mount(place.folder):
+        raise OSError(errno.EBUSY, "it is a mount point, which no other file can replace")
+    _try(place)
+
+
+def _try(place: Place) -> None:
+    """See that a file can be made there: access(2) knows nothing of Landlock, or of root in /proc."""
+    try:
+        temporary, fd = _temporary(place)
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:  # a disk that is full now need not be so at the end
+            return
+        raise
+    os.close(fd)
+    os.unlink(temporary, dir_fd=place.folder)
+
+
+def _check_special(place: Place, trusted: Trusted) -> None:
+    assert place.status is not None  # noqa: S101  it is there
+    if not trusted.own(place.status, os.fstat(place.folder)):
+        raise PermissionError(errno.EACCES, f"it is a FIFO or a device that {trusted.doubt(place.status)}")
+    if not os.access(f"/proc/self/fd/{place.entry}", os.W_OK, effective_ids=True):
+        raise _error(errno.EACCES)
+    if place.is_nameless and stat.S_ISFIFO(place.status.st_mode):
+        _hold_open(place)
 
 
 def _error(number: int) -> OSError:
     return OSError(number, os.strerror(number))
 
 
+def _mount(fd: int) -> str:
+    """Return the number of the mount that what is open belongs to; see proc_pid_fdinfo(5)."""
+    with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as file:
+        return next(line for line in file if line.startswith("mnt_id:"))
+
+
 def _write_to(place: Place, text: str) -> None:
     if _is_special(place):
-        _write(os.open(f"/proc/self/fd/{place.entry}", os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC), text)
+        _write(_opened(place), text)
         return
-    temporary = f".scoperun-{os.urandom(8).hex()}.tmp"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(temporary, flags, _OWNERS_ALONE, dir_fd=place.folder)
+    temporary, fd = _temporary(place)
     try:
         _set_mode(fd, place)
         _write(fd, text)
@@ -132,6 +162,21 @@ def _write_to(place: Place, text: str) -> None:
         with suppress(OSError):
             os.unlink(temporary, dir_fd=place.folder)
         raise
+
+
+def _opened(place: Place) -> int:
+    """Open a FIFO or a device; this waits for a reader of the FIFO."""
+    assert place.entry is not None  # noqa: S101  it is held
+    if place.is_open:
+        return os.dup(place.entry)
+    return os.open(f"/proc/self/fd/{place.entry}", os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC)
+
+
+def _temporary(place: Place) -> tuple[str, int]:
+    """Make a file beside the one that is meant; return its name and a descriptor."""
+    name = f".scoperun-{os.urandom(8).hex()}.tmp"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return name, os.open(name, flags, _OWNERS_ALONE, dir_fd=place.folder)
 
 
 def _set_mode(fd: int, place: Place) -> None:
@@ -149,9 +194,12 @@ def _set_mode(fd: int, place: Place) -> None:
 
 
 def _decides(before: os.stat_result, folder: os.stat_result) -> bool:
-    """Tell whether the mode of a file is for the one that replaces it: others may have left one in a common folder."""
-    is_file = stat.S_ISREG(before.st_mode) and before.st_nlink == 1  # nor a hard link to one that everybody may read
-    return is_file and before.st_uid in {os.geteuid(), folder.st_uid}
+    """Tell whether the mode of a file is for the one that replaces it.
+
+    In a common folder others may have left it there, be it as a hard link to one of ours that everybody may read.
+    """
+    is_left = others_write(folder) and before.st_nlink > 1
+    return stat.S_ISREG(before.st_mode) and before.st_uid in {os.geteuid(), folder.st_uid} and not is_left
 
 
 def _write(fd: int, text: str) -> None:

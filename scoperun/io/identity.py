@@ -71,8 +71,9 @@ def identity(context: ExecContext) -> Identity:
     groups = None
     if user is not None and gid is not None:
         groups = tuple(os.getgrouplist(user.pw_name, gid))
-    if os.geteuid() != 0 and (context.user is not None or context.group is not None):
+    if os.geteuid() != 0 and context.changes_identity:
         raise InvalidValue("--uid and --gid take root", hint="sudo scoperun --system --uid USER ...")
+    is_another = user is not None and user.pw_uid != os.geteuid()
     variables = dict(variable.split("=", 1) for variable in context.environment if "=" in variable)
     return Identity(
         uid=user.pw_uid if user else None,
@@ -81,9 +82,7 @@ def identity(context: ExecContext) -> Identity:
         nice=context.nice,
         working_directory=context.working_directory,
         environment=(_login_variables(user) if user else {}) | variables,
-        not_inherited=_OF_OUR_SESSION - set(context.environment)
-        if user and user.pw_uid != os.geteuid()
-        else frozenset(),
+        not_inherited=_OF_OUR_SESSION - set(context.environment) if is_another else frozenset(),
     )
 
 

@@ -77,13 +77,16 @@ def others_write(status: os.stat_result) -> bool:
 class Place:
     """Where a path leads, held open: the name `name` in the folder `folder`, and what is there.
 
-    status: of what is there, None if nothing is; entry: its descriptor (O_PATH).
+    status: of what is there, None if nothing is; entry: its descriptor, O_PATH unless is_open.
+    is_nameless: it was found at a descriptor of a process, as /proc/1/fd/1 is one, and not by its own name.
     """
 
     folder: int
     name: str
     status: os.stat_result | None = None
     entry: int | None = None
+    is_nameless: bool = False
+    is_open: bool = False
 
     def release_entry(self) -> None:
         """Hold the folder alone, and not what is there."""
@@ -189,7 +192,7 @@ class _Walker:
         if stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode):
             os.close(entry)
             return None
-        return Place(folder=self.folder, name=name, status=found, entry=entry)
+        return Place(folder=self.folder, name=name, status=found, entry=entry, is_nameless=True)
 
 
 def _components(path: str) -> list[str]:

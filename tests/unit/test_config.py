@@ -431,6 +431,19 @@ def test_without_configuration_no_file_is_read(config: Path, monkeypatch: pytest
     assert refusal("--no-config", "--config", "x", "true") == "--config and --no-config exclude each other"
 
 
+@pytest.mark.parametrize("identity", [["--uid", "root"], ["--gid", "root"]])
+def test_the_environment_names_no_file_where_a_command_runs_as_another(
+    config: Path, monkeypatch: pytest.MonkeyPatch, identity: list[str]
+) -> None:
+    """It might be the other user's, who would also not have the configuration's file be written."""
+    monkeypatch.setenv("SCOPERUN_REPORT", "/environment.json")
+    assert asked(*identity, "true").output.report is None
+    config.write_text("[defaults]\nreport = '/config.json'\n")
+    assert asked(*identity, "true").output.report == "/config.json"
+    assert asked(*identity, "--report", "/option.json", "true").output.report == "/option.json"
+    assert asked("true").output.report == "/environment.json"
+
+
 def test_only_root_is_held_to_its_own_home() -> None:
     for environment in {"HOME": "/"}, {"HOME": "/nowhere"}, {"HOME": ""}, {}:
         check_home(environment)

@@ -61,6 +61,20 @@ def test_a_pipe_is_written_to_by_whatever_name(folder: Path) -> None:
     os.close(writing)
 
 
+def test_the_reader_of_a_pipe_stays_until_it_is_written_to(folder: Path) -> None:
+    """Though nothing else writes to it any more, as when the command that had it has ended."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    (folder / "link").symlink_to(f"/proc/self/fd/{writing}")
+    with Destination(str(folder / "link")) as file:
+        os.close(writing)
+        with pytest.raises(BlockingIOError):  # it is not at its end
+            os.read(reading, 100)
+        file.write("after")
+    assert (os.read(reading, 100), os.read(reading, 100)) == (b"after", b"")
+    os.close(reading)
+
+
 def test_a_fifo_stays_one(folder: Path) -> None:
     fifo, read = folder / "fifo", list[str]()
     os.mkfifo(fifo)
@@ -143,6 +157,16 @@ def test_a_file_that_is_replaced_keeps_its_mode(folder: Path, name: str, mode: i
     (folder / "link").symlink_to("report.json")
     write_atomically(str(folder / name), "new")
     assert mode_of(folder / "report.json") == kept
+
+
+@pytest.mark.parametrize(("folder_mode", "kept"), [(0o755, 0o644), (0o1777, 0o600)])
+def test_in_a_common_folder_a_hard_link_may_be_a_strangers(folder: Path, folder_mode: int, kept: int) -> None:
+    """To one of our files that everybody may read: that mode was not for this place."""
+    (folder / "ours").touch(mode=0o644)
+    (folder / "report.json").hardlink_to(folder / "ours")
+    folder.chmod(folder_mode)
+    write_atomically(str(folder / "report.json"), "new")
+    assert (mode_of(folder / "report.json"), mode_of(folder / "ours")) == (kept, 0o644)
 
 
 def test_what_takes_the_place_meanwhile_is_replaced_and_not_followed(folder: Path) -> None:
@@ -236,6 +260,20 @@ def test_what_cannot_be_written_is_known_before(
         Destination(f"it{name}")
     assert refused.value.errno == number
     assert refused.value.strerror
+
+
+def test_a_folder_that_is_removed_is_known_before(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "here").mkdir()
+    monkeypatch.chdir(folder / "here")
+    (folder / "here").rmdir()
+    with pytest.raises(FileNotFoundError):
+        Destination("report.json")
+
+
+@pytest.mark.parametrize("path", ["/proc/report.json", "/proc/self/report.json", "/sys/fs/report.json"])
+def test_a_file_system_that_takes_no_new_files_is_known_before(path: str) -> None:
+    with pytest.raises(OSError, match=r"Permission denied|No such file or directory"):
+        Destination(path)
 
 
 def test_no_name_is_no_file() -> None:

@@ -314,6 +314,19 @@ def test_a_read_only_file_system_is_known_before(tmp_path: Path, theirs: Path) -
         subprocess.run(["umount", str(disk)], check=True)
 
 
+def test_a_mount_point_is_known_before(tmp_path: Path, theirs: Path) -> None:
+    """As a container has a single file of its host."""
+    file, other = tmp_path / "r.json", tmp_path / "other"
+    file.touch()
+    other.write_text(WORDS)
+    subprocess.run(["mount", "--bind", str(other), str(file)], check=True)
+    try:
+        assert refusal(file, theirs / "started") == "it is a mount point, which no other file can replace"
+    finally:
+        subprocess.run(["umount", str(file)], check=True)
+    assert other.read_text() == WORDS
+
+
 def test_the_environment_names_no_file_where_root_runs_a_command_for_another(theirs: Path, secret: Path) -> None:
     words = ["scoperun", "--system", "--uid", STRANGER, "--", "sh", "-c", "exit 3"]
     environment = os.environ | {"SCOPERUN_REPORT": str(secret / "file")}
