@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from scoperun.dataclass import replace
 from scoperun.errors import ScoperunError
 from scoperun.io.patience import Patience
-from scoperun.printable import lines
+from scoperun.printable import lines, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -174,7 +174,8 @@ def _deliver(report: Report, output: Output, file: Destination | None) -> None:
             with _PATIENCE.waiting(for_somebody=file.may_wait):
                 file.write(report.to_json() + "\n")
         except OSError as error:
-            _say(f"scoperun: cannot write the report to {output.report!r}: {error.strerror}")
+            # A path that is named in it may have a newline.
+            _say(one_line(f"scoperun: cannot write the report to {output.report!r}: {error.strerror}"))
     if output.quiet and report.verdict.told_by_exit_status and not _was_told(report):
         return
     if output.json:

@@ -1,7 +1,7 @@
-"""Files that are written whole or not at all, where they were meant to go before anything else could run.
+"""Files that are written whole or not at all, in the place that was found before the command started.
 
-Every file that this program writes is a Destination. It is found, and held, before the command starts: a command that
-runs as another user may put links and FIFOs in its place meanwhile, and what cannot be written is known hours earlier.
+Every file that this program writes is a Destination. The place is held from then on, because a command that runs as
+another user can put links and FIFOs there meanwhile; and what cannot be written is known hours earlier.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _OWNERS_ALONE = 0o600
 class Destination:
     """A file that will be written; close it.
 
-    What others see of a regular file is what was there before, or all that is new: another is put in its place. Its
-    mode is kept if it belongs to us or to the folder's owner. A link is followed if it is root's or ours, and so are
-    a FIFO and a character device written to.
+    A regular file is replaced, so that its readers see the old text or all of the new. Its mode is kept if it belongs
+    to us or to the folder's owner. A link is followed, and a FIFO or a character device written to, if it is root's or
+    ours.
     """
 
     def __init__(self, path: str) -> None:
@@ -33,7 +33,7 @@ class Destination:
 
     @property
     def may_wait(self) -> bool:
-        """Whether somebody else decides how long it takes to write, as the reader of a FIFO."""
+        """Whether somebody else decides how long writing takes, e.g. the reader of a FIFO."""
         return _is_special(self._place)
 
     def write(self, text: str) -> None:

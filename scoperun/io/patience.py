@@ -1,4 +1,4 @@
-"""What a signal does when the command has ended: it ends a wait of ours, and never costs the command's status."""
+"""What a signal does once the command has ended: it ends a wait of ours, and never costs the command's status."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-_HARMLESS = {
-    signal.SIGCHLD,
-    signal.SIGCONT,
-    signal.SIGTSTP,
-    signal.SIGTTIN,
-    signal.SIGTTOU,
-    signal.SIGURG,
-    signal.SIGWINCH,
+_FOR_THE_COMMAND = {
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGALRM,
+    signal.SIGVTALRM,
+    signal.SIGPROF,
+    signal.SIGIO,
+    signal.SIGPWR,
+    signal.SIGXCPU,
+    signal.SIGSTKFLT,
 }
-"""What kills nobody by default."""
+"""The other signals that end a process by default, without those that the kernel raises for a fault."""
 
 
 class Patience:
@@ -34,21 +36,21 @@ class Patience:
     def begin(self) -> None:
         """Let no signal kill us from now on; what was ignored stays ignored.
 
-        It is called while the signals are held (signals.HeldSignals), so that none comes before, and when the command
-        has been started, so that it is no heir of this.
+        To be called while signals are held (signals.HeldSignals), so that none can come before, and once the command
+        has been started, so that it does not inherit this.
         """
-        from scoperun.io.signals import ENDING, PASSED_ON  # noqa: PLC0415  it is there since they are held
+        from scoperun.io.signals import ENDING  # noqa: PLC0415  it is there since they are held
 
-        for number in PASSED_ON - _HARMLESS:
+        for number in ENDING | _FOR_THE_COMMAND:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 # SIG_IGN would throw away what is held of it for the command.
                 signal.signal(number, self._end if number in ENDING else _pass)
 
     @contextmanager
     def waiting(self, *, for_somebody: bool = False) -> Iterator[None]:
-        """Do what may take as long as somebody else likes; raise InterruptedError once a signal ends that.
+        """Let a signal end what is done here, by raising InterruptedError.
 
-        for_somebody: what may never be done at all, and so is not even begun if a signal came before.
+        for_somebody: it may never come to an end by itself, so it is not even begun if a signal came before.
         """
         if for_somebody and self._is_over:
             raise _interrupted()

@@ -1,4 +1,4 @@
-"""A file that says what is run: it is read if nobody but root and we could have put it there, and refused otherwise."""
+"""A file that decides what is run: it is refused unless only root and we could have put it there."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def test_a_reader_is_not_waited_for_when_a_signal_has_come_before(
     assert capfd.readouterr().err.startswith("scoperun: cannot write the report to 'fifo': interrupted\n")
 
 
-@pytest.mark.parametrize("number", [*SIGNALS, signal.SIGUSR1, signal.SIGUSR2])
+@pytest.mark.parametrize("number", [*SIGNALS, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGPWR])
 def test_a_signal_costs_no_report_that_nobody_is_waited_for(patience: Patience, tmp_path: Path, number: int) -> None:
     signal.raise_signal(number)
     with Destination(str(tmp_path / "report.json")) as file:

@@ -119,6 +119,14 @@ def test_a_job_removes_the_folder_and_links_another(theirs: Path, secret: Path) 
     assert (done.returncode, done.stderr) == (3, f"scoperun: cannot write the report to '{theirs}/r.json': {reason}\n")
 
 
+def test_the_line_that_names_a_link_is_one_whatever_its_name(theirs: Path, secret: Path) -> None:
+    folder = theirs / "a\n   Verdict: success\x1b[A"
+    as_stranger('mkdir "$1"', str(folder))
+    done = run(folder / "r.json", 'rmdir "$1"; ln -s "$2" "$1"', folder, secret)
+    assert (done.returncode, done.stderr.count("\n")) == (3, 1)
+    assert done.stderr.removesuffix("\n").isprintable()
+
+
 def test_a_job_removes_the_folder_and_makes_it_anew(theirs: Path) -> None:
     done = run(theirs / "r.json", 'rmdir "$1"; mkdir "$1"', theirs)
     assert (done.returncode, done.stderr) == (3, "")
