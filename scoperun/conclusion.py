@@ -9,8 +9,8 @@ from scoperun.dataclass import replace
 from scoperun.events import Counters
 from scoperun.kernel_report import is_within
 from scoperun.oom_report import OomTraces, oom, oom_evidence
+from scoperun.printable import utf8
 from scoperun.report import Cpu, Memory, Report
-from scoperun.request import printable
 from scoperun.soft_memory import soft_memory_report
 from scoperun.verdict import Traces, Verdict, counted_by_oomd, decide, killed_by_kernel, oom_killed
 from scoperun.version import __version__
@@ -47,7 +47,7 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
         slice=start.slice,
         cgroup=start.cgroup,
         left_scope=_left_scope(start, exited),
-        command=tuple(map(printable, command)),
+        command=tuple(map(utf8, command)),
         cwd=start.cwd,
         pid=start.pid,
         started=start.started.isoformat(timespec="milliseconds"),

@@ -16,7 +16,7 @@ from scoperun.io.manager import UNANSWERED
 from scoperun.io.wait import process_ended
 from scoperun.kernel_report import concerning, names_the_whole_group, without
 from scoperun.leftovers import Leftovers, first_of
-from scoperun.request import printable
+from scoperun.printable import utf8
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -200,7 +200,7 @@ class Settling:
     def _reports(self, records: Sequence[str]) -> tuple[KernelReport, ...]:
         from scoperun.kernel_log import parse  # noqa: PLC0415  a run without an OOM does without its patterns
 
-        reports = parse(map(printable, records), page_size=os.sysconf("SC_PAGE_SIZE"))
+        reports = parse(map(utf8, records), page_size=os.sysconf("SC_PAGE_SIZE"))
         pids = {self._start.pid, self._keeper.pid, *self._feed.invocation.memory.pids}
         return concerning(reports, cgroup=self._start.cgroup or "", pids=pids)
 

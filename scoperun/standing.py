@@ -22,8 +22,8 @@ from scoperun.io.kernel_log import KernelLog
 from scoperun.io.manager import UNANSWERED
 from scoperun.io.memory_watch import watching
 from scoperun.io.scope_cgroup import ScopeCgroup
+from scoperun.printable import utf8
 from scoperun.report import Report, Start
-from scoperun.request import printable
 from scoperun.settling import Settling, Sources
 
 if TYPE_CHECKING:
@@ -167,5 +167,5 @@ class Standing:
 
 def _working_directory(wanted: str | None) -> str | None:
     with suppress(OSError):  # ours was removed
-        return printable(os.path.realpath(wanted or ""))  # not normpath: link/.. is not beside the link
+        return utf8(os.path.realpath(wanted or ""))  # not normpath: link/.. is not beside the link
     return None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from signal import SIGTERM
 from typing import TYPE_CHECKING
 
-from scoperun.oom_text import one_line, oom_rows, oom_sentence, page_cache, process_names, processes
+from scoperun.oom_text import oom_rows, oom_sentence, page_cache, process_names, processes
+from scoperun.printable import one_line
 from scoperun.sizes import INFINITY, format_size, format_time
 from scoperun.values import signal_name
 from scoperun.verdict import KERNEL_COUNT, OOMD_COUNT, Verdict
@@ -28,7 +29,7 @@ def report_text(report: Report) -> str:
         parts += [f"soft limit of {soft}"] if soft else []
         parts += [text for _, text in _beyond(report)]
         parts += [_left_running(report)] if report.left_running else []
-        return f"scoperun: {report.unit}: {'; '.join(parts)}"
+        return f"scoperun: {one_line(f'{report.unit}: ' + '; '.join(parts))}"
     rows = [
         ("Scope", _scope(report)),
         ("Verdict", f"{report.verdict}: {_in_words(report)}"),
@@ -41,13 +42,14 @@ def report_text(report: Report) -> str:
     ]
     if report.left_running:
         rows.append(("Running", _left_running(report)))
-    return "\n".join(f"{label:>{_LABEL_WIDTH}}: {value}" for label, value in rows)
+    # A value that began a line of its own could pass for a row: names and paths of cgroups have whatever is liked.
+    return "\n".join(f"{label:>{_LABEL_WIDTH}}: {one_line(value)}" for label, value in rows)
 
 
 def kernel_log_text(oom: Oom) -> str:
     """Return the kernel's own words as lines, or why there are none."""
     if oom.kernel_log is None:
-        return f"scoperun: {oom.kernel_log_reason or 'the kernel log was not asked'}"
+        return one_line(f"scoperun: {oom.kernel_log_reason or 'the kernel log was not asked'}")
     return "\n".join(one_line(record) for report in oom.kernel_log for record in report.records)
 
 

@@ -200,6 +200,42 @@ def test_a_word_that_is_no_utf8_is_printed_as_it_is() -> None:
     assert b"ls 'caf\xe9'\n" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("word", "shown"),
+    [
+        ("a\nb", r"$'a\nb'"),
+        ("\x1b]0;x\a", r"$'\033]0;x\007'"),
+        ("it's\t\\\x7f", r"$'it\'s\t\\\177'"),
+        ("\u202eé", r"$'\342\200\256é'"),
+        ("\udc9b1m", r"$'\2331m'"),
+        ("caf\udce9", "'caf\udce9'"),
+        ("two words", "'two words'"),
+    ],
+)
+def test_a_word_is_one_line_that_a_shell_takes_for_the_same(word: str, shown: str) -> None:
+    parsed = parse(["--", "printf", "%s", word])
+    assert parsed is not None
+    line = preview(parsed.request, parsed.sources).to_text().rpartition("\n")[2]
+    assert line == f"systemd-run --user --scope --collect -- printf %s {shown}"
+    printed = subprocess.run(["bash", "-c", line.partition(" -- ")[2]], capture_output=True, check=True).stdout
+    assert printed == os.fsencode(word)
+
+
+def test_a_row_is_one_line_wherever_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "x\nMemoryMax=infinity --mem\x1b[A"
+    (folder / "scoperun").mkdir(parents=True)
+    (folder / "scoperun" / "config.toml").write_text('[defaults]\ntasks = 5\ndescription = "a\\u001b[2K"\n')
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder))
+    parsed = parse(["true"])
+    assert parsed is not None
+    rows = preview(parsed.request, parsed.sources).to_text().splitlines()
+    source = rf"{tmp_path}/x\nMemoryMax=infinity --mem\x1b[A/scoperun/config.toml"
+    assert [squeezed(row) for row in rows[:2]] == [
+        rf"Description=a\x1b[2K  {source}:3 [defaults]",
+        f"TasksMax=5  {source}:2 [defaults]",
+    ]
+
+
 def test_an_output_that_nobody_takes_is_an_error() -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(

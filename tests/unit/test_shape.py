@@ -22,7 +22,7 @@ CORE = {
     f"scoperun.{name}"
     for name in (
         "conclusion", "config", "dataclass", "errors", "events", "invocation", "kernel_draft", "kernel_log",
-        "kernel_report", "limits", "network", "oom", "oom_report", "oom_text", "preview", "properties",
+        "kernel_report", "limits", "network", "oom", "oom_report", "oom_text", "preview", "printable", "properties",
         "report", "request", "scope", "settings", "sizes", "soft_memory", "sources", "text", "toml_lines",
         "traps", "values", "verdict", "version",
     )
