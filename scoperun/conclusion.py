@@ -63,6 +63,7 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
         oom=oom(left) if is_oom else None,
         cpu=_cpu(counters, exited),
         tasks_peak=counters.tasks_peak,
+        tasks_refused=counters.tasks_refused,
         pressure=None,
         left_running=_left_running(invocation),
         evidence=(*evidence, *oom_evidence(left)) if is_oom else evidence,
@@ -89,7 +90,7 @@ def _cpu(counters: Counters, exited: WorkloadExited) -> Cpu:
     if exited.cpu is not None and user is not None and system is not None:
         difference = exited.cpu - (user + system)
         outside = round(difference, 6) if difference > max(_NOTICEABLE[0], _NOTICEABLE[1] * exited.cpu) else None
-    return Cpu(user=user, system=system, outside=outside)
+    return Cpu(user=user, system=system, throttled=counters.cpu_throttled, outside=outside)
 
 
 def _left_running(invocation: Invocation) -> tuple[Process, ...] | None:

@@ -158,8 +158,8 @@ class Counters:
     oomd_marks: the marks of systemd-oomd on the scope and on the cgroups in it.
     memory_peak, memory_swap_peak: bytes.
     memory_stat: bytes, and counts for those keys that are counts (memory.stat).
-    cpu_user, cpu_system: seconds (cpu.stat).
-    tasks_peak: tasks without the keeper (pids.peak).
+    cpu_user, cpu_system: seconds (cpu.stat). cpu_throttled: seconds in which a limit on the processor held it back.
+    tasks_peak: tasks without the keeper (pids.peak). tasks_refused: times that a limit on tasks refused one.
     processes: those still in the scope, without the keeper (cgroup.procs).
     keeper_killed: the keeper was killed too, and is one of those that were counted.
     limits: those that the kernel held the scope to.
@@ -173,7 +173,9 @@ class Counters:
     memory_stat: Mapping[str, int] | None = None
     cpu_user: float | None = None
     cpu_system: float | None = None
+    cpu_throttled: float | None = None
     tasks_peak: int | None = None
+    tasks_refused: int | None = None
     processes: tuple[Process, ...] | None = None
     keeper_killed: bool = False
     limits: LimitsInForce | None = None
@@ -197,7 +199,16 @@ class Counters:
 
 def without_totals(counters: Counters) -> Counters:
     """Return counters without what is a maximum or a sum: of a time before the end it says too little."""
-    return replace(counters, memory_peak=None, memory_swap_peak=None, tasks_peak=None, cpu_user=None, cpu_system=None)
+    return replace(
+        counters,
+        memory_peak=None,
+        memory_swap_peak=None,
+        tasks_peak=None,
+        tasks_refused=None,
+        cpu_user=None,
+        cpu_system=None,
+        cpu_throttled=None,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

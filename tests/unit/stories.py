@@ -75,7 +75,9 @@ def counted(oom_kill: int, *processes: Process, oomd_marks: Sequence[OomdMark] |
         memory_stat={"anon": 4096, "file": 0},
         cpu_user=0.25,
         cpu_system=0.5,
+        cpu_throttled=0.0,
         tasks_peak=2,
+        tasks_refused=0,
         processes=processes,
     )
 
