@@ -254,7 +254,7 @@ def trap(*settings: str, has_swap: bool = True) -> list[str]:
 
 def test_a_high_limit_that_the_hard_one_comes_before_is_a_trap() -> None:
     for high in "20M", "21M":
-        (line,) = trap("MemoryMax=20M", f"MemoryHigh={high}")
+        (line,) = trap("MemoryMax=20M", f"MemoryHigh={high}", "MemorySwapMax=0")
         assert line == f"MemoryHigh={high} does nothing: MemoryMax=20M is reached first and kills"
 
 
@@ -284,10 +284,12 @@ def test_whether_there_is_swap_is_what_the_kernel_lists(tmp_path: Path) -> None:
     assert has_swap(str(swaps)), "what is not told may be"
 
 
-def test_unlimited_swap_beside_a_limit_on_memory_is_a_trap() -> None:
-    (line,) = trap("MemoryMax=20M", "MemorySwapMax=infinity")
+@pytest.mark.parametrize("swap", [["MemorySwapMax=infinity"], []])
+def test_unlimited_swap_beside_a_limit_on_memory_is_a_trap(swap: list[str]) -> None:
+    """Also where nothing is said of swap: that -p MemoryMax= leaves none is for --mem."""
+    (line,) = trap("MemoryMax=20M", *swap)
     assert line.startswith("MemoryMax=20M with unlimited swap pushes the command into swap ")
-    assert trap("MemoryMax=20M", "MemorySwapMax=infinity", has_swap=False) == []
+    assert trap("MemoryMax=20M", *swap, has_swap=False) == []
 
 
 @pytest.mark.parametrize(
@@ -301,7 +303,6 @@ def test_unlimited_swap_beside_a_limit_on_memory_is_a_trap() -> None:
         ["MemoryHigh=infinity", "MemoryMax=20M", "MemorySwapMax=0"],
         ["MemoryHigh=15M", "MemorySwapMax=0", "ManagedOOMMemoryPressure=kill"],
         ["MemoryMax=infinity", "MemorySwapMax=infinity"],
-        ["MemoryMax=20M"],
     ],
 )
 def test_what_does_as_it_says_is_no_trap(settings: list[str]) -> None:
