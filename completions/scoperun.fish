@@ -1,7 +1,7 @@
 # fish completion for scoperun(1). A TAB starts no Python.
 
 set -g __scoperun_with_value --mem --mem-high --soft-mem --swap --zswap --cpus --cpu-weight --tasks --timeout --kill-after \
-    --oom-policy -p --property -P --profile -u --unit --slice --description -E --setenv -d --working-directory \
+    --oom-policy -p --property -P --profile --config -u --unit --slice --description -E --setenv -d --working-directory \
     --uid --gid --nice --report --report-fd --oom-exit-code
 
 set -g __scoperun_properties \
@@ -109,6 +109,8 @@ complete -c scoperun -n __scoperun_in_options -x -l kill-after -d 'Time from SIG
 complete -c scoperun -n __scoperun_in_options -x -l oom-policy -a 'stop continue kill' -d 'What becomes of the rest'
 complete -c scoperun -n __scoperun_in_options -x -s p -l property -a '(__scoperun_property)' -d 'Any property of scopes'
 complete -c scoperun -n __scoperun_in_options -x -s P -l profile -a '(__scoperun_profiles)' -d 'Options from a file'
+complete -c scoperun -n __scoperun_in_options -r -F -l config -d 'Read this configuration file alone'
+complete -c scoperun -n __scoperun_in_options -l no-config -d 'Read no configuration file'
 complete -c scoperun -n __scoperun_in_options -l require-limits -d 'Refuse where a limit would not be enforced'
 complete -c scoperun -n __scoperun_in_options -l no-require-limits -d 'Run there without it'
 complete -c scoperun -n __scoperun_in_options -l system -d "Ask the system's systemd"

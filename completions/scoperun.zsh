@@ -82,6 +82,8 @@ _arguments -s -S -A '-*' \
   '--oom-policy=[what becomes of the rest after an OOM kill]:policy:(stop continue kill)' \
   '*'{-p+,--property=}'[any property of scopes]:property:_scoperun_property' \
   '(-P --profile)'{-P+,--profile=}'[options from a configuration file]:profile: _scoperun_profiles' \
+  '(--no-config)--config=[read this configuration file alone]:file:_files' \
+  '(--config)--no-config[read no configuration file]' \
   '(--no-require-limits)--require-limits[refuse to run where a limit would not be enforced]' \
   '(--require-limits)--no-require-limits[run there without it]' \
   "(--user)--system[ask the system's systemd]" \

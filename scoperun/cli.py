@@ -10,14 +10,19 @@ from typing import TYPE_CHECKING
 
 from scoperun.dataclass import replace
 from scoperun.errors import ScoperunError
+from scoperun.io.patience import Patience
+from scoperun.printable import lines, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from scoperun.io.files import Destination
     from scoperun.options import Output
-    from scoperun.report import Report
+    from scoperun.report import Report, Start
     from scoperun.request import RunRequest
     from scoperun.sources import Sources
+
+_PATIENCE = Patience()
 
 
 def main() -> int:
@@ -41,20 +46,26 @@ def _scoperun(argv: list[str]) -> int:
     request, output, sources = parsed
     if not output.quiet:
         _warn(request)
+        if request.context.changes_identity and sources.options.get("report") == "SCOPERUN_REPORT":
+            _say("scoperun: warning: SCOPERUN_REPORT is ignored with --uid or --gid: --report FILE writes the report")
     if output.print_properties:
         _print_properties(request, sources, json=output.json)
         return 0
+    if not output.quiet and request.context.user is not None:
+        _warn_of_terminal(request)
     from scoperun.io.streams import inherited_descriptors
     from scoperun.launch import wrap
 
-    with _report_lines(output.report_fd) as write_report_line:
-        report = wrap(
-            request,
-            on_start=lambda start: write_report_line(start.to_json),
-            give_up=inherited_descriptors() - {0, 1, 2},
-        )
-        write_report_line(lambda: report.to_json(event="finished"))
-    _deliver(report, output)
+    with _report_file(output.report) as file:
+        with _report_lines(output.report_fd) as write_report_line:
+
+            def on_start(start: Start) -> None:
+                _PATIENCE.begin()
+                write_report_line(start.to_json)
+
+            report = wrap(request, on_start=on_start, give_up=inherited_descriptors() - {0, 1, 2})
+            write_report_line(lambda: report.to_json(event="finished"))
+        _deliver(report, output, file)
     if output.oom_exit_code is not None and report.verdict == "oom-kill":
         return output.oom_exit_code
     if report.signal == signal.SIGINT and not report.timed_out:
@@ -77,6 +88,19 @@ def _warn(request: RunRequest) -> None:
         _say(f"scoperun: warning: {trap}")
 
 
+def _warn_of_terminal(request: RunRequest) -> None:
+    """Say so if a command that is to be another user's could give commands to root's shell."""
+    from scoperun.io.identity import identity
+    from scoperun.io.shared_terminal import can_be_typed_at
+
+    if identity(request.context).uid and can_be_typed_at():
+        _say(
+            f"scoperun: warning: user {request.context.user} could type at this terminal what root's shell would run "
+            "(TIOCSTI): systemd-run --pty gives the command one of its own; the sysctl dev.tty.legacy_tiocsti=0 "
+            "forbids it from Linux 6.2 on"
+        )
+
+
 def _print_properties(request: RunRequest, sources: Sources, *, json: bool) -> None:
     """Print what would be asked of systemd on standard output."""
     from scoperun.io.cgroup import cgroup_of
@@ -89,6 +113,25 @@ def _print_properties(request: RunRequest, sources: Sources, *, json: bool) -> N
             stdout.write(f"{shown.to_json() if json else shown.to_text()}\n")
     except OSError as error:
         raise ScoperunError(f"cannot print the properties: {error.strerror}") from None
+
+
+@contextmanager
+def _report_file(path: str | None) -> Iterator[Destination | None]:
+    """Give the file that the report goes to, found before the command starts; raise ScoperunError if it cannot be."""
+    if path is None:
+        yield None
+        return
+    from scoperun.io.files import Destination
+    from scoperun.io.streams import occupy_closed_streams
+
+    occupy_closed_streams()  # or it takes the number of one
+    try:
+        file = Destination(path)
+    except OSError as error:
+        hint = "its folder has to be there" if isinstance(error, FileNotFoundError) else None
+        raise ScoperunError(f"cannot write the report to {path!r}: {error.strerror}", hint=hint) from None
+    with file:
+        yield file
 
 
 @contextmanager
@@ -106,7 +149,8 @@ def _report_lines(fd: int | None) -> Iterator[Callable[[Callable[[], str]], None
     def write(line: Callable[[], str]) -> None:
         if not failures:
             try:
-                write_line(ours, line())
+                with _PATIENCE.waiting():
+                    write_line(ours, line())
             except OSError as error:
                 failures.append(error)
                 _say(f"scoperun: cannot write the report to descriptor {fd}: {error.strerror}")
@@ -117,18 +161,16 @@ def _report_lines(fd: int | None) -> Iterator[Callable[[Callable[[], str]], None
         os.close(ours)
 
 
-def _deliver(report: Report, output: Output) -> None:
-    """Print the report and write it; neither changes what the command's status was."""
+def _deliver(report: Report, output: Output, file: Destination | None) -> None:
+    """Write the report and print it; neither changes what the command's status was."""
     # The file first: whoever reads stderr may be slow.
-    if output.report is not None:
-        from scoperun.io.files import write_atomically
-
+    if file is not None:
         try:
-            write_atomically(output.report, report.to_json() + "\n")
+            with _PATIENCE.waiting(for_somebody=file.may_wait):
+                file.write(report.to_json() + "\n")
         except OSError as error:
-            _say(f"scoperun: cannot write the report to {output.report!r}: {error.strerror}")
-        except KeyboardInterrupt:  # nobody reads a FIFO, or the disk is slow
-            _say(f"scoperun: cannot write the report to {output.report!r}: interrupted")
+            # A path that is named in it may have a newline.
+            _say(one_line(f"scoperun: cannot write the report to {output.report!r}: {error.strerror}"))
     if output.quiet and report.verdict.told_by_exit_status and not _was_told(report):
         return
     if output.json:
@@ -147,8 +189,8 @@ def _was_told(report: Report) -> bool:
 
 
 def _say(text: str) -> None:
-    rest = memoryview(f"{text}\n".encode(errors="backslashreplace"))
-    with suppress(OSError):  # nobody listens
+    rest = memoryview(f"{lines(text)}\n".encode())
+    with suppress(OSError), _PATIENCE.waiting():  # nobody listens
         while rest:
             rest = rest[_written(rest) :]
 

@@ -9,14 +9,14 @@ from scoperun.dataclass import replace
 from scoperun.events import Counters
 from scoperun.kernel_report import is_within
 from scoperun.oom_report import OomTraces, oom, oom_evidence
+from scoperun.printable import utf8
 from scoperun.report import Cpu, Memory, Report
-from scoperun.request import printable
 from scoperun.soft_memory import soft_memory_report
 from scoperun.verdict import Traces, Verdict, counted_by_oomd, decide, killed_by_kernel, oom_killed
 from scoperun.version import __version__
 
 if TYPE_CHECKING:
-    from scoperun.events import WorkloadExited
+    from scoperun.events import Process, WorkloadExited
     from scoperun.invocation import Invocation
     from scoperun.limits import LimitsInForce
     from scoperun.report import Start
@@ -47,7 +47,7 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
         slice=start.slice,
         cgroup=start.cgroup,
         left_scope=_left_scope(start, exited),
-        command=tuple(map(printable, command)),
+        command=tuple(map(utf8, command)),
         cwd=start.cwd,
         pid=start.pid,
         started=start.started.isoformat(timespec="milliseconds"),
@@ -63,8 +63,9 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
         oom=oom(left) if is_oom else None,
         cpu=_cpu(counters, exited),
         tasks_peak=counters.tasks_peak,
+        tasks_refused=counters.tasks_refused,
         pressure=None,
-        left_running=() if invocation.ended else counters.processes,
+        left_running=_left_running(invocation),
         evidence=(*evidence, *oom_evidence(left)) if is_oom else evidence,
         timed_out=verdict is Verdict.TIMEOUT and _ran_out_of_time(start, invocation, limits),
     )
@@ -89,7 +90,15 @@ def _cpu(counters: Counters, exited: WorkloadExited) -> Cpu:
     if exited.cpu is not None and user is not None and system is not None:
         difference = exited.cpu - (user + system)
         outside = round(difference, 6) if difference > max(_NOTICEABLE[0], _NOTICEABLE[1] * exited.cpu) else None
-    return Cpu(user=user, system=system, outside=outside)
+    return Cpu(user=user, system=system, throttled=counters.cpu_throttled, outside=outside)
+
+
+def _left_running(invocation: Invocation) -> tuple[Process, ...] | None:
+    """Return what was in the scope when it was looked at last; a scope that has ended and is gone has nothing."""
+    last, counters = invocation.left_running, invocation.counters or Counters()
+    if last is not None and last.processes is not None:
+        return last.processes
+    return () if invocation.ended else counters.processes
 
 
 def _left_scope(start: Start, exited: WorkloadExited) -> str | None:
@@ -111,9 +120,23 @@ def _traces(start: Start, invocation: Invocation) -> Traces:
         ended=invocation.ended,
         memory_accounted=start.limits.memory_max is not None,
         runtime_limited=start.limits.runtime_max is not None,
-        ended_first=invocation.ended_first,
+        ended_first=_ended_first(start, invocation, invocation.exit),
         left_scope=_left_scope(start, invocation.exit) is not None,
     )
+
+
+def _ended_first(start: Start, invocation: Invocation, exited: WorkloadExited) -> bool | None:
+    """Tell whether the command had ended, and nothing else was waited for, when systemd began to end the scope.
+
+    systemd sends its signals first and then says when it began, so that the command may have ended a little before
+    that; not before its time was over, if that was the reason. None is not known.
+    """
+    if invocation.awaited_leftovers:
+        return False
+    if invocation.left_active is None:
+        return None
+    limit = start.limits.runtime_max
+    return exited.at < invocation.left_active and (limit is None or exited.at - start.asked < limit)
 
 
 def _ran_out_of_time(start: Start, invocation: Invocation, limits: LimitsInForce) -> bool:

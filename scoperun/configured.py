@@ -6,12 +6,12 @@ typer's Context has a place for such defaults, default_map, and remembers which 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scoperun import option_values
 from scoperun.dataclass import replace
 from scoperun.errors import InvalidValue
-from scoperun.io.config_files import command_names, config_paths, read_config
+from scoperun.io.config_files import check_home, command_names, config_paths, read_config
 from scoperun.sources import PROPERTY_OF, Assignment, Sources
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Check = Callable[[typer.core.TyperOption, str], None]
 
-_COMMAND_LINE_ONLY = frozenset({"profile", "print-properties", "report-fd", "version"})
+_COMMAND_LINE_ONLY = frozenset({"config", "no-config", "profile", "print-properties", "report-fd", "version"})
 _NUMBERS = frozenset({"SIZE", "SIZE[:SIGNAL]", "N", "TIME", "USER", "GROUP"})
 
 
@@ -35,12 +35,17 @@ def _options(context: typer.Context) -> dict[str, typer.core.TyperOption]:
 
 def apply_config_files(context: typer.Context, command: str, check: Check) -> None:
     """Give the options defaults from the config files; `check` raises InvalidValue for what an option refuses."""
-    config = read_config(config_paths(os.environ), lambda: _keys(context, check))
-    given = context.params.get("profile")
-    profile = given if given is not None else os.environ.get("SCOPERUN_PROFILE") or None
+    check_home(os.environ)
+    given, reads_none = context.params.get("profile"), context.params.get("no_config", False)
+    config = _config(context.params.get("config"), reads_none=reads_none, keys=lambda: _keys(context, check))
+    profile = given
+    if profile is None and not reads_none:
+        profile = os.environ.get("SCOPERUN_PROFILE") or None
     if config is None and profile is None:
         return
     try:
+        if config is None:
+            raise _no_profile(profile, reads_none=reads_none)
         context.obj = entries = _chosen(config, profile, command)
     except InvalidValue as error:
         asker = "SCOPERUN_PROFILE" if given is None else "--profile"
@@ -57,6 +62,15 @@ def configured_properties(context: typer.Context) -> list[Assignment]:
 def configured_variables(context: typer.Context) -> list[str]:
     """Return the environment variables that the config files set."""
     return [option_values.variable(each.text) for each in _configured(context, "setenv")]
+
+
+def without_environment(context: typer.Context, name: str) -> Any:
+    """Return what the command line or a config file says of an option, whatever the environment says."""
+    if _origins(context).get(name) != "ENVIRONMENT":
+        return context.params[name]
+    entries: Entries | None = context.obj
+    entry = entries.single.get(name) if entries else None
+    return entry.value if entry else None
 
 
 def _configured(context: typer.Context, name: str) -> list[Assignment]:
@@ -103,10 +117,21 @@ def _key(name: str, option: typer.core.TyperOption, check: Check) -> Key:
     return Key(kind=kind, check=check_text, sets=sets, opposite=opposite)
 
 
-def _chosen(config: Config | None, profile: str | None, command: str) -> Entries:
-    if config is None:
-        hint = "there is no config file: " + " or ".join(config_paths(os.environ))
-        raise InvalidValue(f"there is no profile {profile!r}", hint=hint)
+def _config(file: str | None, *, reads_none: bool, keys: Callable[[], dict[str, Key | None]]) -> Config | None:
+    """Return what --config FILE says, or else the files in their usual places; None for --no-config, or without any."""
+    if file is not None and reads_none:
+        raise InvalidValue("--config and --no-config exclude each other")
+    if reads_none:
+        return None
+    return read_config(config_paths(os.environ) if file is None else [file], keys, are_named=file is not None)
+
+
+def _no_profile(profile: str | None, *, reads_none: bool) -> InvalidValue:
+    places = "there is no config file: " + " or ".join(config_paths(os.environ))
+    return InvalidValue(f"there is no profile {profile!r}", hint="--no-config reads no file" if reads_none else places)
+
+
+def _chosen(config: Config, profile: str | None, command: str) -> Entries:
     if profile is None and config.rules and (rule := config.rule_for(command_names(command))):
         profile = rule.profile
     return config.entries(profile)

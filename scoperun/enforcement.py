@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from scoperun.errors import LimitNotEnforced
-from scoperun.limits import describe, not_in_force
+from scoperun.limits import READ_BACK, describe, not_in_force
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,16 +17,27 @@ if TYPE_CHECKING:
 
 _CONTROLLERS = {"TasksMax": "pids", "CPUQuotaPerSecUSec": "cpu"}
 
+_NEEDED = {"MemoryAccounting", "TasksAccounting", "AddRef", "CollectMode", "Description", "Slice"}
+"""Properties of nearly every run, none of which can be void."""
+
 
 def check_limits(properties: Iterable[Property], scope: ScopeCgroup) -> None:
-    """Raise LimitNotEnforced if the kernel does not hold `scope` to a limit that `properties` ask for."""
-    missing = not_in_force(properties, scope.limits(), page_size=os.sysconf("SC_PAGE_SIZE"))
-    if not missing:
-        return
-    limit = missing[0]
-    controller = _CONTROLLERS.get(limit.name, "memory")
-    reason = scope.cgroup.missing(controller) or "the kernel does not keep it so"
-    raise LimitNotEnforced(
-        f"{describe(limit)} would not be enforced: {reason}",
+    """Raise LimitNotEnforced if the kernel does not do what `properties` ask for `scope`, as far as can be seen."""
+    asked = [each for each in properties if each.name not in _NEEDED]
+    missing = not_in_force(asked, scope.limits(), page_size=os.sysconf("SC_PAGE_SIZE"))
+    for limit in missing:
+        controller = _CONTROLLERS.get(limit.name, "memory")
+        raise _not_enforced(describe(limit), scope.cgroup.missing(controller) or "the kernel does not keep it so")
+    if rest := [each for each in asked if each.name not in READ_BACK]:
+        from scoperun.io.readback import why_void  # noqa: PLC0415  the usual limits do without
+
+        for each in rest:
+            if (reason := why_void(each, scope.cgroup)) is not None:
+                raise _not_enforced(f"{each.name}=", reason)
+
+
+def _not_enforced(limit: str, reason: str) -> LimitNotEnforced:
+    return LimitNotEnforced(
+        f"{limit} would not be enforced: {reason}",
         hint="scoperun(1), REQUIREMENTS, says how to mend that; --no-require-limits runs the command all the same",
     )

@@ -16,6 +16,8 @@ ScoperunError
 
 from __future__ import annotations
 
+from scoperun.printable import one_line
+
 
 class ScoperunError(Exception):
     """scoperun itself failed; `exit_status` is what the command line exits with."""
@@ -31,7 +33,7 @@ class ScoperunError(Exception):
     def __str__(self) -> str:
         """Return the one line that the command line prints."""
         text = f"{self.message} ({self.hint})" if self.hint else self.message
-        return " ".join(text.splitlines())
+        return one_line(text)
 
 
 class InvalidValue(ScoperunError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import dataclass
+from scoperun.dataclass import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -160,8 +160,8 @@ class Counters:
     oomd_marks: the marks of systemd-oomd on the scope and on the cgroups in it.
     memory_peak, memory_swap_peak: bytes.
     memory_stat: bytes, and counts for those keys that are counts (memory.stat).
-    cpu_user, cpu_system: seconds (cpu.stat).
-    tasks_peak: tasks without the keeper (pids.peak).
+    cpu_user, cpu_system: seconds (cpu.stat). cpu_throttled: seconds in which a limit on the processor held it back.
+    tasks_peak: tasks without the keeper (pids.peak). tasks_refused: times that a limit on tasks refused one.
     processes: those still in the scope, without the keeper (cgroup.procs).
     keeper_killed: the keeper was killed too, and is one of those that were counted.
     limits: those that the kernel held the scope to.
@@ -175,7 +175,9 @@ class Counters:
     memory_stat: Mapping[str, int] | None = None
     cpu_user: float | None = None
     cpu_system: float | None = None
+    cpu_throttled: float | None = None
     tasks_peak: int | None = None
+    tasks_refused: int | None = None
     processes: tuple[Process, ...] | None = None
     keeper_killed: bool = False
     limits: LimitsInForce | None = None
@@ -195,6 +197,20 @@ class Counters:
     def oomd_forged(self) -> bool:
         """There is a mark that is not systemd-oomd's."""
         return any(mark.pids for mark in self.oomd_marks or ())
+
+
+def without_totals(counters: Counters) -> Counters:
+    """Return counters without what is a maximum or a sum: of a time before the end it says too little."""
+    return replace(
+        counters,
+        memory_peak=None,
+        memory_swap_peak=None,
+        tasks_peak=None,
+        tasks_refused=None,
+        cpu_user=None,
+        cpu_system=None,
+        cpu_throttled=None,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,10 +255,15 @@ class BusLost:
 
 
 @dataclass(frozen=True, slots=True)
-class Emptied:
-    """What the command had left in the scope has ended; `at` seconds on the monotonic clock."""
+class LeftoversAwaited:
+    """What the command had left in the scope was waited for."""
 
-    at: float
+
+@dataclass(frozen=True, slots=True)
+class LeftRunning:
+    """The processes that were in the scope last, when systemd had let go of it; None if its cgroup was gone."""
+
+    processes: tuple[Process, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +300,8 @@ SoftMemoryEvent = SoftMemoryPassed | SoftMemoryTold | SoftMemoryRestored | SoftM
 
 Event = (
     SoftMemoryEvent
-    | Emptied
+    | LeftoversAwaited
+    | LeftRunning
     | StopRequested
     | JobRemoved
     | ResultChanged

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from scoperun.events import (
     BusLost,
     Counters,
-    Emptied,
     JobRemoved,
     KernelLogRead,
     LeftActive,
+    LeftoversAwaited,
+    LeftRunning,
     MemorySnapshot,
     ResultChanged,
     ScopeProperties,
@@ -49,7 +50,8 @@ class Invocation:
         self.kernel_log: KernelLogRead | None = None
         self.soft_memory: list[SoftMemoryEvent] = []
         self.stop_requested = False
-        self.emptied: float | None = None
+        self.awaited_leftovers = False
+        self.left_running: LeftRunning | None = None
         self.bus_lost: str | None = None
 
     def feed(self, event: Event) -> None:
@@ -66,8 +68,8 @@ class Invocation:
                 self.left_active = at
             case WorkloadExited():
                 self.exit = event
-            case Emptied(at):
-                self.emptied = at
+            case LeftoversAwaited():
+                self.awaited_leftovers = True
             case StopRequested():
                 self.stop_requested = True
             case BusLost(reason):
@@ -86,6 +88,8 @@ class Invocation:
                 self._announce(event.result)
             case KernelLogRead():
                 self.kernel_log = event
+            case LeftRunning():
+                self.left_running = event
             case SoftMemoryPassed() | SoftMemoryTold() | SoftMemoryRestored() | SoftMemoryKilled():
                 self.soft_memory.append(event)
 
@@ -110,16 +114,6 @@ class Invocation:
     def stopping(self) -> bool:
         """Systemd is about to end the scope, or was when it last said so."""
         return self.active_state == "deactivating"
-
-    @property
-    def ended_first(self) -> bool | None:
-        """Whether the command had ended, and nothing else was waited for, when systemd began to end the scope.
-
-        None is not known.
-        """
-        if self.exit is None or self.emptied is not None:
-            return False
-        return None if self.left_active is None else self.exit.at < self.left_active
 
     @property
     def ended(self) -> bool:

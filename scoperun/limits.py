@@ -110,14 +110,14 @@ class LimitsInForce:
 
     def changed_from(self, before: LimitsInForce) -> dict[str, float | None]:
         """Return those that the kernel does not hold as it did `before`, with what they were then."""
-        changed = {name: getattr(before, name) for name in _READ_BACK.values()}
+        changed = {name: getattr(before, name) for name in READ_BACK.values()}
         return {name: value for name, value in changed.items() if value != getattr(self, name)}
 
 
 KEEPER_TASKS = 1
 """What the keeper takes of TasksMax=."""
 
-_READ_BACK = {
+READ_BACK = {
     "MemoryMax": "memory_max",
     "MemoryHigh": "memory_high",
     "MemorySwapMax": "memory_swap_max",
@@ -132,7 +132,7 @@ def not_in_force(properties: Iterable[Property], in_force: LimitsInForce, *, pag
 
     The kernel keeps memory limits in whole pages of `page_size` bytes and rounds down.
     """
-    return [each for each in properties if each.name in _READ_BACK and not _holds(each, in_force, page_size)]
+    return [each for each in properties if each.name in READ_BACK and not _holds(each, in_force, page_size)]
 
 
 def describe(limit: Property) -> str:
@@ -147,7 +147,7 @@ def describe(limit: Property) -> str:
 
 
 def _holds(limit: Property, in_force: LimitsInForce, page_size: int) -> bool:
-    asked, held = limit.value, getattr(in_force, _READ_BACK[limit.name])
+    asked, held = limit.value, getattr(in_force, READ_BACK[limit.name])
     if asked == INFINITY:
         return held in {None, INFINITY}
     if not isinstance(asked, int) or held is None:

@@ -47,11 +47,6 @@ def processes(count: int) -> str:
     return "1 process" if count == 1 else f"{count} processes"
 
 
-def one_line(name: str) -> str:
-    """Return a process's name, which may contain anything, without what would move the cursor."""
-    return "".join(character if character.isprintable() else "?" for character in name)
-
-
 def page_cache(stat: Mapping[str, int]) -> int | None:
     """Return the bytes of memory.stat that are copies of files: the kernel drops them when it needs the room."""
     if "file" not in stat:
@@ -79,7 +74,7 @@ def _victims(oom: Oom) -> str:
 
 def _victim(victim: Victim) -> str:
     # What it shares with others of files is often charged to others: the sum would not fit the limit.
-    return f"{one_line(victim.name)} (pid {victim.pid}{_size(victim.anon)})"
+    return f"{victim.name} (pid {victim.pid}{_size(victim.anon)})"
 
 
 def _at_limit(report: Report, oom: Oom) -> str:
@@ -133,7 +128,7 @@ def _beside(oom: Oom) -> str:
 
 
 def _name(process: Process) -> str:
-    return "a process" if process.name is None else one_line(process.name)
+    return "a process" if process.name is None else process.name
 
 
 def _size(size: int | None) -> str:

@@ -9,7 +9,13 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from scoperun import option_values
-from scoperun.configured import apply_config_files, configured_properties, configured_variables, sources
+from scoperun.configured import (
+    apply_config_files,
+    configured_properties,
+    configured_variables,
+    sources,
+    without_environment,
+)
 from scoperun.dataclass import dataclass
 from scoperun.errors import InvalidValue
 from scoperun.limits import Limits, OOMPolicy
@@ -117,6 +123,7 @@ class _Command(typer.core.TyperCommand):
         return ["[OPTIONS]", "[--]", "COMMAND", "[ARGS]..."]
 
 
+_CONFIG = "Read FILE in place of ~/.config/scoperun/config.toml and /etc/scoperun/config.toml."
 _PROFILE = "Take options from profile NAME of ~/.config/scoperun/config.toml or /etc/scoperun/config.toml."
 _PROPERTY = "Any property of scopes, or @FILE with one a line; may be repeated."
 _PRINT_PROPERTIES = "Start nothing; print what would be asked of systemd, and where each value comes from."
@@ -137,6 +144,10 @@ def _scoperun(  # noqa: PLR0913  one for each option
     profile: Annotated[  # _read_config_files has read it
         str | None, typer.Option("-P", "--profile", metavar="NAME", help=_PROFILE)
     ] = None,
+    config: Annotated[  # so it has these two
+        str | None, typer.Option("--config", metavar="FILE", help=_CONFIG)
+    ] = None,
+    no_config: Annotated[bool, typer.Option("--no-config", help="Read no configuration file.")] = False,
     mem: Annotated[
         int | None,
         _parsed(option_values.memory, "SIZE", "--mem", help="Memory that COMMAND may use (MemoryMax=)."),
@@ -314,7 +325,8 @@ def _scoperun(  # noqa: PLR0913  one for each option
         kill_leftovers=kill_leftovers,
     )
     output = Output(
-        report=report,
+        # The environment might be the other user's, for whom root runs it.
+        report=without_environment(context, "report") if exec_context.changes_identity else report,
         report_fd=report_fd,
         json=json,
         quiet=quiet,

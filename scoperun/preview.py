@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from typing import TYPE_CHECKING
 
 from scoperun.dataclass import dataclass, replace
-from scoperun.properties import Property, parse_property
+from scoperun.printable import one_line
+from scoperun.properties import Property, parse_property, that_count
 from scoperun.scope import scope_request
 from scoperun.sizes import INFINITY
 from scoperun.sources import OPTION_OF
@@ -44,9 +46,10 @@ class Preview:
 
     def to_text(self) -> str:
         """Return one line for each property, an empty one, and the systemd-run line, quoted for a shell."""
-        width = max((len(each.text) for each in self.asked if len(each.text) <= _LONGEST), default=0)
-        lines = [f"{each.text:<{width}}  {each.source}" for each in self.asked]
-        return "\n".join([*lines, "", shlex.join(self.systemd_run)])
+        texts = [one_line(each.text) for each in self.asked]
+        width = max((len(text) for text in texts if len(text) <= _LONGEST), default=0)
+        rows = [f"{text:<{width}}  {one_line(each.source)}" for text, each in zip(texts, self.asked, strict=True)]
+        return "\n".join([*rows, "", " ".join(map(_quoted, self.systemd_run))])
 
     def to_json(self) -> str:
         """Return the same as a JSON object: properties and systemd_run."""
@@ -84,11 +87,9 @@ def setting_text(wanted: Property) -> str:
 
 
 def _asked(request: RunRequest, sources: Sources, inherited_slice: str | None) -> Iterable[Asked]:
-    kept: list[Asked] = []
-    for each in (*_own(request, sources, inherited_slice), *_further(request, sources)):
-        kept = [before for before in kept if not _replaces(each.property, before.property)]
-        kept.append(each)
-    return kept
+    asked = [*_own(request, sources, inherited_slice), *_further(request, sources)]
+    count = that_count(each.property for each in asked)
+    return [asked[position] for position in sorted(position for group in count for position, _ in group)]
 
 
 def _own(request: RunRequest, sources: Sources, inherited_slice: str | None) -> Iterable[Asked]:
@@ -107,12 +108,6 @@ def _further(request: RunRequest, sources: Sources) -> Iterable[Asked]:
     """Yield what -p asks for, in its user's words: they are a unit file's."""
     for text, source in zip(request.properties, sources.properties, strict=True):
         yield Asked(property=parse_property(text), text=text, source=source)
-
-
-def _replaces(after: Property, before: Property) -> bool:
-    """Tell whether of two properties only the later one counts; lists add up, and an empty one begins anew."""
-    adds = after.signature.startswith("a") and after.value and isinstance(before.value, list)
-    return after.sets == before.sets and not adds
 
 
 def _systemd_run(request: RunRequest, asked: tuple[Asked, ...]) -> Iterable[str]:
@@ -147,6 +142,27 @@ def _context(request: RunRequest) -> Iterable[str]:
     if context.nice is not None:
         yield f"--nice={context.nice}"
     yield from (f"--setenv={variable}" for variable in context.environment if "=" in variable)
+
+
+def _quoted(word: str) -> str:
+    r"""Return a word as a shell takes it, on one line: what cannot be printed as bash, zsh and ksh write it, $'\033'.
+
+    Bytes that are not UTF-8 stay as they are, but for those that terminals without UTF-8 take for controls.
+    """
+    if re.sub("[\udca0-\udcff]", "", word).isprintable():
+        return shlex.quote(word)
+    return f"$'{''.join(map(_escaped, word))}'"
+
+
+def _escaped(character: str) -> str:
+    if character in _SHORT:
+        return _SHORT[character]
+    if character.isprintable():
+        return character
+    return "".join(f"\\{byte:03o}" for byte in character.encode(errors="surrogateescape"))
+
+
+_SHORT = {"\n": r"\n", "\t": r"\t", "'": r"\'", "\\": r"\\"}
 
 
 def _time(microseconds: int) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Property", "Value", "combined", "in_bytes", "microseconds", "parse_property", "parse_setting", "property_lines",
+    "that_count",
 ]  # fmt: skip
 
 
@@ -88,22 +89,35 @@ def property_lines(text: str) -> list[str]:
 
 
 def combined(properties: Iterable[Property]) -> list[Property]:
-    """Return each thing that is set once, where it last stood.
+    """Return each thing that is set once, where it last stood, with the sum of what counts."""
+    return [_sum([each for _, each in group]) for group in that_count(properties)]
+
+
+def that_count(properties: Iterable[Property]) -> list[list[tuple[int, Property]]]:
+    """Return the properties that count, each with its position: those together that set the same, where it last stood.
 
     Lists add up, and an empty one begins anew; of all else the last counts.
     """
-    kept: dict[str, Property] = {}
-    for each in properties:
-        before = kept.pop(each.sets, None)
-        kept[each.sets] = _added(before, each) if before else each
+    kept: dict[str, list[tuple[int, Property]]] = {}
+    for position, each in enumerate(properties):
+        group = kept.pop(each.sets, [])
+        if group and not _adds(each, group[-1][1]):
+            group = []
+        group.append((position, each))
+        kept[each.sets] = group
     return list(kept.values())
 
 
-def _added(before: Property, after: Property) -> Property:
-    one, other = before.value, after.value
-    if after.signature.startswith("a") and isinstance(one, list) and isinstance(other, list) and other:
-        return replace(after, value=[*one, *other])
-    return after
+def _adds(after: Property, before: Property) -> bool:
+    are_lists = isinstance(before.value, list) and isinstance(after.value, list)
+    return after.signature.startswith("a") and are_lists and bool(after.value)
+
+
+def _sum(group: list[Property]) -> Property:
+    if len(group) == 1:
+        return group[0]
+    lists = [each.value for each in group if isinstance(each.value, list)]
+    return replace(group[-1], value=[entry for entries in lists for entry in entries])
 
 
 def _found(name: str, value: str) -> Setting | None:

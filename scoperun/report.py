@@ -42,12 +42,14 @@ class Memory:
 class Cpu:
     """Processor time of the scope, in seconds.
 
+    throttled: how long a limit on the processor held it back.
     outside: what the command, and the processes that it waited for, used outside of the scope; None if that was not
         noticeable, or is not known.
     """
 
     user: float | None = None
     system: float | None = None
+    throttled: float | None = None
     outside: float | None = None
 
 
@@ -87,6 +89,7 @@ class Report:
     oom: Oom | None
     cpu: Cpu
     tasks_peak: int | None
+    tasks_refused: int | None
     pressure: None
     left_running: tuple[Process, ...] | None
     evidence: tuple[Evidence, ...]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from scoperun.dataclass import dataclass, field
 from scoperun.errors import InvalidValue
 from scoperun.limits import Limits
+from scoperun.printable import utf8
 from scoperun.properties import Property, combined, parse_property
 from scoperun.scope import unit_name
 from scoperun.sizes import INFINITY, format_size
@@ -36,6 +37,11 @@ class ExecContext:
     user: str | None = None
     group: str | None = None
     nice: int | None = None
+
+    @property
+    def changes_identity(self) -> bool:
+        """Whether it runs as a user or a group that is named, which takes root."""
+        return self.user is not None or self.group is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,14 +117,9 @@ def words(command: Sequence[str]) -> tuple[str, ...]:
     return command if isinstance(command, str) else tuple(command)  # type: ignore[return-value]
 
 
-def printable(text: str) -> str:
-    """Return `text` with bytes that are no UTF-8 written as hexadecimal escapes: D-Bus and JSON carry text only."""
-    return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
-
-
 def _in_one_line(command: Sequence[str]) -> str:
     """Return a command for people, as a line of a unit file can hold it: see `_check_line`."""
-    text = printable(" ".join(command))
+    text = utf8(" ".join(command))
     text = "".join(each if each.isprintable() else " " for each in text[: _DESCRIPTION_MAX + 1])
     return (text if len(text) <= _DESCRIPTION_MAX else text[: _DESCRIPTION_MAX - 1] + "…").rstrip("\\")
 

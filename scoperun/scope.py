@@ -54,6 +54,11 @@ class ScopeRequest:
         usec = self.value("TimeoutStopUSec")
         return seconds(usec) if isinstance(usec, int) else None
 
+    @property
+    def is_delegated(self) -> bool:
+        """The command may make cgroups of its own below the scope's (Delegate=)."""
+        return bool(self.value("Delegate")) or self.value("DelegateControllers") is not None
+
     def value(self, name: str) -> object | None:
         """Return the value asked for property `name`, None if it is not set."""
         return next((each.value for each in self.properties if each.name == name), None)

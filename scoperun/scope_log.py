@@ -8,7 +8,7 @@ from scoperun.dataclass import replace
 from scoperun.events import KernelLogRead
 from scoperun.kernel_log import KernelLogParser
 from scoperun.kernel_report import LOST, names_the_whole_group, without
-from scoperun.request import printable
+from scoperun.printable import utf8
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,7 +36,7 @@ class ScopeLog:
             self._has_gaps |= record is LOST
             # A name can be any bytes, but most records are ASCII.
             is_plain = record.text.isascii()
-            self._parser.feed(record if is_plain else replace(record, text=printable(record.text)))
+            self._parser.feed(record if is_plain else replace(record, text=utf8(record.text)))
         for report in self._parser.finished():
             self._certain += self._membership.certain(report)
             self._likely += self._membership.likely(report)

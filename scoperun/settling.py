@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import os
 import signal
-import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scoperun import events
 from scoperun.conclusion import kernel_may_have_killed
@@ -17,9 +15,10 @@ from scoperun.io.kernel_log import kernel_clock
 from scoperun.io.manager import UNANSWERED
 from scoperun.io.wait import process_ended
 from scoperun.kernel_report import KernelLogUnreadable
+from scoperun.leftovers import Leftovers, first_of
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Sequence
 
     from scoperun.feed import Feed
     from scoperun.io.keeper import Keeper
@@ -67,6 +66,7 @@ class Settling:
         self._kernel_log = sources.kernel_log
         self._systemd = sources.systemd
         self._feed = feed
+        self._leftovers = Leftovers(run, sources, feed, start)
         self._oomd_kills: Sequence[events.OomdMark] = ()
 
     async def settle(self, enough: asyncio.Event) -> None:
@@ -76,11 +76,8 @@ class Settling:
         """
         self._oomd_kills = await self._killed_by_oomd()
         counters = self._read_counters()
-        is_stopping = bool(counters.processes) and self._run.kill_leftovers and await self._stop_leftovers()
-        if counters.processes and (is_stopping or self._run.wait):
-            await self._emptied_or_enough(enough)
-            self._feed.take(events.Emptied(time.monotonic()))
-            counters = self._read_counters(keep_last=is_stopping)
+        if counters.processes and await self._leftovers.see_to(enough):
+            counters = self._read_counters_again(counters)
         self._keeper.close()
         await self._hear_the_end(counters, enough)
         has_killed = kernel_may_have_killed(self._start, self._feed.invocation)
@@ -103,25 +100,24 @@ class Settling:
                 return [replace(mark, pids=()) for mark in marks]
         return ()
 
-    async def _stop_leftovers(self) -> bool:
-        """Have systemd stop the scope, and tell whether it does; its Result= will not be about the command then."""
-        with suppress(*UNANSWERED):
-            self._feed.take(await self._systemd.read(self._start.invocation_id))
-            self._feed.take(events.StopRequested())
-            await self._systemd.stop(self._request)
-            return True
-        return False
-
     async def _hear_the_end(self, counters: events.Counters, enough: asyncio.Event) -> None:
         """Wait until the scope has ended, unless something lives on in it, and let go of it."""
-        over = functools.partial(self._feed.until, lambda invocation: invocation.over, within=self._systemd.timeout)
         with suppress(*UNANSWERED):
             if not counters.processes:
-                await over()
+                await self._over(within=self._systemd.timeout)
             elif await self._is_stopping(counters):
-                await _first_of(over(), enough.wait())
+                await first_of(self._stopped(), enough.wait())
         await asyncio.gather(self._read_properties(), self._unref())  # systemd answers one after the other
         self._feed.catch_up()
+        self._feed.take(events.LeftRunning(self._scope.processes()))
+
+    async def _over(self, *, within: float) -> None:
+        await self._feed.until(lambda invocation: invocation.over, within=within)
+
+    async def _stopped(self) -> None:
+        """Return when systemd is done with stopping the scope: SIGTERM, SIGKILL, and it gives up in the end."""
+        timeout_stop = await self._systemd.timeout_stop(self._request)
+        await self._over(within=2 * timeout_stop + self._systemd.timeout)
 
     async def _read_properties(self) -> None:
         with suppress(*UNANSWERED):  # it may answer though it announced nothing
@@ -136,14 +132,16 @@ class Settling:
 
     async def _is_stopping(self, counters: events.Counters) -> bool:
         """Tell whether systemd ends the scope though processes are left in it."""
+        if not self._feed.invocation.stopping:
+            self._feed.take(await self._systemd.state(self._start.invocation_id))
         if self._feed.invocation.stopping or not counters.oom_kill:
             return self._feed.invocation.stopping
         # It may not have noticed yet what we have read already.
         properties = await self._systemd.read(self._start.invocation_id)
         return properties.oom_policy in {"stop", "kill"}
 
-    def _read_counters(self, *, keep_last: bool = False) -> events.Counters:
-        """Read the counters; those from before stand where the scope is gone since, if `keep_last`."""
+    def _read_counters(self) -> events.Counters:
+        """Read the counters."""
         counters = self._scope.counters()
         counters = replace(counters, keeper_killed=self._keeper.was_killed)
         if counters.oomd_marks is None and self._oomd_kills:  # the cgroup is gone
@@ -152,20 +150,19 @@ class Settling:
         if (counters.oom_kill or 0) > self._feed.invocation.memory.kills_seen:
             self._memory.look()  # the kill came too late to have woken us
             self._feed.catch_up()
-        if counters.processes is not None or not keep_last:
-            self._feed.take(counters)
+        self._feed.take(counters)
         return counters
 
-    async def _emptied_or_enough(self, enough: asyncio.Event) -> None:
-        # The third takes in what is announced meanwhile, and never returns.
-        with suppress(OSError):  # who cannot be waited for is not waited for
-            await _first_of(self._emptied(), enough.wait(), self._feed.until(lambda _: False))
+    def _read_counters_again(self, before: events.Counters) -> events.Counters:
+        """Read the counters when what was left has been waited for.
 
-    async def _emptied(self) -> None:
-        """Return when none but the keeper is left in the scope: who is born meanwhile is on the next list."""
-        while processes := self._scope.processes():
-            for process in processes:
-                await process_ended(process.pid)
+        systemd kills the keeper too where it has to kill the rest after our stop. Then those from before stand, but
+        for the most that was used, and for sums: there may have been more since.
+        """
+        counters = self._read_counters()
+        if counters.processes is None and self._feed.invocation.stop_requested:
+            self._feed.take(events.without_totals(before))
+        return counters
 
     async def read_kernel_log(self, silence: float) -> events.KernelLogRead:
         """Return what the kernel log says of the scope until it has named all, or been silent for so many seconds."""
@@ -181,15 +178,3 @@ class Settling:
         except KernelLogUnreadable as error:
             return events.KernelLogRead(reports=None, reason=str(error))
         return log.found(was_all=was_all)
-
-
-async def _first_of(*waits: Coroutine[Any, Any, Any]) -> None:
-    """Wait until one of them returns, or raises what is raised then, and give up the others."""
-    tasks = [asyncio.create_task(wait) for wait in waits]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()

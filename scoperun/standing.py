@@ -22,8 +22,8 @@ from scoperun.io.kernel_log import KernelLog
 from scoperun.io.manager import UNANSWERED
 from scoperun.io.memory_watch import watching
 from scoperun.io.scope_cgroup import ScopeCgroup
+from scoperun.printable import utf8
 from scoperun.report import Report, Start
-from scoperun.request import printable
 from scoperun.settling import Settling, Sources
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ class Standing:
 
     async def begin(self) -> None:
         """Let the command run, watched from its first instruction."""
+        if self._request.is_delegated and self._scope.cgroup != NOWHERE:
+            self._give_keeper_a_leaf()
         self._sources = self._open_sources()
         if self._run.soft_memory is not None:
             from scoperun.soft_watch import SoftWatch  # noqa: PLC0415  the usual command does without
@@ -83,6 +85,14 @@ class Standing:
             self._soft_watch = SoftWatch(self._run.soft_memory, self._request, self._sources, self._feed)
             self.tasks.append(asyncio.create_task(self._soft_watch.run()))
         self.start = await self.release()
+
+    def _give_keeper_a_leaf(self) -> None:
+        from scoperun.io.keeper_leaf import keeper_leaf  # noqa: PLC0415  the usual command does without
+
+        try:
+            self._open.enter_context(keeper_leaf(self._scope.cgroup.path, keeper=self._keeper.pid))
+        except OSError as error:
+            raise ScoperunError(f"cannot make a cgroup below the scope (Delegate=): {error.strerror}") from None
 
     def _open_sources(self) -> Sources:
         """Begin to listen to the kernel, before there is anything to hear."""
@@ -157,5 +167,5 @@ class Standing:
 
 def _working_directory(wanted: str | None) -> str | None:
     with suppress(OSError):  # ours was removed
-        return printable(os.path.realpath(wanted or ""))  # not normpath: link/.. is not beside the link
+        return utf8(os.path.realpath(wanted or ""))  # not normpath: link/.. is not beside the link
     return None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from signal import SIGTERM
 from typing import TYPE_CHECKING
 
-from scoperun.oom_text import one_line, oom_rows, oom_sentence, page_cache, process_names, processes
+from scoperun.oom_text import oom_rows, oom_sentence, page_cache, process_names, processes
+from scoperun.printable import one_line
 from scoperun.sizes import INFINITY, format_size, format_time
 from scoperun.values import signal_name
 from scoperun.verdict import KERNEL_COUNT, OOMD_COUNT, Verdict
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 _LABEL_WIDTH = 10
 
+_NOTICEABLE = 0.05
+"""Seconds, and share of the runtime, from which it matters that the command was held back."""
+
 _MEMORY_SETTINGS = {"memory_max": "MemoryMax=", "memory_swap_max": "MemorySwapMax="}
 
 
@@ -26,28 +30,30 @@ def report_text(report: Report) -> str:
     if report.verdict is Verdict.SUCCESS:
         parts = [f"success; {_runtime(report)}", f"memory {_memory(report)}"]
         parts += [f"soft limit of {soft}"] if soft else []
-        parts += [text for _, text in _beyond(report)]
+        parts += [text for _, text in (*_reached(report), *_beyond(report))]
         parts += [_left_running(report)] if report.left_running else []
-        return f"scoperun: {report.unit}: {'; '.join(parts)}"
+        return f"scoperun: {one_line(f'{report.unit}: ' + '; '.join(parts))}"
     rows = [
         ("Scope", _scope(report)),
         ("Verdict", f"{report.verdict}: {_in_words(report)}"),
         *([("Command", _end_beside_oom(report))] if _end_is_untold(report) else []),
         *(oom_rows(report, report.oom) if report.oom else []),
         *([("Soft", soft)] if soft else []),
+        *_reached(report),
         *_beyond(report),
         ("Memory", _memory(report)),
         ("Runtime", _runtime(report)),
     ]
     if report.left_running:
         rows.append(("Running", _left_running(report)))
-    return "\n".join(f"{label:>{_LABEL_WIDTH}}: {value}" for label, value in rows)
+    # A value that began a line of its own could pass for a row: names and paths of cgroups have whatever is liked.
+    return "\n".join(f"{label:>{_LABEL_WIDTH}}: {one_line(value)}" for label, value in rows)
 
 
 def kernel_log_text(oom: Oom) -> str:
     """Return the kernel's own words as lines, or why there are none."""
     if oom.kernel_log is None:
-        return f"scoperun: {oom.kernel_log_reason or 'the kernel log was not asked'}"
+        return one_line(f"scoperun: {oom.kernel_log_reason or 'the kernel log was not asked'}")
     return "\n".join(one_line(record) for report in oom.kernel_log for record in report.records)
 
 
@@ -58,6 +64,26 @@ def _soft(soft: SoftMemoryReport) -> str:
     sent = "sent" if len(told) == len(soft.passed) else "not sent each time" if told else "could not be sent"
     killed = "; still above it after --kill-after: killed" if soft.killed else ""
     return f"{format_size(soft.limit)} passed{times} after {format_time(first.at)}: {soft.signal} {sent}{killed}"
+
+
+def _reached(report: Report) -> list[tuple[str, str]]:
+    """Return which limits held the command back without killing it, by their labels."""
+    rows, limits, throttled = [], report.limits, report.cpu.throttled or 0
+    above = (report.memory.events or {}).get("high", 0)
+    if above and limits.memory_high not in {None, INFINITY} and report.soft_memory is None:
+        rows.append(("High", f"slowed down above MemoryHigh={format_size(limits.memory_high)}, {_times(above)}"))
+    if throttled > max(_NOTICEABLE, _NOTICEABLE * report.runtime):
+        allowed = "" if limits.cpu_quota in {None, INFINITY} else f" of {limits.cpu_quota:g} processors"
+        rows.append(("CPU", f"held back for {format_time(throttled)} by the limit{allowed}"))
+    if report.tasks_refused:
+        is_own = limits.tasks_max not in {None, INFINITY} and (report.tasks_peak or 0) >= limits.tasks_max
+        whose = f"the limit of {limits.tasks_max} tasks" if is_own else "a limit on tasks above the scope"
+        rows.append(("Tasks", f"{whose} was reached: a process or thread was refused {_times(report.tasks_refused)}"))
+    return rows
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _beyond(report: Report) -> list[tuple[str, str]]:

@@ -31,24 +31,41 @@ def tree(text: str, file: str) -> dict[str, Any]:
 
 
 def key_lines(text: str) -> dict[Path, int]:
-    """Return the line on which each key of valid TOML begins, which tomli does not tell.
-
-    A statement ends where what has been gathered of it is valid by itself, below its section's header.
-    """
+    """Return the line on which each key of valid TOML begins, which tomli does not tell."""
     lines: dict[Path, int] = {}
-    header, statement, first = "", "", 1
-    for number, line in enumerate(text.split("\n"), 1):
-        statement += f"{line}\n"
-        try:
-            parsed = tomli.loads(header + statement)
-        except tomli.TOMLDecodeError:
-            continue
-        for path in _paths(parsed):
+    header = ""
+    for first, statement in _statements(text):
+        for path in _paths(tomli.loads(header + statement)):
             lines.setdefault(path, first)
         if statement.lstrip().startswith("["):
             header = statement
-        statement, first = "", number + 1
     return lines
+
+
+_TOKEN = re.compile(
+    r"""
+    "{3} (?: \\. | [^\\] )*? "{3,5} | '{3} .*? '{3,5}  # a text of several lines may end in quotes of its own
+    | " (?: \\. | [^"\\] )* " | ' [^']* ' | \#[^\n]*
+    | [\[{] | [\]}] | \n
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+"""Where in valid TOML a statement may end, or where a newline or a bracket means nothing."""
+
+
+def _statements(text: str) -> Iterator[tuple[int, str]]:
+    """Yield each statement of valid TOML, with the line on which it begins: it ends with its line, outside brackets."""
+    begin, line, depth = 0, 1, 0
+    for token in _TOKEN.finditer(text + "\n"):
+        match token[0]:
+            case "[" | "{":
+                depth += 1
+            case "]" | "}":
+                depth -= 1
+            case "\n" if depth == 0:
+                statement = text[begin : token.end()]
+                yield line, statement
+                begin, line = token.end(), line + statement.count("\n")
 
 
 def _paths(table: dict[str, Any]) -> Iterator[Path]:

@@ -29,7 +29,7 @@ def traps(properties: Iterable[Property], *, has_swap: bool) -> list[str]:
             f"MemoryHigh={format_size(high)} without swap slows the command to a crawl there instead of having it "
             f"killed: {'allow it --swap' if has_swap else 'this machine has none; add some'}, or leave MemoryHigh= out"
         )
-    if most is not None and has_swap and values.get("MemorySwapMax") == INFINITY:
+    if most is not None and has_swap and values.get("MemorySwapMax", INFINITY) == INFINITY:
         found.append(
             f"MemoryMax={format_size(most)} with unlimited swap pushes the command into swap and kills it only when "
             "that is full"

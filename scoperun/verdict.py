@@ -66,7 +66,8 @@ class Traces:
     kernel_victims: those that the kernel log names, None if it was not read. keeper_named: the keeper is one more.
     memory_accounted: the scope had a memory controller, so that OOM kills were counted.
     runtime_limited: systemd was to end the scope after a time.
-    ended_first: the command had ended when systemd began to end the scope: a timeout is not about it. None: not known.
+    ended_first: the command had ended when systemd began to end the scope, so that a timeout is not about it; None is
+        not known.
     left_scope: the command died in another cgroup, of which the counters and systemd say nothing.
     """
 

@@ -60,10 +60,10 @@ class ErrorReply(Exception):
     """The other side answered with an error."""
 
     def __init__(self, name: str, text: str) -> None:
-        """Take the error's D-Bus name and what it says."""
+        """Take the error's D-Bus name and what it says, which is put on one line."""
         super().__init__(f"{name}: {text}")
         self.name = name
-        self.text = text
+        self.text = " ".join(text.splitlines())
 
 
 class Connection:

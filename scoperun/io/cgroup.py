@@ -90,8 +90,8 @@ class Cgroup:
         )
 
     def missing(self, controller: str) -> str | None:
-        """Return where controller `memory`, `pids` or `cpu` ends on the way to this cgroup, None if it is here."""
-        if (self.path / f"{controller}.max").exists():
+        """Return where controller memory, pids, cpu, cpuset or io ends on the way here, None if it does not."""
+        if (self.path / f"{controller}.{'cpus' if controller == 'cpuset' else 'max'}").exists():
             return None
         if controller not in (_text(_hierarchy()[0] / "cgroup.controllers") or "").split():
             return f"the kernel has no {controller} controller on the unified cgroup hierarchy"
@@ -140,16 +140,20 @@ class Cgroup:
         text = _text(self.path / "cgroup.procs")
         return None if text is None else list(map(int, text.split()))
 
+    def text(self, file: str) -> str | None:
+        """Return what a file says, None if there is none."""
+        return _text(self.path / file)
+
     def number(self, file: str) -> int | None:
         """Return the number that a file consists of, INFINITY for max; None if there is no such file."""
-        text = _text(self.path / file)
+        text = self.text(file)
         if text is None:
             return None
         return INFINITY if text.strip() == "max" else int(text)
 
     def table(self, file: str) -> dict[str, int] | None:
         """Return the numbers of a file by their names; None if there is no such file."""
-        text = _text(self.path / file)
+        text = self.text(file)
         if text is None:
             return None
         rows = (line.split() for line in text.splitlines())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from typing import TYPE_CHECKING
 
 from scoperun.errors import InvalidValue
@@ -25,12 +24,15 @@ def config_paths(environment: Mapping[str, str]) -> list[str]:
     return [*users, SYSTEM_FILE]
 
 
-def read_config(paths: Sequence[str], keys: Callable[[], Mapping[str, Key | None]]) -> Config | None:
+def read_config(
+    paths: Sequence[str], keys: Callable[[], Mapping[str, Key | None]], *, are_named: bool = False
+) -> Config | None:
     """Return what the files at `paths` say together, None if there is none; raise InvalidValue for a bad one.
 
     keys: gives the options that they may have; it is called, and TOML's parser imported, if there is a file.
+    are_named: somebody has named them, so that they have to be there.
     """
-    texts = {path: text for path in paths if (text := _text(path)) is not None}
+    texts = {path: text for path in paths if (text := _text(path, is_named=are_named)) is not None}
     if not texts:
         return None
     from scoperun.config import merged, parse_config  # noqa: PLC0415  it imports tomli
@@ -50,46 +52,41 @@ def command_names(command: str) -> list[str]:
     return [name, os.path.abspath(found)] if found else [name]
 
 
-def distrust(status: os.stat_result, *, user: int) -> str | None:
-    """Return why `user` should not follow a file of that status, None if there is nothing against it."""
-    if not stat.S_ISREG(status.st_mode):
-        return "it is not a regular file"
-    if status.st_uid not in {user, 0}:
-        whose = f"neither to root nor to user {user}" if user else "not to root"
-        return f"it belongs to user {status.st_uid}, {whose}"
-    return "others may write to it" if _others_write(status, user) else None
-
-
-def distrust_folder(status: os.stat_result, *, user: int) -> str | None:
-    """Return why `user` should not follow a file in a folder of that status: who writes there puts another in place."""
-    is_sticky = bool(status.st_mode & stat.S_ISVTX)
-    return "others may write to its folder" if _others_write(status, user) and not is_sticky else None
-
-
-def _others_write(status: os.stat_result, user: int) -> bool:
-    return bool(status.st_mode & (stat.S_IWOTH if user else stat.S_IWGRP | stat.S_IWOTH))
-
-
-def _text(path: str) -> str | None:
+def check_home(environment: Mapping[str, str]) -> None:
+    """Raise InvalidValue if we are root and $HOME is another user's: so are its files, which say what root runs."""
+    if os.geteuid() != 0 or os.stat("/proc/self").st_uid != 0:  # fakeroot(1) only says that we are
+        return
+    home = environment.get("HOME", "")
     try:
-        # Whether it is a file is told only once it is open, and opening a FIFO waits for a writer.
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(fd, "rb") as file:
-            folder, user = os.path.dirname(path), os.geteuid()
-            reason, check = distrust(os.fstat(fd), user=user), f"ls -l {path}"
-            if reason is None:
-                reason, check = distrust_folder(os.stat(folder), user=user), f"ls -ld {folder}"
-            content = b"" if reason else file.read()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        if isinstance(error, PermissionError) and not os.path.exists(path):
-            # The folder cannot even be searched: the home of another user, as after a su that keeps HOME.
+        owner = os.stat(home).st_uid
+    except OSError:  # there is nothing in it
+        return
+    if owner not in {0, os.stat("/").st_uid}:
+        message = f"refusing to run: HOME={home} belongs to user {owner}, and this is root"
+        raise InvalidValue(message, hint="use sudo -H, or HOME=/root")
+
+
+def _text(path: str, *, is_named: bool) -> str | None:
+    try:
+        if not is_named and _is_missing(path):
             return None
+        from scoperun.io.trusted_file import read_trusted  # noqa: PLC0415  mostly there is none
+
+        return _decoded(read_trusted(path), path)
+    except OSError as error:
         raise InvalidValue(f"cannot read {path}: {error.strerror}") from None
-    if reason:
-        raise InvalidValue(f"{path} is not used: {reason}", hint=f"check: {check}")
-    return _decoded(content, path)
+
+
+def _is_missing(path: str) -> bool:
+    """Tell whether there is no such file, as there mostly is none; what cannot be searched has none either.
+
+    That is the home of another user, as after a su that keeps HOME.
+    """
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return True
+    return False
 
 
 def _decoded(content: bytes, path: str) -> str:

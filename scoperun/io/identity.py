@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class Identity:
     """An ExecContext with its names looked up; for use in the child.
 
-    uid, gid, groups: numbers, None to keep ours. environment: the variables that are set beside the inherited ones.
+    uid, gid, groups: numbers, None to keep ours. environment: the variables that are set beside the inherited ones;
+    not_inherited: those that are not handed on.
     """
 
     uid: int | None
@@ -35,6 +36,7 @@ class Identity:
     nice: int | None
     working_directory: str | None
     environment: dict[str, str]
+    not_inherited: frozenset[str] = frozenset()
 
     def assume(self) -> None:
         """Become that identity; raise OSError, with what was tried as its file name."""
@@ -69,8 +71,9 @@ def identity(context: ExecContext) -> Identity:
     groups = None
     if user is not None and gid is not None:
         groups = tuple(os.getgrouplist(user.pw_name, gid))
-    if os.geteuid() != 0 and (context.user is not None or context.group is not None):
+    if os.geteuid() != 0 and context.changes_identity:
         raise InvalidValue("--uid and --gid take root", hint="sudo scoperun --system --uid USER ...")
+    is_another = user is not None and user.pw_uid != os.geteuid()
     variables = dict(variable.split("=", 1) for variable in context.environment if "=" in variable)
     return Identity(
         uid=user.pw_uid if user else None,
@@ -79,7 +82,12 @@ def identity(context: ExecContext) -> Identity:
         nice=context.nice,
         working_directory=context.working_directory,
         environment=(_login_variables(user) if user else {}) | variables,
+        not_inherited=_OF_OUR_SESSION - set(context.environment) if is_another else frozenset(),
     )
+
+
+_OF_OUR_SESSION = frozenset({"XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"})
+"""What leads to our own systemd and our own bus, where another user has nothing to look for."""
 
 
 def _user(name: str) -> pwd.struct_passwd:

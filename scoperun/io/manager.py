@@ -150,9 +150,13 @@ class Manager:
         """Let the scope's frozen processes run again."""
         await self._call(bus.Method(_SYSTEMD, _PATH, _MANAGER, "ThawUnit", "s"), request.unit)
 
-    async def stop(self, request: ScopeRequest) -> None:
+    async def state(self, invocation_id: str) -> StateChanged:
+        """Return the unit's ActiveState=, as what would have been announced."""
+        return StateChanged(str(await self._get(unit_path(invocation_id), _UNIT, "ActiveState")))
+
+    async def stop(self, unit: str) -> None:
         """Queue the stop of the scope: SIGTERM, and after TimeoutStopSec= SIGKILL."""
-        await self._call(bus.Method(_SYSTEMD, _PATH, _MANAGER, "StopUnit", "ss"), request.unit, "replace")
+        await self._call(bus.Method(_SYSTEMD, _PATH, _MANAGER, "StopUnit", "ss"), unit, "replace")
 
     async def unref(self, request: ScopeRequest) -> None:
         """Give up the reference that AddRef took; once the scope has ended nothing of it remains then."""

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from scoperun.events import Task
-from scoperun.request import printable
+from scoperun.printable import utf8
 
 _CPUCLOCK_SCHED = 2  # include/linux/posix-timers_types.h; clock_getcpuclockid(3), which Python does not have
 
@@ -119,7 +119,7 @@ def _stat(pid: int) -> tuple[str, list[str]] | None:
     if text is None:
         return None
     name, _, rest = text.partition("(")[2].rpartition(") ")
-    return printable(name), rest.split()
+    return utf8(name), rest.split()
 
 
 def _status(pid: int) -> dict[str, str] | None:

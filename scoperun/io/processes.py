@@ -51,7 +51,8 @@ def _preparation(request: RunRequest, before_exec: Callable[[], None] | None) ->
 
         wanted = identity(request.context)
         steps.append(wanted.assume)
-        environment |= wanted.environment
+        inherited = {name: value for name, value in environment.items() if name not in wanted.not_inherited}
+        environment = inherited | wanted.environment
     return workload.Preparation(environment=environment, steps=tuple(steps))
 
 

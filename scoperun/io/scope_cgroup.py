@@ -56,7 +56,9 @@ class ScopeCgroup:
             memory_stat=cgroup.table("memory.stat"),
             cpu_user=_seconds(cpu.get("user_usec")),
             cpu_system=_seconds(cpu.get("system_usec")),
+            cpu_throttled=_seconds(cpu.get("throttled_usec")),
             tasks_peak=_without_keeper(tasks_peak),
+            tasks_refused=(cgroup.table("pids.events") or {}).get("max"),
             processes=self.processes(),
             limits=self.limits() if events is not None or tasks_peak is not None else None,
         )

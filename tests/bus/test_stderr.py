@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,4 +51,13 @@ async def test_a_reader_who_leaves_amid_the_report_does_not_cost_the_status(slow
     process, stderr = slow_reader
     with open(os.devnull) as nothing:  # noqa: ASYNC230  it is nothing
         os.dup2(nothing.fileno(), stderr)
+    assert await asyncio.wait_for(process.wait(), PATIENCE) == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT])
+async def test_a_signal_ends_the_wait_for_a_reader_and_does_not_cost_the_status(
+    slow_reader: tuple[Process, int], number: signal.Signals
+) -> None:
+    process, _ = slow_reader
+    process.send_signal(number)
     assert await asyncio.wait_for(process.wait(), PATIENCE) == 3

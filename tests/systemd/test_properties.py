@@ -164,7 +164,7 @@ def shown(unit: str, names: set[str]) -> dict[str, list[str]]:
 
 
 async def set_by_scoperun(unit: str, *properties: str, names: set[str]) -> dict[str, list[str]]:
-    async with scoperun.Scope(COMMAND, unit=unit, properties=properties):
+    async with scoperun.Scope(COMMAND, unit=unit, properties=properties, require_limits=False):
         return shown(f"{unit}.scope", names)
 
 
@@ -240,7 +240,7 @@ def on_the_bus(unit: str, interface: str, name: str) -> str:
 
 async def on_the_bus_by_both(interface: str, name: str, *properties: str) -> str:
     """Return what a property is when scoperun has set it, having seen that it is the same by systemd-run."""
-    async with scoperun.Scope(COMMAND, unit="ours", properties=properties):
+    async with scoperun.Scope(COMMAND, unit="ours", properties=properties, require_limits=False):
         ours = on_the_bus("ours", interface, name)
     with running("theirs", *properties):
         theirs = on_the_bus("theirs", interface, name)

@@ -75,7 +75,9 @@ def counted(oom_kill: int, *processes: Process, oomd_marks: Sequence[OomdMark] |
         memory_stat={"anon": 4096, "file": 0},
         cpu_user=0.25,
         cpu_system=0.5,
+        cpu_throttled=0.0,
         tasks_peak=2,
+        tasks_refused=0,
         processes=processes,
     )
 
@@ -218,8 +220,8 @@ STORIES = (
     ),
     _story(
         "the command exits with 0 and the scope runs into its time before it is let go of", Verdict.SUCCESS,
-        exited(0), counted(0), ResultChanged("timeout"), LeftActive(102.1), StateChanged("failed"), read("timeout"),
-        limits=TIMED,
+        WorkloadExited(0, at=101.4), counted(0), ResultChanged("timeout"), LeftActive(101.6), StateChanged("failed"),
+        read("timeout"), limits=TIMED,
     ),
     _story(
         "the command runs into its time", Verdict.TIMEOUT,

@@ -10,6 +10,7 @@ import pytest
 from scoperun.errors import ScoperunError
 from scoperun.events import Process
 from scoperun.io.cgroup import Cgroup, cgroup_of
+from scoperun.io.readback import why_void
 from scoperun.io.scope_cgroup import ScopeCgroup
 from scoperun.limits import not_in_force
 from scoperun.properties import parse_property
@@ -252,3 +253,33 @@ def test_a_login_session_is_in_no_slice_of_the_users_manager() -> None:
     session = Cgroup("/user.slice/user-7.slice/session-2.scope", Path("/nonexistent"))
     with pytest.raises(ScoperunError, match="--slice-inherit"):
         session.slice_of_manager(system=False)
+
+
+@pytest.mark.parametrize(
+    ("setting", "files", "is_void"),
+    [
+        ("CPUWeight=50", {"cpu_weight": "50"}, False),
+        ("CPUWeight=50", {"cpu_weight": "100"}, True),
+        ("CPUWeight=50", {}, True),
+        ("CPUWeight=idle", {}, False),
+        ("MemoryLow=5000", {"memory_low": "4096"}, False),
+        ("MemoryLow=10M", {"memory_low": "0"}, True),
+        ("MemoryMin=5%", {"memory_min": "1048576"}, False),
+        ("MemoryMin=5%", {"memory_min": "0"}, True),
+        ("TasksMax=10%", {"pids_max": "100"}, False),
+        ("TasksMax=10%", {"pids_max": "max"}, True),
+        ("AllowedCPUs=0", {"cpuset_cpus": "0"}, False),
+        ("AllowedCPUs=0", {"cpuset_cpus": ""}, True),
+        ("AllowedCPUs=0", {}, True),
+        ("IOWriteBandwidthMax=/dev/sda 1M", {"io_max": "8:0 rbps=max wbps=1000000 riops=max wiops=max"}, False),
+        ("IOWriteBandwidthMax=/dev/sda 1M", {"io_max": ""}, True),
+        ("IOReadIOPSMax=/dev/sda infinity", {"io_max": "8:0 rbps=1 wbps=max riops=max wiops=max"}, False),
+        ("KillSignal=SIGINT", {}, False),
+        ("DevicePolicy=auto", {}, False),
+    ],
+)
+def test_what_the_kernel_does_not_do_is_void(
+    tmp_path: Path, setting: str, files: dict[str, str], is_void: bool
+) -> None:
+    job = cgroup(tmp_path, **files)
+    assert (why_void(parse_property(setting), job) is not None) is is_void

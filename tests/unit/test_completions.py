@@ -126,6 +126,8 @@ def completed(line: str, place: Path, *, loaded: str = "") -> list[str]:
         ("scoperun --system --slice=", ["system.slice"]),
         ("scoperun --report rep", ["report.json", "reports"]),
         ("scoperun --report=rep", ["report.json", "reports"]),
+        ("scoperun --config rep", ["report.json", "reports"]),
+        ("scoperun --conf", ["--config"]),
         ("scoperun -d rep", ["reports"]),
         ("scoperun -p MemoryLow=1M -d rep", ["reports"]),
         ("scoperun -p @rep", ["@report.json", "@reports"]),

@@ -11,7 +11,9 @@ import pytest
 
 from scoperun.config import Config, Key, Kind, merged, parse_config
 from scoperun.errors import InvalidValue
-from scoperun.io.config_files import SYSTEM_FILE, command_names, config_paths, distrust, distrust_folder, read_config
+from scoperun.io.config_files import SYSTEM_FILE, check_home, command_names, config_paths, read_config
+from scoperun.io.paths import Trusted
+from scoperun.io.trusted_file import distrust
 from scoperun.limits import OOMPolicy
 from scoperun.options import CommandLine, Output, parse
 from scoperun.properties import parse_property
@@ -246,6 +248,8 @@ def test_what_is_wrong_is_told_with_its_line_and_what_is_right(text: str, line: 
         ("no-require-limits = true", ":2: unknown key 'no-require-limits' (write require-limits = false)"),
         ("user = true", ":2: unknown key 'user' (write system = false)"),
         ("profile = 'x'", ":2: unknown key 'profile' (it is for the command line alone)"),
+        ("config = 'x'", ":2: unknown key 'config' (it is for the command line alone)"),
+        ("no-config = true", ":2: unknown key 'no-config' (it is for the command line alone)"),
         ("version = true", ":2: unknown key 'version'"),
         ("help = true", ":2: unknown key 'help'"),
         ("print-properties = true", ":2: unknown key 'print-properties'"),
@@ -281,6 +285,10 @@ def test_an_unknown_profile_is_answered_with_those_there_are(config: Path, monke
         ("\n\ndefaults = { slice = 'mem = 1', mem = 1 }", 3),
         ("[defaults]\nproperty = [\n'Description=mem = 1',\n]\nmem = 1", 5),
         ('[defaults]\n"m\\u0065m" = 1', 2),
+        ('[defaults]\nproperty = [ # [\n\'Description=]\', # ]\n"Description=\\"[",\n]\nmem = 1', 6),
+        ('[defaults]\nslice = """\n\\"""\nmem = 2\n"""""\nmem = 1', 6),
+        ("[defaults]\nslice = '''\nmem = 2\n'''''\nmem = 1", 5),
+        ("[defaults]\nslice = '#' # it's\nmem = 1", 3),
     ],
 )
 def test_a_key_is_found_on_its_line_however_toml_is_written(text: str, line: int) -> None:
@@ -294,42 +302,44 @@ def test_the_files_are_the_users_and_the_systems() -> None:
     assert config_paths({"HOME": "h"}) == [SYSTEM_FILE]
 
 
-def status(*, owner: int, mode: int) -> os.stat_result:
+def status(owner: int, mode: int) -> os.stat_result:
     return os.stat_result((mode, 0, 0, 1, owner, 0, 0, 0, 0, 0))
 
 
+@pytest.mark.parametrize("kind", [stat.S_IFREG, stat.S_IFDIR])
 @pytest.mark.parametrize(
     ("owner", "permissions", "user", "reason"),
     [
         (1000, 0o644, 1000, None),
-        (1000, 0o664, 1000, None),
+        (1000, 0o664, 1000, "is writable by others"),
         (0, 0o644, 1000, None),
         (0, 0o644, 0, None),
         (0, 0o600, 0, None),
-        (1001, 0o644, 1000, "it belongs to user 1001, neither to root nor to user 1000"),
-        (1000, 0o644, 0, "it belongs to user 1000, not to root"),
-        (0, 0o664, 0, "others may write to it"),
-        (0, 0o646, 0, "others may write to it"),
-        (1000, 0o646, 1000, "others may write to it"),
+        (1001, 0o644, 1000, "belongs to user 1001, neither to root nor to user 1000"),
+        (1000, 0o644, 0, "belongs to user 1000, not to root"),
+        (0, 0o664, 0, "is writable by others"),
+        (0, 0o646, 0, "is writable by others"),
+        (1000, 0o646, 1000, "is writable by others"),
     ],
 )
-def test_a_file_that_others_may_have_written_is_not_followed(
-    owner: int, permissions: int, user: int, reason: str | None
+def test_what_others_may_have_put_on_the_way_is_not_followed(
+    kind: int, owner: int, permissions: int, user: int, reason: str | None
 ) -> None:
-    assert distrust(status(owner=owner, mode=stat.S_IFREG | permissions), user=user) == reason
+    trusted = Trusted(users=frozenset({0, user}), owner_of_all=0)
+    assert distrust(status(owner, kind | permissions), status(0, 0o755), trusted) == reason
 
 
-def test_what_is_no_file_is_not_followed() -> None:
-    assert distrust(status(owner=0, mode=stat.S_IFIFO | 0o600), user=0) == "it is not a regular file"
+def test_in_a_sticky_folder_nobody_replaces_what_is_not_theirs() -> None:
+    trusted = Trusted(users=frozenset({0, 1000}), owner_of_all=0)
+    assert distrust(status(0, stat.S_IFDIR | 0o1777), status(0, 0o755), trusted) is None
+    assert distrust(status(0, stat.S_IFREG | 0o1666), status(0, 0o755), trusted) == "is writable by others"
 
 
-@pytest.mark.parametrize(
-    ("user", "mode", "is_trusted"),
-    [(0, 0o755, True), (0, 0o775, False), (1000, 0o775, True), (1000, 0o777, False), (1000, 0o1777, True)],
-)
-def test_a_file_can_be_replaced_by_who_writes_to_its_folder(user: int, mode: int, is_trusted: bool) -> None:
-    reason = distrust_folder(status(owner=user, mode=stat.S_IFDIR | mode), user=user)
-    assert reason == (None if is_trusted else "others may write to its folder")
+def test_of_a_link_only_the_owner_counts() -> None:
+    trusted = Trusted(users=frozenset({0, 1000}), owner_of_all=0)
+    assert distrust(status(1000, stat.S_IFLNK | 0o777), status(0, 0o1777), trusted) is None
+    whose = "belongs to user 1001, neither to root nor to user 1000"
+    assert distrust(status(1001, stat.S_IFLNK | 0o777), status(0, 0o755), trusted) == whose
 
 
 def writable_by_others(config: Path) -> None:
@@ -342,12 +352,27 @@ def in_a_folder_writable_by_others(config: Path) -> None:
     config.parent.chmod(0o777)
 
 
+def below_a_folder_writable_by_the_group(config: Path) -> None:
+    config.touch()
+    config.parents[1].chmod(0o775)
+
+
+def through_a_folder_writable_by_others(config: Path) -> None:
+    far = config.parents[1] / "far"
+    far.mkdir()
+    (far / "file").touch()
+    far.chmod(0o777)
+    config.symlink_to(far / "file")
+
+
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (writable_by_others, "is not used: others may write to it (check: ls -l "),
-        (in_a_folder_writable_by_others, "is not used: others may write to its folder (check: ls -ld "),
-        (os.mkfifo, "is not used: it is not a regular file"),
+        (writable_by_others, "config.toml is writable by others (check: ls -ld "),
+        (in_a_folder_writable_by_others, "/scoperun is writable by others (check: ls -ld "),
+        (below_a_folder_writable_by_the_group, " is writable by others (check: ls -ld "),
+        (through_a_folder_writable_by_others, "/far is writable by others (check: ls -ld "),
+        (os.mkfifo, "config.toml is not a regular file (check: ls -ld "),
         (Path.mkdir, "config.toml: Is a directory"),
         (lambda config: config.symlink_to(config), "config.toml: Too many levels of symbolic links"),
         (lambda config: config.write_bytes(b"# ok\n# caf\xe9\n"), "config.toml:2: not UTF-8, which TOML is"),
@@ -359,7 +384,69 @@ def test_a_file_that_cannot_be_used_is_an_error_and_not_passed_over(
     make(config)
     line = refusal("true")
     assert reason in line
-    assert str(config) in line
+    assert str(config.parents[1]) in line
+    assert line.startswith("refusing to run: ") is ("check: " in line)
+
+
+@pytest.mark.parametrize("make", [below_a_folder_writable_by_the_group, through_a_folder_writable_by_others])
+def test_where_there_is_no_file_nobody_has_put_one(config: Path, make: Callable[[Path], object]) -> None:
+    make(config)
+    config.resolve().unlink()
+    assert asked("true").request.limits.memory_max is None
+
+
+def test_a_file_that_is_named_is_read_in_place_of_the_others(config: Path, tmp_path: Path) -> None:
+    config.write_text("[broken")
+    file = tmp_path / "limits.toml"
+    file.write_text('[defaults]\nmem = "1M"\n[profiles.p]\nmem = "2M"\n')
+    assert asked("--config", str(file), "true").request.limits.memory_max == MiB
+    command_line = asked("-P", "p", f"--config={file}", "true")
+    assert (command_line.request.limits.memory_max, command_line.sources.options["mem"]) == (
+        2 * MiB,
+        f"{file}:4 [profiles.p]",
+    )
+
+
+def test_a_file_may_be_named_from_here(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "limits.toml").write_text('[defaults]\nmem = "1M"\n')
+    monkeypatch.chdir(tmp_path)
+    assert asked("--config", "limits.toml", "true").request.limits.memory_max == MiB
+    tmp_path.chmod(0o777)
+    assert refusal("--config", "limits.toml", "true").startswith(f"refusing to run: {tmp_path} is writable by others")
+
+
+def test_a_file_that_is_named_has_to_be_there_and_to_be_ones_own(config: Path, tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    assert refusal("--config", str(missing), "true") == f"cannot read {missing}: No such file or directory"
+    assert refusal("--config", "", "true").startswith("cannot read ")
+    writable_by_others(config)
+    assert refusal("--config", str(config), "true").startswith(f"refusing to run: {config} is writable by others")
+
+
+def test_without_configuration_no_file_is_read(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config.write_text("[broken")
+    monkeypatch.setenv("SCOPERUN_PROFILE", "p")
+    assert asked("--no-config", "true").request == RunRequest(command=("true",))
+    assert refusal("--no-config", "-P", "p", "true") == "--profile: there is no profile 'p' (--no-config reads no file)"
+    assert refusal("--no-config", "--config", "x", "true") == "--config and --no-config exclude each other"
+
+
+@pytest.mark.parametrize("identity", [["--uid", "root"], ["--gid", "root"]])
+def test_the_environment_names_no_file_where_a_command_runs_as_another(
+    config: Path, monkeypatch: pytest.MonkeyPatch, identity: list[str]
+) -> None:
+    """It might be the other user's, who would also not have the configuration's file be written."""
+    monkeypatch.setenv("SCOPERUN_REPORT", "/environment.json")
+    assert asked(*identity, "true").output.report is None
+    config.write_text("[defaults]\nreport = '/config.json'\n")
+    assert asked(*identity, "true").output.report == "/config.json"
+    assert asked(*identity, "--report", "/option.json", "true").output.report == "/option.json"
+    assert asked("true").output.report == "/environment.json"
+
+
+def test_only_root_is_held_to_its_own_home() -> None:
+    for environment in {"HOME": "/"}, {"HOME": "/nowhere"}, {"HOME": ""}, {}:
+        check_home(environment)
 
 
 def test_a_missing_file_is_none(tmp_path: Path) -> None:

@@ -602,4 +602,4 @@ class TestWords:
     def test_a_name_does_not_move_the_cursor(self) -> None:
         evil = replace(LEAK, name="a\nb\x1b[2J")
         rows = self.rows(seen(SHELL, evil), seen(SHELL, oom_kill=1, ended=(ended(evil),)))
-        assert "a?b?[2J (pid 4300, 19M)" in rows["Verdict"]
+        assert r"a\nb\x1b[2J (pid 4300, 19M)" in rows["Verdict"]

@@ -200,6 +200,42 @@ def test_a_word_that_is_no_utf8_is_printed_as_it_is() -> None:
     assert b"ls 'caf\xe9'\n" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("word", "shown"),
+    [
+        ("a\nb", r"$'a\nb'"),
+        ("\x1b]0;x\a", r"$'\033]0;x\007'"),
+        ("it's\t\\\x7f", r"$'it\'s\t\\\177'"),
+        ("\u202eé", r"$'\342\200\256é'"),
+        ("\udc9b1m", r"$'\2331m'"),
+        ("caf\udce9", "'caf\udce9'"),
+        ("two words", "'two words'"),
+    ],
+)
+def test_a_word_is_one_line_that_a_shell_takes_for_the_same(word: str, shown: str) -> None:
+    parsed = parse(["--", "printf", "%s", word])
+    assert parsed is not None
+    line = preview(parsed.request, parsed.sources).to_text().rpartition("\n")[2]
+    assert line == f"systemd-run --user --scope --collect -- printf %s {shown}"
+    printed = subprocess.run(["bash", "-c", line.partition(" -- ")[2]], capture_output=True, check=True).stdout
+    assert printed == os.fsencode(word)
+
+
+def test_a_row_is_one_line_wherever_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "x\nMemoryMax=infinity --mem\x1b[A"
+    (folder / "scoperun").mkdir(parents=True)
+    (folder / "scoperun" / "config.toml").write_text('[defaults]\ntasks = 5\ndescription = "a\\u001b[2K"\n')
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder))
+    parsed = parse(["true"])
+    assert parsed is not None
+    rows = preview(parsed.request, parsed.sources).to_text().splitlines()
+    source = rf"{tmp_path}/x\nMemoryMax=infinity --mem\x1b[A/scoperun/config.toml"
+    assert [squeezed(row) for row in rows[:2]] == [
+        rf"Description=a\x1b[2K  {source}:3 [defaults]",
+        f"TasksMax=5  {source}:2 [defaults]",
+    ]
+
+
 def test_an_output_that_nobody_takes_is_an_error() -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
@@ -218,7 +254,7 @@ def trap(*settings: str, has_swap: bool = True) -> list[str]:
 
 def test_a_high_limit_that_the_hard_one_comes_before_is_a_trap() -> None:
     for high in "20M", "21M":
-        (line,) = trap("MemoryMax=20M", f"MemoryHigh={high}")
+        (line,) = trap("MemoryMax=20M", f"MemoryHigh={high}", "MemorySwapMax=0")
         assert line == f"MemoryHigh={high} does nothing: MemoryMax=20M is reached first and kills"
 
 
@@ -248,10 +284,12 @@ def test_whether_there_is_swap_is_what_the_kernel_lists(tmp_path: Path) -> None:
     assert has_swap(str(swaps)), "what is not told may be"
 
 
-def test_unlimited_swap_beside_a_limit_on_memory_is_a_trap() -> None:
-    (line,) = trap("MemoryMax=20M", "MemorySwapMax=infinity")
+@pytest.mark.parametrize("swap", [["MemorySwapMax=infinity"], []])
+def test_unlimited_swap_beside_a_limit_on_memory_is_a_trap(swap: list[str]) -> None:
+    """Also where nothing is said of swap: that -p MemoryMax= leaves none is for --mem."""
+    (line,) = trap("MemoryMax=20M", *swap)
     assert line.startswith("MemoryMax=20M with unlimited swap pushes the command into swap ")
-    assert trap("MemoryMax=20M", "MemorySwapMax=infinity", has_swap=False) == []
+    assert trap("MemoryMax=20M", *swap, has_swap=False) == []
 
 
 @pytest.mark.parametrize(
@@ -265,7 +303,6 @@ def test_unlimited_swap_beside_a_limit_on_memory_is_a_trap() -> None:
         ["MemoryHigh=infinity", "MemoryMax=20M", "MemorySwapMax=0"],
         ["MemoryHigh=15M", "MemorySwapMax=0", "ManagedOOMMemoryPressure=kill"],
         ["MemoryMax=infinity", "MemorySwapMax=infinity"],
-        ["MemoryMax=20M"],
     ],
 )
 def test_what_does_as_it_says_is_no_trap(settings: list[str]) -> None:

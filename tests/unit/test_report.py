@@ -21,7 +21,8 @@ from .stories import LIMITS, MIB, START, STORIES, TIMED, Story, counted, exited,
 KEYS = [
     "schema", "scoperun", "systemd", "kernel", "manager", "unit", "invocation_id", "slice", "cgroup", "left_scope",
     "command", "cwd", "pid", "started", "runtime", "verdict", "result", "exit_code", "signal", "limits",
-    "limits_changed", "memory", "soft_memory", "oom", "cpu", "tasks_peak", "pressure", "left_running", "evidence",
+    "limits_changed", "memory", "soft_memory", "oom", "cpu", "tasks_peak", "tasks_refused", "pressure",
+    "left_running", "evidence",
 ]  # fmt: skip
 KEYS_OF = {
     "limits": {"memory_max", "memory_high", "memory_swap_max", "memory_zswap_max", "tasks_max", "cpu_quota",
@@ -29,7 +30,7 @@ KEYS_OF = {
     "memory": {"peak", "swap_peak", "events", "stat"},
     "oom": {"kills", "policy", "limit_of", "limit_unit", "limit", "victims", "tasks", "kernel_log",
             "kernel_log_reason"},
-    "cpu": {"user", "system", "outside"},
+    "cpu": {"user", "system", "throttled", "outside"},
 }  # fmt: skip
 
 OOM_KILL: tuple[Event, ...] = (
@@ -80,7 +81,7 @@ def test_a_report_says_all_that_is_known() -> None:
         "result": "oom-kill",
         "exit_code": None,
         "signal": 9,
-        "cpu": {"user": 0.25, "system": 0.5, "outside": None},
+        "cpu": {"user": 0.25, "system": 0.5, "throttled": 0.0, "outside": None},
         "tasks_peak": 2,
         "left_running": [],
     }
@@ -102,7 +103,7 @@ def test_what_is_not_known_is_null_and_never_left_out() -> None:
         invocation.feed(event)
     report = as_json(conclude(("true",), nowhere, invocation))
     unknown = {"systemd", "slice", "left_scope", "cwd", "result", "exit_code", "limits_changed", "soft_memory", "oom",
-               "tasks_peak", "pressure", "left_running"}  # fmt: skip
+               "tasks_peak", "tasks_refused", "pressure", "left_running"}  # fmt: skip
     assert {key for key, value in report.items() if value is None} == unknown
     for part in "limits", "memory", "cpu":
         assert set(report[part]) == KEYS_OF[part]
@@ -312,3 +313,9 @@ def test_of_much_processor_time_a_little_is_not_noticed() -> None:
     counters = replace(counted(0), cpu_user=100.0)
     assert told([replace(exited(0), cpu=104.0), counters, read("success")]).cpu.outside is None
     assert told([replace(exited(0), cpu=110.0), counters, read("success")]).cpu.outside == 9.5
+
+
+def test_systemd_says_that_it_began_after_it_has_sent_its_signals() -> None:
+    """The command may have ended by then, and yet not by itself."""
+    report = told([replace(exited(-15), at=101.58), LeftActive(101.6), counted(0), read("timeout")], TIMED)
+    assert (report.verdict, report.exit_status) == (Verdict.TIMEOUT, 124)

@@ -5,7 +5,7 @@ import pytest
 from scoperun.errors import InvalidValue
 from scoperun.limits import Limits
 from scoperun.properties import Property
-from scoperun.request import ExecContext, RunRequest, printable
+from scoperun.request import ExecContext, RunRequest
 
 
 def properties(request: RunRequest) -> dict[str, object]:
@@ -68,13 +68,6 @@ def test_bad_words_are_refused_when_the_request_is_made(wrong: dict[str, str], m
     with pytest.raises(InvalidValue) as refused:
         RunRequest(command=("true",), **wrong)
     assert refused.value.message.startswith(message)
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"), [("plain", "plain"), ("café", "café"), ("caf\udce9", "caf\\xe9"), ("a\nb", "a\nb")]
-)
-def test_bytes_that_are_no_utf_8_are_shown_as_hexadecimal(text: str, shown: str) -> None:
-    assert printable(text) == shown
 
 
 def test_a_command_of_any_bytes_is_described_in_text() -> None:

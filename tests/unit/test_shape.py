@@ -23,8 +23,8 @@ CORE = {
     for name in (
         "conclusion", "config", "dataclass", "errors", "events", "invocation", "kernel_clock", "kernel_draft",
         "kernel_log", "kernel_report", "limits", "membership", "network", "oom", "oom_report", "oom_text", "preview",
-        "properties", "report", "request", "scope", "scope_log", "settings", "shared_memory", "sizes", "soft_memory",
-        "sources", "text", "toml_lines", "traps", "values", "verdict", "version",
+        "printable", "properties", "report", "request", "scope", "scope_log", "settings", "shared_memory", "sizes",
+        "soft_memory", "sources", "text", "toml_lines", "traps", "values", "verdict", "version",
     )
 }  # fmt: skip
 SURFACE = {
@@ -46,7 +46,8 @@ INTERPRETER = {"errno", "gc", "os", "sys"}
 """Modules that no folder on the way can hold another of: they are built in, and os is frozen."""
 
 SUPERVISION = {
-    f"scoperun.{name}" for name in ("enforcement", "feed", "settling", "soft_watch", "standing", "supervisor")
+    f"scoperun.{name}"
+    for name in ("enforcement", "feed", "leftovers", "settling", "soft_watch", "standing", "supervisor")
 }
 
 NOT_IN_CORE = {

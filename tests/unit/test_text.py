@@ -138,7 +138,7 @@ def test_an_end_that_may_be_an_oom_kill_is_told_as_that() -> None:
     ("names", "words"),
     [
         (("sleep",), "1 process left in the scope: sleep (pid 5000)"),
-        (("sh", "a\nb"), "2 processes left in the scope: sh (pid 5000), a?b (pid 5001)"),
+        (("sh", "a\nb"), r"2 processes left in the scope: sh (pid 5000), a\nb (pid 5001)"),
         (
             ("sh",) * 6,
             "6 processes left in the scope: " + "".join(f"sh (pid {pid}), " for pid in range(5000, 5005)) + "…",
@@ -192,7 +192,7 @@ def test_the_kernels_own_words_are_quoted_in_their_order_one_to_a_line() -> None
     first, second = ("sh invoked oom-killer", "Killed process 1 (a\nb\x1b[2J)"), ("Killed process 2 (c)",)
     assert kernel_log_text(oom_of(first, second)).split("\n") == [
         "sh invoked oom-killer",
-        "Killed process 1 (a?b?[2J)",
+        r"Killed process 1 (a\nb\x1b[2J)",
         "Killed process 2 (c)",
     ]
 
@@ -207,3 +207,23 @@ def test_every_report_is_a_handful_of_lines(story: Story) -> None:
     lines = report_text(told(story.events, story.limits)).splitlines()
     assert len(lines) <= 5
     assert all(line.rstrip() == line and "None" not in line for line in lines)
+
+
+EVIL = "/job.scope/a\r\x1b[2K\n   Verdict: success\x07\x9b\u202e\u2028"
+
+
+def test_no_value_begins_a_row_of_its_own_or_rubs_one_out() -> None:
+    """A path below the scope is whatever its owner likes, with Delegate=yes."""
+    report = told([exited(0), counted(1), StateChanged("inactive"), read("success", "continue")])
+    assert report.oom is not None
+    forged = report_text(replace(report, oom=replace(report.oom, limit_of=LimitOf.SCOPE, limit_unit=EVIL)))
+    assert len(forged.splitlines()) == len(report_text(report).splitlines())
+    assert row("Verdict", forged).endswith(
+        r"at the limit of /job.scope/a\r\x1b[2K\n   Verdict: success\x07\x9b\u202e\u2028 inside the scope"
+    )
+
+
+def test_a_success_stays_one_line_whatever_runs_on() -> None:
+    left = Process(pid=5000, name="a\n     Scope: b\x1b[A")
+    (shown,) = text(exited(0), counted(0, left), StateChanged("active"), read("success")).splitlines()
+    assert shown.endswith(r"left in the scope: a\n     Scope: b\x1b[A (pid 5000)")

@@ -1,8 +1,11 @@
 """Where the report goes: files, descriptors, and that nothing that goes wrong there changes the exit status."""
 
+import fcntl
 import json
 import os
+import signal
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,19 +43,28 @@ def test_a_full_device_costs_one_line(story: Story) -> None:
     assert ending.stderr == "scoperun: cannot write the report to '/dev/full': No space left on device\n"
 
 
-def test_a_folder_that_is_not_there_costs_one_line(story: Story, tmp_path: Path) -> None:
-    file = tmp_path / "missing" / "report.json"
-    assert (
-        reported_to(story, file).stderr == f"scoperun: cannot write the report to '{file}': No such file or directory\n"
-    )
+def not_reported_to(story: Story, file: Path) -> str:
+    """Return why there is no such report, in one line, for which the command was not started."""
+    started = story.report_file.with_name("started")
+    line = story.refused("--report", str(file), "--", "touch", str(started))
+    assert not started.exists()
+    return line.removeprefix(f"scoperun: cannot write the report to '{file}': ").removesuffix("\n")
 
 
-def test_a_folder_that_may_not_be_written_costs_one_line(story: Story, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there_starts_nothing(story: Story, tmp_path: Path) -> None:
+    reason = not_reported_to(story, tmp_path / "missing" / "report.json")
+    assert reason == "No such file or directory (its folder has to be there)"
+
+
+def test_a_folder_that_may_not_be_written_starts_nothing(story: Story, tmp_path: Path) -> None:
     folder = tmp_path / "closed"
     folder.mkdir(mode=0o555)
-    file = folder / "report.json"
-    assert reported_to(story, file).stderr == f"scoperun: cannot write the report to '{file}': Permission denied\n"
+    assert not_reported_to(story, folder / "report.json") == "Permission denied"
     assert list(folder.iterdir()) == []
+
+
+def test_what_is_no_file_starts_nothing(story: Story, tmp_path: Path) -> None:
+    assert not_reported_to(story, tmp_path) == "Is a directory"
 
 
 def test_a_file_that_cannot_grow_costs_one_line_and_what_was_there_stays(story: Story, tmp_path: Path) -> None:
@@ -76,6 +88,68 @@ def test_a_report_replaces_the_one_before_and_leaves_nothing_beside_it(story: St
     reported_to(story, file)
     assert json.loads(file.read_text())["exit_code"] == 3
     assert list(folder.iterdir()) == [file]
+
+
+def test_a_reader_that_comes_late_is_waited_for(story: Story) -> None:
+    os.mkfifo(story.report_file)
+    run = at_its_report(story, "-q")
+    assert json.loads(story.report_file.read_text())["exit_code"] == 3
+    _, stderr = run.communicate(timeout=GENEROUS)
+    assert (run.returncode, stderr) == (3, b"")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT])
+def test_a_signal_ends_the_wait_for_a_reader_and_costs_no_status(story: Story, number: signal.Signals) -> None:
+    os.mkfifo(story.report_file)
+    run = at_its_report(story)
+    run.send_signal(number)
+    assert told_without_the_file(story, run)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_wait_for_a_reader_that_is_slow(story: Story, number: signal.Signals) -> None:
+    os.mkfifo(story.report_file)
+    reader = os.open(story.report_file, os.O_RDONLY | os.O_NONBLOCK)
+    fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 4096)
+    run = at_its_report(story, words=["x" * 10_000])
+    ready(reader)
+    run.send_signal(number)
+    assert told_without_the_file(story, run)
+    os.close(reader)
+
+
+def test_a_signal_that_asks_nobody_to_end_does_not_end_it(story: Story) -> None:
+    os.mkfifo(story.report_file)
+    run = at_its_report(story, "-q")
+    for number in signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGWINCH:
+        run.send_signal(number)
+    assert json.loads(story.report_file.read_text())["exit_code"] == 3
+    _, stderr = run.communicate(timeout=GENEROUS)
+    assert (run.returncode, stderr) == (3, b"")
+
+
+def at_its_report(story: Story, *options: str, words: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    """Start what exits with 3; return it when the command has ended and the report is next, or being written."""
+    reader, writer = os.pipe()
+    run = subprocess.Popen(
+        ["scoperun", *options, "--report", str(story.report_file), "--report-fd", str(writer), "--",
+         "sh", "-c", "exit 3", *words],
+        pass_fds=[writer],
+        stderr=subprocess.PIPE,
+    )  # fmt: skip
+    os.close(writer)
+    with open(reader, encoding="utf-8") as lines:
+        assert [json.loads(line)["event"] for line in lines] == ["started", "finished"]
+    return run
+
+
+def told_without_the_file(story: Story, run: subprocess.Popen[bytes]) -> bool:
+    """Tell whether the command's status and the report in words came though the file did not."""
+    _, stderr = run.communicate(timeout=GENEROUS)
+    first, *rest = stderr.decode().splitlines()
+    interrupted = f"scoperun: cannot write the report to '{story.report_file}': interrupted"
+    verdict = "   Verdict: exit-code: the command exited with status 3"
+    return (run.returncode, first) == (3, interrupted) and verdict in rest
 
 
 def test_the_environment_names_the_file_and_the_option_wins(story: Story, tmp_path: Path) -> None:

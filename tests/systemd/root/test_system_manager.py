@@ -2,14 +2,17 @@
 
 import os
 import pwd
+import shlex
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.systemd.lab_only import lab_only
 from tests.systemd.story import GENEROUS, Story
+from tests.systemd.terminal import interactive_shell
 
 pytestmark = lab_only
 
@@ -114,3 +117,69 @@ def test_nothing_is_left_of_it(story: Story) -> None:
     shown = subprocess.run(["systemctl", "show", "-P", "LoadState", "gone.scope"], capture_output=True, check=True)
     assert shown.stdout == b"not-found\n"
     assert os.getuid() == 0
+
+
+BUS = "DBUS_SESSION_BUS_ADDRESS"
+OURS = {"XDG_RUNTIME_DIR": "/run/user/0", BUS: "unix:path=/run/user/0/bus"}
+SHOW = 'echo "${XDG_RUNTIME_DIR-none} ${DBUS_SESSION_BUS_ADDRESS-none}"'
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["--uid", "plain"], "none none"),
+        (["--uid", "plain", "-E", "XDG_RUNTIME_DIR=/x", "-E", "DBUS_SESSION_BUS_ADDRESS"], f"/x {OURS[BUS]}"),
+        (["--uid", "root"], " ".join(OURS.values())),
+        (["--gid", "plain"], " ".join(OURS.values())),
+        ([], " ".join(OURS.values())),
+    ],
+)
+def test_what_leads_to_roots_own_bus_is_not_for_another_user(story: Story, words: list[str], shown: str) -> None:
+    ending = story.run("-q", "--system", *words, "--", "sh", "-c", SHOW, **OURS)
+    assert ending.stdout.decode() == f"{shown}\n"
+
+
+SYSCTL = "dev.tty.legacy_tiocsti"
+TYPES = "import fcntl, termios\nfor key in b'echo ty\\'\\'ped\\n': fcntl.ioctl(0, termios.TIOCSTI, bytes([key]))"
+WARNED = "warning: user plain could type at this terminal what root's shell would run (TIOCSTI)"
+
+
+@pytest.fixture
+def legacy_tiocsti() -> Iterator[Callable[[int], None]]:
+    """Return what sets the sysctl, which is set back afterwards."""
+
+    def set_to(value: int) -> None:
+        subprocess.run(["sysctl", "-qw", f"{SYSCTL}={value}"], check=True)
+
+    before = subprocess.run(["sysctl", "-n", SYSCTL], capture_output=True, text=True, check=True).stdout
+    yield set_to
+    set_to(int(before))
+
+
+def test_a_command_that_could_type_at_roots_terminal_is_warned_of(
+    story: Story, legacy_tiocsti: Callable[[int], None]
+) -> None:
+    """And it can: what it types is what root's shell reads next."""
+    legacy_tiocsti(1)
+    with interactive_shell(story) as term:
+        term.type(f"scoperun --system --uid plain -- python3 -c {shlex.quote(TYPES)}; echo do''ne\n")
+        term.wait_for(WARNED)
+        term.wait_for("done\r\n")
+        term.wait_for("\rtyped\r\n")
+
+
+@pytest.mark.parametrize(
+    ("tiocsti", "words"), [(0, ["--uid", "plain"]), (1, ["-q", "--uid", "plain"]), (1, ["--uid", "root"]), (1, [])]
+)
+def test_where_it_could_not_or_is_to_be_quiet_there_is_no_warning(
+    story: Story, legacy_tiocsti: Callable[[int], None], tiocsti: int, words: list[str]
+) -> None:
+    legacy_tiocsti(tiocsti)
+    with interactive_shell(story) as term:
+        term.type(f"scoperun --system {shlex.join(words)} -- echo r''an; echo do''ne\n")
+        assert "warning" not in term.wait_for("ran\r\n") + term.wait_for("done\r\n")
+
+
+def test_without_a_terminal_there_is_no_warning(story: Story, legacy_tiocsti: Callable[[int], None]) -> None:
+    legacy_tiocsti(1)
+    assert "warning" not in story.run("--system", "--uid", "plain", "--", "true").stderr

@@ -5,7 +5,7 @@ import signal
 from typing import Any
 
 from scoperun import Limits, MiB, OOMPolicy
-from scoperun.request import printable
+from scoperun.printable import utf8
 
 from .kinds import killed, kind
 from .stage import Claim, Stage, count_as_oomd, gone, kill_all
@@ -92,7 +92,7 @@ def called(what: str, names: tuple[str, ...]) -> None:
         name = names[list(OOMPolicy).index(stage.policy)]
         report = await stage.act("name", name, "leak")
         given = os.fsdecode(os.fsencode(name)[:15])
-        return killed(report, (report["pid"], printable(given)))
+        return killed(report, (report["pid"], utf8(given)))
 
 
 for each, names in NAMES.items():

@@ -1,0 +1,37 @@
+"""A place of its own for the keeper in a delegated scope; the one thing here that writes below cgroupfs.
+
+What manages a delegated cgroup, as a container engine does, hands its controllers on to cgroups below, and the kernel
+allows that only where no process is in it itself: https://systemd.io/CGROUP_DELEGATION. So the keeper may not be there.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LEAF = "scoperun-keeper"
+
+
+@contextmanager
+def keeper_leaf(scope: Path, *, keeper: int) -> Iterator[None]:
+    """Move the keeper to a leaf of its own below the cgroup `scope`, and remove the leaf when the keeper has ended.
+
+    Raises OSError.
+    """
+    leaf = scope / LEAF
+    leaf.mkdir()
+    try:
+        fd = os.open(leaf / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, str(keeper).encode())
+        finally:
+            os.close(fd)
+        yield
+    finally:
+        with suppress(OSError):  # systemd has removed it with the scope
+            leaf.rmdir()

@@ -1,0 +1,31 @@
+"""The terminal that a command shares with us, and whether it could type there: what it types our shell would run.
+
+See TIOCSTI in ioctl_tty(2). From Linux 6.2 on a sysctl keeps it to root.
+"""
+
+from __future__ import annotations
+
+import os
+
+_SYSCTL = "/proc/sys/dev/tty/legacy_tiocsti"
+
+
+def can_be_typed_at(sysctl: str = _SYSCTL) -> bool:
+    """Tell whether there is a terminal, and a process without privilege may put input into it."""
+    return _typing_is_allowed(sysctl) and (_has_controlling_terminal() or any(map(os.isatty, range(3))))
+
+
+def _typing_is_allowed(sysctl: str) -> bool:
+    try:
+        with open(sysctl, encoding="ascii") as file:
+            return file.read().strip() != "0"
+    except OSError:  # before 6.2
+        return True
+
+
+def _has_controlling_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True

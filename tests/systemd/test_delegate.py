@@ -1,0 +1,45 @@
+"""A delegated scope is the command's to divide: the keeper is not in its way, and in no list."""
+
+import pytest
+
+from .story import Story
+
+DIVIDE = """
+here=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)
+mkdir $here/rest $here/work
+echo $$ >$here/rest/cgroup.procs
+echo '+memory +pids' >$here/cgroup.subtree_control || exit 7
+echo 20M >$here/work/memory.max
+echo 0 >$here/work/memory.swap.max
+"""
+
+
+@pytest.mark.parametrize("delegate", ["yes", "memory pids"])
+def test_what_manages_containers_can_hand_its_controllers_on(story: Story, delegate: str) -> None:
+    script = f"{DIVIDE} (echo 0 >$here/work/cgroup.procs; exec ./bigleak2); exit $?"
+    ending = story.run("-p", f"Delegate={delegate}", "--", "sh", "-c", script)
+    assert (ending.status, ending.verdict) == (137, "oom-kill")
+    assert ending.report["oom"] | {"limit_of": "scope", "kills": 1} == ending.report["oom"]
+    assert ending.report["left_running"] == []
+
+
+def test_the_keeper_is_no_process_of_the_commands(story: Story) -> None:
+    script = f"{DIVIDE} (echo 0 >$here/work/cgroup.procs; exec sleep 1000) >/dev/null 2>&1 & exit 3"
+    ending = story.run("--kill-leftovers", "-p", "Delegate=yes", "--", "sh", "-c", f"{script}")
+    assert (ending.status, ending.verdict, ending.report["left_running"]) == (3, "exit-code", [])
+
+
+def test_a_process_alone_in_a_delegated_scope_is_one_task(story: Story) -> None:
+    assert story.run("-p", "Delegate=yes", "--", "sleep", "0.1").report["tasks_peak"] == 1
+
+
+def test_a_subgroup_is_as_without_us(story: Story) -> None:
+    """Systemd knows the setting for scopes, and has the command where it says."""
+    words = ("sh", "-c", "cut -d: -f3 /proc/self/cgroup")
+    ending = story.run("-q", "-p", "Delegate=yes", "-p", "DelegateSubgroup=sub", "--", *words)
+    if ending.status == 125:
+        assert "DelegateSubgroup" in ending.stderr  # before systemd 254
+        return
+    assert ending.report["left_scope"] is None
+    assert ending.stdout.decode().strip().startswith(ending.report["cgroup"])
+    assert ending.report["cgroup"].endswith(ending.report["unit"])
