@@ -176,8 +176,14 @@ def full_slice() -> Iterator[str]:
 
 
 @pytest.fixture
-def whole_reports(story: Story) -> None:
-    """Have the kernel make whole reports, which it does not for up to five seconds after ten of them."""
+def whole_reports(story: Story) -> Iterator[None]:
+    """Have the kernel make whole reports, also afterwards: it does not for up to five seconds after ten of them."""
+    until_reports_are_whole(story)
+    yield
+    until_reports_are_whole(story)
+
+
+def until_reports_are_whole(story: Story) -> None:
     while not any(report["oom_memcg"] for report in leak(story).report["oom"]["kernel_log"] or ()):
         pass
 
@@ -248,6 +254,7 @@ def pages() -> Iterator[str]:
         yield file.name
 
 
+@pytest.mark.usefixtures("whole_reports")
 def test_a_pid_that_was_ours_is_anothers_by_now(story: Story, source: str, pages: str) -> None:
     run = Waiting(story, *CONTINUE, first=f"cat {pages} >/dev/null & echo $!; wait; ", then="./bigleak2; true")
     for _ in range(5):  # on a slow machine the kernel may name the cgroup all the same
