@@ -55,7 +55,8 @@ def page_cache(stat: Mapping[str, int]) -> int | None:
 
 
 def _without_limit(oom: Oom) -> str:
-    if oom.kernel_log and oom.kernel_log[-1].sysrq:
+    named = sum(len(report.victims) for report in oom.kernel_log or ())
+    if oom.kernel_log and oom.kernel_log[-1].sysrq and named >= (oom.kills or 1):
         return f"the OOM killer, asked for by SysRq, killed {_victims(oom)}"
     return f"the kernel killed {_victims(oom)}; at whose limit, if at any, is not known"
 

@@ -8,32 +8,21 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 from scoperun.dataclass import dataclass
 from scoperun.io.kmsg import Kmsg
 from scoperun.io.wait import readable
-from scoperun.kernel_clock import KernelClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from scoperun.io.journal import Journal
+    from scoperun.kernel_clock import KernelClock
     from scoperun.kernel_report import KernelRecord
 
 _PATIENCE = 10
 """How many times as long as silence a log that goes on and on may be read."""
-
-
-class Source(Protocol):
-    """Where records come from. fd: can be read when there are more."""
-
-    fd: int
-
-    def take(self) -> Sequence[KernelRecord] | None:
-        """Return the next records that are there, not too many at a time, None if there will be no more."""
-
-    def close(self) -> None:
-        """Let go of it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -81,7 +70,7 @@ class KernelLog:
         since = self.opened if since is None else since
         if self._kmsg is not None:
             return await _read(self._kmsg, take, since=since, within=within)
-        from scoperun.io.journal import follow_journal  # noqa: PLC0415  most runs read no journal
+        from scoperun.io.journal import follow_journal  # noqa: PLC0415  most runs do not read the journal
 
         journal = follow_journal(self._on_the_wall(since))
         try:
@@ -96,6 +85,8 @@ class KernelLog:
 
 def kernel_clock() -> KernelClock:
     """Return how far the log's clock may be off at the moment."""
+    from scoperun.kernel_clock import KernelClock  # noqa: PLC0415  most runs do not read the log
+
     return KernelClock.measured(
         monotonic=time.monotonic(),
         raw=time.clock_gettime(time.CLOCK_MONOTONIC_RAW),
@@ -103,7 +94,9 @@ def kernel_clock() -> KernelClock:
     )
 
 
-async def _read(source: Source, take: Callable[[Sequence[KernelRecord]], bool], *, since: float, within: float) -> bool:
+async def _read(
+    source: Kmsg | Journal, take: Callable[[Sequence[KernelRecord]], bool], *, since: float, within: float
+) -> bool:
     clock, asked = kernel_clock(), time.monotonic()
     with suppress(TimeoutError):
         async with asyncio.timeout(_PATIENCE * within):
@@ -119,7 +112,7 @@ async def _read(source: Source, take: Callable[[Sequence[KernelRecord]], bool], 
     return False
 
 
-async def _has_more(source: Source, within: float) -> bool:
+async def _has_more(source: Kmsg | Journal, within: float) -> bool:
     """Wait until there is more to take, tell whether it came in time; let others have their turn in any case."""
     await asyncio.sleep(0)
     with suppress(TimeoutError):

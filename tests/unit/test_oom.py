@@ -578,6 +578,8 @@ class TestWords:
         log = KernelLogRead(reports=(replace(report, sysrq=True),))
         rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ooms={}, ended=(ended(LEAK),)), log)
         assert rows["Verdict"] == "oom-kill: the OOM killer, asked for by SysRq, killed leak (pid 4300, 19M)"
+        rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=2, ooms={}, stalls=7), log)
+        assert "SysRq" not in rows["Verdict"]
 
     def test_at_another_limit_than_the_log_tells_of_it_has_not_its_size(self) -> None:
         log = logged((4300, "leak"))  # and of the last kill, at the slice's, it says nothing
