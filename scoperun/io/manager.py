@@ -112,7 +112,7 @@ class Manager:
         The path with the invocation ID is there for as long as this invocation is loaded. The path with the unit's
         name always answers: when the unit is gone systemd loads an empty one, whose Result= is success.
         """
-        method = bus.Method(_SYSTEMD, unit_path(invocation_id), _PROPERTIES, "GetAll", "s")
+        method = bus.Method(_SYSTEMD, unit_path(invocation_id), _PROPERTIES, "GetAll", "s", "a{sv}")
         (properties,) = await self._call(method, _SCOPE)
         return _scope_properties(properties)
 
@@ -152,7 +152,7 @@ class Manager:
 
     async def stop(self, request: ScopeRequest) -> None:
         """Queue the stop of the scope: SIGTERM, and after TimeoutStopSec= SIGKILL."""
-        await self._call(bus.Method(_SYSTEMD, _PATH, _MANAGER, "StopUnit", "ss"), request.unit, "replace")
+        await self._call(bus.Method(_SYSTEMD, _PATH, _MANAGER, "StopUnit", "ss", "o"), request.unit, "replace")
 
     async def unref(self, request: ScopeRequest) -> None:
         """Give up the reference that AddRef took; once the scope has ended nothing of it remains then."""
@@ -176,7 +176,7 @@ class Manager:
 
     async def _start_transient_unit(self, request: ScopeRequest, pids: list[int]) -> None:
         # systemd-run --scope --unit=UNIT -p NAME=VALUE... COMMAND
-        method = bus.Method(_SYSTEMD, _PATH, _MANAGER, "StartTransientUnit", "ssa(sv)a(sa(sv))")
+        method = bus.Method(_SYSTEMD, _PATH, _MANAGER, "StartTransientUnit", "ssa(sv)a(sa(sv))", "o")
         properties = [["PIDs", bus.variant("au", pids)], *_variants(request)]
         try:
             await self._call(method, request.unit, "fail", properties, [])
@@ -187,7 +187,7 @@ class Manager:
             raise
 
     async def _get(self, path: str, interface: str, name: str) -> Any:
-        method = bus.Method(_SYSTEMD, path, _PROPERTIES, "Get", "ss")
+        method = bus.Method(_SYSTEMD, path, _PROPERTIES, "Get", "ss", "v")
         (value,) = await self._call(method, interface, name)
         return value
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .raw_bus import Peer
     from .wire import Wire
 
-VERSION = Method("org.freedesktop.systemd1", "/", "org.freedesktop.DBus.Properties", "Get", "ss")
+VERSION = Method("org.freedesktop.systemd1", "/", "org.freedesktop.DBus.Properties", "Get", "ss", "v")
 WANTED = ("org.freedesktop.systemd1.Manager", "Version")
 
 

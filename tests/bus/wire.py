@@ -32,6 +32,7 @@ class Wire:
     def __init__(self, daemon: str) -> None:
         self.calls: list[Message] = []
         self.at: dict[str, Action] = {}
+        self.replies = 0
         self._daemon = daemon
         self._handed_back = bytearray()
         self._clients: list[StreamWriter] = []
@@ -101,10 +102,12 @@ class Wire:
             self.calls.append(message)
             something_changed()
             if action := self.at.get(self.steps[-1]):
-                if answer := action(message):
-                    answer.serial = 1
-                    client.write(answer._marshall())  # noqa: SLF001
+                if reply := action(message):
+                    reply.serial = 1
+                    client.write(reply._marshall())  # noqa: SLF001
                 return
+        else:
+            self.replies += 1
         to_daemon.write(raw)
 
     async def _hand_back(self, from_daemon: StreamReader, client: StreamWriter) -> None:
