@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import re
 from contextlib import asynccontextmanager
@@ -19,22 +20,20 @@ from scoperun.errors import (
     ScoperunError,
     UnitExists,
 )
-from scoperun.events import Event, JobRemoved, LeftActive, ResultChanged, ScopeProperties, StateChanged
-from scoperun.io import bus
+from scoperun.io import answers, bus
+from scoperun.io.answers import LEFT_ACTIVE, SCOPE, UNIT
 from scoperun.scope import unit_path
-from scoperun.sizes import INFINITY, parse_time
-from scoperun.values import seconds
+from scoperun.sizes import parse_time
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
+    from scoperun.events import Event, LeftActive, ScopeProperties
     from scoperun.scope import ScopeRequest
 
 _SYSTEMD = "org.freedesktop.systemd1"
 _PATH = "/org/freedesktop/systemd1"
 _MANAGER = "org.freedesktop.systemd1.Manager"
-_UNIT = "org.freedesktop.systemd1.Unit"
-_SCOPE = "org.freedesktop.systemd1.Scope"
 _PROPERTIES = "org.freedesktop.DBus.Properties"
 
 _PROPERTY_READ_ONLY = "org.freedesktop.DBus.Error.PropertyReadOnly"
@@ -79,7 +78,7 @@ class Manager:
 
     async def version(self) -> str:
         """Return systemd's version, as 257.9-1."""
-        return str(await self._get(_PATH, _MANAGER, "Version"))
+        return answers.word("Version", await self._get(_PATH, _MANAGER, "Version"))
 
     async def start(self, request: ScopeRequest, *, pids: list[int]) -> ScopeRequest:
         """Queue the start of the scope with the processes `pids` in it.
@@ -101,7 +100,8 @@ class Manager:
 
         Where a condition is not met systemd skips the scope, and calls the job of its start done all the same.
         """
-        invocation_id = bytes(await self._get(request.path, _UNIT, "InvocationID")).hex()
+        name = "InvocationID"
+        invocation_id = answers.identifier(name, await self._get(request.path, UNIT, name))
         if not invocation_id:
             raise ScopeFailed(f"Failed to start scope {request.unit!r}: it was skipped, for a condition is not met")
         return invocation_id
@@ -113,24 +113,24 @@ class Manager:
         name always answers: when the unit is gone systemd loads an empty one, whose Result= is success.
         """
         method = bus.Method(_SYSTEMD, unit_path(invocation_id), _PROPERTIES, "GetAll", "s", "a{sv}")
-        (properties,) = await self._call(method, _SCOPE)
-        return _scope_properties(properties)
+        (properties,) = await self._call(method, SCOPE)
+        return answers.scope_properties(properties)
 
     async def left_active(self, invocation_id: str) -> list[LeftActive]:
         """Return when the scope began to end, as what would have been announced; nothing if it has not."""
-        return _left_active(int(await self._get(unit_path(invocation_id), _UNIT, "ActiveExitTimestampMonotonic")))
+        return answers.left_active(await self._get(unit_path(invocation_id), UNIT, LEFT_ACTIVE))
 
     async def runtime_max(self, request: ScopeRequest) -> float | None:
         """Return the seconds after which systemd ends the scope (RuntimeMaxSec=), None if it does not.
 
         A drop-in for scopes may have put another time in place of the one that was asked for.
         """
-        usec = int(await self._get(request.path, _SCOPE, "RuntimeMaxUSec"))
-        return None if usec == INFINITY else seconds(usec)
+        limit = answers.time("RuntimeMaxUSec", await self._get(request.path, SCOPE, "RuntimeMaxUSec"))
+        return None if limit == math.inf else limit
 
     async def timeout_stop(self, request: ScopeRequest) -> float:
         """Return the seconds that the scope has to end when it is stopped (TimeoutStopSec=)."""
-        return seconds(int(await self._get(request.path, _SCOPE, "TimeoutStopUSec")))
+        return answers.time("TimeoutStopUSec", await self._get(request.path, SCOPE, "TimeoutStopUSec"))
 
     async def kill(self, request: ScopeRequest, signal: int) -> None:
         """Send `signal` to every process of the scope."""
@@ -211,7 +211,7 @@ async def connect(
     """Connect to the user's or the system's manager; events of the scopes started with it are given to `feed`."""
 
     def on_signal(signal: bus.Signal) -> None:
-        for event in _events(signal):
+        for event in answers.events(signal):
             feed(event)
 
     timeout = _bus_timeout(environment)
@@ -248,40 +248,6 @@ def _bus_timeout(environment: Mapping[str, str]) -> float:
         return (parse_time(text) if text else 0) or DEFAULT_TIMEOUT
     except InvalidValue as error:
         raise InvalidValue(f"SYSTEMD_BUS_TIMEOUT: {error.message}", hint=error.hint) from None
-
-
-def _events(signal: bus.Signal) -> list[Event]:
-    match signal.member, signal.body:
-        case "JobRemoved", [_, _, _, result]:
-            return [JobRemoved(result)]
-        case "PropertiesChanged", [interface, changed, _] if interface == _SCOPE and "Result" in changed:
-            return [ResultChanged(changed["Result"])]
-        case "PropertiesChanged", [interface, changed, _] if interface == _UNIT and "ActiveState" in changed:
-            return [*_left_active(changed.get("ActiveExitTimestampMonotonic")), StateChanged(changed["ActiveState"])]
-        case _:
-            return []
-
-
-def _left_active(usec: int | None) -> list[LeftActive]:
-    """0 is a unit that has not left it."""
-    return [LeftActive(usec / 1e6)] if usec else []
-
-
-def _scope_properties(properties: dict[str, Any]) -> ScopeProperties:
-    """Systemd writes UINT64_MAX for what it could not read."""
-
-    def number(name: str) -> int | None:
-        value = properties.get(name)
-        return None if value is None or value == INFINITY else int(value)
-
-    return ScopeProperties(
-        result=properties["Result"],
-        oom_policy=properties.get("OOMPolicy"),
-        oom_kills=number("OOMKills"),
-        managed_oom_kills=number("ManagedOOMKills"),
-        memory_peak=number("MemoryPeak"),
-        memory_swap_peak=number("MemorySwapPeak"),
-    )
 
 
 def _without_refused(request: ScopeRequest, refusal: PropertyRefused) -> ScopeRequest:
