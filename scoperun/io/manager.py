@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import re
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from scoperun.errors import (
     BusLost,
@@ -22,6 +20,8 @@ from scoperun.errors import (
 )
 from scoperun.io import answers, bus
 from scoperun.io.answers import LEFT_ACTIVE, SCOPE, UNIT
+from scoperun.io.bus_address import Surroundings, user
+from scoperun.request import printable
 from scoperun.scope import unit_path
 from scoperun.sizes import parse_time
 
@@ -215,31 +215,33 @@ async def connect(
             feed(event)
 
     timeout = _bus_timeout(environment)
-    address = SYSTEM_BUS if system else _user_bus(environment)
-    async with bus.connect(address, timeout=timeout, on_signal=on_signal) as connection:
+    if system:
+        opened = bus.connect(SYSTEM_BUS, timeout=timeout, on_signal=on_signal)
+    else:
+        opened = _users_bus(Surroundings.of(environment), timeout=timeout, on_signal=on_signal)
+    async with opened as connection:
         yield Manager(connection, system=system)
+
+
+@asynccontextmanager
+async def _users_bus(
+    surroundings: Surroundings, *, timeout: float, on_signal: Callable[[bus.Signal], None]
+) -> AsyncIterator[bus.Connection]:
+    """Connect to the bus of this user: root can connect to everybody's, but no manager there takes root's processes."""
+    async with AsyncExitStack() as stack:
+        try:
+            address = surroundings.bus()
+            connection = await stack.enter_async_context(bus.connect(address, timeout=timeout, on_signal=on_signal))
+            if connection.peer.uid != surroundings.uid:
+                raise BusUnavailable(f"the bus at {printable(address)} belongs to {user(connection.peer.uid)}")
+        except BusUnavailable as error:
+            error.hint = error.hint or surroundings.remedy()
+            raise
+        yield connection
 
 
 def _variants(request: ScopeRequest) -> list[list[object]]:
     return [[each.name, bus.variant(each.signature, each.value)] for each in request.properties]
-
-
-def _user_bus(environment: Mapping[str, str]) -> str:
-    """Return the address of the bus that the user's manager is on.
-
-    $DBUS_SESSION_BUS_ADDRESS comes second: under dbus-run-session and the like it is a bus without systemd.
-    """
-    if runtime_dir := environment.get("XDG_RUNTIME_DIR"):
-        socket = os.path.join(runtime_dir, "bus")
-        if os.path.exists(socket) or not environment.get("DBUS_SESSION_BUS_ADDRESS"):
-            return f"unix:path={quote(socket, safe='/-_.')}"
-    if address := environment.get("DBUS_SESSION_BUS_ADDRESS"):
-        return address
-    raise BusUnavailable(
-        "no user bus: neither XDG_RUNTIME_DIR nor DBUS_SESSION_BUS_ADDRESS is set",
-        hint="log in through systemd-logind, or loginctl enable-linger and XDG_RUNTIME_DIR=/run/user/$(id -u); "
-        "check: systemctl --user is-system-running",
-    )
 
 
 def _bus_timeout(environment: Mapping[str, str]) -> float:
