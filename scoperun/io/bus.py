@@ -117,6 +117,11 @@ class Connection:
         """Have the bus send us the signals that match `rule`; raises as `call` does."""
         await self.call(Method(*_DAEMON, "AddMatch", "s"), rule)
 
+    async def pid_of(self, name: str) -> int:
+        """Return what the bus says is the number of the process behind a name; raises as `call` does."""
+        (pid,) = await self.call(Method(*_DAEMON, "GetConnectionUnixProcessID", "s", "u"), name)
+        return int(pid)
+
     def close(self) -> None:
         """Close the socket; whatever is not sent yet is dropped."""
         self._socket.close()

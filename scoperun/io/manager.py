@@ -21,6 +21,7 @@ from scoperun.errors import (
 from scoperun.io import answers, bus
 from scoperun.io.answers import LEFT_ACTIVE, SCOPE, UNIT
 from scoperun.io.bus_address import Surroundings, user
+from scoperun.io.pid_namespace import see_same_numbers
 from scoperun.request import printable
 from scoperun.scope import unit_path
 from scoperun.sizes import parse_time
@@ -47,6 +48,7 @@ _NO_SYSTEMD = {
     "org.freedesktop.DBus.Error.NameHasNoOwner",
     "org.freedesktop.DBus.Error.Spawn.ChildExited",
 }
+_NOT_RUNNING = "org.freedesktop.systemd1.ScopeNotRunning"
 _NO_SUCH_UNIT = "org.freedesktop.systemd1.NoSuchUnit"
 
 SYSTEM_BUS = "unix:path=/run/dbus/system_bus_socket"
@@ -86,7 +88,7 @@ class Manager:
         Returns the request as systemd took it: without those properties that nobody asked for and it does not know.
         What becomes of the job is announced as JobRemoved, and the unit's changes as ResultChanged and StateChanged.
         """
-        await self._watch(request)
+        await self._prepare(request, pids[0])
         while True:
             try:
                 await self._start_transient_unit(request, pids)
@@ -159,18 +161,32 @@ class Manager:
         self.announces = False
         await self._call(bus.Method(_SYSTEMD, _PATH, _MANAGER, "UnrefUnit", "s"), request.unit)
 
+    async def processes(self, request: ScopeRequest) -> list[int]:
+        """Return the processes of the scope, by systemd's numbers."""
+        method = bus.Method(_SYSTEMD, _PATH, _MANAGER, "GetUnitProcesses", "s", "a(sus)")
+        (processes,) = await self._call(method, request.unit)
+        return [pid for _, pid, _ in processes]
+
+    async def abandon(self, request: ScopeRequest) -> None:
+        """Have systemd leave the scope's processes alone from now on, whatever time limit or OOM policy it has."""
+        try:
+            await self._call(bus.Method(_SYSTEMD, _PATH, _MANAGER, "AbandonScope", "s"), request.unit)
+        except ManagerError as error:
+            if error.name != _NOT_RUNNING:  # its start has failed: it is left alone
+                raise
+
     async def lost(self) -> str:
         """Return why the connection broke, once it has."""
         return await self._connection.lost()
 
-    async def _watch(self, request: ScopeRequest) -> None:
+    async def _prepare(self, request: ScopeRequest, pid: int) -> None:
         # Before the call, or the first signals are missed. With AddRef they come without Subscribe(), which would
         # have every scoperun on the machine woken by every other.
         unit = f"path='{request.path}',interface='{_PROPERTIES}'"
         job = f"path='{_PATH}',interface='{_MANAGER}',member='JobRemoved',arg2='{request.unit}'"
         rules = [f"type='signal',sender='{_SYSTEMD}',{what}" for what in (unit, job)]
         try:
-            await asyncio.gather(*map(self._connection.match, rules))
+            await asyncio.gather(*map(self._connection.match, rules), see_same_numbers(self._connection, pid))
         except bus.ErrorReply as error:
             raise self._error(error) from None
 

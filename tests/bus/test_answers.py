@@ -81,9 +81,9 @@ PROPERTIES_OF_A_SCOPE: list[tuple[str, list[Any]]] = [
     ),
 ]
 
-BEFORE_THE_COMMAND = ["StartTransientUnit", "Get InvocationID", "Get RuntimeMaxUSec"]
+BEFORE_THE_COMMAND = ["StartTransientUnit", "Get InvocationID", "Get RuntimeMaxUSec", "GetUnitProcesses"]
 AFTERWARDS = ["Get Version", "GetAll", "UnrefUnit"]
-OF_THE_BUS = ["Hello", "AddMatch 1", "AddMatch 2"]
+OF_THE_BUS = ["Hello", "AddMatch 1", "AddMatch 2", "GetConnectionUnixProcessID"]
 
 
 def odd_answers(step: str) -> list[tuple[str, list[Any]]]:
