@@ -46,7 +46,8 @@ INTERPRETER = {"errno", "gc", "os", "sys"}
 """Modules that no folder on the way can hold another of: they are built in, and os is frozen."""
 
 SUPERVISION = {
-    f"scoperun.{name}" for name in ("enforcement", "feed", "settling", "soft_watch", "standing", "supervisor")
+    f"scoperun.{name}"
+    for name in ("enforcement", "feed", "settling", "soft_watch", "standing", "strangers", "supervisor")
 }
 
 NOT_IN_CORE = {
