@@ -74,6 +74,11 @@ class Standing:
             check_limits(self._request.properties, scope)
         return scope
 
+    @property
+    def is_inside(self) -> bool:
+        """The command is in its scope."""
+        return self._scope.cgroup is not NOWHERE
+
     async def begin(self) -> None:
         """Let the command run, watched from its first instruction."""
         if self._request.is_delegated and self._scope.cgroup != NOWHERE:

@@ -165,7 +165,15 @@ class Supervision:
             raise ScoperunError(f"cannot watch the scope: {error.strerror}") from None
         await self._until_started()
         started = await self._started(asked)
-        return Standing(self._run, started, self._processes, self._systemd, self._feed)
+        standing = Standing(self._run, started, self._processes, self._systemd, self._feed)
+        if not standing.is_inside:
+            await self._see_no_strangers()
+        return standing
+
+    async def _see_no_strangers(self) -> None:
+        from scoperun.strangers import see_no_strangers  # noqa: PLC0415  it does not happen
+
+        await see_no_strangers(self._request, self._processes, self._systemd)
 
     async def _started(self, asked: float) -> StartedScope:
         """Read what systemd made of the request."""
@@ -199,18 +207,26 @@ class Supervision:
         await self._systemd.thaw(self._request)
 
     async def abandon(self) -> None:
-        """End what was started, and see the scope gone if systemd still answers."""
+        """End what was started, and see the scope gone if systemd still answers; raise if others are in there."""
         await self._stop_reading()
         with suppress(*UNANSWERED):
-            if self._workload.released and not self._feed.invocation.over:
+            if not self._workload.released and self._is_announced:
+                await self._see_no_strangers()
+            elif self._workload.released and not self._feed.invocation.over:
                 await self._systemd.kill(self._request, signal.SIGKILL)
-        self._workload.kill()
+        # The keeper first: the first process of a PID namespace ends only after all others in there.
         self._processes.keeper.close()
+        self._workload.kill()
         self._feed.catch_up()
         with suppress(*UNANSWERED):
-            if self._feed.invocation.active_state is not None and self._systemd.announces:
+            if self._is_announced:
                 await self._feed.until(lambda invocation: invocation.over, within=self._systemd.timeout)
                 await self._systemd.unref(self._request)
+
+    @property
+    def _is_announced(self) -> bool:
+        """The scope is there, and systemd tells us what becomes of it."""
+        return self._feed.invocation.active_state is not None and self._systemd.announces
 
     async def _stop_reading(self) -> None:
         """Have the queue to ourselves."""

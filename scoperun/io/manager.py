@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import math
 import re
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from scoperun.errors import (
     BusLost,
@@ -19,22 +18,23 @@ from scoperun.errors import (
     ScoperunError,
     UnitExists,
 )
-from scoperun.events import Event, JobRemoved, LeftActive, ResultChanged, ScopeProperties, StateChanged
-from scoperun.io import bus
+from scoperun.events import StateChanged
+from scoperun.io import answers, bus
+from scoperun.io.answers import LEFT_ACTIVE, SCOPE, UNIT
+from scoperun.io.bus_address import Surroundings, user
+from scoperun.io.pid_namespace import see_same_numbers
 from scoperun.scope import unit_path
-from scoperun.sizes import INFINITY, parse_time
-from scoperun.values import seconds
+from scoperun.sizes import parse_time
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
+    from scoperun.events import Event, LeftActive, ScopeProperties
     from scoperun.scope import ScopeRequest
 
 _SYSTEMD = "org.freedesktop.systemd1"
 _PATH = "/org/freedesktop/systemd1"
 _MANAGER = "org.freedesktop.systemd1.Manager"
-_UNIT = "org.freedesktop.systemd1.Unit"
-_SCOPE = "org.freedesktop.systemd1.Scope"
 _PROPERTIES = "org.freedesktop.DBus.Properties"
 
 _PROPERTY_READ_ONLY = "org.freedesktop.DBus.Error.PropertyReadOnly"
@@ -48,6 +48,7 @@ _NO_SYSTEMD = {
     "org.freedesktop.DBus.Error.NameHasNoOwner",
     "org.freedesktop.DBus.Error.Spawn.ChildExited",
 }
+_NOT_RUNNING = "org.freedesktop.systemd1.ScopeNotRunning"
 _NO_SUCH_UNIT = "org.freedesktop.systemd1.NoSuchUnit"
 
 SYSTEM_BUS = "unix:path=/run/dbus/system_bus_socket"
@@ -79,7 +80,7 @@ class Manager:
 
     async def version(self) -> str:
         """Return systemd's version, as 257.9-1."""
-        return str(await self._get(_PATH, _MANAGER, "Version"))
+        return answers.word("Version", await self._get(_PATH, _MANAGER, "Version"))
 
     async def start(self, request: ScopeRequest, *, pids: list[int]) -> ScopeRequest:
         """Queue the start of the scope with the processes `pids` in it.
@@ -87,7 +88,7 @@ class Manager:
         Returns the request as systemd took it: without those properties that nobody asked for and it does not know.
         What becomes of the job is announced as JobRemoved, and the unit's changes as ResultChanged and StateChanged.
         """
-        await self._watch(request)
+        await self._prepare(request, pids[0])
         while True:
             try:
                 await self._start_transient_unit(request, pids)
@@ -101,7 +102,8 @@ class Manager:
 
         Where a condition is not met systemd skips the scope, and calls the job of its start done all the same.
         """
-        invocation_id = bytes(await self._get(request.path, _UNIT, "InvocationID")).hex()
+        name = "InvocationID"
+        invocation_id = answers.identifier(name, await self._get(request.path, UNIT, name))
         if not invocation_id:
             raise ScopeFailed(f"Failed to start scope {request.unit!r}: it was skipped, for a condition is not met")
         return invocation_id
@@ -112,25 +114,25 @@ class Manager:
         The path with the invocation ID is there for as long as this invocation is loaded. The path with the unit's
         name always answers: when the unit is gone systemd loads an empty one, whose Result= is success.
         """
-        method = bus.Method(_SYSTEMD, unit_path(invocation_id), _PROPERTIES, "GetAll", "s")
-        (properties,) = await self._call(method, _SCOPE)
-        return _scope_properties(properties)
+        method = bus.Method(_SYSTEMD, unit_path(invocation_id), _PROPERTIES, "GetAll", "s", "a{sv}")
+        (properties,) = await self._call(method, SCOPE)
+        return answers.scope_properties(properties)
 
     async def left_active(self, invocation_id: str) -> list[LeftActive]:
         """Return when the scope began to end, as what would have been announced; nothing if it has not."""
-        return _left_active(int(await self._get(unit_path(invocation_id), _UNIT, "ActiveExitTimestampMonotonic")))
+        return answers.left_active(await self._get(unit_path(invocation_id), UNIT, LEFT_ACTIVE))
 
     async def runtime_max(self, request: ScopeRequest) -> float | None:
         """Return the seconds after which systemd ends the scope (RuntimeMaxSec=), None if it does not.
 
         A drop-in for scopes may have put another time in place of the one that was asked for.
         """
-        usec = int(await self._get(request.path, _SCOPE, "RuntimeMaxUSec"))
-        return None if usec == INFINITY else seconds(usec)
+        limit = answers.time("RuntimeMaxUSec", await self._get(request.path, SCOPE, "RuntimeMaxUSec"))
+        return None if limit == math.inf else limit
 
     async def timeout_stop(self, request: ScopeRequest) -> float:
         """Return the seconds that the scope has to end when it is stopped (TimeoutStopSec=)."""
-        return seconds(int(await self._get(request.path, _SCOPE, "TimeoutStopUSec")))
+        return answers.time("TimeoutStopUSec", await self._get(request.path, SCOPE, "TimeoutStopUSec"))
 
     async def kill(self, request: ScopeRequest, signal: int) -> None:
         """Send `signal` to every process of the scope."""
@@ -152,35 +154,50 @@ class Manager:
 
     async def state(self, invocation_id: str) -> StateChanged:
         """Return the unit's ActiveState=, as what would have been announced."""
-        return StateChanged(str(await self._get(unit_path(invocation_id), _UNIT, "ActiveState")))
+        name = "ActiveState"
+        return StateChanged(answers.word(name, await self._get(unit_path(invocation_id), UNIT, name)))
 
     async def stop(self, unit: str) -> None:
         """Queue the stop of the scope: SIGTERM, and after TimeoutStopSec= SIGKILL."""
-        await self._call(bus.Method(_SYSTEMD, _PATH, _MANAGER, "StopUnit", "ss"), unit, "replace")
+        await self._call(bus.Method(_SYSTEMD, _PATH, _MANAGER, "StopUnit", "ss", "o"), unit, "replace")
 
     async def unref(self, request: ScopeRequest) -> None:
         """Give up the reference that AddRef took; once the scope has ended nothing of it remains then."""
         self.announces = False
         await self._call(bus.Method(_SYSTEMD, _PATH, _MANAGER, "UnrefUnit", "s"), request.unit)
 
+    async def processes(self, request: ScopeRequest) -> list[int]:
+        """Return the processes of the scope, by systemd's numbers."""
+        method = bus.Method(_SYSTEMD, _PATH, _MANAGER, "GetUnitProcesses", "s", "a(sus)")
+        (processes,) = await self._call(method, request.unit)
+        return [pid for _, pid, _ in processes]
+
+    async def abandon(self, request: ScopeRequest) -> None:
+        """Have systemd leave the scope's processes alone from now on, whatever time limit or OOM policy it has."""
+        try:
+            await self._call(bus.Method(_SYSTEMD, _PATH, _MANAGER, "AbandonScope", "s"), request.unit)
+        except ManagerError as error:
+            if error.name != _NOT_RUNNING:  # its start has failed: it is left alone
+                raise
+
     async def lost(self) -> str:
         """Return why the connection broke, once it has."""
         return await self._connection.lost()
 
-    async def _watch(self, request: ScopeRequest) -> None:
+    async def _prepare(self, request: ScopeRequest, pid: int) -> None:
         # Before the call, or the first signals are missed. With AddRef they come without Subscribe(), which would
         # have every scoperun on the machine woken by every other.
         unit = f"path='{request.path}',interface='{_PROPERTIES}'"
         job = f"path='{_PATH}',interface='{_MANAGER}',member='JobRemoved',arg2='{request.unit}'"
         rules = [f"type='signal',sender='{_SYSTEMD}',{what}" for what in (unit, job)]
         try:
-            await asyncio.gather(*map(self._connection.match, rules))
+            await asyncio.gather(*map(self._connection.match, rules), see_same_numbers(self._connection, pid))
         except bus.ErrorReply as error:
             raise self._error(error) from None
 
     async def _start_transient_unit(self, request: ScopeRequest, pids: list[int]) -> None:
         # systemd-run --scope --unit=UNIT -p NAME=VALUE... COMMAND
-        method = bus.Method(_SYSTEMD, _PATH, _MANAGER, "StartTransientUnit", "ssa(sv)a(sa(sv))")
+        method = bus.Method(_SYSTEMD, _PATH, _MANAGER, "StartTransientUnit", "ssa(sv)a(sa(sv))", "o")
         properties = [["PIDs", bus.variant("au", pids)], *_variants(request)]
         try:
             await self._call(method, request.unit, "fail", properties, [])
@@ -191,7 +208,7 @@ class Manager:
             raise
 
     async def _get(self, path: str, interface: str, name: str) -> Any:
-        method = bus.Method(_SYSTEMD, path, _PROPERTIES, "Get", "ss")
+        method = bus.Method(_SYSTEMD, path, _PROPERTIES, "Get", "ss", "v")
         (value,) = await self._call(method, interface, name)
         return value
 
@@ -215,35 +232,37 @@ async def connect(
     """Connect to the user's or the system's manager; events of the scopes started with it are given to `feed`."""
 
     def on_signal(signal: bus.Signal) -> None:
-        for event in _events(signal):
+        for event in answers.events(signal):
             feed(event)
 
     timeout = _bus_timeout(environment)
-    address = SYSTEM_BUS if system else _user_bus(environment)
-    async with bus.connect(address, timeout=timeout, on_signal=on_signal) as connection:
+    if system:
+        opened = bus.connect(SYSTEM_BUS, timeout=timeout, on_signal=on_signal)
+    else:
+        opened = _users_bus(Surroundings.of(environment), timeout=timeout, on_signal=on_signal)
+    async with opened as connection:
         yield Manager(connection, system=system)
+
+
+@asynccontextmanager
+async def _users_bus(
+    surroundings: Surroundings, *, timeout: float, on_signal: Callable[[bus.Signal], None]
+) -> AsyncIterator[bus.Connection]:
+    """Connect to the bus of this user: root can connect to everybody's, but no manager there takes root's processes."""
+    async with AsyncExitStack() as stack:
+        try:
+            address = surroundings.bus()
+            connection = await stack.enter_async_context(bus.connect(address, timeout=timeout, on_signal=on_signal))
+            if connection.peer.uid != surroundings.uid:
+                raise BusUnavailable(f"the bus at {address} belongs to {user(connection.peer.uid)}")
+        except BusUnavailable as error:
+            error.hint = error.hint or surroundings.remedy()
+            raise
+        yield connection
 
 
 def _variants(request: ScopeRequest) -> list[list[object]]:
     return [[each.name, bus.variant(each.signature, each.value)] for each in request.properties]
-
-
-def _user_bus(environment: Mapping[str, str]) -> str:
-    """Return the address of the bus that the user's manager is on.
-
-    $DBUS_SESSION_BUS_ADDRESS comes second: under dbus-run-session and the like it is a bus without systemd.
-    """
-    if runtime_dir := environment.get("XDG_RUNTIME_DIR"):
-        socket = os.path.join(runtime_dir, "bus")
-        if os.path.exists(socket) or not environment.get("DBUS_SESSION_BUS_ADDRESS"):
-            return f"unix:path={quote(socket, safe='/-_.')}"
-    if address := environment.get("DBUS_SESSION_BUS_ADDRESS"):
-        return address
-    raise BusUnavailable(
-        "no user bus: neither XDG_RUNTIME_DIR nor DBUS_SESSION_BUS_ADDRESS is set",
-        hint="log in through systemd-logind, or loginctl enable-linger and XDG_RUNTIME_DIR=/run/user/$(id -u); "
-        "check: systemctl --user is-system-running",
-    )
 
 
 def _bus_timeout(environment: Mapping[str, str]) -> float:
@@ -252,40 +271,6 @@ def _bus_timeout(environment: Mapping[str, str]) -> float:
         return (parse_time(text) if text else 0) or DEFAULT_TIMEOUT
     except InvalidValue as error:
         raise InvalidValue(f"SYSTEMD_BUS_TIMEOUT: {error.message}", hint=error.hint) from None
-
-
-def _events(signal: bus.Signal) -> list[Event]:
-    match signal.member, signal.body:
-        case "JobRemoved", [_, _, _, result]:
-            return [JobRemoved(result)]
-        case "PropertiesChanged", [interface, changed, _] if interface == _SCOPE and "Result" in changed:
-            return [ResultChanged(changed["Result"])]
-        case "PropertiesChanged", [interface, changed, _] if interface == _UNIT and "ActiveState" in changed:
-            return [*_left_active(changed.get("ActiveExitTimestampMonotonic")), StateChanged(changed["ActiveState"])]
-        case _:
-            return []
-
-
-def _left_active(usec: int | None) -> list[LeftActive]:
-    """0 is a unit that has not left it."""
-    return [LeftActive(usec / 1e6)] if usec else []
-
-
-def _scope_properties(properties: dict[str, Any]) -> ScopeProperties:
-    """Systemd writes UINT64_MAX for what it could not read."""
-
-    def number(name: str) -> int | None:
-        value = properties.get(name)
-        return None if value is None or value == INFINITY else int(value)
-
-    return ScopeProperties(
-        result=properties["Result"],
-        oom_policy=properties.get("OOMPolicy"),
-        oom_kills=number("OOMKills"),
-        managed_oom_kills=number("ManagedOOMKills"),
-        memory_peak=number("MemoryPeak"),
-        memory_swap_peak=number("MemorySwapPeak"),
-    )
 
 
 def _without_refused(request: ScopeRequest, refusal: PropertyRefused) -> ScopeRequest:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
+from dbus_next.aio.message_bus import MessageBus
 
 from .fake_systemd import fake_systemd
 from .program import BUS, adopt_orphans, bury_children, children
@@ -102,6 +103,17 @@ async def systemd(bus: Wire, runtime_dir: str) -> AsyncIterator[FakeSystemd]:
     address = f"unix:path={runtime_dir}/daemon".replace(" ", "%20")
     async with fake_systemd(address) as fake:
         yield fake
+
+
+@pytest.fixture
+async def somebody(systemd: FakeSystemd, runtime_dir: str) -> AsyncIterator[MessageBus]:
+    """Have somebody else on the bus."""
+    bus = await MessageBus(f"unix:path={runtime_dir}/daemon".replace(" ", "%20")).connect()
+    yield bus
+    bus.disconnect()
+    await bus.wait_for_disconnect()
+    bus._stream.close()  # noqa: SLF001  the library leaves both to the garbage collector
+    bus._sock.close()  # noqa: SLF001
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """A fake org.freedesktop.systemd1: honest by default, and it can refuse, stall, lie and leave.
 
 It starts scopes in name only: it knows the processes that it was given, hears of their end and can kill them, but no
-cgroup is made. A test changes what it does at one step (`at`, `when_started`, `when_ended`) or what it says (`Unit`).
+cgroup is made, and so it lists none of them as being there. A test changes what it does at one step (`at`,
+`when_started`, `when_ended`) or what it says (`Unit`).
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class Unit:
     timeout_stop: Variant = field(default_factory=lambda: Variant("t", 90_000_000))
     running: set[int] = field(default_factory=set)
     scope_properties: dict[str, Variant] = field(default_factory=dict)
+    strangers: list[int] = field(default_factory=list)
 
     @property
     def path(self) -> str:
@@ -164,6 +166,15 @@ class FakeSystemd:
                 return answer(message)
             case "GetAll", ["org.freedesktop.systemd1.Scope"]:
                 return self._get_all(message)
+            case _:
+                return self._about_a_unit(message)
+
+    def _about_a_unit(self, message: Message) -> Message:
+        match message.member, message.body:
+            case "GetUnitProcesses", [name]:
+                return answer(message, "a(sus)", [["/a.scope", pid, "not ours"] for pid in self.units[name].strangers])
+            case "AbandonScope", [_]:
+                return answer(message)
             case "KillUnit", [name, "all", number]:
                 self.kill(self.units[name], number)
                 return answer(message)

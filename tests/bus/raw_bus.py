@@ -95,9 +95,14 @@ async def garbage(peer: Peer) -> None:
 
 async def half_a_bus(peer: Peer) -> None:
     """Greet as a bus does, and then read no more, so that whatever is sent to it breaks the pipe."""
+    await greet(peer)
+    peer.socket.shutdown(socket.SHUT_RD)
+
+
+async def greet(peer: Peer) -> None:
+    """Be a bus till the client has a name."""
     await _authenticate(peer)
     await peer.say(_to_hello(MessageType.METHOD_RETURN, ":1.1"))
-    peer.socket.shutdown(socket.SHUT_RD)
 
 
 @asynccontextmanager

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .raw_bus import Peer
     from .wire import Wire
 
-VERSION = Method("org.freedesktop.systemd1", "/", "org.freedesktop.DBus.Properties", "Get", "ss")
+VERSION = Method("org.freedesktop.systemd1", "/", "org.freedesktop.DBus.Properties", "Get", "ss", "v")
 WANTED = ("org.freedesktop.systemd1.Manager", "Version")
 
 
@@ -223,14 +223,23 @@ async def test_the_session_bus_comes_second(
     assert (await scoperun("--", "true")).status == 0
 
 
-async def test_without_any_address_the_variables_and_a_check_are_named(
-    runtime_dir: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("useless", ["unix:path=/nowhere", "tcp:host=localhost,port=1", "unix:path=%zz", "nonsense"])
+async def test_of_several_addresses_the_first_that_works_is_used(
+    useless: str, systemd: FakeSystemd, runtime_dir: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("XDG_RUNTIME_DIR")
-    ended = await scoperun("--", "true")
-    assert (ended.status, ended.left) == (125, [])
-    for words in ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "systemctl --user"):
-        assert words in ended.complaint
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", f"{useless};unix:path={quote(runtime_dir)}/bus;unix:path=/never")
+    assert (await scoperun("--", "true")).status == 0
+
+
+async def test_where_none_of_them_works_each_is_named(runtime_dir: str) -> None:
+    with pytest.raises(BusUnavailable) as caught:
+        async with manager.connect({"DBUS_SESSION_BUS_ADDRESS": "unix:path=/nowhere;tcp:host=a"}, lambda _: None):
+            pass
+    assert str(caught.value).startswith(
+        "cannot connect to the bus at unix:path=/nowhere: No such file or directory; "
+        "cannot connect to the bus at tcp:host=a: only unix:path= and unix:abstract= are understood ("
+    )
 
 
 async def test_a_runtime_dir_without_a_bus_is_one_line(runtime_dir: str) -> None:

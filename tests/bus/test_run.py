@@ -12,7 +12,6 @@ from asyncio.subprocess import PIPE
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from dbus_next.aio.message_bus import MessageBus
 from dbus_next.message import Message
 from dbus_next.signature import Variant
 
@@ -36,6 +35,8 @@ from .steps import PATIENCE, refusal, stall
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+    from dbus_next.aio.message_bus import MessageBus
 
     from .fake_systemd import FakeSystemd, Unit
     from .wire import Wire
@@ -376,17 +377,6 @@ async def test_signals_that_nobody_understands_do_no_harm(systemd: FakeSystemd) 
 def strange_signal(systemd: FakeSystemd) -> Message:
     path, interface = systemd.unit.path, "org.freedesktop.DBus.Properties"
     return Message.new_signal(path, interface, "PropertiesChanged", "s", ["org.freedesktop.systemd1.Scope"])
-
-
-@pytest.fixture
-async def somebody(systemd: FakeSystemd, runtime_dir: str) -> AsyncIterator[MessageBus]:
-    """Have somebody else on the bus."""
-    bus = await MessageBus(f"unix:path={runtime_dir}/daemon".replace(" ", "%20")).connect()
-    yield bus
-    bus.disconnect()
-    await bus.wait_for_disconnect()
-    bus._stream.close()  # noqa: SLF001  the library leaves both to the garbage collector
-    bus._sock.close()  # noqa: SLF001
 
 
 @pytest.mark.parametrize("is_unicast", [True, False])

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from .program import Ended
     from .wire import Wire
 
-ON_THE_WIRE = ["Hello", "AddMatch 1", "AddMatch 2", "StartTransientUnit", "Get InvocationID"]
-ASKED_OF_SYSTEMD = ["StartTransientUnit", "Get InvocationID"]
+ASKED_OF_SYSTEMD = ["StartTransientUnit", "Get InvocationID", "Get RuntimeMaxUSec", "GetUnitProcesses"]
+ON_THE_WIRE = ["Hello", "AddMatch 1", "AddMatch 2", "GetConnectionUnixProcessID", *ASKED_OF_SYSTEMD]
 BEFORE_THE_COMMAND = [*ON_THE_WIRE, "JobRemoved"]
 
 
@@ -308,7 +308,7 @@ async def run_to_the_end(*options: str) -> Ended:
 
 async def test_signals_are_asked_for_before_the_start_and_for_this_unit_only(bus: Wire, systemd: FakeSystemd) -> None:
     await run_to_the_end("--unit", "a-b")
-    assert bus.steps[:4] == ["Hello", "AddMatch 1", "AddMatch 2", "StartTransientUnit"]
+    assert bus.steps[:5] == ["Hello", "AddMatch 1", "AddMatch 2", "GetConnectionUnixProcessID", "StartTransientUnit"]
     rules = [call.body[0] for call in bus.calls if call.member == "AddMatch"]
     assert "path='/org/freedesktop/systemd1/unit/a_2db_2escope'" in rules[0]
     assert "member='JobRemoved',arg2='a-b.scope'" in rules[1]

@@ -1,13 +1,14 @@
 """The socket that scoperun finds as its bus: hands every message on to the dbus-daemon, notes the calls, interferes.
 
 What the daemon itself is asked (AddMatch) can be refused or left unanswered here, and here the line can be cut at a
-given call, before the daemon has seen it.
+given call, before the daemon has seen it. Which process a client is only the wire knows, not the daemon.
 """
 
 from __future__ import annotations
 
 import asyncio
 import io
+import socket
 import struct
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from dbus_next._private.unmarshaller import Unmarshaller
 from dbus_next.constants import MessageType
 
-from .steps import something_changed, step_of, until
+from .steps import answer, something_changed, step_of, until
 
 if TYPE_CHECKING:
     from asyncio import StreamReader, StreamWriter
@@ -32,6 +33,7 @@ class Wire:
     def __init__(self, daemon: str) -> None:
         self.calls: list[Message] = []
         self.at: dict[str, Action] = {}
+        self.replies = 0
         self._daemon = daemon
         self._handed_back = bytearray()
         self._clients: list[StreamWriter] = []
@@ -100,11 +102,13 @@ class Wire:
         if message.message_type is MessageType.METHOD_CALL:
             self.calls.append(message)
             something_changed()
-            if action := self.at.get(self.steps[-1]):
-                if answer := action(message):
-                    answer.serial = 1
-                    client.write(answer._marshall())  # noqa: SLF001
+            if action := self.at.get(self.steps[-1], _of_the_client(client).get(message.member)):
+                if reply := action(message):
+                    reply.serial = 1
+                    client.write(reply._marshall())  # noqa: SLF001
                 return
+        else:
+            self.replies += 1
         to_daemon.write(raw)
 
     async def _hand_back(self, from_daemon: StreamReader, client: StreamWriter) -> None:
@@ -128,6 +132,13 @@ async def wire(path: str, daemon: str) -> AsyncIterator[Wire]:
         server.close()
         await tapped.close()
         await server.wait_closed()
+
+
+def _of_the_client(client: StreamWriter) -> dict[str, Action]:
+    """Return what the daemon would answer if the client were connected to it itself."""
+    credentials = client.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    (pid,) = struct.unpack_from("i", credentials)
+    return {"GetConnectionUnixProcessID": lambda call: answer(call, "u", pid)}
 
 
 async def _hand_on_authentication(reader: StreamReader, to_daemon: StreamWriter) -> None:

@@ -47,7 +47,7 @@ INTERPRETER = {"errno", "gc", "os", "sys"}
 
 SUPERVISION = {
     f"scoperun.{name}"
-    for name in ("enforcement", "feed", "leftovers", "settling", "soft_watch", "standing", "supervisor")
+    for name in ("enforcement", "feed", "leftovers", "settling", "soft_watch", "standing", "strangers", "supervisor")
 }
 
 NOT_IN_CORE = {

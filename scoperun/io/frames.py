@@ -1,0 +1,177 @@
+"""D-Bus messages in a stream of bytes: where each one ends, and what its header says. No I/O.
+
+Whoever is on the bus can send us messages, and large ones. Bodies are not looked into here, and a message that is
+larger than any of systemd's is passed over without ever being in memory as a whole.
+https://dbus.freedesktop.org/doc/dbus-specification.html#message-protocol-messages
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+from scoperun.dataclass import dataclass
+
+METHOD_CALL, METHOD_RETURN, ERROR, SIGNAL = 1, 2, 3, 4
+_NO_REPLY_EXPECTED = 1
+
+LARGEST = 1 << 20
+"""Bytes: systemd's longest answer, all properties of a unit, has a tenth of that."""
+
+LARGEST_HEADER = 1 << 14
+"""Bytes: an answer's header has a few names of 255 bytes each at the most."""
+
+_FIXED = 16  # the part of a header before its fields
+_LARGEST_BY_THE_SPECIFICATION = 1 << 27
+_ORDERS = {ord("l"): "<", ord("B"): ">"}
+_VERSION = 1
+
+_FIELDS = {
+    1: ("path", "o"),
+    2: ("interface", "s"),
+    3: ("member", "s"),
+    5: ("reply_serial", "u"),
+    6: ("destination", "s"),
+    7: ("sender", "s"),
+}
+
+
+class Malformed(Exception):
+    """The bytes are not D-Bus messages, and where the next one begins cannot be known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """One message: what its header says, and all of its bytes, None if it is too large.
+
+    kind: METHOD_CALL, METHOD_RETURN, ERROR, SIGNAL, or what a newer specification has.
+    """
+
+    kind: int
+    flags: int
+    serial: int
+    raw: bytes | None
+    path: str | None = None
+    interface: str | None = None
+    member: str | None = None
+    reply_serial: int | None = None
+    destination: str | None = None
+    sender: str | None = None
+
+    @property
+    def expects_reply(self) -> bool:
+        """It is a call whose caller waits for an answer."""
+        return self.kind == METHOD_CALL and not self.flags & _NO_REPLY_EXPECTED
+
+
+class Frames:
+    """The messages of one connection, cut out of its bytes as they come in."""
+
+    def __init__(self) -> None:
+        """Begin where a message begins."""
+        self._buffer = bytearray()
+        self._passed_over = 0
+
+    def take(self, data: bytes) -> list[Frame]:
+        """Return the messages that end with `data`, or that are found too large; raise Malformed.
+
+        A message whose header cannot be read is left out.
+        """
+        skipped = min(self._passed_over, len(data))
+        self._passed_over -= skipped
+        self._buffer += memoryview(data)[skipped:]
+        frames = []
+        while (size := self._complete()) is not None:
+            if (frame := self._cut(size)) is not None:
+                frames.append(frame)
+        return frames
+
+    def _complete(self) -> _Size | None:
+        """Return the size of the first message, if as much of it is here as is to be looked at."""
+        if len(self._buffer) < _FIXED:
+            return None
+        size = _Size.of(self._buffer)
+        return size if len(self._buffer) >= size.needed else None
+
+    def _cut(self, size: _Size) -> Frame | None:
+        whole = bytes(self._buffer[: size.needed])
+        self._passed_over = max(size.total - len(self._buffer), 0)
+        del self._buffer[: size.total]
+        return None if size.fields > LARGEST_HEADER else _frame(whole, size)
+
+
+@dataclass(frozen=True, slots=True)
+class _Size:
+    """How long a message is. fields: the bytes of its header's fields; header: all of that; total: with the body."""
+
+    order: str
+    fields: int
+    header: int
+    total: int
+
+    @classmethod
+    def of(cls, start: bytearray) -> _Size:
+        order = _ORDERS.get(start[0])
+        if order is None or start[3] != _VERSION:
+            raise Malformed("it sends what is not D-Bus")
+        body, _, fields = struct.unpack_from(f"{order}III", start, 4)
+        header = _FIXED + (fields + 7) // 8 * 8
+        if header + body > _LARGEST_BY_THE_SPECIFICATION:
+            raise Malformed("it sends what is not D-Bus")
+        return cls(order, fields, header, header + body)
+
+    @property
+    def needed(self) -> int:
+        """The bytes that are to be looked at."""
+        if self.fields > LARGEST_HEADER:
+            return _FIXED
+        return self.header if self.total > LARGEST else self.total
+
+
+def _frame(raw: bytes, size: _Size) -> Frame | None:
+    kind, flags = raw[1], raw[2]
+    (serial,) = struct.unpack_from(f"{size.order}I", raw, 8)
+    try:
+        fields = _fields(raw, size)
+    except (struct.error, IndexError, UnicodeDecodeError, _Unreadable):
+        return None
+    return Frame(kind=kind, flags=flags, serial=serial, raw=None if size.total > LARGEST else raw, **fields)
+
+
+class _Unreadable(Exception):
+    """A header has a field of a type that none of today's fields has."""
+
+
+def _fields(raw: bytes, size: _Size) -> dict[str, Any]:
+    """Return the fields of a header by name: an array of structures of a number and a variant."""
+    fields: dict[str, Any] = {}
+    at, end = _FIXED, _FIXED + size.fields
+    while at < end:
+        at = (at + 7) // 8 * 8
+        kind = raw[at + 2 : at + 3].decode()
+        if raw[at + 1] != 1:  # the length of the variant's signature
+            raise _Unreadable
+        name, its_kind = _FIELDS.get(raw[at], (None, None))
+        value, after = _value(raw, at + 4, kind, size.order)
+        if name is not None:
+            if kind != its_kind:
+                raise _Unreadable
+            fields[name] = value
+        at = after
+    return fields
+
+
+def _value(raw: bytes, at: int, kind: str, order: str) -> tuple[str | int, int]:
+    """Return the value at `at`, and where it ends."""
+    if kind == "g":
+        begin, length = at + 1, raw[at]
+    elif kind in {"s", "o", "u"}:
+        (length,) = struct.unpack_from(f"{order}I", raw, at)
+        begin = at + 4
+        if kind == "u":
+            return length, begin
+    else:
+        raise _Unreadable
+    if begin + length >= len(raw):
+        raise _Unreadable
+    return raw[begin : begin + length].decode(), begin + length + 1
