@@ -226,6 +226,13 @@ class ScopeProperties:
     managed_oom_kills: int | None = None
     memory_peak: int | None = None
     memory_swap_peak: int | None = None
+    kill_mode: str | None = None
+    send_sigkill: bool | None = None
+
+    @property
+    def kills_all(self) -> bool:
+        """A stop of the scope is to kill every process in the end."""
+        return bool(self.send_sigkill) and self.kill_mode in {"control-group", "mixed"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,11 +116,16 @@ class Invocation:
         return self.active_state == "deactivating"
 
     @property
+    def failed(self) -> bool:
+        """Systemd says that the scope has failed, and does no more to it."""
+        return self.active_state == "failed"
+
+    @property
     def ended(self) -> bool:
         """Systemd says that the scope has ended."""
         # A new unit is announced as inactive while its start job waits.
         was_started = self.job_result is not None or self._was_active
-        return self.active_state == "failed" or (self.active_state == "inactive" and was_started)
+        return self.failed or (self.active_state == "inactive" and was_started)
 
     @property
     def final_result(self) -> str | None:

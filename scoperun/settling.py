@@ -12,13 +12,14 @@ from scoperun import events
 from scoperun.conclusion import kernel_may_have_killed
 from scoperun.dataclass import dataclass, replace
 from scoperun.io.kernel_log import kernel_clock
+from scoperun.io.killing import kill_all
 from scoperun.io.manager import UNANSWERED
-from scoperun.io.wait import process_ended
+from scoperun.io.wait import LAST_MOMENT, process_ended
 from scoperun.kernel_report import KernelLogUnreadable
 from scoperun.leftovers import Leftovers, first_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from scoperun.feed import Feed
     from scoperun.io.keeper import Keeper
@@ -78,7 +79,7 @@ class Settling:
         counters = self._read_counters()
         if counters.processes and await self._leftovers.see_to(enough):
             counters = self._read_counters_again(counters)
-        self._keeper.close()
+        self._keeper.end()
         await self._hear_the_end(counters, enough)
         has_killed = kernel_may_have_killed(self._start, self._feed.invocation)
         if has_killed is not False:
@@ -93,31 +94,52 @@ class Settling:
         if exited is None or exited.status != -signal.SIGKILL:
             return ()
         marks = self._scope.oomd_marks() or ()
-        with suppress(TimeoutError, OSError):
-            async with asyncio.timeout(_OOMD_KILLS_WITHIN):
-                for pid in {pid for mark in marks for pid in mark.pids}:
-                    await process_ended(pid)
-                return [replace(mark, pids=()) for mark in marks]
-        return ()
+        pids = {pid for mark in marks for pid in mark.pids}
+        return [replace(mark, pids=()) for mark in marks] if await _ended(pids, within=_OOMD_KILLS_WITHIN) else ()
 
     async def _hear_the_end(self, counters: events.Counters, enough: asyncio.Event) -> None:
         """Wait until the scope has ended, unless something lives on in it, and let go of it."""
         with suppress(*UNANSWERED):
             if not counters.processes:
-                await self._over(within=self._systemd.timeout)
+                await first_of(self._over(within=self._systemd.timeout), self._given_up(enough))
             elif await self._is_stopping(counters):
                 await first_of(self._stopped(), enough.wait())
         await asyncio.gather(self._read_properties(), self._unref())  # systemd answers one after the other
         self._feed.catch_up()
-        self._feed.take(events.LeftRunning(self._scope.processes()))
+        await self.kill_what_outlived()
+        self._feed.take(events.LeftRunning(await self._left()))
 
     async def _over(self, *, within: float) -> None:
         await self._feed.until(lambda invocation: invocation.over, within=within)
+
+    async def _given_up(self, enough: asyncio.Event) -> None:
+        """Return once a signal has ended the wait for a keeper that does not end, e.g. because a debugger holds it."""
+        await enough.wait()
+        if await self._keeper.ends_within(LAST_MOMENT):
+            await asyncio.get_running_loop().create_future()  # systemd is about to say so
 
     async def _stopped(self) -> None:
         """Return when systemd is done with stopping the scope: SIGTERM, SIGKILL, and it gives up in the end."""
         timeout_stop = await self._systemd.timeout_stop(self._request)
         await self._over(within=2 * timeout_stop + self._systemd.timeout)
+
+    async def kill_what_outlived(self) -> None:
+        """Kill what lives on though systemd has given up killing it: it may not send signals to what sudo(8) runs."""
+        processes, known = self._scope.processes(), self._feed.invocation
+        if not processes or not (known.failed or (known.ended and known.stop_requested)):
+            return
+        with suppress(*UNANSWERED):
+            properties = await self._systemd.read(self._start.invocation_id)  # the name might be another scope's by now
+            if properties.kills_all:
+                await kill_all(self._systemd, self._request, self._scope.cgroup)
+                await _ended([process.pid for process in processes], within=LAST_MOMENT)
+
+    async def _left(self) -> tuple[events.Process, ...] | None:
+        """Return what lives in the scope; the keeper too, if that does not end."""
+        processes = self._scope.processes()
+        if processes is None or await self._keeper.ends_within(LAST_MOMENT):
+            return processes
+        return (*processes, self._keeper.process)
 
     async def _read_properties(self) -> None:
         with suppress(*UNANSWERED):  # it may answer though it announced nothing
@@ -178,3 +200,13 @@ class Settling:
         except KernelLogUnreadable as error:
             return events.KernelLogRead(reports=None, reason=str(error))
         return log.found(was_all=was_all)
+
+
+async def _ended(pids: Iterable[int], *, within: float) -> bool:
+    """Wait until these processes have ended, and tell whether they have in so many seconds."""
+    with suppress(TimeoutError, OSError):
+        async with asyncio.timeout(within):
+            for pid in pids:
+                await process_ended(pid)
+            return True
+    return False

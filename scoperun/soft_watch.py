@@ -20,6 +20,7 @@ from scoperun.events import (
     SoftMemoryRestored,
     SoftMemoryTold,
 )
+from scoperun.io.killing import kill_all
 from scoperun.io.manager import UNANSWERED
 from scoperun.io.wait import held, readable
 from scoperun.properties import Property
@@ -121,7 +122,7 @@ class SoftWatch:
                 # A number that is still on the list once its process is held was not given to another since.
                 inside = [pidfds[pid] for pid in self._pids() if pid in pidfds]
                 if not all(map(_killed, inside)) or not inside:
-                    await self._systemd.kill(self._request, signal.SIGKILL)
+                    await kill_all(self._systemd, self._request, self._scope.cgroup)
                 self._feed.take(SoftMemoryKilled())
                 for pidfd in inside:
                     await readable(pidfd)

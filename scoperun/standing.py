@@ -19,6 +19,7 @@ from scoperun.errors import ScopeFailed, ScoperunError
 from scoperun.io.cgroup import NOWHERE, cgroup_of
 from scoperun.io.descriptors import see_room_to_read
 from scoperun.io.kernel_log import KernelLog
+from scoperun.io.killing import kill_all
 from scoperun.io.manager import UNANSWERED
 from scoperun.io.memory_watch import watching
 from scoperun.io.scope_cgroup import ScopeCgroup
@@ -154,7 +155,18 @@ class Standing:
         """
         if self._soft_watch is not None:
             await self._soft_watch.not_killing()
-        await Settling(self._run, self._request, self._sources, self._feed, self.start).settle(enough)
+        await self._settling().settle(enough)
+
+    def _settling(self) -> Settling:
+        return Settling(self._run, self._request, self._sources, self._feed, self.start)
+
+    async def kill_what_outlived(self) -> None:
+        """Kill what lives on though systemd has given up killing it; see Settling."""
+        await self._settling().kill_what_outlived()
+
+    async def kill_all(self) -> None:
+        """Kill every process of the scope, the keeper included."""
+        await kill_all(self._systemd, self._request, self._scope.cgroup)
 
     async def let_go(self) -> None:
         """Leave what lives on in the scope without its soft limit."""

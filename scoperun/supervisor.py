@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import time
 from contextlib import ExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
@@ -71,7 +70,7 @@ class Supervision:
     ) -> None:
         """Take what `supervised` has at hand; `enough` ends a wait for what the command left behind."""
         self.is_over = False
-        self._enough = enough
+        self.enough = enough
         self._run = run
         self._processes = processes
         self._workload = processes.workload
@@ -112,7 +111,7 @@ class Supervision:
     async def _to_the_end(self) -> None:
         try:
             await self._exited()
-            await self._scope.settle(self._enough)
+            await self._scope.settle(self.enough)
             self.is_over = True
             await self._scope.let_go()
         finally:
@@ -121,11 +120,17 @@ class Supervision:
     async def _exited(self) -> None:
         """Take in events until the command has ended; raise if nobody will ever tell us how."""
         assert self._exit is not None  # noqa: S101  we listen
-        taking = asyncio.create_task(self._feed.until(lambda invocation: invocation.exited))
+        taking = asyncio.create_task(self._take_until_exited())
         try:
             await asyncio.gather(self._exit, taking)
         finally:
             taking.cancel()
+
+    async def _take_until_exited(self) -> None:
+        await self._feed.until(lambda invocation: invocation.exited or invocation.failed)
+        if not self._feed.invocation.exited:
+            await self._scope.kill_what_outlived()
+            await self._feed.until(lambda invocation: invocation.exited)
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
@@ -213,9 +218,8 @@ class Supervision:
             if not self._workload.released and self._is_announced:
                 await self._see_no_strangers()
             elif self._workload.released and not self._feed.invocation.over:
-                await self._systemd.kill(self._request, signal.SIGKILL)
-        # The keeper first: the first process of a PID namespace ends only after all others in there.
-        self._processes.keeper.close()
+                await self._scope.kill_all()
+        self._processes.keeper.end()
         self._workload.kill()
         self._feed.catch_up()
         with suppress(*UNANSWERED):

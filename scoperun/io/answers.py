@@ -44,7 +44,7 @@ def left_active(usec: object) -> list[LeftActive]:
 
 def scope_properties(properties: Mapping[str, Any]) -> ScopeProperties:
     """Return the properties of the interface Scope; raise BusLost if Result= is not among them."""
-    policy = properties.get("OOMPolicy")
+    policy, kill_mode, kills = (properties.get(name) for name in ("OOMPolicy", "KillMode", "SendSIGKILL"))
     return ScopeProperties(
         result=word("Result", properties.get("Result")),
         oom_policy=policy if _is_word(policy) else None,
@@ -52,6 +52,8 @@ def scope_properties(properties: Mapping[str, Any]) -> ScopeProperties:
         managed_oom_kills=_known(properties.get("ManagedOOMKills")),
         memory_peak=_known(properties.get("MemoryPeak")),
         memory_swap_peak=_known(properties.get("MemorySwapPeak")),
+        kill_mode=kill_mode if _is_word(kill_mode) else None,
+        send_sigkill=kills if isinstance(kills, bool) else None,
     )
 
 

@@ -15,7 +15,10 @@ from contextlib import ExitStack, suppress
 
 from scoperun.dataclass import dataclass
 from scoperun.errors import ScoperunError
+from scoperun.events import Process
+from scoperun.io.process_table import name_of
 from scoperun.io.streams import inherited_descriptors
+from scoperun.io.wait import bury, has_ended, readable
 
 _CAT = ("cat",)
 _SHELL = ("sh", "-c", "read -r line")
@@ -35,7 +38,7 @@ _FileAction = tuple[int, ...] | tuple[int, int, str, int, int]
 
 @dataclass(slots=True, kw_only=True)
 class Keeper:
-    """A process that lives until `close`, or until this process dies."""
+    """A process that lives until `end`, or until this process dies."""
 
     pid: int
     _pidfd: int
@@ -53,18 +56,37 @@ class Keeper:
             return True
         return ended is not None and ended.si_status == signal.SIGKILL
 
-    def close(self) -> None:
-        """End the keeper and wait until it is dead; the scope can then end."""
+    @property
+    def process(self) -> Process:
+        """The keeper as one of the processes of the scope."""
+        return Process(pid=self.pid, name=name_of(self.pid))
+
+    async def ends_within(self, seconds: float) -> bool:
+        """Tell whether it is dead in so many seconds; a debugger that holds it might take longer."""
+        import asyncio  # noqa: PLC0415  what only forks does without
+
+        with suppress(TimeoutError):
+            await asyncio.wait_for(readable(self._pidfd), seconds)
+        return has_ended(self._pidfd)
+
+    def end(self) -> None:
+        """Kill the keeper; the scope can then end."""
         if self._closed:
             return
         self._closed = True
         os.close(self._pipe)
         # The closed pipe would do, but not soon if the scope is frozen or throttled. Where another part of this program
         # has waited for the keeper, its number may be another's by now.
-        with suppress(ProcessLookupError, ChildProcessError):
+        with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-            os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED)
-        os.close(self._pidfd)
+
+    def close(self) -> None:
+        """Kill the keeper if need be, and leave no zombie; give the descriptors back."""
+        self.end()
+        if self._pidfd >= 0:
+            bury(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = -1
 
 
 def spawn() -> Keeper:

@@ -39,7 +39,6 @@ def spawn(request: RunRequest, *, before_exec: Callable[[], None] | None = None)
         finally:
             kept.close()
     finally:
-        held.kill()
         held.close()
 
 

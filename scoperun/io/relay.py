@@ -53,7 +53,7 @@ def relaying(signals: HeldSignals, workload: Workload) -> Iterator[asyncio.Event
 
 
 def _stop_too(number: int, workload: Workload) -> None:
-    if workload.is_stopped():  # it may have been continued, and we with it, before we heard of it
+    if workload.stopped_by() is not None:  # it may have been continued, and we with it, before we heard of it
         stop_like_the_command(number)
 
 

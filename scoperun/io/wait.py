@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import select
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterable, Iterator
+
+LAST_MOMENT = 1.0
+"""Seconds in which what was killed is dead, unless a debugger or a disk that hangs holds it: that might be for ever."""
 
 
 async def readable(fd: int) -> None:
@@ -34,6 +38,27 @@ async def process_ended(pid: int) -> None:
         await readable(pidfd)
     finally:
         os.close(pidfd)
+
+
+def has_ended(pidfd: int) -> bool:
+    """Tell whether a process is dead, whether or not its parent or its debugger has taken note."""
+    return _is_readable(pidfd, within=0)
+
+
+def bury(pidfd: int, *, within: float = LAST_MOMENT) -> None:
+    """Leave no zombie of a child that is dead within so many seconds, unless a debugger has not taken note yet.
+
+    For the end of all: nothing else is heard meanwhile.
+    """
+    if _is_readable(pidfd, within=within):
+        with suppress(ChildProcessError):  # another part of this program has waited for it
+            os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
+
+
+def _is_readable(fd: int, *, within: float) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(within * 1000))
 
 
 @contextmanager

@@ -17,8 +17,8 @@ from scoperun.dataclass import dataclass
 from scoperun.errors import CommandNotExecutable, CommandNotFound, ScoperunError
 from scoperun.events import WorkloadExited
 from scoperun.io.execution import execute, told_to_itself
-from scoperun.io.process_table import cpu_time, name_of
-from scoperun.io.wait import readable
+from scoperun.io.process_table import cpu_time, name_of, wait_status
+from scoperun.io.wait import LAST_MOMENT, bury, has_ended, readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -59,18 +59,17 @@ class Workload:
     @property
     def ended(self) -> bool:
         """The command's own process has ended, whether or not it has been waited for."""
-        return self._exit is not None or self._has(os.WEXITED)
+        return self._exit is not None or has_ended(self.pidfd)
 
-    def is_stopped(self) -> bool:
-        """Tell whether the command's own process is stopped at this moment."""
-        return self._exit is None and self._has(os.WSTOPPED)
-
-    def _has(self, change: int) -> bool:
-        """Look for a change of the child's state, and leave it for others to see."""
+    def stopped_by(self) -> int | None:
+        """Return the signal that has stopped the command's own process, None if it is not stopped at this moment."""
+        if self._exit is not None:
+            return None
         try:
-            return os.waitid(os.P_PIDFD, self.pidfd, change | os.WNOHANG | os.WNOWAIT) is not None
-        except ChildProcessError:  # another part of this program was told
-            return False
+            stop = os.waitid(os.P_PIDFD, self.pidfd, os.WSTOPPED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:  # another part of this program was told of its end
+            return None
+        return stop and stop.si_status
 
     def send(self, number: int) -> bool:
         """Send signal `number` to the command's own process, if it still runs, and tell whether that was permitted."""
@@ -84,32 +83,44 @@ class Workload:
         return True
 
     def kill(self) -> None:
-        """Kill the command's own process and wait until it is dead; leave it alone if we may not."""
-        if self.send(signal.SIGKILL) or self.ended:
-            with suppress(ScoperunError):  # somebody else has waited for it: it is dead
-                self._reap()
+        """Kill the command's own process, if we may; `close` waits for its end."""
+        self.send(signal.SIGKILL)
 
     def close(self) -> None:
-        """Give the descriptors back; the process itself is left alone."""
+        """Kill what runs, if we may, and leave no zombie; give the descriptors back."""
+        bury(self.pidfd, within=LAST_MOMENT if self.send(signal.SIGKILL) else 0)
         for fd in (self.pidfd, self._hold, self._exec_error):
             os.close(fd)
 
     def _reap(self) -> WorkloadExited:
-        """Wait for the process, once: afterwards its number may be another's."""
+        """Wait for the process, which has ended, once: afterwards its number may be another's."""
         if self._exit is None:
             name, cgroup = name_of(self.pid), _last_cgroup(self.pid)
-            try:
-                _, status, used = os.wait4(self.pid, 0)
-            except ChildProcessError:
-                raise ScoperunError("another part of this program took the command's exit status") from None
+            status, used = self._status_and_cpu()
             self._exit = WorkloadExited(
-                os.waitstatus_to_exitcode(status),
+                status,
                 at=time.monotonic(),
                 name=name,
                 cgroup=cgroup,
-                cpu=None if self._cpu_before is None else used.ru_utime + used.ru_stime - self._cpu_before,
+                cpu=None if used is None or self._cpu_before is None else used - self._cpu_before,
             )
         return self._exit
+
+    def _status_and_cpu(self) -> tuple[int, float | None]:
+        """Return how the process ended, and its processor time; this does not wait.
+
+        A debugger is told before the parent, and might never take note; until then /proc alone tells.
+        """
+        try:
+            pid, status, used = os.wait4(self.pid, os.WNOHANG)
+        except ChildProcessError:
+            raise ScoperunError("another part of this program took the command's exit status") from None
+        if pid:
+            return os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
+        seen = wait_status(self.pid)
+        if seen is None:
+            raise ScoperunError("the command has ended, and its debugger alone knows how")
+        return seen, None
 
 
 def _last_cgroup(pid: int) -> str | None:

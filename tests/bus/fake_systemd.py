@@ -66,6 +66,7 @@ class Unit:
         times = {"TimeoutStopUSec": self.timeout_stop, "RuntimeMaxUSec": Variant("t", NO_LIMIT)}
         asked = {name: self.properties.get(name, default) for name, default in times.items()}
         said = {"Result": Variant("s", self.result), "OOMPolicy": Variant("s", "stop")}
+        said |= {"KillMode": Variant("s", "control-group"), "SendSIGKILL": Variant("b", True)}
         return said | asked | self.scope_properties
 
 

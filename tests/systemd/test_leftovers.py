@@ -11,6 +11,7 @@ import pytest
 
 from .lab_only import lab_only
 from .story import Story, systemctl
+from .waiting import cgroup_gone
 
 pytestmark = lab_only
 
@@ -37,16 +38,31 @@ def ended_afterwards(report: dict[str, Any]) -> Iterator[None]:
         as_root(f"echo 1 >/sys/fs/cgroup{report['cgroup']}/cgroup.kill || true")
 
 
-def test_what_the_users_manager_cannot_end_is_told(story: Story, sudo: None) -> None:
-    """Root's process lives on when systemd has given the scope up."""
-    words = ("--timeout", "1s", "--kill-after", "1s", "--", "sh", "-c")
-    ending = story.run(*words, "sudo -b sleep 1000 </dev/null >/dev/null 2>&1; exec sleep 1000")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["sh", "-c", "sudo -b sleep 1000 </dev/null >/dev/null 2>&1; exec sleep 1000"],
+        ["sh", "-c", "trap '' TERM; sudo sleep 1000"],
+        ["sudo", "sleep", "1000"],
+    ],
+)
+def test_what_the_users_manager_may_not_kill_ends_with_its_time_all_the_same(
+    story: Story, sudo: None, command: list[str]
+) -> None:
+    """The user's systemd may not send root's process a signal, and has given the scope up."""
+    ending = story.run("--timeout", "2s", "--kill-after", "1s", "--", *command)
     with ended_afterwards(ending.report):
-        assert ending.status == 124
-        names = [left["name"] for left in ending.report["left_running"]]
-        assert names == [] or "sleep" in names
-        assert bool(names) == Path(f"/sys/fs/cgroup{ending.report['cgroup']}").exists()
-        assert ("left in the scope" in ending.stderr) == bool(names)
+        assert (ending.status, ending.report["verdict"]) == (124, "timeout")
+        assert ending.report["left_running"] == []
+        cgroup_gone(ending.report["cgroup"])
+
+
+def test_so_it_does_with_kill_leftovers(story: Story, sudo: None) -> None:
+    words = ("--kill-leftovers", "--kill-after", "1s", "--", "sh", "-c")
+    ending = story.run(*words, "sudo -b sleep 1000 </dev/null >/dev/null 2>&1; exit 4")
+    with ended_afterwards(ending.report):
+        assert (ending.status, ending.report["left_running"]) == (4, [])
+        cgroup_gone(ending.report["cgroup"])
 
 
 @pytest.mark.parametrize("option", ["--kill-leftovers", "--wait"])
