@@ -55,6 +55,7 @@ class WorkloadExited:
     name: what the process was called at its end, None if that could not be read.
     cgroup: the cgroup that it died in, by its name; None if that could not be read.
     cpu: seconds of processor time, from when it became the command, with what it waited for (wait4(2)).
+    late: scoperun was itself stopped when the command ended: `at` is when it was noticed, not when it ended.
     """
 
     status: int
@@ -62,6 +63,7 @@ class WorkloadExited:
     name: str | None = None
     cgroup: str | None = None
     cpu: float | None = None
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ _FOR_THE_COMMAND = {
     signal.SIGPWR,
     signal.SIGXCPU,
     signal.SIGSTKFLT,
+    *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
 }
 """The other signals that end a process by default, without those that the kernel raises for a fault."""
 

@@ -45,6 +45,12 @@ def task(pid: int) -> Task | None:
     )
 
 
+def is_stopped(pid: int) -> bool:
+    """Tell whether process `pid` is stopped by a signal; a debugger is something else."""
+    stat = _stat(pid)
+    return stat is not None and stat[1][0] == "T"
+
+
 def has_ended(pid: int) -> bool:
     """Tell whether process `pid` has ended or is about to."""
     stat, status = _stat(pid), _status(pid)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from scoperun.errors import Interrupted, ScoperunError
-from scoperun.io.signals import ENDING, PASSED_ON, HeldSignals, Received, stop_like_the_command
 from scoperun.values import signal_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from scoperun.io.signals import HeldSignals, Received
     from scoperun.io.workload import Workload
 
 
@@ -20,51 +21,73 @@ if TYPE_CHECKING:
 def relaying(signals: HeldSignals, workload: Workload) -> Iterator[asyncio.Event]:
     """Act on held signals for the current task, which is cancelled by one that comes before the command runs.
 
-    Gives what is set by one that comes after the command has ended: whoever still waits has waited enough.
+    Gives what is set by one that comes after the command has ended: whatever is still waited for, that is enough.
     """
-    enough = asyncio.Event()
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None  # noqa: S101  a coroutine runs in a task
-    interrupted: list[int] = []
-
-    def interrupt(number: int) -> None:
-        if not interrupted:
-            interrupted.append(number)
-            task.cancel()
-
-    def act_on_all() -> None:
-        for received in signals.read():
-            if received.stopped_by is not None:
-                _stop_too(received.stopped_by, workload)
-            elif workload.released and not workload.ended:
-                _pass_on(received, workload)
-            elif received.number in ENDING:
-                enough.set() if workload.ended else interrupt(received.number)
-
-    loop.add_reader(signals.fd, act_on_all)
+    relay = _Relay(signals, workload, task)
+    loop.add_reader(signals.fd, relay.act_on_all)
     try:
-        yield enough
+        yield relay.enough
     except asyncio.CancelledError:
-        if not interrupted:
+        if relay.interrupted_by is None:
             raise
-        raise Interrupted(f"{signal_name(interrupted[0])} came before the command was started") from None
+        name = signal_name(relay.interrupted_by)
+        raise Interrupted(f"{name} came before the command was started") from None
     finally:
         loop.remove_reader(signals.fd)
 
 
-def _stop_too(number: int, workload: Workload) -> None:
-    if workload.stopped_by() is not None:  # it may have been continued, and we with it, before we heard of it
-        stop_like_the_command(number)
+class _Relay:
+    """Where signals go in the course of one run."""
 
+    def __init__(self, signals: HeldSignals, workload: Workload, task: asyncio.Task[object]) -> None:
+        self.enough = asyncio.Event()
+        self.interrupted_by: int | None = None
+        self._signals = signals
+        self._workload = workload
+        self._task = task
+        self._waker: int | None = None
 
-def _pass_on(received: Received, workload: Workload) -> None:
-    if received.number in PASSED_ON and _is_for_us_alone(received, workload):
-        workload.send(received.number)
+    def act_on_all(self) -> None:
+        all_received = self._signals.read()
+        for received in all_received:
+            if received.number != signal.SIGCHLD:
+                self._act_on(received)
+        # Last: a shell inside has a process group of its own, so that its SIGCONT, when the job goes on, is from us.
+        if any(received.number == signal.SIGCHLD for received in all_received):
+            self._stop_if_the_command_has()
 
+    def _act_on(self, received: Received) -> None:
+        if received.number == signal.SIGCONT and received.sender == self._waker:
+            return  # this is how we came back from a stop
+        is_ending = received.number in self._signals.ending
+        if self._workload.ended:
+            if received.number == signal.SIGCONT:  # we were stopped, perhaps when it ended
+                self._workload.was_not_watched()
+            elif is_ending:
+                self.enough.set()
+        elif is_ending and not self._workload.released:
+            self._interrupt(received.number)
+        elif not received.from_terminal and not received.raised_in_us and not self._has_it_already(received):
+            self._workload.send(received.number)
 
-def _is_for_us_alone(received: Received, workload: Workload) -> bool:
-    """Tell whether the command has not got the signal itself: from the terminal, or as one of its own kill(0, …)."""
-    return not received.from_terminal and not _is_in_scope_of(workload, received.sender)
+    def _interrupt(self, number: int) -> None:
+        if self.interrupted_by is None:
+            self.interrupted_by = number
+            self._task.cancel()
+
+    def _has_it_already(self, received: Received) -> bool:
+        """Tell whether the command has sent it itself, e.g. with kill(0, …), which has reached us both."""
+        return self._workload.released and _is_in_scope_of(self._workload, received.sender)
+
+    def _stop_if_the_command_has(self) -> None:
+        # Of several SIGCHLD one is kept, so this one may be about another child, or about what is over already.
+        number = self._workload.stopped_by()
+        if number is not None and self._workload.released:
+            from scoperun.io.job_control import stop_with  # noqa: PLC0415  most commands never stop
+
+            self._waker = stop_with(self._workload, number, self._signals.fd)
 
 
 def _is_in_scope_of(workload: Workload, pid: int) -> bool:

@@ -1,8 +1,8 @@
 """Signals sent to this process, held back and handed on to the command.
 
 The command shares our process group, so that pipelines, Ctrl-C and Ctrl-Z work as without us. What the terminal sends
-reaches it by itself; what somebody sends to scoperun alone has to be passed on. Only siginfo tells the two apart, and
-only signalfd(2) gives siginfo without a moment in which Python would run a handler.
+reaches it by itself; what is sent to scoperun alone has to be passed on. Only siginfo tells the two apart, and only
+signalfd(2) gives siginfo without a moment in which Python would run a handler.
 """
 
 from __future__ import annotations
@@ -19,17 +19,24 @@ from scoperun.errors import ScoperunError
 ENDING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT})
 """Signals that ask a program to end."""
 
-PASSED_ON = ENDING | {signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT}
-"""Signals that are for the command; SIGCHLD is not, be it of a child that this process had before it was scoperun."""
+STOPPING = frozenset({signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU})
+"""Signals that stop a process and can be held back: we stop when the command does, see scoperun.io.job_control."""
 
-# We stop when the command does, which SIGCHLD tells. If these stopped us as well, that news would wait for us, and stop
-# us a second time after the shell's fg.
-_STOPPING = {signal.SIGTTIN, signal.SIGTTOU}
+# To the whole foreground process group. SIGHUP is not here: that can also go to one process alone.
+_FROM_TERMINAL = STOPPING | {signal.SIGINT, signal.SIGQUIT, signal.SIGWINCH, signal.SIGCONT}
+
+# What the kernel raises for something that this process has done itself: a fault, a write, its own processor time.
+_RAISED_IN_US = {
+    *(signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS),
+    *(signal.SIGXCPU, signal.SIGXFSZ, signal.SIGPIPE),
+}
+
+# All that can be caught. A fault of our own kills us although its signal is held: the kernel sees to that.
+_HELD = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
 _SI_KERNEL = 0x80
-_CLD_STOPPED = 5
-# struct signalfd_siginfo up to ssi_status: signo, errno, code, pid, uid, fd, tid, band, overrun, trapno, status
-_SIGINFO = struct.Struct("=IiiIIiIIIIi")
+# struct signalfd_siginfo up to ssi_pid: signo, errno, code, pid
+_SIGINFO = struct.Struct("=IiiI")
 _SIGINFO_SIZE = 128
 _SFD_NONBLOCK_CLOEXEC = os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -38,30 +45,31 @@ _SFD_NONBLOCK_CLOEXEC = os.O_NONBLOCK | os.O_CLOEXEC
 class Received:
     """One signal: its number, its sender's process (0 if outside of our PID namespace).
 
-    from_terminal: the kernel sent it to the whole foreground process group. SIGHUP it may send to one process alone.
-    stopped_by: for SIGCHLD, the signal that stopped the child.
+    from_terminal: the kernel sent it to the whole foreground process group.
+    raised_in_us: it is about this process alone.
     """
 
     number: int
     sender: int
     from_terminal: bool = False
-    stopped_by: int | None = None
+    raised_in_us: bool = False
 
 
 class HeldSignals:
     """Holds signals back from the moment it is made; read them from `fd`.
 
-    A signal that was ignored when we started stays so, for us and for the command (nohup, a background job of a
-    script). SIGCHLD must not be ignored, or the kernel throws the command's status away.
+    What was ignored when we started is held too: the command might have a handler for it by now, as without us.
+    SIGCHLD must not be ignored, or the kernel throws the command's status away.
+
+    ending: those that may end an attempt or a wait, unless ignored when we started (nohup, a script's background job).
     """
 
     def __init__(self) -> None:
         """Block the signals; the kernel queues them."""
-        kept = {number for number in PASSED_ON | _STOPPING if signal.getsignal(number) is not signal.SIG_IGN}
+        self.ending = frozenset(each for each in ENDING if signal.getsignal(each) is not signal.SIG_IGN)
         self._children = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        held = kept | {signal.SIGCHLD}
-        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, held)
-        self.fd = _signalfd(held)
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+        self.fd = _signalfd(_HELD)
 
     def undo_in_child(self) -> None:
         """Give the command the dispositions and the mask that we were started with; for use after a fork."""
@@ -84,17 +92,11 @@ class HeldSignals:
 
     def __exit__(self, *_: object) -> None:
         """Let signals through again; one that came before was for the command."""
-        self.read()
+        while self.read():
+            pass
         os.close(self.fd)
         signal.signal(signal.SIGCHLD, self._children)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
-
-
-def stop_like_the_command(number: int) -> None:
-    """Stop this process by signal `number`, so that the shell sees the job stop; return when it is continued."""
-    mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
-    os.kill(os.getpid(), number)
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _signalfd(numbers: set[signal.Signals]) -> int:
@@ -109,7 +111,10 @@ def _signalfd(numbers: set[signal.Signals]) -> int:
 
 
 def _received(info: bytes) -> Received:
-    number, _, code, pid, *_, status = _SIGINFO.unpack(info)
-    if number == signal.SIGCHLD:
-        return Received(number=number, sender=pid, stopped_by=status if code == _CLD_STOPPED else None)
-    return Received(number=number, sender=pid, from_terminal=code == _SI_KERNEL and number != signal.SIGHUP)
+    number, _, code, pid, *_ = _SIGINFO.unpack(info)
+    return Received(
+        number=number,
+        sender=pid,
+        from_terminal=code == _SI_KERNEL and number in _FROM_TERMINAL,
+        raised_in_us=number in _RAISED_IN_US and (code > 0 or pid == os.getpid()),
+    )

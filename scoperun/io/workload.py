@@ -38,6 +38,7 @@ class Workload:
     _exec_error: int
     released: bool = False
     _cpu_before: float | None = None
+    _late: bool = False
     _exit: WorkloadExited | None = None
 
     async def release(self, invocation_id: str) -> None:
@@ -71,6 +72,10 @@ class Workload:
             return None
         return stop and stop.si_status
 
+    def was_not_watched(self) -> None:
+        """Take note that this process was itself stopped, and the command has ended: maybe long ago."""
+        self._late |= self._exit is None
+
     def send(self, number: int) -> bool:
         """Send signal `number` to the command's own process, if it still runs, and tell whether that was permitted."""
         if self._exit is None:
@@ -103,6 +108,7 @@ class Workload:
                 name=name,
                 cgroup=cgroup,
                 cpu=None if used is None or self._cpu_before is None else used - self._cpu_before,
+                late=self._late,
             )
         return self._exit
 

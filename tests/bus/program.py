@@ -93,12 +93,11 @@ async def scoperun(*argv: str, through: str | None = None) -> Ended:
     return await end(await start(*argv, through=through))
 
 
-async def stopped(process: Process) -> int:
-    """Return the signal that stopped scoperun, once it has been stopped."""
+async def state(pid: int, wanted: str) -> None:
+    """Return once a process is in state `wanted`, as T for stopped; its parent alone has an event for that."""
     async with asyncio.timeout(PATIENCE):
-        info = await asyncio.to_thread(os.waitid, os.P_PID, process.pid, os.WSTOPPED)
-    assert info is not None
-    return info.si_status
+        while _stat(pid)[1][:1] != [wanted]:  # noqa: ASYNC110
+            await asyncio.sleep(0)
 
 
 def signal_from_outside(process: Process, number: int) -> None:
@@ -116,7 +115,8 @@ def signal_from_outside(process: Process, number: int) -> None:
 def children() -> list[int]:
     """Our children without the bus; zombies are among them, and those whom a parent that ended has left to us."""
     numbers = (int(name) for name in os.listdir("/proc") if name.isdigit())
-    return [pid for pid in numbers if _parent_and_name(pid)[0] == os.getpid() and _parent_and_name(pid)[1] != BUS]
+    found = {pid: _stat(pid) for pid in numbers}
+    return [pid for pid, (name, rest) in found.items() if rest[1:2] == [str(os.getpid())] and name != BUS]
 
 
 def adopt_orphans(wanted: bool) -> None:
@@ -134,10 +134,11 @@ def bury_children(*, except_for: set[int]) -> None:
                 os.waitpid(pid, 0)
 
 
-def _parent_and_name(pid: int) -> tuple[int, str]:
+def _stat(pid: int) -> tuple[str, list[str]]:
+    """Return a process's name, and what /proc/PID/stat says after it: its state, its parent and so on."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             name, _, rest = file.read().partition("(")[2].rpartition(") ")
     except OSError:
-        return 0, ""
-    return int(rest.split()[1]), name
+        return "", []
+    return name, rest.split()

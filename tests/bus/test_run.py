@@ -29,11 +29,12 @@ from .program import (
     signal_from_outside,
     start,
     start_command,
-    stopped,
+    state,
 )
 from .steps import PATIENCE, refusal, stall
 
 if TYPE_CHECKING:
+    from asyncio.subprocess import Process
     from collections.abc import AsyncIterator, Callable
 
     from dbus_next.aio.message_bus import MessageBus
@@ -464,12 +465,93 @@ async def test_a_second_signal_does_not_break_the_clean_up(bus: Wire, systemd: F
     assert "ran" not in os.listdir(runtime_dir)
 
 
-async def test_a_command_that_stops_stops_scoperun_and_both_go_on(systemd: FakeSystemd) -> None:
-    process = await start_command("echo; kill -STOP $$; echo on; read _; exit 3")
-    assert await stopped(process) == signal.SIGSTOP
-    signal_from_outside(process, signal.SIGCONT)
-    assert await line(process) == "on"
+async def test_a_command_that_stops_does_not_stop_scoperun_where_no_shell_would_continue_it(
+    systemd: FakeSystemd,
+) -> None:
+    """As in a script, in CI, under cpulimit. There is no terminal here; tests/systemd has those."""
+    process = await start_command(UNTIL_TOLD)
+    command = systemd.unit.pids[0]
+    for _ in range(10):
+        os.kill(command, signal.SIGSTOP)
+        await state(command, "T")
+        os.kill(command, signal.SIGCONT)
     assert (await end(process, "\n")).status == 3
+
+
+async def test_a_stopped_command_is_continued_through_scoperun(systemd: FakeSystemd) -> None:
+    process = await start_command("echo; kill -STOP $$; exit 3")
+    await state(systemd.unit.pids[0], "T")
+    signal_from_outside(process, signal.SIGCONT)
+    assert (await end(process)).status == 3
+
+
+TELLS = """
+import signal
+signals = signal.valid_signals() - {signal.SIGCHLD}
+signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+print("ready", flush=True)
+while (got := signal.sigwaitinfo(signals)).si_signo != signal.SIGTERM:
+    print(got.si_signo, flush=True)
+"""
+"""A command that prints the numbers of the signals that it gets, until SIGTERM."""
+
+
+async def start_telling(*options: str, through: str | None = None) -> Process:
+    process = await start("--json", *options, "--", sys.executable, "-c", TELLS, through=through)
+    assert await line(process) == "ready"
+    return process
+
+
+async def test_every_signal_that_can_be_caught_reaches_the_command(systemd: FakeSystemd) -> None:
+    process = await start_telling()
+    for number in sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, signal.SIGTERM}):
+        signal_from_outside(process, number)
+        assert await line(process) == f"{number:d}"
+    signal_from_outside(process, signal.SIGTERM)
+    assert (await end(process)).status == 0
+
+
+async def test_what_the_kernel_raises_for_what_scoperun_does_is_not_the_commands(systemd: FakeSystemd) -> None:
+    """As SIGPIPE: nothing reads the lines of the report."""
+    without_reader = """exec bash -c 'exec 7> >(:); wait $!; exec "$@"' sh "$@" """
+    process = await start_telling("--report-fd", "7", through=without_reader)
+    signal_from_outside(process, signal.SIGUSR1)
+    assert await line(process) == f"{signal.SIGUSR1:d}"
+    signal_from_outside(process, signal.SIGTERM)
+    ended = await end(process)
+    assert ended.status == 0
+    assert "scoperun: cannot write the report to descriptor 7: Broken pipe\n" in ended.err
+
+
+async def test_a_signal_that_was_ignored_reaches_a_command_that_does_not_ignore_it(systemd: FakeSystemd) -> None:
+    """As SIGHUP under nohup(1), for a daemon that reads its configuration then."""
+    process = await start_telling(through='trap "" HUP; exec "$@"')
+    signal_from_outside(process, signal.SIGHUP)
+    assert await line(process) == f"{signal.SIGHUP:d}"
+    signal_from_outside(process, signal.SIGTERM)
+    assert (await end(process)).status == 0
+
+
+async def test_a_signal_that_was_ignored_does_not_end_the_attempt(systemd: FakeSystemd) -> None:
+    def hang_up_first(call: Message) -> Message:
+        signal_from_outside(process, signal.SIGHUP)
+        return systemd.honest(call)
+
+    systemd.at["StartTransientUnit"] = hang_up_first
+    process = await start("--json", "--", "sh", "-c", "exit 3", through='trap "" HUP; exec "$@"')
+    assert (await end(process)).status == 3
+
+
+async def test_a_signal_that_does_not_end_the_attempt_is_there_when_the_command_starts(systemd: FakeSystemd) -> None:
+    """As SIGALRM of a timer that was set before: the command has no handler yet, as without scoperun."""
+
+    def alarm_first(call: Message) -> Message:
+        signal_from_outside(process, signal.SIGALRM)
+        return systemd.honest(call)
+
+    systemd.at["StartTransientUnit"] = alarm_first
+    process = await start("--json", "--", "tail", "-f", "/dev/null")
+    assert (await end(process)).report["signal"] == signal.SIGALRM
 
 
 # What the command sees is what it would see without us.
@@ -552,7 +634,7 @@ async def test_a_writer_hears_that_the_command_reads_no_more(systemd: FakeSystem
     await line(process)
     with pytest.raises(BrokenPipeError), os.fdopen(our_end, "wb", buffering=0) as stdin:
         stdin.write(b"more")
-    await stopped(process)
+    await state(systemd.unit.pids[0], "T")
     signal_from_outside(process, signal.SIGCONT)
     assert (await end(process)).status == 3
 

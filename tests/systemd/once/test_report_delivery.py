@@ -121,7 +121,7 @@ def test_a_signal_ends_the_wait_for_a_reader_that_is_slow(story: Story, number: 
 def test_a_signal_that_asks_nobody_to_end_does_not_end_it(story: Story) -> None:
     os.mkfifo(story.report_file)
     run = at_its_report(story, "-q")
-    for number in signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGWINCH:
+    for number in signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGWINCH, signal.SIGRTMIN, signal.SIGRTMAX:
         run.send_signal(number)
     assert json.loads(story.report_file.read_text())["exit_code"] == 3
     _, stderr = run.communicate(timeout=GENEROUS)

@@ -1,0 +1,67 @@
+"""What a signal does in the course of a run; what needs a whole run is in tests/bus."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from scoperun.io.relay import relaying
+from scoperun.io.signals import HeldSignals
+from scoperun.io.wait import readable
+from scoperun.io.workload import Preparation, Workload, spawn
+
+
+@pytest.fixture
+def signals() -> Iterator[HeldSignals]:
+    with HeldSignals() as signals:
+        yield signals
+
+
+@pytest.fixture
+def workload(signals: HeldSignals) -> Iterator[Workload]:
+    preparation = Preparation(environment=os.environ, steps=(signals.undo_in_child,))
+    workload = spawn(["sh", "-c", "exit 3"], preparation)
+    yield workload
+    workload.close()
+
+
+async def ended(workload: Workload) -> None:
+    """Run the command to its end, of which nothing takes note yet."""
+    await workload.release("0" * 32)
+    await readable(workload.pidfd)
+
+
+async def continued() -> None:
+    """Have this process continued, as after a stop, and the loop see to what has come."""
+    os.kill(os.getpid(), signal.SIGCONT)
+    for _ in range(2):  # a turn to hear of it, which follows on ours, and one to act
+        await asyncio.sleep(0)
+
+
+async def test_a_command_that_ended_while_scoperun_was_stopped_is_noticed_late(
+    signals: HeldSignals, workload: Workload
+) -> None:
+    with relaying(signals, workload):
+        await ended(workload)
+        await continued()
+        exited = await workload.wait()
+    assert (exited.status, exited.late) == (3, True)
+
+
+async def test_without_a_stop_it_is_not_late(signals: HeldSignals, workload: Workload) -> None:
+    with relaying(signals, workload):
+        await ended(workload)
+        exited = await workload.wait()
+    assert (exited.status, exited.late) == (3, False)
+
+
+async def test_a_stop_that_was_over_before_the_command_ended_is_not_late(
+    signals: HeldSignals, workload: Workload
+) -> None:
+    with relaying(signals, workload):
+        await continued()
+        await ended(workload)
+        exited = await workload.wait()
+    assert not exited.late
