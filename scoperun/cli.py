@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from scoperun.dataclass import replace
@@ -14,13 +14,14 @@ from scoperun.io.patience import Patience
 from scoperun.printable import lines, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from scoperun.io.files import Destination
     from scoperun.options import Output
-    from scoperun.report import Report, Start
+    from scoperun.report import Report
     from scoperun.request import RunRequest
     from scoperun.sources import Sources
+    from scoperun.supervisor import Supervision
 
 _PATIENCE = Patience()
 
@@ -57,14 +58,12 @@ def _scoperun(argv: list[str]) -> int:
     from scoperun.launch import wrap
 
     with _report_file(output.report) as file:
-        with _report_lines(output.report_fd) as write_report_line:
-
-            def on_start(start: Start) -> None:
-                _PATIENCE.begin()
-                write_report_line(start.to_json)
-
-            report = wrap(request, on_start=on_start, give_up=inherited_descriptors() - {0, 1, 2})
-            write_report_line(lambda: report.to_json(event="finished"))
+        with _kept_from_command(output.report_fd) as report_fd:
+            report = wrap(
+                request,
+                beside=lambda supervision: _beside(supervision, output, report_fd),
+                give_up=inherited_descriptors() - {0, 1, 2},
+            )
         _deliver(report, output, file)
     if output.oom_exit_code is not None and report.verdict == "oom-kill":
         return output.oom_exit_code
@@ -135,30 +134,34 @@ def _report_file(path: str | None) -> Iterator[Destination | None]:
 
 
 @contextmanager
-def _report_lines(fd: int | None) -> Iterator[Callable[[Callable[[], str]], None]]:
-    """Give what has JSON lines made and writes them to descriptor `fd`; a failure is said once and left at that."""
+def _kept_from_command(fd: int | None) -> Iterator[int | None]:
+    """Give a descriptor for what `fd` is; whoever reads it sees its end when no signal is held for the command."""
     if fd is None:
-        yield lambda _: None
+        yield None
         return
-    from scoperun.io.files import write_line
     from scoperun.io.streams import keep_from_command
 
     ours = keep_from_command(fd)
-    failures: list[OSError] = []
-
-    def write(line: Callable[[], str]) -> None:
-        if not failures:
-            try:
-                with _PATIENCE.waiting():
-                    write_line(ours, line())
-            except OSError as error:
-                failures.append(error)
-                _say(f"scoperun: cannot write the report to descriptor {fd}: {error.strerror}")
-
     try:
-        yield write
+        yield ours
     finally:
         os.close(ours)
+
+
+@asynccontextmanager
+async def _beside(supervision: Supervision, output: Output, report_fd: int | None) -> AsyncIterator[None]:
+    """Do what is to be done while the command runs."""
+    from contextlib import AsyncExitStack
+
+    _PATIENCE.begin()
+    async with AsyncExitStack() as stack:
+        if report_fd is not None:
+            from scoperun.report_lines import report_lines
+
+            failed = f"scoperun: cannot write the report to descriptor {output.report_fd}: "
+            lines = report_lines(supervision, report_fd, failed=lambda reason: _say(failed + reason))
+            await stack.enter_async_context(lines)
+        yield
 
 
 def _deliver(report: Report, output: Output, file: Destination | None) -> None:

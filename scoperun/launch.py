@@ -16,13 +16,17 @@ from scoperun.request import RunRequest, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
+    from contextlib import AbstractAsyncContextManager
     from typing import Unpack
 
     from scoperun.io.processes import Processes
     from scoperun.limits import Limits
-    from scoperun.report import Report, Start
+    from scoperun.report import Report
     from scoperun.request import ExecContext
     from scoperun.soft_memory import SoftMemory
+    from scoperun.supervisor import Supervision
+
+    Beside = Callable[[Supervision], AbstractAsyncContextManager[None]]
 
 
 class RunOptions(TypedDict, total=False):
@@ -81,14 +85,13 @@ def run_sync(command: Sequence[str], **options: Unpack[RunOptions]) -> Report:
         return asyncio.run(supervise(request, processes))
 
 
-def wrap(
-    request: RunRequest, *, on_start: Callable[[Start], None] = lambda _: None, give_up: Collection[int] = ()
-) -> Report:
+def wrap(request: RunRequest, *, beside: Beside, give_up: Collection[int] = ()) -> Report:
     """Do what `run_sync` does, for a program that is there for this command alone, as the command line is.
 
     Signals sent to this process are passed on to the command, and this process lets go of its standard input and
-    output once the command has them. `on_start` is called when the command runs. `give_up`: other descriptors that
-    are the command's alone: while we held a pipe, its reader would wait for us after the command has closed it.
+    output once the command has them. `beside` is entered when the command runs, and left when there is a report.
+    `give_up`: other descriptors that are the command's alone: while we held a pipe, its reader would wait for us after
+    the command has closed it.
     """
     from scoperun.io.signals import HeldSignals
     from scoperun.io.streams import give_up_streams, occupy_closed_streams
@@ -98,11 +101,12 @@ def wrap(
         import asyncio
 
         from scoperun.io.relay import relaying
-        from scoperun.supervisor import supervise
+        from scoperun.supervisor import supervised
 
         async def supervise_and_relay(processes: Processes) -> Report:
             with relaying(signals, processes.workload) as enough:
-                return await supervise(request, processes, on_start=on_start, enough=enough)
+                async with supervised(request, processes, enough) as supervision, beside(supervision):
+                    return await supervision.report()
 
         with spawn(request, before_exec=signals.undo_in_child) as processes:
             give_up_streams()

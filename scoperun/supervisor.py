@@ -17,7 +17,7 @@ from scoperun.io.manager import UNANSWERED
 from scoperun.scope import ScopeRequest, StartedScope, generated_unit_name, live_properties, scope_request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from scoperun.io.manager import Manager
     from scoperun.io.processes import Processes
@@ -27,19 +27,9 @@ if TYPE_CHECKING:
     from scoperun.standing import Standing
 
 
-async def supervise(
-    run: RunRequest,
-    processes: Processes,
-    *,
-    on_start: Callable[[Start], None] = lambda _: None,
-    enough: asyncio.Event | None = None,
-) -> Report:
-    """Run the held workload in a scope of its own and return how it ended.
-
-    on_start is called when the command runs; enough, when set, ends a wait for what the command left behind.
-    """
-    async with supervised(run, processes, enough or asyncio.Event()) as supervision:
-        on_start(supervision.start)
+async def supervise(run: RunRequest, processes: Processes) -> Report:
+    """Run the held workload in a scope of its own and return how it ended."""
+    async with supervised(run, processes, asyncio.Event()) as supervision:
         return await supervision.report()
 
 

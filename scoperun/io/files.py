@@ -59,11 +59,6 @@ class Destination:
         self.close()
 
 
-def write_line(fd: int, line: str) -> None:
-    """Write one line to descriptor `fd`; raise OSError."""
-    _write_all(fd, f"{line}\n")
-
-
 def _place(path: str) -> Place:
     trusted = Trusted.here()
     place = _found(path, trusted)

@@ -22,10 +22,15 @@ def occupy_closed_streams() -> None:
 
 def keep_from_command(fd: int) -> int:
     """Return a descriptor for what `fd` is, which the command will not have; nor `fd` itself, if it is no stream."""
-    ours = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)  # os.dup takes the number of a standard stream that is closed
+    ours = duplicate(fd)
     if fd > 2:
         os.close(fd)
     return ours
+
+
+def duplicate(fd: int) -> int:
+    """Return another descriptor for what `fd` is, closed on exec."""
+    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)  # os.dup takes the number of a standard stream that is closed
 
 
 def give_up_streams() -> None:

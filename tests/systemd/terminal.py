@@ -9,6 +9,7 @@ import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from .story import GENEROUS, Story
 
@@ -38,6 +39,10 @@ class Terminal:
             self.screen += part
         before, self.screen = self.screen.split(text.encode(), 1)
         return before.decode()
+
+    def modes(self) -> list[Any]:
+        """Return the terminal's modes, as tcgetattr(3) does."""
+        return termios.tcgetattr(self.fd)
 
     def resize(self, *, rows: int, columns: int) -> None:
         """Change the window's size, of which the kernel tells those in the foreground by SIGWINCH."""

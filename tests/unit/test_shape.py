@@ -29,8 +29,11 @@ CORE = {
 }  # fmt: skip
 SURFACE = {
     f"scoperun.{name}"
-    for name in ("__main__", "cli", "configured", "launch", "option_values", "options", "running", "startup")
-}
+    for name in (
+        "__main__", "cli", "configured", "launch", "option_values", "options", "report_lines",
+        "running", "startup",
+    )
+}  # fmt: skip
 
 FIRST = {
     "scoperun",

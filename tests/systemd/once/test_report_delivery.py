@@ -218,6 +218,32 @@ def test_a_reader_that_goes_away_halfway_costs_one_line(story: Story) -> None:
     assert stderr.decode() == f"scoperun: cannot write the report to descriptor {writer}: Broken pipe\n"
 
 
+def test_a_reader_that_does_not_read_keeps_no_signal_from_the_command(story: Story) -> None:
+    """Nor does it keep scoperun for ever: a second signal ends the wait for it, and costs no status."""
+    reader, writer = full_pipe()
+    waits = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, {15}); print('ready', flush=True); "
+    waits += "signal.sigwait({15}); raise SystemExit(7)"
+    run = start_with_descriptor(story, writer, "python3", "-c", waits, "x" * 10_000)
+    assert line_from(run) == "ready"
+    run.terminate()
+    assert line_from(run) == ""
+    lines = b""
+    while not lines.partition(b"\n")[2]:  # the last line has begun, for which there is no room
+        lines += os.read(ready(reader), 4096)
+    run.terminate()
+    _, stderr = run.communicate(timeout=GENEROUS)
+    assert run.returncode == 7
+    assert stderr.decode() == f"scoperun: cannot write the report to descriptor {writer}: interrupted\n"
+    os.close(reader)
+
+
+def full_pipe() -> tuple[int, int]:
+    """Return the ends of a pipe that takes no more."""
+    reader, writer = os.pipe()
+    os.write(writer, b" " * fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096))
+    return reader, writer
+
+
 def start_with_descriptor(story: Story, writer: int, *command: str) -> subprocess.Popen[bytes]:
     """Start a command whose report goes to descriptor `writer`, which is closed here."""
     run = subprocess.Popen(
