@@ -192,10 +192,19 @@ def _was_told(report: Report) -> bool:
 
 
 def _say(text: str) -> None:
-    rest = memoryview(f"{lines(text)}\n".encode())
+    rest = memoryview(_ended(lines(text)).encode())
     with suppress(OSError), _PATIENCE.waiting():  # nobody listens
         while rest:
             rest = rest[_written(rest) :]
+
+
+def _ended(text: str) -> str:
+    """Return lines with the ends that stderr needs."""
+    if not os.isatty(2):
+        return f"{text}\n"
+    from scoperun.io.terminal import line_end
+
+    return f"{text}\n".replace("\n", line_end(2))
 
 
 def _written(rest: memoryview) -> int:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from scoperun.io.processes import Processes
+    from scoperun.io.terminal import Modes
     from scoperun.limits import Limits
     from scoperun.report import Report
     from scoperun.request import ExecContext
@@ -88,15 +89,16 @@ def run_sync(command: Sequence[str], **options: Unpack[RunOptions]) -> Report:
 def wrap(request: RunRequest, *, beside: Beside, give_up: Collection[int] = ()) -> Report:
     """Do what `run_sync` does, for a program that is there for this command alone, as the command line is.
 
-    Signals sent to this process are passed on to the command, and this process lets go of its standard input and
-    output once the command has them. `beside` is entered when the command runs, and left when there is a report.
-    `give_up`: other descriptors that are the command's alone: while we held a pipe, its reader would wait for us after
-    the command has closed it.
+    Signals sent to this process are passed on to the command, the terminal is left as a shell leaves it, and this
+    process lets go of its standard input and output once the command has them. `beside` is entered when the command
+    runs, and left when there is a report. `give_up`: other descriptors that are the command's alone: while we held a
+    pipe, its reader would wait for us after the command has closed it.
     """
     from scoperun.io.signals import HeldSignals
     from scoperun.io.streams import give_up_streams, occupy_closed_streams
 
     occupy_closed_streams()
+    modes = _terminal_modes()
     with HeldSignals() as signals:
         import asyncio
 
@@ -106,7 +108,10 @@ def wrap(request: RunRequest, *, beside: Beside, give_up: Collection[int] = ()) 
         async def supervise_and_relay(processes: Processes) -> Report:
             with relaying(signals, processes.workload) as enough:
                 async with supervised(request, processes, enough) as supervision, beside(supervision):
-                    return await supervision.report()
+                    report = await supervision.report()
+                    if modes is not None and report.signal is not None:
+                        modes.restore()
+                    return report
 
         with spawn(request, before_exec=signals.undo_in_child) as processes:
             give_up_streams()
@@ -114,6 +119,14 @@ def wrap(request: RunRequest, *, beside: Beside, give_up: Collection[int] = ()) 
                 os.close(fd)
             _see_room_for_loop()
             return asyncio.run(supervise_and_relay(processes))
+
+
+def _terminal_modes() -> Modes | None:
+    if not (os.isatty(0) and os.isatty(1)):
+        return None
+    from scoperun.io.terminal import modes
+
+    return modes()
 
 
 def _see_room_for_loop() -> None:
