@@ -150,7 +150,7 @@ def _kept_from_command(fd: int | None) -> Iterator[int | None]:
 
 @asynccontextmanager
 async def _beside(supervision: Supervision, output: Output, report_fd: int | None) -> AsyncIterator[None]:
-    """Do what is to be done while the command runs."""
+    """Do what is to be done while the command runs: lines for a program, a word to whoever sits at the terminal."""
     from contextlib import AsyncExitStack
 
     _PATIENCE.begin()
@@ -161,6 +161,10 @@ async def _beside(supervision: Supervision, output: Output, report_fd: int | Non
             failed = f"scoperun: cannot write the report to descriptor {output.report_fd}: "
             lines = report_lines(supervision, report_fd, failed=lambda reason: _say(failed + reason))
             await stack.enter_async_context(lines)
+        if os.isatty(2) and not output.quiet:
+            from scoperun.kill_notice import kill_notice
+
+            await stack.enter_async_context(kill_notice(supervision))
         yield
 
 

@@ -18,6 +18,7 @@ from scoperun.configured import (
 )
 from scoperun.dataclass import dataclass
 from scoperun.errors import InvalidValue
+from scoperun.io.shells import is_shell_at_terminal
 from scoperun.limits import Limits, OOMPolicy
 from scoperun.request import ExecContext, RunRequest
 from scoperun.scope import unit_name
@@ -301,6 +302,7 @@ def _scoperun(  # noqa: PLR0913  one for each option
         timeout_stop=kill_after,
         oom_policy=oom_policy,
     )
+    at_a_shell = oom_policy is None and is_shell_at_terminal(command)
     assigned = [*configured_properties(context), *(each for given in properties for each in given)]
     exec_context = ExecContext(
         environment=(*configured_variables(context), *setenv),
@@ -318,6 +320,7 @@ def _scoperun(  # noqa: PLR0913  one for each option
         slice_inherit=slice_inherit,
         description=description,
         properties=tuple(each.text for each in assigned),
+        oom_policy_default=OOMPolicy.CONTINUE if at_a_shell else None,
         require_limits=require_limits,
         system=system,
         context=exec_context,

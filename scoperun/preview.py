@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from scoperun.sources import Sources
 
 OURS = "scoperun itself"
+FOR_A_SHELL = "scoperun itself, for a shell at a terminal"
 
 _UNITS = {"s": 1_000_000, "ms": 1000, "us": 1}
 
@@ -101,7 +102,8 @@ def _own(request: RunRequest, sources: Sources, inherited_slice: str | None) -> 
             option = "slice-inherit"
         if each.name == "MemoryHigh" and request.soft_memory is not None:
             option = "soft-mem"
-        yield Asked(property=each, text=setting_text(each), source=sources.options.get(option, OURS))
+        ours = FOR_A_SHELL if each.name == "OOMPolicy" else OURS
+        yield Asked(property=each, text=setting_text(each), source=sources.options.get(option, ours))
 
 
 def _further(request: RunRequest, sources: Sources) -> Iterable[Asked]:
@@ -117,8 +119,9 @@ def _systemd_run(request: RunRequest, asked: tuple[Asked, ...]) -> Iterable[str]
     yield from _context(request)
     for each in asked:
         # AddRef= is for who stays to read the result; CollectMode= is --collect; and what was not asked for is there
-        # for scoperun's own reading.
-        if each.property.asked and each.property.name not in {"AddRef", "CollectMode"}:
+        # for scoperun's own reading, but for what a shell is to survive.
+        is_wanted = each.property.asked or each.source == FOR_A_SHELL
+        if is_wanted and each.property.name not in {"AddRef", "CollectMode"}:
             yield from _words(each)
     yield "--"
     if request.context.working_directory is not None:  # systemd-run has --working-directory= for services alone

@@ -15,6 +15,7 @@ from scoperun.sizes import INFINITY, format_size
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from scoperun.limits import OOMPolicy
     from scoperun.properties import Value
     from scoperun.soft_memory import SoftMemory
 
@@ -54,6 +55,7 @@ class RunRequest:
     description: words for people; None for the command's own.
     soft_memory: a limit at which the command is told, before the kernel kills at that of `limits`.
     properties: further properties as NAME=VALUE; one that `limits` sets too wins over it.
+    oom_policy_default: what OOMPolicy= is where nothing else says so and systemd knows it; None for systemd's default.
     require_limits: refuse to run the command if the kernel does not hold the scope to its limits.
     system: ask the system's manager, not the user's.
     context: how the command starts.
@@ -68,6 +70,7 @@ class RunRequest:
     slice_inherit: bool = False
     description: str | None = None
     properties: tuple[str, ...] = ()
+    oom_policy_default: OOMPolicy | None = None
     require_limits: bool = True
     system: bool = False
     context: ExecContext = field(default_factory=ExecContext)
@@ -103,6 +106,8 @@ class RunRequest:
         """
         text = self.description or _in_one_line(self.command)
         yield Property(name="Description", signature="s", value=text, asked=self.description is not None)
+        if self.oom_policy_default is not None:
+            yield Property(name="OOMPolicy", signature="s", value=str(self.oom_policy_default), asked=False)
         yield from self.limits.properties()
         if self.soft_memory is not None:  # the kernel announces when MemoryHigh= is passed
             yield Property(name="MemoryHigh", signature="t", value=self.soft_memory.limit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import time
 from contextlib import ExitStack, asynccontextmanager, suppress
@@ -180,6 +181,19 @@ class Supervision:
     def watch(self) -> AsyncIterator[events.Event]:
         """Give what happens from now on, until there is a report."""
         return self._feed.watch()
+
+    @property
+    def is_stopped_after_oom(self) -> bool:
+        """Systemd ends the scope because a process in it ran out of memory, and the command still runs."""
+        known = self._feed.invocation
+        return known.result == "oom-kill" and known.stopping and not known.exited
+
+    async def kill_after(self) -> float | None:
+        """Return the seconds from a stop to its SIGKILL, math.inf if none is sent; None if that is not known."""
+        with suppress(*UNANSWERED):
+            properties = await self._systemd.read(self.start.invocation_id)
+            return await self._systemd.timeout_stop(self._request) if properties.send_sigkill else math.inf
+        return None
 
     async def set_limits(self, limits: Limits) -> None:
         """Change limits of the running scope, and see that the kernel holds it to them."""

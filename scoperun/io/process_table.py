@@ -51,6 +51,12 @@ def is_stopped(pid: int) -> bool:
     return stat is not None and stat[1][0] == "T"
 
 
+def heeds(pid: int, number: int) -> bool:
+    """Tell whether signal `number` ends process `pid`: it neither ignores it nor has a handler for it."""
+    status = _status(pid) or {}
+    return not any(int(status.get(mask, "0"), 16) >> (number - 1) & 1 for mask in ("SigIgn", "SigCgt"))
+
+
 def has_ended(pid: int) -> bool:
     """Tell whether process `pid` has ended or is about to."""
     stat, status = _stat(pid), _status(pid)

@@ -11,7 +11,7 @@ from scoperun.dataclass import dataclass
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_OFLAG = 1
+_OFLAG, _LFLAG = 1, 3
 """Where tcgetattr has these flags in what it returns."""
 
 
@@ -61,6 +61,16 @@ def line_end(fd: int) -> str:
 
     translated = termios.OPOST | termios.ONLCR
     return "\n" if flags[_OFLAG] & translated == translated else "\r\n"
+
+
+def takes_keys(fd: int) -> bool:
+    """Tell whether a program takes keys one by one from terminal `fd`: its line is not empty then, nor its screen."""
+    flags = _flags(fd)
+    if flags is None:
+        return False
+    import termios  # noqa: PLC0415  as above
+
+    return not flags[_LFLAG] & termios.ICANON
 
 
 def _flags(fd: int) -> list[Any] | None:

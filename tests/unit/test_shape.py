@@ -30,7 +30,7 @@ CORE = {
 SURFACE = {
     f"scoperun.{name}"
     for name in (
-        "__main__", "cli", "configured", "launch", "option_values", "options", "report_lines",
+        "__main__", "cli", "configured", "kill_notice", "launch", "option_values", "options", "report_lines",
         "running", "startup",
     )
 }  # fmt: skip

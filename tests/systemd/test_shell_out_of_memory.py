@@ -1,0 +1,71 @@
+"""A shell at a terminal in which something runs out of memory: it lives on, or it is said what becomes of it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from .story import Story, systemctl
+from .terminal import Terminal, interactive_shell, terminal
+
+NOTICE = "scoperun: out of memory: systemd stops the rest of the scope"
+PREVENTS = " (OOMPolicy=stop); --oom-policy continue prevents that\r\n"
+
+
+@pytest.fixture
+def stops() -> None:
+    """Leave out where scopes have no OOMPolicy=: nothing is stopped there."""
+    if int(systemctl("--version").split()[1]) < 253:
+        pytest.skip("scopes have OOMPolicy= from systemd 253 on")
+
+
+@contextmanager
+def shell_inside(story: Story, *options: str) -> Iterator[Terminal]:
+    with interactive_shell(
+        story, "scoperun", "--report", str(story.report_file), "--mem", "20M", *options, "--"
+    ) as term:
+        yield term
+
+
+def test_a_shell_lives_on(story: Story) -> None:
+    with shell_inside(story) as term:
+        term.type("./bigleak2; echo st=$?\n")
+        term.wait_for("st=137\r\n")
+        term.type("exit 3\n")
+        assert term.status() == 3
+        assert NOTICE.encode() not in term.screen
+    assert (story.report()["verdict"], story.report()["exit_code"]) == ("oom-kill", 3)
+
+
+def test_under_stop_it_is_said_when_it_will_be_killed(story: Story, stops: None) -> None:
+    with shell_inside(story, "--oom-policy", "stop", "--kill-after", "3s") as term:
+        term.type("./bigleak2; echo st=$?\n")
+        term.wait_for(f"\r\n{NOTICE}, and kills what is left in 3s{PREVENTS}")
+        assert term.status() == 137
+    assert (story.report()["verdict"], story.report()["signal"]) == ("oom-kill", 9)
+
+
+def test_it_is_not_said_that_systemd_kills_what_it_must_not(story: Story, stops: None) -> None:
+    with shell_inside(story, "--oom-policy", "stop", "--kill-after", "1s", "-p", "SendSIGKILL=no") as term:
+        term.type("./bigleak2; echo st=$?\n")
+        term.wait_for(NOTICE + PREVENTS)
+        term.type("exit 3\n")
+        assert term.status() == 3
+
+
+def test_what_heeds_its_sigterm_is_not_told(story: Story, stops: None) -> None:
+    wrap = ["scoperun", "--report", str(story.report_file), "--mem", "20M", "--", "sh", "-c"]
+    with terminal(story, *wrap, "./bigleak2; sleep 1000") as term:
+        assert term.status() == 143
+        assert b"Verdict: oom-kill" in term.screen
+        assert NOTICE.encode() not in term.screen
+
+
+def test_it_is_for_a_terminal_and_not_for_q(story: Story, stops: None, tmp_path: Path) -> None:
+    """What reads a pipe reads the report."""
+    deaf = ("--mem", "20M", "--kill-after", "1s", "--", "sh", "-c", "trap '' TERM; ./bigleak2; sleep 1000")
+    assert NOTICE not in story.run(*deaf).stderr
+    with terminal(story, "scoperun", "-q", *deaf) as term:
+        assert term.status() == 137
+        assert NOTICE.encode() not in term.screen
