@@ -34,7 +34,13 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
     verdict, evidence = decide(traces)
     limits = _limits_at_the_end(start, invocation)
     left = OomTraces(
-        traces=traces, invocation=invocation, exited=exited, cgroup=start.cgroup, unit=start.unit, pid=start.pid
+        traces=traces,
+        invocation=invocation,
+        exited=exited,
+        cgroup=start.cgroup,
+        unit=start.unit,
+        pid=start.pid,
+        limits=limits,
     )
     is_oom = verdict is Verdict.OOM_KILL
     return Report(

@@ -14,11 +14,12 @@ from scoperun.sizes import INFINITY
 from scoperun.verdict import Evidence, counted_by_oomd, killed_by_kernel, oom_kills, other_kills
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from scoperun.events import WorkloadExited
     from scoperun.invocation import Invocation
     from scoperun.kernel_report import KernelReport, KernelTask, KernelVictim
+    from scoperun.limits import LimitsInForce
     from scoperun.verdict import Traces
 
 
@@ -55,7 +56,10 @@ class Oom:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OomTraces:
-    """What an OOM left behind, beside the traces of the verdict. cgroup: the scope's; pid: the command's."""
+    """What an OOM left behind, beside the traces of the verdict.
+
+    cgroup: the scope's. pid: the command's. limits: those at the end.
+    """
 
     traces: Traces
     invocation: Invocation
@@ -63,6 +67,7 @@ class OomTraces:
     cgroup: str | None
     unit: str
     pid: int
+    limits: LimitsInForce
 
     @property
     def counters(self) -> Counters:
@@ -217,7 +222,7 @@ def _memories_seen(traces: OomTraces) -> Iterator[dict[int, Victim]]:
     last = _last_words(traces)
     for kill in traces.invocation.memory.kills:
         for memory in kill.memories(last):
-            yield {task.pid: victim_in_table(task) for task in memory}
+            yield {task.pid: victim_in_table(task, is_sized=kill.is_sized(last)) for task in memory}
 
 
 def _may_have_been_killed(pid: int, traces: OomTraces) -> bool:
@@ -238,7 +243,25 @@ def _last_words(traces: OomTraces) -> LastWords:
         tasks_peak=traces.counters.tasks_peak,
         keeper_killed=traces.counters.keeper_killed,
         kills=other_kills(traces.traces),
+        most=_most(traces),
     )
+
+
+def _most(traces: OomTraces) -> int | None:
+    """Return the bytes of memory and swap that the scope can have had at the most, by its peaks or its limits."""
+    counters, properties = traces.counters, traces.invocation.properties
+    memory, swap = (
+        _first_number((getattr(counters, peak), getattr(properties, peak, None), limit))
+        for peak, limit in (
+            ("memory_peak", traces.limits.memory_max),
+            ("memory_swap_peak", traces.limits.memory_swap_max),
+        )
+    )
+    return None if memory is None or swap is None else memory + swap
+
+
+def _first_number(numbers: Iterable[int | None]) -> int | None:
+    return next((number for number in numbers if number is not None and number != INFINITY), None)
 
 
 def _tasks_in_log(traces: OomTraces) -> tuple[Task, ...]:

@@ -20,6 +20,7 @@ from scoperun.events import (
 from scoperun.kernel_report import KernelReport, KernelTask, KernelVictim
 from scoperun.oom import Limit, LimitOf, limit_reached
 from scoperun.oom_report import Oom
+from scoperun.sizes import INFINITY
 from scoperun.text import report_text
 
 from .stories import MIB, START, counted, exited, read, told
@@ -154,6 +155,39 @@ class TestVictims:
         found = oom(before, replace(after, at=before.at + seconds), status=-9, kills=3)
         is_sure = status == -9 or seconds < 1
         assert [victim.name for victim in found.victims or ()] == (["leak", "other"] if is_sure else [])
+
+    @pytest.mark.parametrize("seconds", [0.9, 1.1])
+    def test_who_was_seen_long_before_may_have_been_killed_by_somebody_else(self, seconds: float) -> None:
+        """As when scoperun was stopped, and somebody came unseen since."""
+        before = seen(SHELL, LEAK)
+        after = replace(seen(SHELL, oom_kill=1, ended=(ended(LEAK, -9),)), at=before.at + seconds)
+        assert victims(oom(before, after)) == ([("leak", "process table")] if seconds < 1 else [])
+
+    @pytest.mark.parametrize(("current", "anon"), [(20 * MIB, 19 * MIB), (17 * MIB, None)])
+    def test_what_a_victim_had_while_there_was_room_is_not_its_size(self, current: int, anon: int | None) -> None:
+        before = seen(SHELL, LEAK, current=current, stat={"anon": current, "file": 0})
+        found = oom(before, seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))
+        assert [victim.anon for victim in found.victims or ()] == [anon]
+
+    def test_swap_is_room_too(self) -> None:
+        before, after = seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),))
+        found = oom(before, after, final=replace(counted(1), memory_swap_peak=10 * MIB))
+        assert [victim.anon for victim in found.victims or ()] == [None]
+
+    def test_the_later_of_two_may_have_grown_since(self) -> None:
+        after = seen(SHELL, oom_kill=2, ended=(ended(LEAK), ended(OTHER)))
+        found = oom(seen(SHELL, LEAK, OTHER), after, kills=2)
+        assert [victim.anon for victim in found.victims or ()] == [None, None]
+
+    def test_where_nobody_knows_how_much_there_was_no_size_is_told(self) -> None:
+        unlimited = replace(START.limits, memory_max=INFINITY)
+        before = seen(SHELL, LEAK, limit=INFINITY)
+        after = seen(SHELL, oom_kill=1, limit=INFINITY, ended=(ended(LEAK),))
+        last, final = WorkloadExited(0, at=102.0, name="sh"), replace(counted(1), memory_peak=None)
+        properties = replace(read("success", "continue"), memory_peak=None)
+        report = told([FIRST, before, after, last, final, StateChanged("inactive"), properties], unlimited)
+        assert report.oom is not None
+        assert [victim.anon for victim in report.oom.victims or ()] == [None]
 
     def test_those_before_the_kill_are_listed(self) -> None:
         found = oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))
@@ -326,6 +360,36 @@ class TestLimit:
         found = oom(seen(SHELL, LEAK), first, replace(second, at=190.0, events=first.events, ooms=first.ooms), second)
         assert (found.limit_of, found.limit_unit) == ("slice", "app.slice")
 
+    @pytest.mark.parametrize(
+        ("ooms_then", "ooms", "stalls", "limit"),
+        [
+            ({SCOPE: 1}, {SCOPE: 1}, 9, "host"),
+            ({SCOPE: 1}, {SCOPE: 1}, 7, "unknown"),
+            ({SCOPE: 1}, {SCOPE: 1, APP: 1}, 9, "slice"),
+            ({SCOPE: 1}, {SCOPE: 2}, 9, "scope"),
+            ({SCOPE: 2}, {SCOPE: 2}, 7, "scope"),
+            ({SCOPE: 2}, {SCOPE: 2}, 9, "unknown"),
+            ({SCOPE: 2}, {SCOPE: 2, APP: 1}, 7, "unknown"),
+            ({APP: 1}, {APP: 1, SCOPE: 1}, 7, "scope"),
+        ],
+    )
+    def test_of_the_second_of_two_kills_in_a_row_it_is(
+        self, ooms_then: dict[str, int], ooms: dict[str, int], stalls: int, limit: str
+    ) -> None:
+        """A limit that was reached more often than processes were killed may be what the next kill is for."""
+        before = seen(SHELL, LEAK, OTHER, stalls=7)
+        first = seen(SHELL, OTHER, oom_kill=1, ooms=ooms_then, stalls=7, ended=(ended(LEAK),))
+        second = seen(SHELL, oom_kill=2, ooms=ooms, stalls=stalls, ended=(ended(OTHER),))
+        found = oom(before, replace(first, at=102.1), replace(second, at=102.5), kills=2)
+        assert str(found.limit_of) == limit
+
+    @pytest.mark.parametrize(("times", "limit"), [(1, "unknown"), (2, "scope")])
+    def test_of_two_kills_that_were_counted_together_one_was_not_at_the_limit_that_was_reached_once(
+        self, times: int, limit: str
+    ) -> None:
+        both = seen(SHELL, oom_kill=2, ooms={SCOPE: times}, ended=(ended(LEAK), ended(OTHER)))
+        assert str(oom(seen(SHELL, LEAK, OTHER), both, kills=2).limit_of) == limit
+
     def test_of_what_is_the_root_here_has_no_unit(self) -> None:
         """In a container the root of what can be seen has a limit, and a name that is somebody else's."""
         assert limit_reached({SCOPE: 0, APP: 0, "/": 1}, 0) == Limit(of=LimitOf.SLICE, unit="/")
@@ -399,7 +463,7 @@ class TestKernelLog:
         ("ooms", "memcg", "limit"),
         [
             ({SCOPE: 1, APP: 1}, SCOPE, ("unknown", None)),
-            ({APP: 1}, SCOPE, ("slice", "app.slice")),
+            ({APP: 2}, SCOPE, ("slice", "app.slice")),
             ({SCOPE: 2}, SCOPE, ("scope", "job.scope")),
             ({SCOPE: 2}, f"{SCOPE}/inner", ("scope", "inner")),
         ],
