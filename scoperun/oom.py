@@ -9,6 +9,7 @@ The law of this file:
    anybody where those who were seen may have ended at any time of a second or more: somebody else may have killed them.
    How big a victim was is told only where, when it was seen, the scope had nearly all that it had at the kill.
    Of a group all are named who were killed, or have ended they do not know how, if they were seen just before.
+   Of a cgroup in the scope that was killed as a whole only those are meant that were in there.
    A command that never had company and was killed was killed by it.
 2. The limit is that of the one cgroup whose `oom` rose shortly before the kill was counted, from the scope up. Where
    none has risen while the command ran though a kill was counted, no limit was reached: the machine was full if it was
@@ -25,6 +26,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from scoperun.dataclass import dataclass
+from scoperun.kernel_report import is_within
 from scoperun.scope import units_of
 from scoperun.shared_memory import one_each
 
@@ -101,7 +103,7 @@ class OomKill:
     since, until: when they were taken, in seconds on the monotonic clock.
     kills: processes that were counted.
     is_group: a cgroup was killed as a whole, and the count is not of use: the kernel counts some twice, our own with
-        them, and goes on.
+        them, and goes on. is_known_group: it is known which cgroups those were.
     was_close: what was seen before was how it was at the kill, and none of those had ended unnoticed. Else somebody has
         come since who took the memory, and may have gone unseen.
     was_just_seen: who was seen before has not had the time to end otherwise.
@@ -116,6 +118,7 @@ class OomKill:
     until: float
     kills: int
     is_group: bool
+    is_known_group: bool
     was_close: bool
     was_just_seen: bool
     was_prompted: bool
@@ -153,6 +156,8 @@ class OomKill:
 
     def is_certain_of_group(self, last: LastWords) -> bool:
         """Tell whether all that are missing were killed as a group was, since none can have ended otherwise."""
+        if not self.is_known_group:
+            return False
         return self.was_just_seen or all(status is not None for _, status in _endings(self.ended, last))
 
 
@@ -162,19 +167,22 @@ def oom_kill(before: MemorySnapshot, after: MemorySnapshot) -> OomKill | None:
     if kills <= 0:
         return None
     was_close = before.current is not None and (before.needed or 0) >= before.current / 2
+    cgroups = _killed_cgroups(before, after)
+    places = {**after.places, **before.places}
     living = {task.pid for task in after.tasks}
     return OomKill(
         since=before.at,
         until=after.at,
         kills=kills,
         is_group=groups > 0,
+        is_known_group=cgroups is not None,
         was_close=was_close and (after.prompted or not after.rested),
         was_just_seen=after.at - before.at < _JUST_BEFORE,
         was_prompted=after.prompted,
         needed=before.needed,
         free=(before.needed or 0) - _memory(task for task in before.tasks if task.pid in living),
         unread=(before.needed or 0) - _memory(before.tasks),
-        ended=after.ended,
+        ended=tuple(each for each in after.ended if cgroups is None or _is_in(places.get(each.task.pid), cgroups)),
     )
 
 
@@ -288,7 +296,11 @@ class OomWatch:
     def limit(self, counters: Counters) -> Limit:
         """Return whose limit the kills were for; `counters` are those read at the end."""
         since = self._since()
-        limit = limit_reached(self._rises(counters, since=since), self._rise_in_scope(counters, since=since))
+        rises, in_scope = self._rises(counters, since=since), self._rise_in_scope(counters, since=since)
+        if group := next(iter(self.groups_above(counters) or ()), None):
+            # The limit was that of this cgroup or of one above it, whatever can be read of those below.
+            rises, in_scope = {name: rise if is_within(group, name) else 0 for name, rise in rises.items()}, 0
+        limit = limit_reached(rises, in_scope)
         # Before a kill was counted, that the scope's limit was reached says something; that another was, or none, not.
         is_told = self._is_counted(counters) or limit.of is LimitOf.SCOPE
         return limit if is_told and not self._is_doubtful(limit, since) else Limit(of=LimitOf.UNKNOWN)
@@ -323,9 +335,18 @@ class OomWatch:
         earlier = self._last_but_one
         return earlier is None or self.after is None or _times_reached(self.after) > _times_reached(earlier)
 
+    def groups_above(self, counters: Counters) -> dict[str, int] | None:
+        """Return how often each cgroup above the scope was killed as a whole, without zeros; None is not known."""
+        groups = counters.groups or (self.last.groups if self.last else {})
+        if self._start is None:
+            return None
+        _, *above = self._start.ooms or [""]
+        is_known = all(None not in {self._start.groups.get(name), groups.get(name)} for name in above)
+        return _groups_above(self._start, groups) if is_known else None
+
     def _is_counted(self, counters: Counters) -> bool:
         """Tell whether the last that was read of the limits was read after a kill."""
-        return self.after is not None or bool(counters.oom_kill)
+        return self.after is not None or bool(counters.oom_kill or self.groups_above(counters))
 
     def _rises(self, counters: Counters, *, since: MemorySnapshot | None) -> dict[str, int | None]:
         before = since.ooms if since else {}
@@ -373,8 +394,31 @@ def _times_reached(snapshot: MemorySnapshot) -> int:
 
 
 def _groups(before: MemorySnapshot, after: MemorySnapshot) -> int:
-    """Return how often a cgroup was killed as a whole between two snapshots."""
-    return after.events.get("oom_group_kill", 0) - before.events.get("oom_group_kill", 0)
+    """Return how often a cgroup was killed as a whole between two snapshots: one in the scope, or one above it."""
+    inside = after.events.get("oom_group_kill", 0) - before.events.get("oom_group_kill", 0)
+    return inside + sum(_groups_above(before, after.groups).values())
+
+
+def _groups_above(before: MemorySnapshot, groups: Mapping[str, int | None]) -> dict[str, int]:
+    """Return how often each cgroup above the scope was killed as a whole since a snapshot, by name, without zeros."""
+    _, *above = before.ooms or [""]
+    rises = {name: _rise(before.groups.get(name), groups.get(name)) for name in above}
+    return {name: rise for name, rise in rises.items() if rise}
+
+
+def _killed_cgroups(before: MemorySnapshot, after: MemorySnapshot) -> set[str] | None:
+    """Return the cgroups in the scope that were killed as a whole, the scope with one above it; None if not known."""
+    scope = next(iter(after.ooms), "")
+    if _groups_above(before, after.groups) or not _groups(before, after):
+        return {scope}
+    counts = {name: (count or 0) - (before.groups.get(name) or 0) for name, count in after.groups.items()}
+    found = {name for name, count in counts.items() if count and is_within(name, scope)}
+    return found if sum(counts[name] for name in found) == _groups(before, after) else None
+
+
+def _is_in(place: str | None, cgroups: Collection[str]) -> bool:
+    """Tell whether a process was in one of the cgroups; one that was seen nowhere may have been."""
+    return place is None or any(is_within(place, cgroup) for cgroup in cgroups)
 
 
 def _rise(before: int | None, now: int | None) -> int | None:

@@ -178,7 +178,9 @@ def _victims_in_whole_log(traces: OomTraces) -> int | None:
 def _is_group_kill(traces: OomTraces) -> bool:
     """Tell whether a cgroup was killed as a whole: the kernel counts some of those twice, and the keeper with them."""
     events, properties = traces.counters.memory_events or {}, traces.invocation.properties
-    return bool(events.get("oom_group_kill")) or (properties is not None and properties.oom_policy == "kill")
+    return bool(events.get("oom_group_kill") or traces.traces.groups_above) or (
+        properties is not None and properties.oom_policy == "kill"
+    )
 
 
 def _victims(traces: OomTraces) -> tuple[Victim, ...]:

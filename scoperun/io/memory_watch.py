@@ -11,12 +11,12 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from scoperun.dataclass import replace
-from scoperun.events import MemorySnapshot
 from scoperun.io.endings import Endings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from scoperun.events import MemorySnapshot
     from scoperun.io.scope_cgroup import ScopeCgroup
 
 _SHARE = 0.005
@@ -60,14 +60,7 @@ class MemoryWatch:
         self._hears_ends = False
         self._rest: asyncio.TimerHandle | None = None
         self._deaf_from = 0.0
-        # Who ran into which limit before counts for nothing.
-        self._last = MemorySnapshot(
-            at=time.monotonic(),
-            events={},
-            ooms=scope.cgroup.ooms_upwards(),
-            limit=scope.cgroup.number("memory.max"),
-            stalls=_stalls(),
-        )
+        self._last = replace(scope.first_snapshot(), stalls=_stalls())
         self._spent = 0.0
         self._began = self._last.at
         give(self._last)

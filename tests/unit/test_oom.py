@@ -35,14 +35,21 @@ LEAK = Task(pid=4300, name="leak", rss=21 * MIB, anon=19 * MIB, swap=0, oom_scor
 OTHER = Task(pid=4301, name="other", rss=3 * MIB, anon=MIB, swap=0, oom_score=667, oom_score_adj=0)
 STAT = {"anon": 20 * MIB - 4096, "file": 4096, "shmem": 0}
 
-FIRST = MemorySnapshot(at=100.0, events={}, ooms=NO_OOMS, stalls=7)
+FIRST = MemorySnapshot(at=100.0, events={}, ooms=NO_OOMS, groups=NO_OOMS, stalls=7)
 
 
 def seen(*tasks: Task, oom_kill: int = 0, ooms: dict[str, int] | None = None, **more: Any) -> MemorySnapshot:
     """Return a snapshot just before the end; `ooms` of the scope's own are as many as its kills if not given."""
     own = {SCOPE: oom_kill} if ooms is None else ooms
-    events = {"max": 30, "oom": own.get(SCOPE, 0), "oom_kill": oom_kill, "oom_group_kill": more.pop("groups", 0)}
-    held = {"limit": 20 * MIB, "stat": STAT, "current": 20 * MIB, "stalls": 9} | more
+    groups = more.pop("groups", 0)
+    events = {"max": 30, "oom": own.get(SCOPE, 0), "oom_kill": oom_kill, "oom_group_kill": groups}
+    held = {
+        "limit": 20 * MIB,
+        "stat": STAT,
+        "current": 20 * MIB,
+        "stalls": 9,
+        "groups": {**NO_OOMS, SCOPE: groups},
+    } | more
     return MemorySnapshot(at=101.9, events=events, ooms={**NO_OOMS, **own}, tasks=tasks, **held)
 
 
