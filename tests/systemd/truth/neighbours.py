@@ -129,7 +129,7 @@ async def then_machine(stage: Stage) -> Claim:
         if second is None:  # the shell was killed too, while the memory of the first was not free yet
             report = await stage.report(scope)
             return killed(report, *stage.told("leaker"), (report["pid"], "sh"), withheld=withheld)
-        await stage.act("adj", "500", "leak", limits=NO_LIMIT)
+        await stage.act("leak", limits=NO_LIMIT)
         report = await stage.report(scope)
     return killed(report, *stage.told("leaker"), limit_of="host", withheld=withheld)
 
