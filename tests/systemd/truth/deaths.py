@@ -2,10 +2,12 @@
 
 import os
 import signal
+import time
 from typing import Any
 
 from scoperun import Limits, MiB, OOMPolicy
 from scoperun.printable import utf8
+from tests.systemd.waiting import process_gone
 
 from .kinds import killed, kind
 from .stage import Claim, Stage, count_as_oomd, gone, kill_all
@@ -265,6 +267,22 @@ async def coincidence(stage: Stage) -> Claim:
         other, leaker = await stage.pid("other"), await stage.pid("leaker")
         stage.tell(leaker)
         os.kill(other, signal.SIGKILL)
+        report = await stage.report(scope)
+    return killed(report, leaker, *teller_of_deaths(stage, report, 2), withheld=DOUBT)
+
+
+@kind("another is killed before the leak while scoperun is held up", CONTINUE)
+async def held_up(stage: Stage) -> Claim:
+    """What it saw before is old by then, and it saw nothing of the leak."""
+    script = "$A take 12 churn $PAGES say other pause & other=$!; $A say leaker go leak & leaker=$!; wait $leaker; "
+    script += "echo status $? >$TRUTH; wait $other; echo status $? >$TRUTH; exit 0"
+    async with stage.scope("sh", "-c", script) as scope:
+        other, leaker = await stage.pid("other"), await stage.pid("leaker")
+        time.sleep(1.2)  # noqa: ASYNC251  it is the loop that is held up
+        os.kill(other, signal.SIGKILL)
+        process_gone(other)
+        stage.tell(leaker)
+        process_gone(leaker)
         report = await stage.report(scope)
     return killed(report, leaker, *teller_of_deaths(stage, report, 2), withheld=DOUBT)
 
