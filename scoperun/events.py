@@ -160,6 +160,7 @@ class Counters:
 
     memory_events: counts of low, high, max, oom, oom_kill and oom_group_kill in the scope and below (memory.events).
     ooms, groups: as in MemorySnapshot; None if no OOM kill was counted.
+    counts_alone: the kernel counts for each cgroup alone, and so systemd knows nothing of kills below the scope.
     oomd_marks: the marks of systemd-oomd on the scope and on the cgroups in it.
     memory_peak, memory_swap_peak: bytes.
     memory_stat: bytes, and counts for those keys that are counts (memory.stat).
@@ -173,6 +174,7 @@ class Counters:
     memory_events: Mapping[str, int] | None = None
     ooms: Mapping[str, int | None] | None = None
     groups: Mapping[str, int | None] | None = None
+    counts_alone: bool = False
     oomd_marks: Sequence[OomdMark] | None = None
     memory_peak: int | None = None
     memory_swap_peak: int | None = None

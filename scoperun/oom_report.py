@@ -38,6 +38,8 @@ class Oom:
         counts one of several that share one memory; the others are added if they are known.
     policy: the OOMPolicy= that followed.
     limit_of, limit_unit: whose limit the last kill was for. limit: its bytes at that time.
+    needed: bytes of memory and swap that the scope had at the last kill, and that were not enough; None if that was not
+        for the scope's own limit.
     victims: those killed, fewer than `kills` where not all are known.
     tasks: who was in the scope, as last seen before the last kill; if nobody was, as the kernel log has them.
     kernel_log: the kernel's reports of it. kernel_log_reason: why there are none, or not all.
@@ -48,6 +50,7 @@ class Oom:
     limit_of: LimitOf
     limit_unit: str | None
     limit: int | None
+    needed: int | None
     victims: tuple[Victim, ...] | None
     tasks: tuple[Task, ...] | None
     kernel_log: tuple[KernelReport, ...] | None
@@ -97,6 +100,7 @@ def oom(traces: OomTraces) -> Oom:
         limit_of=limit.of,
         limit_unit=limit.unit,
         limit=_bytes(limit, traces),
+        needed=_needed(limit, traces),
         victims=victims or None,
         tasks=(before and before.tasks) or _tasks_in_log(traces) or None,
         kernel_log=(log and log.reports) or None,
@@ -161,6 +165,22 @@ def _bytes(limit: Limit, traces: OomTraces) -> int | None:
     in_the_end = traces.counters.limits.memory_max if traces.counters.limits else None
     limit_then = in_the_end if seen is None or seen.limit is None else seen.limit
     return None if limit_then == INFINITY else limit_then  # it was lifted since
+
+
+def _needed(limit: Limit, traces: OomTraces) -> int | None:
+    """Return what was not enough: the scope's limit, and what it had in swap beside that.
+
+    That is what the kernel's log says, or what was seen just before.
+    """
+    if limit != Limit(of=LimitOf.SCOPE, unit=traces.unit):
+        return None
+    memory = _bytes(limit, traces) or traces.counters.memory_peak
+    if log := _log_of_limit(limit, traces):
+        swap = log.swap_usage
+    else:
+        before, kills = traces.invocation.memory.before, traces.invocation.memory.kills
+        swap = before.swap_current if before and kills and kills[-1].was_just_seen else None
+    return None if memory is None else memory + (swap or 0)
 
 
 def _log_of_limit(limit: Limit, traces: OomTraces) -> KernelReport | None:

@@ -88,6 +88,11 @@ class Traces:
     left_scope: bool = False
 
     @property
+    def systemd_counts(self) -> bool:
+        """Whether systemd has heard of every OOM kill in the scope and below, as far as it was there to hear."""
+        return self.memory_accounted and not (self.counters is not None and self.counters.counts_alone)
+
+    @property
     def kills_in_log(self) -> int | None:
         """How many kills the kernel log names, the keeper's among them; None if it was not read."""
         return None if self.kernel_victims is None else self.kernel_victims + self.keeper_named
@@ -160,7 +165,7 @@ def oom_killed(traces: Traces) -> bool | None:
     kernel, systemd, oomd = _counted_by_kernel(traces), _counted_by_systemd(traces), counted_by_oomd(traces)
     if _result_proves(traces) or kernel or systemd or oomd or traces.kernel_victims or _died_with_group_above(traces):
         return True
-    counted = kernel is not None or (systemd is not None and traces.memory_accounted)
+    counted = kernel is not None or (systemd is not None and traces.systemd_counts)
     if _result_disproves(traces) or (counted and oomd is not None):
         return False
     return None
@@ -220,7 +225,7 @@ def _result_disproves(traces: Traces) -> bool:
     says so under these two policies only. Whoever has OOMPolicy= on scopes is new enough. Under `kill` it looks whether
     the scope was killed as a whole, which is not counted there if a cgroup above was.
     """
-    success = traces.ended and traces.result == "success" and traces.memory_accounted
+    success = traces.ended and traces.result == "success" and traces.systemd_counts
     return success and (_policy(traces) == "stop" or (_policy(traces) == "kill" and traces.groups_above == 0))
 
 

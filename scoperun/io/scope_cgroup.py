@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from scoperun.dataclass import dataclass, replace
 from scoperun.events import Counters, EndedTask, MemorySnapshot, OomdMark, Process, Task
+from scoperun.io import vmstat
 from scoperun.io.process_table import has_ended, is_hidden, name_of, running_name, task, wait_status
 from scoperun.sizes import INFINITY
 
@@ -30,10 +31,15 @@ OOMD_MARK = "user.oomd_ooms"
 
 @dataclass(frozen=True, slots=True)
 class ScopeCgroup:
-    """The cgroup of a scope. keeper: the process that holds it open, which is left out of all that is read."""
+    """The cgroup of a scope.
+
+    keeper: the process that holds it open, which is left out of all that is read.
+    machines_kills: how many OOM kills there had been in the whole machine when the scope began, None is not known.
+    """
 
     cgroup: Cgroup
     keeper: int
+    machines_kills: int | None = None
 
     def limits(self) -> LimitsInForce:
         """Return the limits that the kernel holds the scope to."""
@@ -52,6 +58,7 @@ class ScopeCgroup:
             memory_events=events,
             ooms=ooms,
             groups=groups,
+            counts_alone=cgroup.counts_alone,
             oomd_marks=self.oomd_marks(),
             memory_peak=cgroup.number("memory.peak"),
             memory_swap_peak=cgroup.number("memory.swap.peak"),
@@ -167,9 +174,10 @@ class ScopeCgroup:
     def _all_events(self) -> dict[str, int] | None:
         """Return the same, but None where a cgroup below that is gone may have taken a kill with it."""
         events = self._events()
-        if self.cgroup.counts_alone and not _kills(events):
-            return None if (self.cgroup.table("cgroup.stat") or {}).get("nr_dying_descendants") else events
-        return events
+        if not self.cgroup.counts_alone or _kills(events):
+            return events
+        in_machine = vmstat.oom_kills()
+        return events if in_machine is not None and in_machine == self.machines_kills else None
 
 
 def ooms(upwards: Mapping[str, Mapping[str, int]], own: Mapping[str, int]) -> dict[str, int | None]:

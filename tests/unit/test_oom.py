@@ -303,6 +303,33 @@ class TestVictims:
         assert report.verdict == "oom-kill"
 
 
+class TestNeeded:
+    """What was not enough is the scope's limit, with what was in swap when the kernel could move no more there."""
+
+    def needed(self, *events: Event, seconds: float = 0.5, **more: Any) -> int | None:
+        before = seen(SHELL, LEAK, swap_current=10 * MIB)
+        after = replace(seen(SHELL, oom_kill=1, ended=(ended(LEAK),), **more), at=before.at + seconds)
+        return oom(before, after, *events).needed
+
+    def test_is_more_than_the_limit(self) -> None:
+        assert oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),))).needed == 20 * MIB
+
+    def test_is_more_than_that_with_what_was_in_swap_just_before(self) -> None:
+        assert self.needed() == 30 * MIB
+
+    def test_what_was_in_swap_long_before_may_not_have_been_there(self) -> None:
+        assert self.needed(seconds=2.0) == 20 * MIB
+
+    @pytest.mark.parametrize(("swap", "needed"), [(4 * MIB, 24 * MIB), (None, 20 * MIB)])
+    def test_is_what_the_kernels_log_says(self, swap: int | None, needed: int) -> None:
+        log = logged((LEAK.pid, "leak"))
+        (report,) = log.reports or ()
+        assert self.needed(replace(log, reports=(replace(report, swap_usage=swap),))) == needed
+
+    def test_is_not_known_of_anothers_limit(self) -> None:
+        assert self.needed(ooms={APP: 1}) is None
+
+
 class TestLimit:
     """The limit is that of the one cgroup that ran into its own."""
 
