@@ -34,7 +34,13 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
     verdict, evidence = decide(traces)
     limits = _limits_at_the_end(start, invocation)
     left = OomTraces(
-        traces=traces, invocation=invocation, exited=exited, cgroup=start.cgroup, unit=start.unit, pid=start.pid
+        traces=traces,
+        invocation=invocation,
+        exited=exited,
+        cgroup=start.cgroup,
+        unit=start.unit,
+        pid=start.pid,
+        limits=limits,
     )
     is_oom = verdict is Verdict.OOM_KILL
     return Report(
@@ -109,12 +115,14 @@ def _left_scope(start: Start, exited: WorkloadExited) -> str | None:
 
 def _traces(start: Start, invocation: Invocation) -> Traces:
     assert invocation.exit is not None  # noqa: S101  the caller waited for it
+    groups = invocation.memory.groups_above(invocation.counters or Counters())
     return Traces(
         status=invocation.exit.status,
         result=invocation.final_result,
         counters=invocation.counters,
         properties=invocation.properties,
         kills_seen=invocation.memory.kills_seen,
+        groups_above=None if groups is None else sum(groups.values()),
         kernel_victims=invocation.kernel_log.victims if invocation.kernel_log else None,
         keeper_named=invocation.kernel_log is not None and invocation.kernel_log.keeper_named,
         ended=invocation.ended,

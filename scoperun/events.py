@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import dataclass, replace
+from scoperun.dataclass import dataclass, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -104,9 +104,10 @@ class MemorySnapshot:
     at: seconds on the monotonic clock.
     events: as in Counters.
     ooms: how often each cgroup from the scope up ran into its own limit (`oom` of memory.events.local), by its name.
+    groups: how often each of those, and of the cgroups in the scope, was killed as a whole (`oom_group_kill`).
     limit: memory.max in bytes. stat: memory.stat. current, swap_current: bytes.
     stalls: how often an allocation had to free memory first, because the machine was short of it.
-    tasks: the processes that live, without the keeper.
+    tasks: the processes that live, without the keeper. places: the cgroup of each process that was listed, by its PID.
     ended: those that lived at the snapshot before and do not now, and those that are about to end.
     rested: nobody looked for a while before, so that who came and went meanwhile was not seen.
     prompted: one of those who lived at the snapshot before has ended just now, and none of them earlier.
@@ -115,12 +116,14 @@ class MemorySnapshot:
     at: float
     events: Mapping[str, int]
     ooms: Mapping[str, int | None]
+    groups: Mapping[str, int | None] = field(default_factory=dict)
     limit: int | None = None
     stat: Mapping[str, int] | None = None
     current: int | None = None
     swap_current: int | None = None
     stalls: int | None = None
     tasks: tuple[Task, ...] = ()
+    places: Mapping[int, str] = field(default_factory=dict)
     ended: tuple[EndedTask, ...] = ()
     rested: bool = False
     prompted: bool = False
@@ -158,7 +161,8 @@ class Counters:
     """The cgroup's counters when the command had ended, while the keeper held the cgroup; None is not readable.
 
     memory_events: counts of low, high, max, oom, oom_kill and oom_group_kill in the scope and below (memory.events).
-    ooms: as in MemorySnapshot, if an OOM kill was counted.
+    ooms, groups: as in MemorySnapshot; None if no OOM kill was counted.
+    counts_alone: the kernel counts for each cgroup alone, and so systemd knows nothing of kills below the scope.
     oomd_marks: the marks of systemd-oomd on the scope and on the cgroups in it.
     memory_peak, memory_swap_peak: bytes.
     memory_stat: bytes, and counts for those keys that are counts (memory.stat).
@@ -171,6 +175,8 @@ class Counters:
 
     memory_events: Mapping[str, int] | None = None
     ooms: Mapping[str, int | None] | None = None
+    groups: Mapping[str, int | None] | None = None
+    counts_alone: bool = False
     oomd_marks: Sequence[OomdMark] | None = None
     memory_peak: int | None = None
     memory_swap_peak: int | None = None

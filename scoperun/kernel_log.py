@@ -26,6 +26,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from scoperun.dataclass import replace
 from scoperun.kernel_draft import CUT_OFF, LONGEST, Draft, cgroup_path, finished
 from scoperun.kernel_report import LOST, KernelRecord, KernelTask, KernelVictim
 
@@ -240,7 +241,9 @@ class KernelLogParser:
                 draft.sysrq, self._asked_by_sysrq = self._asked_by_sysrq, False
             draft.constraint = draft.constraint or _constraint(found[1])
             # The one whose kill made it a group kill is a member of the group too, and is then killed twice.
-            if pid not in draft.victims:
+            if pid in draft.victims:
+                draft.victims[pid] = replace(draft.victims[pid], kills=draft.victims[pid].kills + 1)
+            else:
                 draft.victims[pid] = _kernel_victim(found)
                 draft.records.append(record)
         return found is not None

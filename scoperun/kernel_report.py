@@ -52,6 +52,7 @@ class KernelVictim:
     """A process that was killed; sizes in bytes, None where this kernel does not print it.
 
     pid: the process's, or that of the thread that the kernel names if its table does not say whose that is.
+    kills: how often the kernel has killed it, and counted that: the one for which a cgroup is killed as a whole, twice.
     record: the kernel's own words.
     """
 
@@ -64,6 +65,7 @@ class KernelVictim:
     uid: int | None = None
     pgtables: int | None = None
     oom_score_adj: int | None = None
+    kills: int = 1
     record: str
 
 

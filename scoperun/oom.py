@@ -5,14 +5,17 @@ The law of this file:
 1. Who lived before a kill was counted and not afterwards was killed, if no more are missing than were counted. Who is
    known to have ended otherwise is not missing. Where more are missing, nobody is named.
    Nor is anybody where what was seen before cannot have been how it was at the kill, or where somebody may have come
-   unseen since who had more memory: the missing must have had most of what those who live on do not have. Nobody looked
-   for a while? Then they must have lived until just now as well.
+   unseen since who had more memory: the missing must have had most of what those who live on do not have. Nor is
+   anybody where those who were seen may have ended at any time of a second or more: somebody else may have killed them.
+   How big a victim was is told only where, when it was seen, the scope had nearly all that it had at the kill.
    Of a group all are named who were killed, or have ended they do not know how, if they were seen just before.
+   Of a cgroup in the scope that was killed as a whole only those are meant that were in there.
    A command that never had company and was killed was killed by it.
 2. The limit is that of the one cgroup whose `oom` rose shortly before the kill was counted, from the scope up. Where
    none has risen while the command ran though a kill was counted, no limit was reached: the machine was full if it was
    short of memory shortly before, and else somebody asked for the kill (SysRq); in a container it may have been a limit
-   above. Where several rose, or none but long before, it is not known which it was.
+   above. Where several rose, or none but long before, it is not known which it was. Where kills follow one another
+   only what rose since the last but one counts, or what had risen by then without a kill.
    What was read before a kill was counted tells of the scope's own limit alone: another may have risen since.
 """
 
@@ -23,6 +26,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from scoperun.dataclass import dataclass
+from scoperun.kernel_report import is_within
 from scoperun.scope import units_of
 from scoperun.shared_memory import one_each
 
@@ -34,6 +38,9 @@ if TYPE_CHECKING:
 
 _JUST_BEFORE = 1.0
 """Seconds before its end for which what was seen of a scope is taken to be what was there at its end."""
+
+_NEARLY_ALL = 0.9
+"""The part of a scope's memory whose owners, when all of it was in use, are taken to have had what they had before."""
 
 _SHORTLY = 5.0
 """Seconds before a kill was counted in which the limit that it was for has been reached, however busy the machine."""
@@ -61,7 +68,7 @@ class Limit:
 class Victim:
     """A process that the OOM killer killed; source: how that is known.
 
-    rss: bytes in memory before that. anon: those of them that are no copy of a file. None was not read.
+    rss: bytes in memory at that time. anon: those of them that are not copies of files. None is not known.
     """
 
     pid: int
@@ -77,6 +84,7 @@ class LastWords:
 
     pid, exited: the command's own process and its end. policy: OOMPolicy=. tasks_peak: the most tasks at a time.
     keeper_killed: the keeper was killed too. kills: those that were surely others; None is not known.
+    most: bytes of memory and swap that the scope can have had at the most.
     """
 
     pid: int
@@ -85,6 +93,7 @@ class LastWords:
     tasks_peak: int | None
     keeper_killed: bool
     kills: int | None
+    most: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,10 +103,12 @@ class OomKill:
     since, until: when they were taken, in seconds on the monotonic clock.
     kills: processes that were counted.
     is_group: a cgroup was killed as a whole, and the count is not of use: the kernel counts some twice, our own with
-        them, and goes on.
+        them, and goes on. is_known_group: it is known which cgroups those were.
     was_close: what was seen before was how it was at the kill, and none of those had ended unnoticed. Else somebody has
         come since who took the memory, and may have gone unseen.
     was_just_seen: who was seen before has not had the time to end otherwise.
+    was_prompted: one of those ended just now, and none of them earlier.
+    needed: bytes of memory and swap that were in use before and could not be dropped; None was not read.
     free: bytes of memory and swap that somebody who came unseen may have had at the most.
     unread: those that were nobody's of whom it could be read.
     ended: who is missing since.
@@ -107,8 +118,11 @@ class OomKill:
     until: float
     kills: int
     is_group: bool
+    is_known_group: bool
     was_close: bool
     was_just_seen: bool
+    was_prompted: bool
+    needed: int | None
     free: int
     unread: int
     ended: tuple[EndedTask, ...]
@@ -120,8 +134,19 @@ class OomKill:
         unread = self.unread if any(task.anon is None for task in found) else 0
         theirs = _memory(memory[0] for memory in memories) + unread
         is_one_by_one = len(memories) in counted and self.was_close and theirs > self.free / 2
+        is_one_by_one = is_one_by_one and (self.was_just_seen or self.was_prompted)
         is_certain = self.is_certain_of_group(last) if self.is_group else is_one_by_one
-        return list(map(victim_in_table, found)) if is_certain and all(task.name for task in found) else []
+        if not is_certain or not all(task.name for task in found):
+            return []
+        return [victim_in_table(task, is_sized=self.is_sized(last)) for task in found]
+
+    def is_sized(self, last: LastWords) -> bool:
+        """Tell whether what was seen before is how big each was when it was killed.
+
+        Of several that were killed one by one, the later may have grown into the room of the earlier.
+        """
+        is_one = self.is_group or self.kills == 1
+        return is_one and last.most is not None and (self.needed or 0) >= _NEARLY_ALL * last.most
 
     def memories(self, last: LastWords) -> list[list[Task]]:
         """Return those whom it may have hit by the memory that they had: who share one die of one kill."""
@@ -131,27 +156,33 @@ class OomKill:
 
     def is_certain_of_group(self, last: LastWords) -> bool:
         """Tell whether all that are missing were killed as a group was, since none can have ended otherwise."""
+        if not self.is_known_group:
+            return False
         return self.was_just_seen or all(status is not None for _, status in _endings(self.ended, last))
 
 
 def oom_kill(before: MemorySnapshot, after: MemorySnapshot) -> OomKill | None:
     """Return what the OOM killer did between two snapshots, None if it did nothing."""
-    kills = after.oom_kill - before.oom_kill
-    groups = after.events.get("oom_group_kill", 0) - before.events.get("oom_group_kill", 0)
+    kills, groups = after.oom_kill - before.oom_kill, _groups(before, after)
     if kills <= 0:
         return None
     was_close = before.current is not None and (before.needed or 0) >= before.current / 2
+    cgroups = _killed_cgroups(before, after)
+    places = {**after.places, **before.places}
     living = {task.pid for task in after.tasks}
     return OomKill(
         since=before.at,
         until=after.at,
         kills=kills,
         is_group=groups > 0,
+        is_known_group=cgroups is not None,
         was_close=was_close and (after.prompted or not after.rested),
         was_just_seen=after.at - before.at < _JUST_BEFORE,
+        was_prompted=after.prompted,
+        needed=before.needed,
         free=(before.needed or 0) - _memory(task for task in before.tasks if task.pid in living),
         unread=(before.needed or 0) - _memory(before.tasks),
-        ended=after.ended,
+        ended=tuple(each for each in after.ended if cgroups is None or _is_in(places.get(each.task.pid), cgroups)),
     )
 
 
@@ -201,6 +232,7 @@ class OomWatch:
         self._start: MemorySnapshot | None = None
         self._shortly: list[MemorySnapshot] = []
         self._shortly_before: MemorySnapshot | None = None
+        self._last_but_one: MemorySnapshot | None = None
         self._pids: set[int] = set()
 
     def feed(self, snapshot: MemorySnapshot) -> None:
@@ -211,7 +243,8 @@ class OomWatch:
             del self._shortly[0]  # the first that is left is the last from before
         if self.last is not None and (kill := oom_kill(self.last, snapshot)):
             self.kills.append(kill)
-            self._before, self.after, self._shortly_before = self.last, snapshot, self._shortly[0]
+            self._last_but_one, self._shortly_before = self.after, self._shortly[0]
+            self._before, self.after = self.last, snapshot
         self._pids.update(task.pid for task in snapshot.tasks)
         self.last = snapshot
 
@@ -250,7 +283,7 @@ class OomWatch:
         found = [*seen.tasks, *(_suspects(self.after.ended, last) if self.after else ())]
         is_sure = last.exited.status == -signal.SIGKILL and all(task.name for task in found)
         is_sure = is_sure and (not self.kills or self.kills[-1].is_certain_of_group(last))
-        return list(map(victim_in_table, found)) if is_sure and last.pid in {task.pid for task in found} else []
+        return [victim_in_table(task) for task in found] if is_sure and last.pid in {task.pid for task in found} else []
 
     def rises(self, counters: Counters) -> dict[str, int | None]:
         """Return how often each cgroup ran into its own limit since the start, by name, from the scope up.
@@ -262,22 +295,58 @@ class OomWatch:
 
     def limit(self, counters: Counters) -> Limit:
         """Return whose limit the kills were for; `counters` are those read at the end."""
-        since = self._shortly_before if self.after else next(iter(self._shortly), None)
-        limit = limit_reached(self._rises(counters, since=since), self._rise_in_scope(counters, since=since))
-        if limit.of is LimitOf.HOST and not self._is_full(counters, since=since):
-            return Limit(of=LimitOf.UNKNOWN)
+        since = self._since()
+        rises, in_scope = self._rises(counters, since=since), self._rise_in_scope(counters, since=since)
+        if group := next(iter(self.groups_above(counters) or ()), None):
+            # The limit was that of this cgroup or of one above it, whatever can be read of those below.
+            rises, in_scope = {name: rise if is_within(group, name) else 0 for name, rise in rises.items()}, 0
+        limit = limit_reached(rises, in_scope)
         # Before a kill was counted, that the scope's limit was reached says something; that another was, or none, not.
         is_told = self._is_counted(counters) or limit.of is LimitOf.SCOPE
-        return limit if is_told else Limit(of=LimitOf.UNKNOWN)
+        return limit if is_told and not self._is_doubtful(limit, since) else Limit(of=LimitOf.UNKNOWN)
 
-    def _is_full(self, counters: Counters, *, since: MemorySnapshot | None) -> bool:
-        """Tell whether no limit was reached at any time, and the machine was short of memory."""
-        has_stalled = self.after and since and _rise(since.stalls, self.after.stalls)
-        return bool(has_stalled) and not any(self._rises(counters, since=self._start).values())
+    def _since(self) -> MemorySnapshot | None:
+        """Return the snapshot since which a limit has risen if it was reached for the last kill."""
+        if self.after is None or self._shortly_before is None:
+            return self._shortly[0] if self._shortly else None
+        earlier = self._last_but_one
+        is_long_ago = earlier is None or earlier.at <= self._shortly_before.at
+        return self._shortly_before if is_long_ago or self._owes_a_kill(earlier) else earlier
+
+    def _is_doubtful(self, limit: Limit, since: MemorySnapshot | None) -> bool:
+        """Tell whether the last kill may have been for another limit."""
+        if self.after is None or since is None:
+            return limit.of is LimitOf.HOST
+        was_short = bool(_rise((self._last_but_one or since).stalls, self.after.stalls))
+        if limit.of is LimitOf.HOST:
+            return not was_short or self._owes_a_kill(since)
+        reached = _times_reached(self.after) - _times_reached(since)
+        is_too_few = self.after.oom_kill - since.oom_kill > reached and not _groups(since, self.after)
+        return is_too_few or (was_short and not self._has_risen_since_last_but_one())
+
+    def _owes_a_kill(self, snapshot: MemorySnapshot | None) -> bool:
+        """Tell whether limits were reached more often than kills were counted: one is yet to come, it may be."""
+        start = self._start
+        if snapshot is None or start is None:
+            return False
+        return _times_reached(snapshot) - _times_reached(start) > snapshot.oom_kill - start.oom_kill
+
+    def _has_risen_since_last_but_one(self) -> bool:
+        earlier = self._last_but_one
+        return earlier is None or self.after is None or _times_reached(self.after) > _times_reached(earlier)
+
+    def groups_above(self, counters: Counters) -> dict[str, int] | None:
+        """Return how often each cgroup above the scope was killed as a whole, without zeros; None is not known."""
+        groups = counters.groups or (self.last.groups if self.last else {})
+        if self._start is None:
+            return None
+        _, *above = self._start.ooms or [""]
+        is_known = all(None not in {self._start.groups.get(name), groups.get(name)} for name in above)
+        return _groups_above(self._start, groups) if is_known else None
 
     def _is_counted(self, counters: Counters) -> bool:
         """Tell whether the last that was read of the limits was read after a kill."""
-        return self.after is not None or bool(counters.oom_kill)
+        return self.after is not None or bool(counters.oom_kill or self.groups_above(counters))
 
     def _rises(self, counters: Counters, *, since: MemorySnapshot | None) -> dict[str, int | None]:
         before = since.ooms if since else {}
@@ -312,9 +381,44 @@ def _command(last: LastWords) -> list[Victim]:
     return [Victim(pid=last.pid, name=last.exited.name, rss=None, anon=None, source="wait status")]
 
 
-def victim_in_table(task: Task) -> Victim:
-    """Return a process that was seen before it was killed."""
-    return Victim(pid=task.pid, name=task.name or "", rss=task.rss, anon=task.anon, source="process table")
+def victim_in_table(task: Task, *, is_sized: bool = True) -> Victim:
+    """Return a process that was seen before it was killed. is_sized: it was as big at that time."""
+    rss, anon = (task.rss, task.anon) if is_sized else (None, None)
+    return Victim(pid=task.pid, name=task.name or "", rss=rss, anon=anon, source="process table")
+
+
+def _times_reached(snapshot: MemorySnapshot) -> int:
+    """Return how often a limit was reached in the scope and below, and each of those above."""
+    _, *above = snapshot.ooms.values() or [0]
+    return snapshot.events.get("oom", 0) + sum(filter(None, above))
+
+
+def _groups(before: MemorySnapshot, after: MemorySnapshot) -> int:
+    """Return how often a cgroup was killed as a whole between two snapshots: one in the scope, or one above it."""
+    inside = after.events.get("oom_group_kill", 0) - before.events.get("oom_group_kill", 0)
+    return inside + sum(_groups_above(before, after.groups).values())
+
+
+def _groups_above(before: MemorySnapshot, groups: Mapping[str, int | None]) -> dict[str, int]:
+    """Return how often each cgroup above the scope was killed as a whole since a snapshot, by name, without zeros."""
+    _, *above = before.ooms or [""]
+    rises = {name: _rise(before.groups.get(name), groups.get(name)) for name in above}
+    return {name: rise for name, rise in rises.items() if rise}
+
+
+def _killed_cgroups(before: MemorySnapshot, after: MemorySnapshot) -> set[str] | None:
+    """Return the cgroups in the scope that were killed as a whole, the scope with one above it; None if not known."""
+    scope = next(iter(after.ooms), "")
+    if _groups_above(before, after.groups) or not _groups(before, after):
+        return {scope}
+    counts = {name: (count or 0) - (before.groups.get(name) or 0) for name, count in after.groups.items()}
+    found = {name for name, count in counts.items() if count and is_within(name, scope)}
+    return found if sum(counts[name] for name in found) == _groups(before, after) else None
+
+
+def _is_in(place: str | None, cgroups: Collection[str]) -> bool:
+    """Tell whether a process was in one of the cgroups; one that was seen nowhere may have been."""
+    return place is None or any(is_within(place, cgroup) for cgroup in cgroups)
 
 
 def _rise(before: int | None, now: int | None) -> int | None:

@@ -14,11 +14,12 @@ from scoperun.sizes import INFINITY
 from scoperun.verdict import Evidence, counted_by_oomd, killed_by_kernel, oom_kills, other_kills
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from scoperun.events import WorkloadExited
     from scoperun.invocation import Invocation
     from scoperun.kernel_report import KernelReport, KernelTask, KernelVictim
+    from scoperun.limits import LimitsInForce
     from scoperun.verdict import Traces
 
 
@@ -37,6 +38,8 @@ class Oom:
         counts one of several that share one memory; the others are added if they are known.
     policy: the OOMPolicy= that followed.
     limit_of, limit_unit: whose limit the last kill was for. limit: its bytes at that time.
+    needed: bytes of memory and swap that the scope had at the last kill, and that were not enough; None if that was not
+        for the scope's own limit.
     victims: those killed, fewer than `kills` where not all are known.
     tasks: who was in the scope, as last seen before the last kill; if nobody was, as the kernel log has them.
     kernel_log: the kernel's reports of it. kernel_log_reason: why there are none, or not all.
@@ -47,6 +50,7 @@ class Oom:
     limit_of: LimitOf
     limit_unit: str | None
     limit: int | None
+    needed: int | None
     victims: tuple[Victim, ...] | None
     tasks: tuple[Task, ...] | None
     kernel_log: tuple[KernelReport, ...] | None
@@ -55,7 +59,10 @@ class Oom:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OomTraces:
-    """What an OOM left behind, beside the traces of the verdict. cgroup: the scope's; pid: the command's."""
+    """What an OOM left behind, beside the traces of the verdict.
+
+    cgroup: the scope's. pid: the command's. limits: those at the end.
+    """
 
     traces: Traces
     invocation: Invocation
@@ -63,6 +70,7 @@ class OomTraces:
     cgroup: str | None
     unit: str
     pid: int
+    limits: LimitsInForce
 
     @property
     def counters(self) -> Counters:
@@ -92,6 +100,7 @@ def oom(traces: OomTraces) -> Oom:
         limit_of=limit.of,
         limit_unit=limit.unit,
         limit=_bytes(limit, traces),
+        needed=_needed(limit, traces),
         victims=victims or None,
         tasks=(before and before.tasks) or _tasks_in_log(traces) or None,
         kernel_log=(log and log.reports) or None,
@@ -158,6 +167,22 @@ def _bytes(limit: Limit, traces: OomTraces) -> int | None:
     return None if limit_then == INFINITY else limit_then  # it was lifted since
 
 
+def _needed(limit: Limit, traces: OomTraces) -> int | None:
+    """Return what was not enough: the scope's limit, and what it had in swap beside that.
+
+    That is what the kernel's log says, or what was seen just before.
+    """
+    if limit != Limit(of=LimitOf.SCOPE, unit=traces.unit):
+        return None
+    memory = _bytes(limit, traces) or traces.counters.memory_peak
+    if log := _log_of_limit(limit, traces):
+        swap = log.swap_usage
+    else:
+        before, kills = traces.invocation.memory.before, traces.invocation.memory.kills
+        swap = before.swap_current if before and kills and kills[-1].was_just_seen else None
+    return None if memory is None else memory + (swap or 0)
+
+
 def _log_of_limit(limit: Limit, traces: OomTraces) -> KernelReport | None:
     reports = [
         each for each in traces.kernel_reports if _limit_in_log(each, traces) == limit and each.limit is not None
@@ -173,7 +198,9 @@ def _victims_in_whole_log(traces: OomTraces) -> int | None:
 def _is_group_kill(traces: OomTraces) -> bool:
     """Tell whether a cgroup was killed as a whole: the kernel counts some of those twice, and the keeper with them."""
     events, properties = traces.counters.memory_events or {}, traces.invocation.properties
-    return bool(events.get("oom_group_kill")) or (properties is not None and properties.oom_policy == "kill")
+    return bool(events.get("oom_group_kill") or traces.traces.groups_above) or (
+        properties is not None and properties.oom_policy == "kill"
+    )
 
 
 def _victims(traces: OomTraces) -> tuple[Victim, ...]:
@@ -217,7 +244,7 @@ def _memories_seen(traces: OomTraces) -> Iterator[dict[int, Victim]]:
     last = _last_words(traces)
     for kill in traces.invocation.memory.kills:
         for memory in kill.memories(last):
-            yield {task.pid: victim_in_table(task) for task in memory}
+            yield {task.pid: victim_in_table(task, is_sized=kill.is_sized(last)) for task in memory}
 
 
 def _may_have_been_killed(pid: int, traces: OomTraces) -> bool:
@@ -238,7 +265,25 @@ def _last_words(traces: OomTraces) -> LastWords:
         tasks_peak=traces.counters.tasks_peak,
         keeper_killed=traces.counters.keeper_killed,
         kills=other_kills(traces.traces),
+        most=_most(traces),
     )
+
+
+def _most(traces: OomTraces) -> int | None:
+    """Return the bytes of memory and swap that the scope can have had at the most, by its peaks or its limits."""
+    counters, properties = traces.counters, traces.invocation.properties
+    memory, swap = (
+        _first_number((getattr(counters, peak), getattr(properties, peak, None), limit))
+        for peak, limit in (
+            ("memory_peak", traces.limits.memory_max),
+            ("memory_swap_peak", traces.limits.memory_swap_max),
+        )
+    )
+    return None if memory is None or swap is None else memory + swap
+
+
+def _first_number(numbers: Iterable[int | None]) -> int | None:
+    return next((number for number in numbers if number is not None and number != INFINITY), None)
 
 
 def _tasks_in_log(traces: OomTraces) -> tuple[Task, ...]:

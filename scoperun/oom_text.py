@@ -97,9 +97,10 @@ def _of(limit: int | None) -> str:
 def _needed(report: Report, oom: Oom) -> str:
     """Return what is known of what would have been enough: the peak stops at the limit, the need does not."""
     parts = _parts(_stat(report, oom))
-    if oom.limit_of is not LimitOf.SCOPE or oom.limit_unit != report.unit or not report.memory.peak:
+    if oom.needed is None:
         return parts and f"not known; {parts}"
-    unknown = f"more than {format_size(report.memory.peak)}, how much more is not known"
+    swap = " of memory and swap" if oom.limit is not None and oom.needed > oom.limit else ""
+    unknown = f"more than {format_size(oom.needed)}{swap}, how much more is not known"
     return f"{unknown}; {parts}" if parts else unknown
 
 

@@ -61,7 +61,7 @@ class ScopeLog:
         """
         last, counted = self._parser.unfinished(), self._counted()
         likely = [*self._likely, *(self._membership.likely(last) if last else ())]
-        if counted is None or _victims(likely) <= counted:
+        if counted is None or _kills(likely) <= counted:
             return likely
         return [*self._certain, *(self._membership.certain(last) if last else ())]
 
@@ -69,10 +69,11 @@ class ScopeLog:
         """Tell whether the kernel has named as many victims as there must be."""
         counted = self._counted()
         if self._policy != "kill":
-            return counted is not None and _victims(reports) >= max(counted, 1)
+            return counted is not None and _kills(reports) >= max(counted, 1)
         others = [without(report, pid=self._membership.keeper) for report in reports]
         most = self._invocation.counters.tasks_peak if self._invocation.counters else None
-        return any(map(names_the_whole_group, others)) or (most is not None and _victims(others) >= most)
+        named = sum(len(report.victims) for report in others)
+        return any(map(names_the_whole_group, others)) or (most is not None and named >= most)
 
     def _counted(self) -> int | None:
         """Return how many kills were counted, None if not all of them were."""
@@ -100,5 +101,5 @@ class ScopeLog:
         return "the kernel log says nothing of this scope"
 
 
-def _victims(reports: Iterable[KernelReport]) -> int:
-    return sum(len(report.victims) for report in reports)
+def _kills(reports: Iterable[KernelReport]) -> int:
+    return sum(victim.kills for report in reports for victim in report.victims)

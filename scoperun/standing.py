@@ -16,6 +16,7 @@ from scoperun.conclusion import conclude
 from scoperun.dataclass import replace
 from scoperun.enforcement import check_limits
 from scoperun.errors import ScopeFailed, ScoperunError
+from scoperun.io import vmstat
 from scoperun.io.cgroup import NOWHERE, cgroup_of
 from scoperun.io.descriptors import see_room_to_read
 from scoperun.io.kernel_log import KernelLog
@@ -66,7 +67,8 @@ class Standing:
         commands = cgroup_of(self._workload.pid)
         cgroup = commands.of_unit(self._request.unit)
         # The counters of another cgroup say nothing of the command.
-        scope = ScopeCgroup(cgroup or NOWHERE, self._keeper.pid)
+        kills = vmstat.oom_kills() if commands.counts_alone else None
+        scope = ScopeCgroup(cgroup or NOWHERE, self._keeper.pid, kills)
         if self._run.require_limits:
             if cgroup is None:
                 raise ScopeFailed(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 KERNEL_COUNT = "memory.events oom_kill"
+GROUPS_ABOVE = "memory.events.local oom_group_kill above"
 OOMD_COUNT = "user.oomd_ooms"
 
 
@@ -63,6 +64,7 @@ class Traces:
     result: the last Result= that systemd announced, None if it could not be heard to the end.
     ended: systemd said that the scope has ended, so that Result= is its last word.
     kills_seen: OOM kills that were counted while the command ran, 0 also if nobody looked.
+    groups_above: how often a cgroup above the scope was killed as a whole, with the scope in it; None is not known.
     kernel_victims: those that the kernel log names, None if it was not read. keeper_named: the keeper is one more.
     memory_accounted: the scope had a memory controller, so that OOM kills were counted.
     runtime_limited: systemd was to end the scope after a time.
@@ -76,6 +78,7 @@ class Traces:
     counters: Counters | None = None
     properties: ScopeProperties | None = None
     kills_seen: int = 0
+    groups_above: int | None = 0
     kernel_victims: int | None = None
     keeper_named: bool = False
     ended: bool = True
@@ -83,6 +86,11 @@ class Traces:
     runtime_limited: bool = False
     ended_first: bool | None = False
     left_scope: bool = False
+
+    @property
+    def systemd_counts(self) -> bool:
+        """Whether systemd has heard of every OOM kill in the scope and below, as far as it was there to hear."""
+        return self.memory_accounted and not (self.counters is not None and self.counters.counts_alone)
 
     @property
     def kills_in_log(self) -> int | None:
@@ -111,10 +119,9 @@ def oom_kills(traces: Traces) -> int | None:
 
 def _all_kills(traces: Traces) -> int | None:
     """Return how many OOM kills there were, the keeper's among them."""
-    policy = traces.properties.oom_policy if traces.properties else None
     counted = [
         traces.counters.oom_kill if traces.counters else None,
-        None if policy == "kill" else _counted_by_systemd(traces),  # which are kills of groups
+        None if _policy(traces) == "kill" else _counted_by_systemd(traces),  # which are kills of groups
     ]
     known, in_log = [count for count in counted if count is not None], traces.kills_in_log
     if not known and (in_log is None or in_log < traces.kills_seen):
@@ -156,9 +163,9 @@ def _by_itself(status: int) -> Verdict:
 def oom_killed(traces: Traces) -> bool | None:
     """Tell whether the kernel or systemd-oomd killed for want of memory; None if no source can say so."""
     kernel, systemd, oomd = _counted_by_kernel(traces), _counted_by_systemd(traces), counted_by_oomd(traces)
-    if _result_proves(traces) or kernel or systemd or oomd or traces.kernel_victims:
+    if _result_proves(traces) or kernel or systemd or oomd or traces.kernel_victims or _died_with_group_above(traces):
         return True
-    counted = kernel is not None or (systemd is not None and traces.memory_accounted)
+    counted = kernel is not None or (systemd is not None and traces.systemd_counts)
     if _result_disproves(traces) or (counted and oomd is not None):
         return False
     return None
@@ -205,19 +212,31 @@ def _result_proves(traces: Traces) -> bool:
     return traces.result == "oom-kill" and not (_is_forged(traces) and _counted_by_kernel(traces) == 0)
 
 
+def _died_with_group_above(traces: Traces) -> bool:
+    """Tell whether a cgroup above the scope was killed as a whole, and the scope with it: nothing was left there."""
+    is_gone = traces.counters is not None and traces.counters.keeper_killed and traces.counters.memory_events is None
+    return bool(traces.groups_above) and is_gone and traces.status == -signal.SIGKILL
+
+
 def _result_disproves(traces: Traces) -> bool:
     """Tell whether Result= says that there was no OOM kill.
 
     systemd looks for an OOM kill before it lets a scope end, since 252, where there is a memory controller; and it
-    says so under these two policies only. Whoever has OOMPolicy= on scopes is new enough.
+    says so under these two policies only. Whoever has OOMPolicy= on scopes is new enough. Under `kill` it looks whether
+    the scope was killed as a whole, which is not counted there if a cgroup above was.
     """
-    policy = traces.properties.oom_policy if traces.properties else None
-    success = traces.ended and traces.result == "success"
-    return success and traces.memory_accounted and policy in {"stop", "kill"}
+    success = traces.ended and traces.result == "success" and traces.systemd_counts
+    return success and (_policy(traces) == "stop" or (_policy(traces) == "kill" and traces.groups_above == 0))
+
+
+def _policy(traces: Traces) -> str | None:
+    return traces.properties.oom_policy if traces.properties else None
 
 
 def _evidence(traces: Traces) -> list[Evidence]:
     evidence = [Evidence(source=KERNEL_COUNT, value=_counted_by_kernel(traces))]
+    if traces.groups_above or (_counted_by_kernel(traces) is None and _policy(traces) == "kill"):
+        evidence.append(Evidence(source=GROUPS_ABOVE, value=traces.groups_above))
     if _counted_by_systemd(traces) is not None:
         evidence.append(Evidence(source="OOMKills", value=_counted_by_systemd(traces)))
     evidence.append(Evidence(source=OOMD_COUNT, value=counted_by_oomd(traces)))

@@ -97,17 +97,13 @@ class Cgroup:
             return f"the kernel has no {controller} controller on the unified cgroup hierarchy"
         return f"systemd does not delegate the {controller} controller to this user's manager"
 
-    def ooms(self) -> int | None:
-        """Return how often the cgroup ran into its own limit."""
-        return (self.table("memory.events.local") or {}).get("oom")
+    def own_events(self) -> dict[str, int]:
+        """Return what happened to this cgroup's memory alone (memory.events.local); nothing if that is not there."""
+        return self.table("memory.events.local") or {}
 
-    def ooms_upwards(self, own: int | None = None) -> dict[str, int | None]:
-        """Return how often this cgroup and each one above it ran into its own limit, by name, from here upwards.
-
-        own: what was read of this cgroup just before, which stands if it is gone. That it had not done so does not.
-        """
-        ooms = {level.name: level.ooms() for level in self._levels()}
-        return {**ooms, self.name: own or None} if ooms[self.name] is None else ooms
+    def own_events_upwards(self) -> dict[str, dict[str, int]]:
+        """Return the same of this cgroup and of each one above it, by name, from here upwards."""
+        return {level.name: level.own_events() for level in self._levels()}
 
     def event_files(self) -> list[Path]:
         """Return the files that change when something happens to this cgroup's memory: its own, and those above."""

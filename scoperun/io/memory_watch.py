@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import select
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from scoperun.dataclass import replace
-from scoperun.events import MemorySnapshot
+from scoperun.io import vmstat
 from scoperun.io.endings import Endings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from scoperun.events import MemorySnapshot
     from scoperun.io.scope_cgroup import ScopeCgroup
 
 _SHARE = 0.005
@@ -60,14 +60,7 @@ class MemoryWatch:
         self._hears_ends = False
         self._rest: asyncio.TimerHandle | None = None
         self._deaf_from = 0.0
-        # Who ran into which limit before counts for nothing.
-        self._last = MemorySnapshot(
-            at=time.monotonic(),
-            events={},
-            ooms=scope.cgroup.ooms_upwards(),
-            limit=scope.cgroup.number("memory.max"),
-            stalls=_stalls(),
-        )
+        self._last = replace(scope.first_snapshot(), stalls=vmstat.stalls())
         self._spent = 0.0
         self._began = self._last.at
         give(self._last)
@@ -96,7 +89,7 @@ class MemoryWatch:
         if snapshot is not None:
             prompted = bool(snapshot.ended) and self._hears_ends
             rested = self._rested or snapshot.rested
-            self._last = replace(snapshot, stalls=_stalls(), rested=rested, prompted=prompted)
+            self._last = replace(snapshot, stalls=vmstat.stalls(), rested=rested, prompted=prompted)
             self._rested = False
             self._holds_all = self._endings.watch({task.pid for task in snapshot.tasks})
             self._give(self._last)
@@ -138,16 +131,6 @@ class MemoryWatch:
         self._hears_ends = self._holds_all and excess < self._deaf_from
         if self._hears_ends:
             loop.add_reader(self._endings.fileno(), self._woken)
-
-
-def _stalls() -> int | None:
-    """Return the `stalls` of MemorySnapshot, which the kernel counts by the zone of memory; None if it does not."""
-    try:
-        with open("/proc/vmstat", "rb", buffering=0) as file:
-            counts = re.findall(rb"^allocstall\w* ([0-9]+)$", file.readall(), flags=re.MULTILINE)
-    except OSError:
-        return None
-    return sum(map(int, counts)) if counts else None
 
 
 def _acknowledge(file: int) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from scoperun.dataclass import dataclass, replace
 from scoperun.events import Counters, EndedTask, MemorySnapshot, OomdMark, Process, Task
+from scoperun.io import vmstat
 from scoperun.io.process_table import has_ended, is_hidden, name_of, running_name, task, wait_status
 from scoperun.sizes import INFINITY
 
@@ -30,10 +31,15 @@ OOMD_MARK = "user.oomd_ooms"
 
 @dataclass(frozen=True, slots=True)
 class ScopeCgroup:
-    """The cgroup of a scope. keeper: the process that holds it open, which is left out of all that is read."""
+    """The cgroup of a scope.
+
+    keeper: the process that holds it open, which is left out of all that is read.
+    machines_kills: how many OOM kills there had been in the whole machine when the scope began, None is not known.
+    """
 
     cgroup: Cgroup
     keeper: int
+    machines_kills: int | None = None
 
     def limits(self) -> LimitsInForce:
         """Return the limits that the kernel holds the scope to."""
@@ -44,12 +50,15 @@ class ScopeCgroup:
         """Return the counters and processes of the scope."""
         # What tells most comes first: where the keeper was killed too, the cgroup goes while it is read.
         cgroup = self.cgroup
-        own, tasks_peak, events = cgroup.ooms(), cgroup.number("pids.peak"), self._all_events()
-        ooms = cgroup.ooms_upwards(own) if events and events.get("oom_kill") else None
+        own, tasks_peak, events = cgroup.own_events(), cgroup.number("pids.peak"), self._all_events()
+        has_more_to_tell = events is None or events.get("oom_kill")
+        ooms, groups = self._ooms_and_groups(own, events) if has_more_to_tell else (None, None)
         cpu = cgroup.table("cpu.stat") or {}
         return Counters(
             memory_events=events,
             ooms=ooms,
+            groups=groups,
+            counts_alone=cgroup.counts_alone,
             oomd_marks=self.oomd_marks(),
             memory_peak=cgroup.number("memory.peak"),
             memory_swap_peak=cgroup.number("memory.swap.peak"),
@@ -87,7 +96,7 @@ class ScopeCgroup:
         What it says of processes and memory is from before a kill, or from after it was counted: else it is read again.
         Where kill follows upon kill, what the memory was is not known, and nor is which processes came and went.
         """
-        at, own, events = time.monotonic(), self.cgroup.ooms(), self._events()
+        at, own, events = time.monotonic(), self.cgroup.own_events(), self._events()
         for _ in range(_TRIES):
             places = self._pids() or {}
             tasks, gone = _tasks(places, before)
@@ -99,18 +108,41 @@ class ScopeCgroup:
                 break
         if events is None:
             return None
+        ooms, groups = self._ooms_and_groups(own, events)
         return MemorySnapshot(
             at=at,
             events=events,
-            ooms=self.cgroup.ooms_upwards(own),
+            ooms=ooms,
+            groups=groups,
             limit=self.cgroup.number("memory.max"),
             stat=None if is_torn else stat,
             current=None if is_torn else current,
             swap_current=None if is_torn else swap,
             tasks=tasks,
+            places=places,
             ended=tuple(EndedTask(task=each, status=wait_status(each.pid)) for each in gone),
             rested=is_torn,
         )
+
+    def first_snapshot(self) -> MemorySnapshot:
+        """Return what is known before the command runs: who ran into which limit by then counts for nothing."""
+        ooms, groups = self._ooms_and_groups({}, {})
+        return MemorySnapshot(
+            at=time.monotonic(), events={}, ooms=ooms, groups=groups, limit=self.cgroup.number("memory.max")
+        )
+
+    def _ooms_and_groups(
+        self, own: Mapping[str, int], events: Mapping[str, int] | None
+    ) -> tuple[dict[str, int | None], dict[str, int | None]]:
+        """Return the `ooms` and the `groups` of a snapshot.
+
+        own: what was read of the scope alone just before. events: of the scope and of all that is below.
+        """
+        upwards = self.cgroup.own_events_upwards()
+        is_below = (events or {}).get("oom_group_kill", 0)
+        below = {each.name: each.own_events() for each in self.cgroup.below()} if is_below else {}
+        groups = {name: each.get("oom_group_kill") for name, each in (upwards | below).items()}
+        return ooms(upwards, own), groups
 
     def oomd_marks(self) -> list[OomdMark] | None:
         """Return the marks on the scope and on the cgroups in it; None if they cannot be known."""
@@ -142,9 +174,21 @@ class ScopeCgroup:
     def _all_events(self) -> dict[str, int] | None:
         """Return the same, but None where a cgroup below that is gone may have taken a kill with it."""
         events = self._events()
-        if self.cgroup.counts_alone and not _kills(events):
-            return None if (self.cgroup.table("cgroup.stat") or {}).get("nr_dying_descendants") else events
-        return events
+        if not self.cgroup.counts_alone or _kills(events):
+            return events
+        in_machine = vmstat.oom_kills()
+        return events if in_machine is not None and in_machine == self.machines_kills else None
+
+
+def ooms(upwards: Mapping[str, Mapping[str, int]], own: Mapping[str, int]) -> dict[str, int | None]:
+    """Return the `ooms` of a snapshot from what happened to each cgroup alone, by name, from the scope up.
+
+    own: what was read of the scope just before, which stands if it is gone. That it had not run into its limit then
+        does not.
+    """
+    counts = {name: each.get("oom") for name, each in upwards.items()}
+    scope = next(iter(counts))
+    return counts if counts[scope] is not None else {**counts, scope: own.get("oom") or None}
 
 
 def _tasks(places: Collection[int], before: MemorySnapshot | None) -> tuple[tuple[Task, ...], tuple[Task, ...]]:

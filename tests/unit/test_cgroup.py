@@ -11,7 +11,7 @@ from scoperun.errors import ScoperunError
 from scoperun.events import Process
 from scoperun.io.cgroup import Cgroup, cgroup_of
 from scoperun.io.readback import why_void
-from scoperun.io.scope_cgroup import ScopeCgroup
+from scoperun.io.scope_cgroup import ScopeCgroup, ooms
 from scoperun.limits import not_in_force
 from scoperun.properties import parse_property
 from scoperun.scope import scope_request
@@ -86,15 +86,15 @@ def test_a_cgroup_that_is_gone_says_nothing_of_systemd_oomd(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(("own", "known"), [(2, 2), (0, None), (None, None)])
 def test_of_a_cgroup_that_is_gone_what_was_read_just_before_stands_unless_it_is_nothing(
-    tmp_path: Path, own: int | None, known: int | None
+    own: int | None, known: int | None
 ) -> None:
     """That it had not run into its limit then does not say that it has not since."""
-    assert Cgroup("/job.scope", tmp_path / "gone").ooms_upwards(own) == {"/job.scope": known}
+    read_before = {} if own is None else {"oom": own}
+    assert ooms({"/job.scope": {}}, read_before) == {"/job.scope": known}
 
 
-def test_what_can_be_read_still_goes_before_it(tmp_path: Path) -> None:
-    (tmp_path / "memory.events.local").write_text("oom 3\n", encoding="ascii")
-    assert Cgroup("/job.scope", tmp_path).ooms_upwards(2) == {"/job.scope": 3}
+def test_what_can_be_read_still_goes_before_it() -> None:
+    assert ooms({"/job.scope": {"oom": 3}}, {"oom": 2}) == {"/job.scope": 3}
 
 
 def test_a_kill_in_the_midst_of_a_snapshot_has_it_taken_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,9 +229,10 @@ def test_the_root_of_a_container_has_limits_and_the_real_one_has_not(tmp_path: P
     cgroup(tmp_path / "a.slice", memory_events_local="oom 0")
     job = scope(tmp_path / "a.slice" / "job.scope", memory_events_local="oom 0")
     inside = Cgroup("/a.slice/job.scope", job.cgroup.path)
-    assert inside.ooms_upwards() == {"/a.slice/job.scope": 0, "/a.slice": 0, "/": 7}
+    nothing = {"/a.slice/job.scope": {"oom": 0}, "/a.slice": {"oom": 0}}
+    assert inside.own_events_upwards() == {**nothing, "/": {"oom": 7}}
     (tmp_path / "memory.events.local").unlink()
-    assert inside.ooms_upwards() == {"/a.slice/job.scope": 0, "/a.slice": 0}
+    assert inside.own_events_upwards() == nothing
 
 
 @pytest.mark.parametrize(

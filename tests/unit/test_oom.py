@@ -20,6 +20,7 @@ from scoperun.events import (
 from scoperun.kernel_report import KernelReport, KernelTask, KernelVictim
 from scoperun.oom import Limit, LimitOf, limit_reached
 from scoperun.oom_report import Oom
+from scoperun.sizes import INFINITY
 from scoperun.text import report_text
 
 from .stories import MIB, START, counted, exited, read, told
@@ -34,14 +35,21 @@ LEAK = Task(pid=4300, name="leak", rss=21 * MIB, anon=19 * MIB, swap=0, oom_scor
 OTHER = Task(pid=4301, name="other", rss=3 * MIB, anon=MIB, swap=0, oom_score=667, oom_score_adj=0)
 STAT = {"anon": 20 * MIB - 4096, "file": 4096, "shmem": 0}
 
-FIRST = MemorySnapshot(at=100.0, events={}, ooms=NO_OOMS, stalls=7)
+FIRST = MemorySnapshot(at=100.0, events={}, ooms=NO_OOMS, groups=NO_OOMS, stalls=7)
 
 
 def seen(*tasks: Task, oom_kill: int = 0, ooms: dict[str, int] | None = None, **more: Any) -> MemorySnapshot:
     """Return a snapshot just before the end; `ooms` of the scope's own are as many as its kills if not given."""
     own = {SCOPE: oom_kill} if ooms is None else ooms
-    events = {"max": 30, "oom": own.get(SCOPE, 0), "oom_kill": oom_kill, "oom_group_kill": more.pop("groups", 0)}
-    held = {"limit": 20 * MIB, "stat": STAT, "current": 20 * MIB, "stalls": 9} | more
+    groups = more.pop("groups", 0)
+    events = {"max": 30, "oom": own.get(SCOPE, 0), "oom_kill": oom_kill, "oom_group_kill": groups}
+    held = {
+        "limit": 20 * MIB,
+        "stat": STAT,
+        "current": 20 * MIB,
+        "stalls": 9,
+        "groups": {**NO_OOMS, SCOPE: groups},
+    } | more
     return MemorySnapshot(at=101.9, events=events, ooms={**NO_OOMS, **own}, tasks=tasks, **held)
 
 
@@ -155,6 +163,39 @@ class TestVictims:
         is_sure = status == -9 or seconds < 1
         assert [victim.name for victim in found.victims or ()] == (["leak", "other"] if is_sure else [])
 
+    @pytest.mark.parametrize("seconds", [0.9, 1.1])
+    def test_who_was_seen_long_before_may_have_been_killed_by_somebody_else(self, seconds: float) -> None:
+        """As when scoperun was stopped, and somebody came unseen since."""
+        before = seen(SHELL, LEAK)
+        after = replace(seen(SHELL, oom_kill=1, ended=(ended(LEAK, -9),)), at=before.at + seconds)
+        assert victims(oom(before, after)) == ([("leak", "process table")] if seconds < 1 else [])
+
+    @pytest.mark.parametrize(("current", "anon"), [(20 * MIB, 19 * MIB), (17 * MIB, None)])
+    def test_what_a_victim_had_while_there_was_room_is_not_its_size(self, current: int, anon: int | None) -> None:
+        before = seen(SHELL, LEAK, current=current, stat={"anon": current, "file": 0})
+        found = oom(before, seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))
+        assert [victim.anon for victim in found.victims or ()] == [anon]
+
+    def test_swap_is_room_too(self) -> None:
+        before, after = seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),))
+        found = oom(before, after, final=replace(counted(1), memory_swap_peak=10 * MIB))
+        assert [victim.anon for victim in found.victims or ()] == [None]
+
+    def test_the_later_of_two_may_have_grown_since(self) -> None:
+        after = seen(SHELL, oom_kill=2, ended=(ended(LEAK), ended(OTHER)))
+        found = oom(seen(SHELL, LEAK, OTHER), after, kills=2)
+        assert [victim.anon for victim in found.victims or ()] == [None, None]
+
+    def test_where_nobody_knows_how_much_there_was_no_size_is_told(self) -> None:
+        unlimited = replace(START.limits, memory_max=INFINITY)
+        before = seen(SHELL, LEAK, limit=INFINITY)
+        after = seen(SHELL, oom_kill=1, limit=INFINITY, ended=(ended(LEAK),))
+        last, final = WorkloadExited(0, at=102.0, name="sh"), replace(counted(1), memory_peak=None)
+        properties = replace(read("success", "continue"), memory_peak=None)
+        report = told([FIRST, before, after, last, final, StateChanged("inactive"), properties], unlimited)
+        assert report.oom is not None
+        assert [victim.anon for victim in report.oom.victims or ()] == [None]
+
     def test_those_before_the_kill_are_listed(self) -> None:
         found = oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))
         assert found.tasks == (SHELL, LEAK)
@@ -262,6 +303,33 @@ class TestVictims:
         assert report.verdict == "oom-kill"
 
 
+class TestNeeded:
+    """What was not enough is the scope's limit, with what was in swap when the kernel could move no more there."""
+
+    def needed(self, *events: Event, seconds: float = 0.5, **more: Any) -> int | None:
+        before = seen(SHELL, LEAK, swap_current=10 * MIB)
+        after = replace(seen(SHELL, oom_kill=1, ended=(ended(LEAK),), **more), at=before.at + seconds)
+        return oom(before, after, *events).needed
+
+    def test_is_more_than_the_limit(self) -> None:
+        assert oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),))).needed == 20 * MIB
+
+    def test_is_more_than_that_with_what_was_in_swap_just_before(self) -> None:
+        assert self.needed() == 30 * MIB
+
+    def test_what_was_in_swap_long_before_may_not_have_been_there(self) -> None:
+        assert self.needed(seconds=2.0) == 20 * MIB
+
+    @pytest.mark.parametrize(("swap", "needed"), [(4 * MIB, 24 * MIB), (None, 20 * MIB)])
+    def test_is_what_the_kernels_log_says(self, swap: int | None, needed: int) -> None:
+        log = logged((LEAK.pid, "leak"))
+        (report,) = log.reports or ()
+        assert self.needed(replace(log, reports=(replace(report, swap_usage=swap),))) == needed
+
+    def test_is_not_known_of_anothers_limit(self) -> None:
+        assert self.needed(ooms={APP: 1}) is None
+
+
 class TestLimit:
     """The limit is that of the one cgroup that ran into its own."""
 
@@ -325,6 +393,36 @@ class TestLimit:
         second = replace(seen(SHELL, oom_kill=2, ooms={SCOPE: 1, APP: 1}, ended=(ended(OTHER),)), at=200.0)
         found = oom(seen(SHELL, LEAK), first, replace(second, at=190.0, events=first.events, ooms=first.ooms), second)
         assert (found.limit_of, found.limit_unit) == ("slice", "app.slice")
+
+    @pytest.mark.parametrize(
+        ("ooms_then", "ooms", "stalls", "limit"),
+        [
+            ({SCOPE: 1}, {SCOPE: 1}, 9, "host"),
+            ({SCOPE: 1}, {SCOPE: 1}, 7, "unknown"),
+            ({SCOPE: 1}, {SCOPE: 1, APP: 1}, 9, "slice"),
+            ({SCOPE: 1}, {SCOPE: 2}, 9, "scope"),
+            ({SCOPE: 2}, {SCOPE: 2}, 7, "scope"),
+            ({SCOPE: 2}, {SCOPE: 2}, 9, "unknown"),
+            ({SCOPE: 2}, {SCOPE: 2, APP: 1}, 7, "unknown"),
+            ({APP: 1}, {APP: 1, SCOPE: 1}, 7, "scope"),
+        ],
+    )
+    def test_of_the_second_of_two_kills_in_a_row_it_is(
+        self, ooms_then: dict[str, int], ooms: dict[str, int], stalls: int, limit: str
+    ) -> None:
+        """A limit that was reached more often than processes were killed may be what the next kill is for."""
+        before = seen(SHELL, LEAK, OTHER, stalls=7)
+        first = seen(SHELL, OTHER, oom_kill=1, ooms=ooms_then, stalls=7, ended=(ended(LEAK),))
+        second = seen(SHELL, oom_kill=2, ooms=ooms, stalls=stalls, ended=(ended(OTHER),))
+        found = oom(before, replace(first, at=102.1), replace(second, at=102.5), kills=2)
+        assert str(found.limit_of) == limit
+
+    @pytest.mark.parametrize(("times", "limit"), [(1, "unknown"), (2, "scope")])
+    def test_of_two_kills_that_were_counted_together_one_was_not_at_the_limit_that_was_reached_once(
+        self, times: int, limit: str
+    ) -> None:
+        both = seen(SHELL, oom_kill=2, ooms={SCOPE: times}, ended=(ended(LEAK), ended(OTHER)))
+        assert str(oom(seen(SHELL, LEAK, OTHER), both, kills=2).limit_of) == limit
 
     def test_of_what_is_the_root_here_has_no_unit(self) -> None:
         """In a container the root of what can be seen has a limit, and a name that is somebody else's."""
@@ -399,7 +497,7 @@ class TestKernelLog:
         ("ooms", "memcg", "limit"),
         [
             ({SCOPE: 1, APP: 1}, SCOPE, ("unknown", None)),
-            ({APP: 1}, SCOPE, ("slice", "app.slice")),
+            ({APP: 2}, SCOPE, ("slice", "app.slice")),
             ({SCOPE: 2}, SCOPE, ("scope", "job.scope")),
             ({SCOPE: 2}, f"{SCOPE}/inner", ("scope", "inner")),
         ],

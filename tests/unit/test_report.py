@@ -28,8 +28,8 @@ KEYS_OF = {
     "limits": {"memory_max", "memory_high", "memory_swap_max", "memory_zswap_max", "tasks_max", "cpu_quota",
                "runtime_max"},
     "memory": {"peak", "swap_peak", "events", "stat"},
-    "oom": {"kills", "policy", "limit_of", "limit_unit", "limit", "victims", "tasks", "kernel_log",
-            "kernel_log_reason"},
+    "oom": {"kills", "policy", "limit_of", "limit_unit", "limit", "needed", "victims", "tasks",
+            "kernel_log", "kernel_log_reason"},
     "cpu": {"user", "system", "throttled", "outside"},
 }  # fmt: skip
 

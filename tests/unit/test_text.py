@@ -181,6 +181,7 @@ def oom_of(*records: tuple[str, ...], reason: str | None = None) -> Oom:
         limit_of=LimitOf.SCOPE,
         limit_unit="job.scope",
         limit=20 * MIB,
+        needed=20 * MIB,
         victims=None,
         tasks=None,
         kernel_log=tuple(KernelReport(records=each) for each in records) or None,

@@ -3,7 +3,7 @@
  *   say ROLE     tell the test: "ROLE PID" into the FIFO $TRUTH
  *   go           wait for SIGUSR1, which is held back from the start
  *   name NAME    be called so
- *   adj N        have this oom_score_adj
+ *   adj N        have this oom_score_adj           orphan   be killed when the parent ends
  *   take MIB     take memory and keep it           touch MIB  the same, page by page
  *   leak         take memory until killed          creep    the same, slowly
  *   shm          the same in shared memory         file FILE  the same in a file
@@ -220,7 +220,9 @@ static void part(void)
             const char *number = next();
             check(fd < 0 || write(fd, number, strlen(number)) < 0, "oom_score_adj");
             close(fd);
-        } else if (!strcmp(verb, "take"))
+        } else if (!strcmp(verb, "orphan"))
+            check(prctl(PR_SET_PDEATHSIG, SIGKILL), "PR_SET_PDEATHSIG");
+        else if (!strcmp(verb, "take"))
             take(atoi(next()));
         else if (!strcmp(verb, "touch"))
             touch(atoi(next()));

@@ -2,10 +2,12 @@
 
 import os
 import signal
+import time
 from typing import Any
 
 from scoperun import Limits, MiB, OOMPolicy
 from scoperun.printable import utf8
+from tests.systemd.waiting import process_gone
 
 from .kinds import killed, kind
 from .stage import Claim, Stage, count_as_oomd, gone, kill_all
@@ -269,19 +271,74 @@ async def coincidence(stage: Stage) -> Claim:
     return killed(report, leaker, *teller_of_deaths(stage, report, 2), withheld=DOUBT)
 
 
-@kind("a cgroup below the scope has a lower limit", CONTINUE)
-async def below(stage: Stage) -> Claim:
-    script = """
+@kind("another is killed before the leak while scoperun is held up", CONTINUE)
+async def held_up(stage: Stage) -> Claim:
+    """What it saw before is old by then, and it saw nothing of the leak."""
+    script = "$A take 12 churn $PAGES say other pause & other=$!; $A say leaker go leak & leaker=$!; wait $leaker; "
+    script += "echo status $? >$TRUTH; wait $other; echo status $? >$TRUTH; exit 0"
+    async with stage.scope("sh", "-c", script) as scope:
+        other, leaker = await stage.pid("other"), await stage.pid("leaker")
+        time.sleep(1.2)  # noqa: ASYNC251  it is the loop that is held up
+        os.kill(other, signal.SIGKILL)
+        process_gone(other)
+        stage.tell(leaker)
+        process_gone(leaker)
+        report = await stage.report(scope)
+    return killed(report, leaker, *teller_of_deaths(stage, report, 2), withheld=DOUBT)
+
+
+BELOW = """
     here=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)
     mkdir $here/rest $here/work
     for pid in $(cat $here/cgroup.procs); do echo $pid >$here/rest/cgroup.procs; done 2>/dev/null
-    echo +memory >$here/cgroup.subtree_control
+    echo +memory >$here/cgroup.subtree_control"""
+"""Makes two cgroups below the scope, and moves what is in the scope into the first."""
+
+
+@kind("a cgroup below the scope has a lower limit", CONTINUE)
+async def below(stage: Stage) -> Claim:
+    script = f"""{BELOW}
     echo 10M >$here/work/memory.max
     sh -c "echo \\$\\$ >$here/work/cgroup.procs; exec $A say leaker leak"
     echo status $? >$TRUTH
     """
     report = await stage.shell(script, limits=Limits(memory_max=60 * MiB), properties=("Delegate=yes",))
     return killed(report, *stage.told("leaker"), *teller_of_deaths(stage, report, 1), units=("work", None))
+
+
+@kind("a cgroup below the scope dies as one, and a child of one that was in it", CONTINUE)
+async def group_below(stage: Stage) -> Claim:
+    """The child is outside, and is killed because its parent ends."""
+    script = rf"""{BELOW}
+    echo 1 >$here/work/memory.oom.group
+    sh -c "echo \$\$ >$here/work/cgroup.procs
+        sh -c 'echo \$\$ >$here/rest/cgroup.procs; exec $A orphan say orphan pause' &
+        $A say member pause &
+        exec $A say leaker go leak" &
+    wait $!
+    """
+    limits, properties = Limits(memory_max=60 * MiB), ("Delegate=yes", "OOMPolicy=continue")
+    async with stage.scope("sh", "-c", script, limits=limits, properties=properties) as scope:
+        leaker, member, orphan = [await stage.pid(role) for role in ("leaker", "member", "orphan")]
+        stage.tell(leaker)
+        await gone(orphan)
+        report = await stage.report(scope)
+    return killed(report, leaker, member)
+
+
+@kind("systemd-oomd kills all of a cgroup below the scope", CONTINUE)
+async def oomd_below(stage: Stage) -> Claim:
+    script = rf"""{BELOW}
+    sh -c "echo \$\$ >$here/work/cgroup.procs; exec $A take 4 say victim pause"
+    exit 0
+    """
+    properties = ("Delegate=yes", "OOMPolicy=continue")
+    async with stage.scope("sh", "-c", script, properties=properties) as scope:
+        victim = await stage.pid("victim")
+        count_as_oomd(f"{scope.start.cgroup}/work")
+        os.kill(victim, signal.SIGKILL)
+        report = await stage.report(scope)
+    return killed(report, victim, limit_of="systemd-oomd", withheld=frozenset({"victims", "kills"}))
 
 
 @kind("systemd-oomd kills all of the scope", may_lose_counters=True)

@@ -10,6 +10,8 @@ from tests.systemd.story import systemctl
 from .kinds import ended, kind
 from .stage import LIMIT, Claim, Stage, gone, kill_all
 
+ROOMY = Limits(memory_max=100 * MiB)
+
 AT_THE_LIMIT = ("take", "14", "churn")
 
 
@@ -139,6 +141,39 @@ async def escaped(stage: Stage) -> Claim:
     report = await stage.shell(f"{escape} $A say leaker leak 2>/dev/null; echo status $? >$TRUTH; exit 0")
     assert stage.told("status") == [137]
     return ended(report, "success")
+
+
+@kind("leaves the scope and is killed for want of memory where it went")
+async def left(stage: Stage) -> Claim:
+    """The counters of the scope say nothing of that."""
+    escape = "exec systemd-run --user --scope --collect -q -p MemoryMax=10M -p MemorySwapMax=0"
+    report = await stage.shell(f"{escape} $A leak")
+    assert report["left_scope"] is not None
+    return ended(report, "unknown")
+
+
+@kind("leaves the scope, takes more than its limit and ends well")
+async def left_well(stage: Stage) -> Claim:
+    report = await stage.shell("exec systemd-run --user --scope --collect -q $A take 40 exit 0")
+    assert report["left_scope"] is not None
+    return ended(report, "success")
+
+
+@kind("writes what systemd-oomd writes and kills itself")
+async def forger(stage: Stage) -> Claim:
+    mark = "import os; os.setxattr('/sys/fs/cgroup' + os.environ['HERE'], 'user.oomd_ooms', b'1')"
+    here = "export HERE=$(cut -d: -f3 /proc/self/cgroup)"
+    return ended(await stage.shell(f'{here}; python3 -c "{mark}"; kill -9 $$', limits=ROOMY), "signal")
+
+
+@kind("is stopped by somebody before its time is over, and ends well after that")
+async def stopped_in_time(stage: Stage) -> Claim:
+    script = "trap 'trapped=1' TERM; $A say ready; while [ -z $trapped ]; do sleep 0.1; done; sleep 2; exit 0"
+    limits = Limits(memory_max=LIMIT, runtime_max=2)
+    async with stage.scope("sh", "-c", script, limits=limits) as scope:
+        await stage.pid("ready")
+        systemctl("stop", "--no-block", scope.start.unit)
+        return ended(await stage.report(scope), "success")
 
 
 @kind("is called like an OOM and killed")

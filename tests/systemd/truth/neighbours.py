@@ -24,6 +24,21 @@ async def lower_slice(stage: Stage) -> Claim:
     return killed(report, report["pid"], limit_of="slice", units=(SLICE,))
 
 
+@kind("the slice is killed as a whole", OOMPolicy.CONTINUE, OOMPolicy.KILL, may_lose_counters=True)
+async def whole_slice(stage: Stage) -> Claim:
+    """Set from within: systemd takes it back when it starts a scope in the slice."""
+    slice_of = "here=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup); echo 1 >${here%/*}/memory.oom.group; "
+    script = slice_of + "for i in 1 2 3; do $A take 1 say member pause & done; $A say leaker go leak; exit 5"
+    with capped_slice(20 * MiB):
+        async with stage.scope("sh", "-c", script, slice=SLICE, limits=ROOMY) as scope:
+            leaker, _ = await stage.pid("leaker"), await stage.pid("member", count=3)
+            stage.tell(leaker)
+            report = await stage.report(scope)
+    victims = [leaker, *stage.told("member"), (report["pid"], "sh")]
+    withheld = frozenset() if stage.variant.log else frozenset({"victims", "kills"})
+    return killed(report, *victims, limit_of="slice", units=(SLICE,), withheld=withheld)
+
+
 @kind("only the slice has a limit, and a child leaks")
 async def only_slice(stage: Stage) -> Claim:
     with capped_slice(20 * MiB):
@@ -102,6 +117,21 @@ async def smaller_machine(stage: Stage) -> Claim:
     withheld = frozenset() if stage.variant.log else frozenset({"victims"})
     group = with_group(stage, (report["pid"], "sh"))
     return killed(report, *stage.told("leaker"), *group, limit_of="host", withheld=withheld)
+
+
+@kind("a child at the scope's limit, then another as the machine is full", OOMPolicy.CONTINUE, guest="small")
+async def then_machine(stage: Stage) -> Claim:
+    script = "$A say leaker leak; $A adj 1000 say leaker take 10 go pause; exit 0"
+    # Of the second it is not known whether the scope's limit was reached for it, where it was reached once more.
+    withheld = frozenset({"limit"} if stage.variant.log else {"limit", "victims"})
+    async with stage.scope("sh", "-c", script) as scope:
+        second = await stage.pid_unless_over(scope, "leaker", count=2)
+        if second is None:  # the shell was killed too, while the memory of the first was not free yet
+            report = await stage.report(scope)
+            return killed(report, *stage.told("leaker"), (report["pid"], "sh"), withheld=withheld)
+        await stage.act("leak", limits=NO_LIMIT)
+        report = await stage.report(scope)
+    return killed(report, *stage.told("leaker"), limit_of="host", withheld=withheld)
 
 
 @kind("a neighbour fills the machine and both are killed", guest="small")

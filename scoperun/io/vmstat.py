@@ -1,0 +1,24 @@
+"""What the kernel counts for the whole machine: /proc/vmstat, from proc_vmstat(5)."""
+
+from __future__ import annotations
+
+import re
+
+
+def stalls() -> int | None:
+    """Return how often an allocation had to free memory first, which is counted by zone; None if it is not."""
+    return _sum(rb"allocstall\w*")
+
+
+def oom_kills() -> int | None:
+    """Return how many processes the OOM killer has killed since boot, None if that is not counted."""
+    return _sum(rb"oom_kill")
+
+
+def _sum(name: bytes) -> int | None:
+    try:
+        with open("/proc/vmstat", "rb", buffering=0) as file:
+            counts = re.findall(rb"^%b ([0-9]+)$" % name, file.readall(), flags=re.MULTILINE)
+    except OSError:
+        return None
+    return sum(map(int, counts)) if counts else None
