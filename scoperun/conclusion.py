@@ -57,7 +57,7 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
         cwd=start.cwd,
         pid=start.pid,
         started=start.started.isoformat(timespec="milliseconds"),
-        runtime=round(exited.at - start.monotonic, 6),
+        runtime=None if exited.late else round(exited.at - start.monotonic, 6),
         verdict=verdict,
         result=traces.result,
         exit_code=exited.status if exited.status >= 0 else None,
@@ -129,6 +129,7 @@ def _traces(start: Start, invocation: Invocation) -> Traces:
         memory_accounted=start.limits.memory_max is not None,
         runtime_limited=start.limits.runtime_max is not None,
         ended_first=_ended_first(start, invocation, invocation.exit),
+        noticed_late=invocation.exit.late,
         left_scope=_left_scope(start, invocation.exit) is not None,
     )
 
@@ -141,7 +142,7 @@ def _ended_first(start: Start, invocation: Invocation, exited: WorkloadExited) -
     """
     if invocation.awaited_leftovers:
         return False
-    if invocation.left_active is None:
+    if invocation.left_active is None or exited.late:
         return None
     limit = start.limits.runtime_max
     return exited.at < invocation.left_active and (limit is None or exited.at - start.asked < limit)

@@ -55,7 +55,7 @@ class WorkloadExited:
     name: what the process was called at its end, None if that could not be read.
     cgroup: the cgroup that it died in, by its name; None if that could not be read.
     cpu: seconds of processor time, from when it became the command, with what it waited for (wait4(2)).
-    late: scoperun was itself stopped when the command ended: `at` is when it was noticed, not when it ended.
+    late: `at` is when it was noticed, maybe long after: scoperun was stopped, and the kernel does not say more.
     """
 
     status: int

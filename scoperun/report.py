@@ -77,7 +77,7 @@ class Report:
     cwd: str | None
     pid: int
     started: str
-    runtime: float
+    runtime: float | None
     verdict: Verdict
     result: str | None
     exit_code: int | None

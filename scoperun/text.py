@@ -28,7 +28,10 @@ def report_text(report: Report) -> str:
     """Return the report as lines for stderr: one if the run ended well, a handful if not."""
     soft = _soft(report.soft_memory) if report.soft_memory and report.soft_memory.passed else ""
     if report.verdict is Verdict.SUCCESS:
-        parts = [f"success; {_runtime(report)}", f"memory {_memory(report)}"]
+        parts = [
+            f"success; {'runtime ' if report.runtime is None else ''}{_runtime(report)}",
+            f"memory {_memory(report)}",
+        ]
         parts += [f"soft limit of {soft}"] if soft else []
         parts += [text for _, text in (*_reached(report), *_beyond(report))]
         parts += [_left_running(report)] if report.left_running else []
@@ -72,7 +75,7 @@ def _reached(report: Report) -> list[tuple[str, str]]:
     above = (report.memory.events or {}).get("high", 0)
     if above and limits.memory_high not in {None, INFINITY} and report.soft_memory is None:
         rows.append(("High", f"slowed down above MemoryHigh={format_size(limits.memory_high)}, {_times(above)}"))
-    if throttled > max(_NOTICEABLE, _NOTICEABLE * report.runtime):
+    if throttled > max(_NOTICEABLE, _NOTICEABLE * (report.runtime or 0)):
         allowed = "" if limits.cpu_quota in {None, INFINITY} else f" of {limits.cpu_quota:g} processors"
         rows.append(("CPU", f"held back for {format_time(throttled)} by the limit{allowed}"))
     if report.tasks_refused:
@@ -150,6 +153,8 @@ def _timeout(report: Report) -> str:
 def _missing(report: Report) -> str:
     if report.left_scope is not None:
         return "whether it ran out of memory is not known, because it had left the scope"
+    if report.runtime is None and report.result == "timeout":
+        return "whether it ran out of time is not known, because scoperun was stopped when it ended"
     values = {evidence.source: evidence.value for evidence in report.evidence}
     missing = ", ".join(source for source, value in values.items() if value is None)
     what = "time" if values.get(KERNEL_COUNT) == values.get(OOMD_COUNT) == 0 else "memory"
@@ -194,7 +199,7 @@ def _limit(limit: float | None) -> str:
 
 
 def _runtime(report: Report) -> str:
-    runtime = format_time(report.runtime)
+    runtime = "not known" if report.runtime is None else format_time(report.runtime)
     if report.cpu.user is None or report.cpu.system is None:
         return runtime
     return f"{runtime}, CPU time {format_time(report.cpu.user + report.cpu.system)}"

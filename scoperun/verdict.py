@@ -70,6 +70,7 @@ class Traces:
     runtime_limited: systemd was to end the scope after a time.
     ended_first: the command had ended when systemd began to end the scope, so that a timeout is not about it; None is
         not known.
+    noticed_late: when the command ended is not known, as scoperun was stopped.
     left_scope: the command died in another cgroup, of which the counters and systemd say nothing.
     """
 
@@ -85,6 +86,7 @@ class Traces:
     memory_accounted: bool = True
     runtime_limited: bool = False
     ended_first: bool | None = False
+    noticed_late: bool = False
     left_scope: bool = False
 
     @property
@@ -140,7 +142,7 @@ def _verdict(traces: Traces) -> Verdict:
             return Verdict.OOM_KILL
         case _ if traces.left_scope:
             return Verdict.UNKNOWN if traces.status == -signal.SIGKILL else _by_itself(traces.status)
-        case _, "timeout", status if traces.ended_first is None and status >= 0:
+        case _, "timeout", status if traces.ended_first is None and (status >= 0 or traces.noticed_late):
             return Verdict.UNKNOWN
         case _, "timeout", _ if not traces.ended_first:
             return Verdict.TIMEOUT

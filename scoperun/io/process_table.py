@@ -14,7 +14,8 @@ _CPUCLOCK_SCHED = 2  # include/linux/posix-timers_types.h; clock_getcpuclockid(3
 
 _EXITING = 0x4  # PF_EXITING of linux/sched.h, in the flags of /proc/PID/stat
 _DEAD = {"Z", "X"}
-_FLAGS, _THREADS, _EXIT_CODE = 6, 17, 49  # fields of /proc/PID/stat, counted from the state (proc(5): 3, 9, 20, 52)
+# Fields of /proc/PID/stat, counted from the state: in proc(5) these are 9, 20, 39 and 52.
+_FLAGS, _THREADS, _PROCESSOR, _EXIT_CODE = 6, 17, 36, 49
 
 
 def running_name(pid: int) -> str | None:
@@ -85,6 +86,12 @@ def cpu_time(pid: int) -> float | None:
         return time.clock_gettime(~pid << 3 | _CPUCLOCK_SCHED)
     except OSError:
         return None
+
+
+def processor_of(pid: int) -> int | None:
+    """Return the number of the processor that a process ran on last, None if it is gone."""
+    stat = _stat(pid)
+    return None if stat is None else int(stat[1][_PROCESSOR])
 
 
 def wait_status(pid: int) -> int | None:

@@ -17,6 +17,7 @@ from scoperun.dataclass import dataclass
 from scoperun.errors import CommandNotExecutable, CommandNotFound, ScoperunError
 from scoperun.events import WorkloadExited
 from scoperun.io.execution import execute, told_to_itself
+from scoperun.io.last_run import ended_by
 from scoperun.io.process_table import cpu_time, name_of, wait_status
 from scoperun.io.wait import LAST_MOMENT, bury, has_ended, readable
 
@@ -100,15 +101,15 @@ class Workload:
     def _reap(self) -> WorkloadExited:
         """Wait for the process, which has ended, once: afterwards its number may be another's."""
         if self._exit is None:
-            name, cgroup = name_of(self.pid), _last_cgroup(self.pid)
+            name, cgroup, ended = name_of(self.pid), _last_cgroup(self.pid), ended_by(self.pid)
             status, used = self._status_and_cpu()
             self._exit = WorkloadExited(
                 status,
-                at=time.monotonic(),
+                at=time.monotonic() if ended is None else ended,
                 name=name,
                 cgroup=cgroup,
                 cpu=None if used is None or self._cpu_before is None else used - self._cpu_before,
-                late=self._late,
+                late=self._late and ended is None,
             )
         return self._exit
 

@@ -53,7 +53,11 @@ async def test_limits_can_be_changed_while_it_runs(story: Story) -> None:
         await scope.set_limits(Limits(memory_max=30 * MiB, tasks_max=20))
         folder = Path("/sys/fs/cgroup" + cgroup_of(scope.start.pid))
         assert (folder / "memory.max").read_text() == f"{30 * MiB}\n"
-        assert (scope.start.limits.memory_max, scope.start.limits.tasks_max) == (30 * MiB, 20)
+        await scope.kill()
+        report = await scope.report()
+    assert (report.limits.memory_max, report.limits.tasks_max) == (30 * MiB, 20)
+    assert report.limits_changed == {"memory_max": 20 * MiB, "tasks_max": 10}
+    assert (scope.start.limits.memory_max, scope.start.limits.tasks_max) == (20 * MiB, 10)
 
 
 async def test_what_is_set_at_the_start_cannot_be_changed(story: Story) -> None:

@@ -1,7 +1,5 @@
 """Bad input and places without systemd: one line, exit status 125, nothing left behind."""
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -40,14 +38,6 @@ def test_what_only_systemd_knows_to_be_wrong_is_its_own_word(story: Story) -> No
     """It is said at once: systemd has announced the unit by then, and nothing more will come of it."""
     line = story.refused("--slice", "a--b", "--unit", "sliced", "--", "true", SYSTEMD_BUS_TIMEOUT="1h")
     assert line.startswith("scoperun: Failed to start scope 'sliced.scope': ")
-
-
-def test_without_an_environment_the_bus_is_missed(story: Story) -> None:
-    scoperun = shutil.which("scoperun")
-    done = subprocess.run(["env", "-i", str(scoperun), "--", "true"], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (125, "")
-    assert done.stderr.startswith("scoperun: no user bus: neither XDG_RUNTIME_DIR nor DBUS_SESSION_BUS_ADDRESS is set")
-    assert done.stderr.count("\n") == 1
 
 
 def test_a_dead_bus_is_named(story: Story, tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -12,6 +14,14 @@ from scoperun.io.signals import HeldSignals
 from scoperun.io.wait import readable
 from scoperun.io.workload import Preparation, Workload, spawn
 
+EXITS = ("sh", "-c", "exit 3")
+
+THREADED = (
+    sys.executable,
+    "-c",
+    "import threading; one = threading.Thread(target=sum, args=(range(10**6),)); one.start(); one.join(); exit(3)",
+)
+
 
 @pytest.fixture
 def signals() -> Iterator[HeldSignals]:
@@ -19,12 +29,20 @@ def signals() -> Iterator[HeldSignals]:
         yield signals
 
 
+@contextmanager
+def started(signals: HeldSignals, *command: str) -> Iterator[Workload]:
+    preparation = Preparation(environment=os.environ, steps=(signals.undo_in_child,))
+    workload = spawn(command, preparation)
+    try:
+        yield workload
+    finally:
+        workload.close()
+
+
 @pytest.fixture
 def workload(signals: HeldSignals) -> Iterator[Workload]:
-    preparation = Preparation(environment=os.environ, steps=(signals.undo_in_child,))
-    workload = spawn(["sh", "-c", "exit 3"], preparation)
-    yield workload
-    workload.close()
+    with started(signals, *EXITS) as workload:
+        yield workload
 
 
 async def ended(workload: Workload) -> None:
@@ -40,14 +58,15 @@ async def continued() -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_command_that_ended_while_scoperun_was_stopped_is_noticed_late(
-    signals: HeldSignals, workload: Workload
+@pytest.mark.parametrize(("command", "is_late"), [(EXITS, False), (THREADED, True)], ids=["plain", "threaded"])
+async def test_a_command_that_ended_while_scoperun_was_stopped_is_noticed_late_if_the_kernel_does_not_tell(
+    signals: HeldSignals, command: tuple[str, ...], is_late: bool
 ) -> None:
-    with relaying(signals, workload):
+    with started(signals, *command) as workload, relaying(signals, workload):
         await ended(workload)
         await continued()
         exited = await workload.wait()
-    assert (exited.status, exited.late) == (3, True)
+    assert (exited.status, exited.late) == (3, is_late)
 
 
 async def test_without_a_stop_it_is_not_late(signals: HeldSignals, workload: Workload) -> None:
