@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)
 _NO_ERRNO = 0
 
+_PROMPT = 0.05
+"""Seconds within which the end of the command has been noticed as it came; the kernel's own clock may tick coarsely."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Workload:
@@ -101,11 +104,12 @@ class Workload:
     def _reap(self) -> WorkloadExited:
         """Wait for the process, which has ended, once: afterwards its number may be another's."""
         if self._exit is None:
-            name, cgroup, ended = name_of(self.pid), _last_cgroup(self.pid), ended_by(self.pid)
+            now, ended = time.monotonic(), ended_by(self.pid)
+            name, cgroup = name_of(self.pid), _last_cgroup(self.pid)
             status, used = self._status_and_cpu()
             self._exit = WorkloadExited(
                 status,
-                at=time.monotonic() if ended is None else ended,
+                at=now if ended is None or now - ended < _PROMPT else ended,
                 name=name,
                 cgroup=cgroup,
                 cpu=None if used is None or self._cpu_before is None else used - self._cpu_before,

@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import termios
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ class Terminal:
             set_size(0, rows=24, columns=80)
             os.execvp(words[0], words)
         self.screen = b""
+        self._is_over = False
 
     def type(self, keys: str) -> None:
         os.write(self.fd, keys.encode())
@@ -58,6 +60,17 @@ class Terminal:
         """Read to the end and return the program's exit status."""
         while part := self._more():
             self.screen += part
+        return self._wait()
+
+    def end(self) -> None:
+        """Hang up, and leave nothing of the program."""
+        self.hang_up()
+        if not self._is_over:
+            os.kill(self.pid, signal.SIGKILL)
+            self._wait()
+
+    def _wait(self) -> int:
+        self._is_over = True
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
     def _more(self) -> bytes:
@@ -84,7 +97,7 @@ def terminal(story: Story, *words: str, cwd: Path | None = None) -> Iterator[Ter
     try:
         yield term
     finally:
-        term.hang_up()
+        term.end()
 
 
 @contextmanager

@@ -17,7 +17,7 @@ pytestmark = lab_only
 
 MIB = 1 << 20
 THREADED = (
-    "import threading; thread = threading.Thread(target=sum, args=(range(10**6),)); thread.start(); thread.join()"
+    "import threading; thread = threading.Thread(target=sum, args=(range(10**7),)); thread.start(); thread.join()"
 )
 HAS_40M = "python3 -c 'bytearray(40 << 20)'"
 
