@@ -311,7 +311,13 @@ class OomWatch:
             return self._shortly[0] if self._shortly else None
         earlier = self._last_but_one
         is_long_ago = earlier is None or earlier.at <= self._shortly_before.at
-        return self._shortly_before if is_long_ago or self._owes_a_kill(earlier) else earlier
+        is_open = is_long_ago or self._owes_a_kill(earlier) or self._was_group_kill()
+        return self._shortly_before if is_open else earlier
+
+    def _was_group_kill(self) -> bool:
+        """Tell whether a cgroup was killed as a whole shortly before: one limit was reached, and the kills go on."""
+        before, after = self._shortly_before, self.after
+        return before is not None and after is not None and _groups(before, after) > 0
 
     def _is_doubtful(self, limit: Limit, since: MemorySnapshot | None) -> bool:
         """Tell whether the last kill may have been for another limit."""
@@ -320,8 +326,10 @@ class OomWatch:
         was_short = bool(_rise((self._last_but_one or since).stalls, self.after.stalls))
         if limit.of is LimitOf.HOST:
             return not was_short or self._owes_a_kill(since)
+        if self._was_group_kill():
+            return False
         reached = _times_reached(self.after) - _times_reached(since)
-        is_too_few = self.after.oom_kill - since.oom_kill > reached and not _groups(since, self.after)
+        is_too_few = self.after.oom_kill - since.oom_kill > reached
         return is_too_few or (was_short and not self._has_risen_since_last_but_one())
 
     def _owes_a_kill(self, snapshot: MemorySnapshot | None) -> bool:

@@ -417,6 +417,13 @@ class TestLimit:
         found = oom(before, replace(first, at=102.1), replace(second, at=102.5), kills=2)
         assert str(found.limit_of) == limit
 
+    @pytest.mark.parametrize("groups", [(0, 1), (1, 1)])
+    def test_of_a_group_that_was_seen_while_it_was_killed_it_is(self, groups: tuple[int, int]) -> None:
+        first = seen(SHELL, OTHER, oom_kill=1, ooms={APP: 1}, groups=groups[0], ended=(ended(LEAK),))
+        second = seen(oom_kill=4, ooms={APP: 1}, groups=groups[1], ended=(ended(OTHER), ended(SHELL)))
+        found = oom(seen(SHELL, LEAK, OTHER), replace(first, at=102.1), replace(second, at=102.2), kills=4, status=-9)
+        assert (str(found.limit_of), found.limit_unit) == ("slice", "app.slice")
+
     @pytest.mark.parametrize(("times", "limit"), [(1, "unknown"), (2, "scope")])
     def test_of_two_kills_that_were_counted_together_one_was_not_at_the_limit_that_was_reached_once(
         self, times: int, limit: str
