@@ -108,6 +108,7 @@ class OomKill:
         come since who took the memory, and may have gone unseen.
     was_just_seen: who was seen before has not had the time to end otherwise.
     was_prompted: one of those ended just now, and none of them earlier.
+    was_noticed: it was one kill, or one group, and what was read after it was read as soon as it was counted.
     needed: bytes of memory and swap that were in use before and could not be dropped; None was not read.
     free: bytes of memory and swap that somebody who came unseen may have had at the most.
     unread: those that were nobody's of whom it could be read.
@@ -122,6 +123,7 @@ class OomKill:
     was_close: bool
     was_just_seen: bool
     was_prompted: bool
+    was_noticed: bool
     needed: int | None
     free: int
     unread: int
@@ -179,6 +181,7 @@ def oom_kill(before: MemorySnapshot, after: MemorySnapshot) -> OomKill | None:
         was_close=was_close and (after.prompted or not after.rested),
         was_just_seen=after.at - before.at < _JUST_BEFORE,
         was_prompted=after.prompted,
+        was_noticed=not after.rested and (kills == 1 or groups > 0),
         needed=before.needed,
         free=(before.needed or 0) - _memory(task for task in before.tasks if task.pid in living),
         unread=(before.needed or 0) - _memory(before.tasks),
@@ -284,6 +287,21 @@ class OomWatch:
         is_sure = last.exited.status == -signal.SIGKILL and all(task.name for task in found)
         is_sure = is_sure and (not self.kills or self.kills[-1].is_certain_of_group(last))
         return [victim_in_table(task) for task in found] if is_sure and last.pid in {task.pid for task in found} else []
+
+    def own_limit(self, peak: int | None) -> int | None:
+        """Return the scope's own limit at the last kill, None if that is not known: it may have changed about then.
+
+        peak: the most memory that the scope had. A limit that it came up to was reached. Else the limit is what was
+        read at once, or what was read shortly before as well as after.
+        """
+        if self.after is None:
+            return self.last and self.last.limit
+        limits = {each.limit for each in (self._before, self.after) if each and each.limit is not None}
+        reached = [limit for limit in limits if peak is not None and _NEARLY_ALL * limit <= peak <= limit]
+        if len(reached) == 1:
+            return reached[0]
+        kill = self.kills[-1]
+        return self.after.limit if kill.was_noticed or (kill.was_just_seen and len(limits) == 1) else None
 
     def rises(self, counters: Counters) -> dict[str, int | None]:
         """Return how often each cgroup ran into its own limit since the start, by name, from the scope up.

@@ -156,14 +156,12 @@ def _limit_in_log(report: KernelReport, traces: OomTraces) -> Limit | None:
 
 
 def _bytes(limit: Limit, traces: OomTraces) -> int | None:
-    """Return how much the limit was at the last kill: by the kernel's log, else as it was seen after the kill."""
+    """Return how much the limit was at the last kill: by the kernel's log, else as it was seen then."""
     if log := _log_of_limit(limit, traces):
         return log.limit
     if limit != Limit(of=LimitOf.SCOPE, unit=traces.unit):
         return None
-    seen = traces.invocation.memory.after or traces.invocation.memory.last
-    in_the_end = traces.counters.limits.memory_max if traces.counters.limits else None
-    limit_then = in_the_end if seen is None or seen.limit is None else seen.limit
+    limit_then = traces.invocation.memory.own_limit(_peak(traces, "memory_peak"))
     return None if limit_then == INFINITY else limit_then  # it was lifted since
 
 
@@ -174,7 +172,7 @@ def _needed(limit: Limit, traces: OomTraces) -> int | None:
     """
     if limit != Limit(of=LimitOf.SCOPE, unit=traces.unit):
         return None
-    memory = _bytes(limit, traces) or traces.counters.memory_peak
+    memory = _bytes(limit, traces)
     if log := _log_of_limit(limit, traces):
         swap = log.swap_usage
     else:
@@ -271,15 +269,14 @@ def _last_words(traces: OomTraces) -> LastWords:
 
 def _most(traces: OomTraces) -> int | None:
     """Return the bytes of memory and swap that the scope can have had at the most, by its peaks or its limits."""
-    counters, properties = traces.counters, traces.invocation.properties
-    memory, swap = (
-        _first_number((getattr(counters, peak), getattr(properties, peak, None), limit))
-        for peak, limit in (
-            ("memory_peak", traces.limits.memory_max),
-            ("memory_swap_peak", traces.limits.memory_swap_max),
-        )
-    )
+    memory = _first_number((_peak(traces, "memory_peak"), traces.limits.memory_max))
+    swap = _first_number((_peak(traces, "memory_swap_peak"), traces.limits.memory_swap_max))
     return None if memory is None or swap is None else memory + swap
+
+
+def _peak(traces: OomTraces, name: str) -> int | None:
+    """Return a peak by its name in the counters; systemd has the same."""
+    return _first_number((getattr(traces.counters, name), getattr(traces.invocation.properties, name, None)))
 
 
 def _first_number(numbers: Iterable[int | None]) -> int | None:

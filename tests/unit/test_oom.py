@@ -330,6 +330,36 @@ class TestNeeded:
         assert self.needed(ooms={APP: 1}) is None
 
 
+class TestOwnLimit:
+    """How much the scope's limit was at the kill, where it changes while the command runs."""
+
+    def limit(self, before: int, after: int, *, peak: int | None, seconds: float = 0.5, **more: Any) -> int | None:
+        known = seen(SHELL, LEAK, limit=before)
+        found = replace(seen(SHELL, limit=after, **{"oom_kill": 1} | more), at=known.at + seconds)
+        last = oom(known, found, final=replace(counted(found.oom_kill), memory_peak=peak))
+        assert last.needed == last.limit, "what the scope had later was not at the kill"
+        return last.limit
+
+    def test_is_what_was_read_at_once(self) -> None:
+        assert self.limit(50 * MIB, 10 * MIB, peak=41 * MIB) == 10 * MIB
+
+    def test_may_be_another_if_it_was_read_late(self) -> None:
+        """It was raised, reached, and lowered."""
+        assert self.limit(20 * MIB, 12 * MIB, peak=30 * MIB, rested=True) is None
+        assert self.limit(20 * MIB, 12 * MIB, peak=30 * MIB, oom_kill=2, seconds=4.0) is None
+        assert self.limit(20 * MIB, 20 * MIB, peak=30 * MIB, rested=True, seconds=4.0) is None
+        assert self.limit(20 * MIB, INFINITY, peak=60 * MIB) is None
+
+    def test_is_the_one_that_the_peak_came_up_to(self) -> None:
+        assert self.limit(20 * MIB, 12 * MIB, peak=20 * MIB) == 20 * MIB
+        assert self.limit(20 * MIB, INFINITY, peak=20 * MIB, rested=True) == 20 * MIB
+        assert self.limit(200 * MIB, 20 * MIB, peak=20 * MIB, rested=True, seconds=4.0) == 20 * MIB
+
+    def test_is_what_it_was_just_before_and_after(self) -> None:
+        assert self.limit(20 * MIB, 20 * MIB, peak=30 * MIB, rested=True) == 20 * MIB
+        assert self.limit(20 * MIB, 20 * MIB, peak=None, rested=True) == 20 * MIB
+
+
 class TestLimit:
     """The limit is that of the one cgroup that ran into its own."""
 
