@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from scoperun.events import Counters, EndedTask, MemorySnapshot, Task, WorkloadExited
 
 
-_JUST_BEFORE = 1.0
+JUST_BEFORE = 1.0
 """Seconds before its end for which what was seen of a scope is taken to be what was there at its end."""
 
 _NEARLY_ALL = 0.9
@@ -85,6 +85,7 @@ class LastWords:
     pid, exited: the command's own process and its end. policy: OOMPolicy=. tasks_peak: the most tasks at a time.
     keeper_killed: the keeper was killed too. kills: those that were surely others; None is not known.
     most: bytes of memory and swap that the scope can have had at the most.
+    ended_with_scope: nothing says that the command ended before the others, or elsewhere.
     """
 
     pid: int
@@ -94,6 +95,7 @@ class LastWords:
     keeper_killed: bool
     kills: int | None
     most: int | None
+    ended_with_scope: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +181,7 @@ def oom_kill(before: MemorySnapshot, after: MemorySnapshot) -> OomKill | None:
         is_group=groups > 0,
         is_known_group=cgroups is not None,
         was_close=was_close and (after.prompted or not after.rested),
-        was_just_seen=after.at - before.at < _JUST_BEFORE,
+        was_just_seen=after.at - before.at < JUST_BEFORE,
         was_prompted=after.prompted,
         was_noticed=not after.rested and (kills == 1 or groups > 0),
         needed=before.needed,
@@ -273,7 +275,7 @@ class OomWatch:
             return whole
         found = [victim for kill in self.kills for victim in kill.victims(last)]
         was_alone = last.tasks_peak == 1 and (not last.keeper_killed or bool(last.kills))
-        return found or (_command(last) if is_whole or was_alone else [])
+        return found or (_command(last) if (is_whole and last.ended_with_scope) or was_alone else [])
 
     def _whole_scope(self, last: LastWords) -> list[Victim]:
         """Return all who were in the scope when it was killed as a whole, the command among them.
@@ -281,7 +283,7 @@ class OomWatch:
         That is who was there when the kernel had begun to look for a victim, or had killed the first one.
         """
         seen = self.after or self.last
-        if seen is None or last.exited.at - seen.at > _JUST_BEFORE or not (self.after or seen.events.get("oom")):
+        if seen is None or last.exited.at - seen.at > JUST_BEFORE or not (self.after or seen.events.get("oom")):
             return []
         found = [*seen.tasks, *(_suspects(self.after.ended, last) if self.after else ())]
         is_sure = last.exited.status == -signal.SIGKILL and all(task.name for task in found)

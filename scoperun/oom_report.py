@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from scoperun.dataclass import dataclass
 from scoperun.events import Counters, Task
 from scoperun.kernel_report import is_within
-from scoperun.oom import LastWords, Limit, LimitOf, Victim, unit_of, victim_in_table
+from scoperun.oom import JUST_BEFORE, LastWords, Limit, LimitOf, Victim, unit_of, victim_in_table
 from scoperun.shared_memory import sharers
 from scoperun.sizes import INFINITY
 from scoperun.verdict import Evidence, counted_by_oomd, killed_by_kernel, oom_kills, other_kills
@@ -264,7 +264,16 @@ def _last_words(traces: OomTraces) -> LastWords:
         keeper_killed=traces.counters.keeper_killed,
         kills=other_kills(traces.traces),
         most=_most(traces),
+        ended_with_scope=_ended_with_scope(traces),
     )
+
+
+def _ended_with_scope(traces: OomTraces) -> bool:
+    """Tell whether the command may have ended with all the others, when systemd saw the scope end."""
+    exited, scope_ended = traces.exited, traces.invocation.left_active
+    if traces.traces.left_scope or traces.invocation.awaited_leftovers or exited.late:
+        return False
+    return scope_ended is None or scope_ended - exited.at <= JUST_BEFORE
 
 
 def _most(traces: OomTraces) -> int | None:

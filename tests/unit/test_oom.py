@@ -10,6 +10,8 @@ from scoperun.events import (
     EndedTask,
     Event,
     KernelLogRead,
+    LeftActive,
+    LeftoversAwaited,
     MemorySnapshot,
     OomdMark,
     ResultChanged,
@@ -142,6 +144,20 @@ class TestVictims:
 
     def test_who_was_there_before_the_kernel_looked_for_a_victim_may_have_ended_otherwise(self) -> None:
         assert [victim.name for victim in self.whole(end=102.0, ooms=0).victims or ()] == ["sh"]
+
+    @pytest.mark.parametrize(
+        ("events", "cgroup"),
+        [([LeftActive(104.0)], SCOPE), ([LeftoversAwaited()], SCOPE), ([], f"{APP}/away.scope")],
+    )
+    def test_a_command_that_ended_before_the_whole_scope_or_elsewhere_is_not_named(
+        self, events: list[Event], cgroup: str
+    ) -> None:
+        """Somebody else had killed it, and what it had left ran out of memory."""
+        last = WorkloadExited(-9, at=102.0, name="sh", cgroup=cgroup)
+        failed = ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill", "kill")
+        report = told([FIRST, last, *events, Counters(), *failed])
+        assert report.oom is not None
+        assert report.oom.victims is None
 
     def test_of_a_whole_scope_those_are_named_that_are_about_to_be_killed(self) -> None:
         last = WorkloadExited(-9, at=102.0, name="sh")
