@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _NAMED = 5
 
+_NEARLY_ALL = 0.9
+"""The part of the limit from which what was last seen of a scope is taken to be what it had at the kill."""
+
 
 def oom_sentence(report: Report) -> str:
     """Return what happened: `the kernel killed bigleak2 (pid 829, 19.9M) at the scope's limit of 20M`."""
@@ -96,7 +99,7 @@ def _of(limit: int | None) -> str:
 
 def _needed(report: Report, oom: Oom) -> str:
     """Return what is known of what would have been enough: the peak stops at the limit, the need does not."""
-    parts = _parts(_stat(report, oom))
+    parts = _parts(report, oom)
     if oom.needed is None:
         return parts and f"not known; {parts}"
     swap = " of memory and swap" if oom.limit is not None and oom.needed > oom.limit else ""
@@ -104,15 +107,18 @@ def _needed(report: Report, oom: Oom) -> str:
     return f"{unknown}; {parts}" if parts else unknown
 
 
-def _stat(report: Report, oom: Oom) -> Mapping[str, int]:
-    """Return the scope's memory.stat from the kernel's report, else as last seen before the kill if anything was."""
-    for logged in reversed(oom.kernel_log or ()):
-        if logged.oom_memcg == report.cgroup and logged.stat:
-            return logged.stat
-    return (report.memory.stat or {}) if oom.tasks else {}
+def _parts(report: Report, oom: Oom) -> str:
+    """Return what the scope's memory was, by the kernel's report on the kill, else as last seen if anything was."""
+    logged = [each.stat for each in oom.kernel_log or () if each.oom_memcg == report.cgroup and each.stat]
+    if logged:
+        return _uses(logged[-1])
+    seen = (report.memory.stat or {}) if oom.tasks else {}
+    most = oom.limit or report.memory.peak
+    was_full = most is not None and seen.get("anon", 0) + seen.get("file", 0) >= _NEARLY_ALL * most
+    return _uses(seen) + ("" if was_full or not _uses(seen) else ", when last seen")
 
 
-def _parts(stat: Mapping[str, int]) -> str:
+def _uses(stat: Mapping[str, int]) -> str:
     cache = page_cache(stat)
     if "anon" not in stat or cache is None:
         return ""

@@ -730,6 +730,12 @@ class TestWords:
         rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=2, ooms={APP: 2}, ended=(ended(LEAK),)), log)
         assert "at the limit of app.slice, which the scope is in" in rows["Verdict"]
 
+    def test_what_was_seen_of_the_memory_long_before_is_said_to_be_old(self) -> None:
+        """It grew fast, and was not looked at again."""
+        before = seen(SHELL, LEAK, stat={"anon": 6 * MIB, "file": 0, "shmem": 0})
+        rows = self.rows(before, seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))
+        assert rows["Needed"].endswith("; anonymous memory was 6M, page cache 0B, when last seen")
+
     def test_that_the_log_was_not_read_to_its_end_is_said(self) -> None:
         log = replace(logged((4300, "leak")), reason="it goes on and on")
         assert self.rows(seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=2), log)["Log"] == "it goes on and on"
