@@ -297,7 +297,7 @@ class OomWatch:
         read at once, or what was read shortly before as well as after.
         """
         if self.after is None:
-            return self.last and self.last.limit
+            return self.last.limit if self.last else None
         limits = {each.limit for each in (self._before, self.after) if each and each.limit is not None}
         reached = [limit for limit in limits if peak is not None and _NEARLY_ALL * limit <= peak <= limit]
         if len(reached) == 1:

@@ -11,7 +11,7 @@ from scoperun.kernel_report import is_within
 from scoperun.oom import JUST_BEFORE, LastWords, Limit, LimitOf, Victim, unit_of, victim_in_table
 from scoperun.shared_memory import sharers
 from scoperun.sizes import INFINITY
-from scoperun.verdict import Evidence, counted_by_oomd, killed_by_kernel, oom_kills, other_kills
+from scoperun.verdict import LIMIT_REACHED, Evidence, counted_by_oomd, killed_by_kernel, oom_kills, other_kills
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -114,7 +114,7 @@ def oom_evidence(traces: OomTraces) -> list[Evidence]:
     evidence = [Evidence(source="kernel log victims", value=log.victims)] if log else []
     for name, count in traces.invocation.memory.rises(traces.counters).items():
         if count != 0 or name == traces.cgroup:
-            evidence.append(Evidence(source=f"{unit_of(name)} memory.events.local oom", value=count))
+            evidence.append(Evidence(source=f"{unit_of(name)} {LIMIT_REACHED}", value=count))
     return evidence
 
 

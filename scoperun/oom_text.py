@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from scoperun.oom import LimitOf
 from scoperun.sizes import INFINITY, format_size
+from scoperun.verdict import LIMIT_REACHED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,10 +28,12 @@ def oom_sentence(report: Report) -> str:
     if oom is None:
         return "out of memory"
     if oom.limit_of is LimitOf.SYSTEMD_OOMD:
-        return "out of memory: systemd-oomd killed the scope, as the machine was short of memory"
+        is_whole = report.exit_code is None
+        return f"out of memory: systemd-oomd killed {'the scope' if is_whole else 'a cgroup in the scope'}"
+    last = ", the last" if _were_for_different_limits(report, oom) else ""
     if oom.limit_of is LimitOf.UNKNOWN:
-        return _without_limit(oom)
-    return f"out of memory: the kernel killed {_victims(oom)} {_at_limit(report, oom)}"
+        return _without_limit(oom, last)
+    return f"out of memory: the kernel killed {_victims(oom)}{last} {_at_limit(report, oom)}"
 
 
 def oom_rows(report: Report, oom: Oom) -> list[tuple[str, str]]:
@@ -57,10 +60,27 @@ def page_cache(stat: Mapping[str, int]) -> int | None:
     return stat["file"] - stat.get("shmem", 0)
 
 
-def _without_limit(oom: Oom) -> str:
+def _were_for_different_limits(report: Report, oom: Oom) -> bool:
+    """Tell whether not all the kills were for the limit of the last one: by the kernel's log, or by the counters."""
+    logged = [each for each in oom.kernel_log or () if each.victims]
+    if len({(each.sysrq, each.oom_memcg, each.constraint) for each in logged}) > 1:
+        return True
+    events = report.memory.events or {}
+    kills, is_group = events.get("oom_kill", 0), bool(events.get("oom_group_kill"))
+    if kills < 2 or is_group or sum(len(each.victims) for each in logged) >= kills:
+        return False
+    _, *above = [each.value for each in report.evidence if each.source.endswith(LIMIT_REACHED)] or [0]
+    reached = [count for count in (events.get("oom", 0), *above) if isinstance(count, int) and count]
+    return len(reached) > 1 or 0 < sum(reached) < kills
+
+
+def _without_limit(oom: Oom, last: str) -> str:
     named = sum(len(report.victims) for report in oom.kernel_log or ())
     if oom.kernel_log and oom.kernel_log[-1].sysrq and named >= (oom.kills or 1):
-        return f"the OOM killer, asked for by SysRq, killed {_victims(oom)}"
+        victims = _victims(oom)
+        if last:
+            return f"the kernel killed {victims}{last} because SysRq asked for it"
+        return f"the OOM killer, asked for by SysRq, killed {victims}"
     return f"the kernel killed {_victims(oom)}; at whose limit, if at any, is not known"
 
 

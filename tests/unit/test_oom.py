@@ -684,9 +684,11 @@ class TestSharedMemory:
 class TestWords:
     """The report says it as somebody would who knows."""
 
-    def rows(self, *events: Event, status: int = 3, policy: str = "continue") -> dict[str, str]:
-        last = WorkloadExited(status, at=102.0, name="sh")
-        report = told([FIRST, *events, last, counted(1), StateChanged("inactive"), read("success", policy)])
+    def rows(
+        self, *events: Event, status: int = 3, policy: str = "continue", final: Counters | None = None
+    ) -> dict[str, str]:
+        last, end = WorkloadExited(status, at=102.0, name="sh"), StateChanged("inactive")
+        report = told([FIRST, *events, last, final or counted(1), end, read("success", policy)])
         lines = (line.partition(": ") for line in report_text(report).splitlines())
         return {label.strip(): words for label, _, words in lines}
 
@@ -713,6 +715,32 @@ class TestWords:
         assert "at the limit of app.slice, which the scope is in" in rows["Verdict"]
         assert rows["Needed"].startswith("not known; ")
 
+    def test_the_limit_of_the_last_kill_is_not_said_to_be_that_of_the_others(self) -> None:
+        """The first was at the scope's."""
+        first = seen(SHELL, LEAK, oom_kill=1, ended=(ended(OTHER),))
+        second = seen(SHELL, oom_kill=2, ooms={SCOPE: 1, APP: 1}, ended=(ended(LEAK),))
+        both = replace(counted(2), memory_events=second.events)
+        rows = self.rows(seen(SHELL, LEAK, OTHER), first, second, final=both)
+        assert rows["Verdict"].endswith("leak (pid 4300, 19M), the last at the limit of app.slice, which the scope is in")
+
+    def test_the_limit_of_all_kills_is_said_of_all(self) -> None:
+        rows = self.rows(seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=2), final=counted(2))
+        assert rows["Verdict"].endswith(
+            "killed 2 processes (which is not known) at the scope's limit of 20M (MemoryMax=)"
+        )
+
+    def test_a_kill_that_sysrq_asked_for_is_not_said_to_be_at_the_limit_of_the_next(self) -> None:
+        (asked,) = logged((4301, "other"), memcg=None, constraint="CONSTRAINT_NONE").reports or ()
+        (own,) = logged((4300, "leak")).reports or ()
+        asked, before = replace(asked, sysrq=True), seen(SHELL, LEAK, OTHER)
+        after = seen(SHELL, oom_kill=2, ooms={SCOPE: 1}, ended=(ended(OTHER), ended(LEAK)))
+        log = KernelLogRead(reports=(asked, own), is_complete=True)
+        verdict = self.rows(before, after, log, final=counted(2))["Verdict"]
+        assert verdict.endswith("and leak (pid 4300, 19M), the last at the scope's limit of 20M (MemoryMax=)")
+        log = replace(log, reports=(own, asked))
+        verdict = self.rows(before, after, log, final=counted(2))["Verdict"]
+        assert verdict.endswith("and other (pid 4301, 19M), the last because SysRq asked for it")
+
     def test_at_no_limit(self) -> None:
         rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ooms={}, ended=(ended(LEAK),)))
         assert "as the machine had no memory left; the scope was within its limits" in rows["Verdict"]
@@ -729,6 +757,11 @@ class TestWords:
         log = logged((4300, "leak"))  # and of the last kill, at the slice's, it says nothing
         rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=2, ooms={APP: 2}, ended=(ended(LEAK),)), log)
         assert "at the limit of app.slice, which the scope is in" in rows["Verdict"]
+
+    def test_systemd_oomd_may_have_killed_a_part_of_the_scope(self) -> None:
+        marked = counted(0, oomd_marks=(OomdMark(1),))
+        assert self.rows(final=marked, status=0)["Verdict"].endswith("systemd-oomd killed a cgroup in the scope")
+        assert self.rows(final=marked, status=-9)["Verdict"].endswith("systemd-oomd killed the scope")
 
     def test_what_was_seen_of_the_memory_long_before_is_said_to_be_old(self) -> None:
         """It grew fast, and was not looked at again."""
