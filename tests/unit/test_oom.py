@@ -721,7 +721,9 @@ class TestWords:
         second = seen(SHELL, oom_kill=2, ooms={SCOPE: 1, APP: 1}, ended=(ended(LEAK),))
         both = replace(counted(2), memory_events=second.events)
         rows = self.rows(seen(SHELL, LEAK, OTHER), first, second, final=both)
-        assert rows["Verdict"].endswith("leak (pid 4300, 19M), the last at the limit of app.slice, which the scope is in")
+        assert rows["Verdict"].endswith(
+            "leak (pid 4300, 19M), the last at the limit of app.slice, which the scope is in"
+        )
 
     def test_the_limit_of_all_kills_is_said_of_all(self) -> None:
         rows = self.rows(seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=2), final=counted(2))

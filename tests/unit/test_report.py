@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from scoperun.conclusion import conclude
-from scoperun.events import BusLost, Counters, Event, JobRemoved, LeftActive, Process, ResultChanged, StateChanged
+from scoperun.events import (
+    BusLost,
+    Counters,
+    Event,
+    JobRemoved,
+    LeftActive,
+    Process,
+    ResultChanged,
+    StateChanged,
+)
 from scoperun.invocation import Invocation
 from scoperun.limits import LimitsInForce
 from scoperun.report import Report
@@ -261,6 +270,19 @@ def test_limits_are_those_at_the_end_and_what_has_changed_is_told() -> None:
     report = as_json(told([exited(0), raised, read("success")]))
     assert report["limits"]["memory_max"] == 200 * MIB
     assert report["limits_changed"] == {"memory_max": 20 * MIB}
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "changed"),
+    [(INFINITY, None, {}), (None, INFINITY, {}), (None, 0.5, {"cpu_quota": None}), (0.5, 1.0, {"cpu_quota": 0.5})],
+)
+def test_a_controller_that_comes_or_goes_has_changed_no_limit(
+    then: float | None, now: float | None, changed: dict[str, float | None]
+) -> None:
+    """The cpu controller is there while a unit beside the scope needs it."""
+    before = replace(LIMITS, cpu_quota=then)
+    report = told([exited(0), replace(counted(0), limits=replace(before, cpu_quota=now)), read("success")], before)
+    assert (report.limits.cpu_quota, report.limits_changed) == (now, changed)
 
 
 def test_limits_that_were_not_read_at_the_end_are_not_said_to_be_unchanged() -> None:
