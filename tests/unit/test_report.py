@@ -17,6 +17,7 @@ from scoperun.events import (
     Process,
     ResultChanged,
     StateChanged,
+    WorkloadExited,
 )
 from scoperun.invocation import Invocation
 from scoperun.limits import LimitsInForce
@@ -283,6 +284,11 @@ def test_a_controller_that_comes_or_goes_has_changed_no_limit(
     before = replace(LIMITS, cpu_quota=then)
     report = told([exited(0), replace(counted(0), limits=replace(before, cpu_quota=now)), read("success")], before)
     assert (report.limits.cpu_quota, report.limits_changed) == (now, changed)
+
+
+def test_nothing_runs_for_less_than_no_time() -> None:
+    """It ended within one tick of the kernel's clock, by which it had ended before it began."""
+    assert told([WorkloadExited(0, at=START.monotonic - 0.001), counted(0), read("success")]).runtime == 0
 
 
 def test_limits_that_were_not_read_at_the_end_are_not_said_to_be_unchanged() -> None:
