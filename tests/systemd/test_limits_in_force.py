@@ -51,7 +51,7 @@ def test_a_limit_that_was_raised_is_not_said_to_hold_the_peak(story: Story) -> N
 
 
 def test_a_limit_that_is_read_late_is_not_taken_for_the_one_that_was_reached(story: Story) -> None:
-    """scoperun is stopped while the command runs out of memory at 20M and at 30M, and has 12M in the end."""
+    """While scoperun is stopped the command runs out of memory at 20M and at 30M, and it has 12M in the end."""
     here = "/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)"
     then = f"./bigleak2; echo 30M >{here}/memory.max; ./bigleak2; echo 12M >{here}/memory.max; exit 0"
     with running(story, "--mem", "20M", "--oom-policy", "continue", name="late", then=then) as run:
