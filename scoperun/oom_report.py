@@ -196,7 +196,8 @@ def _victims_in_whole_log(traces: OomTraces) -> int | None:
 def _is_group_kill(traces: OomTraces) -> bool:
     """Tell whether a cgroup was killed as a whole: the kernel counts some of those twice, and the keeper with them."""
     events, properties = traces.counters.memory_events or {}, traces.invocation.properties
-    return bool(events.get("oom_group_kill") or traces.traces.groups_above) or (
+    is_logged = any(report.oom_group for report in traces.kernel_reports)
+    return bool(events.get("oom_group_kill") or traces.traces.groups_above or is_logged) or (
         properties is not None and properties.oom_policy == "kill"
     )
 

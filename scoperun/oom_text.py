@@ -129,11 +129,11 @@ def _needed(report: Report, oom: Oom) -> str:
 
 def _parts(report: Report, oom: Oom) -> str:
     """Return what the scope's memory was, by the kernel's report on the kill, else as last seen if anything was."""
-    logged = [each.stat for each in oom.kernel_log or () if each.oom_memcg == report.cgroup and each.stat]
-    if logged:
-        return _uses(logged[-1])
+    for last in [each for each in oom.kernel_log or () if each.victims][-1:]:
+        if last.oom_memcg == report.cgroup and last.stat:
+            return _uses(last.stat)
     seen = (report.memory.stat or {}) if oom.tasks else {}
-    most = oom.limit or report.memory.peak
+    most = oom.limit if oom.limit_unit == report.unit and oom.limit else report.memory.peak
     was_full = most is not None and seen.get("anon", 0) + seen.get("file", 0) >= _NEARLY_ALL * most
     return _uses(seen) + ("" if was_full or not _uses(seen) else ", when last seen")
 

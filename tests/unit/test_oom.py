@@ -523,6 +523,16 @@ class TestKernelLog:
         assert found.victims is not None
         assert found.victims[0].rss == 20 * MIB
 
+    def test_says_that_a_group_was_killed_of_which_the_kernel_counts_one_twice(self) -> None:
+        """The command had asked for that itself, and the counters went with the scope: systemd has counted three."""
+        (report,) = logged((START.pid, "sh"), (4300, "leak")).reports or ()
+        twice = (replace(report.victims[0], kills=2), *report.victims[1:])
+        log = KernelLogRead(reports=(replace(report, oom_group=SCOPE, victims=twice),), is_complete=True)
+        last, end = WorkloadExited(-9, at=102.0, name="sh"), replace(read("success", "continue"), oom_kills=3)
+        found = told([FIRST, seen(SHELL, LEAK), last, Counters(), StateChanged("inactive"), end, log]).oom
+        assert found is not None
+        assert (found.kills, len(found.victims or ())) == (2, 2)
+
     def test_names_the_limit(self) -> None:
         assert oom(seen(SHELL, oom_kill=1, ooms={SCOPE: 1, APP: 1}), logged((4300, "leak"))).limit_of == "scope"
         found = oom(logged((4300, "leak"), memcg=APP))
@@ -759,6 +769,14 @@ class TestWords:
         log = logged((4300, "leak"))  # and of the last kill, at the slice's, it says nothing
         rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=2, ooms={APP: 2}, ended=(ended(LEAK),)), log)
         assert "at the limit of app.slice, which the scope is in" in rows["Verdict"]
+
+    def test_what_the_log_says_of_the_memory_at_an_earlier_kill_is_not_said_of_the_last(self) -> None:
+        (own,) = logged((4301, "other")).reports or ()
+        (inner,) = logged((4300, "leak"), memcg=f"{SCOPE}/inner").reports or ()
+        log = KernelLogRead(reports=(replace(own, stat={"anon": 19 * MIB, "file": 0}), inner), is_complete=True)
+        before = seen(SHELL, LEAK, stat={"anon": 6 * MIB, "file": 0})
+        rows = self.rows(before, seen(SHELL, oom_kill=2, ended=(ended(LEAK),)), log, final=counted(2))
+        assert rows["Needed"] == "not known; anonymous memory was 6M, page cache 0B, when last seen"
 
     def test_systemd_oomd_may_have_killed_a_part_of_the_scope(self) -> None:
         marked = counted(0, oomd_marks=(OomdMark(1),))
