@@ -57,7 +57,7 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
         cwd=start.cwd,
         pid=start.pid,
         started=start.started.isoformat(timespec="milliseconds"),
-        runtime=None if exited.late else round(max(exited.at - start.monotonic, 0), 6),
+        runtime=None if exited.late else _runtime(start, exited),
         verdict=verdict,
         result=traces.result,
         exit_code=exited.status if exited.status >= 0 else None,
@@ -88,6 +88,11 @@ def kernel_may_have_killed(start: Start, invocation: Invocation) -> bool | None:
             return None
         case _:
             return False
+
+
+def _runtime(start: Start, exited: WorkloadExited) -> float:
+    """Return for how long the command ran; the kernel's clock for its end may be as coarse as a tick."""
+    return max(round(exited.at - start.monotonic, 6), 0.0)
 
 
 def _cpu(counters: Counters, exited: WorkloadExited) -> Cpu:

@@ -109,9 +109,16 @@ class LimitsInForce:
     runtime_max: float | None = None
 
     def changed_from(self, before: LimitsInForce) -> dict[str, float | None]:
-        """Return those that the kernel does not hold as it did `before`, with what they were then."""
-        changed = {name: getattr(before, name) for name in READ_BACK.values()}
-        return {name: value for name, value in changed.items() if value != getattr(self, name)}
+        """Return those that the kernel does not hold as it did `before`, with what they were then.
+
+        A controller comes and goes with what units beside the scope need; without it there is no limit to read.
+        """
+        return {
+            name: then
+            for name in READ_BACK.values()
+            if (now := getattr(self, name)) is not None and now != (then := getattr(before, name))
+            if then is not None or now != INFINITY
+        }
 
 
 KEEPER_TASKS = 1

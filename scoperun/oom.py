@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from scoperun.events import Counters, EndedTask, MemorySnapshot, Task, WorkloadExited
 
 
-_JUST_BEFORE = 1.0
+JUST_BEFORE = 1.0
 """Seconds before its end for which what was seen of a scope is taken to be what was there at its end."""
 
 _NEARLY_ALL = 0.9
@@ -85,6 +85,7 @@ class LastWords:
     pid, exited: the command's own process and its end. policy: OOMPolicy=. tasks_peak: the most tasks at a time.
     keeper_killed: the keeper was killed too. kills: those that were surely others; None is not known.
     most: bytes of memory and swap that the scope can have had at the most.
+    ended_with_scope: nothing says that the command ended before the others, or elsewhere.
     """
 
     pid: int
@@ -94,6 +95,7 @@ class LastWords:
     keeper_killed: bool
     kills: int | None
     most: int | None
+    ended_with_scope: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +110,7 @@ class OomKill:
         come since who took the memory, and may have gone unseen.
     was_just_seen: who was seen before has not had the time to end otherwise.
     was_prompted: one of those ended just now, and none of them earlier.
+    was_noticed: it was one kill, or one group, and what was read after it was read as soon as it was counted.
     needed: bytes of memory and swap that were in use before and could not be dropped; None was not read.
     free: bytes of memory and swap that somebody who came unseen may have had at the most.
     unread: those that were nobody's of whom it could be read.
@@ -122,6 +125,7 @@ class OomKill:
     was_close: bool
     was_just_seen: bool
     was_prompted: bool
+    was_noticed: bool
     needed: int | None
     free: int
     unread: int
@@ -177,8 +181,9 @@ def oom_kill(before: MemorySnapshot, after: MemorySnapshot) -> OomKill | None:
         is_group=groups > 0,
         is_known_group=cgroups is not None,
         was_close=was_close and (after.prompted or not after.rested),
-        was_just_seen=after.at - before.at < _JUST_BEFORE,
+        was_just_seen=after.at - before.at < JUST_BEFORE,
         was_prompted=after.prompted,
+        was_noticed=not after.rested and (kills == 1 or groups > 0),
         needed=before.needed,
         free=(before.needed or 0) - _memory(task for task in before.tasks if task.pid in living),
         unread=(before.needed or 0) - _memory(before.tasks),
@@ -270,7 +275,7 @@ class OomWatch:
             return whole
         found = [victim for kill in self.kills for victim in kill.victims(last)]
         was_alone = last.tasks_peak == 1 and (not last.keeper_killed or bool(last.kills))
-        return found or (_command(last) if is_whole or was_alone else [])
+        return found or (_command(last) if (is_whole and last.ended_with_scope) or was_alone else [])
 
     def _whole_scope(self, last: LastWords) -> list[Victim]:
         """Return all who were in the scope when it was killed as a whole, the command among them.
@@ -278,12 +283,27 @@ class OomWatch:
         That is who was there when the kernel had begun to look for a victim, or had killed the first one.
         """
         seen = self.after or self.last
-        if seen is None or last.exited.at - seen.at > _JUST_BEFORE or not (self.after or seen.events.get("oom")):
+        if seen is None or last.exited.at - seen.at > JUST_BEFORE or not (self.after or seen.events.get("oom")):
             return []
         found = [*seen.tasks, *(_suspects(self.after.ended, last) if self.after else ())]
         is_sure = last.exited.status == -signal.SIGKILL and all(task.name for task in found)
         is_sure = is_sure and (not self.kills or self.kills[-1].is_certain_of_group(last))
         return [victim_in_table(task) for task in found] if is_sure and last.pid in {task.pid for task in found} else []
+
+    def own_limit(self, peak: int | None) -> int | None:
+        """Return the scope's own limit at the last kill, None if that is not known: it may have changed about then.
+
+        peak: the most memory that the scope had. A limit that it came up to was reached. Else the limit is what was
+        read at once, or what was read shortly before as well as after.
+        """
+        if self.after is None:
+            return self.last.limit if self.last else None
+        limits = {each.limit for each in (self._before, self.after) if each and each.limit is not None}
+        reached = [limit for limit in limits if peak is not None and _NEARLY_ALL * limit <= peak <= limit]
+        if len(reached) == 1:
+            return reached[0]
+        kill = self.kills[-1]
+        return self.after.limit if kill.was_noticed or (kill.was_just_seen and len(limits) == 1) else None
 
     def rises(self, counters: Counters) -> dict[str, int | None]:
         """Return how often each cgroup ran into its own limit since the start, by name, from the scope up.

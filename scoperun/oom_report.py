@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from scoperun.dataclass import dataclass
 from scoperun.events import Counters, Task
 from scoperun.kernel_report import is_within
-from scoperun.oom import LastWords, Limit, LimitOf, Victim, unit_of, victim_in_table
+from scoperun.oom import JUST_BEFORE, LastWords, Limit, LimitOf, Victim, unit_of, victim_in_table
 from scoperun.shared_memory import sharers
 from scoperun.sizes import INFINITY
-from scoperun.verdict import Evidence, counted_by_oomd, killed_by_kernel, oom_kills, other_kills
+from scoperun.verdict import LIMIT_REACHED, Evidence, counted_by_oomd, killed_by_kernel, oom_kills, other_kills
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -114,7 +114,7 @@ def oom_evidence(traces: OomTraces) -> list[Evidence]:
     evidence = [Evidence(source="kernel log victims", value=log.victims)] if log else []
     for name, count in traces.invocation.memory.rises(traces.counters).items():
         if count != 0 or name == traces.cgroup:
-            evidence.append(Evidence(source=f"{unit_of(name)} memory.events.local oom", value=count))
+            evidence.append(Evidence(source=f"{unit_of(name)} {LIMIT_REACHED}", value=count))
     return evidence
 
 
@@ -156,14 +156,12 @@ def _limit_in_log(report: KernelReport, traces: OomTraces) -> Limit | None:
 
 
 def _bytes(limit: Limit, traces: OomTraces) -> int | None:
-    """Return how much the limit was at the last kill: by the kernel's log, else as it was seen after the kill."""
+    """Return how much the limit was at the last kill: by the kernel's log, else as it was seen then."""
     if log := _log_of_limit(limit, traces):
         return log.limit
     if limit != Limit(of=LimitOf.SCOPE, unit=traces.unit):
         return None
-    seen = traces.invocation.memory.after or traces.invocation.memory.last
-    in_the_end = traces.counters.limits.memory_max if traces.counters.limits else None
-    limit_then = in_the_end if seen is None or seen.limit is None else seen.limit
+    limit_then = traces.invocation.memory.own_limit(_peak(traces, "memory_peak"))
     return None if limit_then == INFINITY else limit_then  # it was lifted since
 
 
@@ -174,7 +172,7 @@ def _needed(limit: Limit, traces: OomTraces) -> int | None:
     """
     if limit != Limit(of=LimitOf.SCOPE, unit=traces.unit):
         return None
-    memory = _bytes(limit, traces) or traces.counters.memory_peak
+    memory = _bytes(limit, traces)
     if log := _log_of_limit(limit, traces):
         swap = log.swap_usage
     else:
@@ -198,7 +196,8 @@ def _victims_in_whole_log(traces: OomTraces) -> int | None:
 def _is_group_kill(traces: OomTraces) -> bool:
     """Tell whether a cgroup was killed as a whole: the kernel counts some of those twice, and the keeper with them."""
     events, properties = traces.counters.memory_events or {}, traces.invocation.properties
-    return bool(events.get("oom_group_kill") or traces.traces.groups_above) or (
+    is_logged = any(report.oom_group for report in traces.kernel_reports)
+    return bool(events.get("oom_group_kill") or traces.traces.groups_above or is_logged) or (
         properties is not None and properties.oom_policy == "kill"
     )
 
@@ -266,20 +265,28 @@ def _last_words(traces: OomTraces) -> LastWords:
         keeper_killed=traces.counters.keeper_killed,
         kills=other_kills(traces.traces),
         most=_most(traces),
+        ended_with_scope=_ended_with_scope(traces),
     )
+
+
+def _ended_with_scope(traces: OomTraces) -> bool:
+    """Tell whether the command may have ended with all the others, when systemd saw the scope end."""
+    exited, scope_ended = traces.exited, traces.invocation.left_active
+    if traces.traces.left_scope or traces.invocation.awaited_leftovers or exited.late:
+        return False
+    return scope_ended is None or scope_ended - exited.at <= JUST_BEFORE
 
 
 def _most(traces: OomTraces) -> int | None:
     """Return the bytes of memory and swap that the scope can have had at the most, by its peaks or its limits."""
-    counters, properties = traces.counters, traces.invocation.properties
-    memory, swap = (
-        _first_number((getattr(counters, peak), getattr(properties, peak, None), limit))
-        for peak, limit in (
-            ("memory_peak", traces.limits.memory_max),
-            ("memory_swap_peak", traces.limits.memory_swap_max),
-        )
-    )
+    memory = _first_number((_peak(traces, "memory_peak"), traces.limits.memory_max))
+    swap = _first_number((_peak(traces, "memory_swap_peak"), traces.limits.memory_swap_max))
     return None if memory is None or swap is None else memory + swap
+
+
+def _peak(traces: OomTraces, name: str) -> int | None:
+    """Return a peak by its name in the counters; systemd has the same."""
+    return _first_number((getattr(traces.counters, name), getattr(traces.invocation.properties, name, None)))
 
 
 def _first_number(numbers: Iterable[int | None]) -> int | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from scoperun.oom import LimitOf
 from scoperun.sizes import INFINITY, format_size
+from scoperun.verdict import LIMIT_REACHED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 _NAMED = 5
 
+_NEARLY_ALL = 0.9
+"""The part of the limit from which what was last seen of a scope is taken to be what it had at the kill."""
+
 
 def oom_sentence(report: Report) -> str:
     """Return what happened: `the kernel killed bigleak2 (pid 829, 19.9M) at the scope's limit of 20M`."""
@@ -24,10 +28,12 @@ def oom_sentence(report: Report) -> str:
     if oom is None:
         return "out of memory"
     if oom.limit_of is LimitOf.SYSTEMD_OOMD:
-        return "out of memory: systemd-oomd killed the scope, as the machine was short of memory"
+        is_whole = report.exit_code is None
+        return f"out of memory: systemd-oomd killed {'the scope' if is_whole else 'a cgroup in the scope'}"
+    last = ", the last" if _were_for_different_limits(report, oom) else ""
     if oom.limit_of is LimitOf.UNKNOWN:
-        return _without_limit(oom)
-    return f"out of memory: the kernel killed {_victims(oom)} {_at_limit(report, oom)}"
+        return _without_limit(oom, last)
+    return f"out of memory: the kernel killed {_victims(oom)}{last} {_at_limit(report, oom)}"
 
 
 def oom_rows(report: Report, oom: Oom) -> list[tuple[str, str]]:
@@ -54,10 +60,27 @@ def page_cache(stat: Mapping[str, int]) -> int | None:
     return stat["file"] - stat.get("shmem", 0)
 
 
-def _without_limit(oom: Oom) -> str:
+def _were_for_different_limits(report: Report, oom: Oom) -> bool:
+    """Tell whether not all the kills were for the limit of the last one: by the kernel's log, or by the counters."""
+    logged = [each for each in oom.kernel_log or () if each.victims]
+    if len({(each.sysrq, each.oom_memcg, each.constraint) for each in logged}) > 1:
+        return True
+    events = report.memory.events or {}
+    kills, is_group = events.get("oom_kill", 0), bool(events.get("oom_group_kill"))
+    if kills < 2 or is_group or sum(len(each.victims) for each in logged) >= kills:
+        return False
+    _, *above = [each.value for each in report.evidence if each.source.endswith(LIMIT_REACHED)] or [0]
+    reached = [count for count in (events.get("oom", 0), *above) if isinstance(count, int) and count]
+    return len(reached) > 1 or 0 < sum(reached) < kills
+
+
+def _without_limit(oom: Oom, last: str) -> str:
     named = sum(len(report.victims) for report in oom.kernel_log or ())
     if oom.kernel_log and oom.kernel_log[-1].sysrq and named >= (oom.kills or 1):
-        return f"the OOM killer, asked for by SysRq, killed {_victims(oom)}"
+        victims = _victims(oom)
+        if last:
+            return f"the kernel killed {victims}{last} because SysRq asked for it"
+        return f"the OOM killer, asked for by SysRq, killed {victims}"
     return f"the kernel killed {_victims(oom)}; at whose limit, if at any, is not known"
 
 
@@ -96,7 +119,7 @@ def _of(limit: int | None) -> str:
 
 def _needed(report: Report, oom: Oom) -> str:
     """Return what is known of what would have been enough: the peak stops at the limit, the need does not."""
-    parts = _parts(_stat(report, oom))
+    parts = _parts(report, oom)
     if oom.needed is None:
         return parts and f"not known; {parts}"
     swap = " of memory and swap" if oom.limit is not None and oom.needed > oom.limit else ""
@@ -104,15 +127,18 @@ def _needed(report: Report, oom: Oom) -> str:
     return f"{unknown}; {parts}" if parts else unknown
 
 
-def _stat(report: Report, oom: Oom) -> Mapping[str, int]:
-    """Return the scope's memory.stat from the kernel's report, else as last seen before the kill if anything was."""
-    for logged in reversed(oom.kernel_log or ()):
-        if logged.oom_memcg == report.cgroup and logged.stat:
-            return logged.stat
-    return (report.memory.stat or {}) if oom.tasks else {}
+def _parts(report: Report, oom: Oom) -> str:
+    """Return what the scope's memory was, by the kernel's report on the kill, else as last seen if anything was."""
+    for last in [each for each in oom.kernel_log or () if each.victims][-1:]:
+        if last.oom_memcg == report.cgroup and last.stat:
+            return _uses(last.stat)
+    seen = (report.memory.stat or {}) if oom.tasks else {}
+    most = oom.limit if oom.limit_unit == report.unit and oom.limit else report.memory.peak
+    was_full = most is not None and seen.get("anon", 0) + seen.get("file", 0) >= _NEARLY_ALL * most
+    return _uses(seen) + ("" if was_full or not _uses(seen) else ", when last seen")
 
 
-def _parts(stat: Mapping[str, int]) -> str:
+def _uses(stat: Mapping[str, int]) -> str:
     cache = page_cache(stat)
     if "anon" not in stat or cache is None:
         return ""

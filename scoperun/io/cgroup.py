@@ -192,8 +192,14 @@ def cgroup_name_of(pid: int) -> str | None:
     """
     for line in _needed(f"/proc/{pid}/cgroup").split("\n"):
         if line.startswith("0::"):
-            return line.removeprefix("0::").removesuffix(_DELETED)
+            name = line.removeprefix("0::")
+            return name if name.endswith(_DELETED) and _is_there(name) else name.removesuffix(_DELETED)
     return None
+
+
+def _is_there(name: str) -> bool:
+    """Tell whether there is a cgroup of this name, which may end like that of one that was removed."""
+    return (_hierarchy()[0] / name.lstrip("/")).exists()
 
 
 def _hierarchy() -> tuple[Path, bool]:

@@ -36,6 +36,13 @@ def test_a_write_to_another_cgroup_is_told_as_well(story: Story) -> None:
     assert "/away." in ending.report["left_scope"]
 
 
+def test_a_cgroup_that_is_called_like_a_removed_one_of_the_scope_is_another(story: Story) -> None:
+    away = 'away="/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup) (deleted)"'
+    ending = story.run("--", "sh", "-c", f'{away}; mkdir "$away"; echo $$ >"$away/cgroup.procs"; kill -9 $$')
+    assert (ending.status, ending.verdict) == (137, "unknown")
+    assert ending.report["left_scope"] == f"{ending.report['cgroup']} (deleted)"
+
+
 @pytest.mark.parametrize(("script", "status"), [("sleep 3", 0), ("sleep 3; exit 4", 4)])
 def test_a_time_that_is_over_for_the_scope_is_not_over_for_who_left_it(story: Story, script: str, status: int) -> None:
     options = ("--timeout", "1s", "--kill-after", "1s")

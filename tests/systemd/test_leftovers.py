@@ -121,3 +121,11 @@ def test_a_peak_from_before_the_leftovers_were_stopped_is_not_the_peak(story: St
     peak = ending.report["memory"]["peak"]
     assert (ending.status, ending.report["left_running"]) == (4, [])
     assert peak is None or peak > 12 << 20
+
+
+def test_a_command_that_was_killed_before_its_leftovers_ran_out_of_memory_is_no_victim(story: Story) -> None:
+    """All that was left is killed as a whole then, its counters with it."""
+    script = "tail -f --pid $$ /dev/null >/dev/null && ./bigleak2 >/dev/null & kill -9 $$"
+    ending = story.run("--wait", "--mem", "20M", "--oom-policy", "kill", "--", "sh", "-c", script)
+    assert (ending.status, ending.verdict) == (137, "oom-kill")
+    assert ending.report["pid"] not in {victim["pid"] for victim in ending.report["oom"]["victims"] or ()}

@@ -50,6 +50,23 @@ def test_a_limit_that_was_raised_is_not_said_to_hold_the_peak(story: Story) -> N
     assert "MemoryMax= 200M at the end, 20M at the start" in ending.stderr
 
 
+def test_a_limit_that_is_read_late_is_not_taken_for_the_one_that_was_reached(story: Story) -> None:
+    """While scoperun is stopped the command runs out of memory at 20M and at 30M, and it has 12M in the end."""
+    here = "/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)"
+    then = f"./bigleak2; echo 30M >{here}/memory.max; ./bigleak2; echo 12M >{here}/memory.max; exit 0"
+    with running(story, "--mem", "20M", "--oom-policy", "continue", name="late", then=then) as run:
+        os.kill(run.scoperun.pid, signal.SIGSTOP)
+        run.scoperun.stdin.write(b"on\n")  # type: ignore[union-attr]
+        run.scoperun.stdin.flush()  # type: ignore[union-attr]
+        process_gone(run.pid)
+        os.kill(run.scoperun.pid, signal.SIGCONT)
+        assert run.scoperun.wait() == 0
+        oom = run.report()["oom"]
+    assert (oom["kills"], oom["limit_of"]) == (2, "scope")
+    assert oom["limit"] in {30 * MIB, None}, "the kernel's log alone can tell"
+    assert oom["needed"] == oom["limit"]
+
+
 @contextmanager
 def drop_in(text: str) -> Iterator[None]:
     """Have settings for every scope of this user's manager, which win over what is asked for."""

@@ -10,6 +10,8 @@ from scoperun.events import (
     EndedTask,
     Event,
     KernelLogRead,
+    LeftActive,
+    LeftoversAwaited,
     MemorySnapshot,
     OomdMark,
     ResultChanged,
@@ -142,6 +144,20 @@ class TestVictims:
 
     def test_who_was_there_before_the_kernel_looked_for_a_victim_may_have_ended_otherwise(self) -> None:
         assert [victim.name for victim in self.whole(end=102.0, ooms=0).victims or ()] == ["sh"]
+
+    @pytest.mark.parametrize(
+        ("events", "cgroup"),
+        [([LeftActive(104.0)], SCOPE), ([LeftoversAwaited()], SCOPE), ([], f"{APP}/away.scope")],
+    )
+    def test_a_command_that_ended_before_the_whole_scope_or_elsewhere_is_not_named(
+        self, events: list[Event], cgroup: str
+    ) -> None:
+        """Somebody else had killed it, and what it had left ran out of memory."""
+        last = WorkloadExited(-9, at=102.0, name="sh", cgroup=cgroup)
+        failed = ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill", "kill")
+        report = told([FIRST, last, *events, Counters(), *failed])
+        assert report.oom is not None
+        assert report.oom.victims is None
 
     def test_of_a_whole_scope_those_are_named_that_are_about_to_be_killed(self) -> None:
         last = WorkloadExited(-9, at=102.0, name="sh")
@@ -330,6 +346,36 @@ class TestNeeded:
         assert self.needed(ooms={APP: 1}) is None
 
 
+class TestOwnLimit:
+    """How much the scope's limit was at the kill, where it changes while the command runs."""
+
+    def limit(self, before: int, after: int, *, peak: int | None, seconds: float = 0.5, **more: Any) -> int | None:
+        known = seen(SHELL, LEAK, limit=before)
+        found = replace(seen(SHELL, limit=after, **{"oom_kill": 1} | more), at=known.at + seconds)
+        last = oom(known, found, final=replace(counted(found.oom_kill), memory_peak=peak))
+        assert last.needed == last.limit, "what the scope had later was not at the kill"
+        return last.limit
+
+    def test_is_what_was_read_at_once(self) -> None:
+        assert self.limit(50 * MIB, 10 * MIB, peak=41 * MIB) == 10 * MIB
+
+    def test_may_be_another_if_it_was_read_late(self) -> None:
+        """It was raised, reached, and lowered."""
+        assert self.limit(20 * MIB, 12 * MIB, peak=30 * MIB, rested=True) is None
+        assert self.limit(20 * MIB, 12 * MIB, peak=30 * MIB, oom_kill=2, seconds=4.0) is None
+        assert self.limit(20 * MIB, 20 * MIB, peak=30 * MIB, rested=True, seconds=4.0) is None
+        assert self.limit(20 * MIB, INFINITY, peak=60 * MIB) is None
+
+    def test_is_the_one_that_the_peak_came_up_to(self) -> None:
+        assert self.limit(20 * MIB, 12 * MIB, peak=20 * MIB) == 20 * MIB
+        assert self.limit(20 * MIB, INFINITY, peak=20 * MIB, rested=True) == 20 * MIB
+        assert self.limit(200 * MIB, 20 * MIB, peak=20 * MIB, rested=True, seconds=4.0) == 20 * MIB
+
+    def test_is_what_it_was_just_before_and_after(self) -> None:
+        assert self.limit(20 * MIB, 20 * MIB, peak=30 * MIB, rested=True) == 20 * MIB
+        assert self.limit(20 * MIB, 20 * MIB, peak=None, rested=True) == 20 * MIB
+
+
 class TestLimit:
     """The limit is that of the one cgroup that ran into its own."""
 
@@ -483,6 +529,16 @@ class TestKernelLog:
         assert victims(found) == [("leak", "kernel log")]
         assert found.victims is not None
         assert found.victims[0].rss == 20 * MIB
+
+    def test_says_that_a_group_was_killed_of_which_the_kernel_counts_one_twice(self) -> None:
+        """The command had asked for that itself, and the counters went with the scope: systemd has counted three."""
+        (report,) = logged((START.pid, "sh"), (4300, "leak")).reports or ()
+        twice = (replace(report.victims[0], kills=2), *report.victims[1:])
+        log = KernelLogRead(reports=(replace(report, oom_group=SCOPE, victims=twice),), is_complete=True)
+        last, end = WorkloadExited(-9, at=102.0, name="sh"), replace(read("success", "continue"), oom_kills=3)
+        found = told([FIRST, seen(SHELL, LEAK), last, Counters(), StateChanged("inactive"), end, log]).oom
+        assert found is not None
+        assert (found.kills, len(found.victims or ())) == (2, 2)
 
     def test_names_the_limit(self) -> None:
         assert oom(seen(SHELL, oom_kill=1, ooms={SCOPE: 1, APP: 1}), logged((4300, "leak"))).limit_of == "scope"
@@ -645,9 +701,11 @@ class TestSharedMemory:
 class TestWords:
     """The report says it as somebody would who knows."""
 
-    def rows(self, *events: Event, status: int = 3, policy: str = "continue") -> dict[str, str]:
-        last = WorkloadExited(status, at=102.0, name="sh")
-        report = told([FIRST, *events, last, counted(1), StateChanged("inactive"), read("success", policy)])
+    def rows(
+        self, *events: Event, status: int = 3, policy: str = "continue", final: Counters | None = None
+    ) -> dict[str, str]:
+        last, end = WorkloadExited(status, at=102.0, name="sh"), StateChanged("inactive")
+        report = told([FIRST, *events, last, final or counted(1), end, read("success", policy)])
         lines = (line.partition(": ") for line in report_text(report).splitlines())
         return {label.strip(): words for label, _, words in lines}
 
@@ -674,6 +732,34 @@ class TestWords:
         assert "at the limit of app.slice, which the scope is in" in rows["Verdict"]
         assert rows["Needed"].startswith("not known; ")
 
+    def test_the_limit_of_the_last_kill_is_not_said_to_be_that_of_the_others(self) -> None:
+        """The first was at the scope's."""
+        first = seen(SHELL, LEAK, oom_kill=1, ended=(ended(OTHER),))
+        second = seen(SHELL, oom_kill=2, ooms={SCOPE: 1, APP: 1}, ended=(ended(LEAK),))
+        both = replace(counted(2), memory_events=second.events)
+        rows = self.rows(seen(SHELL, LEAK, OTHER), first, second, final=both)
+        assert rows["Verdict"].endswith(
+            "leak (pid 4300, 19M), the last at the limit of app.slice, which the scope is in"
+        )
+
+    def test_the_limit_of_all_kills_is_said_of_all(self) -> None:
+        rows = self.rows(seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=2), final=counted(2))
+        assert rows["Verdict"].endswith(
+            "killed 2 processes (which is not known) at the scope's limit of 20M (MemoryMax=)"
+        )
+
+    def test_a_kill_that_sysrq_asked_for_is_not_said_to_be_at_the_limit_of_the_next(self) -> None:
+        (asked,) = logged((4301, "other"), memcg=None, constraint="CONSTRAINT_NONE").reports or ()
+        (own,) = logged((4300, "leak")).reports or ()
+        asked, before = replace(asked, sysrq=True), seen(SHELL, LEAK, OTHER)
+        after = seen(SHELL, oom_kill=2, ooms={SCOPE: 1}, ended=(ended(OTHER), ended(LEAK)))
+        log = KernelLogRead(reports=(asked, own), is_complete=True)
+        verdict = self.rows(before, after, log, final=counted(2))["Verdict"]
+        assert verdict.endswith("and leak (pid 4300, 19M), the last at the scope's limit of 20M (MemoryMax=)")
+        log = replace(log, reports=(own, asked))
+        verdict = self.rows(before, after, log, final=counted(2))["Verdict"]
+        assert verdict.endswith("and other (pid 4301, 19M), the last because SysRq asked for it")
+
     def test_at_no_limit(self) -> None:
         rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ooms={}, ended=(ended(LEAK),)))
         assert "as the machine had no memory left; the scope was within its limits" in rows["Verdict"]
@@ -690,6 +776,25 @@ class TestWords:
         log = logged((4300, "leak"))  # and of the last kill, at the slice's, it says nothing
         rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=2, ooms={APP: 2}, ended=(ended(LEAK),)), log)
         assert "at the limit of app.slice, which the scope is in" in rows["Verdict"]
+
+    def test_what_the_log_says_of_the_memory_at_an_earlier_kill_is_not_said_of_the_last(self) -> None:
+        (own,) = logged((4301, "other")).reports or ()
+        (inner,) = logged((4300, "leak"), memcg=f"{SCOPE}/inner").reports or ()
+        log = KernelLogRead(reports=(replace(own, stat={"anon": 19 * MIB, "file": 0}), inner), is_complete=True)
+        before = seen(SHELL, LEAK, stat={"anon": 6 * MIB, "file": 0})
+        rows = self.rows(before, seen(SHELL, oom_kill=2, ended=(ended(LEAK),)), log, final=counted(2))
+        assert rows["Needed"] == "not known; anonymous memory was 6M, page cache 0B, when last seen"
+
+    def test_systemd_oomd_may_have_killed_a_part_of_the_scope(self) -> None:
+        marked = counted(0, oomd_marks=(OomdMark(1),))
+        assert self.rows(final=marked, status=0)["Verdict"].endswith("systemd-oomd killed a cgroup in the scope")
+        assert self.rows(final=marked, status=-9)["Verdict"].endswith("systemd-oomd killed the scope")
+
+    def test_what_was_seen_of_the_memory_long_before_is_said_to_be_old(self) -> None:
+        """It grew fast, and was not looked at again."""
+        before = seen(SHELL, LEAK, stat={"anon": 6 * MIB, "file": 0, "shmem": 0})
+        rows = self.rows(before, seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))
+        assert rows["Needed"].endswith("; anonymous memory was 6M, page cache 0B, when last seen")
 
     def test_that_the_log_was_not_read_to_its_end_is_said(self) -> None:
         log = replace(logged((4300, "leak")), reason="it goes on and on")

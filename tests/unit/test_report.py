@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 
 from scoperun.conclusion import conclude
-from scoperun.events import BusLost, Counters, Event, JobRemoved, LeftActive, Process, ResultChanged, StateChanged
+from scoperun.events import (
+    BusLost,
+    Counters,
+    Event,
+    JobRemoved,
+    LeftActive,
+    Process,
+    ResultChanged,
+    StateChanged,
+    WorkloadExited,
+)
 from scoperun.invocation import Invocation
 from scoperun.limits import LimitsInForce
 from scoperun.report import Report
@@ -261,6 +271,24 @@ def test_limits_are_those_at_the_end_and_what_has_changed_is_told() -> None:
     report = as_json(told([exited(0), raised, read("success")]))
     assert report["limits"]["memory_max"] == 200 * MIB
     assert report["limits_changed"] == {"memory_max": 20 * MIB}
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "changed"),
+    [(INFINITY, None, {}), (None, INFINITY, {}), (None, 0.5, {"cpu_quota": None}), (0.5, 1.0, {"cpu_quota": 0.5})],
+)
+def test_a_controller_that_comes_or_goes_has_changed_no_limit(
+    then: float | None, now: float | None, changed: dict[str, float | None]
+) -> None:
+    """The cpu controller is there while a unit beside the scope needs it."""
+    before = replace(LIMITS, cpu_quota=then)
+    report = told([exited(0), replace(counted(0), limits=replace(before, cpu_quota=now)), read("success")], before)
+    assert (report.limits.cpu_quota, report.limits_changed) == (now, changed)
+
+
+def test_nothing_runs_for_less_than_no_time() -> None:
+    """It ended within one tick of the kernel's clock, by which it had ended before it began."""
+    assert told([WorkloadExited(0, at=START.monotonic - 0.001), counted(0), read("success")]).runtime == 0
 
 
 def test_limits_that_were_not_read_at_the_end_are_not_said_to_be_unchanged() -> None:
