@@ -57,7 +57,8 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
         cwd=start.cwd,
         pid=start.pid,
         started=start.started.isoformat(timespec="milliseconds"),
-        runtime=None if exited.late else round(exited.at - start.monotonic, 6),
+        # The clock by which it ended may be a coarse one: it must not have ended before it began.
+        runtime=None if exited.late else round(max(exited.at - start.monotonic, 0.0), 6),
         verdict=verdict,
         result=traces.result,
         exit_code=exited.status if exited.status >= 0 else None,

@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 
 from scoperun.conclusion import conclude
-from scoperun.events import BusLost, Counters, Event, JobRemoved, LeftActive, Process, ResultChanged, StateChanged
+from scoperun.events import (
+    BusLost,
+    Counters,
+    Event,
+    JobRemoved,
+    LeftActive,
+    Process,
+    ResultChanged,
+    StateChanged,
+    WorkloadExited,
+)
 from scoperun.invocation import Invocation
 from scoperun.limits import LimitsInForce
 from scoperun.report import Report
@@ -59,6 +69,13 @@ def test_the_keys_are_those_of_schema_1_in_its_order(events: tuple[Event, ...]) 
 @pytest.mark.parametrize("key", KEYS_OF)
 def test_each_part_has_all_of_its_keys(key: str) -> None:
     assert set(as_json(told(OOM_KILL))[key]) == KEYS_OF[key]
+
+
+def test_a_command_has_not_ended_before_it_began() -> None:
+    """The clock by which it ended may be a coarse one."""
+    at = START.monotonic - 0.004
+    events = (WorkloadExited(0, at=at), counted(0), read("success"))
+    assert as_json(told(events))["runtime"] == 0
 
 
 def test_a_report_says_all_that_is_known() -> None:
