@@ -100,8 +100,10 @@ def _reason(error: BaseException) -> str:
 
 
 def _say(text: str) -> None:
+    """Print a line with what is built in: there may be no memory to import a codec with."""
+    visible = text if text.isprintable() else repr(text)[1:-1]  # it may quote what a terminal would act on
     try:
-        os.write(2, text.encode("unicode_escape") + b"\n")  # it may quote what a terminal would act on
+        os.write(2, visible.encode() + b"\n")
     except OSError:  # nobody listens
         return
 
