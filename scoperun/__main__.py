@@ -64,8 +64,10 @@ def program() -> "NoReturn":
     status = _status()
     try:
         sys.stdout.flush()
-    except (OSError, AttributeError):  # it is full, or closed: the interpreter has its own way to say so
-        sys.exit(status)
+    except OSError:  # it is full, which was said when something was printed
+        status = status or 125
+    except AttributeError:  # it is closed
+        pass
     os._exit(status)  # all is said and written; to take the interpreter apart takes longer than to run true(1)
 
 
