@@ -64,8 +64,10 @@ def program() -> "NoReturn":
     status = _status()
     try:
         sys.stdout.flush()
-    except (OSError, AttributeError):  # it is full, or closed: the interpreter has its own way to say so
-        sys.exit(status)
+    except OSError:  # it is full, which was said when something was printed
+        status = status or 125
+    except AttributeError:  # it is closed
+        pass
     os._exit(status)  # all is said and written; to take the interpreter apart takes longer than to run true(1)
 
 
@@ -94,14 +96,18 @@ def _reason(error: BaseException) -> str:
             return "interrupted"
         case OSError(errno=number, strerror=str(shortage)) if number in _SHORTAGES:
             return shortage
+        case OSError(errno=errno.ENOENT, filename=str(path)) if path.startswith("/proc/"):
+            return f"{path} is missing, without which nothing is known of a process: is /proc mounted?"
         case ImportError():  # its file is missing, or there is no memory to map it
             return f"cannot start: {error}"
     return f"internal error: {type(error).__name__}: {error} (python3 -X dev -m scoperun shows where)"
 
 
 def _say(text: str) -> None:
+    """Print a line with what is built in: there may be no memory to import a codec with."""
+    visible = text if text.isprintable() else repr(text)[1:-1]  # it may quote what a terminal would act on
     try:
-        os.write(2, text.encode("unicode_escape") + b"\n")  # it may quote what a terminal would act on
+        os.write(2, visible.encode() + b"\n")
     except OSError:  # nobody listens
         return
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from signal import SIGTERM
 from typing import TYPE_CHECKING
@@ -63,13 +64,15 @@ def report_file(text: str) -> str:
 
 
 def descriptor(text: str) -> int:
-    """Return a file descriptor that is open here."""
+    """Return a file descriptor that is open here for writing."""
     if not text.isascii() or not text.isdigit():
         raise InvalidValue(f"{text!r} is no file descriptor", hint="a number, as 3 of 3>report.json")
     try:
-        os.fstat(int(text))
+        flags = fcntl.fcntl(int(text), fcntl.F_GETFL)
     except (OSError, OverflowError):
         raise InvalidValue(f"descriptor {text} is not open", hint="as 3 of 3>report.json") from None
+    if flags & os.O_ACCMODE == os.O_RDONLY:
+        raise InvalidValue(f"descriptor {text} is not open for writing", hint="as 3 of 3>report.json")
     return int(text)
 
 

@@ -63,7 +63,10 @@ def _folders_of_user() -> "set[str]":
 
 def _start_anew(flags: str) -> None:
     """Have Python run the same words again with `flags`; return where that cannot be done."""
+    python = name = sys.executable
+    if os.environ.get("PYTHONEXECUTABLE"):  # that may have named any program
+        python, name = "/proc/self/exe", sys.orig_argv[0]
     try:
-        os.execve(sys.executable, [sys.executable, flags, *sys.orig_argv[1:]], given_environment())
+        os.execve(python, [name, flags, *sys.orig_argv[1:]], given_environment())
     except (OSError, ValueError):  # no /proc, too many words by one, an interpreter that does not know where it is
         return

@@ -130,8 +130,15 @@ def _check_special(place: Place, trusted: Trusted) -> None:
         raise PermissionError(errno.EACCES, f"it is a FIFO or a device that {trusted.doubt(place.status)}")
     if not os.access(f"/proc/self/fd/{place.entry}", os.W_OK, effective_ids=True):
         raise _error(errno.EACCES)
-    if place.is_nameless and stat.S_ISFIFO(place.status.st_mode):
+    if stat.S_ISCHR(place.status.st_mode):
+        _try_device(place)
+    elif place.is_nameless:
         _hold_open(place)
+
+
+def _try_device(place: Place) -> None:
+    """See that it can be opened: the device itself may be missing, or the terminal that /dev/tty stands for."""
+    os.close(os.open(f"/proc/self/fd/{place.entry}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC))
 
 
 def _error(number: int) -> OSError:

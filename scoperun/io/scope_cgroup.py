@@ -69,8 +69,13 @@ class ScopeCgroup:
             tasks_peak=_without_keeper(tasks_peak),
             tasks_refused=(cgroup.table("pids.events") or {}).get("max"),
             processes=self.processes(),
-            limits=self.limits() if events is not None or tasks_peak is not None else None,
+            limits=self._limits_if_there(),
         )
+
+    def _limits_if_there(self) -> LimitsInForce | None:
+        """Return the limits, None if the cgroup has gone meanwhile: what cannot be read then is not a missing limit."""
+        limits = self.limits()
+        return limits if self.cgroup.path.exists() else None
 
     def processes(self) -> tuple[Process, ...] | None:
         """Return the processes that run in the scope and below; None if it is gone.

@@ -87,6 +87,12 @@ def test_scoperun_works_where_it_is_a_package_of_the_users(
     assert ending.report["scoperun"] == "the user's"
 
 
+@pytest.mark.parametrize("program", ["true", "false", "nowhere"])
+def test_what_is_named_as_pythons_program_is_not_run_in_its_place(story: Story, program: str) -> None:
+    ending = story.run("-q", "--", "printenv", "PYTHONEXECUTABLE", PYTHONEXECUTABLE=f"/bin/{program}")
+    assert (ending.status, ending.stdout, ending.stderr) == (0, f"/bin/{program}\n".encode(), "")
+
+
 @pytest.mark.usefixtures("story")
 def test_the_working_directory_is_not_searched(tmp_path: Path) -> None:
     words = ["python3", "-m", "scoperun", "-q", "--", "echo", "ran"]

@@ -3,6 +3,7 @@
 import errno
 import itertools
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,23 @@ def test_of_a_cgroup_that_is_gone_what_was_read_just_before_stands_unless_it_is_
 
 def test_what_can_be_read_still_goes_before_it() -> None:
     assert ooms({"/job.scope": {"oom": 3}}, {"oom": 2}) == {"/job.scope": 3}
+
+
+def test_a_cgroup_that_goes_while_it_is_read_has_lost_no_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = scope(tmp_path / "job.scope", memory_events="oom_kill 0", pids_peak="2", memory_max="20000000")
+    limits = job.counters().limits
+    assert limits is not None
+    assert limits.memory_max == 20_000_000
+    read_bytes = Path.read_bytes
+
+    def remove_after_peak(path: Path) -> bytes:
+        text = read_bytes(path)
+        if path.name == "pids.peak":
+            shutil.rmtree(path.parent)
+        return text
+
+    monkeypatch.setattr(Path, "read_bytes", remove_after_peak)
+    assert job.counters().limits is None
 
 
 def test_a_kill_in_the_midst_of_a_snapshot_has_it_taken_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

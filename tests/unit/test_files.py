@@ -4,6 +4,8 @@ import errno
 import os
 import socket
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -274,6 +276,13 @@ def test_a_folder_that_is_removed_is_known_before(folder: Path, monkeypatch: pyt
 def test_a_file_system_that_takes_no_new_files_is_known_before(path: str) -> None:
     with pytest.raises(OSError, match=r"Permission denied|No such file or directory"):
         Destination(path)
+
+
+def test_a_terminal_that_there_is_not_is_known_before() -> None:
+    program = "from scoperun.io.files import Destination; Destination('/dev/tty')"
+    words = [sys.executable, "-c", program]
+    ended = subprocess.run(words, start_new_session=True, capture_output=True, text=True, check=False)
+    assert "\nOSError: [Errno 6] " in ended.stderr
 
 
 def test_no_name_is_no_file() -> None:

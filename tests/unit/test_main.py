@@ -63,6 +63,7 @@ UNFORESEEN = {
     r"raise ValueError('two\nlines, \33[2J')": r"ValueError: two\nlines, \x1b[2J",
     "open('/nowhere')": "FileNotFoundError: [Errno 2] No such file or directory: '/nowhere'",
     r"raise ValueError('\udcff')": r"ValueError: \udcff",
+    "raise ValueError('größer')": "ValueError: größer",
 }
 
 
@@ -77,8 +78,13 @@ def test_what_nobody_has_foreseen_is_one_line_and_a_failure_of_scoperuns_own(sta
     [
         ("raise MemoryError", NO_MEMORY),
         ("bytearray(1 << 62)", NO_MEMORY),
+        ("sys.meta_path.clear(); raise MemoryError", NO_MEMORY),
         ("import xyzzy", "cannot start: No module named 'xyzzy'"),
         ("raise KeyboardInterrupt", "interrupted"),
+        (
+            "open('/proc/nowhere')",
+            "/proc/nowhere is missing, without which nothing is known of a process: is /proc mounted?",
+        ),
         ("raise OSError(24, 'Too many open files', 'x.py')", "Too many open files"),
         ("open('/dev/full', 'w').write('.' * 9999)", "No space left on device"),
     ],

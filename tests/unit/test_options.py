@@ -245,6 +245,12 @@ def test_a_bad_value_is_answered_with_its_option_itself_and_what_is_right(option
     assert right in line
 
 
+def test_a_descriptor_that_cannot_be_written_to_is_refused() -> None:
+    with open(os.devnull, "rb") as file:
+        fd = file.fileno()
+        assert f"descriptor {fd} is not open for writing" in refusal("--report-fd", str(fd), "true")
+
+
 @pytest.mark.parametrize(
     ("option", "value", "right"),
     [

@@ -71,6 +71,13 @@ def test_each_part_has_all_of_its_keys(key: str) -> None:
     assert set(as_json(told(OOM_KILL))[key]) == KEYS_OF[key]
 
 
+def test_a_command_has_not_ended_before_it_began() -> None:
+    """The clock by which it ended may be a coarse one."""
+    at = START.monotonic - 0.004
+    events = (WorkloadExited(0, at=at), counted(0), read("success"))
+    assert as_json(told(events))["runtime"] == 0
+
+
 def test_a_report_says_all_that_is_known() -> None:
     report = as_json(told(OOM_KILL, TIMED, ("./bigleak2", "-v")))
     assert report == report | {

@@ -95,6 +95,23 @@ def test_words_reach_the_second_start_as_they_are() -> None:
     assert run(*SCRIPT, *words, PYTHONOPTIMIZE="1") == run(*SCRIPT, *words)
 
 
+NAMELESS = "import ctypes, os, sys; ctypes.CDLL(None).putenv(b'=nameless'); os.execv(sys.argv[1], sys.argv[1:])"
+
+
+def test_a_variable_without_a_name_keeps_nothing_from_starting(backports: Path) -> None:
+    with_it = (sys.executable, "-c", NAMELESS, sys.executable)
+    code = "import os; from scoperun.io.environment import given_environment; os.execve('/bin/true', ['true'], {given})"
+    assert "illegal environment variable" in run(*with_it, "-c", code.format(given="os.environ"))[2]
+    assert run(*with_it, "-c", code.format(given="given_environment()")) == (0, "", "")
+    assert run(*with_it, SCRIPT[1], "--version", PYTHONPATH=str(backports)) == VERSION
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_what_cannot_be_printed_is_said_in_one_line(option: str) -> None:
+    words = ("sh", "-c", 'exec "$@" >/dev/full', "sh", *SCRIPT, option)
+    assert run(*words) == (125, "", "scoperun: No space left on device\n")
+
+
 def test_an_option_of_pythons_own_stays_in_force() -> None:
     code = "import sys; from scoperun.startup import isolate; isolate(); print(sys.flags.dev_mode, sys.flags.optimize)"
     assert run(sys.executable, "-X", "dev", "-c", code, PYTHONOPTIMIZE="1") == (0, "True 0\n", "")
