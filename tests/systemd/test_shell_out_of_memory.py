@@ -4,20 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
-from .story import Story, systemctl
+from .story import Story
 from .terminal import Terminal, interactive_shell, terminal
 
 NOTICE = "scoperun: out of memory: systemd stops the rest of the scope"
 PREVENTS = " (OOMPolicy=stop); --oom-policy continue prevents that\r\n"
-
-
-@pytest.fixture
-def stops() -> None:
-    """Leave out where scopes have no OOMPolicy=: nothing is stopped there."""
-    if int(systemctl("--version").split()[1]) < 253:
-        pytest.skip("scopes have OOMPolicy= from systemd 253 on")
 
 
 @contextmanager
@@ -38,7 +29,7 @@ def test_a_shell_lives_on(story: Story) -> None:
     assert (story.report()["verdict"], story.report()["exit_code"]) == ("oom-kill", 3)
 
 
-def test_under_stop_it_is_said_when_it_will_be_killed(story: Story, stops: None) -> None:
+def test_under_stop_it_is_said_when_it_will_be_killed(story: Story) -> None:
     with shell_inside(story, "--oom-policy", "stop", "--kill-after", "3s") as term:
         term.type("./bigleak2; echo st=$?\n")
         term.wait_for(f"\r\n{NOTICE}, and kills what is left in 3s{PREVENTS}")
@@ -46,7 +37,7 @@ def test_under_stop_it_is_said_when_it_will_be_killed(story: Story, stops: None)
     assert (story.report()["verdict"], story.report()["signal"]) == ("oom-kill", 9)
 
 
-def test_it_is_not_said_that_systemd_kills_what_it_must_not(story: Story, stops: None) -> None:
+def test_it_is_not_said_that_systemd_kills_what_it_must_not(story: Story) -> None:
     with shell_inside(story, "--oom-policy", "stop", "--kill-after", "1s", "-p", "SendSIGKILL=no") as term:
         term.type("./bigleak2; echo st=$?\n")
         term.wait_for(NOTICE + PREVENTS)
@@ -54,7 +45,7 @@ def test_it_is_not_said_that_systemd_kills_what_it_must_not(story: Story, stops:
         assert term.status() == 3
 
 
-def test_what_heeds_its_sigterm_is_not_told(story: Story, stops: None) -> None:
+def test_what_heeds_its_sigterm_is_not_told(story: Story) -> None:
     wrap = ["scoperun", "--report", str(story.report_file), "--mem", "20M", "--", "sh", "-c"]
     with terminal(story, *wrap, "./bigleak2; sleep 1000") as term:
         assert term.status() == 143
@@ -62,7 +53,7 @@ def test_what_heeds_its_sigterm_is_not_told(story: Story, stops: None) -> None:
         assert NOTICE.encode() not in term.screen
 
 
-def test_it_is_for_a_terminal_and_not_for_q(story: Story, stops: None, tmp_path: Path) -> None:
+def test_it_is_for_a_terminal_and_not_for_q(story: Story, tmp_path: Path) -> None:
     """What reads a pipe reads the report."""
     deaf = ("--mem", "20M", "--kill-after", "1s", "--", "sh", "-c", "trap '' TERM; ./bigleak2; sleep 1000")
     assert NOTICE not in story.run(*deaf).stderr
