@@ -33,15 +33,7 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
     traces = _traces(start, invocation)
     verdict, evidence = decide(traces)
     limits = _limits_at_the_end(start, invocation)
-    left = OomTraces(
-        traces=traces,
-        invocation=invocation,
-        exited=exited,
-        cgroup=start.cgroup,
-        unit=start.unit,
-        pid=start.pid,
-        limits=limits,
-    )
+    left = OomTraces(traces=traces, invocation=invocation, start=start, limits=limits)
     is_oom = verdict is Verdict.OOM_KILL
     return Report(
         scoperun=__version__,

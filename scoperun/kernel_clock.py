@@ -30,27 +30,30 @@ class KernelClock:
     """How far a stamp may be off the monotonic clock, in seconds.
 
     behind: so long after its stamp the record may have been written; ahead: so long before.
+    shift: our monotonic clock is so far ahead of the machine's, in a time namespace.
     """
 
     behind: float = _BEHIND
     ahead: float = _AHEAD
+    shift: float = 0.0
 
     @classmethod
-    def measured(cls, *, monotonic: float, raw: float, boottime: float) -> KernelClock:
-        """Return what the three clocks, read at the same moment, leave open."""
+    def measured(cls, *, monotonic: float, raw: float, boottime: float, shift: float = 0.0) -> KernelClock:
+        """Return what the machine's three clocks, read at the same moment, leave open."""
         rounded, suspended = _RATE * monotonic, max(0.0, boottime - monotonic)
         return cls(
             behind=_BEHIND + rounded + max(0.0, monotonic - raw),
             ahead=_AHEAD + rounded + max(0.0, raw - monotonic) + suspended,
+            shift=shift,
         )
 
     def is_before(self, stamp: float, moment: float) -> bool:
         """Tell whether a record was written before a moment for certain."""
-        return stamp + self.behind < moment
+        return stamp + self.shift + self.behind < moment
 
     def is_after(self, stamp: float, moment: float) -> bool:
         """Tell whether a record was written after a moment for certain."""
-        return stamp - self.ahead > moment
+        return stamp + self.shift - self.ahead > moment
 
     def may_be_between(self, stamp: float, since: float, until: float) -> bool:
         """Tell whether a record may have been written in that time."""

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 JUST_BEFORE = 1.0
 """Seconds before its end for which what was seen of a scope is taken to be what was there at its end."""
 
-_NEARLY_ALL = 0.9
+NEARLY_ALL = 0.9
 """The part of a scope's memory whose owners, when all of it was in use, are taken to have had what they had before."""
 
 _SHORTLY = 5.0
@@ -150,7 +150,7 @@ class OomKill:
         Of several that were killed one by one, the later may have grown into the room of the earlier.
         """
         is_one = self.is_group or self.kills == 1
-        return is_one and last.most is not None and (self.needed or 0) >= _NEARLY_ALL * last.most
+        return is_one and last.most is not None and (self.needed or 0) >= NEARLY_ALL * last.most
 
     def memories(self, last: LastWords) -> list[list[Task]]:
         """Return those whom it may have hit by the memory that they had: who share one die of one kill."""
@@ -299,7 +299,7 @@ class OomWatch:
         if self.after is None:
             return self.last.limit if self.last else None
         limits = {each.limit for each in (self._before, self.after) if each and each.limit is not None}
-        reached = [limit for limit in limits if peak is not None and _NEARLY_ALL * limit <= peak <= limit]
+        reached = [limit for limit in limits if peak is not None and NEARLY_ALL * limit <= peak <= limit]
         if len(reached) == 1:
             return reached[0]
         kill = self.kills[-1]

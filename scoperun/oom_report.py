@@ -11,7 +11,7 @@ from scoperun.kernel_report import is_within
 from scoperun.oom import JUST_BEFORE, LastWords, Limit, LimitOf, Victim, unit_of, victim_in_table
 from scoperun.shared_memory import sharers
 from scoperun.sizes import INFINITY
-from scoperun.verdict import LIMIT_REACHED, Evidence, counted_by_oomd, killed_by_kernel, oom_kills, other_kills
+from scoperun.verdict import Evidence, counted_by_oomd, killed_by_kernel, oom_kills, other_kills
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from scoperun.invocation import Invocation
     from scoperun.kernel_report import KernelReport, KernelTask, KernelVictim
     from scoperun.limits import LimitsInForce
+    from scoperun.report import Start
     from scoperun.verdict import Traces
 
 
@@ -38,6 +39,7 @@ class Oom:
         counts one of several that share one memory; the others are added if they are known.
     policy: the OOMPolicy= that followed.
     limit_of, limit_unit: whose limit the last kill was for. limit: its bytes at that time.
+    has_other_limits: not all kills were for that limit; for the text alone.
     needed: bytes of memory and swap that the scope had at the last kill, and that were not enough; None if that was not
         for the scope's own limit.
     victims: those killed, fewer than `kills` where not all are known.
@@ -50,6 +52,7 @@ class Oom:
     limit_of: LimitOf
     limit_unit: str | None
     limit: int | None
+    has_other_limits: bool
     needed: int | None
     victims: tuple[Victim, ...] | None
     tasks: tuple[Task, ...] | None
@@ -59,18 +62,18 @@ class Oom:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OomTraces:
-    """What an OOM left behind, beside the traces of the verdict.
-
-    cgroup: the scope's. pid: the command's. limits: those at the end.
-    """
+    """What an OOM left behind, beside the traces of the verdict. limits: those at the end."""
 
     traces: Traces
     invocation: Invocation
-    exited: WorkloadExited
-    cgroup: str | None
-    unit: str
-    pid: int
+    start: Start
     limits: LimitsInForce
+
+    @property
+    def exited(self) -> WorkloadExited:
+        """How the command ended."""
+        assert self.invocation.exit is not None  # noqa: S101  there is no report before that
+        return self.invocation.exit
 
     @property
     def counters(self) -> Counters:
@@ -100,6 +103,7 @@ def oom(traces: OomTraces) -> Oom:
         limit_of=limit.of,
         limit_unit=limit.unit,
         limit=_bytes(limit, traces),
+        has_other_limits=_has_other_limits(traces),
         needed=_needed(limit, traces),
         victims=victims or None,
         tasks=(before and before.tasks) or _tasks_in_log(traces) or None,
@@ -113,8 +117,8 @@ def oom_evidence(traces: OomTraces) -> list[Evidence]:
     log = traces.invocation.kernel_log
     evidence = [Evidence(source="kernel log victims", value=log.victims)] if log else []
     for name, count in traces.invocation.memory.rises(traces.counters).items():
-        if count != 0 or name == traces.cgroup:
-            evidence.append(Evidence(source=f"{unit_of(name)} {LIMIT_REACHED}", value=count))
+        if count != 0 or name == traces.start.cgroup:
+            evidence.append(Evidence(source=f"{unit_of(name)} memory.events.local oom", value=count))
     return evidence
 
 
@@ -129,7 +133,7 @@ def _limit(traces: OomTraces) -> Limit:
 
 def _counted_limit(traces: OomTraces) -> Limit:
     if counted_by_oomd(traces.traces) and not killed_by_kernel(traces.traces):
-        return Limit(of=LimitOf.SYSTEMD_OOMD, unit=traces.unit)
+        return Limit(of=LimitOf.SYSTEMD_OOMD, unit=traces.start.unit)
     return traces.invocation.memory.limit(traces.counters)
 
 
@@ -148,18 +152,32 @@ def _limit_in_log(report: KernelReport, traces: OomTraces) -> Limit | None:
         return Limit(of=LimitOf.UNKNOWN)
     if report.oom_memcg is None:
         return _WITHOUT_CGROUP.get(report.constraint or "")
-    if report.oom_memcg == traces.cgroup:
-        return Limit(of=LimitOf.SCOPE, unit=traces.unit)
-    if report.oom_memcg.startswith(f"{traces.cgroup}/"):
-        return Limit(of=LimitOf.SCOPE, unit=report.oom_memcg.removeprefix(f"{traces.cgroup}/"))
+    if report.oom_memcg == traces.start.cgroup:
+        return Limit(of=LimitOf.SCOPE, unit=traces.start.unit)
+    if report.oom_memcg.startswith(f"{traces.start.cgroup}/"):
+        return Limit(of=LimitOf.SCOPE, unit=report.oom_memcg.removeprefix(f"{traces.start.cgroup}/"))
     return Limit(of=LimitOf.SLICE, unit=unit_of(report.oom_memcg))
+
+
+def _has_other_limits(traces: OomTraces) -> bool:
+    """Tell whether not all the kills were for one limit: by the kernel's log, or by the counters."""
+    logged = [each for each in traces.kernel_reports if each.victims]
+    if len({(each.sysrq, each.oom_memcg, each.constraint) for each in logged}) > 1:
+        return True
+    events = traces.counters.memory_events or {}
+    kills, is_group = events.get("oom_kill", 0), bool(events.get("oom_group_kill"))
+    if kills < 2 or is_group or sum(len(each.victims) for each in logged) >= kills:
+        return False
+    _, *above = traces.invocation.memory.rises(traces.counters).values() or [0]
+    reached = [count for count in (events.get("oom", 0), *above) if count]
+    return len(reached) > 1 or 0 < sum(reached) < kills
 
 
 def _bytes(limit: Limit, traces: OomTraces) -> int | None:
     """Return how much the limit was at the last kill: by the kernel's log, else as it was seen then."""
     if log := _log_of_limit(limit, traces):
         return log.limit
-    if limit != Limit(of=LimitOf.SCOPE, unit=traces.unit):
+    if limit != Limit(of=LimitOf.SCOPE, unit=traces.start.unit):
         return None
     limit_then = traces.invocation.memory.own_limit(_peak(traces, "memory_peak"))
     return None if limit_then == INFINITY else limit_then  # it was lifted since
@@ -170,7 +188,7 @@ def _needed(limit: Limit, traces: OomTraces) -> int | None:
 
     That is what the kernel's log says, or what was seen just before.
     """
-    if limit != Limit(of=LimitOf.SCOPE, unit=traces.unit):
+    if limit != Limit(of=LimitOf.SCOPE, unit=traces.start.unit):
         return None
     memory = _bytes(limit, traces)
     if log := _log_of_limit(limit, traces):
@@ -229,9 +247,9 @@ def _with_sharers(victims: tuple[Victim, ...], traces: OomTraces) -> tuple[tuple
 
 def _memories_in_log(traces: OomTraces) -> Iterator[dict[int, Victim]]:
     """Yield each victim in the log with those that shared its memory, by PID."""
-    seen = {traces.pid, *traces.invocation.memory.pids}
+    seen = {traces.start.pid, *traces.invocation.memory.pids}
     for report in traces.kernel_reports:
-        is_below = is_within(report.oom_memcg, traces.cgroup or "")
+        is_below = is_within(report.oom_memcg, traces.start.cgroup or "")
         for victim in report.victims:
             others = [task for task in sharers(report, victim) if _may_have_been_killed(task.pid, traces)]
             ours = {task.pid: _sharer_in_log(task) for task in others if is_below or task.pid in seen}
@@ -250,7 +268,7 @@ def _may_have_been_killed(pid: int, traces: OomTraces) -> bool:
     """Tell whether nothing says that a process ended otherwise, or lived on after the last kill."""
     memory = traces.invocation.memory
     statuses = {each.task.pid: each.status for kill in memory.kills for each in kill.ended}
-    status = traces.exited.status if pid == traces.pid else statuses.get(pid)
+    status = traces.exited.status if pid == traces.start.pid else statuses.get(pid)
     is_alive = memory.after is not None and pid in {task.pid for task in memory.after.tasks}
     return not is_alive and status in {None, -signal.SIGKILL}
 
@@ -258,7 +276,7 @@ def _may_have_been_killed(pid: int, traces: OomTraces) -> bool:
 def _last_words(traces: OomTraces) -> LastWords:
     properties = traces.invocation.properties
     return LastWords(
-        pid=traces.pid,
+        pid=traces.start.pid,
         exited=traces.exited,
         policy=properties.oom_policy if properties else None,
         tasks_peak=traces.counters.tasks_peak,
@@ -295,7 +313,9 @@ def _first_number(numbers: Iterable[int | None]) -> int | None:
 
 def _tasks_in_log(traces: OomTraces) -> tuple[Task, ...]:
     """Return the last table of the scope's processes that came with its memory.stat."""
-    tables = [report.tasks for report in traces.kernel_reports if report.oom_memcg == traces.cgroup and report.stat]
+    tables = [
+        report.tasks for report in traces.kernel_reports if report.oom_memcg == traces.start.cgroup and report.stat
+    ]
     return tuple(map(_task_in_log, tables[-1])) if tables else ()
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scoperun.oom import LimitOf
+from scoperun.oom import NEARLY_ALL, LimitOf
 from scoperun.sizes import INFINITY, format_size
-from scoperun.verdict import LIMIT_REACHED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
 
 _NAMED = 5
 
-_NEARLY_ALL = 0.9
-"""The part of the limit from which what was last seen of a scope is taken to be what it had at the kill."""
-
 
 def oom_sentence(report: Report) -> str:
     """Return what happened: `the kernel killed bigleak2 (pid 829, 19.9M) at the scope's limit of 20M`."""
@@ -30,7 +26,7 @@ def oom_sentence(report: Report) -> str:
     if oom.limit_of is LimitOf.SYSTEMD_OOMD:
         is_whole = report.exit_code is None
         return f"out of memory: systemd-oomd killed {'the scope' if is_whole else 'a cgroup in the scope'}"
-    last = ", the last" if _were_for_different_limits(report, oom) else ""
+    last = ", the last" if oom.has_other_limits else ""
     if oom.limit_of is LimitOf.UNKNOWN:
         return _without_limit(oom, last)
     return f"out of memory: the kernel killed {_victims(oom)}{last} {_at_limit(report, oom)}"
@@ -58,20 +54,6 @@ def page_cache(stat: Mapping[str, int]) -> int | None:
     if "file" not in stat:
         return None
     return stat["file"] - stat.get("shmem", 0)
-
-
-def _were_for_different_limits(report: Report, oom: Oom) -> bool:
-    """Tell whether not all the kills were for the limit of the last one: by the kernel's log, or by the counters."""
-    logged = [each for each in oom.kernel_log or () if each.victims]
-    if len({(each.sysrq, each.oom_memcg, each.constraint) for each in logged}) > 1:
-        return True
-    events = report.memory.events or {}
-    kills, is_group = events.get("oom_kill", 0), bool(events.get("oom_group_kill"))
-    if kills < 2 or is_group or sum(len(each.victims) for each in logged) >= kills:
-        return False
-    _, *above = [each.value for each in report.evidence if each.source.endswith(LIMIT_REACHED)] or [0]
-    reached = [count for count in (events.get("oom", 0), *above) if isinstance(count, int) and count]
-    return len(reached) > 1 or 0 < sum(reached) < kills
 
 
 def _without_limit(oom: Oom, last: str) -> str:
@@ -134,7 +116,7 @@ def _parts(report: Report, oom: Oom) -> str:
             return _uses(last.stat)
     seen = (report.memory.stat or {}) if oom.tasks else {}
     most = oom.limit if oom.limit_unit == report.unit and oom.limit else report.memory.peak
-    was_full = most is not None and seen.get("anon", 0) + seen.get("file", 0) >= _NEARLY_ALL * most
+    was_full = most is not None and seen.get("anon", 0) + seen.get("file", 0) >= NEARLY_ALL * most
     return _uses(seen) + ("" if was_full or not _uses(seen) else ", when last seen")
 
 

@@ -107,6 +107,8 @@ class Report:
         """Return the report as what json.dumps takes, with the keys of the manual."""
         report = {"schema": self.schema} | _as_dict(self) | {"limits": _limits(self.limits)}
         report["limits_changed"] = self.limits_changed and _no_limit_in_words(self.limits_changed)
+        if self.oom:
+            del report["oom"]["has_other_limits"]  # the kernel's reports and the evidence say it
         if self.oom and self.oom.kernel_log:
             report["oom"]["kernel_log"] = [_no_limit_in_words(each) for each in report["oom"]["kernel_log"]]
         del report["timed_out"]  # verdict, runtime and limits say it

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 KERNEL_COUNT = "memory.events oom_kill"
 GROUPS_ABOVE = "memory.events.local oom_group_kill above"
-LIMIT_REACHED = "memory.events.local oom"
 OOMD_COUNT = "user.oomd_ooms"
 
 

@@ -24,22 +24,25 @@ LEFT_ACTIVE = "ActiveExitTimestampMonotonic"
 _LONGEST_WORD = 255
 
 
-def events(signal: Signal) -> list[Event]:
-    """Return what a signal says of the scope that it is about."""
+def events(signal: Signal, *, ahead: float = 0.0) -> list[Event]:
+    """Return what a signal says of the scope that it is about; `ahead` as in `left_active`."""
     match signal.member, signal.body:
         case "JobRemoved", [_, _, _, result] if _is_word(result):
             return [JobRemoved(result)]
         case "PropertiesChanged", [str(interface), {"Result": result}, _] if interface == SCOPE and _is_word(result):
             return [ResultChanged(result)]
         case "PropertiesChanged", [str(interface), {"ActiveState": state}, _] if interface == UNIT and _is_word(state):
-            return [*left_active(signal.body[1].get(LEFT_ACTIVE)), StateChanged(state)]
+            return [*left_active(signal.body[1].get(LEFT_ACTIVE), ahead=ahead), StateChanged(state)]
         case _:
             return []
 
 
-def left_active(usec: object) -> list[LeftActive]:
-    """Return when a unit began to end, as an event; nothing if it has not."""
-    return [LeftActive(usec / 1e6)] if _is_number(usec) and usec else []
+def left_active(usec: object, *, ahead: float = 0.0) -> list[LeftActive]:
+    """Return when a unit began to end, as an event; nothing if it has not.
+
+    ahead: seconds by which our monotonic clock is ahead of systemd's.
+    """
+    return [LeftActive(usec / 1e6 + ahead)] if _is_number(usec) and usec else []
 
 
 def scope_properties(properties: Mapping[str, Any]) -> ScopeProperties:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from scoperun.dataclass import dataclass
 from scoperun.io.kmsg import Kmsg
+from scoperun.io.time_namespace import boottime_ahead, monotonic_ahead
 from scoperun.io.wait import readable
 
 if TYPE_CHECKING:
@@ -87,10 +88,12 @@ def kernel_clock() -> KernelClock:
     """Return how far the log's clock may be off at the moment."""
     from scoperun.kernel_clock import KernelClock  # noqa: PLC0415  most runs do not read the log
 
+    shift = monotonic_ahead()
     return KernelClock.measured(
-        monotonic=time.monotonic(),
-        raw=time.clock_gettime(time.CLOCK_MONOTONIC_RAW),
-        boottime=time.clock_gettime(time.CLOCK_BOOTTIME),
+        monotonic=time.monotonic() - shift,
+        raw=time.clock_gettime(time.CLOCK_MONOTONIC_RAW) - shift,
+        boottime=time.clock_gettime(time.CLOCK_BOOTTIME) - boottime_ahead(),
+        shift=shift,
     )
 
 

@@ -14,6 +14,9 @@ import time
 
 from scoperun.io.process_table import cpu_time, processor_of
 
+_NAMES = (rb"se\.exec_start", rb"se\.sum_exec_runtime")
+"""Up to when a thread has run, and for how long, in milliseconds."""
+
 _SECONDS_APART = 1e-6
 """By which two ways to read one processor time may differ."""
 
@@ -40,7 +43,7 @@ def ended_by(pid: int) -> float | None:
 
 
 def _ran(pid: int) -> tuple[float, float] | None:
-    """Return when a thread ran last and for how long it has run, in seconds; None if the kernel does not say."""
+    """Return up to when a thread has run and for how long, in seconds; None if the kernel does not say."""
     try:
         with open(f"/proc/{pid}/sched", "rb", buffering=0) as file:
             text = file.readall()
@@ -49,6 +52,3 @@ def _ran(pid: int) -> tuple[float, float] | None:
     found = [re.search(rb"^%b +: +([0-9.]+)$" % name, text, re.MULTILINE) for name in _NAMES]
     started, total = (each and float(each[1]) / 1000 for each in found)
     return None if started is None or total is None else (started, total)
-
-
-_NAMES = (rb"se\.exec_start", rb"se\.sum_exec_runtime")

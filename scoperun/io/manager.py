@@ -23,6 +23,7 @@ from scoperun.io import answers, bus
 from scoperun.io.answers import LEFT_ACTIVE, SCOPE, UNIT
 from scoperun.io.bus_address import Surroundings, user
 from scoperun.io.pid_namespace import see_same_numbers
+from scoperun.io.time_namespace import monotonic_ahead
 from scoperun.scope import unit_path
 from scoperun.sizes import parse_time
 
@@ -67,9 +68,13 @@ class Manager:
     announces: what becomes of the scope is announced, as long as it is referred to.
     """
 
-    def __init__(self, connection: bus.Connection, *, system: bool = False) -> None:
-        """Use a connection to the message bus that the manager is on, the user's or the system's."""
+    def __init__(self, connection: bus.Connection, *, system: bool = False, ahead: float = 0.0) -> None:
+        """Use a connection to the message bus that the manager is on, the user's or the system's.
+
+        ahead: seconds by which our monotonic clock is ahead of the manager's.
+        """
         self.announces = True
+        self._ahead = ahead
         self._connection = connection
         self._check = f"check: systemctl{'' if system else ' --user'} is-system-running"
 
@@ -120,7 +125,8 @@ class Manager:
 
     async def left_active(self, invocation_id: str) -> list[LeftActive]:
         """Return when the scope began to end, as what would have been announced; nothing if it has not."""
-        return answers.left_active(await self._get(unit_path(invocation_id), UNIT, LEFT_ACTIVE))
+        usec = await self._get(unit_path(invocation_id), UNIT, LEFT_ACTIVE)
+        return answers.left_active(usec, ahead=self._ahead)
 
     async def runtime_max(self, request: ScopeRequest) -> float | None:
         """Return the seconds after which systemd ends the scope (RuntimeMaxSec=), None if it does not.
@@ -230,9 +236,10 @@ async def connect(
     environment: Mapping[str, str], feed: Callable[[Event], None], *, system: bool = False
 ) -> AsyncIterator[Manager]:
     """Connect to the user's or the system's manager; events of the scopes started with it are given to `feed`."""
+    ahead = monotonic_ahead()
 
     def on_signal(signal: bus.Signal) -> None:
-        for event in answers.events(signal):
+        for event in answers.events(signal, ahead=ahead):
             feed(event)
 
     timeout = _bus_timeout(environment)
@@ -241,7 +248,7 @@ async def connect(
     else:
         opened = _users_bus(Surroundings.of(environment), timeout=timeout, on_signal=on_signal)
     async with opened as connection:
-        yield Manager(connection, system=system)
+        yield Manager(connection, system=system, ahead=ahead)
 
 
 @asynccontextmanager

@@ -21,6 +21,19 @@ _NOT_KEPT = "the kernel does not keep it so"
 
 _NUMBERS = {"MemoryMin": "memory.min", "MemoryLow": "memory.low", "CPUWeight": "cpu.weight"}
 _SHARES = {"MemoryMinScale": "memory.min", "MemoryLowScale": "memory.low", "TasksMaxScale": "pids.max"}
+_WHILE_STARTING = {
+    "StartupAllowedCPUs": "cpuset",
+    "StartupAllowedMemoryNodes": "cpuset",
+    "StartupCPUWeight": "cpu",
+    "StartupIOWeight": "io",
+    "StartupMemoryHigh": "memory",
+    "StartupMemoryLow": "memory",
+    "StartupMemoryMax": "memory",
+    "StartupMemorySwapMax": "memory",
+    "StartupMemoryZSwapMax": "memory",
+}
+"""What is in force while the machine starts, and only then; by the controller that it needs."""
+
 _SETS = {"AllowedCPUs": "cpuset.cpus", "AllowedMemoryNodes": "cpuset.mems"}
 _DISKS = {
     "IOReadBandwidthMax": "rbps",
@@ -65,6 +78,8 @@ def why_void(wanted: Property, cgroup: Cgroup) -> str | None:
         return _why_no_program(name, cgroup)
     if name in _OOMD:
         return None if os.path.lexists(_OOMD_RUNS) else "systemd-oomd does not run"
+    if name in _WHILE_STARTING:
+        return cgroup.missing(_WHILE_STARTING[name])
     file = next((files[name] for files in (_NUMBERS, _SHARES, _SETS, _DISK_FILES) if name in files), None)
     if name in _DISKS:
         file = "io.max"

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from .lab_only import lab_only
 from .life import running
-from .story import Story, systemctl
+from .story import GENEROUS, Story, systemctl
 from .waiting import cgroup_gone, process_gone
 
 pytestmark = lab_only
@@ -123,6 +124,14 @@ def test_a_command_that_ended_while_scoperun_was_stopped_is_not_called_a_timeout
     else:
         assert report["verdict"] in {"success", "unknown"}
         assert report["runtime"] < 10
+
+
+def test_a_time_that_is_over_is_a_timeout_in_a_time_namespace_too(story: Story) -> None:
+    """What systemd tells is on the machine's clock."""
+    unshare = ("unshare", "--map-root-user", "--time", "--monotonic", "50000", "--boottime", "70000", "--fork")
+    words = ("scoperun", "--timeout", "1s", "--report", str(story.report_file), "--", "sleep", "1000")
+    assert subprocess.run([*unshare, *words], check=False, timeout=GENEROUS).returncode == 124
+    assert story.report()["verdict"] == "timeout"
 
 
 def test_a_stop_that_begins_before_the_time_is_over_and_takes_until_after_it_is_not_our_timeout(story: Story) -> None:

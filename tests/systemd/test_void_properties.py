@@ -5,7 +5,9 @@ import pytest
 from .story import Story
 
 BEYOND_A_USERS_MANAGER = ["IPAddressDeny=any", "DevicePolicy=strict", "DeviceAllow=/dev/null r", "SocketBindDeny=any"]
-NO_CONTROLLER = ["AllowedCPUs=0", "IOWeight=50", "IOWriteBandwidthMax=/dev/ubda 1M"]
+NO_CONTROLLER = [
+    "AllowedCPUs=0", "IOWeight=50", "IOWriteBandwidthMax=/dev/ubda 1M", "StartupAllowedCPUs=0", "StartupIOWeight=50",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("setting", [*BEYOND_A_USERS_MANAGER, *NO_CONTROLLER, "ManagedOOMSwap=kill"])
@@ -16,7 +18,11 @@ def test_what_would_hold_nothing_is_refused(story: Story, setting: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "setting", ["CPUWeight=50", "CPUWeight=idle", "MemoryLow=10M", "MemoryMin=5%", "TasksMax=10%", "DevicePolicy=auto"]
-)
+    "setting",
+    [
+        "CPUWeight=50", "CPUWeight=idle", "MemoryLow=10M", "MemoryMin=5%", "TasksMax=10%", "DevicePolicy=auto",
+        "StartupCPUWeight=50",
+    ],
+)  # fmt: skip
 def test_what_holds_is_not(story: Story, setting: str) -> None:
     assert story.run("-p", setting, "--", "true").status == 0

@@ -27,7 +27,7 @@ OPTION = r"(?<![\w-])--?[A-Za-z][a-z-]*"
 OPTIONS = sorted(takes_value())
 KEYS = sorted(
     {field.name for part in (Report, LimitsInForce, Memory, SoftMemoryReport, Oom, Cpu)
-     for field in dataclasses.fields(part)} - {"timed_out"}  # for the exit status alone
+     for field in dataclasses.fields(part)} - {"timed_out", "has_other_limits"}  # status and text alone
 )  # fmt: skip
 IN_LISTS = sorted(
     {field.name for part in (Process, Task, Passing, Victim, KernelReport, Evidence)

@@ -181,6 +181,7 @@ def oom_of(*records: tuple[str, ...], reason: str | None = None) -> Oom:
         limit_of=LimitOf.SCOPE,
         limit_unit="job.scope",
         limit=20 * MIB,
+        has_other_limits=False,
         needed=20 * MIB,
         victims=None,
         tasks=None,

@@ -104,3 +104,12 @@ def test_who_may_not_read_it_is_told_what_would_help() -> None:
         "unreadable: the kernel log may not be read by this user: "
         "join group systemd-journal or adm, or set the sysctl kernel.dmesg_restrict=0\n"
     )
+
+
+def test_in_a_time_namespace_the_log_is_on_the_machines_clock(story: Story) -> None:
+    unshare = ("unshare", "--time", "--monotonic", "50000", "--boottime", "70000", "--fork")
+    words = ("scoperun", "--system", "--mem", "20M", "--report", str(story.report_file), "--", "./bigleak2")
+    subprocess.run([*unshare, *words], cwd=story.cwd, check=False, timeout=GENEROUS, stdout=subprocess.DEVNULL)
+    oom = story.report()["oom"]
+    assert [victim["source"] for victim in oom["victims"]] == ["kernel log"]
+    assert oom["kernel_log"]

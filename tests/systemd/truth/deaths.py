@@ -31,6 +31,20 @@ async def command(stage: Stage) -> Claim:
     return killed(report, report["pid"])
 
 
+@kind("the command leaks, and its limit was lowered before")
+async def lowered(stage: Stage) -> Claim:
+    script = "echo 10M >/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)/memory.max; exec $A leak"
+    report = await stage.shell(script, limits=Limits(memory_max=200 * MiB))
+    assert report["oom"]["limit"] in {10 * MiB, None}
+    return killed(report, report["pid"])
+
+
+@kind("the command leaks in a unit whose name systemd escapes")
+async def escaped(stage: Stage) -> Claim:
+    report = await stage.act("leak", unit="_memory.job", slice="_truth.slice")
+    return killed(report, report["pid"])
+
+
 @kind("the command leaks slowly")
 async def slow(stage: Stage) -> Claim:
     report = await stage.act("creep")
