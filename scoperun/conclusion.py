@@ -122,6 +122,7 @@ def _traces(start: Start, invocation: Invocation) -> Traces:
         groups_above=None if groups is None else sum(groups.values()),
         kernel_victims=invocation.kernel_log.victims if invocation.kernel_log else None,
         keeper_named=invocation.kernel_log is not None and invocation.kernel_log.keeper_named,
+        log_is_whole=invocation.kernel_log is not None and invocation.kernel_log.is_whole,
         ended=invocation.ended,
         memory_accounted=start.limits.memory_max is not None,
         runtime_limited=start.limits.runtime_max is not None,

@@ -106,6 +106,7 @@ class MemorySnapshot:
     ooms: how often each cgroup from the scope up ran into its own limit (`oom` of memory.events.local), by its name.
     groups: how often each of those, and of the cgroups in the scope, was killed as a whole (`oom_group_kill`).
     limit: memory.max in bytes. stat: memory.stat. current, swap_current: bytes.
+    faulted: the bytes that page faults can have taken so far at the most.
     stalls: how often an allocation had to free memory first, because the machine was short of it.
     tasks: the processes that live, without the keeper. places: the cgroup of each process that was listed, by its PID.
     ended: those that lived at the snapshot before and do not now, and those that are about to end.
@@ -121,6 +122,7 @@ class MemorySnapshot:
     stat: Mapping[str, int] | None = None
     current: int | None = None
     swap_current: int | None = None
+    faulted: int | None = None
     stalls: int | None = None
     tasks: tuple[Task, ...] = ()
     places: Mapping[int, str] = field(default_factory=dict)
@@ -248,13 +250,20 @@ class KernelLogRead:
     """The kernel log was asked about the scope: the reports on its victims, without the keeper.
 
     reports: None if it could not be read. reason: why there is none, None if there is one.
-    is_complete: as many victims are named as there must be. keeper_named: the keeper was one more.
+    is_complete: as many victims are named as there must be. of_keeper: the reports in which the keeper was one more.
+    is_whole: it was read to its end, nothing was missing, and of each victim it is known whether it was in the scope.
     """
 
     reports: tuple[KernelReport, ...] | None
     reason: str | None = None
     is_complete: bool = False
-    keeper_named: bool = False
+    is_whole: bool = False
+    of_keeper: tuple[KernelReport, ...] = ()
+
+    @property
+    def keeper_named(self) -> bool:
+        """The kernel named the keeper as a victim."""
+        return bool(self.of_keeper)
 
     @property
     def victims(self) -> int | None:

@@ -5,7 +5,8 @@ The law of this file:
 1. Who lived before a kill was counted and not afterwards was killed, if no more are missing than were counted. Who is
    known to have ended otherwise is not missing. Where more are missing, nobody is named.
    Nor is anybody where what was seen before cannot have been how it was at the kill, or where somebody may have come
-   unseen since who had more memory: the missing must have had most of what those who live on do not have. Nor is
+   unseen since who had more memory: the missing must have had most of what those who live on do not have, and not as
+   much may have been taken since as theirs, or they had ended before and left room for another that was killed. Nor is
    anybody where those who were seen may have ended at any time of a second or more: somebody else may have killed them.
    How big a victim was is told only where, when it was seen, the scope had nearly all that it had at the kill.
    Of a group all are named who were killed, or have ended they do not know how, if they were seen just before.
@@ -113,6 +114,7 @@ class OomKill:
     was_noticed: it was one kill, or one group, and what was read after it was read as soon as it was counted.
     needed: bytes of memory and swap that were in use before and could not be dropped; None was not read.
     free: bytes of memory and swap that somebody who came unseen may have had at the most.
+    faulted: bytes of memory that were taken since; None was not read.
     unread: those that were nobody's of whom it could be read.
     ended: who is missing since.
     """
@@ -128,21 +130,27 @@ class OomKill:
     was_noticed: bool
     needed: int | None
     free: int
+    faulted: int | None
     unread: int
     ended: tuple[EndedTask, ...]
 
     def victims(self, last: LastWords) -> list[Victim]:
         """Return whom it hit, none where that is not certain."""
-        found, memories = _suspects(self.ended, last), self.memories(last)
-        counted = {self.kills, self.kills - 1} if last.keeper_killed else {self.kills}
-        unread = self.unread if any(task.anon is None for task in found) else 0
-        theirs = _memory(memory[0] for memory in memories) + unread
-        is_one_by_one = len(memories) in counted and self.was_close and theirs > self.free / 2
-        is_one_by_one = is_one_by_one and (self.was_just_seen or self.was_prompted)
-        is_certain = self.is_certain_of_group(last) if self.is_group else is_one_by_one
+        found = _suspects(self.ended, last)
+        is_certain = self.is_certain_of_group(last) if self.is_group else self._is_certain_of_each(last)
         if not is_certain or not all(task.name for task in found):
             return []
         return [victim_in_table(task, is_sized=self.is_sized(last)) for task in found]
+
+    def _is_certain_of_each(self, last: LastWords) -> bool:
+        """Tell whether all that are missing were killed one by one, since nothing else can have had what they had."""
+        memories = self.memories(last)
+        unread = self.unread if any(task.anon is None for task in _suspects(self.ended, last)) else 0
+        theirs = _memory(memory[0] for memory in memories) + unread
+        counted = {self.kills, self.kills - 1} if last.keeper_killed else {self.kills}
+        is_told = len(memories) in counted and self.was_close and (self.was_just_seen or self.was_prompted)
+        has_room_been_filled_again = self.faulted is None or self.faulted >= theirs
+        return is_told and theirs > self.free / 2 and not has_room_been_filled_again
 
     def is_sized(self, last: LastWords) -> bool:
         """Tell whether what was seen before is how big each was when it was killed.
@@ -186,6 +194,7 @@ def oom_kill(before: MemorySnapshot, after: MemorySnapshot) -> OomKill | None:
         was_noticed=not after.rested and (kills == 1 or groups > 0),
         needed=before.needed,
         free=(before.needed or 0) - _memory(task for task in before.tasks if task.pid in living),
+        faulted=_rise(before.faulted, after.faulted),
         unread=(before.needed or 0) - _memory(before.tasks),
         ended=tuple(each for each in after.ended if cgroups is None or _is_in(places.get(each.task.pid), cgroups)),
     )

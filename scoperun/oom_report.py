@@ -86,6 +86,12 @@ class OomTraces:
         log = self.invocation.kernel_log
         return (log and log.reports) or ()
 
+    @property
+    def kernel_kills(self) -> list[KernelReport]:
+        """Those of them that tell of a kill, be it the keeper's; the kernel may also let one end that has begun to."""
+        log = self.invocation.kernel_log
+        return [each for each in self.kernel_reports if each.victims or (log and each in log.of_keeper)]
+
 
 def oom(traces: OomTraces) -> Oom:
     """Return what is known of an OOM that happened."""
@@ -124,7 +130,7 @@ def oom_evidence(traces: OomTraces) -> list[Evidence]:
 
 def _limit(traces: OomTraces) -> Limit:
     """Return whose limit the last kill was for: by the kernel's log if it has the last, else by the counters."""
-    limits = [_limit_in_log(report, traces) for report in traces.kernel_reports if report.victims]
+    limits = [_limit_in_log(report, traces) for report in traces.kernel_kills]
     last, counted = limits[-1] if limits else None, _counted_limit(traces)
     if last is not None and (_has_last_kill(traces) or (set(limits) == {last} and last.of is counted.of)):
         return last
@@ -142,8 +148,10 @@ def _has_last_kill(traces: OomTraces) -> bool:
     log, properties = traces.invocation.kernel_log, traces.invocation.properties
     if log is None or log.is_complete or (properties is not None and properties.oom_policy == "kill"):
         return log is not None
-    counts = (traces.counters.oom_kill, properties.oom_kills if properties else None, traces.traces.kills_seen)
-    return (traces.traces.kills_in_log or 0) >= max(count for count in counts if count is not None)
+    counts = (traces.counters.oom_kill, properties.oom_kills if properties else None)
+    known = [count for count in counts if count is not None]
+    has_all_seen = (traces.traces.kills_in_log or 0) >= max([*known, traces.traces.kills_seen])
+    return has_all_seen and (bool(known) or log.is_whole)
 
 
 def _limit_in_log(report: KernelReport, traces: OomTraces) -> Limit | None:
@@ -161,7 +169,7 @@ def _limit_in_log(report: KernelReport, traces: OomTraces) -> Limit | None:
 
 def _has_other_limits(traces: OomTraces) -> bool:
     """Tell whether not all the kills were for one limit: by the kernel's log, or by the counters."""
-    logged = [each for each in traces.kernel_reports if each.victims]
+    logged = traces.kernel_kills
     if len({(each.sysrq, each.oom_memcg, each.constraint) for each in logged}) > 1:
         return True
     events = traces.counters.memory_events or {}

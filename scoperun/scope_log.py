@@ -29,6 +29,7 @@ class ScopeLog:
         self._certain: list[KernelReport] = []
         self._likely: list[KernelReport] = []
         self._has_gaps = False
+        self._has_nameless = False
 
     def take(self, records: Iterable[KernelRecord]) -> bool:
         """Take the next records of the log, and tell whether all victims are named."""
@@ -40,17 +41,20 @@ class ScopeLog:
         for report in self._parser.finished():
             self._certain += self._membership.certain(report)
             self._likely += self._membership.likely(report)
+            self._has_nameless |= self._is_nameless(report)
         return self._names_all(self._reports())
 
     def found(self, *, was_all: bool) -> KernelLogRead:
         """Return what the records say. was_all: the log was read to its end."""
-        reports, keeper = self._reports(), self._membership.keeper
+        reports, keeper, last = self._reports(), self._membership.keeper, self._parser.unfinished()
         is_complete = self._names_all(reports)
+        others = tuple(without(report, pid=keeper) for report in reports)
         return KernelLogRead(
-            reports=tuple(without(report, pid=keeper) for report in reports),
+            reports=others,
             reason=None if is_complete else self._what_is_missing(reports, was_all=was_all),
             is_complete=is_complete,
-            keeper_named=any(victim.pid == keeper for report in reports for victim in report.victims),
+            is_whole=was_all and not self._has_gaps and not self._has_nameless and not self._is_nameless(last),
+            of_keeper=tuple(left for left, whole in zip(others, reports, strict=True) if left.victims != whole.victims),
         )
 
     def _reports(self) -> Sequence[KernelReport]:
@@ -64,6 +68,12 @@ class ScopeLog:
         if counted is None or _kills(likely) <= counted:
             return likely
         return [*self._certain, *(self._membership.certain(last) if last else ())]
+
+    def _is_nameless(self, report: KernelReport | None) -> bool:
+        """Tell whether a report leaves out in which cgroup its victims were, and some may have been in the scope."""
+        if report is None or report.task_memcg is not None:
+            return False
+        return sum(len(each.victims) for each in self._membership.certain(report)) < len(report.victims)
 
     def _names_all(self, reports: Sequence[KernelReport]) -> bool:
         """Tell whether the kernel has named as many victims as there must be."""

@@ -66,6 +66,7 @@ class Traces:
     kills_seen: OOM kills that were counted while the command ran, 0 also if nobody looked.
     groups_above: how often a cgroup above the scope was killed as a whole, with the scope in it; None is not known.
     kernel_victims: those that the kernel log names, None if it was not read. keeper_named: the keeper is one more.
+    log_is_whole: it names all, as far as that can be seen in the log itself.
     memory_accounted: the scope had a memory controller, so that OOM kills were counted.
     runtime_limited: systemd was to end the scope after a time.
     ended_first: the command had ended when systemd began to end the scope, so that a timeout is not about it; None is
@@ -82,6 +83,7 @@ class Traces:
     groups_above: int | None = 0
     kernel_victims: int | None = None
     keeper_named: bool = False
+    log_is_whole: bool = False
     ended: bool = True
     memory_accounted: bool = True
     runtime_limited: bool = False
@@ -108,7 +110,7 @@ def decide(traces: Traces) -> tuple[Verdict, tuple[Evidence, ...]]:
 def oom_kills(traces: Traces) -> int | None:
     """Return how many processes the OOM killer killed, without the keeper; None where that is not known.
 
-    The kernel's log is a count where nobody has counted less than is seen in it. Who killed the keeper it alone can
+    The kernel's log alone is a count where nothing is missing in it. Who killed the keeper it alone can
     tell: systemd does so too, where a scope is slow to stop.
     """
     total, counters = _all_kills(traces), traces.counters
@@ -126,7 +128,7 @@ def _all_kills(traces: Traces) -> int | None:
         None if _policy(traces) == "kill" else _counted_by_systemd(traces),  # which are kills of groups
     ]
     known, in_log = [count for count in counted if count is not None], traces.kills_in_log
-    if not known and (in_log is None or in_log < traces.kills_seen):
+    if not known and (in_log is None or in_log < traces.kills_seen or not traces.log_is_whole):
         return None
     return max(*known, traces.kills_seen, in_log or 0)
 

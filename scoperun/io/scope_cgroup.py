@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from typing import TYPE_CHECKING
@@ -24,6 +25,11 @@ _MOST_LISTS = 100
 
 _TRIES = 3
 """How often what belongs together is read until no kill has come between."""
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+_HUGE_PAGE = _PAGE * _PAGE // 8
+"""Bytes that one entry of a page directory maps: as many pages as pointers of eight bytes fit on one."""
 
 OOMD_MARK = "user.oomd_ooms"
 """The extended attribute in which systemd-oomd counts, before it kills all that is in the cgroup."""
@@ -123,6 +129,7 @@ class ScopeCgroup:
             stat=None if is_torn else stat,
             current=None if is_torn else current,
             swap_current=None if is_torn else swap,
+            faulted=None if is_torn else _faulted(stat),
             tasks=tasks,
             places=places,
             ended=tuple(EndedTask(task=each, status=wait_status(each.pid)) for each in gone),
@@ -147,7 +154,7 @@ class ScopeCgroup:
         is_below = (events or {}).get("oom_group_kill", 0)
         below = {each.name: each.own_events() for each in self.cgroup.below()} if is_below else {}
         groups = {name: each.get("oom_group_kill") for name, each in (upwards | below).items()}
-        return ooms(upwards, own), groups
+        return ooms(upwards, own, in_scope=(events or {}).get("oom")), groups
 
     def oomd_marks(self) -> list[OomdMark] | None:
         """Return the marks on the scope and on the cgroups in it; None if they cannot be known."""
@@ -185,15 +192,19 @@ class ScopeCgroup:
         return events if in_machine is not None and in_machine == self.machines_kills else None
 
 
-def ooms(upwards: Mapping[str, Mapping[str, int]], own: Mapping[str, int]) -> dict[str, int | None]:
+def ooms(
+    upwards: Mapping[str, Mapping[str, int]], own: Mapping[str, int], *, in_scope: int | None
+) -> dict[str, int | None]:
     """Return the `ooms` of a snapshot from what happened to each cgroup alone, by name, from the scope up.
 
     own: what was read of the scope just before, which stands if it is gone. That it had not run into its limit then
-        does not.
+        does not, nor how often it had if more is known since: `in_scope`, which counts what is below with it.
     """
     counts = {name: each.get("oom") for name, each in upwards.items()}
-    scope = next(iter(counts))
-    return counts if counts[scope] is not None else {**counts, scope: own.get("oom") or None}
+    scope, before = next(iter(counts)), own.get("oom") or None
+    if counts[scope] is None:
+        counts[scope] = before if in_scope in {None, before} else None
+    return counts
 
 
 def _tasks(places: Collection[int], before: MemorySnapshot | None) -> tuple[tuple[Task, ...], tuple[Task, ...]]:
@@ -218,6 +229,13 @@ def _living(cgroup: Cgroup) -> Iterator[int]:
     """Yield the processes that live in a cgroup and below."""
     for each in (cgroup, *cgroup.below()):
         yield from (pid for pid in each.pids() or () if is_hidden(pid) or not has_ended(pid))
+
+
+def _faulted(stat: Mapping[str, int] | None) -> int | None:
+    """Return the bytes that the page faults in memory.stat can have taken at the most."""
+    if stat is None or "pgfault" not in stat:
+        return None
+    return stat["pgfault"] * _PAGE + stat.get("thp_fault_alloc", 0) * _HUGE_PAGE
 
 
 def _kills(events: Mapping[str, int] | None) -> int:

@@ -85,17 +85,30 @@ def test_a_cgroup_that_is_gone_says_nothing_of_systemd_oomd(tmp_path: Path) -> N
     assert ScopeCgroup(Cgroup("/job.scope", tmp_path / "gone"), KEEPER).counters().oomd_kills is None
 
 
-@pytest.mark.parametrize(("own", "known"), [(2, 2), (0, None), (None, None)])
-def test_of_a_cgroup_that_is_gone_what_was_read_just_before_stands_unless_it_is_nothing(
-    own: int | None, known: int | None
+@pytest.mark.parametrize(
+    ("stat", "faulted"),
+    [("pgfault 10\nthp_fault_alloc 2", 10 * 4096 + 2 * 2**21), ("pgfault 10", 10 * 4096), ("anon 4096", None)],
+)
+def test_what_page_faults_took_a_huge_page_counts_as_one(tmp_path: Path, stat: str, faulted: int | None) -> None:
+    job = scope(tmp_path, memory_current="1", memory_stat=stat, cgroup_procs="", memory_events="oom_kill 0")
+    snapshot = job.snapshot()
+    assert snapshot is not None
+    assert snapshot.faulted == faulted
+
+
+@pytest.mark.parametrize(
+    ("own", "in_scope", "known"), [(2, 2, 2), (2, None, 2), (2, 3, None), (0, 0, None), (None, 2, None)]
+)
+def test_of_a_cgroup_that_is_gone_what_was_read_just_before_stands_unless_it_is_nothing_or_less(
+    own: int | None, in_scope: int | None, known: int | None
 ) -> None:
-    """That it had not run into its limit then does not say that it has not since."""
+    """It may have run into its limit since, and so may a cgroup below."""
     read_before = {} if own is None else {"oom": own}
-    assert ooms({"/job.scope": {}}, read_before) == {"/job.scope": known}
+    assert ooms({"/job.scope": {}}, read_before, in_scope=in_scope) == {"/job.scope": known}
 
 
 def test_what_can_be_read_still_goes_before_it() -> None:
-    assert ooms({"/job.scope": {"oom": 3}}, {"oom": 2}) == {"/job.scope": 3}
+    assert ooms({"/job.scope": {"oom": 3}}, {"oom": 2}, in_scope=4) == {"/job.scope": 3}
 
 
 def test_a_cgroup_that_goes_while_it_is_read_has_lost_no_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,6 +49,7 @@ def seen(*tasks: Task, oom_kill: int = 0, ooms: dict[str, int] | None = None, **
         "limit": 20 * MIB,
         "stat": STAT,
         "current": 20 * MIB,
+        "faulted": 20 * MIB,
         "stalls": 9,
         "groups": {**NO_OOMS, SCOPE: groups},
     } | more
@@ -179,6 +180,14 @@ class TestVictims:
         is_sure = status == -9 or seconds < 1
         assert [victim.name for victim in found.victims or ()] == (["leak", "other"] if is_sure else [])
 
+    @pytest.mark.parametrize("taken", [18 * MIB, 19 * MIB, None])
+    def test_who_ended_and_left_its_room_to_another_was_not_killed(self, taken: int | None) -> None:
+        """The other came and went unseen: the pages that it took are counted all the same."""
+        before, after = seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK, -9),))
+        faulted = None if taken is None or before.faulted is None else before.faulted + taken
+        is_sure = taken == 18 * MIB
+        assert victims(oom(before, replace(after, faulted=faulted))) == [("leak", "process table")] * is_sure
+
     @pytest.mark.parametrize("seconds", [0.9, 1.1])
     def test_who_was_seen_long_before_may_have_been_killed_by_somebody_else(self, seconds: float) -> None:
         """As when scoperun was stopped, and somebody came unseen since."""
@@ -280,14 +289,17 @@ class TestVictims:
         self, named: int, keeper_named: bool, kills: int | None
     ) -> None:
         both = ((4300, "leak"), (4301, "other"))
-        log = replace(logged(*both[:named]), keeper_named=keeper_named)
+        log = logged(*both[:named])
+        log = replace(log, of_keeper=log.reports or ()) if keeper_named else log
         assert oom(log, final=replace(counted(2), keeper_killed=True)).kills == kills
 
-    @pytest.mark.parametrize(("in_log", "kills"), [(1, None), (2, 2), (3, 3)])
+    @pytest.mark.parametrize(
+        ("in_log", "is_whole", "kills"), [(1, True, None), (2, True, 2), (3, True, 3), (2, False, None)]
+    )
     def test_where_the_counters_are_gone_the_log_counts_if_it_has_all_that_were_seen(
-        self, in_log: int, kills: int | None
+        self, in_log: int, is_whole: bool, kills: int | None
     ) -> None:
-        log = logged(*((4300 + number, "leak") for number in range(in_log)))
+        log = replace(logged(*((4300 + number, "leak") for number in range(in_log))), is_whole=is_whole)
         gone = Counters(keeper_killed=True)
         found = oom(seen(SHELL, LEAK), seen(oom_kill=2, ended=(ended(LEAK),)), log, status=-9, final=gone)
         assert found.kills == kills
@@ -572,6 +584,16 @@ class TestKernelLog:
         log = logged((4300, "leak"), memcg=memcg)
         found = oom(seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=2, ooms=ooms), log, kills=2)
         assert (found.limit_of, found.limit_unit) == limit
+
+    @pytest.mark.parametrize(("is_keepers", "limit"), [(True, "scope"), (False, "unknown")])
+    def test_of_the_keeper_alone_tells_the_limit_too(self, is_keepers: bool, limit: str) -> None:
+        """The kernel takes it where nothing else in the scope has memory of its own, as when a tmpfs is full."""
+        log = replace(logged(), is_whole=True)
+        log = replace(log, of_keeper=log.reports or ()) if is_keepers else log
+        end = StateChanged("failed"), read("oom-kill", "stop")
+        report = told([FIRST, seen(SHELL), exited(-15), Counters(keeper_killed=True), *end, log])
+        assert report.oom is not None
+        assert (report.oom.limit_of, report.oom.victims) == (limit, None)
 
     def test_that_says_it_of_a_whole_scope_says_it_once(self) -> None:
         """For systemd kills under that policy too, and those that it hits first are not named."""

@@ -178,3 +178,24 @@ def calls(lines: list[bytes]) -> int:
 
 def test_ten_times_the_records_cost_at_most_twelve_times_as_much() -> None:
     assert calls(chatter(30_000)) <= 12 * calls(chatter(3_000))
+
+
+class TestWhole:
+    """The log alone counts only if it leaves nothing open."""
+
+    gone = (seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),)), Counters())
+    named = (summary(LEAK.pid, OURS), killed(LEAK.pid, "leak"))
+
+    def test_of_each_victim_it_says_where_it_was(self) -> None:
+        elsewhere = (summary(77, THEIRS), killed(77, "leak"))
+        assert read([*elsewhere, *self.named], *self.gone).is_whole
+        assert read([*self.named, *elsewhere], *self.gone).is_whole
+
+    def test_of_one_it_does_not(self) -> None:
+        """After ten reports in five seconds the kernel leaves it out."""
+        assert not read([*self.named, killed(77, "leak")], *self.gone).is_whole
+        assert not read([killed(77, "leak"), *self.named], *self.gone).is_whole
+
+    def test_something_is_missing(self) -> None:
+        assert not read([*self.named, LOST], *self.gone).is_whole
+        assert not read(self.named, *self.gone, was_all=False).is_whole
