@@ -23,6 +23,32 @@ if TYPE_CHECKING:
     from scoperun.errors import ScopeFailed as ScopeFailed
     from scoperun.errors import ScoperunError as ScoperunError
     from scoperun.errors import UnitExists as UnitExists
+    from scoperun.events import ConnectionLost as ConnectionLost
+    from scoperun.events import Counters as Counters
+    from scoperun.events import EndedTask as EndedTask
+    from scoperun.events import Event as Event
+    from scoperun.events import JobRemoved as JobRemoved
+    from scoperun.events import KernelLogRead as KernelLogRead
+    from scoperun.events import LeftActive as LeftActive
+    from scoperun.events import LeftoversAwaited as LeftoversAwaited
+    from scoperun.events import LeftRunning as LeftRunning
+    from scoperun.events import MemorySnapshot as MemorySnapshot
+    from scoperun.events import OomdMark as OomdMark
+    from scoperun.events import Process as Process
+    from scoperun.events import ResultChanged as ResultChanged
+    from scoperun.events import ScopeProperties as ScopeProperties
+    from scoperun.events import SoftMemoryEvent as SoftMemoryEvent
+    from scoperun.events import SoftMemoryKilled as SoftMemoryKilled
+    from scoperun.events import SoftMemoryPassed as SoftMemoryPassed
+    from scoperun.events import SoftMemoryRestored as SoftMemoryRestored
+    from scoperun.events import SoftMemoryTold as SoftMemoryTold
+    from scoperun.events import StateChanged as StateChanged
+    from scoperun.events import StopRequested as StopRequested
+    from scoperun.events import Task as Task
+    from scoperun.events import WorkloadExited as WorkloadExited
+    from scoperun.kernel_report import KernelReport as KernelReport
+    from scoperun.kernel_report import KernelTask as KernelTask
+    from scoperun.kernel_report import KernelVictim as KernelVictim
     from scoperun.launch import RunOptions as RunOptions
     from scoperun.launch import run as run
     from scoperun.launch import run_sync as run_sync
@@ -30,12 +56,20 @@ if TYPE_CHECKING:
     from scoperun.limits import Limits as Limits
     from scoperun.limits import LimitsInForce as LimitsInForce
     from scoperun.limits import OOMPolicy as OOMPolicy
+    from scoperun.oom import LimitOf as LimitOf
+    from scoperun.oom import Victim as Victim
+    from scoperun.oom_report import Oom as Oom
+    from scoperun.report import Cpu as Cpu
+    from scoperun.report import Memory as Memory
     from scoperun.report import Report as Report
+    from scoperun.report import Start as Start
     from scoperun.request import ExecContext as ExecContext
     from scoperun.request import RunRequest as RunRequest
     from scoperun.running import Scope as Scope
     from scoperun.sizes import INFINITY as INFINITY
+    from scoperun.soft_memory import Passing as Passing
     from scoperun.soft_memory import SoftMemory as SoftMemory
+    from scoperun.soft_memory import SoftMemoryReport as SoftMemoryReport
     from scoperun.text import report_text as report_text
     from scoperun.verdict import Evidence as Evidence
     from scoperun.verdict import Verdict as Verdict
@@ -49,13 +83,22 @@ _MODULES = {
         "BusLost", "BusUnavailable", "CommandNotExecutable", "CommandNotFound", "Interrupted", "InvalidValue",
         "LimitNotEnforced", "ManagerError", "PropertyRefused", "ScopeFailed", "ScoperunError", "UnitExists",
     ),
+    "events": (
+        "ConnectionLost", "Counters", "EndedTask", "Event", "JobRemoved", "KernelLogRead", "LeftActive", "LeftRunning",
+        "LeftoversAwaited", "MemorySnapshot", "OomdMark", "Process", "ResultChanged", "ScopeProperties",
+        "SoftMemoryEvent", "SoftMemoryKilled", "SoftMemoryPassed", "SoftMemoryRestored", "SoftMemoryTold",
+        "StateChanged", "StopRequested", "Task", "WorkloadExited",
+    ),
+    "kernel_report": ("KernelReport", "KernelTask", "KernelVictim"),
     "launch": ("RunOptions", "run", "run_sync", "wrap"),
     "limits": ("Limits", "LimitsInForce", "OOMPolicy"),
-    "report": ("Report",),
+    "oom": ("LimitOf", "Victim"),
+    "oom_report": ("Oom",),
+    "report": ("Cpu", "Memory", "Report", "Start"),
     "request": ("ExecContext", "RunRequest"),
     "running": ("Scope",),
     "sizes": ("INFINITY",),
-    "soft_memory": ("SoftMemory",),
+    "soft_memory": ("Passing", "SoftMemory", "SoftMemoryReport"),
     "text": ("report_text",),
     "verdict": ("Evidence", "Verdict"),
 }  # fmt: skip

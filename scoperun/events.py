@@ -272,7 +272,7 @@ class KernelLogRead:
 
 
 @dataclass(frozen=True, slots=True)
-class BusLost:
+class ConnectionLost:
     """The connection to systemd is gone; nothing more will be announced."""
 
     reason: str
@@ -336,5 +336,5 @@ Event = (
     | Counters
     | ScopeProperties
     | KernelLogRead
-    | BusLost
+    | ConnectionLost
 )

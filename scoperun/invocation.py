@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scoperun.events import (
-    BusLost,
+    ConnectionLost,
     Counters,
     JobRemoved,
     KernelLogRead,
@@ -72,7 +72,7 @@ class Invocation:
                 self.awaited_leftovers = True
             case StopRequested():
                 self.stop_requested = True
-            case BusLost(reason):
+            case ConnectionLost(reason):
                 self.bus_lost = reason
             case _:
                 self._take_reading(event)

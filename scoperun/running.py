@@ -62,7 +62,7 @@ class Scope:
         return await self._supervision.report()
 
     def events(self) -> AsyncIterator[Event]:
-        """Give what happens from now on (the values of scoperun.events), until there is a report."""
+        """Give what happens from now on (each a scoperun.Event), until there is a report."""
         return self._supervision.watch()
 
     async def set_limits(self, limits: Limits) -> None:

@@ -131,7 +131,7 @@ class Supervision:
             self._feed.put(await self._workload.wait())
 
         async def bus() -> None:
-            self._feed.put(events.BusLost(await self._systemd.lost()))
+            self._feed.put(events.ConnectionLost(await self._systemd.lost()))
 
         self._exit = asyncio.create_task(command())
         self._tasks += [self._exit, asyncio.create_task(bus())]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from scoperun.events import (
-    BusLost,
+    ConnectionLost,
     Counters,
     Event,
     JobRemoved,
@@ -45,7 +45,7 @@ def cut_off(story: Story) -> Iterator[list[Event]]:
     announced = [event for event in story.events if from_the_bus(event)]
     for heard in range(len(announced) + 1):
         missed = announced[heard:]
-        yield [*(event for event in story.events if event not in missed), BusLost("gone")]
+        yield [*(event for event in story.events if event not in missed), ConnectionLost("gone")]
 
 
 @every_story
@@ -95,7 +95,7 @@ def test_a_bus_and_counters_lost_together_make_the_verdict_unknown_at_worst(stor
 @every_story
 def test_a_lost_bus_is_told_alike_in_every_order(story: Story) -> None:
     for events in cut_off(story):
-        here = [event for event in events if not from_the_bus(event) or isinstance(event, BusLost)]
+        here = [event for event in events if not from_the_bus(event) or isinstance(event, ConnectionLost)]
         heard = [event for event in events if event not in here]
         verdicts = {told([*heard, *order], story.limits).verdict for order in itertools.permutations(here)}
         assert len(verdicts) == 1
@@ -117,22 +117,22 @@ OOM_KILLS = [story for story in STORIES if story.verdict is Verdict.OOM_KILL and
 def test_the_counters_of_the_cgroup_are_enough_for_an_oom_kill(story: Story) -> None:
     """Nothing of systemd is needed, neither a recent one nor one that still answers."""
     events = [event for event in story.events if not from_the_bus(event)]
-    assert told([*events, BusLost("gone")]).verdict is Verdict.OOM_KILL
+    assert told([*events, ConnectionLost("gone")]).verdict is Verdict.OOM_KILL
 
 
 def test_a_sigkill_that_nothing_explains_is_unknown() -> None:
     assert told([exited(-9)]).verdict is Verdict.UNKNOWN
-    assert told([exited(-9), BusLost("gone")]).verdict is Verdict.UNKNOWN
+    assert told([exited(-9), ConnectionLost("gone")]).verdict is Verdict.UNKNOWN
 
 
 def test_a_sigkill_is_a_signal_where_both_counters_are_0_and_the_bus_is_lost() -> None:
-    assert told([exited(-9), counted(0), BusLost("gone")]).verdict is Verdict.SIGNAL
+    assert told([exited(-9), counted(0), ConnectionLost("gone")]).verdict is Verdict.SIGNAL
 
 
 def test_a_count_of_the_kernel_alone_proves_nothing() -> None:
     """A SIGKILL of systemd-oomd does not appear in memory.events, nor under continue in Result=."""
     uncounted = counted(0, oomd_marks=None)
-    assert told([exited(-9), uncounted, BusLost("gone")]).verdict is Verdict.UNKNOWN
+    assert told([exited(-9), uncounted, ConnectionLost("gone")]).verdict is Verdict.UNKNOWN
     continued = [ResultChanged("success"), StateChanged("inactive"), read("success", "continue")]
     assert told([exited(-9), uncounted, *continued]).verdict is Verdict.UNKNOWN
 
@@ -161,7 +161,7 @@ def test_an_invocation_begins_with_nothing_known() -> None:
 def test_a_start_is_over_when_its_job_is_or_when_nobody_can_tell() -> None:
     assert fed(JobRemoved("done")).started
     assert fed(JobRemoved("failed")).started
-    assert fed(BusLost("gone")).started
+    assert fed(ConnectionLost("gone")).started
     assert not fed(ResultChanged("success"), StateChanged("active"), exited(0)).started
 
 
@@ -193,7 +193,7 @@ def test_a_scope_that_stops_has_not_ended() -> None:
 
 
 def test_a_lost_bus_leaves_nothing_to_wait_for() -> None:
-    invocation = fed(*STARTED, BusLost("gone"))
+    invocation = fed(*STARTED, ConnectionLost("gone"))
     assert invocation.over
     assert not invocation.ended
     assert invocation.bus_lost == "gone"
@@ -214,7 +214,7 @@ def test_the_first_failure_is_the_result() -> None:
 
 def test_a_success_is_none_until_it_can_no_longer_change() -> None:
     assert fed(*STARTED).final_result is None
-    assert fed(*STARTED, BusLost("gone")).final_result is None
+    assert fed(*STARTED, ConnectionLost("gone")).final_result is None
     assert fed(*STARTED, StateChanged("inactive")).final_result == "success"
     assert fed(*STARTED, read("success")).final_result == "success"
 

@@ -9,7 +9,7 @@ import pytest
 
 from scoperun.conclusion import conclude
 from scoperun.events import (
-    BusLost,
+    ConnectionLost,
     Counters,
     Event,
     JobRemoved,
@@ -50,7 +50,7 @@ OOM_KILL: tuple[Event, ...] = (
     StateChanged("failed"),
     read("oom-kill"),
 )
-NOTHING_KNOWN: tuple[Event, ...] = (exited(-9), BusLost("gone"))
+NOTHING_KNOWN: tuple[Event, ...] = (exited(-9), ConnectionLost("gone"))
 
 
 def as_json(report: Report) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def test_there_is_no_oom_where_there_was_none() -> None:
 
 def test_an_oom_kill_that_nobody_counted_has_an_unknown_number() -> None:
     """The keys of the OOM are there; 0 would be a lie."""
-    oom = as_json(told([exited(-9), ResultChanged("oom-kill"), BusLost("gone")]))["oom"]
+    oom = as_json(told([exited(-9), ResultChanged("oom-kill"), ConnectionLost("gone")]))["oom"]
     assert set(oom) == KEYS_OF["oom"]
     assert (oom["kills"], oom["policy"]) == (None, None)
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from scoperun.events import BusLost, Counters, Event, LeftActive, Process, ResultChanged, StateChanged
+from scoperun.events import ConnectionLost, Counters, Event, LeftActive, Process, ResultChanged, StateChanged
 from scoperun.kernel_report import KernelReport
 from scoperun.limits import LimitsInForce
 from scoperun.oom import LimitOf
@@ -58,7 +58,7 @@ def test_what_systemd_stops_after_an_oom_kill_is_told_as_such() -> None:
 
 
 def test_an_oom_kill_that_nobody_counted_has_no_number() -> None:
-    shown = text(exited(-9), ResultChanged("oom-kill"), BusLost("gone"))
+    shown = text(exited(-9), ResultChanged("oom-kill"), ConnectionLost("gone"))
     assert row("Memory", shown) == "peak unknown of 20M"
     assert row("Runtime", shown) == "2s"
 
@@ -100,7 +100,7 @@ def test_resources_are_those_of_systemd() -> None:
 
 
 def test_an_unknown_end_is_told_with_what_is_missing() -> None:
-    shown = text(exited(-9), BusLost("gone"))
+    shown = text(exited(-9), ConnectionLost("gone"))
     assert shown.splitlines() == [
         f"     Scope: job.scope; invocation {INVOCATION}",
         f"   Verdict: unknown: the command was killed by signal 9 (SIGKILL); {UNKNOWN}",
@@ -111,7 +111,7 @@ def test_an_unknown_end_is_told_with_what_is_missing() -> None:
 
 def test_an_end_that_may_be_a_timeout_is_told_as_that() -> None:
     """The kernel counted no OOM kill: what is not known is whether systemd told the command to stop."""
-    shown = row("Verdict", text(exited(0), counted(0), BusLost("gone"), limits=TIMED))
+    shown = row("Verdict", text(exited(0), counted(0), ConnectionLost("gone"), limits=TIMED))
     assert shown.startswith("unknown: the command exited with status 0; ")
     assert "Result" in shown
     assert "out of memory" not in shown
@@ -119,7 +119,7 @@ def test_an_end_that_may_be_a_timeout_is_told_as_that() -> None:
 
 def test_a_sigkill_that_may_be_a_timeout_is_told_as_that() -> None:
     """Neither the kernel nor systemd-oomd killed; systemd may have, for want of time."""
-    shown = row("Verdict", text(exited(-9), counted(0), BusLost("gone"), limits=TIMED))
+    shown = row("Verdict", text(exited(-9), counted(0), ConnectionLost("gone"), limits=TIMED))
     assert shown.startswith("unknown: the command was killed by signal 9 (SIGKILL); ")
     assert shown.endswith("time is not known, for want of Result")
     assert "memory" not in shown
@@ -127,7 +127,7 @@ def test_a_sigkill_that_may_be_a_timeout_is_told_as_that() -> None:
 
 def test_an_end_that_may_be_an_oom_kill_is_told_as_that() -> None:
     """The kernel counted none, but nobody knows what systemd-oomd did; there was no time to run into."""
-    shown = row("Verdict", text(exited(3), counted(0, oomd_marks=None), BusLost("gone")))
+    shown = row("Verdict", text(exited(3), counted(0, oomd_marks=None), ConnectionLost("gone")))
     assert shown == (
         "unknown: the command exited with status 3; "
         "whether it ran out of memory is not known, for want of user.oomd_ooms, Result"
