@@ -62,14 +62,14 @@ if TYPE_CHECKING:
     from scoperun.report import Cpu as Cpu
     from scoperun.report import Memory as Memory
     from scoperun.report import Report as Report
-    from scoperun.report import Start as Start
     from scoperun.request import ExecContext as ExecContext
     from scoperun.request import RunRequest as RunRequest
     from scoperun.running import Scope as Scope
     from scoperun.sizes import INFINITY as INFINITY
-    from scoperun.soft_memory import Passing as Passing
     from scoperun.soft_memory import SoftMemory as SoftMemory
-    from scoperun.soft_memory import SoftMemoryReport as SoftMemoryReport
+    from scoperun.soft_memory_report import Passing as Passing
+    from scoperun.soft_memory_report import SoftMemoryReport as SoftMemoryReport
+    from scoperun.start import Start as Start
     from scoperun.text import report_text as report_text
     from scoperun.verdict import Evidence as Evidence
     from scoperun.verdict import Verdict as Verdict
@@ -94,11 +94,13 @@ _MODULES = {
     "limits": ("Limits", "LimitsInForce", "OOMPolicy"),
     "oom": ("LimitOf", "Victim"),
     "oom_report": ("Oom",),
-    "report": ("Cpu", "Memory", "Report", "Start"),
+    "report": ("Cpu", "Memory", "Report"),
     "request": ("ExecContext", "RunRequest"),
     "running": ("Scope",),
     "sizes": ("INFINITY",),
-    "soft_memory": ("Passing", "SoftMemory", "SoftMemoryReport"),
+    "soft_memory": ("SoftMemory",),
+    "soft_memory_report": ("Passing", "SoftMemoryReport"),
+    "start": ("Start",),
     "text": ("report_text",),
     "verdict": ("Evidence", "Verdict"),
 }  # fmt: skip

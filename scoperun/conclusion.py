@@ -11,7 +11,7 @@ from scoperun.kernel_report import is_within
 from scoperun.oom_report import OomTraces, oom, oom_evidence
 from scoperun.printable import utf8
 from scoperun.report import Cpu, Memory, Report
-from scoperun.soft_memory import soft_memory_report
+from scoperun.soft_memory_report import soft_memory_report
 from scoperun.verdict import Traces, Verdict, counted_by_oomd, decide, killed_by_kernel, oom_killed
 from scoperun.version import __version__
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from scoperun.events import Process, WorkloadExited
     from scoperun.invocation import Invocation
     from scoperun.limits import LimitsInForce
-    from scoperun.report import Start
-    from scoperun.soft_memory import SoftMemoryReport
+    from scoperun.soft_memory_report import SoftMemoryReport
+    from scoperun.start import Start
 
 _NOTICEABLE = (0.05, 0.05)
 """Seconds, and share of the whole, by which two clocks for the same processor time may differ."""

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from scoperun.feed import Feed
-    from scoperun.report import Start
     from scoperun.request import RunRequest
     from scoperun.settling import Sources
+    from scoperun.start import Start
 
 
 class Leftovers:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scoperun.invocation import Invocation
     from scoperun.kernel_clock import KernelClock
     from scoperun.kernel_report import KernelReport
-    from scoperun.report import Start
+    from scoperun.start import Start
 
 _JUST_BEFORE = 1.0
 """Seconds after the last snapshot in which the processes that it shows may have been killed unseen."""

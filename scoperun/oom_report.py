@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from scoperun.invocation import Invocation
     from scoperun.kernel_report import KernelReport, KernelTask, KernelVictim
     from scoperun.limits import LimitsInForce
-    from scoperun.report import Start
+    from scoperun.start import Start
     from scoperun.verdict import Traces
 
 

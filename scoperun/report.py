@@ -9,13 +9,13 @@ from scoperun.dataclass import dataclass
 from scoperun.sizes import INFINITY
 
 if TYPE_CHECKING:
-    import datetime
     from collections.abc import Mapping
 
     from scoperun.events import Process
     from scoperun.limits import LimitsInForce
     from scoperun.oom_report import Oom
-    from scoperun.soft_memory import SoftMemory, SoftMemoryReport
+    from scoperun.soft_memory_report import SoftMemoryReport
+    from scoperun.start import Start
     from scoperun.verdict import Evidence, Verdict
 
 SCHEMA = 1
@@ -121,36 +121,13 @@ class Report:
         return json.dumps(more | self.to_dict())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
-    """What was learned of the scope when it stood: what the report says of its beginning.
+def start_line(start: Start) -> str:
+    """Return the line that says that the command runs: what is known of it, with the keys of the report."""
+    import json  # noqa: PLC0415  as above
 
-    started: when the command was released, UTC; monotonic: the same in seconds on the monotonic clock.
-    asked: when systemd was asked for the scope, on that clock: its own clock for the command began later.
-    """
-
-    systemd: str | None
-    kernel: str
-    manager: str
-    unit: str
-    invocation_id: str
-    slice: str | None
-    cgroup: str | None
-    pid: int
-    cwd: str | None
-    started: datetime.datetime
-    monotonic: float
-    asked: float
-    limits: LimitsInForce
-    soft_memory: SoftMemory | None = None
-
-    def to_json(self) -> str:
-        """Return the line that says that the command runs: what is known of it, with the keys of the report."""
-        keys = ("unit", "invocation_id", "pid", "cgroup")
-        import json  # noqa: PLC0415  as above
-
-        start: dict[str, Any] = {"event": "started"} | {key: getattr(self, key) for key in keys}
-        return json.dumps(start | {"limits": _limits(self.limits)})
+    keys = ("unit", "invocation_id", "pid", "cgroup")
+    known: dict[str, Any] = {"event": "started"} | {key: getattr(start, key) for key in keys}
+    return json.dumps(known | {"limits": _limits(start.limits)})
 
 
 def _limits(limits: LimitsInForce) -> dict[str, float | str | None]:

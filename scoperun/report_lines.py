@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from scoperun.io.lines import Lines
 from scoperun.io.streams import duplicate
+from scoperun.report import start_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -22,7 +23,7 @@ async def report_lines(supervision: Supervision, fd: int, *, failed: Callable[[s
     The first is written while the command runs. For the last one its reader is waited for; a signal ends that.
     """
     with closing(Lines(duplicate(fd))) as lines:
-        lines.put(supervision.start.to_json())
+        lines.put(start_line(supervision.start))
         yield
         lines.put((await supervision.report()).to_json(event="finished"))
         # A signal that has ended another wait before is not for this one.

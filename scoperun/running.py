@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from scoperun.events import Event
     from scoperun.launch import RunOptions
     from scoperun.limits import Limits
-    from scoperun.report import Report, Start
+    from scoperun.report import Report
+    from scoperun.start import Start
 
 
 class Scope:

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from scoperun.io.manager import Manager
     from scoperun.io.memory_watch import MemoryWatch
     from scoperun.io.scope_cgroup import ScopeCgroup
-    from scoperun.report import Start
     from scoperun.request import RunRequest
     from scoperun.scope import ScopeRequest
+    from scoperun.start import Start
 
 _SILENCE = 2.0
 """Seconds of silence after which nothing more is expected of journald, which hears of a kill later than we."""

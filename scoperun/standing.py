@@ -25,14 +25,15 @@ from scoperun.io.manager import UNANSWERED
 from scoperun.io.memory_watch import watching
 from scoperun.io.scope_cgroup import ScopeCgroup
 from scoperun.printable import utf8
-from scoperun.report import Report, Start
 from scoperun.settling import Settling, Sources
+from scoperun.start import Start
 
 if TYPE_CHECKING:
     from scoperun.feed import Feed
     from scoperun.io.manager import Manager
     from scoperun.io.processes import Processes
     from scoperun.limits import LimitsInForce
+    from scoperun.report import Report
     from scoperun.request import RunRequest
     from scoperun.scope import ScopeRequest, StartedScope
     from scoperun.soft_watch import SoftWatch

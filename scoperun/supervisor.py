@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from scoperun.io.manager import Manager
     from scoperun.io.processes import Processes
     from scoperun.limits import Limits
-    from scoperun.report import Report, Start
+    from scoperun.report import Report
     from scoperun.request import RunRequest
     from scoperun.standing import Standing
+    from scoperun.start import Start
 
 
 async def supervise(run: RunRequest, processes: Processes) -> Report:

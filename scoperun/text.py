@@ -14,7 +14,7 @@ from scoperun.verdict import KERNEL_COUNT, OOMD_COUNT, Verdict
 if TYPE_CHECKING:
     from scoperun.oom_report import Oom
     from scoperun.report import Report
-    from scoperun.soft_memory import SoftMemoryReport
+    from scoperun.soft_memory_report import SoftMemoryReport
 
 _LABEL_WIDTH = 10
 

@@ -22,7 +22,8 @@ from scoperun.events import (
 )
 from scoperun.invocation import Invocation
 from scoperun.limits import LimitsInForce
-from scoperun.report import Report, Start
+from scoperun.report import Report
+from scoperun.start import Start
 from scoperun.verdict import Verdict
 
 MIB = 1024**2

@@ -17,7 +17,7 @@ from scoperun.limits import Limits, LimitsInForce
 from scoperun.oom import Victim
 from scoperun.oom_report import Oom
 from scoperun.report import Cpu, Memory, Report
-from scoperun.soft_memory import Passing, SoftMemoryReport
+from scoperun.soft_memory_report import Passing, SoftMemoryReport
 from scoperun.verdict import Evidence, Verdict
 from tests.documents import CHECKOUT, MANUAL, README, configurations, library_examples, section, sessions, terms
 

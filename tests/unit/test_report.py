@@ -21,7 +21,7 @@ from scoperun.events import (
 )
 from scoperun.invocation import Invocation
 from scoperun.limits import LimitsInForce
-from scoperun.report import Report
+from scoperun.report import Report, start_line
 from scoperun.sizes import INFINITY
 from scoperun.verdict import Verdict
 from scoperun.version import __version__
@@ -235,7 +235,7 @@ def test_a_scope_without_the_memory_controller_misses_no_counters() -> None:
 
 
 def test_the_start_is_one_line_with_the_keys_of_the_report() -> None:
-    text = START.to_json()
+    text = start_line(START)
     assert "\n" not in text
     start = json.loads(text, parse_constant=pytest.fail)
     assert list(start) == ["event", "unit", "invocation_id", "pid", "cgroup", "limits"]
@@ -244,7 +244,7 @@ def test_the_start_is_one_line_with_the_keys_of_the_report() -> None:
 
 
 def test_the_start_writes_no_limit_as_the_report_does() -> None:
-    start = json.loads(replace(START, limits=LimitsInForce(tasks_max=INFINITY)).to_json())
+    start = json.loads(start_line(replace(START, limits=LimitsInForce(tasks_max=INFINITY))))
     assert (start["limits"]["tasks_max"], start["limits"]["memory_max"]) == ("infinity", None)
 
 

@@ -26,7 +26,8 @@ CORE = {
         "conclusion", "config", "dataclass", "errors", "events", "invocation", "kernel_clock", "kernel_draft",
         "kernel_log", "kernel_report", "limits", "membership", "network", "oom", "oom_report", "oom_text", "preview",
         "printable", "properties", "report", "request", "scope", "scope_log", "settings", "shared_memory", "sizes",
-        "soft_memory", "sources", "text", "toml_lines", "traps", "values", "verdict", "version",
+        "soft_memory", "soft_memory_report", "sources", "start", "text", "toml_lines", "traps", "values", "verdict",
+        "version",
     )
 }  # fmt: skip
 SURFACE = {
