@@ -23,56 +23,56 @@ if TYPE_CHECKING:
     from scoperun.errors import ScopeFailed as ScopeFailed
     from scoperun.errors import ScoperunError as ScoperunError
     from scoperun.errors import UnitExists as UnitExists
-    from scoperun.events import ConnectionLost as ConnectionLost
-    from scoperun.events import Counters as Counters
-    from scoperun.events import EndedTask as EndedTask
-    from scoperun.events import Event as Event
-    from scoperun.events import JobRemoved as JobRemoved
-    from scoperun.events import KernelLogRead as KernelLogRead
-    from scoperun.events import LeftActive as LeftActive
-    from scoperun.events import LeftoversAwaited as LeftoversAwaited
-    from scoperun.events import LeftRunning as LeftRunning
-    from scoperun.events import MemorySnapshot as MemorySnapshot
-    from scoperun.events import OomdMark as OomdMark
-    from scoperun.events import Process as Process
-    from scoperun.events import ResultChanged as ResultChanged
-    from scoperun.events import ScopeProperties as ScopeProperties
-    from scoperun.events import SoftMemoryEvent as SoftMemoryEvent
-    from scoperun.events import SoftMemoryKilled as SoftMemoryKilled
-    from scoperun.events import SoftMemoryPassed as SoftMemoryPassed
-    from scoperun.events import SoftMemoryRestored as SoftMemoryRestored
-    from scoperun.events import SoftMemoryTold as SoftMemoryTold
-    from scoperun.events import StateChanged as StateChanged
-    from scoperun.events import StopRequested as StopRequested
-    from scoperun.events import Task as Task
-    from scoperun.events import WorkloadExited as WorkloadExited
-    from scoperun.kernel_report import KernelReport as KernelReport
-    from scoperun.kernel_report import KernelTask as KernelTask
-    from scoperun.kernel_report import KernelVictim as KernelVictim
-    from scoperun.launch import RunOptions as RunOptions
-    from scoperun.launch import run as run
-    from scoperun.launch import run_sync as run_sync
-    from scoperun.launch import wrap as wrap
-    from scoperun.limits import Limits as Limits
-    from scoperun.limits import LimitsInForce as LimitsInForce
-    from scoperun.limits import OOMPolicy as OOMPolicy
-    from scoperun.oom import LimitOf as LimitOf
-    from scoperun.oom import Victim as Victim
-    from scoperun.oom_report import Oom as Oom
-    from scoperun.report import Cpu as Cpu
-    from scoperun.report import Memory as Memory
-    from scoperun.report import Report as Report
-    from scoperun.request import ExecContext as ExecContext
-    from scoperun.request import RunRequest as RunRequest
-    from scoperun.running import Scope as Scope
-    from scoperun.sizes import INFINITY as INFINITY
-    from scoperun.soft_memory import SoftMemory as SoftMemory
-    from scoperun.soft_memory_report import Passing as Passing
-    from scoperun.soft_memory_report import SoftMemoryReport as SoftMemoryReport
-    from scoperun.start import Start as Start
-    from scoperun.text import report_text as report_text
-    from scoperun.verdict import Evidence as Evidence
-    from scoperun.verdict import Verdict as Verdict
+    from scoperun.evidence.events import ConnectionLost as ConnectionLost
+    from scoperun.evidence.events import Counters as Counters
+    from scoperun.evidence.events import EndedTask as EndedTask
+    from scoperun.evidence.events import Event as Event
+    from scoperun.evidence.events import JobRemoved as JobRemoved
+    from scoperun.evidence.events import KernelLogRead as KernelLogRead
+    from scoperun.evidence.events import LeftActive as LeftActive
+    from scoperun.evidence.events import LeftoversAwaited as LeftoversAwaited
+    from scoperun.evidence.events import LeftRunning as LeftRunning
+    from scoperun.evidence.events import MemorySnapshot as MemorySnapshot
+    from scoperun.evidence.events import OomdMark as OomdMark
+    from scoperun.evidence.events import Process as Process
+    from scoperun.evidence.events import ResultChanged as ResultChanged
+    from scoperun.evidence.events import ScopeProperties as ScopeProperties
+    from scoperun.evidence.events import SoftMemoryEvent as SoftMemoryEvent
+    from scoperun.evidence.events import SoftMemoryKilled as SoftMemoryKilled
+    from scoperun.evidence.events import SoftMemoryPassed as SoftMemoryPassed
+    from scoperun.evidence.events import SoftMemoryRestored as SoftMemoryRestored
+    from scoperun.evidence.events import SoftMemoryTold as SoftMemoryTold
+    from scoperun.evidence.events import StateChanged as StateChanged
+    from scoperun.evidence.events import StopRequested as StopRequested
+    from scoperun.evidence.events import Task as Task
+    from scoperun.evidence.events import WorkloadExited as WorkloadExited
+    from scoperun.evidence.kernel_report import KernelReport as KernelReport
+    from scoperun.evidence.kernel_report import KernelTask as KernelTask
+    from scoperun.evidence.kernel_report import KernelVictim as KernelVictim
+    from scoperun.evidence.oom import LimitOf as LimitOf
+    from scoperun.evidence.oom import Victim as Victim
+    from scoperun.evidence.start import Start as Start
+    from scoperun.evidence.verdict import Evidence as Evidence
+    from scoperun.evidence.verdict import Verdict as Verdict
+    from scoperun.report.oom_report import Oom as Oom
+    from scoperun.report.report import Cpu as Cpu
+    from scoperun.report.report import Memory as Memory
+    from scoperun.report.report import Report as Report
+    from scoperun.report.soft_memory_report import Passing as Passing
+    from scoperun.report.soft_memory_report import SoftMemoryReport as SoftMemoryReport
+    from scoperun.report.text import report_text as report_text
+    from scoperun.spec.limits import Limits as Limits
+    from scoperun.spec.limits import LimitsInForce as LimitsInForce
+    from scoperun.spec.limits import OOMPolicy as OOMPolicy
+    from scoperun.spec.request import ExecContext as ExecContext
+    from scoperun.spec.request import RunRequest as RunRequest
+    from scoperun.spec.sizes import INFINITY as INFINITY
+    from scoperun.spec.soft_memory import SoftMemory as SoftMemory
+    from scoperun.supervision.launch import RunOptions as RunOptions
+    from scoperun.supervision.launch import run as run
+    from scoperun.supervision.launch import run_sync as run_sync
+    from scoperun.supervision.launch import wrap as wrap
+    from scoperun.supervision.running import Scope as Scope
 
 KiB = 1024
 MiB = 1024 * KiB
@@ -83,26 +83,26 @@ _MODULES = {
         "BusLost", "BusUnavailable", "CommandNotExecutable", "CommandNotFound", "Interrupted", "InvalidValue",
         "LimitNotEnforced", "ManagerError", "PropertyRefused", "ScopeFailed", "ScoperunError", "UnitExists",
     ),
-    "events": (
+    "evidence.events": (
         "ConnectionLost", "Counters", "EndedTask", "Event", "JobRemoved", "KernelLogRead", "LeftActive", "LeftRunning",
         "LeftoversAwaited", "MemorySnapshot", "OomdMark", "Process", "ResultChanged", "ScopeProperties",
         "SoftMemoryEvent", "SoftMemoryKilled", "SoftMemoryPassed", "SoftMemoryRestored", "SoftMemoryTold",
         "StateChanged", "StopRequested", "Task", "WorkloadExited",
     ),
-    "kernel_report": ("KernelReport", "KernelTask", "KernelVictim"),
-    "launch": ("RunOptions", "run", "run_sync", "wrap"),
-    "limits": ("Limits", "LimitsInForce", "OOMPolicy"),
-    "oom": ("LimitOf", "Victim"),
-    "oom_report": ("Oom",),
-    "report": ("Cpu", "Memory", "Report"),
-    "request": ("ExecContext", "RunRequest"),
-    "running": ("Scope",),
-    "sizes": ("INFINITY",),
-    "soft_memory": ("SoftMemory",),
-    "soft_memory_report": ("Passing", "SoftMemoryReport"),
-    "start": ("Start",),
-    "text": ("report_text",),
-    "verdict": ("Evidence", "Verdict"),
+    "evidence.kernel_report": ("KernelReport", "KernelTask", "KernelVictim"),
+    "supervision.launch": ("RunOptions", "run", "run_sync", "wrap"),
+    "spec.limits": ("Limits", "LimitsInForce", "OOMPolicy"),
+    "evidence.oom": ("LimitOf", "Victim"),
+    "report.oom_report": ("Oom",),
+    "report.report": ("Cpu", "Memory", "Report"),
+    "spec.request": ("ExecContext", "RunRequest"),
+    "supervision.running": ("Scope",),
+    "spec.sizes": ("INFINITY",),
+    "spec.soft_memory": ("SoftMemory",),
+    "report.soft_memory_report": ("Passing", "SoftMemoryReport"),
+    "evidence.start": ("Start",),
+    "report.text": ("report_text",),
+    "evidence.verdict": ("Evidence", "Verdict"),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -77,7 +77,7 @@ def _status() -> int:
     The line is said when the error is gone, and with it what its frames hold: there may be no other memory.
     """
     try:
-        from scoperun.cli import main  # noqa: PLC0415  it imports what is spared here
+        from scoperun.cli.command import main  # noqa: PLC0415  it imports what is spared here
 
         return main()
     except MemoryError:

@@ -11,7 +11,7 @@ part of the interpreter (os is frozen).
 import os
 import sys
 
-from scoperun.io.environment import given_environment
+from scoperun.environment import given_environment
 
 _HARMLESS = {
     "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED", "PYTHONNOUSERSITE", "PYTHONSAFEPATH",

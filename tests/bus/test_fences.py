@@ -1,4 +1,4 @@
-"""What dbus-next does not do by itself; see scoperun/io/bus.py."""
+"""What dbus-next does not do by itself; see scoperun/systemd/bus.py."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from urllib.parse import quote
 import pytest
 
 from scoperun.errors import BusLost, BusUnavailable
-from scoperun.io import bus as scoperun_bus
-from scoperun.io import manager
-from scoperun.io.bus import Connection, ErrorReply, Method
+from scoperun.systemd import bus as scoperun_bus
+from scoperun.systemd import manager
+from scoperun.systemd.bus import Connection, ErrorReply, Method
 
 from . import raw_bus as raw
 from .program import end, scoperun, start_command
@@ -59,7 +59,7 @@ async def complaints() -> list[str]:
 
 def test_the_library_is_imported_where_typing_has_no_no_type_check_decorator() -> None:
     """Python 3.15 has removed it."""
-    code = "import typing; vars(typing).pop('no_type_check_decorator', None); import scoperun.io.bus"
+    code = "import typing; vars(typing).pop('no_type_check_decorator', None); import scoperun.systemd.bus"
     assert subprocess.run([sys.executable, "-W", "error", "-c", code], check=False).returncode == 0
 
 

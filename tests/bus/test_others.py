@@ -14,7 +14,7 @@ from dbus_next.message import Message
 from dbus_next.signature import Variant
 
 from scoperun.errors import BusLost
-from scoperun.io.frames import LARGEST
+from scoperun.systemd.frames import LARGEST
 
 from .program import end, signal_from_outside, start_command
 from .raw_bus import greet, raw_bus

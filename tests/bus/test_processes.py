@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from scoperun import ScoperunError
-from scoperun.io.processes import spawn
-from scoperun.request import RunRequest
+from scoperun.process.processes import spawn
+from scoperun.spec.request import RunRequest
 
 from .program import children
 

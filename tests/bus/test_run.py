@@ -17,7 +17,7 @@ from dbus_next.signature import Variant
 
 import scoperun as library
 from scoperun import ScoperunError
-from scoperun.io.wait import readable
+from scoperun.kernel.wait import readable
 
 from .program import (
     SCOPERUN,

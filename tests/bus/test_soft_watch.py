@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from dbus_next.signature import Variant
 
-from scoperun.events import (
+from scoperun.evidence.events import (
     MemorySnapshot,
     SoftMemoryEvent,
     SoftMemoryKilled,
@@ -22,17 +22,17 @@ from scoperun.events import (
     SoftMemoryRestored,
     SoftMemoryTold,
 )
-from scoperun.feed import Feed
-from scoperun.io import manager
-from scoperun.io.cgroup import Cgroup
-from scoperun.io.keeper import Keeper
-from scoperun.io.scope_cgroup import ScopeCgroup
-from scoperun.properties import Property
-from scoperun.scope import scope_request
-from scoperun.settling import Sources
-from scoperun.sizes import INFINITY
-from scoperun.soft_memory import SoftMemory
-from scoperun.soft_watch import SoftWatch
+from scoperun.kernel.cgroup import Cgroup
+from scoperun.kernel.scope_cgroup import ScopeCgroup
+from scoperun.process.keeper import Keeper
+from scoperun.spec.properties import Property
+from scoperun.spec.scope import scope_request
+from scoperun.spec.sizes import INFINITY
+from scoperun.spec.soft_memory import SoftMemory
+from scoperun.supervision.feed import Feed
+from scoperun.supervision.settling import Sources
+from scoperun.supervision.soft_watch import SoftWatch
+from scoperun.systemd import manager
 
 from .program import line, scoperun
 from .steps import PATIENCE, refusal, stall

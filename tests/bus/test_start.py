@@ -12,14 +12,14 @@ import pytest
 import scoperun as library
 from scoperun import ScoperunError
 from scoperun.errors import BusUnavailable
-from scoperun.events import JobRemoved
-from scoperun.feed import Feed
-from scoperun.io import bus as scoperun_bus
-from scoperun.io.manager import Manager, connect
-from scoperun.io.processes import spawn
-from scoperun.request import RunRequest
-from scoperun.scope import scope_request
-from scoperun.supervisor import Supervision
+from scoperun.evidence.events import JobRemoved
+from scoperun.process.processes import spawn
+from scoperun.spec.request import RunRequest
+from scoperun.spec.scope import scope_request
+from scoperun.supervision.feed import Feed
+from scoperun.supervision.supervisor import Supervision
+from scoperun.systemd import bus as scoperun_bus
+from scoperun.systemd.manager import Manager, connect
 
 from .program import children, scoperun
 from .steps import PATIENCE, each_of, refusal, stall

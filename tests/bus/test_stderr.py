@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scoperun.io.wait import readable
+from scoperun.kernel.wait import readable
 from tests.schema import validated
 
 from .program import SCOPERUN

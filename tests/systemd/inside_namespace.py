@@ -9,7 +9,7 @@ import asyncio
 import os
 import sys
 
-from scoperun.io.wait import process_ended
+from scoperun.kernel.wait import process_ended
 from tests.bus.wire import wire
 
 

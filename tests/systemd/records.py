@@ -3,9 +3,9 @@
 import os
 from collections.abc import Callable, Sequence
 
-from scoperun.io.kernel_log import KernelLog
-from scoperun.kernel_log import parse
-from scoperun.kernel_report import KernelRecord, KernelReport, concerning
+from scoperun.evidence.kernel_log import parse
+from scoperun.evidence.kernel_report import KernelRecord, KernelReport, concerning
+from scoperun.kernel.log import KernelLog
 
 from .story import GENEROUS
 

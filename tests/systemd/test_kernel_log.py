@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scoperun.io.kernel_log import KernelLog
+from scoperun.kernel.log import KernelLog
 
 from .records import read_all, read_report
 from .story import GENEROUS, Story
@@ -36,7 +36,7 @@ def without_journalctl(scoperun: Path) -> None:
     scoperun.write_text(
         f"#!{sys.executable}\n"
         "from scoperun.__main__ import program\n"
-        "from scoperun.io import journal\n"
+        "from scoperun.kernel import journal\n"
         'journal._JOURNALCTL = ("/nonexistent/journalctl",)\n'
         "program()\n",
         encoding="ascii",

@@ -9,7 +9,7 @@ import pytest
 
 import scoperun
 from scoperun import Limits, MiB, Scope, Verdict
-from scoperun.events import Counters, StateChanged, WorkloadExited
+from scoperun.evidence.events import Counters, StateChanged, WorkloadExited
 
 from .story import Story, cgroup_of
 

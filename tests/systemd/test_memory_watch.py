@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 import scoperun
-from scoperun.events import MemorySnapshot
-from scoperun.io import memory_watch
-from scoperun.io.endings import Endings
+from scoperun.evidence.events import MemorySnapshot
+from scoperun.kernel import memory_watch
+from scoperun.kernel.endings import Endings
 
 from .lab_only import lab_only
 from .story import GENEROUS, Story
@@ -53,7 +53,7 @@ async def test_whoever_watches_sees_the_memory_before_and_after_a_kill(
 ) -> None:
     """The command's processes with their memory, the counters, and who is missing afterwards."""
     # Without journalctl what is known is what was seen.
-    monkeypatch.setattr("scoperun.io.journal._JOURNALCTL", ("/nonexistent/journalctl",))
+    monkeypatch.setattr("scoperun.kernel.journal._JOURNALCTL", ("/nonexistent/journalctl",))
     is_seen = tmp_path / "seen"
     script = '"$0" -c "$1" "$2" "$3"; true'
     command = ["/bin/sh", "-c", script, sys.executable, STORM_THEN_LEAK, str(large), str(is_seen)]

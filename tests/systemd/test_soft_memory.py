@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scoperun import InvalidValue, Limits, MiB, Scope, SoftMemory, Verdict
-from scoperun.events import Event, SoftMemoryRestored
+from scoperun.evidence.events import Event, SoftMemoryRestored
 
 from .story import Ending, Story, pids_of
 from .waiting import process_gone

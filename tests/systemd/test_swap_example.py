@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from scoperun.io.swap import has_swap
+from scoperun.kernel.swap import has_swap
 from tests.documents import CHECKOUT
 
 from .story import GENEROUS, Story

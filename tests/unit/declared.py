@@ -2,8 +2,8 @@
 
 import typer
 
-from scoperun import options
-from scoperun.sources import OPTION_OF
+from scoperun.cli import options
+from scoperun.console.sources import OPTION_OF
 
 ENVIRONMENT = (
     "SCOPERUN_REPORT", "SCOPERUN_PROFILE", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS",

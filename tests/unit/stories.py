@@ -7,8 +7,7 @@ import datetime
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from scoperun.conclusion import conclude
-from scoperun.events import (
+from scoperun.evidence.events import (
     Counters,
     Event,
     JobRemoved,
@@ -20,11 +19,12 @@ from scoperun.events import (
     StateChanged,
     WorkloadExited,
 )
-from scoperun.invocation import Invocation
-from scoperun.limits import LimitsInForce
-from scoperun.report import Report
-from scoperun.start import Start
-from scoperun.verdict import Verdict
+from scoperun.evidence.invocation import Invocation
+from scoperun.evidence.start import Start
+from scoperun.evidence.verdict import Verdict
+from scoperun.report.conclusion import conclude
+from scoperun.report.report import Report
+from scoperun.spec.limits import LimitsInForce
 
 MIB = 1024**2
 LIMITS = LimitsInForce(memory_max=20 * MIB, memory_swap_max=0)

@@ -6,22 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from scoperun import options
-from scoperun.enforcement import check_limits
+from scoperun.cli import options
 from scoperun.errors import LimitNotEnforced
-from scoperun.events import Process, Task
-from scoperun.io.cgroup import Cgroup
-from scoperun.io.scope_cgroup import ScopeCgroup
-from scoperun.kernel_report import KernelReport
-from scoperun.limits import Limits, LimitsInForce
-from scoperun.oom import Victim
-from scoperun.oom_report import Oom
-from scoperun.report import Cpu, Memory, Report
-from scoperun.soft_memory_report import Passing, SoftMemoryReport
-from scoperun.verdict import Evidence, Verdict
+from scoperun.evidence.events import Process, Task
+from scoperun.evidence.kernel_report import KernelReport
+from scoperun.evidence.oom import Victim
+from scoperun.evidence.verdict import Evidence, Verdict
+from scoperun.kernel.cgroup import Cgroup
+from scoperun.kernel.scope_cgroup import ScopeCgroup
+from scoperun.report.oom_report import Oom
+from scoperun.report.report import Cpu, Memory, Report
+from scoperun.report.soft_memory_report import Passing, SoftMemoryReport
+from scoperun.spec.limits import Limits, LimitsInForce
+from scoperun.supervision.enforcement import check_limits
 from tests.documents import CHECKOUT, MANUAL, README, configurations, library_examples, section, sessions, terms
-
-from .declared import ENVIRONMENT, PROPERTIES, takes_value
+from tests.unit.declared import ENVIRONMENT, PROPERTIES, takes_value
 
 OPTION = r"(?<![\w-])--?[A-Za-z][a-z-]*"
 OPTIONS = sorted(takes_value())

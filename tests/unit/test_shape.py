@@ -20,29 +20,26 @@ SOURCES = {
     for file in sorted(ROOT.rglob("*.py"))
 }
 
-CORE = {
-    f"scoperun.{name}"
-    for name in (
-        "conclusion", "config", "dataclass", "errors", "events", "invocation", "kernel_clock", "kernel_draft",
-        "kernel_log", "kernel_report", "limits", "membership", "network", "oom", "oom_report", "oom_text", "preview",
-        "printable", "properties", "report", "request", "scope", "scope_log", "settings", "shared_memory", "sizes",
-        "soft_memory", "soft_memory_report", "sources", "start", "text", "toml_lines", "traps", "values", "verdict",
-        "version",
-    )
-}  # fmt: skip
-SURFACE = {
-    f"scoperun.{name}"
-    for name in (
-        "__main__", "cli", "configured", "kill_notice", "launch", "option_values", "options", "report_lines",
-        "running", "startup",
-    )
-}  # fmt: skip
+ROWS: dict[str, set[str]] = {
+    "spec": set(),
+    "evidence": {"spec"},
+    "report": {"spec", "evidence"},
+    "systemd": {"spec", "evidence"},
+    "kernel": {"spec", "evidence"},
+    "process": {"spec", "evidence", "kernel"},
+    "supervision": {"spec", "evidence", "report", "systemd", "kernel", "process"},
+    "console": {"spec", "report"},
+    "cli": {"spec", "report", "console", "kernel", "process", "supervision"},
+}
+"""What each package may import, beside itself and the ground: the modules that lie in none (docs/architecture.md)."""
+
+DOORS = {"scoperun", "scoperun.__main__"}
+"""The library's names, and the program: nothing imports them, and they import what they open."""
 
 FIRST = {
     "scoperun",
     "scoperun.__main__",
-    "scoperun.io",
-    "scoperun.io.environment",
+    "scoperun.environment",
     "scoperun.startup",
     "scoperun.version",
 }
@@ -51,12 +48,7 @@ FIRST = {
 INTERPRETER = {"errno", "gc", "os", "sys"}
 """Modules that no folder on the way can hold another of: they are built in, and os is frozen."""
 
-SUPERVISION = {
-    f"scoperun.{name}"
-    for name in ("enforcement", "feed", "leftovers", "settling", "soft_watch", "standing", "strangers", "supervisor")
-}
-
-NOT_IN_CORE = {
+IO = {
     "asyncio", "concurrent", "datetime", "dbus_next", "fcntl", "io", "multiprocessing", "os", "pathlib", "random",
     "select", "selectors", "shutil", "socket", "subprocess", "sys", "tempfile", "threading", "time", "typer",
 }  # fmt: skip
@@ -65,20 +57,25 @@ UNIONS = {"Event", "SoftMemoryEvent"}
 CONSTANTS = {"GiB", "KiB", "MiB", "INFINITY", "__version__"}
 
 every_module = pytest.mark.parametrize("module", SOURCES)
-every_core_module = pytest.mark.parametrize("module", sorted(CORE & set(SOURCES)))
 
 
-def layer(module: str) -> int:
-    """Return how high a module stands: core, io, supervisor, surface."""
-    if module in {*CORE, "scoperun"}:
-        return 0
-    if module.startswith("scoperun.io"):
-        return 1
-    if module in SUPERVISION:
-        return 2
-    if module in SURFACE or module.startswith("scoperun.ctl"):
-        return 3
-    raise AssertionError(f"{module} has no layer yet: name it in this file")
+def package(module: str) -> str:
+    """Return the package that a module is in, "" for the ground."""
+    _, *inner = module.split(".")
+    return inner[0] if inner and inner[0] in ROWS else ""
+
+
+def documentation(module: str) -> str:
+    return ast.get_docstring(ast.parse(SOURCES[module].read_text(encoding="utf-8"))) or ""
+
+
+def does_no_io(module: str) -> bool:
+    """Tell whether a module says that it does no I/O, or its package does."""
+    whole = f"scoperun.{package(module)}"
+    return any("No I/O" in documentation(each) for each in (module, whole) if each in SOURCES)
+
+
+every_core_module = pytest.mark.parametrize("module", [each for each in SOURCES if does_no_io(each)])
 
 
 def run_time_nodes(node: ast.AST) -> Iterator[ast.AST]:
@@ -128,10 +125,33 @@ def names_called(module: str) -> set[str]:
     return {ast.unparse(node.func) for node in nodes_of(module) if isinstance(node, ast.Call)}
 
 
-@every_module
-def test_imports_point_one_way(module: str) -> None:
-    own = {name for name in imported(module) if name.partition(".")[0] == "scoperun"}
-    assert {name for name in own if layer(name) > layer(module)} == set()
+def imported_for_any_reason(module: str) -> set[str]:
+    """Return the modules of ours that a module imports at run time or for type checkers."""
+    tree = ast.parse(SOURCES[module].read_text(encoding="utf-8"))
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            parts = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (parts & set(SOURCES)) or {f"{node.module}"}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found & set(SOURCES)
+
+
+@pytest.mark.parametrize("module", sorted(set(SOURCES) - DOORS))
+def test_imports_go_down_the_table(module: str) -> None:
+    own = package(module)
+    allowed = {"", own, *(ROWS[own] if own else ())}
+    wrong = {name for name in imported_for_any_reason(module) if package(name) not in allowed or name in DOORS}
+    assert wrong - {"scoperun"} == set()
+
+
+def test_every_package_has_a_row() -> None:
+    assert {path.parent.name for path in ROOT.glob("*/__init__.py")} == set(ROWS)
+
+
+def test_what_is_asked_seen_and_said_is_told_without_io() -> None:
+    assert all("No I/O" in documentation(f"scoperun.{name}") for name in ("spec", "evidence", "report"))
 
 
 def test_imports_go_round_in_no_circle() -> None:
@@ -141,7 +161,7 @@ def test_imports_go_round_in_no_circle() -> None:
 
 @every_core_module
 def test_the_core_does_no_io_and_has_no_clock(module: str) -> None:
-    assert {name for name in imported(module) if name.partition(".")[0] in NOT_IN_CORE} == set()
+    assert {name for name in imported(module) if name.partition(".")[0] in IO} == set()
     assert names_called(module) & {"open", "input", "print"} == set()
 
 
@@ -154,12 +174,12 @@ def test_the_core_needs_the_standard_library_alone(module: str) -> None:
 
 def test_one_module_imports_dbus_next() -> None:
     users = {module for module in SOURCES if any(name.startswith("dbus_next") for name in imported(module))}
-    assert users == {"scoperun.io.bus"}
+    assert users == {"scoperun.systemd.bus"}
 
 
 def test_one_module_imports_typer() -> None:
     users = {module for module in SOURCES if "typer" in imported(module)}
-    assert {user for user in users if not user.startswith("scoperun.ctl")} == {"scoperun.options"}
+    assert {user for user in users if not user.startswith("scoperun.ctl")} == {"scoperun.cli.options"}
 
 
 @pytest.mark.parametrize("module", sorted(set(SOURCES) - {"scoperun.__main__"}))
@@ -184,7 +204,7 @@ def test_the_interpreter_brings_what_the_program_imports_first() -> None:
 
 @every_module
 def test_a_module_says_what_it_is_for(module: str) -> None:
-    docstring = ast.get_docstring(ast.parse(SOURCES[module].read_text(encoding="utf-8")))
+    docstring = documentation(module)
     assert docstring
     assert docstring.splitlines()[0].endswith((".", ":"))
 

@@ -100,7 +100,7 @@ NAMELESS = "import ctypes, os, sys; ctypes.CDLL(None).putenv(b'=nameless'); os.e
 
 def test_a_variable_without_a_name_keeps_nothing_from_starting(backports: Path) -> None:
     with_it = (sys.executable, "-c", NAMELESS, sys.executable)
-    code = "import os; from scoperun.io.environment import given_environment; os.execve('/bin/true', ['true'], {given})"
+    code = "import os; from scoperun.environment import given_environment; os.execve('/bin/true', ['true'], {given})"
     assert "illegal environment variable" in run(*with_it, "-c", code.format(given="os.environ"))[2]
     assert run(*with_it, "-c", code.format(given="given_environment()")) == (0, "", "")
     assert run(*with_it, SCRIPT[1], "--version", PYTHONPATH=str(backports)) == VERSION

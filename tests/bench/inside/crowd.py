@@ -24,7 +24,7 @@ def counting(self, message):
     received += 1
     return process_message(self, message)
 message_bus.BaseMessageBus._process_message = counting
-from scoperun.cli import main
+from scoperun.cli.command import main
 out = sys.argv.pop(1)
 status = main()
 with open(out, "a") as file:

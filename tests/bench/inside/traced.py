@@ -16,15 +16,15 @@ ASYNC = 0x80
 
 # Module, function, whether its call or its return is the moment; in the order of time.
 MOMENTS = (
-    ("scoperun.options", "parse", "call"),
-    ("scoperun.options", "parse", "return"),
-    ("scoperun.io.workload", "spawn", "call"),
-    ("scoperun.io.keeper", "spawn", "return"),
-    ("scoperun.supervisor", "Supervision.begin", "call"),
-    ("scoperun.supervisor", "Supervision.start_scope", "return"),
-    ("scoperun.standing", "Standing.release", "return"),
-    ("scoperun.io.workload", "Workload.wait", "return"),
-    ("scoperun.supervisor", "Supervision.report", "return"),
+    ("scoperun.cli.options", "parse", "call"),
+    ("scoperun.cli.options", "parse", "return"),
+    ("scoperun.process.workload", "spawn", "call"),
+    ("scoperun.process.keeper", "spawn", "return"),
+    ("scoperun.supervision.supervisor", "Supervision.begin", "call"),
+    ("scoperun.supervision.supervisor", "Supervision.start_scope", "return"),
+    ("scoperun.supervision.standing", "Standing.release", "return"),
+    ("scoperun.process.workload", "Workload.wait", "return"),
+    ("scoperun.supervision.supervisor", "Supervision.report", "return"),
     ("os", "_exit", "call"),
 )
 

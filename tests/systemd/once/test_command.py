@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scoperun.io.swap import has_swap
+from scoperun.kernel.swap import has_swap
 from tests.systemd.story import Story
 
 

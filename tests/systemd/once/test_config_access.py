@@ -62,7 +62,7 @@ def test_in_a_user_namespace_ones_own_file_is_ones_own(config: Path) -> None:
 
 def test_in_a_user_namespace_a_report_is_written_where_one_may(config: Path, tmp_path: Path) -> None:
     script = f"""
-from scoperun.io.files import Destination
+from scoperun.console.files import Destination
 for path in "/dev/null", "{tmp_path}/report.json", "/proc/self/cwd/report.json":
     with Destination(path) as file:
         file.write("written")

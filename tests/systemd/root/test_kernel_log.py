@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from scoperun.io.kernel_log import KernelLog
-from scoperun.kernel_report import LOST
+from scoperun.evidence.kernel_report import LOST
+from scoperun.kernel.log import KernelLog
 from tests.systemd.lab_only import lab_only
 from tests.systemd.records import read_all, read_report, read_until, reports_of
 from tests.systemd.story import GENEROUS, Story
@@ -20,8 +20,8 @@ FORGED = (
 
 READ = """
 import asyncio
-from scoperun.io.kernel_log import KernelLog
-from scoperun.kernel_report import KernelLogUnreadable
+from scoperun.kernel.log import KernelLog
+from scoperun.evidence.kernel_report import KernelLogUnreadable
 def take(records):
     print(*records, sep="\\n")
 async def main():

@@ -56,7 +56,7 @@ def read_the_journal(folder: Path, monkeypatch: pytest.MonkeyPatch, journalctl: 
     scoperun.write_text(
         f"#!{sys.executable}\n"
         "from scoperun.__main__ import program\n"
-        "from scoperun.io import journal, kmsg\n"
+        "from scoperun.kernel import journal, kmsg\n"
         'kmsg._KMSG = "/nonexistent/kmsg"\n'
         f"journal._JOURNALCTL = ({journalctl!r},)\n"
         "program()\n",

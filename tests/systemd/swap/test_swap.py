@@ -2,7 +2,7 @@
 
 import pytest
 
-from scoperun.io.swap import has_swap
+from scoperun.kernel.swap import has_swap
 from tests.systemd.story import Story
 
 pytestmark = pytest.mark.skipif(not has_swap(), reason="there is no swap; run: python -m tests.lab test")

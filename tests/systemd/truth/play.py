@@ -71,7 +71,7 @@ async def play(kind: Kind, props: Props, monkeypatch: pytest.MonkeyPatch) -> lis
         variant = variants[turn % len(variants)]
         with monkeypatch.context() as patch:
             if not variant.log:
-                patch.setattr("scoperun.io.journal._JOURNALCTL", ("/nonexistent/journalctl",))
+                patch.setattr("scoperun.kernel.journal._JOURNALCTL", ("/nonexistent/journalctl",))
             failures += await judged(kind, variant, props)
     return failures
 

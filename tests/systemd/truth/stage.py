@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from scoperun import ExecContext, Limits, MiB, OOMPolicy, Report, Scope
-from scoperun.events import MemorySnapshot
-from scoperun.launch import RunOptions
+from scoperun.evidence.events import MemorySnapshot
+from scoperun.supervision.launch import RunOptions
 from tests.schema import validated
 from tests.systemd.story import GENEROUS, systemctl
 from tests.systemd.waiting import cgroup_gone

@@ -1,0 +1,222 @@
+"""scoperun's command line: argv -> report on stderr and in a file, exit status."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from scoperun.dataclass import replace
+from scoperun.errors import ScoperunError
+from scoperun.printable import lines, one_line
+from scoperun.process.patience import Patience
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from scoperun.cli.options import Output
+    from scoperun.console.files import Destination
+    from scoperun.console.sources import Sources
+    from scoperun.report.report import Report
+    from scoperun.spec.request import RunRequest
+    from scoperun.supervision.supervisor import Supervision
+
+_PATIENCE = Patience()
+
+
+def main() -> int:
+    """Run the command that the arguments name and return the exit status; the one place where errors end."""
+    try:
+        return _scoperun(sys.argv[1:])
+    except ScoperunError as error:
+        _say(f"scoperun: {error}")
+        return error.exit_status
+    except KeyboardInterrupt:
+        _say("scoperun: interrupted")
+        return ScoperunError.exit_status
+
+
+def _scoperun(argv: list[str]) -> int:
+    from scoperun.cli.options import parse
+
+    parsed = parse(argv)
+    if parsed is None:
+        return 0
+    request, output, sources = parsed
+    if not output.quiet:
+        _warn(request)
+        if request.context.changes_identity and sources.options.get("report") == "SCOPERUN_REPORT":
+            _say("scoperun: warning: SCOPERUN_REPORT is ignored with --uid or --gid: --report FILE writes the report")
+    if output.print_properties:
+        _print_properties(request, sources, json=output.json)
+        return 0
+    if not output.quiet and request.context.user is not None:
+        _warn_of_terminal(request)
+    from scoperun.process.streams import inherited_descriptors
+    from scoperun.supervision.launch import wrap
+
+    with _report_file(output.report) as file:
+        with _kept_from_command(output.report_fd) as report_fd:
+            report = wrap(
+                request,
+                beside=lambda supervision: _beside(supervision, output, report_fd),
+                give_up=inherited_descriptors() - {0, 1, 2},
+            )
+        _deliver(report, output, file)
+    if output.oom_exit_code is not None and report.verdict == "oom-kill":
+        return output.oom_exit_code
+    if report.signal == signal.SIGINT and not report.timed_out:
+        _end_by(signal.SIGINT)
+    return report.exit_status
+
+
+def _end_by(number: signal.Signals) -> None:
+    """End as the command did: a shell gives up its loop only if Ctrl-C has ended what ran in it."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
+def _warn(request: RunRequest) -> None:
+    from scoperun.kernel.swap import has_swap
+    from scoperun.spec.traps import traps
+
+    asked = replace(request, soft_memory=None)  # its MemoryHigh= is lifted before it does harm
+    for trap in traps(asked.scope_properties(), has_swap=has_swap()):
+        _say(f"scoperun: warning: {trap}")
+
+
+def _warn_of_terminal(request: RunRequest) -> None:
+    """Say so if a command that is to be another user's could give commands to root's shell."""
+    from scoperun.process.identity import identity
+    from scoperun.process.shared_terminal import can_be_typed_at
+
+    if identity(request.context).uid and can_be_typed_at():
+        _say(
+            f"scoperun: warning: user {request.context.user} could type at this terminal what root's shell would run "
+            "(TIOCSTI): systemd-run --pty gives the command one of its own; the sysctl dev.tty.legacy_tiocsti=0 "
+            "forbids it from Linux 6.2 on"
+        )
+
+
+def _print_properties(request: RunRequest, sources: Sources, *, json: bool) -> None:
+    """Print what would be asked of systemd on standard output."""
+    from scoperun.cli.preview import preview
+    from scoperun.kernel.cgroup import cgroup_of
+
+    inherited = cgroup_of(os.getpid()).slice_of_manager(system=request.system) if request.slice_inherit else None
+    shown = preview(request, sources, inherited_slice=inherited)
+    try:
+        with open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False) as stdout:
+            stdout.write(f"{shown.to_json() if json else shown.to_text()}\n")
+    except OSError as error:
+        raise ScoperunError(f"cannot print the properties: {error.strerror}") from None
+
+
+@contextmanager
+def _report_file(path: str | None) -> Iterator[Destination | None]:
+    """Give the file that the report goes to, found before the command starts; raise ScoperunError if it cannot be."""
+    if path is None:
+        yield None
+        return
+    from scoperun.console.files import Destination
+    from scoperun.process.streams import occupy_closed_streams
+
+    occupy_closed_streams()  # or it takes the number of one
+    try:
+        file = Destination(path)
+    except OSError as error:
+        hint = "its folder has to be there" if isinstance(error, FileNotFoundError) else None
+        raise ScoperunError(f"cannot write the report to {path!r}: {error.strerror}", hint=hint) from None
+    with file:
+        yield file
+
+
+@contextmanager
+def _kept_from_command(fd: int | None) -> Iterator[int | None]:
+    """Give a descriptor for what `fd` is; whoever reads it sees its end when no signal is held for the command."""
+    if fd is None:
+        yield None
+        return
+    from scoperun.process.streams import keep_from_command
+
+    ours = keep_from_command(fd)
+    try:
+        yield ours
+    finally:
+        os.close(ours)
+
+
+@asynccontextmanager
+async def _beside(supervision: Supervision, output: Output, report_fd: int | None) -> AsyncIterator[None]:
+    """Do what is to be done while the command runs: lines for a program, a word to whoever sits at the terminal."""
+    from contextlib import AsyncExitStack
+
+    _PATIENCE.begin()
+    async with AsyncExitStack() as stack:
+        if report_fd is not None:
+            from scoperun.cli.report_lines import report_lines
+
+            failed = f"scoperun: cannot write the report to descriptor {output.report_fd}: "
+            lines = report_lines(supervision, report_fd, failed=lambda reason: _say(failed + reason))
+            await stack.enter_async_context(lines)
+        if os.isatty(2) and not output.quiet:
+            from scoperun.cli.kill_notice import kill_notice
+
+            await stack.enter_async_context(kill_notice(supervision))
+        yield
+
+
+def _deliver(report: Report, output: Output, file: Destination | None) -> None:
+    """Write the report and print it; neither changes what the command's status was."""
+    # The file first: whoever reads stderr may be slow.
+    if file is not None:
+        try:
+            with _PATIENCE.waiting(for_somebody=file.may_wait):
+                file.write(report.to_json() + "\n")
+        except OSError as error:
+            # A path that is named in it may have a newline.
+            _say(one_line(f"scoperun: cannot write the report to {output.report!r}: {error.strerror}"))
+    if output.quiet and report.verdict.told_by_exit_status and not _was_told(report):
+        return
+    if output.json:
+        _say(report.to_json())
+    else:
+        from scoperun.report.text import kernel_log_text, report_text
+
+        _say(report_text(report))
+        if output.oom_log and report.oom:
+            _say(kernel_log_text(report.oom))
+
+
+def _was_told(report: Report) -> bool:
+    """Tell whether it was our signal that the command got, for its soft limit."""
+    return report.soft_memory is not None and bool(report.soft_memory.passed)
+
+
+def _say(text: str) -> None:
+    rest = memoryview(_ended(lines(text)).encode())
+    with suppress(OSError), _PATIENCE.waiting():  # nobody listens
+        while rest:
+            rest = rest[_written(rest) :]
+
+
+def _ended(text: str) -> str:
+    """Return lines with the ends that stderr needs."""
+    if not os.isatty(2):
+        return f"{text}\n"
+    from scoperun.process.terminal import line_end
+
+    return f"{text}\n".replace("\n", line_end(2))
+
+
+def _written(rest: memoryview) -> int:
+    """Write to stderr and return how much it took; whoever shares it may have set it not to block, even if full."""
+    try:
+        return os.write(2, rest)
+    except BlockingIOError:
+        import select
+
+        select.select([], [2], [])
+        return 0

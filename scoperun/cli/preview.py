@@ -1,0 +1,180 @@
+"""What a run would ask of systemd, where each value came from, and the systemd-run line that asks the same. No I/O."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+from scoperun.console.sources import OPTION_OF
+from scoperun.dataclass import dataclass, replace
+from scoperun.printable import one_line
+from scoperun.spec.properties import Property, parse_property, that_count
+from scoperun.spec.scope import scope_request
+from scoperun.spec.sizes import INFINITY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from scoperun.console.sources import Sources
+    from scoperun.spec.request import RunRequest
+
+OURS = "scoperun itself"
+FOR_A_SHELL = "scoperun itself, for a shell at a terminal"
+
+_UNITS = {"s": 1_000_000, "ms": 1000, "us": 1}
+
+_LONGEST = 60
+"""What is longer than that does not widen the column for the rest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A property that would be asked of systemd: as a unit file has it, and where it comes from."""
+
+    property: Property
+    text: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a run would ask of systemd, and the words of the systemd-run that asks the same."""
+
+    asked: tuple[Asked, ...]
+    systemd_run: tuple[str, ...]
+
+    def to_text(self) -> str:
+        """Return one line for each property, an empty one, and the systemd-run line, quoted for a shell."""
+        texts = [one_line(each.text) for each in self.asked]
+        width = max((len(text) for text in texts if len(text) <= _LONGEST), default=0)
+        rows = [f"{text:<{width}}  {one_line(each.source)}" for text, each in zip(texts, self.asked, strict=True)]
+        return "\n".join([*rows, "", " ".join(map(_quoted, self.systemd_run))])
+
+    def to_json(self) -> str:
+        """Return the same as a JSON object: properties and systemd_run."""
+        properties = [
+            {
+                "name": each.property.name,
+                "signature": each.property.signature,
+                "value": each.property.value,
+                "source": each.source,
+            }
+            for each in self.asked
+        ]
+        return json.dumps({"properties": properties, "systemd_run": self.systemd_run}, default=list)
+
+
+def preview(request: RunRequest, sources: Sources, *, inherited_slice: str | None = None) -> Preview:
+    """Return what `request` would ask; TasksMax= is as asked, without the room that scoperun makes for its keeper.
+
+    inherited_slice: the slice that the caller runs in, for slice_inherit.
+    """
+    asked = tuple(_asked(request, sources, inherited_slice))
+    return Preview(asked, tuple(_systemd_run(request, asked)))
+
+
+def setting_text(wanted: Property) -> str:
+    """Return a property as a unit file and systemd-run -p have it: CPUQuota=50%, RuntimeMaxSec=90s, AddRef=yes."""
+    value = wanted.value
+    if wanted.name == "CPUQuotaPerSecUSec" and isinstance(value, int):
+        return f"CPUQuota={_hundredths(value)}%"
+    if wanted.name.endswith("USec") and isinstance(value, int):
+        return f"{wanted.name.removesuffix('USec')}Sec={_time(value)}"
+    if isinstance(value, bool):
+        return f"{wanted.name}={'yes' if value else 'no'}"
+    return f"{wanted.name}={'infinity' if value == INFINITY else value}"
+
+
+def _asked(request: RunRequest, sources: Sources, inherited_slice: str | None) -> Iterable[Asked]:
+    asked = [*_own(request, sources, inherited_slice), *_further(request, sources)]
+    count = that_count(each.property for each in asked)
+    return [asked[position] for position in sorted(position for group in count for position, _ in group)]
+
+
+def _own(request: RunRequest, sources: Sources, inherited_slice: str | None) -> Iterable[Asked]:
+    """Yield what options ask for, and what scoperun needs."""
+    needed = scope_request("any.scope", ()).properties
+    for each in (*replace(request, properties=()).scope_properties(inherited_slice=inherited_slice), *needed):
+        option = OPTION_OF.get(each.name, "")
+        if each.name == "Slice" and request.slice_inherit:
+            option = "slice-inherit"
+        if each.name == "MemoryHigh" and request.soft_memory is not None:
+            option = "soft-mem"
+        ours = FOR_A_SHELL if each.name == "OOMPolicy" else OURS
+        yield Asked(property=each, text=setting_text(each), source=sources.options.get(option, ours))
+
+
+def _further(request: RunRequest, sources: Sources) -> Iterable[Asked]:
+    """Yield what -p asks for, in its user's words: they are a unit file's."""
+    for text, source in zip(request.properties, sources.properties, strict=True):
+        yield Asked(property=parse_property(text), text=text, source=source)
+
+
+def _systemd_run(request: RunRequest, asked: tuple[Asked, ...]) -> Iterable[str]:
+    yield from ("systemd-run", "--system" if request.system else "--user", "--scope", "--collect")
+    if request.unit is not None:
+        yield f"--unit={request.unit}"
+    yield from _context(request)
+    for each in asked:
+        # AddRef= is for who stays to read the result; CollectMode= is --collect; and what was not asked for is there
+        # for scoperun's own reading, but for what a shell is to survive.
+        is_wanted = each.property.asked or each.source == FOR_A_SHELL
+        if is_wanted and each.property.name not in {"AddRef", "CollectMode"}:
+            yield from _words(each)
+    yield "--"
+    if request.context.working_directory is not None:  # systemd-run has --working-directory= for services alone
+        yield from ("env", f"--chdir={request.context.working_directory}")
+    yield from request.command
+
+
+def _words(asked: Asked) -> Iterable[str]:
+    name, _, value = asked.text.partition("=")
+    if name in {"Slice", "Description"}:
+        return (f"--{name.lower()}={value}",)
+    return ("-p", asked.text)
+
+
+def _context(request: RunRequest) -> Iterable[str]:
+    context = request.context
+    if context.user is not None:
+        yield f"--uid={context.user}"
+    if context.group is not None:
+        yield f"--gid={context.group}"
+    if context.nice is not None:
+        yield f"--nice={context.nice}"
+    yield from (f"--setenv={variable}" for variable in context.environment if "=" in variable)
+
+
+def _quoted(word: str) -> str:
+    r"""Return a word as a shell takes it, on one line: what cannot be printed as bash, zsh and ksh write it, $'\033'.
+
+    Bytes that are not UTF-8 stay as they are, but for those that terminals without UTF-8 take for controls.
+    """
+    if re.sub("[\udca0-\udcff]", "", word).isprintable():
+        return shlex.quote(word)
+    return f"$'{''.join(map(_escaped, word))}'"
+
+
+def _escaped(character: str) -> str:
+    if character in _SHORT:
+        return _SHORT[character]
+    if character.isprintable():
+        return character
+    return "".join(f"\\{byte:03o}" for byte in character.encode(errors="surrogateescape"))
+
+
+_SHORT = {"\n": r"\n", "\t": r"\t", "'": r"\'", "\\": r"\\"}
+
+
+def _time(microseconds: int) -> str:
+    if microseconds == INFINITY:
+        return "infinity"
+    unit, length = next((unit, length) for unit, length in _UNITS.items() if microseconds % length == 0)
+    return f"{microseconds // length}{unit}"
+
+
+def _hundredths(microseconds: int) -> str:
+    """Return a share of a processor in percent, as finely as systemd reads it."""
+    return f"{microseconds / 10_000:.2f}".rstrip("0").rstrip(".")

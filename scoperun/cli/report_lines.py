@@ -1,0 +1,42 @@
+"""The report as JSON lines for a program: one when the command starts, and one at the end."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, closing
+from typing import TYPE_CHECKING
+
+from scoperun.console.lines import Lines
+from scoperun.process.streams import duplicate
+from scoperun.report.report import start_line
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from scoperun.supervision.supervisor import Supervision
+
+
+@asynccontextmanager
+async def report_lines(supervision: Supervision, fd: int, *, failed: Callable[[str], None]) -> AsyncIterator[None]:
+    """Write the lines of a run to descriptor `fd`; `failed` is told why, if that cannot be done, once the run is over.
+
+    The first is written while the command runs. For the last one its reader is waited for; a signal ends that.
+    """
+    with closing(Lines(duplicate(fd))) as lines:
+        lines.put(start_line(supervision.start))
+        yield
+        lines.put((await supervision.report()).to_json(event="finished"))
+        # A signal that has ended another wait before is not for this one.
+        supervision.enough.clear()
+        await _written_or_enough(lines, supervision.enough, failed)
+
+
+async def _written_or_enough(lines: Lines, enough: asyncio.Event, failed: Callable[[str], None]) -> None:
+    writing, signalled = asyncio.create_task(lines.written()), asyncio.create_task(enough.wait())
+    await asyncio.wait([writing, signalled], return_when=asyncio.FIRST_COMPLETED)
+    signalled.cancel()
+    if not writing.done():
+        writing.cancel()
+        failed("interrupted")
+    elif isinstance(error := writing.exception(), OSError):
+        failed(error.strerror or str(error))

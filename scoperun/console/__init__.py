@@ -1,0 +1,1 @@
+"""What every command line shares: values of options, config files, files that are written."""

@@ -1,0 +1,97 @@
+"""The config files: where they are, whether they may be trusted, what they say together."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from scoperun.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from scoperun.console.config import Config, Key
+
+SYSTEM_FILE = "/etc/scoperun/config.toml"
+
+
+def config_paths(environment: Mapping[str, str]) -> list[str]:
+    """Return where config files may be, the user's before the system's; a folder that is not absolute is none."""
+    folder = environment.get("XDG_CONFIG_HOME", "")
+    if not os.path.isabs(folder):
+        folder = os.path.join(environment.get("HOME") or os.path.expanduser("~"), ".config")
+    users = [f"{folder}/scoperun/config.toml"] if os.path.isabs(folder) else []
+    return [*users, SYSTEM_FILE]
+
+
+def read_config(
+    paths: Sequence[str], keys: Callable[[], Mapping[str, Key | None]], *, are_named: bool = False
+) -> Config | None:
+    """Return what the files at `paths` say together, None if there is none; raise InvalidValue for a bad one.
+
+    keys: gives the options that they may have; it is called, and TOML's parser imported, if there is a file.
+    are_named: somebody has named them, so that they have to be there.
+    """
+    texts = {path: text for path in paths if (text := _text(path, is_named=are_named)) is not None}
+    if not texts:
+        return None
+    from scoperun.console.config import merged, parse_config  # noqa: PLC0415  it imports tomli
+
+    known = keys()
+    return merged([parse_config(text, file=path, keys=known) for path, text in texts.items()])
+
+
+def command_names(command: str) -> list[str]:
+    """Return the names that rules know a command by: its last part, and its full path as far as it is found."""
+    name = os.path.basename(command)
+    if "/" in command:
+        return [name, os.path.abspath(command)]
+    import shutil  # noqa: PLC0415  only rules need it
+
+    found = shutil.which(command)
+    return [name, os.path.abspath(found)] if found else [name]
+
+
+def check_home(environment: Mapping[str, str]) -> None:
+    """Raise InvalidValue if we are root and $HOME is another user's: so are its files, which say what root runs."""
+    if os.geteuid() != 0 or os.stat("/proc/self").st_uid != 0:  # fakeroot(1) only says that we are
+        return
+    home = environment.get("HOME", "")
+    try:
+        owner = os.stat(home).st_uid
+    except OSError:  # there is nothing in it
+        return
+    if owner not in {0, os.stat("/").st_uid}:
+        message = f"refusing to run: HOME={home} belongs to user {owner}, and this is root"
+        raise InvalidValue(message, hint="use sudo -H, or HOME=/root")
+
+
+def _text(path: str, *, is_named: bool) -> str | None:
+    try:
+        if not is_named and _is_missing(path):
+            return None
+        from scoperun.console.trusted_file import read_trusted  # noqa: PLC0415  mostly there is none
+
+        return _decoded(read_trusted(path), path)
+    except OSError as error:
+        raise InvalidValue(f"cannot read {path}: {error.strerror}") from None
+
+
+def _is_missing(path: str) -> bool:
+    """Tell whether there is no such file, as there mostly is none; what cannot be searched has none either.
+
+    That is the home of another user, as after a su that keeps HOME.
+    """
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return True
+    return False
+
+
+def _decoded(content: bytes, path: str) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InvalidValue(f"{path}:{line}: not UTF-8, which TOML is") from None

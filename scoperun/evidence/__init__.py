@@ -1,0 +1,1 @@
+"""What was seen, and what it means. No I/O, no clock."""

@@ -1,0 +1,141 @@
+"""One activation of one scope: events in, state out. No I/O, no clock.
+
+The law of this file: events come in any order, and any of them may be missing. Nothing here depends on the order
+except what the names say (a scope has ended when systemd says so after it was active).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scoperun.evidence.events import (
+    ConnectionLost,
+    Counters,
+    JobRemoved,
+    KernelLogRead,
+    LeftActive,
+    LeftoversAwaited,
+    LeftRunning,
+    MemorySnapshot,
+    ResultChanged,
+    ScopeProperties,
+    SoftMemoryKilled,
+    SoftMemoryPassed,
+    SoftMemoryRestored,
+    SoftMemoryTold,
+    StateChanged,
+    StopRequested,
+    WorkloadExited,
+)
+from scoperun.evidence.oom import OomWatch
+
+if TYPE_CHECKING:
+    from scoperun.evidence.events import Event, SoftMemoryEvent
+
+
+class Invocation:
+    """What is known of a scope from the request to the end."""
+
+    def __init__(self) -> None:
+        """Start with nothing known."""
+        self.job_result: str | None = None
+        self.active_state: str | None = None
+        self.left_active: float | None = None
+        self._was_active = False
+        self.result: str | None = None
+        self.exit: WorkloadExited | None = None
+        self.counters: Counters | None = None
+        self.properties: ScopeProperties | None = None
+        self.memory = OomWatch()
+        self.kernel_log: KernelLogRead | None = None
+        self.soft_memory: list[SoftMemoryEvent] = []
+        self.stop_requested = False
+        self.awaited_leftovers = False
+        self.left_running: LeftRunning | None = None
+        self.bus_lost: str | None = None
+
+    def feed(self, event: Event) -> None:
+        """Take in one event."""
+        match event:
+            case JobRemoved(result):
+                self.job_result = result
+            case ResultChanged(result):
+                self._announce(result)
+            case StateChanged(active_state):
+                self.active_state = active_state
+                self._was_active |= active_state == "active"
+            case LeftActive(at):
+                self.left_active = at
+            case WorkloadExited():
+                self.exit = event
+            case LeftoversAwaited():
+                self.awaited_leftovers = True
+            case StopRequested():
+                self.stop_requested = True
+            case ConnectionLost(reason):
+                self.bus_lost = reason
+            case _:
+                self._take_reading(event)
+
+    def _take_reading(self, event: Event) -> None:
+        match event:
+            case MemorySnapshot():
+                self.memory.feed(event)
+            case Counters():
+                self.counters = event
+            case ScopeProperties():
+                self.properties = event
+                self._announce(event.result)
+            case KernelLogRead():
+                self.kernel_log = event
+            case LeftRunning():
+                self.left_running = event
+            case SoftMemoryPassed() | SoftMemoryTold() | SoftMemoryRestored() | SoftMemoryKilled():
+                self.soft_memory.append(event)
+
+    def _announce(self, result: str) -> None:
+        # systemd announces old values again after a reload, and a unit that was collected reads as a success: a
+        # failure that was once seen stays (https://github.com/systemd/systemd/issues/38085).
+        # And that leftovers did not stop in time when we had them stopped is not how the command ended.
+        if self.result in {None, "success"} and not (self.stop_requested and result == "timeout"):
+            self.result = result
+
+    @property
+    def started(self) -> bool:
+        """Systemd's start job is over, one way or the other, or will never be heard of."""
+        return self.job_result is not None or self.bus_lost is not None
+
+    @property
+    def exited(self) -> bool:
+        """The command's process has ended."""
+        return self.exit is not None
+
+    @property
+    def stopping(self) -> bool:
+        """Systemd is about to end the scope, or was when it last said so."""
+        return self.active_state == "deactivating"
+
+    @property
+    def failed(self) -> bool:
+        """Systemd says that the scope has failed, and does no more to it."""
+        return self.active_state == "failed"
+
+    @property
+    def ended(self) -> bool:
+        """Systemd says that the scope has ended."""
+        # A new unit is announced as inactive while its start job waits.
+        was_started = self.job_result is not None or self._was_active
+        return self.failed or (self.active_state == "inactive" and was_started)
+
+    @property
+    def final_result(self) -> str | None:
+        """Result=, unless it is a success that may yet change or that was not heard to the end."""
+        heard_to_the_end = self.ended and self.active_state != "failed"
+        if self.result != "success" or self.properties is not None or heard_to_the_end:
+            return self.result
+        return None
+
+    @property
+    def over(self) -> bool:
+        """The scope has ended, or nothing more will be heard of it."""
+        return self.ended or self.bus_lost is not None

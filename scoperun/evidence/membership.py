@@ -1,0 +1,109 @@
+"""Which of the victims that the kernel names by their PIDs alone were in the scope. No I/O.
+
+After ten reports in five seconds the kernel writes `Killed process PID (NAME)` and leaves out the cgroup. A PID that
+was the scope's may belong to a process elsewhere by then. So a process of this PID and name must have gone from the
+scope at that time, and a kill must have been counted there. The command and the keeper are our children: until we have
+waited for them, no other process can have their PIDs.
+"""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+from scoperun.dataclass import dataclass
+from scoperun.evidence.kernel_report import concerning, is_within
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from scoperun.evidence.events import WorkloadExited
+    from scoperun.evidence.invocation import Invocation
+    from scoperun.evidence.kernel_clock import KernelClock
+    from scoperun.evidence.kernel_report import KernelReport
+    from scoperun.evidence.start import Start
+
+_JUST_BEFORE = 1.0
+"""Seconds after the last snapshot in which the processes that it shows may have been killed unseen."""
+
+_KILLED = {None, -signal.SIGKILL}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """The names of processes that went, by PID, when kills were counted between two moments of the monotonic clock.
+
+    A name is None if it was not read.
+    """
+
+    since: float
+    until: float
+    names: Mapping[int, str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """One scope, and which processes were in it when. keeper: its PID. clock: that of the kernel's log."""
+
+    start: Start
+    keeper: int
+    exited: WorkloadExited | None
+    losses: Iterable[Loss]
+    clock: KernelClock
+
+    def certain(self, report: KernelReport) -> tuple[KernelReport, ...]:
+        """Return what a report says of victims that were in the scope for certain."""
+        return self._concerning(report, self._children(report))
+
+    def likely(self, report: KernelReport) -> tuple[KernelReport, ...]:
+        """Return the same, and what it says of those that may have been in the scope."""
+        return self._concerning(report, self._children(report) | self._lost(report))
+
+    def _concerning(self, report: KernelReport, pids: Collection[int]) -> tuple[KernelReport, ...]:
+        return concerning([report], cgroup=self.start.cgroup or "", pids=pids)
+
+    def _children(self, report: KernelReport) -> set[int]:
+        """Return the PIDs of our children, without that of a command that was not killed in the scope at that time."""
+        return {self.keeper, self.start.pid} if self._was_command_killed(report.at) else {self.keeper}
+
+    def _was_command_killed(self, at: float | None) -> bool:
+        exited = self.exited
+        if exited is None or at is None or exited.status != -signal.SIGKILL or self.clock.is_after(at, exited.at):
+            return False
+        return exited.cgroup is None or is_within(exited.cgroup, self.start.cgroup or "")
+
+    def _lost(self, report: KernelReport) -> set[int]:
+        """Return the PIDs of the victims that may have gone from the scope at that time."""
+        names = [loss.names for loss in self.losses if self._is_time_of(loss, report.at)]
+        return {
+            victim.pid
+            for victim in report.victims
+            if any(victim.pid in lost and lost[victim.pid] in {victim.name, None} for lost in names)
+        }
+
+    def _is_time_of(self, loss: Loss, at: float | None) -> bool:
+        return at is not None and self.clock.may_be_between(at, loss.since, loss.until)
+
+
+def membership(start: Start, invocation: Invocation, *, keeper: int, clock: KernelClock) -> Membership:
+    """Return what is known of a scope's processes without the kernel's log."""
+    losses = _losses(invocation)
+    return Membership(start=start, keeper=keeper, exited=invocation.exit, losses=losses, clock=clock)
+
+
+def _losses(invocation: Invocation) -> list[Loss]:
+    """Return the losses that were seen, and the one that may have followed the last snapshot."""
+    memory, counters = invocation.memory, invocation.counters
+    found = [
+        Loss(
+            since=kill.since,
+            until=kill.until,
+            names={each.task.pid: each.task.name for each in kill.ended if each.status in _KILLED},
+        )
+        for kill in memory.kills
+    ]
+    last, counted = memory.last, counters.oom_kill if counters else None
+    if last is not None and (counted is None or counted > last.oom_kill):
+        names = {task.pid: task.name for task in last.tasks}
+        found.append(Loss(since=last.at, until=last.at + _JUST_BEFORE, names=names))
+    return found

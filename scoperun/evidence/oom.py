@@ -1,0 +1,462 @@
+"""Who was killed for want of memory, and whose limit it was, from snapshots of the scope's memory. No I/O.
+
+The law of this file:
+
+1. Who lived before a kill was counted and not afterwards was killed, if no more are missing than were counted. Who is
+   known to have ended otherwise is not missing. Where more are missing, nobody is named.
+   Nor is anybody where what was seen before cannot have been how it was at the kill, or where somebody may have come
+   unseen since who had more memory: the missing must have had most of what those who live on do not have, and not as
+   much may have been taken since as theirs, or they had ended before and left room for another that was killed. Nor is
+   anybody where those who were seen may have ended at any time of a second or more: somebody else may have killed them.
+   How big a victim was is told only where, when it was seen, the scope had nearly all that it had at the kill.
+   Of a group all are named who were killed, or have ended they do not know how, if they were seen just before.
+   Of a cgroup in the scope that was killed as a whole only those are meant that were in there.
+   A command that never had company and was killed was killed by it.
+2. The limit is that of the one cgroup whose `oom` rose shortly before the kill was counted, from the scope up. Where
+   none has risen while the command ran though a kill was counted, no limit was reached: the machine was full if it was
+   short of memory shortly before, and else somebody asked for the kill (SysRq); in a container it may have been a limit
+   above. Where several rose, or none but long before, it is not known which it was. Where kills follow one another
+   only what rose since the last but one counts, or what had risen by then without a kill.
+   What was read before a kill was counted tells of the scope's own limit alone: another may have risen since.
+"""
+
+from __future__ import annotations
+
+import enum
+import signal
+from typing import TYPE_CHECKING
+
+from scoperun.dataclass import dataclass
+from scoperun.evidence.kernel_report import is_within
+from scoperun.evidence.shared_memory import one_each
+from scoperun.spec.scope import units_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from scoperun.evidence.events import Counters, EndedTask, MemorySnapshot, Task, WorkloadExited
+
+
+JUST_BEFORE = 1.0
+"""Seconds before its end for which what was seen of a scope is taken to be what was there at its end."""
+
+NEARLY_ALL = 0.9
+"""The part of a scope's memory whose owners, when all of it was in use, are taken to have had what they had before."""
+
+_SHORTLY = 5.0
+"""Seconds before a kill was counted in which the limit that it was for has been reached, however busy the machine."""
+
+
+class LimitOf(enum.StrEnum):
+    """Who has the limit that was reached; HOST: the machine had no more memory."""
+
+    SCOPE = "scope"
+    SLICE = "slice"
+    HOST = "host"
+    SYSTEMD_OOMD = "systemd-oomd"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """The limit that was reached. unit: who has it, a cgroup below the scope by its path; None for those without."""
+
+    of: LimitOf
+    unit: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Victim:
+    """A process that the OOM killer killed; source: how that is known.
+
+    rss: bytes in memory at that time. anon: those of them that are not copies of files. None is not known.
+    """
+
+    pid: int
+    name: str
+    rss: int | None
+    anon: int | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastWords:
+    """What is known of a run in the end.
+
+    pid, exited: the command's own process and its end. policy: OOMPolicy=. tasks_peak: the most tasks at a time.
+    keeper_killed: the keeper was killed too. kills: those that were surely others; None is not known.
+    most: bytes of memory and swap that the scope can have had at the most.
+    ended_with_scope: nothing says that the command ended before the others, or elsewhere.
+    """
+
+    pid: int
+    exited: WorkloadExited
+    policy: str | None
+    tasks_peak: int | None
+    keeper_killed: bool
+    kills: int | None
+    most: int | None
+    ended_with_scope: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OomKill:
+    """A rise of oom_kill between two snapshots.
+
+    since, until: when they were taken, in seconds on the monotonic clock.
+    kills: processes that were counted.
+    is_group: a cgroup was killed as a whole, and the count is not of use: the kernel counts some twice, our own with
+        them, and goes on. is_known_group: it is known which cgroups those were.
+    was_close: what was seen before was how it was at the kill, and none of those had ended unnoticed. Else somebody has
+        come since who took the memory, and may have gone unseen.
+    was_just_seen: who was seen before has not had the time to end otherwise.
+    was_prompted: one of those ended just now, and none of them earlier.
+    was_noticed: it was one kill, or one group, and what was read after it was read as soon as it was counted.
+    needed: bytes of memory and swap that were in use before and could not be dropped; None was not read.
+    free: bytes of memory and swap that somebody who came unseen may have had at the most.
+    faulted: bytes of memory that were taken since; None was not read.
+    unread: those that were nobody's of whom it could be read.
+    ended: who is missing since.
+    """
+
+    since: float
+    until: float
+    kills: int
+    is_group: bool
+    is_known_group: bool
+    was_close: bool
+    was_just_seen: bool
+    was_prompted: bool
+    was_noticed: bool
+    needed: int | None
+    free: int
+    faulted: int | None
+    unread: int
+    ended: tuple[EndedTask, ...]
+
+    def victims(self, last: LastWords) -> list[Victim]:
+        """Return whom it hit, none where that is not certain."""
+        found = _suspects(self.ended, last)
+        is_certain = self.is_certain_of_group(last) if self.is_group else self._is_certain_of_each(last)
+        if not is_certain or not all(task.name for task in found):
+            return []
+        return [victim_in_table(task, is_sized=self.is_sized(last)) for task in found]
+
+    def _is_certain_of_each(self, last: LastWords) -> bool:
+        """Tell whether all that are missing were killed one by one, since nothing else can have had what they had."""
+        memories = self.memories(last)
+        unread = self.unread if any(task.anon is None for task in _suspects(self.ended, last)) else 0
+        theirs = _memory(memory[0] for memory in memories) + unread
+        counted = {self.kills, self.kills - 1} if last.keeper_killed else {self.kills}
+        is_told = len(memories) in counted and self.was_close and (self.was_just_seen or self.was_prompted)
+        has_room_been_filled_again = self.faulted is None or self.faulted >= theirs
+        return is_told and theirs > self.free / 2 and not has_room_been_filled_again
+
+    def is_sized(self, last: LastWords) -> bool:
+        """Tell whether what was seen before is how big each was when it was killed.
+
+        Of several that were killed one by one, the later may have grown into the room of the earlier.
+        """
+        is_one = self.is_group or self.kills == 1
+        return is_one and last.most is not None and (self.needed or 0) >= NEARLY_ALL * last.most
+
+    def memories(self, last: LastWords) -> list[list[Task]]:
+        """Return those whom it may have hit by the memory that they had: who share one die of one kill."""
+        found = _suspects(self.ended, last)
+        is_to_be_told = not self.is_group and self.was_close and len(found) > self.kills
+        return one_each(found, self.unread) if is_to_be_told else [[task] for task in found]
+
+    def is_certain_of_group(self, last: LastWords) -> bool:
+        """Tell whether all that are missing were killed as a group was, since none can have ended otherwise."""
+        if not self.is_known_group:
+            return False
+        return self.was_just_seen or all(status is not None for _, status in _endings(self.ended, last))
+
+
+def oom_kill(before: MemorySnapshot, after: MemorySnapshot) -> OomKill | None:
+    """Return what the OOM killer did between two snapshots, None if it did nothing."""
+    kills, groups = after.oom_kill - before.oom_kill, _groups(before, after)
+    if kills <= 0:
+        return None
+    was_close = before.current is not None and (before.needed or 0) >= before.current / 2
+    cgroups = _killed_cgroups(before, after)
+    places = {**after.places, **before.places}
+    living = {task.pid for task in after.tasks}
+    return OomKill(
+        since=before.at,
+        until=after.at,
+        kills=kills,
+        is_group=groups > 0,
+        is_known_group=cgroups is not None,
+        was_close=was_close and (after.prompted or not after.rested),
+        was_just_seen=after.at - before.at < JUST_BEFORE,
+        was_prompted=after.prompted,
+        was_noticed=not after.rested and (kills == 1 or groups > 0),
+        needed=before.needed,
+        free=(before.needed or 0) - _memory(task for task in before.tasks if task.pid in living),
+        faulted=_rise(before.faulted, after.faulted),
+        unread=(before.needed or 0) - _memory(before.tasks),
+        ended=tuple(each for each in after.ended if cgroups is None or _is_in(places.get(each.task.pid), cgroups)),
+    )
+
+
+def _memory(tasks: Iterable[Task]) -> int:
+    """Return the bytes of memory and swap that are these processes' own."""
+    return sum((task.anon or 0) + (task.swap or 0) for task in tasks)
+
+
+def limit_reached(rises: Mapping[str, int | None], ooms: int) -> Limit:
+    """Return whose limit a kill was for: what rose since the command began, and `ooms` of the scope and below."""
+    if not rises or None in rises.values():
+        return Limit(of=LimitOf.UNKNOWN)
+    scope, *_ = rises  # which has risen from 0
+    hit = [name for name, rise in rises.items() if rise]
+    is_below = ooms > (rises[scope] or 0)
+    match hit:
+        case [] if is_below:
+            return Limit(of=LimitOf.SCOPE)
+        case []:
+            return Limit(of=LimitOf.UNKNOWN if "/" in rises else LimitOf.HOST)
+        case [name] if name == scope and not is_below:
+            return Limit(of=LimitOf.SCOPE, unit=unit_of(name))
+        case [name] if not is_below:
+            return Limit(of=LimitOf.SLICE, unit=unit_of(name))
+        case _:
+            return Limit(of=LimitOf.UNKNOWN)
+
+
+def unit_of(cgroup: str) -> str:
+    """Return the unit whose cgroup has this path, as app.slice; the root is no unit's."""
+    return units_of(cgroup)[-1] if units_of(cgroup) else cgroup
+
+
+class OomWatch:
+    """What a row of snapshots tells of OOM kills.
+
+    kills: each rise of oom_kill. after: the snapshot that counted the last of them, None if there was none.
+    last: the last snapshot of all.
+    """
+
+    def __init__(self) -> None:
+        """Start with nothing seen."""
+        self.kills: list[OomKill] = []
+        self._before: MemorySnapshot | None = None
+        self.after: MemorySnapshot | None = None
+        self.last: MemorySnapshot | None = None
+        self._start: MemorySnapshot | None = None
+        self._shortly: list[MemorySnapshot] = []
+        self._shortly_before: MemorySnapshot | None = None
+        self._last_but_one: MemorySnapshot | None = None
+        self._pids: set[int] = set()
+
+    def feed(self, snapshot: MemorySnapshot) -> None:
+        """Take in one snapshot; the first is from before the command ran."""
+        self._start = self._start or snapshot
+        self._shortly.append(snapshot)
+        while len(self._shortly) > 1 and self._shortly[1].at < snapshot.at - _SHORTLY:
+            del self._shortly[0]  # the first that is left is the last from before
+        if self.last is not None and (kill := oom_kill(self.last, snapshot)):
+            self.kills.append(kill)
+            self._last_but_one, self._shortly_before = self.after, self._shortly[0]
+            self._before, self.after = self.last, snapshot
+        self._pids.update(task.pid for task in snapshot.tasks)
+        self.last = snapshot
+
+    @property
+    def before(self) -> MemorySnapshot | None:
+        """The snapshot before the last kill, or before the end of a scope whose counters went with it."""
+        return self._before or self.last
+
+    @property
+    def pids(self) -> Collection[int]:
+        """All processes that were seen in the scope."""
+        return self._pids
+
+    @property
+    def kills_seen(self) -> int:
+        """How many kills were counted in the snapshots."""
+        return 0 if self.last is None else self.last.oom_kill
+
+    def victims(self, last: LastWords) -> list[Victim]:
+        """Return the victims that are known."""
+        is_whole = last.policy == "kill"
+        if is_whole and (whole := self._whole_scope(last)):
+            return whole
+        found = [victim for kill in self.kills for victim in kill.victims(last)]
+        was_alone = last.tasks_peak == 1 and (not last.keeper_killed or bool(last.kills))
+        return found or (_command(last) if (is_whole and last.ended_with_scope) or was_alone else [])
+
+    def _whole_scope(self, last: LastWords) -> list[Victim]:
+        """Return all who were in the scope when it was killed as a whole, the command among them.
+
+        That is who was there when the kernel had begun to look for a victim, or had killed the first one.
+        """
+        seen = self.after or self.last
+        if seen is None or last.exited.at - seen.at > JUST_BEFORE or not (self.after or seen.events.get("oom")):
+            return []
+        found = [*seen.tasks, *(_suspects(self.after.ended, last) if self.after else ())]
+        is_sure = last.exited.status == -signal.SIGKILL and all(task.name for task in found)
+        is_sure = is_sure and (not self.kills or self.kills[-1].is_certain_of_group(last))
+        return [victim_in_table(task) for task in found] if is_sure and last.pid in {task.pid for task in found} else []
+
+    def own_limit(self, peak: int | None) -> int | None:
+        """Return the scope's own limit at the last kill, None if that is not known: it may have changed about then.
+
+        peak: the most memory that the scope had. A limit that it came up to was reached. Else the limit is what was
+        read at once, or what was read shortly before as well as after.
+        """
+        if self.after is None:
+            return self.last.limit if self.last else None
+        limits = {each.limit for each in (self._before, self.after) if each and each.limit is not None}
+        reached = [limit for limit in limits if peak is not None and NEARLY_ALL * limit <= peak <= limit]
+        if len(reached) == 1:
+            return reached[0]
+        kill = self.kills[-1]
+        return self.after.limit if kill.was_noticed or (kill.was_just_seen and len(limits) == 1) else None
+
+    def rises(self, counters: Counters) -> dict[str, int | None]:
+        """Return how often each cgroup ran into its own limit since the start, by name, from the scope up.
+
+        None is what was not read, or was 0 before a kill was counted: it may have risen since.
+        """
+        rises = self._rises(counters, since=self._start)
+        return rises if self._is_counted(counters) else {name: rise or None for name, rise in rises.items()}
+
+    def limit(self, counters: Counters) -> Limit:
+        """Return whose limit the kills were for; `counters` are those read at the end."""
+        since = self._since()
+        rises, in_scope = self._rises(counters, since=since), self._rise_in_scope(counters, since=since)
+        if group := next(iter(self.groups_above(counters) or ()), None):
+            # The limit was that of this cgroup or of one above it, whatever can be read of those below.
+            rises, in_scope = {name: rise if is_within(group, name) else 0 for name, rise in rises.items()}, 0
+        limit = limit_reached(rises, in_scope)
+        # Before a kill was counted, that the scope's limit was reached says something; that another was, or none, not.
+        is_told = self._is_counted(counters) or limit.of is LimitOf.SCOPE
+        return limit if is_told and not self._is_doubtful(limit, since) else Limit(of=LimitOf.UNKNOWN)
+
+    def _since(self) -> MemorySnapshot | None:
+        """Return the snapshot since which a limit has risen if it was reached for the last kill."""
+        if self.after is None or self._shortly_before is None:
+            return self._shortly[0] if self._shortly else None
+        earlier = self._last_but_one
+        is_long_ago = earlier is None or earlier.at <= self._shortly_before.at
+        is_open = is_long_ago or self._owes_a_kill(earlier) or self._was_group_kill()
+        return self._shortly_before if is_open else earlier
+
+    def _was_group_kill(self) -> bool:
+        """Tell whether a cgroup was killed as a whole shortly before: one limit was reached, and the kills go on."""
+        before, after = self._shortly_before, self.after
+        return before is not None and after is not None and _groups(before, after) > 0
+
+    def _is_doubtful(self, limit: Limit, since: MemorySnapshot | None) -> bool:
+        """Tell whether the last kill may have been for another limit."""
+        if self.after is None or since is None:
+            return limit.of is LimitOf.HOST
+        was_short = bool(_rise((self._last_but_one or since).stalls, self.after.stalls))
+        if limit.of is LimitOf.HOST:
+            return not was_short or self._owes_a_kill(since)
+        if self._was_group_kill():
+            return False
+        reached = _times_reached(self.after) - _times_reached(since)
+        is_too_few = self.after.oom_kill - since.oom_kill > reached
+        return is_too_few or (was_short and not self._has_risen_since_last_but_one())
+
+    def _owes_a_kill(self, snapshot: MemorySnapshot | None) -> bool:
+        """Tell whether limits were reached more often than kills were counted: one is yet to come, it may be."""
+        start = self._start
+        if snapshot is None or start is None:
+            return False
+        return _times_reached(snapshot) - _times_reached(start) > snapshot.oom_kill - start.oom_kill
+
+    def _has_risen_since_last_but_one(self) -> bool:
+        earlier = self._last_but_one
+        return earlier is None or self.after is None or _times_reached(self.after) > _times_reached(earlier)
+
+    def groups_above(self, counters: Counters) -> dict[str, int] | None:
+        """Return how often each cgroup above the scope was killed as a whole, without zeros; None is not known."""
+        groups = counters.groups or (self.last.groups if self.last else {})
+        if self._start is None:
+            return None
+        _, *above = self._start.ooms or [""]
+        is_known = all(None not in {self._start.groups.get(name), groups.get(name)} for name in above)
+        return _groups_above(self._start, groups) if is_known else None
+
+    def _is_counted(self, counters: Counters) -> bool:
+        """Tell whether the last that was read of the limits was read after a kill."""
+        return self.after is not None or bool(counters.oom_kill or self.groups_above(counters))
+
+    def _rises(self, counters: Counters, *, since: MemorySnapshot | None) -> dict[str, int | None]:
+        before = since.ooms if since else {}
+        return {name: _rise(before.get(name), count) for name, count in self._ooms(counters).items()}
+
+    def _rise_in_scope(self, counters: Counters, *, since: MemorySnapshot | None) -> int:
+        """Return how often a limit was reached in the scope and below."""
+        events = self.after.events if self.after else counters.memory_events
+        return (events or {}).get("oom", 0) - (since.events if since else {}).get("oom", 0)
+
+    def _ooms(self, counters: Counters) -> Mapping[str, int | None]:
+        """Return what was read next after a kill was counted, or else the last that was."""
+        if self.after is not None:
+            return self.after.ooms
+        return counters.ooms or (self.last.ooms if self.last else {})
+
+
+def _suspects(ended: Iterable[EndedTask], last: LastWords) -> list[Task]:
+    """Return those of the missing that may have been killed."""
+    return [task for task, status in _endings(ended, last) if status in {None, -signal.SIGKILL}]
+
+
+def _endings(ended: Iterable[EndedTask], last: LastWords) -> list[tuple[Task, int | None]]:
+    """Return the missing, each with its wait status: the command's own is known best."""
+    return [(each.task, last.exited.status if each.task.pid == last.pid else each.status) for each in ended]
+
+
+def _command(last: LastWords) -> list[Victim]:
+    """Return the command's own process as the victim, if it was killed as one is."""
+    if last.exited.status != -signal.SIGKILL or last.exited.name is None:
+        return []
+    return [Victim(pid=last.pid, name=last.exited.name, rss=None, anon=None, source="wait status")]
+
+
+def victim_in_table(task: Task, *, is_sized: bool = True) -> Victim:
+    """Return a process that was seen before it was killed. is_sized: it was as big at that time."""
+    rss, anon = (task.rss, task.anon) if is_sized else (None, None)
+    return Victim(pid=task.pid, name=task.name or "", rss=rss, anon=anon, source="process table")
+
+
+def _times_reached(snapshot: MemorySnapshot) -> int:
+    """Return how often a limit was reached in the scope and below, and each of those above."""
+    _, *above = snapshot.ooms.values() or [0]
+    return snapshot.events.get("oom", 0) + sum(filter(None, above))
+
+
+def _groups(before: MemorySnapshot, after: MemorySnapshot) -> int:
+    """Return how often a cgroup was killed as a whole between two snapshots: one in the scope, or one above it."""
+    inside = after.events.get("oom_group_kill", 0) - before.events.get("oom_group_kill", 0)
+    return inside + sum(_groups_above(before, after.groups).values())
+
+
+def _groups_above(before: MemorySnapshot, groups: Mapping[str, int | None]) -> dict[str, int]:
+    """Return how often each cgroup above the scope was killed as a whole since a snapshot, by name, without zeros."""
+    _, *above = before.ooms or [""]
+    rises = {name: _rise(before.groups.get(name), groups.get(name)) for name in above}
+    return {name: rise for name, rise in rises.items() if rise}
+
+
+def _killed_cgroups(before: MemorySnapshot, after: MemorySnapshot) -> set[str] | None:
+    """Return the cgroups in the scope that were killed as a whole, the scope with one above it; None if not known."""
+    scope = next(iter(after.ooms), "")
+    if _groups_above(before, after.groups) or not _groups(before, after):
+        return {scope}
+    counts = {name: (count or 0) - (before.groups.get(name) or 0) for name, count in after.groups.items()}
+    found = {name for name, count in counts.items() if count and is_within(name, scope)}
+    return found if sum(counts[name] for name in found) == _groups(before, after) else None
+
+
+def _is_in(place: str | None, cgroups: Collection[str]) -> bool:
+    """Tell whether a process was in one of the cgroups; one that was seen nowhere may have been."""
+    return place is None or any(is_within(place, cgroup) for cgroup in cgroups)
+
+
+def _rise(before: int | None, now: int | None) -> int | None:
+    return None if before is None or now is None else now - before

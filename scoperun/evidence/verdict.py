@@ -1,0 +1,258 @@
+"""How an invocation ended, and on what evidence. No I/O.
+
+The law of this file:
+
+1. An OOM kill that any source saw is an oom-kill verdict, whatever else happened.
+2. A SIGKILL is a plain signal only where a source proves that no OOM kill was counted; else the verdict is unknown.
+3. A command that ended by itself keeps its own word, unless the counters that would show an OOM kill beside it
+   should have been there and are not.
+   So does one that had left the scope, whatever became of that: but no counter can say why a SIGKILL came there.
+4. The evidence names every source that was asked, in the order of weight; None is one that could not be read.
+
+No source is enough alone. memory.events is the kernel's own count but vanishes with the cgroup. Result= stays success
+under OOMPolicy=continue and everywhere before systemd 252; OOMKills= came with 259.
+"""
+
+from __future__ import annotations
+
+import enum
+import signal
+from typing import TYPE_CHECKING
+
+from scoperun.dataclass import dataclass
+from scoperun.spec.values import signal_name
+
+if TYPE_CHECKING:
+    from scoperun.evidence.events import Counters, ScopeProperties
+
+
+KERNEL_COUNT = "memory.events oom_kill"
+GROUPS_ABOVE = "memory.events.local oom_group_kill above"
+OOMD_COUNT = "user.oomd_ooms"
+
+
+class Verdict(enum.StrEnum):
+    """What scoperun concludes, in the words of a service's Result= (systemd.exec(5))."""
+
+    SUCCESS = "success"
+    EXIT_CODE = "exit-code"
+    SIGNAL = "signal"
+    TIMEOUT = "timeout"
+    OOM_KILL = "oom-kill"
+    RESOURCES = "resources"
+    UNKNOWN = "unknown"
+
+    @property
+    def told_by_exit_status(self) -> bool:
+        """The command's exit status says as much as this verdict."""
+        return self in {Verdict.SUCCESS, Verdict.EXIT_CODE, Verdict.SIGNAL}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One source and what it said, None if it could not be read."""
+
+    source: str
+    value: str | int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traces:
+    """All that an invocation left behind.
+
+    status: the command's wait status, negative if a signal killed it.
+    result: the last Result= that systemd announced, None if it could not be heard to the end.
+    ended: systemd said that the scope has ended, so that Result= is its last word.
+    kills_seen: OOM kills that were counted while the command ran, 0 also if nobody looked.
+    groups_above: how often a cgroup above the scope was killed as a whole, with the scope in it; None is not known.
+    kernel_victims: those that the kernel log names, None if it was not read. keeper_named: the keeper is one more.
+    log_is_whole: it names all, as far as that can be seen in the log itself.
+    memory_accounted: the scope had a memory controller, so that OOM kills were counted.
+    runtime_limited: systemd was to end the scope after a time.
+    ended_first: the command had ended when systemd began to end the scope, so that a timeout is not about it; None is
+        not known.
+    noticed_late: when the command ended is not known, as scoperun was stopped.
+    left_scope: the command died in another cgroup, of which the counters and systemd say nothing.
+    """
+
+    status: int
+    result: str | None
+    counters: Counters | None = None
+    properties: ScopeProperties | None = None
+    kills_seen: int = 0
+    groups_above: int | None = 0
+    kernel_victims: int | None = None
+    keeper_named: bool = False
+    log_is_whole: bool = False
+    ended: bool = True
+    memory_accounted: bool = True
+    runtime_limited: bool = False
+    ended_first: bool | None = False
+    noticed_late: bool = False
+    left_scope: bool = False
+
+    @property
+    def systemd_counts(self) -> bool:
+        """Whether systemd has heard of every OOM kill in the scope and below, as far as it was there to hear."""
+        return self.memory_accounted and not (self.counters is not None and self.counters.counts_alone)
+
+    @property
+    def kills_in_log(self) -> int | None:
+        """How many kills the kernel log names, the keeper's among them; None if it was not read."""
+        return None if self.kernel_victims is None else self.kernel_victims + self.keeper_named
+
+
+def decide(traces: Traces) -> tuple[Verdict, tuple[Evidence, ...]]:
+    """Return the verdict and the evidence that it rests on."""
+    return _verdict(traces), tuple(_evidence(traces))
+
+
+def oom_kills(traces: Traces) -> int | None:
+    """Return how many processes the OOM killer killed, without the keeper; None where that is not known.
+
+    The kernel's log alone is a count where nothing is missing in it. Who killed the keeper it alone can
+    tell: systemd does so too, where a scope is slow to stop.
+    """
+    total, counters = _all_kills(traces), traces.counters
+    if total is None or counters is None:
+        return total
+    if traces.keeper_named or (counters.memory_events or {}).get("oom_group_kill"):
+        return total - 1
+    return None if counters.keeper_killed and (traces.kills_in_log or 0) < total else total
+
+
+def _all_kills(traces: Traces) -> int | None:
+    """Return how many OOM kills there were, the keeper's among them."""
+    counted = [
+        traces.counters.oom_kill if traces.counters else None,
+        None if _policy(traces) == "kill" else _counted_by_systemd(traces),  # which are kills of groups
+    ]
+    known, in_log = [count for count in counted if count is not None], traces.kills_in_log
+    if not known and (in_log is None or in_log < traces.kills_seen or not traces.log_is_whole):
+        return None
+    return max(*known, traces.kills_seen, in_log or 0)
+
+
+def other_kills(traces: Traces) -> int | None:
+    """Return how many processes beside the keeper were killed for certain, None if none was."""
+    return max(killed_by_kernel(traces) or 0, traces.kernel_victims or 0, oom_kills(traces) or 0) or None
+
+
+def _verdict(traces: Traces) -> Verdict:
+    match oom_killed(traces), traces.result, traces.status:
+        case True, _, _:
+            return Verdict.OOM_KILL
+        case _ if traces.left_scope:
+            return Verdict.UNKNOWN if traces.status == -signal.SIGKILL else _by_itself(traces.status)
+        case _, "timeout", status if traces.ended_first is None and (status >= 0 or traces.noticed_late):
+            return Verdict.UNKNOWN
+        case _, "timeout", _ if not traces.ended_first:
+            return Verdict.TIMEOUT
+        case _, "resources", _:
+            return Verdict.RESOURCES
+        case None, _, status if status == -signal.SIGKILL or traces.memory_accounted:
+            return Verdict.UNKNOWN
+        case _, None, _ if traces.runtime_limited:
+            return Verdict.UNKNOWN
+        case _:
+            return _by_itself(traces.status)
+
+
+def _by_itself(status: int) -> Verdict:
+    if status < 0:
+        return Verdict.SIGNAL
+    return Verdict.EXIT_CODE if status else Verdict.SUCCESS
+
+
+def oom_killed(traces: Traces) -> bool | None:
+    """Tell whether the kernel or systemd-oomd killed for want of memory; None if no source can say so."""
+    kernel, systemd, oomd = _counted_by_kernel(traces), _counted_by_systemd(traces), counted_by_oomd(traces)
+    if _result_proves(traces) or kernel or systemd or oomd or traces.kernel_victims or _died_with_group_above(traces):
+        return True
+    counted = kernel is not None or (systemd is not None and traces.systemd_counts)
+    if _result_disproves(traces) or (counted and oomd is not None):
+        return False
+    return None
+
+
+def killed_by_kernel(traces: Traces) -> int | None:
+    """Return the kernel's last count without the keeper, which dies with the others in a group kill, or for its size.
+
+    Of one kill it may have been the victim, or somebody else killed it after that.
+    """
+    counted = traces.counters.oom_kill if traces.counters else None
+    if not counted or traces.counters is None or traces.counters.memory_events is None:
+        return counted
+    with_keeper = traces.counters.keeper_killed or traces.counters.memory_events.get("oom_group_kill", 0) > 0
+    return counted - 1 or None if with_keeper else counted
+
+
+def _counted_by_kernel(traces: Traces) -> int | None:
+    """Return the last count; of one from before the end only that there were kills is of use."""
+    in_the_end = traces.counters.oom_kill if traces.counters else None
+    return traces.kills_seen or None if in_the_end is None else in_the_end
+
+
+def _counted_by_systemd(traces: Traces) -> int | None:
+    """Return OOMKills=, which is 0 also where there is no memory controller to count."""
+    return traces.properties.oom_kills if traces.properties else None
+
+
+def counted_by_oomd(traces: Traces) -> int | None:
+    """Systemd passes on what the attribute says, since 259."""
+    counts = [
+        traces.counters.oomd_kills if traces.counters else None,
+        traces.properties.managed_oom_kills if traces.properties and not _is_forged(traces) else None,
+    ]
+    return max((count for count in counts if count is not None), default=None)
+
+
+def _is_forged(traces: Traces) -> bool:
+    return traces.counters is not None and traces.counters.oomd_forged
+
+
+def _result_proves(traces: Traces) -> bool:
+    """Tell whether Result= says that there was an OOM kill, and not because it believes a mark that is forged."""
+    return traces.result == "oom-kill" and not (_is_forged(traces) and _counted_by_kernel(traces) == 0)
+
+
+def _died_with_group_above(traces: Traces) -> bool:
+    """Tell whether a cgroup above the scope was killed as a whole, and the scope with it: nothing was left there."""
+    is_gone = traces.counters is not None and traces.counters.keeper_killed and traces.counters.memory_events is None
+    return bool(traces.groups_above) and is_gone and traces.status == -signal.SIGKILL
+
+
+def _result_disproves(traces: Traces) -> bool:
+    """Tell whether Result= says that there was no OOM kill.
+
+    systemd looks for an OOM kill before it lets a scope end, since 252, where there is a memory controller; and it
+    says so under these two policies only. Whoever has OOMPolicy= on scopes is new enough. Under `kill` it looks whether
+    the scope was killed as a whole, which is not counted there if a cgroup above was.
+    """
+    success = traces.ended and traces.result == "success" and traces.systemd_counts
+    return success and (_policy(traces) == "stop" or (_policy(traces) == "kill" and traces.groups_above == 0))
+
+
+def _policy(traces: Traces) -> str | None:
+    return traces.properties.oom_policy if traces.properties else None
+
+
+def _evidence(traces: Traces) -> list[Evidence]:
+    evidence = [Evidence(source=KERNEL_COUNT, value=_counted_by_kernel(traces))]
+    if traces.groups_above or (_counted_by_kernel(traces) is None and _policy(traces) == "kill"):
+        evidence.append(Evidence(source=GROUPS_ABOVE, value=traces.groups_above))
+    if _counted_by_systemd(traces) is not None:
+        evidence.append(Evidence(source="OOMKills", value=_counted_by_systemd(traces)))
+    evidence.append(Evidence(source=OOMD_COUNT, value=counted_by_oomd(traces)))
+    evidence.append(Evidence(source="Result", value=traces.result))
+    if traces.properties:
+        evidence.append(Evidence(source="OOMPolicy", value=traces.properties.oom_policy))
+    evidence.append(Evidence(source="wait status", value=describe_status(traces.status)))
+    return evidence
+
+
+def describe_status(status: int) -> str:
+    """Return a wait status in words: `exited, status 3` or `killed, signal 9 (SIGKILL)`."""
+    if status >= 0:
+        return f"exited, status {status}"
+    return f"killed, signal {-status} ({signal_name(-status)})"

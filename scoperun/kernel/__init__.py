@@ -1,0 +1,1 @@
+"""cgroup files, /proc, pidfds and the kernel's log. Reads only."""

@@ -1,0 +1,230 @@
+"""What the kernel says of a cgroup, whoever is in it: its limits, its counters, its processes. Reads only."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import re
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from scoperun.dataclass import dataclass
+from scoperun.errors import ScoperunError
+from scoperun.spec.limits import LimitsInForce
+from scoperun.spec.scope import units_of
+from scoperun.spec.sizes import INFINITY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+_MOUNTS = "/proc/self/mounts"
+
+_DELETED = " (deleted)"
+"""What the kernel appends to the name of a cgroup that was removed; only the dead can still be in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cgroup:
+    """A cgroup of the v2 hierarchy.
+
+    name: its path as the kernel writes it, as /user.slice/…/x.scope.
+    path: where its files are.
+    counts_alone: its memory.events leave out what happens in the cgroups below (mount option memory_localevents).
+    """
+
+    name: str
+    path: Path
+    counts_alone: bool = False
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """The units that the cgroup lies in, the outermost first, and itself: the parts of its path."""
+        return units_of(self.name)
+
+    @property
+    def slice(self) -> str | None:
+        """The slice unit that the cgroup lies in."""
+        parent = self.units[-2] if len(self.units) > 1 else ""
+        return parent if parent.endswith(".slice") else None
+
+    def slice_of_manager(self, *, system: bool) -> str:
+        """Return the slice that the cgroup lies in, of those of the system's manager or of the user's.
+
+        Raises ScoperunError where that manager has nothing to do with this cgroup.
+        """
+        units = self.units
+        if not system:
+            managers = [number for number, unit in enumerate(units) if re.fullmatch(r"user@\d+\.service", unit)]
+            if not managers:
+                raise ScoperunError(
+                    f"--slice-inherit: {self.name} is in no slice of the user's manager",
+                    hint="start it from there, as with systemd-run --user, or name a slice with --slice",
+                )
+            units = units[managers[0] + 1 :]
+        slices = list(itertools.takewhile(lambda unit: unit.endswith(".slice"), units))
+        return slices[-1] if slices else "-.slice"
+
+    def of_unit(self, unit: str) -> Cgroup | None:
+        """Return the cgroup of `unit` if it is this one or one above."""
+        if unit not in self.units:
+            return None
+        below = len(self.units) - 1 - self.units.index(unit)
+        name, path = list(self._upwards())[below]
+        return Cgroup(name, path, self.counts_alone)
+
+    def contains(self, name: str) -> bool:
+        """Tell whether the cgroup of that name is this one, or lies below."""
+        return f"{name}/".startswith(f"{self.name}/")
+
+    def limits(self) -> LimitsInForce:
+        """Return the limits that the kernel holds the cgroup to."""
+        return LimitsInForce(
+            memory_max=self.number("memory.max"),
+            memory_high=self.number("memory.high"),
+            memory_swap_max=self.number("memory.swap.max"),
+            memory_zswap_max=self.number("memory.zswap.max"),
+            tasks_max=self.number("pids.max"),
+            cpu_quota=self._cpu_quota(),
+        )
+
+    def missing(self, controller: str) -> str | None:
+        """Return where controller memory, pids, cpu, cpuset or io ends on the way here, None if it does not."""
+        if (self.path / f"{controller}.{'cpus' if controller == 'cpuset' else 'max'}").exists():
+            return None
+        if controller not in (_text(_hierarchy()[0] / "cgroup.controllers") or "").split():
+            return f"the kernel has no {controller} controller on the unified cgroup hierarchy"
+        return f"systemd does not delegate the {controller} controller to this user's manager"
+
+    def own_events(self) -> dict[str, int]:
+        """Return what happened to this cgroup's memory alone (memory.events.local); nothing if that is not there."""
+        return self.table("memory.events.local") or {}
+
+    def own_events_upwards(self) -> dict[str, dict[str, int]]:
+        """Return the same of this cgroup and of each one above it, by name, from here upwards."""
+        return {level.name: level.own_events() for level in self._levels()}
+
+    def event_files(self) -> list[Path]:
+        """Return the files that change when something happens to this cgroup's memory: its own, and those above."""
+        _, *above = self._levels()
+        return [self.path / "memory.events", *(level.path / "memory.events.local" for level in above)]
+
+    def _levels(self) -> list[Cgroup]:
+        """Return this cgroup and each one above it; the root only in a container, which has limits there."""
+        levels = [Cgroup(name, path, self.counts_alone) for name, path in self._upwards()]
+        return [level for level in levels if level.name != "/" or (level.path / "memory.events.local").exists()]
+
+    def _upwards(self) -> Iterator[tuple[str, Path]]:
+        """Yield name and path of this cgroup and of each one above it."""
+        names = [self.name, *map(str, PurePosixPath(self.name).parents)]
+        return zip(names, [self.path, *self.path.parents], strict=False)
+
+    def below(self) -> Iterator[Cgroup]:
+        """Yield the cgroups below this one; those that are removed meanwhile are left out."""
+        try:
+            # A cgroup's folder has a link from each one inside it, beside its own two; most have none.
+            is_leaf = self.path.stat().st_nlink == 2
+        except OSError:
+            return
+        if not is_leaf:
+            for folder, *_ in itertools.islice(os.walk(self.path), 1, None):
+                yield Cgroup(f"{self.name}{folder.removeprefix(str(self.path))}", Path(folder))
+
+    def pids(self) -> list[int] | None:
+        """Return the processes in this cgroup alone; None if it is gone."""
+        text = _text(self.path / "cgroup.procs")
+        return None if text is None else list(map(int, text.split()))
+
+    def text(self, file: str) -> str | None:
+        """Return what a file says, None if there is none."""
+        return _text(self.path / file)
+
+    def number(self, file: str) -> int | None:
+        """Return the number that a file consists of, INFINITY for max; None if there is no such file."""
+        text = self.text(file)
+        if text is None:
+            return None
+        return INFINITY if text.strip() == "max" else int(text)
+
+    def table(self, file: str) -> dict[str, int] | None:
+        """Return the numbers of a file by their names; None if there is no such file."""
+        text = self.text(file)
+        if text is None:
+            return None
+        rows = (line.split() for line in text.splitlines())
+        return {row[0]: int(row[1]) for row in rows if len(row) == 2}
+
+    def attribute(self, name: str) -> bytes | None:
+        """Return an extended attribute, b"" if there is none; None if that cannot be known."""
+        try:
+            return os.getxattr(self.path, name)
+        except OSError as error:
+            return b"" if error.errno == errno.ENODATA else None
+
+    def _cpu_quota(self) -> float | None:
+        words = (_text(self.path / "cpu.max") or "").split()
+        if not words:
+            return None
+        return INFINITY if words[0] == "max" else int(words[0]) / int(words[1])
+
+
+NOWHERE = Cgroup("", Path("/nonexistent"))
+"""A cgroup of which nothing can be read."""
+
+
+def cgroup_of(pid: int) -> Cgroup:
+    """Return the cgroup that process `pid` is in."""
+    name = cgroup_name_of(pid)
+    if name is None:
+        raise ScoperunError(
+            f"process {pid} is in no cgroup of the unified hierarchy",
+            hint="scoperun needs cgroup v2; check: stat -fc %T /sys/fs/cgroup prints cgroup2fs",
+        )
+    path, counts_alone = _hierarchy()
+    return Cgroup(name, path / name.lstrip("/"), counts_alone)
+
+
+def cgroup_name_of(pid: int) -> str | None:
+    """Return the name of the cgroup that process `pid` is in, or died in; None if that is not known.
+
+    Raises ScoperunError if /proc does not let us read it.
+    """
+    for line in _needed(f"/proc/{pid}/cgroup").split("\n"):
+        if line.startswith("0::"):
+            name = line.removeprefix("0::")
+            return name if name.endswith(_DELETED) and _is_there(name) else name.removesuffix(_DELETED)
+    return None
+
+
+def _is_there(name: str) -> bool:
+    """Tell whether there is a cgroup of this name, which may end like that of one that was removed."""
+    return (_hierarchy()[0] / name.lstrip("/")).exists()
+
+
+def _hierarchy() -> tuple[Path, bool]:
+    """Return where cgroup v2 is mounted, /sys/fs/cgroup or beside the hierarchies of v1, and if with localevents."""
+    for line in _needed(_MOUNTS).split("\n"):  # not splitlines: a name may have what ends lines elsewhere
+        _, mount_point, kind, options, *_ = *line.split(" "), "", "", "", ""
+        if kind == "cgroup2":
+            return Path(mount_point), "memory_localevents" in options.split(",")
+    raise ScoperunError("cgroup v2 is not mounted", hint="check: findmnt -t cgroup2")
+
+
+def _needed(file: str) -> str:
+    """Return what a file of /proc says; raise ScoperunError if that cannot be read, but not if it is not there."""
+    try:
+        with open(file, "rb") as opened:
+            return os.fsdecode(opened.read())
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    except OSError as error:
+        raise ScoperunError(f"cannot read {file}: {error.strerror}") from None
+
+
+def _text(file: Path) -> str | None:
+    """Return what a file says, None if there is none, or no more: ENODEV is a cgroup that was just removed."""
+    try:
+        return os.fsdecode(file.read_bytes())
+    except OSError:
+        return None

@@ -1,0 +1,69 @@
+"""How processes ended that are not our children: a pidfd tells since Linux 6.15, also when their parent has asked."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import struct
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from scoperun.kernel.descriptors import to_spare
+from scoperun.kernel.process_table import wait_status
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
+# linux/pidfd.h: PIDFD_GET_INFO, struct pidfd_info in its first version, PIDFD_INFO_EXIT.
+_GET_INFO = 0xC040FF0B
+_INFO = struct.Struct("=QQ11Ii")
+_EXIT = 1 << 3
+
+
+class Endings:
+    """Holds a pidfd of each process that it is asked to watch."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._most = to_spare()
+        self._pidfds: dict[int, int] = {}
+        self._epoll = select.epoll()
+
+    def fileno(self) -> int:
+        """Return a descriptor that can be read while one of those that are watched has ended."""
+        return self._epoll.fileno()
+
+    def watch(self, pids: AbstractSet[int]) -> bool:
+        """Hold pidfds of these processes and no others; tell whether all could be had."""
+        for pid in self._pidfds.keys() - pids:
+            os.close(self._pidfds.pop(pid))
+        for pid in pids - self._pidfds.keys():
+            if len(self._pidfds) >= self._most:
+                return False
+            with suppress(OSError):  # it has ended
+                self._pidfds[pid] = os.pidfd_open(pid)
+                self._epoll.register(self._pidfds[pid], select.EPOLLIN)
+        return len(self._pidfds) == len(pids)
+
+    def close(self) -> None:
+        """Let go of all."""
+        self.watch(set())
+        self._epoll.close()
+
+    def wait_status(self, pid: int) -> int | None:
+        """Return the wait status of a process that has ended or is about to, negative for a signal; None if unknown."""
+        status = wait_status(pid)
+        if status is None and pid in self._pidfds:
+            return _status_from(self._pidfds[pid])
+        return status
+
+
+def _status_from(pidfd: int) -> int | None:
+    request = bytearray(_INFO.pack(_EXIT, *[0] * 13))
+    try:
+        fcntl.ioctl(pidfd, _GET_INFO, request)
+    except OSError:  # an older kernel, or its parent has not asked yet
+        return None
+    told, *_, status = _INFO.unpack(request)
+    return os.waitstatus_to_exitcode(status) if told & _EXIT else None

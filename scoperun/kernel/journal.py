@@ -1,0 +1,158 @@
+"""The system's journal, which has the kernel's records for those who may not read /dev/kmsg."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from scoperun.dataclass import dataclass
+from scoperun.evidence.kernel_report import KernelLogUnreadable, KernelRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_JOURNALS = ("/run/log/journal", "/var/log/journal")
+_MACHINE_ID = "/etc/machine-id"
+
+_JOURNALCTL = ("/usr/bin/journalctl", "/bin/journalctl", "/run/current-system/sw/bin/journalctl")
+"""Where the system's own is, on NixOS too. One in PATH is of the user's choosing, or of whoever wrote there."""
+
+_NOT_PERMITTED = (
+    "the kernel log may not be read by this user: "
+    "join group systemd-journal or adm, or set the sysctl kernel.dmesg_restrict=0"
+)
+_NO_JOURNAL = (
+    "the kernel log may not be read by this user, and this system keeps no journal: "
+    "set the sysctl kernel.dmesg_restrict=0"
+)
+_NO_JOURNALCTL = "the kernel log may not be read by this user, and there is no journalctl to read the journal with"
+
+_CHUNK = 1 << 16  # a pipe's default capacity
+_SLACK = 1.0  # of the wall's clock, which may be slewed
+
+# printk's own number; systemd 256 and older have it under the name that is not quite right, newer ones under both.
+_TIMES = ("_SOURCE_BOOTTIME_TIMESTAMP", "_SOURCE_MONOTONIC_TIMESTAMP")
+
+
+@dataclass(slots=True)
+class Journal:
+    """A running journalctl, of which each line is one entry."""
+
+    fd: int
+    pid: int
+    _rest: bytes = b""
+
+    def take(self) -> Sequence[KernelRecord] | None:
+        """Return what is there, None at the end; raise KernelLogUnreadable if journalctl failed."""
+        with suppress(BlockingIOError):
+            chunk = os.read(self.fd, _CHUNK)
+            if not chunk:
+                self._see_it_ended_well()
+                return None
+            *lines, self._rest = (self._rest + chunk).split(b"\n")
+            return [record for record in map(journal_record, lines) if record is not None]
+        return []
+
+    def close(self) -> None:
+        """End journalctl, whatever it is doing."""
+        os.close(self.fd)
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+
+    def _see_it_ended_well(self) -> None:
+        pid, self.pid = self.pid, 0
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        if status != 0:
+            raise KernelLogUnreadable(f"journalctl cannot read the kernel log: it ended with exit status {status}")
+
+
+def journal_record(line: bytes) -> KernelRecord | None:
+    """Return an entry of the journal as JSON, None if it is not the kernel's own.
+
+    journald writes the fields with an underscore itself, and takes the facility from /dev/kmsg.
+    """
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(entry, dict) or (entry.get("_TRANSPORT"), entry.get("SYSLOG_FACILITY")) != ("kernel", "0"):
+        return None
+    usec = next((entry[name] for name in _TIMES if name in entry), None)
+    at = int(usec) / 1e6 if isinstance(usec, str) and usec.isascii() and usec.isdigit() else None
+    match entry.get("MESSAGE"):
+        case str(text):
+            return KernelRecord(text, at)
+        case [*values] if all(isinstance(value, int) and 0 <= value < 256 for value in values):
+            return KernelRecord(os.fsdecode(bytes(values)), at)  # what is not UTF-8, or not printable
+    return None
+
+
+def follow_journal(since: float) -> Journal:
+    """Ask journalctl for what there is since a moment of the wall's clock, and what is to come.
+
+    Raise KernelLogUnreadable.
+    """
+    if reason := _why_unreadable():
+        raise KernelLogUnreadable(reason)
+    ours, its = os.pipe()
+    os.set_blocking(ours, False)
+    try:
+        return Journal(ours, _spawn_journalctl(since - _SLACK, its))
+    except OSError as error:
+        os.close(ours)
+        raise KernelLogUnreadable(f"{_NO_JOURNALCTL}: {error.strerror}") from None
+    finally:
+        os.close(its)
+
+
+def _spawn_journalctl(since: float, stdout: int) -> int:
+    """Start journalctl, which ends by itself when nobody reads its output any more: it does not outlive us."""
+    program = next(filter(os.path.exists, _JOURNALCTL), _JOURNALCTL[0])
+    command = [
+        *("journalctl", "--system", "--dmesg", "--boot", f"--since=@{since:.6f}", "--follow", "--no-tail"),
+        *("--output=json", f"--output-fields=MESSAGE,SYSLOG_FACILITY,_TRANSPORT,{','.join(_TIMES)}"),
+        "SYSLOG_FACILITY=0",
+    ]
+    return os.posix_spawn(
+        program,
+        command,
+        {"LC_ALL": "C", "PATH": "/usr/bin:/bin"},
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, stdout, 1),
+            (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+        ],
+        setsid=True,  # what the terminal does to our process group is not for it
+        setsigmask=[],
+        setsigdef=[signal.SIGPIPE],
+    )
+
+
+def _why_unreadable() -> str | None:
+    """Return why the system's journal cannot be read; journalctl itself just prints nothing then."""
+    files = [f"{folder}/{_machine_id()}/system.journal" for folder in _JOURNALS]
+    if any(os.access(file, os.R_OK) for file in files):
+        return None
+    return _NOT_PERMITTED if any(map(_exists, files)) else _NO_JOURNAL
+
+
+def _exists(file: str) -> bool:
+    try:
+        os.stat(file)
+    except FileNotFoundError:
+        return False
+    except OSError:  # in a folder that is closed to us
+        return True
+    return True
+
+
+def _machine_id() -> str:
+    try:
+        with open(_MACHINE_ID, encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,125 @@
+"""Reading the kernel log, of which the kernel's own reports of OOM kills are a part.
+
+From /dev/kmsg where this user may read it, else from the system's journal. Never polls: both say when there is more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self
+
+from scoperun.dataclass import dataclass
+from scoperun.kernel.kmsg import Kmsg
+from scoperun.kernel.wait import readable
+from scoperun.time_namespace import boottime_ahead, monotonic_ahead
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from scoperun.evidence.kernel_clock import KernelClock
+    from scoperun.evidence.kernel_report import KernelRecord
+    from scoperun.kernel.journal import Journal
+
+_PATIENCE = 10
+"""How many times as long as silence a log that goes on and on may be read."""
+
+
+@dataclass(slots=True, kw_only=True)
+class KernelLog:
+    """The kernel log from the moment that it was opened, to be closed after use.
+
+    opened: that moment, in seconds of the monotonic clock; wall: the same on the wall's, which may be set since.
+    """
+
+    opened: float
+    wall: float
+    _kmsg: Kmsg | None
+
+    @classmethod
+    def open(cls) -> KernelLog:
+        """Remember where the log ends now: what is read later comes after."""
+        return cls(opened=time.monotonic(), wall=time.time(), _kmsg=Kmsg.open())
+
+    def close(self) -> None:
+        """Let go of the log."""
+        if self._kmsg is not None:
+            self._kmsg.close()
+            self._kmsg = None
+
+    def __enter__(self) -> Self:
+        """Return the log."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let go of the log."""
+        self.close()
+
+    async def read(
+        self, take: Callable[[Sequence[KernelRecord]], bool], *, within: float, since: float | None = None
+    ) -> bool:
+        """Hand the kernel's own records to `take` until it says that they are enough; return whether all were read.
+
+        All have been read when there was nothing new for `within` seconds, or something that is newer than the call.
+        There is something to wait for: the kernel kills first and says so afterwards, and journald hears of it later.
+        A report comes record by record, so it is enough when the victims are named, not when there is a report.
+
+        since: the moment, after `open`, from which on records are of interest. What user space writes to the kernel log
+        is left out, or has no text. Raise KernelLogUnreadable.
+        """
+        since = self.opened if since is None else since
+        if self._kmsg is not None:
+            return await _read(self._kmsg, take, since=since, within=within)
+        from scoperun.kernel.journal import follow_journal  # noqa: PLC0415  most runs do not read the journal
+
+        journal = follow_journal(self._on_the_wall(since))
+        try:
+            return await _read(journal, take, since=since, within=within)
+        finally:
+            journal.close()
+
+    def _on_the_wall(self, moment: float) -> float:
+        """Return when a moment was by the wall's clock, the earlier if that has been set: journald sorts by it."""
+        return min(self.wall + (moment - self.opened), time.time() - (time.monotonic() - moment))
+
+
+def kernel_clock() -> KernelClock:
+    """Return how far the log's clock may be off at the moment."""
+    from scoperun.evidence.kernel_clock import KernelClock  # noqa: PLC0415  most runs do not read the log
+
+    shift = monotonic_ahead()
+    return KernelClock.measured(
+        monotonic=time.monotonic() - shift,
+        raw=time.clock_gettime(time.CLOCK_MONOTONIC_RAW) - shift,
+        boottime=time.clock_gettime(time.CLOCK_BOOTTIME) - boottime_ahead(),
+        shift=shift,
+    )
+
+
+async def _read(
+    source: Kmsg | Journal, take: Callable[[Sequence[KernelRecord]], bool], *, since: float, within: float
+) -> bool:
+    clock, asked = kernel_clock(), time.monotonic()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE * within):
+            while (records := source.take()) is not None:
+                if take([each for each in records if each.at is None or not clock.is_before(each.at, since)]):
+                    return True
+                newest = records[-1].at if records else None
+                if newest is not None and clock.is_after(newest, asked):
+                    return True
+                if not await _has_more(source, within):
+                    return True
+            return True
+    return False
+
+
+async def _has_more(source: Kmsg | Journal, within: float) -> bool:
+    """Wait until there is more to take, tell whether it came in time; let others have their turn in any case."""
+    await asyncio.sleep(0)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within):
+            await readable(source.fd)
+            return True
+    return False

@@ -1,0 +1,166 @@
+"""What /proc says of a process: its memory while it lives, how it ended while its parent has not asked. Reads only."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from scoperun.evidence.events import Task
+from scoperun.printable import utf8
+
+_CPUCLOCK_SCHED = 2  # include/linux/posix-timers_types.h; clock_getcpuclockid(3), which Python does not have
+
+_EXITING = 0x4  # PF_EXITING of linux/sched.h, in the flags of /proc/PID/stat
+_DEAD = {"Z", "X"}
+# Fields of /proc/PID/stat, counted from the state: in proc(5) these are 9, 20, 39 and 52.
+_FLAGS, _THREADS, _PROCESSOR, _EXIT_CODE = 6, 17, 36, 49
+
+
+def running_name(pid: int) -> str | None:
+    """Return the name of process `pid`, None if it has ended."""
+    stat = _stat(pid)
+    return None if stat is None or _is_dead(stat[1]) else stat[0]
+
+
+def name_of(pid: int) -> str | None:
+    """Return the name of process `pid`, also of one that has ended; None once its parent knows that it has."""
+    stat = _stat(pid)
+    return stat and stat[0]
+
+
+def task(pid: int) -> Task | None:
+    """Return process `pid` and its memory, None if it has ended or is about to."""
+    stat, status = _stat(pid), _status(pid)
+    if stat is None or status is None or _is_dying(stat[1], status):
+        return None
+    return Task(
+        pid=pid,
+        name=stat[0],
+        rss=_bytes(status, "VmRSS"),
+        anon=_bytes(status, "RssAnon"),
+        swap=_bytes(status, "VmSwap"),
+        oom_score=_number(pid, "oom_score"),
+        oom_score_adj=_number(pid, "oom_score_adj"),
+    )
+
+
+def is_stopped(pid: int) -> bool:
+    """Tell whether process `pid` is stopped by a signal; a debugger is something else."""
+    stat = _stat(pid)
+    return stat is not None and stat[1][0] == "T"
+
+
+def heeds(pid: int, number: int) -> bool:
+    """Tell whether signal `number` ends process `pid`: it neither ignores it nor has a handler for it."""
+    status = _status(pid) or {}
+    return not any(int(status.get(mask, "0"), 16) >> (number - 1) & 1 for mask in ("SigIgn", "SigCgt"))
+
+
+def has_ended(pid: int) -> bool:
+    """Tell whether process `pid` has ended or is about to."""
+    stat, status = _stat(pid), _status(pid)
+    return stat is None or status is None or _is_dying(stat[1], status)
+
+
+def is_hidden(pid: int) -> bool:
+    """Tell whether process `pid` is there, but not in our /proc.
+
+    It is another user's under the mount option hidepid, or in another PID namespace: then the kernel calls it 0.
+    """
+    if pid == 0 or os.path.exists(f"/proc/{pid}"):
+        return pid == 0
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def cpu_time(pid: int) -> float | None:
+    """Return the processor time in seconds that process `pid` has used, None if it has ended."""
+    try:
+        return time.clock_gettime(~pid << 3 | _CPUCLOCK_SCHED)
+    except OSError:
+        return None
+
+
+def processor_of(pid: int) -> int | None:
+    """Return the number of the processor that a process ran on last, None if it is gone."""
+    stat = _stat(pid)
+    return None if stat is None else int(stat[1][_PROCESSOR])
+
+
+def wait_status(pid: int) -> int | None:
+    """Return the wait status of a process that has ended or is about to; None if it cannot be known.
+
+    It is there until the parent asks for it, and for processes of the same user. Negative if a signal killed it.
+    """
+    stat, status = _stat(pid), _status(pid)
+    if stat is None or status is None:
+        return None
+    if _kill_is_pending(status):
+        return -signal.SIGKILL
+    try:
+        is_readable = os.geteuid() in {0, Path("/proc", str(pid)).stat().st_uid}
+    except OSError:
+        return None
+    code = int(stat[1][_EXIT_CODE])
+    # An exit code of 0 may be one that is not set yet.
+    return os.waitstatus_to_exitcode(code) if is_readable and (code or _is_dead(stat[1])) else None
+
+
+def _is_dying(stat: list[str], status: dict[str, str]) -> bool:
+    is_exiting = bool(int(stat[_FLAGS]) & _EXITING) and not _has_more_threads(stat)
+    return _is_dead(stat) or is_exiting or _kill_is_pending(status)
+
+
+def _is_dead(stat: list[str]) -> bool:
+    return stat[0] in _DEAD and not _has_more_threads(stat)
+
+
+def _has_more_threads(stat: list[str]) -> bool:
+    """Tell whether others live on when the first thread has ended, which is the one that is shown."""
+    return int(stat[_THREADS]) > 1
+
+
+def _kill_is_pending(status: dict[str, str]) -> bool:
+    pending = int(status.get("SigPnd", "0"), 16) | int(status.get("ShdPnd", "0"), 16)
+    return bool(pending >> (signal.SIGKILL - 1) & 1)
+
+
+def _stat(pid: int) -> tuple[str, list[str]] | None:
+    """Return the name and the fields after it; it stands between the first and the last parenthesis."""
+    text = _text(pid, "stat")
+    if text is None:
+        return None
+    name, _, rest = text.partition("(")[2].rpartition(") ")
+    return utf8(name), rest.split()
+
+
+def _status(pid: int) -> dict[str, str] | None:
+    """Return the fields of /proc/PID/status; a newline in the name is escaped there."""
+    text = _text(pid, "status")
+    return None if text is None else dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+
+
+def _bytes(status: dict[str, str], field: str) -> int | None:
+    words = status.get(field, "").split()
+    return int(words[0]) * 1024 if words else None
+
+
+def _number(pid: int, file: str) -> int | None:
+    text = _text(pid, file)
+    return None if text is None else int(text)
+
+
+def _text(pid: int, file: str) -> str | None:
+    """Return what a file of /proc/PID says, None if the process is gone."""
+    try:
+        with open(f"/proc/{pid}/{file}", "rb", buffering=0) as opened:
+            return os.fsdecode(opened.readall())
+    except OSError:
+        return None

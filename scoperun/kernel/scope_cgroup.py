@@ -1,0 +1,250 @@
+"""A scope of ours as its cgroup shows it: what is read there, without the keeper that holds it open. Reads only."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from typing import TYPE_CHECKING
+
+from scoperun.dataclass import dataclass, replace
+from scoperun.evidence.events import Counters, EndedTask, MemorySnapshot, OomdMark, Process, Task
+from scoperun.kernel import vmstat
+from scoperun.kernel.process_table import has_ended, is_hidden, name_of, running_name, task, wait_status
+from scoperun.spec.sizes import INFINITY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping
+
+    from scoperun.kernel.cgroup import Cgroup
+    from scoperun.spec.limits import LimitsInForce
+
+
+_MOST_LISTS = 100
+"""How often processes are listed at most, if one of them has ended each time."""
+
+_TRIES = 3
+"""How often what belongs together is read until no kill has come between."""
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+_HUGE_PAGE = _PAGE * _PAGE // 8
+"""Bytes that one entry of a page directory maps: as many pages as pointers of eight bytes fit on one."""
+
+OOMD_MARK = "user.oomd_ooms"
+"""The extended attribute in which systemd-oomd counts, before it kills all that is in the cgroup."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeCgroup:
+    """The cgroup of a scope.
+
+    keeper: the process that holds it open, which is left out of all that is read.
+    machines_kills: how many OOM kills there had been in the whole machine when the scope began, None is not known.
+    """
+
+    cgroup: Cgroup
+    keeper: int
+    machines_kills: int | None = None
+
+    def limits(self) -> LimitsInForce:
+        """Return the limits that the kernel holds the scope to."""
+        limits = self.cgroup.limits()
+        return replace(limits, tasks_max=_without_keeper(limits.tasks_max))
+
+    def counters(self) -> Counters:
+        """Return the counters and processes of the scope."""
+        # What tells most comes first: where the keeper was killed too, the cgroup goes while it is read.
+        cgroup = self.cgroup
+        own, tasks_peak, events = cgroup.own_events(), cgroup.number("pids.peak"), self._all_events()
+        has_more_to_tell = events is None or events.get("oom_kill")
+        ooms, groups = self._ooms_and_groups(own, events) if has_more_to_tell else (None, None)
+        cpu = cgroup.table("cpu.stat") or {}
+        return Counters(
+            memory_events=events,
+            ooms=ooms,
+            groups=groups,
+            counts_alone=cgroup.counts_alone,
+            oomd_marks=self.oomd_marks(),
+            memory_peak=cgroup.number("memory.peak"),
+            memory_swap_peak=cgroup.number("memory.swap.peak"),
+            memory_stat=cgroup.table("memory.stat"),
+            cpu_user=_seconds(cpu.get("user_usec")),
+            cpu_system=_seconds(cpu.get("system_usec")),
+            cpu_throttled=_seconds(cpu.get("throttled_usec")),
+            tasks_peak=_without_keeper(tasks_peak),
+            tasks_refused=(cgroup.table("pids.events") or {}).get("max"),
+            processes=self.processes(),
+            limits=self._limits_if_there(),
+        )
+
+    def _limits_if_there(self) -> LimitsInForce | None:
+        """Return the limits, None if the cgroup has gone meanwhile: what cannot be read then is not a missing limit."""
+        limits = self.limits()
+        return limits if self.cgroup.path.exists() else None
+
+    def processes(self) -> tuple[Process, ...] | None:
+        """Return the processes that run in the scope and below; None if it is gone.
+
+        One that has ended since they were listed may have forked before that: then the list is read again.
+        """
+        for _ in range(_MOST_LISTS):
+            pids = self._pids()
+            if pids is None:
+                return None
+            named = [Process(pid=pid, name=running_name(pid)) for pid in pids]
+            running = tuple(each for each in named if each.name is not None or is_hidden(each.pid))
+            if len(running) == len(named):
+                break
+        return running
+
+    def snapshot(
+        self, *, before: MemorySnapshot | None = None, wait_status: Callable[[int], int | None] = wait_status
+    ) -> MemorySnapshot | None:
+        """Return what the scope's memory is like now, and what became of those who lived `before`; None if it is gone.
+
+        wait_status tells how a process ended, None if that is not known.
+        What it says of processes and memory is from before a kill, or from after it was counted: else it is read again.
+        Where kill follows upon kill, what the memory was is not known, and nor is which processes came and went.
+        """
+        at, own, events = time.monotonic(), self.cgroup.own_events(), self._events()
+        for _ in range(_TRIES):
+            places = self._pids() or {}
+            tasks, gone = _tasks(places, before)
+            stat = self.cgroup.table("memory.stat")
+            current, swap = self.cgroup.number("memory.current"), self.cgroup.number("memory.swap.current")
+            counted, events = events, self._events()
+            is_torn = _kills(events) != _kills(counted)
+            if not is_torn:
+                break
+        if events is None:
+            return None
+        ooms, groups = self._ooms_and_groups(own, events)
+        return MemorySnapshot(
+            at=at,
+            events=events,
+            ooms=ooms,
+            groups=groups,
+            limit=self.cgroup.number("memory.max"),
+            stat=None if is_torn else stat,
+            current=None if is_torn else current,
+            swap_current=None if is_torn else swap,
+            faulted=None if is_torn else _faulted(stat),
+            tasks=tasks,
+            places=places,
+            ended=tuple(EndedTask(task=each, status=wait_status(each.pid)) for each in gone),
+            rested=is_torn,
+        )
+
+    def first_snapshot(self) -> MemorySnapshot:
+        """Return what is known before the command runs: who ran into which limit by then counts for nothing."""
+        ooms, groups = self._ooms_and_groups({}, {})
+        return MemorySnapshot(
+            at=time.monotonic(), events={}, ooms=ooms, groups=groups, limit=self.cgroup.number("memory.max")
+        )
+
+    def _ooms_and_groups(
+        self, own: Mapping[str, int], events: Mapping[str, int] | None
+    ) -> tuple[dict[str, int | None], dict[str, int | None]]:
+        """Return the `ooms` and the `groups` of a snapshot.
+
+        own: what was read of the scope alone just before. events: of the scope and of all that is below.
+        """
+        upwards = self.cgroup.own_events_upwards()
+        is_below = (events or {}).get("oom_group_kill", 0)
+        below = {each.name: each.own_events() for each in self.cgroup.below()} if is_below else {}
+        groups = {name: each.get("oom_group_kill") for name, each in (upwards | below).items()}
+        return ooms(upwards, own, in_scope=(events or {}).get("oom")), groups
+
+    def oomd_marks(self) -> list[OomdMark] | None:
+        """Return the marks on the scope and on the cgroups in it; None if they cannot be known."""
+        found = [(cgroup, cgroup.attribute(OOMD_MARK)) for cgroup in (self.cgroup, *self.cgroup.below())]
+        if found[0][1] is None:
+            return None
+        return [OomdMark(_number(mark), tuple(_living(cgroup))) for cgroup, mark in found if mark]
+
+    def _pids(self) -> dict[int, str] | None:
+        """Return the processes in the scope and below, each with its cgroup's name; None if the scope is gone."""
+        own = self.cgroup.pids()
+        if own is None:
+            return None
+        places = dict.fromkeys(own, self.cgroup.name)
+        for cgroup in self.cgroup.below():
+            places |= dict.fromkeys(cgroup.pids() or (), cgroup.name)
+        places.pop(self.keeper, None)
+        return places
+
+    def _events(self) -> dict[str, int] | None:
+        """Return memory.events of the scope and of all that is below; None if it is gone."""
+        events = self.cgroup.table("memory.events")
+        if events is not None and self.cgroup.counts_alone:
+            for cgroup in self.cgroup.below():
+                for name, count in (cgroup.table("memory.events") or {}).items():
+                    events[name] = events.get(name, 0) + count
+        return events
+
+    def _all_events(self) -> dict[str, int] | None:
+        """Return the same, but None where a cgroup below that is gone may have taken a kill with it."""
+        events = self._events()
+        if not self.cgroup.counts_alone or _kills(events):
+            return events
+        in_machine = vmstat.oom_kills()
+        return events if in_machine is not None and in_machine == self.machines_kills else None
+
+
+def ooms(
+    upwards: Mapping[str, Mapping[str, int]], own: Mapping[str, int], *, in_scope: int | None
+) -> dict[str, int | None]:
+    """Return the `ooms` of a snapshot from what happened to each cgroup alone, by name, from the scope up.
+
+    own: what was read of the scope just before, which stands if it is gone. That it had not run into its limit then
+        does not, nor how often it had if more is known since: `in_scope`, which counts what is below with it.
+    """
+    counts = {name: each.get("oom") for name, each in upwards.items()}
+    scope, before = next(iter(counts)), own.get("oom") or None
+    if counts[scope] is None:
+        counts[scope] = before if in_scope in {None, before} else None
+    return counts
+
+
+def _tasks(places: Collection[int], before: MemorySnapshot | None) -> tuple[tuple[Task, ...], tuple[Task, ...]]:
+    """Return the processes that live in the scope, and those that do not live any more."""
+    tasks = {pid: task(pid) or (Task(pid=pid, name=None) if is_hidden(pid) else None) for pid in places}
+    living = {pid: each for pid, each in tasks.items() if each is not None}
+    lived = {each.pid: each for each in (before.tasks if before else ())}
+    gone = [pid for pid in {**lived, **tasks} if pid not in living and has_ended(pid)]
+    return tuple(living.values()), tuple(_last_seen(lived.get(pid) or Task(pid=pid, name=None)) for pid in gone)
+
+
+def _last_seen(task: Task) -> Task:
+    """Return a process that has ended with the name that it had in the end: it may have had another before its exec."""
+    return replace(task, name=name_of(task.pid) or task.name)
+
+
+def _number(mark: bytes) -> int | None:
+    return int(mark) if re.fullmatch(rb"[0-9]{1,9}", mark) else None
+
+
+def _living(cgroup: Cgroup) -> Iterator[int]:
+    """Yield the processes that live in a cgroup and below."""
+    for each in (cgroup, *cgroup.below()):
+        yield from (pid for pid in each.pids() or () if is_hidden(pid) or not has_ended(pid))
+
+
+def _faulted(stat: Mapping[str, int] | None) -> int | None:
+    """Return the bytes that the page faults in memory.stat can have taken at the most."""
+    if stat is None or "pgfault" not in stat:
+        return None
+    return stat["pgfault"] * _PAGE + stat.get("thp_fault_alloc", 0) * _HUGE_PAGE
+
+
+def _kills(events: Mapping[str, int] | None) -> int:
+    return (events or {}).get("oom_kill", 0)
+
+
+def _without_keeper(tasks: int | None) -> int | None:
+    return tasks if tasks in {None, INFINITY} else tasks - 1
+
+
+def _seconds(usec: int | None) -> float | None:
+    return None if usec is None else usec / 1e6

@@ -1,0 +1,347 @@
+"""What the report says of an OOM: the kernel's own report where it may be read, else what was seen. No I/O."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+from scoperun.dataclass import dataclass
+from scoperun.evidence.events import Counters, Task
+from scoperun.evidence.kernel_report import is_within
+from scoperun.evidence.oom import JUST_BEFORE, LastWords, Limit, LimitOf, Victim, unit_of, victim_in_table
+from scoperun.evidence.shared_memory import sharers
+from scoperun.evidence.verdict import Evidence, counted_by_oomd, killed_by_kernel, oom_kills, other_kills
+from scoperun.spec.sizes import INFINITY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from scoperun.evidence.events import WorkloadExited
+    from scoperun.evidence.invocation import Invocation
+    from scoperun.evidence.kernel_report import KernelReport, KernelTask, KernelVictim
+    from scoperun.evidence.start import Start
+    from scoperun.evidence.verdict import Traces
+    from scoperun.spec.limits import LimitsInForce
+
+
+_WITHOUT_CGROUP = {
+    "CONSTRAINT_NONE": Limit(of=LimitOf.HOST),
+    "CONSTRAINT_CPUSET": Limit(of=LimitOf.UNKNOWN),  # some nodes of the machine are full
+    "CONSTRAINT_MEMORY_POLICY": Limit(of=LimitOf.UNKNOWN),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Oom:
+    """An OOM, as far as it is known; None is what is not.
+
+    kills: processes that were killed; if a cgroup was killed as a whole, those that the kernel log names. The kernel
+        counts one of several that share one memory; the others are added if they are known.
+    policy: the OOMPolicy= that followed.
+    limit_of, limit_unit: whose limit the last kill was for. limit: its bytes at that time.
+    has_other_limits: not all kills were for that limit; for the text alone.
+    needed: bytes of memory and swap that the scope had at the last kill, and that were not enough; None if that was not
+        for the scope's own limit.
+    victims: those killed, fewer than `kills` where not all are known.
+    tasks: who was in the scope, as last seen before the last kill; if nobody was, as the kernel log has them.
+    kernel_log: the kernel's reports of it. kernel_log_reason: why there are none, or not all.
+    """
+
+    kills: int | None
+    policy: str | None
+    limit_of: LimitOf
+    limit_unit: str | None
+    limit: int | None
+    has_other_limits: bool
+    needed: int | None
+    victims: tuple[Victim, ...] | None
+    tasks: tuple[Task, ...] | None
+    kernel_log: tuple[KernelReport, ...] | None
+    kernel_log_reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OomTraces:
+    """What an OOM left behind, beside the traces of the verdict. limits: those at the end."""
+
+    traces: Traces
+    invocation: Invocation
+    start: Start
+    limits: LimitsInForce
+
+    @property
+    def exited(self) -> WorkloadExited:
+        """How the command ended."""
+        assert self.invocation.exit is not None  # noqa: S101  there is no report before that
+        return self.invocation.exit
+
+    @property
+    def counters(self) -> Counters:
+        """The counters that were read at the end, or none of them."""
+        return self.invocation.counters or Counters()
+
+    @property
+    def kernel_reports(self) -> tuple[KernelReport, ...]:
+        """The kernel's reports on this scope, none if its log may not be read."""
+        log = self.invocation.kernel_log
+        return (log and log.reports) or ()
+
+    @property
+    def kernel_kills(self) -> list[KernelReport]:
+        """Those of them that tell of a kill, be it the keeper's; the kernel may also let one end that has begun to."""
+        log = self.invocation.kernel_log
+        return [each for each in self.kernel_reports if each.victims or (log and each in log.of_keeper)]
+
+
+def oom(traces: OomTraces) -> Oom:
+    """Return what is known of an OOM that happened."""
+    log, before = traces.invocation.kernel_log, traces.invocation.memory.before
+    properties = traces.invocation.properties
+    limit, victims = _limit(traces), _victims(traces)
+    if _is_group_kill(traces):
+        kills = _victims_in_whole_log(traces)
+    else:
+        victims, uncounted = _with_sharers(victims, traces)
+        kills = uncounted + counted if (counted := oom_kills(traces.traces)) else None
+    return Oom(
+        kills=kills or None,
+        policy=properties.oom_policy if properties else None,
+        limit_of=limit.of,
+        limit_unit=limit.unit,
+        limit=_bytes(limit, traces),
+        has_other_limits=_has_other_limits(traces),
+        needed=_needed(limit, traces),
+        victims=victims or None,
+        tasks=(before and before.tasks) or _tasks_in_log(traces) or None,
+        kernel_log=(log and log.reports) or None,
+        kernel_log_reason=log.reason if log else None,
+    )
+
+
+def oom_evidence(traces: OomTraces) -> list[Evidence]:
+    """Return what the limit and the victims rest on."""
+    log = traces.invocation.kernel_log
+    evidence = [Evidence(source="kernel log victims", value=log.victims)] if log else []
+    for name, count in traces.invocation.memory.rises(traces.counters).items():
+        if count != 0 or name == traces.start.cgroup:
+            evidence.append(Evidence(source=f"{unit_of(name)} memory.events.local oom", value=count))
+    return evidence
+
+
+def _limit(traces: OomTraces) -> Limit:
+    """Return whose limit the last kill was for: by the kernel's log if it has the last, else by the counters."""
+    limits = [_limit_in_log(report, traces) for report in traces.kernel_kills]
+    last, counted = limits[-1] if limits else None, _counted_limit(traces)
+    if last is not None and (_has_last_kill(traces) or (set(limits) == {last} and last.of is counted.of)):
+        return last
+    return counted
+
+
+def _counted_limit(traces: OomTraces) -> Limit:
+    if counted_by_oomd(traces.traces) and not killed_by_kernel(traces.traces):
+        return Limit(of=LimitOf.SYSTEMD_OOMD, unit=traces.start.unit)
+    return traces.invocation.memory.limit(traces.counters)
+
+
+def _has_last_kill(traces: OomTraces) -> bool:
+    """Tell whether the kernel's log has as many kills as were counted; it has one report on all of a group."""
+    log, properties = traces.invocation.kernel_log, traces.invocation.properties
+    if log is None or log.is_complete or (properties is not None and properties.oom_policy == "kill"):
+        return log is not None
+    counts = (traces.counters.oom_kill, properties.oom_kills if properties else None)
+    known = [count for count in counts if count is not None]
+    has_all_seen = (traces.traces.kills_in_log or 0) >= max([*known, traces.traces.kills_seen])
+    return has_all_seen and (bool(known) or log.is_whole)
+
+
+def _limit_in_log(report: KernelReport, traces: OomTraces) -> Limit | None:
+    """Return whose limit a report says it was, UNKNOWN if there is no word for that; None if it does not say."""
+    if report.sysrq:
+        return Limit(of=LimitOf.UNKNOWN)
+    if report.oom_memcg is None:
+        return _WITHOUT_CGROUP.get(report.constraint or "")
+    if report.oom_memcg == traces.start.cgroup:
+        return Limit(of=LimitOf.SCOPE, unit=traces.start.unit)
+    if report.oom_memcg.startswith(f"{traces.start.cgroup}/"):
+        return Limit(of=LimitOf.SCOPE, unit=report.oom_memcg.removeprefix(f"{traces.start.cgroup}/"))
+    return Limit(of=LimitOf.SLICE, unit=unit_of(report.oom_memcg))
+
+
+def _has_other_limits(traces: OomTraces) -> bool:
+    """Tell whether not all the kills were for one limit: by the kernel's log, or by the counters."""
+    logged = traces.kernel_kills
+    if len({(each.sysrq, each.oom_memcg, each.constraint) for each in logged}) > 1:
+        return True
+    events = traces.counters.memory_events or {}
+    kills, is_group = events.get("oom_kill", 0), bool(events.get("oom_group_kill"))
+    if kills < 2 or is_group or sum(len(each.victims) for each in logged) >= kills:
+        return False
+    _, *above = traces.invocation.memory.rises(traces.counters).values() or [0]
+    reached = [count for count in (events.get("oom", 0), *above) if count]
+    return len(reached) > 1 or 0 < sum(reached) < kills
+
+
+def _bytes(limit: Limit, traces: OomTraces) -> int | None:
+    """Return how much the limit was at the last kill: by the kernel's log, else as it was seen then."""
+    if log := _log_of_limit(limit, traces):
+        return log.limit
+    if limit != Limit(of=LimitOf.SCOPE, unit=traces.start.unit):
+        return None
+    limit_then = traces.invocation.memory.own_limit(_peak(traces, "memory_peak"))
+    return None if limit_then == INFINITY else limit_then  # it was lifted since
+
+
+def _needed(limit: Limit, traces: OomTraces) -> int | None:
+    """Return what was not enough: the scope's limit, and what it had in swap beside that.
+
+    That is what the kernel's log says, or what was seen just before.
+    """
+    if limit != Limit(of=LimitOf.SCOPE, unit=traces.start.unit):
+        return None
+    memory = _bytes(limit, traces)
+    if log := _log_of_limit(limit, traces):
+        swap = log.swap_usage
+    else:
+        before, kills = traces.invocation.memory.before, traces.invocation.memory.kills
+        swap = before.swap_current if before and kills and kills[-1].was_just_seen else None
+    return None if memory is None else memory + (swap or 0)
+
+
+def _log_of_limit(limit: Limit, traces: OomTraces) -> KernelReport | None:
+    reports = [
+        each for each in traces.kernel_reports if _limit_in_log(each, traces) == limit and each.limit is not None
+    ]
+    return reports[-1] if reports else None
+
+
+def _victims_in_whole_log(traces: OomTraces) -> int | None:
+    log = traces.invocation.kernel_log
+    return log.victims if log and log.is_complete else None
+
+
+def _is_group_kill(traces: OomTraces) -> bool:
+    """Tell whether a cgroup was killed as a whole: the kernel counts some of those twice, and the keeper with them."""
+    events, properties = traces.counters.memory_events or {}, traces.invocation.properties
+    is_logged = any(report.oom_group for report in traces.kernel_reports)
+    return bool(events.get("oom_group_kill") or traces.traces.groups_above or is_logged) or (
+        properties is not None and properties.oom_policy == "kill"
+    )
+
+
+def _victims(traces: OomTraces) -> tuple[Victim, ...]:
+    """Return the victims that are known, each once, by the best source that names it."""
+    log = [_victim_in_log(victim) for report in traces.kernel_reports for victim in report.victims]
+    is_whole = _victims_in_whole_log(traces) is not None
+    kills = oom_kills(traces.traces)
+    seen = traces.invocation.memory.victims(_last_words(traces))
+    if is_whole or (kills is not None and len(log) >= kills):
+        return tuple(log)
+    named = {victim.pid for victim in log}
+    return (*log, *(victim for victim in seen if victim.pid not in named))
+
+
+def _with_sharers(victims: tuple[Victim, ...], traces: OomTraces) -> tuple[tuple[Victim, ...], int]:
+    """Return the victims and those that shared their memory, and how many of all these were not counted."""
+    found = {victim.pid: victim for victim in victims}
+    counted = {victim.pid for report in traces.kernel_reports for victim in report.victims}
+    uncounted: set[int] = set()
+    for memory in (*_memories_in_log(traces), *_memories_seen(traces)):
+        one = next((pid for pid in found if pid in memory), None)
+        if one is not None:
+            uncounted |= memory.keys() - {one} - counted
+            found |= {pid: victim for pid, victim in memory.items() if pid not in found}
+    return tuple(found.values()), len(uncounted)
+
+
+def _memories_in_log(traces: OomTraces) -> Iterator[dict[int, Victim]]:
+    """Yield each victim in the log with those that shared its memory, by PID."""
+    seen = {traces.start.pid, *traces.invocation.memory.pids}
+    for report in traces.kernel_reports:
+        is_below = is_within(report.oom_memcg, traces.start.cgroup or "")
+        for victim in report.victims:
+            others = [task for task in sharers(report, victim) if _may_have_been_killed(task.pid, traces)]
+            ours = {task.pid: _sharer_in_log(task) for task in others if is_below or task.pid in seen}
+            yield {victim.pid: _victim_in_log(victim)} | ours
+
+
+def _memories_seen(traces: OomTraces) -> Iterator[dict[int, Victim]]:
+    """Yield those that went when a kill was counted by the memory that they had, each by PID."""
+    last = _last_words(traces)
+    for kill in traces.invocation.memory.kills:
+        for memory in kill.memories(last):
+            yield {task.pid: victim_in_table(task, is_sized=kill.is_sized(last)) for task in memory}
+
+
+def _may_have_been_killed(pid: int, traces: OomTraces) -> bool:
+    """Tell whether nothing says that a process ended otherwise, or lived on after the last kill."""
+    memory = traces.invocation.memory
+    statuses = {each.task.pid: each.status for kill in memory.kills for each in kill.ended}
+    status = traces.exited.status if pid == traces.start.pid else statuses.get(pid)
+    is_alive = memory.after is not None and pid in {task.pid for task in memory.after.tasks}
+    return not is_alive and status in {None, -signal.SIGKILL}
+
+
+def _last_words(traces: OomTraces) -> LastWords:
+    properties = traces.invocation.properties
+    return LastWords(
+        pid=traces.start.pid,
+        exited=traces.exited,
+        policy=properties.oom_policy if properties else None,
+        tasks_peak=traces.counters.tasks_peak,
+        keeper_killed=traces.counters.keeper_killed,
+        kills=other_kills(traces.traces),
+        most=_most(traces),
+        ended_with_scope=_ended_with_scope(traces),
+    )
+
+
+def _ended_with_scope(traces: OomTraces) -> bool:
+    """Tell whether the command may have ended with all the others, when systemd saw the scope end."""
+    exited, scope_ended = traces.exited, traces.invocation.left_active
+    if traces.traces.left_scope or traces.invocation.awaited_leftovers or exited.late:
+        return False
+    return scope_ended is None or scope_ended - exited.at <= JUST_BEFORE
+
+
+def _most(traces: OomTraces) -> int | None:
+    """Return the bytes of memory and swap that the scope can have had at the most, by its peaks or its limits."""
+    memory = _first_number((_peak(traces, "memory_peak"), traces.limits.memory_max))
+    swap = _first_number((_peak(traces, "memory_swap_peak"), traces.limits.memory_swap_max))
+    return None if memory is None or swap is None else memory + swap
+
+
+def _peak(traces: OomTraces, name: str) -> int | None:
+    """Return a peak by its name in the counters; systemd has the same."""
+    return _first_number((getattr(traces.counters, name), getattr(traces.invocation.properties, name, None)))
+
+
+def _first_number(numbers: Iterable[int | None]) -> int | None:
+    return next((number for number in numbers if number is not None and number != INFINITY), None)
+
+
+def _tasks_in_log(traces: OomTraces) -> tuple[Task, ...]:
+    """Return the last table of the scope's processes that came with its memory.stat."""
+    tables = [
+        report.tasks for report in traces.kernel_reports if report.oom_memcg == traces.start.cgroup and report.stat
+    ]
+    return tuple(map(_task_in_log, tables[-1])) if tables else ()
+
+
+def _task_in_log(task: KernelTask) -> Task:
+    return Task(
+        pid=task.pid,
+        name=task.name,
+        rss=task.rss,
+        anon=task.rss_anon,
+        swap=task.swap,
+        oom_score_adj=task.oom_score_adj,
+    )
+
+
+def _sharer_in_log(task: KernelTask) -> Victim:
+    return Victim(pid=task.pid, name=task.name, rss=task.rss, anon=task.rss_anon, source="kernel log")
+
+
+def _victim_in_log(victim: KernelVictim) -> Victim:
+    rss = victim.anon_rss + victim.file_rss + (victim.shmem_rss or 0)
+    return Victim(pid=victim.pid, name=victim.name, rss=rss, anon=victim.anon_rss, source="kernel log")

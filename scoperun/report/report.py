@@ -1,0 +1,145 @@
+"""The report: verdict, evidence and measurements as a value, and that value as JSON. No I/O."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from scoperun.dataclass import dataclass
+from scoperun.spec.sizes import INFINITY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scoperun.evidence.events import Process
+    from scoperun.evidence.start import Start
+    from scoperun.evidence.verdict import Evidence, Verdict
+    from scoperun.report.oom_report import Oom
+    from scoperun.report.soft_memory_report import SoftMemoryReport
+    from scoperun.spec.limits import LimitsInForce
+
+SCHEMA = 1
+"""Raised when a key changes its meaning; readers ignore keys that they do not know."""
+
+EXIT_TIMEOUT = 124
+_KILLED = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What the scope used: peaks in bytes, memory.events as counts, memory.stat in bytes or counts.
+
+    stat: as last seen; before the last OOM kill, if there was one and something was seen before it.
+    """
+
+    peak: int | None = None
+    swap_peak: int | None = None
+    events: Mapping[str, int] | None = None
+    stat: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cpu:
+    """Processor time of the scope, in seconds.
+
+    throttled: how long a limit on the processor held it back.
+    outside: what the command, and the processes that it waited for, used outside of the scope; None if that was not
+        noticeable, or is not known.
+    """
+
+    user: float | None = None
+    system: float | None = None
+    throttled: float | None = None
+    outside: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """How one invocation ended. Sizes are bytes, times seconds; None is what could not be known.
+
+    left_scope: the cgroup in which the command died, if that was not the scope: then its limits did not hold any more.
+    limits: in force at the end, or when they were read last. limits_changed: what those were at the start that are not
+        the same at the end; None if they could not be read then.
+    soft_memory: None if no soft limit was asked for.
+    timed_out: runtime_max ended it. Result= alone may also be the time that a stop by somebody else took.
+    """
+
+    scoperun: str
+    systemd: str | None
+    kernel: str
+    manager: str
+    unit: str
+    invocation_id: str | None
+    slice: str | None
+    cgroup: str | None
+    left_scope: str | None
+    command: tuple[str, ...]
+    cwd: str | None
+    pid: int
+    started: str
+    runtime: float | None
+    verdict: Verdict
+    result: str | None
+    exit_code: int | None
+    signal: int | None
+    limits: LimitsInForce
+    limits_changed: Mapping[str, float | None] | None
+    memory: Memory
+    soft_memory: SoftMemoryReport | None
+    oom: Oom | None
+    cpu: Cpu
+    tasks_peak: int | None
+    tasks_refused: int | None
+    pressure: None
+    left_running: tuple[Process, ...] | None
+    evidence: tuple[Evidence, ...]
+    timed_out: bool
+    schema: int = SCHEMA
+
+    @property
+    def exit_status(self) -> int:
+        """What scoperun exits with: the command's own status, 128+n for signal n, 124 if our timeout ended it."""
+        if self.timed_out:
+            return EXIT_TIMEOUT
+        return _KILLED + self.signal if self.signal is not None else self.exit_code or 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as what json.dumps takes, with the keys of the manual."""
+        report = {"schema": self.schema} | _as_dict(self) | {"limits": _limits(self.limits)}
+        report["limits_changed"] = self.limits_changed and _no_limit_in_words(self.limits_changed)
+        if self.oom:
+            del report["oom"]["has_other_limits"]  # the kernel's reports and the evidence say it
+        if self.oom and self.oom.kernel_log:
+            report["oom"]["kernel_log"] = [_no_limit_in_words(each) for each in report["oom"]["kernel_log"]]
+        del report["timed_out"]  # verdict, runtime and limits say it
+        return report
+
+    def to_json(self, **more: str) -> str:
+        """Return the report as one JSON object on one line, with `more` before it."""
+        import json  # noqa: PLC0415  what is printed is text, mostly
+
+        return json.dumps(more | self.to_dict())
+
+
+def start_line(start: Start) -> str:
+    """Return the line that says that the command runs: what is known of it, with the keys of the report."""
+    import json  # noqa: PLC0415  as above
+
+    keys = ("unit", "invocation_id", "pid", "cgroup")
+    known: dict[str, Any] = {"event": "started"} | {key: getattr(start, key) for key in keys}
+    return json.dumps(known | {"limits": _limits(start.limits)})
+
+
+def _limits(limits: LimitsInForce) -> dict[str, float | str | None]:
+    return _no_limit_in_words(_as_dict(limits))
+
+
+def _as_dict(value: Report | LimitsInForce) -> dict[str, Any]:
+    from dataclasses import asdict  # noqa: PLC0415  what is printed is text, mostly
+
+    return asdict(value)
+
+
+def _no_limit_in_words(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Write no limit as systemd does: JSON has no word for it."""
+    return {name: "infinity" if value in (INFINITY, math.inf) else value for name, value in values.items()}

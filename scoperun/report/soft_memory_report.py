@@ -1,0 +1,51 @@
+"""What became of a soft limit on memory, as the report says it. No I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scoperun.dataclass import dataclass
+from scoperun.evidence.events import SoftMemoryKilled, SoftMemoryPassed, SoftMemoryTold
+from scoperun.spec.values import signal_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scoperun.evidence.events import SoftMemoryEvent
+    from scoperun.spec.soft_memory import SoftMemory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passing:
+    """One time that the limit was passed.
+
+    at: seconds since the command began. memory: bytes of what it needed then. told: whether systemd sent the signal.
+    """
+
+    at: float
+    memory: int
+    told: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoftMemoryReport:
+    """What became of a soft limit: in bytes, its signal by name, when it was passed, whether a kill had to follow."""
+
+    limit: int
+    signal: str
+    passed: tuple[Passing, ...]
+    killed: bool
+
+
+def soft_memory_report(soft: SoftMemory, events: Sequence[SoftMemoryEvent], *, began: float) -> SoftMemoryReport:
+    """Return what became of a limit; `began` is when the command did, on the monotonic clock."""
+    told = {event.at for event in events if isinstance(event, SoftMemoryTold)}
+    passed = [event for event in events if isinstance(event, SoftMemoryPassed)]
+    return SoftMemoryReport(
+        limit=soft.limit,
+        signal=signal_name(soft.signal),
+        passed=tuple(
+            Passing(at=round(each.at - began, 6), memory=each.memory, told=each.at in told) for each in passed
+        ),
+        killed=any(isinstance(event, SoftMemoryKilled) for event in events),
+    )

@@ -1,0 +1,1 @@
+"""What is asked for: text and numbers -> systemd properties. No I/O."""

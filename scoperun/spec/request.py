@@ -1,0 +1,173 @@
+"""What a caller wants run: a command, how it starts, and the scope to run it in. No I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scoperun.dataclass import dataclass, field
+from scoperun.errors import InvalidValue
+from scoperun.printable import utf8
+from scoperun.spec.limits import Limits
+from scoperun.spec.properties import Property, combined, parse_property
+from scoperun.spec.scope import unit_name
+from scoperun.spec.sizes import INFINITY, format_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from scoperun.spec.limits import OOMPolicy
+    from scoperun.spec.properties import Value
+    from scoperun.spec.soft_memory import SoftMemory
+
+_LINE_ENDS = frozenset("\n\r\0")
+_DESCRIPTION_MAX = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecContext:
+    """How the command itself starts, where that differs from how its caller runs.
+
+    environment: variables as NAME=VALUE, beside those that it inherits; one without = is as inherited.
+    working_directory: where it starts; relative to the caller's.
+    user, group: names or numbers to run as; that takes root.
+    nice: its nice level, -20 to 19.
+    """
+
+    environment: tuple[str, ...] = ()
+    working_directory: str | None = None
+    user: str | None = None
+    group: str | None = None
+    nice: int | None = None
+
+    @property
+    def changes_identity(self) -> bool:
+        """Whether it runs as a user or a group that is named, which takes root."""
+        return self.user is not None or self.group is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """A command and its scope, as the caller wants them.
+
+    unit: the scope's name, with or without .scope; None for one that nothing else has.
+    slice: the slice to put it in, with or without .slice; None for the manager's default.
+    slice_inherit: put it in the slice that the caller runs in, or in `slice` below that.
+    description: words for people; None for the command's own.
+    soft_memory: a limit at which the command is told, before the kernel kills at that of `limits`.
+    properties: further properties as NAME=VALUE; one that `limits` sets too wins over it.
+    oom_policy_default: what OOMPolicy= is where nothing else says so and systemd knows it; None for systemd's default.
+    require_limits: refuse to run the command if the kernel does not hold the scope to its limits.
+    system: ask the system's manager, not the user's.
+    context: how the command starts.
+    wait: report only when nothing is left in the scope; kill_leftovers: end what is left of it then.
+    """
+
+    command: tuple[str, ...]
+    limits: Limits = field(default_factory=Limits)
+    soft_memory: SoftMemory | None = None
+    unit: str | None = None
+    slice: str | None = None
+    slice_inherit: bool = False
+    description: str | None = None
+    properties: tuple[str, ...] = ()
+    oom_policy_default: OOMPolicy | None = None
+    require_limits: bool = True
+    system: bool = False
+    context: ExecContext = field(default_factory=ExecContext)
+    wait: bool = False
+    kill_leftovers: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what nothing can be made of, before anything is started."""
+        if isinstance(self.command, str):
+            raise InvalidValue(f"command {self.command!r} is one string", hint="a list of words: no shell splits it")
+        if not self.command or not self.command[0]:
+            raise InvalidValue("no command to run", hint="scoperun [OPTIONS] [--] COMMAND [ARGS...]")
+        for word in self.command:
+            _check_word(word)
+        if self.unit is not None:
+            object.__setattr__(self, "unit", unit_name(self.unit))
+        if self.slice is not None:
+            object.__setattr__(self, "slice", unit_name(self.slice, suffix=".slice"))
+        if self.description is not None:
+            _check_line("--description", self.description)
+        further: dict[str, Value] = {}
+        for text in self.properties:
+            each = parse_property(text)
+            _check_line(text.partition("=")[0], each.value)
+            further[each.name] = each.value
+        if self.soft_memory is not None:
+            _check_soft_memory(self.soft_memory, self.limits, further)
+
+    def scope_properties(self, *, inherited_slice: str | None = None) -> Iterable[Property]:
+        """Return what is asked of the scope, a later property of a name winning over an earlier.
+
+        inherited_slice: the slice that the caller runs in, for slice_inherit.
+        """
+        text = self.description or _in_one_line(self.command)
+        yield Property(name="Description", signature="s", value=text, asked=self.description is not None)
+        if self.oom_policy_default is not None:
+            yield Property(name="OOMPolicy", signature="s", value=str(self.oom_policy_default), asked=False)
+        yield from self.limits.properties()
+        if self.soft_memory is not None:  # the kernel announces when MemoryHigh= is passed
+            yield Property(name="MemoryHigh", signature="t", value=self.soft_memory.limit)
+        slice_name = _joined(inherited_slice, self.slice) if self.slice_inherit else self.slice
+        if slice_name is not None:
+            yield Property(name="Slice", signature="s", value=slice_name)
+        yield from combined(map(parse_property, self.properties))
+
+
+def words(command: Sequence[str]) -> tuple[str, ...]:
+    """Return a command's words; a string, which is a sequence of strings too, is left for RunRequest to refuse."""
+    return command if isinstance(command, str) else tuple(command)  # type: ignore[return-value]
+
+
+def _in_one_line(command: Sequence[str]) -> str:
+    """Return a command for people, as a line of a unit file can hold it: see `_check_line`."""
+    text = utf8(" ".join(command))
+    text = "".join(each if each.isprintable() else " " for each in text[: _DESCRIPTION_MAX + 1])
+    return (text if len(text) <= _DESCRIPTION_MAX else text[: _DESCRIPTION_MAX - 1] + "…").rstrip("\\")
+
+
+def _check_line(name: str, value: Value) -> None:
+    """Refuse text that would not end where its line does in the unit's file.
+
+    systemd writes it there as it is, and at the next daemon-reload reads the rest as settings, or none at all.
+    """
+    if isinstance(value, str):
+        if _LINE_ENDS & set(value) or value.endswith("\\"):
+            hint = "a line feed and a backslash at the end are for the next line"
+            raise InvalidValue(f"{name}: {value!r} is no line of a unit file", hint=hint)
+    elif isinstance(value, list):
+        for each in value:
+            _check_line(name, each)
+
+
+def _check_word(word: str) -> None:
+    if "\0" in word:
+        raise InvalidValue(f"argument {word!r} has a NUL byte")
+    try:
+        word.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        raise InvalidValue(f"argument {word!r} cannot be passed to a command") from None
+
+
+def _check_soft_memory(soft: SoftMemory, limits: Limits, further: Mapping[str, Value]) -> None:
+    """Refuse a soft limit that another takes the place of, or that comes too late."""
+    if limits.memory_high not in {None, INFINITY} or "MemoryHigh" in further:
+        raise InvalidValue(
+            f"--soft-mem {format_size(soft.limit)} excludes --mem-high and -p MemoryHigh=", hint="it sets that itself"
+        )
+    most = further.get("MemoryMax", limits.memory_max)
+    if isinstance(most, int) and soft.limit >= most:
+        raise InvalidValue(
+            f"--soft-mem {format_size(soft.limit)} is not below --mem {format_size(most)}",
+            hint="the kernel kills there; take less to be told before",
+        )
+
+
+def _joined(outer: str | None, inner: str | None) -> str | None:
+    """Return slice `inner` below slice `outer`, as systemd names it: a.slice and b.slice make a-b.slice."""
+    if outer is None or inner is None or outer == "-.slice":
+        return inner or outer
+    return f"{outer.removesuffix('.slice')}-{inner}"

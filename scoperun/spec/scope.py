@@ -1,0 +1,144 @@
+"""The scope to ask systemd for: its unit name, its object path, its properties. No I/O."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from scoperun.dataclass import dataclass, replace
+from scoperun.errors import InvalidValue
+from scoperun.spec.limits import KEEPER_TASKS, Limits
+from scoperun.spec.properties import Property, combined
+from scoperun.spec.sizes import INFINITY
+from scoperun.spec.values import seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+UNIT_NAME_MAX = 255
+_UNIT_NAME = r"[A-Za-z0-9:_.\\@-]+"
+_NOT_IN_PATHS = re.compile(r"[^A-Za-z0-9]", re.ASCII)
+
+_ALWAYS = (
+    # The default depends on the manager's configuration (DefaultMemoryAccounting=); memory.events depends on it.
+    Property(name="MemoryAccounting", signature="b", value=True, asked=False),
+    Property(name="TasksAccounting", signature="b", value=True, asked=False),
+    # The pair that lets the result be read after the end and blocks no name afterwards: the reference holds the unit
+    # until we are gone, and then nothing does, failed or not.
+    Property(name="AddRef", signature="b", value=True),
+    Property(name="CollectMode", signature="s", value="inactive-or-failed"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeRequest:
+    """What StartTransientUnit is to start: a scope unit's full name and its properties, each name once."""
+
+    unit: str
+    properties: tuple[Property, ...]
+
+    @property
+    def path(self) -> str:
+        """The unit's D-Bus object path."""
+        return unit_path(self.unit)
+
+    @property
+    def runtime_max(self) -> float | None:
+        """RuntimeMaxSec= in seconds, None if there is no such limit."""
+        usec = self.value("RuntimeMaxUSec")
+        return None if not isinstance(usec, int) or usec == INFINITY else usec / 1e6
+
+    @property
+    def timeout_stop(self) -> float | None:
+        """TimeoutStopSec= in seconds, None if nothing was said of it."""
+        usec = self.value("TimeoutStopUSec")
+        return seconds(usec) if isinstance(usec, int) else None
+
+    @property
+    def is_delegated(self) -> bool:
+        """The command may make cgroups of its own below the scope's (Delegate=)."""
+        return bool(self.value("Delegate")) or self.value("DelegateControllers") is not None
+
+    def value(self, name: str) -> object | None:
+        """Return the value asked for property `name`, None if it is not set."""
+        return next((each.value for each in self.properties if each.name == name), None)
+
+    def without(self, name: str) -> ScopeRequest:
+        """Return the same request without property `name`."""
+        kept = tuple(each for each in self.properties if each.name != name)
+        return ScopeRequest(unit=self.unit, properties=kept)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartedScope:
+    """A scope that systemd has started.
+
+    request: as systemd took it. asked: when that was, in seconds on the monotonic clock.
+    runtime_max: seconds after which systemd ends it, None if it does not.
+    """
+
+    request: ScopeRequest
+    invocation_id: str
+    asked: float
+    runtime_max: float | None
+
+
+def scope_request(unit: str, properties: Iterable[Property]) -> ScopeRequest:
+    """Return the request for scope `unit` with `properties` (the last of a name wins) and those that scoperun needs."""
+    return ScopeRequest(unit=unit, properties=tuple(map(_with_keeper, combined((*_ALWAYS, *properties)))))
+
+
+def live_properties(limits: Limits) -> tuple[Property, ...]:
+    """Return the properties that set `limits` on a scope that runs; raise InvalidValue for those set at its start."""
+    for name, field in _AT_START.items():
+        if getattr(limits, field) is not None:
+            raise InvalidValue(f"{name}= cannot be changed while the scope runs")
+    # That a limit on memory leaves no swap is for the start: here what is not given stays as it is.
+    left_alone = "MemorySwapMax" if limits.memory_swap_max is None else None
+    return tuple(_with_keeper(each) for each in limits.properties() if each.name != left_alone)
+
+
+_AT_START = {"RuntimeMaxUSec": "runtime_max", "TimeoutStopUSec": "timeout_stop", "OOMPolicy": "oom_policy"}
+
+
+def _with_keeper(wanted: Property) -> Property:
+    """Make room for the keeper where tasks are counted."""
+    if wanted.name != "TasksMax" or not isinstance(wanted.value, int) or wanted.value == INFINITY:
+        return wanted
+    return replace(wanted, value=wanted.value + KEEPER_TASKS)
+
+
+def unit_name(name: str, *, suffix: str = ".scope") -> str:
+    """Return `name` as the full name of such a unit, adding the suffix if need be, or raise InvalidValue."""
+    full = name if name.endswith(suffix) else name + suffix
+    kind = suffix.removeprefix(".")
+    if "/" in name:
+        raise InvalidValue(f"{name!r} is no unit name: it has a slash", hint="systemd-escape(1) makes one of a path")
+    prefix, at, instance = full.removesuffix(suffix).partition("@")
+    if not prefix or (at and not instance) or len(full) > UNIT_NAME_MAX or not re.fullmatch(_UNIT_NAME, full):
+        hint = "letters, digits and :-_.\\ only, 255 characters at most"
+        raise InvalidValue(f"{name!r} is no name for a {kind}", hint=hint)
+    return full
+
+
+def generated_unit_name(command: str, pid: int, salt: str) -> str:
+    """Return a name that tells people what runs, and that nothing else has: scoperun-COMMAND-PID-SALT.scope."""
+    word = re.sub(r"[^A-Za-z0-9_.]", "_", command.rpartition("/")[2], flags=re.ASCII)[:64]
+    return f"scoperun-{word}-{pid}-{salt}.scope"
+
+
+def units_of(cgroup: str) -> tuple[str, ...]:
+    """Return the units whose names a cgroup's path consists of, the outermost first; none for the root.
+
+    systemd puts an underscore before a name that the kernel might use for a file of its own, as _memory.job.scope, and
+    before one that begins with an underscore or a dot (cg_escape() in src/basic/cgroup-util.c).
+    """
+    return tuple(name.removeprefix("_") for name in cgroup.split("/")[1:] if name)
+
+
+def unit_path(unit: str) -> str:
+    """Return the D-Bus object path of `unit`, escaped as sd_bus_path_encode(3) does."""
+    escaped = _NOT_IN_PATHS.sub(lambda match: "".join(f"_{byte:02x}" for byte in match[0].encode()), unit)
+    if escaped[0].isdigit():
+        escaped = f"_{ord(escaped[0]):02x}{escaped[1:]}"
+    return f"/org/freedesktop/systemd1/unit/{escaped}"

@@ -1,0 +1,42 @@
+"""Limits that do not do what they seem to: what to say before they are set. No I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scoperun.spec.sizes import INFINITY, format_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from scoperun.spec.properties import Property
+
+
+def traps(properties: Iterable[Property], *, has_swap: bool) -> list[str]:
+    """Return one line for each combination of properties that its user will not have meant.
+
+    has_swap: whether the machine has any swap.
+    """
+    values = {each.name: each.value for each in properties}
+    most, high, swap = (_limit(values.get(name)) for name in ("MemoryMax", "MemoryHigh", "MemorySwapMax"))
+    found = []
+    if high is not None and most is not None and high >= most:
+        found.append(
+            f"MemoryHigh={format_size(high)} does nothing: MemoryMax={format_size(most)} is reached first and kills"
+        )
+    elif high is not None and (swap == 0 or not has_swap) and values.get("ManagedOOMMemoryPressure") != "kill":
+        found.append(
+            f"MemoryHigh={format_size(high)} without swap slows the command to a crawl there instead of having it "
+            f"killed: {'allow it --swap' if has_swap else 'this machine has none; add some'}, or leave MemoryHigh= out"
+        )
+    if most is not None and has_swap and values.get("MemorySwapMax", INFINITY) == INFINITY:
+        found.append(
+            f"MemoryMax={format_size(most)} with unlimited swap pushes the command into swap and kills it only when "
+            "that is full"
+        )
+    return found
+
+
+def _limit(value: object) -> int | None:
+    """Return a limit in bytes, None where there is none."""
+    return value if isinstance(value, int) and value != INFINITY else None

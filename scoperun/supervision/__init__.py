@@ -1,0 +1,1 @@
+"""The order: from a request to a report."""

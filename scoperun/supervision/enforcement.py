@@ -1,0 +1,43 @@
+"""Limits that hold nothing are refused: systemd accepts one that it cannot set, and says nothing."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from scoperun.errors import LimitNotEnforced
+from scoperun.spec.limits import READ_BACK, describe, not_in_force
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from scoperun.kernel.scope_cgroup import ScopeCgroup
+    from scoperun.spec.properties import Property
+
+
+_CONTROLLERS = {"TasksMax": "pids", "CPUQuotaPerSecUSec": "cpu"}
+
+_NEEDED = {"MemoryAccounting", "TasksAccounting", "AddRef", "CollectMode", "Description", "Slice"}
+"""Properties of nearly every run, none of which can be void."""
+
+
+def check_limits(properties: Iterable[Property], scope: ScopeCgroup) -> None:
+    """Raise LimitNotEnforced if the kernel does not do what `properties` ask for `scope`, as far as can be seen."""
+    asked = [each for each in properties if each.name not in _NEEDED]
+    missing = not_in_force(asked, scope.limits(), page_size=os.sysconf("SC_PAGE_SIZE"))
+    for limit in missing:
+        controller = _CONTROLLERS.get(limit.name, "memory")
+        raise _not_enforced(describe(limit), scope.cgroup.missing(controller) or "the kernel does not keep it so")
+    if rest := [each for each in asked if each.name not in READ_BACK]:
+        from scoperun.kernel.readback import why_void  # noqa: PLC0415  the usual limits do without
+
+        for each in rest:
+            if (reason := why_void(each, scope.cgroup)) is not None:
+                raise _not_enforced(f"{each.name}=", reason)
+
+
+def _not_enforced(limit: str, reason: str) -> LimitNotEnforced:
+    return LimitNotEnforced(
+        f"{limit} would not be enforced: {reason}",
+        hint="scoperun(1), REQUIREMENTS, says how to mend that; --no-require-limits runs the command all the same",
+    )

@@ -1,0 +1,35 @@
+"""Killing all that is in a scope, also what systemd may not kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+from scoperun.systemd.manager import UNANSWERED
+
+if TYPE_CHECKING:
+    from scoperun.kernel.cgroup import Cgroup
+    from scoperun.spec.scope import ScopeRequest
+    from scoperun.systemd.manager import Manager
+
+
+async def kill_all(systemd: Manager, request: ScopeRequest, cgroup: Cgroup) -> None:
+    """Kill every process of the scope, the keeper included, whoever owns it by now; raise what systemd answers if not.
+
+    The user's systemd may not send signals to root's processes, e.g. those of sudo(8). It can have the kernel kill the
+    cgroup, but does so for KillUnit alone, not when a time limit is over; and systemd 252 does not do so at all.
+    """
+    try:
+        await systemd.kill(request, signal.SIGKILL)
+    except UNANSWERED as error:
+        try:
+            _kill_cgroup(cgroup)
+        except OSError:  # it is gone, the kernel is older than 5.14, or the cgroup is not this user's
+            raise error from None
+
+
+def _kill_cgroup(cgroup: Cgroup) -> None:
+    """Write to the file by which the kernel kills a cgroup; nothing else here does so."""
+    with open(os.open(cgroup.path / "cgroup.kill", os.O_WRONLY | os.O_CLOEXEC), "wb", buffering=0) as file:
+        file.write(b"1")

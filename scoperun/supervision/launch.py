@@ -1,0 +1,136 @@
+"""Run a command in a scope: run(), run_sync() and wrap().
+
+They fork when all is imported that systemd is asked with. A page of memory that is shared with a child is copied when
+this process touches it, and an import touches nearly all there are.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, TypedDict
+
+from scoperun.errors import ScoperunError
+from scoperun.kernel.descriptors import see_room_for_loop
+from scoperun.process.processes import spawn
+from scoperun.spec.request import RunRequest, words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+    from contextlib import AbstractAsyncContextManager
+    from typing import Unpack
+
+    from scoperun.process.processes import Processes
+    from scoperun.process.terminal import Modes
+    from scoperun.report.report import Report
+    from scoperun.spec.limits import Limits
+    from scoperun.spec.request import ExecContext
+    from scoperun.spec.soft_memory import SoftMemory
+    from scoperun.supervision.supervisor import Supervision
+
+    Beside = Callable[[Supervision], AbstractAsyncContextManager[None]]
+
+
+class RunOptions(TypedDict, total=False):
+    """What can be said of a run beside its command.
+
+    limits: what the scope may use.
+    soft_memory: a limit at which the command is told by a signal, before the kernel kills at that of `limits`.
+    unit: the scope's name, with or without .scope; by default one that nothing else has.
+    slice: the slice to put it in; by default systemd's, app.slice.
+    slice_inherit: put it in the slice that the caller runs in, or in `slice` below that.
+    description: words for people; by default the command's own.
+    properties: further properties as systemd-run -p takes them, as ("MemoryHigh=15M",); they win over `limits`.
+    require_limits: whether to refuse where the kernel does not hold the scope to its limits; by default yes.
+    system: ask the system's manager, not the user's; that takes root.
+    context: how the command starts: environment, directory, user, group, nice level.
+    wait: return only when nothing is left in the scope. kill_leftovers: end what is left when the command has ended.
+    """
+
+    limits: Limits
+    soft_memory: SoftMemory | None
+    unit: str | None
+    slice: str | None
+    slice_inherit: bool
+    description: str | None
+    properties: tuple[str, ...]
+    require_limits: bool
+    system: bool
+    context: ExecContext
+    wait: bool
+    kill_leftovers: bool
+
+
+async def run(command: Sequence[str], **options: Unpack[RunOptions]) -> Report:
+    """Run `command` in a scope of its own and return how it ended; RunOptions says what the options are.
+
+    No shell is involved. The command inherits this program's streams, environment and working directory. Cancelling
+    the task ends everything in the scope. Raises ScoperunError, with nothing left behind, if the command could not
+    be run or supervised.
+    """
+    from scoperun.supervision.supervisor import supervise
+
+    request = RunRequest(command=words(command), **options)
+    with spawn(request) as processes:
+        return await supervise(request, processes)
+
+
+def run_sync(command: Sequence[str], **options: Unpack[RunOptions]) -> Report:
+    """Do what `run` does, for a program without an event loop. Ctrl-C ends everything in the scope."""
+    import asyncio
+
+    from scoperun.supervision.supervisor import supervise
+
+    request = RunRequest(command=words(command), **options)
+    with spawn(request) as processes:
+        _see_room_for_loop()
+        return asyncio.run(supervise(request, processes))
+
+
+def wrap(request: RunRequest, *, beside: Beside, give_up: Collection[int] = ()) -> Report:
+    """Do what `run_sync` does, for a program that is there for this command alone, as the command line is.
+
+    Signals sent to this process are passed on to the command, the terminal is left as a shell leaves it, and this
+    process lets go of its standard input and output once the command has them. `beside` is entered when the command
+    runs, and left when there is a report. `give_up`: other descriptors that are the command's alone: while we held a
+    pipe, its reader would wait for us after the command has closed it.
+    """
+    from scoperun.process.signals import HeldSignals
+    from scoperun.process.streams import give_up_streams, occupy_closed_streams
+
+    occupy_closed_streams()
+    modes = _terminal_modes()
+    with HeldSignals() as signals:
+        import asyncio
+
+        from scoperun.process.relay import relaying
+        from scoperun.supervision.supervisor import supervised
+
+        async def supervise_and_relay(processes: Processes) -> Report:
+            with relaying(signals, processes.workload) as enough:
+                async with supervised(request, processes, enough) as supervision, beside(supervision):
+                    report = await supervision.report()
+                    if modes is not None and report.signal is not None:
+                        modes.restore()
+                    return report
+
+        with spawn(request, before_exec=signals.undo_in_child) as processes:
+            give_up_streams()
+            for fd in give_up:
+                os.close(fd)
+            _see_room_for_loop()
+            return asyncio.run(supervise_and_relay(processes))
+
+
+def _terminal_modes() -> Modes | None:
+    if not (os.isatty(0) and os.isatty(1)):
+        return None
+    from scoperun.process.terminal import modes
+
+    return modes()
+
+
+def _see_room_for_loop() -> None:
+    try:
+        see_room_for_loop()
+    except OSError as error:
+        raise ScoperunError(f"cannot start an event loop: {error.strerror}") from None

@@ -1,0 +1,87 @@
+"""Scope: a run to watch and to steer, for those who want more than its report."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Self
+
+from scoperun.process.processes import spawn
+from scoperun.spec.request import RunRequest, words
+from scoperun.supervision.supervisor import supervised
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from types import TracebackType
+    from typing import Unpack
+
+    from scoperun.evidence.events import Event
+    from scoperun.evidence.start import Start
+    from scoperun.report.report import Report
+    from scoperun.spec.limits import Limits
+    from scoperun.supervision.launch import RunOptions
+
+
+class Scope:
+    """A command that runs in a scope of its own for the length of an `async with`.
+
+        async with scoperun.Scope(["./work"], limits=scoperun.Limits(memory_max=scoperun.GiB)) as scope:
+            await scope.set_limits(scoperun.Limits(memory_max=2 * scoperun.GiB))
+            report = await scope.report()
+
+    Leaving the context before there is a report ends everything in the scope. The options are those of `run`;
+    see RunOptions.
+    """
+
+    def __init__(self, command: Sequence[str], **options: Unpack[RunOptions]) -> None:
+        """Check the request; nothing is started yet. Raises InvalidValue for what nothing can be made of."""
+        self._request = RunRequest(command=words(command), **options)
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Start the scope and let the command run; raises ScoperunError, with nothing left behind."""
+        async with AsyncExitStack() as stack:
+            processes = stack.enter_context(spawn(self._request))
+            self._supervision = await stack.enter_async_context(supervised(self._request, processes, asyncio.Event()))
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End what still runs."""
+        await self._stack.__aexit__(kind, error, traceback)
+
+    @property
+    def start(self) -> Start:
+        """What is known of the scope: its unit, its invocation, its cgroup, its limits in force, the command's pid."""
+        return self._supervision.start
+
+    async def report(self) -> Report:
+        """Return how the command ended, once it has."""
+        return await self._supervision.report()
+
+    def events(self) -> AsyncIterator[Event]:
+        """Give what happens from now on (each a scoperun.Event), until there is a report."""
+        return self._supervision.watch()
+
+    async def set_limits(self, limits: Limits) -> None:
+        """Change limits of the running scope; None leaves one as it is.
+
+        Raises InvalidValue for those that can only be set at its start (runtime_max, timeout_stop, oom_policy),
+        LimitNotEnforced if the kernel does not hold the scope to a new one.
+        """
+        await self._supervision.set_limits(limits)
+
+    async def kill(self, number: int = signal.SIGTERM) -> None:
+        """Send signal `number` to every process of the scope."""
+        await self._supervision.kill(number)
+
+    async def freeze(self) -> None:
+        """Have no process of the scope run, until `thaw`."""
+        await self._supervision.freeze()
+
+    async def thaw(self) -> None:
+        """Have the processes of a frozen scope run again."""
+        await self._supervision.thaw()

@@ -1,0 +1,88 @@
+"""Processes that systemd has put into our scope in place of ours: they are let go of, never stopped or killed.
+
+scoperun.systemd.pid_namespace sees beforehand that this cannot happen, as far as it can know what is behind the bus.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from scoperun.errors import ScopeFailed, ScoperunError
+from scoperun.kernel.cgroup import cgroup_of
+from scoperun.spec.properties import Property
+from scoperun.spec.scope import ScopeRequest
+from scoperun.spec.sizes import INFINITY
+from scoperun.systemd.manager import UNANSWERED
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from scoperun.process.processes import Processes
+    from scoperun.spec.properties import Value
+    from scoperun.systemd.manager import Manager
+
+_LIMITS = {
+    "MemoryMax", "MemoryHigh", "MemorySwapMax", "MemoryZSwapMax", "TasksMax", "CPUQuotaPerSecUSec", "CPUWeight",
+    "IOWeight", "StartupMemoryMax", "StartupMemoryHigh", "StartupMemorySwapMax", "StartupMemoryZSwapMax",
+    "StartupCPUWeight", "StartupIOWeight", "AllowedCPUs", "AllowedMemoryNodes", "StartupAllowedCPUs",
+    "StartupAllowedMemoryNodes", "IODeviceWeight", "IOReadBandwidthMax", "IOWriteBandwidthMax", "IOReadIOPSMax",
+    "IOWriteIOPSMax", "DevicePolicy", "DeviceAllow", "IPAddressDeny", "IPIngressFilterPath", "IPEgressFilterPath",
+    "SocketBindDeny", "RestrictNetworkInterfaces", "ManagedOOMSwap", "ManagedOOMMemoryPressure",
+}  # fmt: skip
+"""The properties that restrict a scope's processes, and that can be changed while it runs."""
+
+_UNLIMITED: dict[str, Value] = {
+    "t": INFINITY, "s": "auto", "ay": b"", "as": [], "a(st)": [], "a(ss)": [], "a(iayu)": [], "a(iiqq)": [],
+    "(bas)": [False, []],
+}  # fmt: skip
+"""What takes such a property back, by its type."""
+
+
+async def see_no_strangers(request: ScopeRequest, processes: Processes, systemd: Manager) -> None:
+    """Let go of the processes in the scope that are not ours; raise ScopeFailed that names them if there are any."""
+    ours = {processes.workload.pid, processes.keeper.pid}
+    if _inside(request, ours) == ours:
+        return
+    listed = await systemd.processes(request)
+    # Ours are looked for again: while systemd starts the scope they are on their way into it.
+    if strangers := sorted(set(listed) - _inside(request, ours)):
+        lifted = "the limits are lifted again" if await _let_go(request, systemd) else "the limits could not be lifted"
+        raise ScopeFailed(
+            f"Failed to start scope {request.unit!r}: systemd reads our process numbers in another PID namespace and "
+            f"has put other processes into the scope, there {', '.join(map(str, strangers))}; {lifted}"
+        )
+
+
+def _inside(request: ScopeRequest, pids: set[int]) -> set[int]:
+    """Return those of our processes that are in the scope."""
+    return {pid for pid in pids if _is_inside(request, pid)}
+
+
+def _is_inside(request: ScopeRequest, pid: int) -> bool:
+    with suppress(ScoperunError):
+        return cgroup_of(pid).of_unit(request.unit) is not None
+    return False
+
+
+async def _let_go(request: ScopeRequest, systemd: Manager) -> bool:
+    """Have the scope restrict its processes no longer, and tell whether that was done."""
+    limits = [each for each in request.properties if each.sets in _LIMITS]
+    # All at once, but each in a call of its own: systemd sets none of several where it refuses one.
+    steps = [_done(systemd.abandon(request)), *(_done(_lift(request, each, systemd)) for each in limits)]
+    is_done = all(await asyncio.gather(*steps))
+    return await _done(systemd.unref(request)) and is_done
+
+
+async def _lift(request: ScopeRequest, limit: Property, systemd: Manager) -> None:
+    signature = "t" if limit.signature == "u" else limit.signature  # TasksMax takes TasksMaxScale back
+    lifted = Property(name=limit.sets, signature=signature, value=_UNLIMITED[signature])
+    await systemd.set_properties(ScopeRequest(unit=request.unit, properties=(lifted,)))
+
+
+async def _done(step: Coroutine[Any, Any, None]) -> bool:
+    with suppress(*UNANSWERED):
+        await step
+        return True
+    return False

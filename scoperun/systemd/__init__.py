@@ -1,0 +1,1 @@
+"""The manager over D-Bus."""

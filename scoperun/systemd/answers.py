@@ -1,0 +1,98 @@
+"""What systemd says over D-Bus, as our values. No I/O.
+
+Here alone a variant is seen to be of the type that it should have. One that is not is as good as none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from scoperun.errors import BusLost
+from scoperun.evidence.events import Event, JobRemoved, LeftActive, ResultChanged, ScopeProperties, StateChanged
+from scoperun.spec.sizes import INFINITY
+from scoperun.spec.values import seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scoperun.systemd.bus import Signal
+
+UNIT = "org.freedesktop.systemd1.Unit"
+SCOPE = "org.freedesktop.systemd1.Scope"
+LEFT_ACTIVE = "ActiveExitTimestampMonotonic"
+
+_LONGEST_WORD = 255
+
+
+def events(signal: Signal, *, ahead: float = 0.0) -> list[Event]:
+    """Return what a signal says of the scope that it is about; `ahead` as in `left_active`."""
+    match signal.member, signal.body:
+        case "JobRemoved", [_, _, _, result] if _is_word(result):
+            return [JobRemoved(result)]
+        case "PropertiesChanged", [str(interface), {"Result": result}, _] if interface == SCOPE and _is_word(result):
+            return [ResultChanged(result)]
+        case "PropertiesChanged", [str(interface), {"ActiveState": state}, _] if interface == UNIT and _is_word(state):
+            return [*left_active(signal.body[1].get(LEFT_ACTIVE), ahead=ahead), StateChanged(state)]
+        case _:
+            return []
+
+
+def left_active(usec: object, *, ahead: float = 0.0) -> list[LeftActive]:
+    """Return when a unit began to end, as an event; nothing if it has not.
+
+    ahead: seconds by which our monotonic clock is ahead of systemd's.
+    """
+    return [LeftActive(usec / 1e6 + ahead)] if _is_number(usec) and usec else []
+
+
+def scope_properties(properties: Mapping[str, Any]) -> ScopeProperties:
+    """Return the properties of the interface Scope; raise BusLost if Result= is not among them."""
+    policy, kill_mode, kills = (properties.get(name) for name in ("OOMPolicy", "KillMode", "SendSIGKILL"))
+    return ScopeProperties(
+        result=word("Result", properties.get("Result")),
+        oom_policy=policy if _is_word(policy) else None,
+        oom_kills=_known(properties.get("OOMKills")),
+        managed_oom_kills=_known(properties.get("ManagedOOMKills")),
+        memory_peak=_known(properties.get("MemoryPeak")),
+        memory_swap_peak=_known(properties.get("MemorySwapPeak")),
+        kill_mode=kill_mode if _is_word(kill_mode) else None,
+        send_sigkill=kills if isinstance(kills, bool) else None,
+    )
+
+
+def word(name: str, value: object) -> str:
+    """Return the value of property `name`, a word; raise BusLost if it is anything else."""
+    if not _is_word(value):
+        raise _nonsense(name)
+    return str(value)
+
+
+def time(name: str, value: object) -> float:
+    """Return the seconds of property `name`, math.inf for no end; raise BusLost if it is anything else."""
+    if not _is_number(value):
+        raise _nonsense(name)
+    return seconds(value)
+
+
+def identifier(name: str, value: object) -> str:
+    """Return the value of property `name`, 16 bytes or none, in hexadecimal; raise BusLost if it is anything else."""
+    if not isinstance(value, bytes) or len(value) not in {0, 16}:
+        raise _nonsense(name)
+    return value.hex()
+
+
+def _known(value: object) -> int | None:
+    """Return a number; systemd writes UINT64_MAX for what it could not read."""
+    return value if _is_number(value) and value != INFINITY else None
+
+
+def _is_word(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and 0 < len(value) <= _LONGEST_WORD and value.isprintable()
+
+
+def _is_number(value: object) -> TypeGuard[int]:
+    return type(value) is int and 0 <= value <= INFINITY
+
+
+def _nonsense(name: str) -> BusLost:
+    return BusLost(f"systemd's answer for {name}= makes no sense")

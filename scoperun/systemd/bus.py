@@ -1,0 +1,292 @@
+"""A D-Bus connection that ends in time. The only import of dbus_next, for its types and its marshalling.
+
+dbus-next 0.2.3 is unmaintained, and its MessageBus is not used: connect() blocks, spins at the end of the stream, and
+takes an error for a name; a call has no time limit and hangs on a lost connection; whatever anything on the bus sends
+is unmarshalled, and logged where it is odd. tests/bus has a test for each of these. One fence is left: dbus_next cannot
+be imported where typing.no_type_check_decorator is gone (Python 3.15).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import typing
+from contextlib import ExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from scoperun.dataclass import dataclass
+from scoperun.errors import BusLost, BusUnavailable
+from scoperun.systemd import frames
+from scoperun.systemd.bus_address import addresses
+from scoperun.systemd.bus_socket import BusSocket
+
+if not hasattr(typing, "no_type_check_decorator"):
+    typing.no_type_check_decorator = lambda decorator: decorator
+
+from dbus_next._private.unmarshaller import Unmarshaller
+from dbus_next.constants import MessageType
+from dbus_next.message import Message
+from dbus_next.signature import Variant
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from scoperun.systemd.bus_address import Address
+    from scoperun.systemd.bus_socket import Credentials
+    from scoperun.systemd.frames import Frame
+
+_DAEMON = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
+
+_MOST_UNSENT = 1 << 16
+"""Bytes that wait to be sent, above which calls to us are no longer answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method to call: where it is, and the D-Bus signatures of its arguments and of its answer."""
+
+    destination: str
+    path: str
+    interface: str
+    member: str
+    signature: str = ""
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A signal that came in, its body as plain Python: variants are what they contain."""
+
+    path: str | None
+    interface: str | None
+    member: str | None
+    body: list[Any]
+
+
+class ErrorReply(Exception):
+    """The other side answered with an error."""
+
+    def __init__(self, name: str, text: str) -> None:
+        """Take the error's D-Bus name and what it says, which is put on one line."""
+        super().__init__(f"{name}: {text}")
+        self.name = name
+        self.text = " ".join(text.splitlines())
+
+
+class Connection:
+    """A connection to a message bus; `timeout` seconds are the end of every wait for an answer.
+
+    name: the one that the bus has given us, such as :1.42. peer: the process that listens for the bus.
+    """
+
+    name: str
+
+    def __init__(self, socket: BusSocket, timeout: float, on_signal: Callable[[Signal], None]) -> None:
+        """Use a socket that is authenticated; see `connect`."""
+        self.timeout = timeout
+        self.peer: Credentials = socket.peer
+        self._socket = socket
+        self._on_signal = on_signal
+        self._frames = frames.Frames()
+        self._silent = False
+        self._serial = 0
+        self._answers: dict[int, asyncio.Future[Frame]] = {}
+        socket.start(self._take)
+        socket.lost.add_done_callback(self._answer_no_more)
+
+    async def greet(self) -> None:
+        """Have the bus give us a name."""
+        (self.name,) = await self._ask(Method(*_DAEMON, "Hello", answer="s"))
+
+    async def call(self, method: Method, *arguments: object) -> list[Any]:
+        """Return the body of the answer as plain Python; raise ErrorReply, or BusLost if there is none in time."""
+        if self._silent or self._socket.lost.done():
+            raise BusLost("the connection to the bus is lost")
+        try:
+            async with asyncio.timeout(self.timeout):
+                return await self._ask(method, *arguments)
+        except TimeoutError:
+            self._silent = True  # who did not answer once is not waited for again
+            raise BusLost(f"{method.member}: no answer within {self.timeout:g} s") from None
+        except _Broken as broken:
+            raise BusLost(f"{method.member}: the connection to the bus broke: {broken}") from None
+        except _Unreadable as answer:
+            raise BusLost(f"{method.member}: the answer {answer}") from None
+
+    async def match(self, rule: str) -> None:
+        """Have the bus send us the signals that match `rule`; raises as `call` does."""
+        await self.call(Method(*_DAEMON, "AddMatch", "s"), rule)
+
+    async def pid_of(self, name: str) -> int:
+        """Return what the bus says is the number of the process behind a name; raises as `call` does."""
+        (pid,) = await self.call(Method(*_DAEMON, "GetConnectionUnixProcessID", "s", "u"), name)
+        return int(pid)
+
+    def close(self) -> None:
+        """Close the socket; whatever is not sent yet is dropped."""
+        self._socket.close()
+
+    async def lost(self) -> str:
+        """Return why the connection broke, once it has."""
+        return _reason(await asyncio.shield(self._socket.lost))
+
+    async def _ask(self, method: Method, *arguments: object) -> list[Any]:
+        message = Message(
+            destination=method.destination,
+            path=method.path,
+            interface=method.interface,
+            member=method.member,
+            signature=method.signature,
+            body=list(arguments),
+            serial=self._next_serial(),
+        )
+        answer = self._answers[message.serial] = asyncio.get_running_loop().create_future()
+        try:
+            self._send(message)
+            return _body(await answer, method.answer)
+        finally:
+            del self._answers[message.serial]
+
+    def _next_serial(self) -> int:
+        self._serial += 1
+        return self._serial
+
+    def _send(self, message: Message) -> None:
+        self._socket.write(bytes(message._marshall()))  # type: ignore[no-untyped-call]  # noqa: SLF001
+
+    def _take(self, data: bytes) -> None:
+        for frame in self._frames.take(data):
+            if frame.kind == frames.SIGNAL:
+                self._take_signal(frame)
+            elif frame.kind in {frames.METHOD_RETURN, frames.ERROR}:
+                answer = self._answers.get(frame.reply_serial or 0)
+                if answer is not None and not answer.done():
+                    answer.set_result(frame)
+            elif frame.expects_reply and frame.sender and self._socket.unsent < _MOST_UNSENT:
+                self._refuse(frame.serial, frame.sender)
+
+    def _take_signal(self, frame: Frame) -> None:
+        # One that is addressed to us has come past our rules, and so past the sender, path and unit that they name:
+        # anybody on the bus can send it. What systemd announces is for all, and the bus follows who owns its name.
+        if frame.destination is not None:
+            return
+        try:
+            body = [_plain(value) for value in _message(frame).body]
+        except _Unreadable:
+            return
+        self._on_signal(Signal(frame.path, frame.interface, frame.member, body))
+
+    def _refuse(self, serial: int, caller: str) -> None:
+        """Answer a call to us, whatever it is: we have no methods."""
+        self._send(
+            Message(
+                message_type=MessageType.ERROR,
+                destination=caller,
+                reply_serial=serial,
+                error_name="org.freedesktop.DBus.Error.UnknownMethod",
+                signature="s",
+                body=["scoperun has no methods"],
+                serial=self._next_serial(),
+            )
+        )
+
+    def _answer_no_more(self, lost: asyncio.Future[Exception]) -> None:
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(_Broken(_reason(lost.result())))
+
+
+@asynccontextmanager
+async def connect(address: str, *, timeout: float, on_signal: Callable[[Signal], None]) -> AsyncIterator[Connection]:
+    """Connect to the bus at `address`, such as unix:path=/run/user/1000/bus, or at the first of several that works.
+
+    Every wait for an answer ends after `timeout` seconds; every signal that a rule matches is given to `on_signal`.
+    """
+    connection = await _first_that_works(addresses(address), timeout, on_signal)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+async def _first_that_works(listed: list[Address], timeout: float, on_signal: Callable[[Signal], None]) -> Connection:
+    failures: list[BusUnavailable] = []
+    for address in listed:
+        try:
+            return await _connected(address, timeout, on_signal)
+        except BusUnavailable as failure:
+            failures.append(failure)
+    raise failures[0] if len(failures) == 1 else BusUnavailable("; ".join(each.message for each in failures))
+
+
+async def _connected(address: Address, timeout: float, on_signal: Callable[[Signal], None]) -> Connection:
+    try:
+        socket = BusSocket(address.socket_name())
+    except (OSError, ValueError) as error:
+        raise BusUnavailable(f"cannot connect to the bus at {address}: {_reason(error)}") from None
+    with ExitStack() as on_error:
+        on_error.callback(socket.close)
+        try:
+            async with asyncio.timeout(timeout):
+                await socket.authenticate()
+                connection = Connection(socket, timeout, on_signal)
+                await connection.greet()
+        except TimeoutError:
+            raise BusLost(f"the bus at {address} does not answer within {timeout:g} s") from None
+        except Exception as error:
+            raise BusUnavailable(f"the bus at {address} refuses the connection: {_reason(error)}") from None
+        on_error.pop_all()
+    return connection
+
+
+def variant(signature: str, value: object) -> Variant:
+    """Return `value` as a D-Bus variant of that type."""
+    return Variant(signature, value)
+
+
+class _Broken(Exception):
+    """The connection broke while we waited for an answer."""
+
+
+class _Unreadable(Exception):
+    """A message says nothing that we can make sense of."""
+
+
+def _message(frame: Frame) -> Message:
+    if frame.raw is None:
+        raise _Unreadable("is longer than any of systemd's")
+    try:
+        message: Message | None = Unmarshaller(io.BytesIO(frame.raw)).unmarshall()  # type: ignore[no-untyped-call]
+    except Exception as error:
+        raise _Unreadable(f"cannot be read: {_reason(error)}") from None
+    if message is None or len(message.body) != len(message.signature_tree.types):  # there is less than it promises
+        raise _Unreadable("cannot be read: end of message")
+    return message
+
+
+def _body(frame: Frame, signature: str) -> list[Any]:
+    """Return what an answer of that signature says as plain Python; raise ErrorReply if it is an error."""
+    reply = _message(frame)
+    if reply.message_type is MessageType.ERROR:
+        said = reply.body[0] if reply.body else ""
+        raise ErrorReply(reply.error_name, said if isinstance(said, str) else "")
+    if reply.signature != signature:
+        raise _Unreadable(f"is of type {reply.signature!r}, not {signature!r}")
+    return [_plain(value) for value in reply.body]
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` with variants replaced by what they contain."""
+    if isinstance(value, Variant):
+        return _plain(value.value)
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return value
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, EOFError):
+        return "end of stream"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

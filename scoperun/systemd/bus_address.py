@@ -1,0 +1,136 @@
+"""Where the user's bus is: what the environment says of it, and what a D-Bus address says."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote_to_bytes
+
+from scoperun.dataclass import dataclass
+from scoperun.errors import BusUnavailable
+from scoperun.systemd.bus_socket import own_credentials
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_HEXADECIMAL = set("0123456789abcdefABCDEF")
+
+_CHECK = "check: systemctl --user is-system-running"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One address of a list.
+
+    https://dbus.freedesktop.org/doc/dbus-specification.html#addresses
+    """
+
+    text: str
+
+    def __str__(self) -> str:
+        """Return the address as it was given."""
+        return self.text
+
+    def socket_name(self) -> bytes:
+        """Return the name for connect(2); raise ValueError if the address has none."""
+        transport, _, options = self.text.partition(":")
+        values = dict(_option(each) for each in options.split(",") if each)
+        path, abstract = values.get("path", b""), values.get("abstract", b"")
+        if transport != "unix" or bool(path) == bool(abstract):
+            raise ValueError("only unix:path= and unix:abstract= are understood")
+        if b"\0" in path + abstract:
+            raise ValueError("there is a NUL byte in it")
+        return path or b"\0" + abstract
+
+
+def addresses(text: str) -> list[Address]:
+    """Return the addresses that a D-Bus address lists, to be tried in turn; raise BusUnavailable if it lists none."""
+    listed = [Address(each) for each in text.split(";") if each]
+    if not listed:
+        raise BusUnavailable(f"{text!r} is not the address of a bus")
+    return listed
+
+
+def _option(text: str) -> tuple[str, bytes]:
+    name, _, value = text.partition("=")
+    for escape in value.split("%")[1:]:
+        if len(escape) < 2 or not set(escape[:2]) <= _HEXADECIMAL:
+            raise ValueError(f"%{escape[:2]} is not a valid escape")
+    return name, unquote_to_bytes(os.fsencode(value))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What there is to find the bus of a user's manager by.
+
+    runtime_dir, session_bus: XDG_RUNTIME_DIR and DBUS_SESSION_BUS_ADDRESS.
+    uid: this user. usual: the folder that systemd-logind makes for this user, which is what XDG_RUNTIME_DIR should say.
+    """
+
+    runtime_dir: str | None
+    session_bus: str | None
+    uid: int
+    usual: str
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str], *, runtime_dirs: str = "/run/user") -> Surroundings:
+        """Return those of this process; an empty variable is as good as none."""
+        uid = own_credentials().uid
+        return cls(
+            runtime_dir=environment.get("XDG_RUNTIME_DIR") or None,
+            session_bus=environment.get("DBUS_SESSION_BUS_ADDRESS") or None,
+            uid=uid,
+            usual=f"{runtime_dirs}/{uid}",
+        )
+
+    def bus(self) -> str:
+        """Return the address of the bus that the user's manager is on; raise BusUnavailable if it is not to be found.
+
+        The session's bus comes second: under dbus-run-session and the like it is a bus without systemd. Where neither
+        variable is set, as under cron(8), the bus is where systemd-logind has it.
+        """
+        if self.runtime_dir and (not self.session_bus or _has_bus(self.runtime_dir)):
+            return _address_in(self.runtime_dir)
+        if self.session_bus:
+            return self.session_bus
+        if _has_bus(self.usual):
+            return _address_in(self.usual)
+        message = f"neither XDG_RUNTIME_DIR nor DBUS_SESSION_BUS_ADDRESS is set, and {self.usual}/bus is not there"
+        raise BusUnavailable(f"no user bus: {message}", hint=self.remedy())
+
+    def remedy(self) -> str:
+        """Return what to do where the bus was not found, does not work, or is another user's."""
+        return "; ".join(filter(None, (self._foreign_folder(), self._way_out(), _CHECK)))
+
+    def _foreign_folder(self) -> str | None:
+        """Say that the folder is another user's, as it is under su(1)."""
+        try:
+            owner = os.stat(self.runtime_dir or self.usual).st_uid
+        except (OSError, ValueError):
+            return None
+        return None if owner == self.uid else f"XDG_RUNTIME_DIR belongs to {user(owner)}"
+
+    def _way_out(self) -> str | None:
+        if _has_bus(self.usual):
+            return None if self.runtime_dir == self.usual else f"export XDG_RUNTIME_DIR={self.usual}"
+        if self.uid == 0:
+            return "--system asks the system manager"
+        return f"log in through systemd-logind, or loginctl enable-linger and export XDG_RUNTIME_DIR={self.usual}"
+
+
+def user(uid: int) -> str:
+    """Return the user of that number for people."""
+    import pwd  # noqa: PLC0415  for a mistake alone
+
+    try:
+        return f"user {pwd.getpwuid(uid).pw_name}"
+    except (KeyError, OverflowError):
+        return f"user {uid}"
+
+
+def _has_bus(folder: str) -> bool:
+    return os.path.exists(os.path.join(folder, "bus"))
+
+
+def _address_in(folder: str) -> str:
+    return f"unix:path={quote(os.fsencode(os.path.join(folder, 'bus')), safe='/-_.')}"

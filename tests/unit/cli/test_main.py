@@ -1,0 +1,99 @@
+"""What the program imports only when it is looked into, and what it says of an error that nobody has foreseen."""
+
+import subprocess
+import sys
+
+import pytest
+
+from scoperun.__main__ import _RARELY_NEEDED
+
+LOOKS = {
+    "asyncio.sslproto": ("asyncio.sslproto.SSLProtocolState.UNWRAPPED.value", "UNWRAPPED"),
+    "ipaddress": ("ipaddress.ip_address('::1').is_loopback", "True"),
+    "locale": ("locale.normalize('de_DE')", "de_DE.ISO8859-1"),
+    "platform": ("platform.system()", "Linux"),
+    "textwrap": ("textwrap.dedent('  word')", "word"),
+    "tokenize": ("tokenize.tok_name[tokenize.COMMENT]", "COMMENT"),
+    "xml.etree.ElementPath": ("xml.etree.ElementTree.fromstring('<a><b>c</b></a>').find('b').text", "c"),
+}
+IMPORTED_BY = {"asyncio.sslproto": "asyncio", "xml.etree.ElementPath": "xml.etree.ElementTree"}
+PROGRAM = """
+import sys
+from scoperun.__main__ import spare
+spare()
+import {by}
+print(type(sys.modules[{module!r}]).__name__, {look})
+"""
+
+
+def test_all_of_them_are_tried() -> None:
+    assert LOOKS.keys() == _RARELY_NEEDED
+
+
+@pytest.mark.parametrize("module", LOOKS)
+def test_what_is_rarely_needed_is_there_when_it_is(module: str) -> None:
+    look, answer = LOOKS[module]
+    program = PROGRAM.format(module=module, look=look, by=IMPORTED_BY.get(module, module))
+    ended = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert ended.stdout.split() == ["_LazyModule", answer]
+
+
+FAILING = """
+import sys
+import scoperun.cli.command
+from scoperun.__main__ import program
+def main():
+    {statement}
+scoperun.cli.command.main = main
+program()
+"""
+
+
+def failing(statement: str, *options: str) -> tuple[int, str]:
+    """Return exit status and stderr of a program whose main runs `statement`."""
+    program = [sys.executable, *options, "-c", FAILING.format(statement=statement)]
+    ended = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert ended.stdout == ""
+    return ended.returncode, ended.stderr
+
+
+NO_MEMORY = "not enough memory for scoperun itself (ulimit -v and -d limit it)"
+UNFORESEEN = {
+    "1 / 0": "ZeroDivisionError: division by zero",
+    r"raise ValueError('two\nlines, \33[2J')": r"ValueError: two\nlines, \x1b[2J",
+    "open('/nowhere')": "FileNotFoundError: [Errno 2] No such file or directory: '/nowhere'",
+    r"raise ValueError('\udcff')": r"ValueError: \udcff",
+    "raise ValueError('größer')": "ValueError: größer",
+}
+
+
+@pytest.mark.parametrize("statement", UNFORESEEN)
+def test_what_nobody_has_foreseen_is_one_line_and_a_failure_of_scoperuns_own(statement: str) -> None:
+    line = f"scoperun: internal error: {UNFORESEEN[statement]} (python3 -X dev -m scoperun shows where)\n"
+    assert failing(statement) == (125, line)
+
+
+@pytest.mark.parametrize(
+    ("statement", "line"),
+    [
+        ("raise MemoryError", NO_MEMORY),
+        ("bytearray(1 << 62)", NO_MEMORY),
+        ("sys.meta_path.clear(); raise MemoryError", NO_MEMORY),
+        ("import xyzzy", "cannot start: No module named 'xyzzy'"),
+        ("raise KeyboardInterrupt", "interrupted"),
+        (
+            "open('/proc/nowhere')",
+            "/proc/nowhere is missing, without which nothing is known of a process: is /proc mounted?",
+        ),
+        ("raise OSError(24, 'Too many open files', 'x.py')", "Too many open files"),
+        ("open('/dev/full', 'w').write('.' * 9999)", "No space left on device"),
+    ],
+)
+def test_what_the_machine_lacks_is_no_error_within(statement: str, line: str) -> None:
+    assert failing(statement) == (125, f"scoperun: {line}\n")
+
+
+def test_a_developer_is_shown_where_it_happened() -> None:
+    status, complaint = failing("1 / 0", "-X", "dev")
+    assert status == 1
+    assert "line 6, in main\n" in complaint

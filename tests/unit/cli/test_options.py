@@ -1,0 +1,338 @@
+"""The command line is read up to the command and no further, and what is wrong in it is answered in one line."""
+
+import math
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from scoperun.cli.options import Output, parse
+from scoperun.errors import InvalidValue
+from scoperun.spec.limits import Limits, OOMPolicy
+from scoperun.spec.request import ExecContext, RunRequest
+from scoperun.spec.sizes import INFINITY
+from scoperun.version import __version__
+
+
+def request(*argv: str) -> RunRequest:
+    parsed = parse(list(argv))
+    assert parsed is not None
+    return parsed[0]
+
+
+def output(*argv: str) -> Output:
+    parsed = parse(list(argv))
+    assert parsed is not None
+    return parsed[1]
+
+
+def refusal(*argv: str) -> str:
+    with pytest.raises(InvalidValue) as refused:
+        parse(list(argv))
+    line = str(refused.value)
+    assert line
+    assert "\n" not in line
+    return line
+
+
+def test_a_command_alone_is_run_as_it_is() -> None:
+    assert request("sleep", "1") == RunRequest(command=("sleep", "1"))
+    assert output("true") == Output(report=None, json=False, quiet=False)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("make", "-j4", "--mem", "20M"),
+        ("ls", "--help"),
+        ("ls", "--version"),
+        ("sh", "-c", "echo $0", "-q"),
+        ("git", "log", "--", "file"),
+        ("env", "--", "--"),
+        ("printf", "", "-u"),
+        ("echo", "--no-such-option", "-p"),
+    ],
+)
+def test_options_end_at_the_first_word_that_is_none(command: tuple[str, ...]) -> None:
+    """What follows is the command's own, whatever it looks like."""
+    assert request("--mem", "20M", *command).command == command
+    assert request("-q", "--", *command).command == command
+
+
+def test_the_first_double_dash_is_eaten_and_no_other() -> None:
+    assert request("--", "--", "x").command == ("--", "x")
+    assert request("--", "-x").command == ("-x",)
+    assert request("x", "--", "y").command == ("x", "--", "y")
+
+
+def test_every_option_has_its_place() -> None:
+    asked = request(
+        "--mem", "20M", "--swap", "1M", "--timeout", "5min 20s", "--oom-policy", "continue", "-p", "MemoryHigh=15M",
+        "--property", "TasksMax=9", "-u", "job", "--slice", "heavy", "--no-require-limits", "--", "make", "all",
+    )  # fmt: skip
+    assert asked == RunRequest(
+        command=("make", "all"),
+        limits=Limits(
+            memory_max=20 * 1024**2, memory_swap_max=1024**2, runtime_max=320.0, oom_policy=OOMPolicy.CONTINUE
+        ),
+        unit="job.scope",
+        slice="heavy.slice",
+        properties=("MemoryHigh=15M", "TasksMax=9"),
+        require_limits=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("argv", "field", "value"),
+    [
+        (["--mem-high", "15M"], "memory_high", 15 * 1024**2),
+        (["--zswap", "0"], "memory_zswap_max", 0),
+        (["--swap", "infinity"], "memory_swap_max", INFINITY),
+        (["--cpus", "0.5"], "cpu_quota", 0.5),
+        (["--cpus", "2"], "cpu_quota", 2.0),
+        (["--cpu-weight", "50"], "cpu_weight", 50),
+        (["--tasks", "100"], "tasks_max", 100),
+        (["--tasks", "infinity"], "tasks_max", INFINITY),
+        (["--kill-after", "1min 5s"], "timeout_stop", 65.0),
+        (["--kill-after", "0"], "timeout_stop", 0.0),
+        (["--timeout", "infinity"], "runtime_max", math.inf),
+    ],
+)
+def test_a_limit_has_an_option(argv: list[str], field: str, value: float) -> None:
+    assert request(*argv, "true") == RunRequest(command=("true",), limits=Limits(**{field: value}))
+
+
+@pytest.mark.parametrize(
+    ("argv", "field", "value"),
+    [
+        (["-E", "A=b", "--setenv", "C=d=e"], "environment", ("A=b", "C=d=e")),
+        (["--setenv", "HERE"], "environment", ("HERE=now",)),
+        (["--setenv", "NOWHERE"], "environment", ("NOWHERE",)),
+        (["--setenv", "EMPTY="], "environment", ("EMPTY=",)),
+        (["-d", "/tmp"], "working_directory", "/tmp"),  # noqa: S108  nothing is written there
+        (["--working-directory", "sub"], "working_directory", "sub"),
+        (["--uid", "nobody"], "user", "nobody"),
+        (["--gid", "100"], "group", "100"),
+        (["--nice", "19"], "nice", 19),
+        (["--nice=-20"], "nice", -20),
+        (["--nice", "0"], "nice", 0),
+    ],
+)
+def test_how_the_command_starts_has_an_option(
+    argv: list[str], field: str, value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HERE", "now")
+    monkeypatch.delenv("NOWHERE", raising=False)
+    fields: dict[str, Any] = {field: value}
+    assert request(*argv, "true") == RunRequest(command=("true",), context=ExecContext(**fields))
+
+
+@pytest.mark.parametrize(
+    ("argv", "field", "value"),
+    [
+        (["--system"], "system", True),
+        (["--system", "--user"], "system", False),
+        (["--slice-inherit"], "slice_inherit", True),
+        (["--description", "a nightly build"], "description", "a nightly build"),
+        (["--wait"], "wait", True),
+        (["--kill-leftovers"], "kill_leftovers", True),
+    ],
+)
+def test_a_wish_for_the_scope_has_an_option(argv: list[str], field: str, value: object) -> None:
+    fields: dict[str, Any] = {field: value}
+    assert request(*argv, "true") == RunRequest(command=("true",), **fields)
+
+
+def test_a_size_may_be_a_share_of_the_memory() -> None:
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    asked = request("--mem", "50%", "--swap", "0%", "-p", "MemoryHigh=25%", "-p", "TasksMax=10%", "true")
+    assert (asked.limits.memory_max, asked.limits.memory_swap_max) == (memory // 2, 0)
+    assert asked.properties == (f"MemoryHigh={memory // 4}", "TasksMax=10%")
+
+
+def test_the_report_may_be_asked_for_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCOPERUN_REPORT", "from-environment.json")
+    assert output("true").report == "from-environment.json"
+    assert output("--report", "from-option.json", "true").report == "from-option.json"
+
+
+def test_an_empty_environment_asks_for_no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCOPERUN_REPORT", "")
+    assert output("true").report is None
+
+
+def test_report_and_exit_status_have_options() -> None:
+    assert output("--report-fd", "2", "true") == Output(report_fd=2)
+    assert output("--oom-exit-code", "0", "true") == Output(oom_exit_code=0)
+    assert output("--oom-exit-code", "255", "true") == Output(oom_exit_code=255)
+
+
+def test_a_value_may_follow_an_equals_sign() -> None:
+    assert request("--mem=20M", "--unit=job", "true") == request("--mem", "20M", "-ujob", "true")
+
+
+def test_the_last_of_an_option_counts() -> None:
+    assert request("--mem", "20M", "--mem", "30M", "true").limits.memory_max == 30 * 1024**2
+    assert request("--no-require-limits", "--require-limits", "true").require_limits
+
+
+def test_a_report_goes_where_it_is_asked_for() -> None:
+    assert output("--report", "r.json", "true") == Output(report="r.json", json=False, quiet=False)
+    assert output("--json", "-q", "true") == Output(report=None, json=True, quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "right"),
+    [
+        ("--mem", "20Q", "as 20M or 1.5G, or infinity"),
+        ("--mem", "", "as 20M or 1.5G, or infinity"),
+        ("--mem", "-1", "as 20M or 1.5G, or infinity"),
+        ("--mem", "0", "at least 1"),
+        ("--mem", "16E", "infinity is no limit"),
+        ("--swap", "lots", "as 20M or 1.5G, or infinity"),
+        ("--timeout", "soon", "terms like 5min 20s"),
+        ("--timeout", "0", "infinity is no limit"),
+        ("--oom-policy", "panic", "'stop', 'continue', 'kill'"),
+        ("--property", "MemoryMx=1", "did you mean MemoryMax=?"),
+        ("--property", "MemoryMax", "as MemoryHigh=15M"),
+        ("--property", "MemoryMax=20Q", "as 20M or 1.5G, or infinity"),
+        ("--property", "LimitAS=1G", "prlimit"),
+        ("--property", "AddRef=yes", "is set by scoperun itself"),
+        ("--unit", "a/b", "systemd-escape(1)"),
+        ("--unit", "", "letters, digits"),
+        ("--unit", "a b", "letters, digits"),
+        ("--slice", "a/b", "systemd-escape(1)"),
+        ("--mem-high", "0", "at least 1"),
+        ("--mem", "1", "at least 4096; infinity is no limit"),
+        ("--mem", "4095", "'4095' is less than a page of memory"),
+        ("--mem-high", "0.000001%", "is less than a page of memory"),
+        ("--mem", "101%", "a percentage ends at 100%"),
+        ("--zswap", "-1", "as 20M or 1.5G, or infinity"),
+        ("--cpus", "0", "as 2 or 0.5"),
+        ("--cpus", "many", "as 2 or 0.5"),
+        ("--cpus", "nan", "as 2 or 0.5"),
+        ("--cpus", "inf", "as 2 or 0.5"),
+        ("--cpus", "50%", "as 2 or 0.5"),
+        ("--cpu-weight", "0", "from 1 to 10000"),
+        ("--cpu-weight", "idle", "a count"),
+        ("--tasks", "10%", "a count"),
+        ("--tasks", "many", "a count"),
+        ("--nice", "20", "-20 to 19"),
+        ("--nice", "-21", "-20 to 19"),
+        ("--nice", "--5", "-20 to 19"),
+        ("--kill-after", "soon", "terms like 5min 20s"),
+        ("--setenv", "=x", "NAME=VALUE"),
+        ("--setenv", "", "NAME=VALUE"),
+        ("--report", "-", "--report-fd N"),
+        ("--report", "/dev/stdout", "--report-fd N"),
+        ("--report", "/dev/fd/5", "--report-fd N"),
+        ("--report-fd", "-1", "3>report.json"),
+        ("--report-fd", "stdout", "3>report.json"),
+        ("--oom-exit-code", "256", "0 to 255"),
+        ("--oom-exit-code", "-1", "0 to 255"),
+        ("--oom-exit-code", "\u0663", "0 to 255"),
+        ("--property", "ConditionPathExist=/x", "did you mean ConditionPathExists=?"),
+        ("--property", "MemoryLimit=1M", "write MemoryMax="),
+        ("--property", "User=nobody", "--uid USER"),
+    ],
+)
+def test_a_bad_value_is_answered_with_its_option_itself_and_what_is_right(option: str, value: str, right: str) -> None:
+    line = refusal(option, value, "true")
+    assert f"'{option}'" in line
+    assert (value if option == "--property" else repr(value)).partition("=")[0] in line
+    assert right in line
+
+
+def test_a_descriptor_that_cannot_be_written_to_is_refused() -> None:
+    with open(os.devnull, "rb") as file:
+        fd = file.fileno()
+        assert f"descriptor {fd} is not open for writing" in refusal("--report-fd", str(fd), "true")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "right"),
+    [
+        ("--tasks", "0", "no process can run among 0 tasks (at least 1)"),
+        ("--description", "caf\udce9", "UTF-8"),
+        ("--report-fd", "987", "descriptor 987 is not open (as 3 of 3>report.json)"),
+        ("--report-fd", "99999999999999999999", "descriptor 99999999999999999999 is not open"),
+    ],
+)
+def test_a_bad_value_of_a_setting_is_answered_with_its_option_and_what_is_right(
+    option: str, value: str, right: str
+) -> None:
+    line = refusal(option, value, "true")
+    assert f"'{option}'" in line
+    assert right in line
+
+
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        (["--mem"], "Option '--mem' requires an argument."),
+        (["--json=1", "true"], "Option '--json' does not take a value."),
+        (["-x", "true"], "No such option: -x"),
+        (["-qx", "true"], "No such option: -x"),
+        (["--mme", "20M", "true"], "No such option: --mme (Possible options: --mem)"),
+        (["--memm", "20M", "true"], "No such option: --memm (Possible options: --mem, --mem-high, --soft-mem)"),
+    ],
+)
+def test_an_option_that_is_wrong_itself_is_named(argv: list[str], line: str) -> None:
+    assert refusal(*argv) == line
+
+
+@pytest.mark.parametrize("argv", [["--me", "20M", "true"], ["--ti", "5", "true"]])
+def test_an_option_is_not_to_be_shortened(argv: list[str]) -> None:
+    """What is short today may be ambiguous tomorrow."""
+    assert refusal(*argv).startswith(f"No such option: {argv[0]}")
+
+
+@pytest.mark.parametrize("argv", [[], ["--"], ["--mem", "20M"], ["--mem", "20M", "--"], ["--", ""], [""]])
+def test_no_command_is_answered_with_the_word_for_it(argv: list[str]) -> None:
+    assert "command" in refusal(*argv).lower()
+
+
+def test_a_text_that_no_bus_can_carry_is_refused_before_anything_starts() -> None:
+    assert "'--property'" in refusal("-p", "Description=caf\udce9", "true")
+
+
+def test_the_version_is_answered(capsys: pytest.CaptureFixture[str]) -> None:
+    assert parse(["--version"]) is None
+    assert capsys.readouterr() == (f"scoperun {__version__}\n", "")
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["-h"], ["--mem", "20M", "--help", "no", "matter"]])
+def test_help_is_answered(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert parse(argv) is None
+    out, err = capsys.readouterr()
+    assert out.startswith("Usage: scoperun [OPTIONS] [--] COMMAND [ARGS]...\n")
+    assert err == ""
+
+
+def test_help_names_the_property_that_each_limit_sets(capsys: pytest.CaptureFixture[str]) -> None:
+    parse(["--help"])
+    shown = capsys.readouterr().out
+    for name in "MemoryMax=", "MemorySwapMax=", "RuntimeMaxSec=", "OOMPolicy=", "Slice=":
+        assert f"({name})" in shown
+
+
+QUICK = """
+import sys
+import scoperun
+from scoperun.cli import command as cli
+from scoperun.cli import options
+
+for argv in ["--version"], ["--help"], ["--mem", "20Q", "true"], ["--no-such-option"], []:
+    sys.argv[1:] = argv
+    print(cli.main(), *sorted({"asyncio", "dbus_next"} & set(sys.modules)), file=sys.stderr)
+"""
+
+
+def test_nothing_heavy_is_imported_before_the_arguments_are_known_to_be_right() -> None:
+    run = subprocess.run([sys.executable, "-c", QUICK], capture_output=True, text=True, check=True)
+    said = [line for line in run.stderr.splitlines() if not line.startswith("scoperun: ")]
+    assert said == ["0", "0", "125", "125", "125"]
+    assert run.stdout.startswith(f"scoperun {__version__}\nUsage: ")
+    assert run.stderr.count("scoperun: ") == 3

@@ -1,0 +1,323 @@
+"""What would be asked of systemd is shown as it would be asked, with where each value comes from; traps are named."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scoperun.cli.options import parse
+from scoperun.cli.preview import preview, setting_text
+from scoperun.kernel.swap import has_swap
+from scoperun.spec.limits import Limits
+from scoperun.spec.properties import Property, parse_property
+from scoperun.spec.scope import scope_request
+from scoperun.spec.sizes import INFINITY
+from scoperun.spec.traps import traps
+
+pytestmark = pytest.mark.usefixtures("config")
+
+
+def shown(*argv: str, inherited_slice: str | None = None) -> tuple[dict[str, str], list[str]]:
+    """Return the sources by NAME=VALUE, and the systemd-run line."""
+    parsed = parse(list(argv))
+    assert parsed is not None
+    text = preview(parsed.request, parsed.sources, inherited_slice=inherited_slice).to_text()
+    *lines, empty, systemd_run = text.split("\n")
+    assert empty == ""
+    return dict(line.split("  ", 1) for line in map(squeezed, lines)), shlex.split(systemd_run)
+
+
+def squeezed(line: str) -> str:
+    name, source = line.rsplit("  ", 1)
+    return f"{name.rstrip()}  {source}"
+
+
+def systemd_run(*argv: str) -> str:
+    return shlex.join(shown(*argv)[1])
+
+
+def run(*argv: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run scoperun where there is no bus."""
+    here = {
+        name: value for name, value in os.environ.items() if name not in {"XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"}
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "scoperun", *argv], capture_output=True, text=True, env=here, check=False
+    )
+    assert done.returncode == status, done.stderr
+    return done
+
+
+def test_each_value_comes_with_its_source(config: Path, tmp_path: Path) -> None:
+    config.write_text('[defaults]\noom-policy = "continue"\n[profiles.p]\ntasks = 100\nproperty = ["CPUWeight=7"]\n')
+    (tmp_path / "limits").write_text("\nIOWeight=9\n")
+    sources, _ = shown("-P", "p", "--mem", "20M", "-p", "KillSignal=2", "-p", f"@{tmp_path}/limits", "sleep", "1")
+    assert sources == {
+        "Description=sleep 1": "scoperun itself",
+        "MemoryMax=20971520": "--mem",
+        "MemorySwapMax=0": "scoperun itself",
+        "TasksMax=100": f"{config}:4 [profiles.p]",
+        "OOMPolicy=continue": f"{config}:2 [defaults]",
+        "MemoryAccounting=yes": "scoperun itself",
+        "TasksAccounting=yes": "scoperun itself",
+        "AddRef=yes": "scoperun itself",
+        "CollectMode=inactive-or-failed": "scoperun itself",
+        "CPUWeight=7": f"{config}:5 [profiles.p]",
+        "KillSignal=2": "-p",
+        "IOWeight=9": f"{tmp_path}/limits:2",
+    }
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [
+            "--mem",
+            "20M",
+            "--mem-high",
+            "15M",
+            "--zswap",
+            "1M",
+            "--cpus",
+            "0.5",
+            "--cpu-weight",
+            "3",
+            "-p",
+            "CPUQuota=20%",
+        ],
+        ["--timeout", "5", "--kill-after", "1", "--oom-policy", "kill", "--slice", "s", "--description", "words"],
+        ["-p", "IOReadBandwidthMax=/dev/sda 1M", "-p", "IOReadBandwidthMax=/dev/sdb 1M", "-p", "Slice=b.slice"],
+        ["-p", "Wants=a.service", "-p", "Wants=b.service", "-p", "Wants=", "-p", "Wants=c.service"],
+        ["-p", "MemoryAccounting=no", "--slice-inherit"],
+        ["-p", "MemoryLow=1G", "-p", "MemoryLow=10%", "-p", "MemoryLow=2G", "--tasks", "5", "-p", "TasksMax=50%"],
+    ],
+)
+def test_what_is_shown_is_what_is_asked(argv: list[str]) -> None:
+    """In the end: lists add up to the same, and no value is shown that another one replaces."""
+    parsed = parse([*argv, "true"])
+    assert parsed is not None
+    asked = scope_request("x.scope", parsed.request.scope_properties(inherited_slice="in.slice")).properties
+    expected = {each.name: each.value for each in asked}
+    found: dict[str, Any] = {}
+    for each in preview(parsed.request, parsed.sources, inherited_slice="in.slice").asked:
+        before, value = found.get(each.property.name), each.property.value
+        assert before is None or isinstance(value, list)
+        found[each.property.name] = before + value if before else value
+    assert found == expected
+
+
+def test_tasks_are_shown_without_the_room_for_the_keeper() -> None:
+    sources, words = shown("--tasks", "5", "true")
+    assert sources["TasksMax=5"] == "--tasks"
+    assert "TasksMax=5" in words
+
+
+def test_a_slice_below_the_callers_own_is_named_in_full() -> None:
+    sources, words = shown("--slice", "b", "--slice-inherit", "true", inherited_slice="a.slice")
+    assert sources["Slice=a-b.slice"] == "--slice-inherit"
+    assert "--slice=a-b.slice" in words
+
+
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        (["true"], "systemd-run --user --scope --collect -- true"),
+        (["--system", "true"], "systemd-run --system --scope --collect -- true"),
+        (
+            ["--unit", "a", "--mem", "1M", "--", "sh", "-c", ";"],
+            "systemd-run --user --scope --collect --unit=a.scope -p MemoryMax=1048576 -p MemorySwapMax=0 -- sh -c ';'",
+        ),
+        (
+            ["--uid", "u", "--gid", "g", "--nice", "-5", "-E", "A=b c", "-E", "NOT_SET_HERE", "-d", "/x y", "ls"],
+            "systemd-run --user --scope --collect --uid=u --gid=g --nice=-5 '--setenv=A=b c' -- env '--chdir=/x y' ls",
+        ),
+        (
+            ["--slice", "s", "--description", "two words", "-p", "IOWeight=5", "true"],
+            "systemd-run --user --scope --collect '--description=two words' --slice=s.slice -p IOWeight=5 -- true",
+        ),
+    ],
+)
+def test_the_systemd_run_line_asks_the_same(argv: list[str], line: str) -> None:
+    assert systemd_run(*argv) == line
+
+
+@pytest.mark.parametrize(
+    ("limits", "text"),
+    [
+        (Limits(cpu_quota=0.5), "CPUQuota=50%"),
+        (Limits(cpu_quota=2), "CPUQuota=200%"),
+        (Limits(cpu_quota=1 / 3), "CPUQuota=33.33%"),
+        (Limits(cpu_quota=0.0001), "CPUQuota=0.01%"),
+        (Limits(runtime_max=90), "RuntimeMaxSec=90s"),
+        (Limits(runtime_max=1.5), "RuntimeMaxSec=1500ms"),
+        (Limits(runtime_max=1e-6), "RuntimeMaxSec=1us"),
+        (Limits(timeout_stop=0), "TimeoutStopSec=0s"),
+        (Limits(timeout_stop=float("inf")), "TimeoutStopSec=infinity"),
+        (Limits(memory_max=INFINITY), "MemoryMax=infinity"),
+        (Limits(tasks_max=7), "TasksMax=7"),
+    ],
+)
+def test_a_value_is_written_as_in_a_unit_file(limits: Limits, text: str) -> None:
+    (wanted,) = limits.properties()
+    assert setting_text(wanted) == text
+    name, value = parse_property(text).name, parse_property(text).value
+    assert name == wanted.name
+    assert value == wanted.value or text == "CPUQuota=33.33%"
+
+
+def test_it_is_printed_without_a_bus_and_starts_nothing(tmp_path: Path) -> None:
+    done = run("--print-properties", "--mem", "20M", "--", "touch", str(tmp_path / "started"))
+    assert "\nMemoryMax=20971520" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("systemd-run --user --scope ")
+    assert done.stderr == ""
+    assert not (tmp_path / "started").exists()
+
+
+def test_with_json_it_is_one_object() -> None:
+    done = run("--print-properties", "--json", "--mem", "20M", "-p", "IPAddressDeny=any", "--", "sh", "-c", "exit")
+    printed = json.loads(done.stdout)
+    assert {"name": "MemoryMax", "signature": "t", "value": 20971520, "source": "--mem"} in printed["properties"]
+    assert printed["systemd_run"][-4:] == ["--", "sh", "-c", "exit"]
+
+
+def test_every_signature_can_be_printed_as_json() -> None:
+    settings = ["-p", "AllowedCPUs=0-3", "-p", "IOReadBandwidthMax=/dev/sda 1M", "-p", "IPAddressAllow=10.0.0.0/8"]
+    properties = json.loads(run("--print-properties", "--json", *settings, "true").stdout)["properties"]
+    assert {each["name"]: each["value"] for each in properties}["AllowedCPUs"][0] == 0b1111
+
+
+def test_a_word_that_is_no_utf8_is_printed_as_it_is() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "scoperun", "--print-properties", "--", "ls", b"caf\xe9"],
+        capture_output=True,
+        check=True,
+    )
+    assert b"ls 'caf\xe9'\n" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("word", "shown"),
+    [
+        ("a\nb", r"$'a\nb'"),
+        ("\x1b]0;x\a", r"$'\033]0;x\007'"),
+        ("it's\t\\\x7f", r"$'it\'s\t\\\177'"),
+        ("\u202eé", r"$'\342\200\256é'"),
+        ("\udc9b1m", r"$'\2331m'"),
+        ("caf\udce9", "'caf\udce9'"),
+        ("two words", "'two words'"),
+    ],
+)
+def test_a_word_is_one_line_that_a_shell_takes_for_the_same(word: str, shown: str) -> None:
+    parsed = parse(["--", "printf", "%s", word])
+    assert parsed is not None
+    line = preview(parsed.request, parsed.sources).to_text().rpartition("\n")[2]
+    assert line == f"systemd-run --user --scope --collect -- printf %s {shown}"
+    printed = subprocess.run(["bash", "-c", line.partition(" -- ")[2]], capture_output=True, check=True).stdout
+    assert printed == os.fsencode(word)
+
+
+def test_a_row_is_one_line_wherever_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "x\nMemoryMax=infinity --mem\x1b[A"
+    (folder / "scoperun").mkdir(parents=True)
+    (folder / "scoperun" / "config.toml").write_text('[defaults]\ntasks = 5\ndescription = "a\\u001b[2K"\n')
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder))
+    parsed = parse(["true"])
+    assert parsed is not None
+    rows = preview(parsed.request, parsed.sources).to_text().splitlines()
+    source = rf"{tmp_path}/x\nMemoryMax=infinity --mem\x1b[A/scoperun/config.toml"
+    assert [squeezed(row) for row in rows[:2]] == [
+        rf"Description=a\x1b[2K  {source}:3 [defaults]",
+        f"TasksMax=5  {source}:2 [defaults]",
+    ]
+
+
+def test_an_output_that_nobody_takes_is_an_error() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "scoperun", "--print-properties", "true"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert done.returncode == 125
+    assert done.stderr == b"scoperun: cannot print the properties: No space left on device\n"
+
+
+def trap(*settings: str, has_swap: bool = True) -> list[str]:
+    return traps([parse_property(text) for text in settings], has_swap=has_swap)
+
+
+def test_a_high_limit_that_the_hard_one_comes_before_is_a_trap() -> None:
+    for high in "20M", "21M":
+        (line,) = trap("MemoryMax=20M", f"MemoryHigh={high}", "MemorySwapMax=0")
+        assert line == f"MemoryHigh={high} does nothing: MemoryMax=20M is reached first and kills"
+
+
+@pytest.mark.parametrize("most", ["MemoryMax=20M", "MemoryMax=infinity", "TasksMax=5"])
+def test_a_high_limit_without_swap_is_a_trap_as_nothing_kills(most: str) -> None:
+    (line,) = trap(most, "MemoryHigh=15M", "MemorySwapMax=0")
+    assert line.startswith(
+        "MemoryHigh=15M without swap slows the command to a crawl there instead of having it killed: "
+    )
+
+
+@pytest.mark.parametrize("swap", [[], ["MemorySwapMax=1G"], ["MemorySwapMax=infinity", "MemoryMax=20M"]])
+def test_leave_to_swap_is_no_swap_on_a_machine_that_has_none(swap: list[str]) -> None:
+    (line,) = trap("MemoryHigh=15M", *swap, has_swap=False)
+    assert line.startswith("MemoryHigh=15M without swap slows the command to a crawl there ")
+    assert "this machine has none" in line
+    assert trap("MemoryHigh=15M", *swap, "ManagedOOMMemoryPressure=kill", has_swap=False) == []
+
+
+def test_whether_there_is_swap_is_what_the_kernel_lists(tmp_path: Path) -> None:
+    swaps = tmp_path / "swaps"
+    swaps.write_text("Filename\tType\tSize\tUsed\tPriority\n")
+    assert not has_swap(str(swaps))
+    swaps.write_text(swaps.read_text() + "/dev/ubdb partition\t524284\t0\t-2\n")
+    assert has_swap(str(swaps))
+    swaps.unlink()
+    assert has_swap(str(swaps)), "what is not told may be"
+
+
+@pytest.mark.parametrize("swap", [["MemorySwapMax=infinity"], []])
+def test_unlimited_swap_beside_a_limit_on_memory_is_a_trap(swap: list[str]) -> None:
+    """Also where nothing is said of swap: that -p MemoryMax= leaves none is for --mem."""
+    (line,) = trap("MemoryMax=20M", *swap)
+    assert line.startswith("MemoryMax=20M with unlimited swap pushes the command into swap ")
+    assert trap("MemoryMax=20M", *swap, has_swap=False) == []
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        [],
+        ["MemoryMax=20M", "MemorySwapMax=0"],
+        ["MemoryMax=20M", "MemorySwapMax=10M", "MemoryHigh=15M"],
+        ["MemoryHigh=15M"],
+        ["MemoryHigh=15M", "MemorySwapMax=infinity"],
+        ["MemoryHigh=infinity", "MemoryMax=20M", "MemorySwapMax=0"],
+        ["MemoryHigh=15M", "MemorySwapMax=0", "ManagedOOMMemoryPressure=kill"],
+        ["MemoryMax=infinity", "MemorySwapMax=infinity"],
+    ],
+)
+def test_what_does_as_it_says_is_no_trap(settings: list[str]) -> None:
+    assert trap(*settings) == []
+
+
+def test_the_last_of_a_name_is_the_one_that_counts() -> None:
+    swap = Property(name="MemorySwapMax", signature="t", value=0)
+    limits = Limits(memory_max=2**20, memory_swap_max=INFINITY).properties()
+    assert traps(limits, has_swap=True) != []
+    assert traps([*limits, swap], has_swap=True) == []
+
+
+def test_a_trap_is_a_warning_and_none_if_quiet() -> None:
+    words = ["--print-properties", "--mem", "20M", "--mem-high", "1G", "true"]
+    assert run(*words).stderr.startswith("scoperun: warning: MemoryHigh=1G does nothing: ")
+    assert run(*words).stderr.count("\n") == 1
+    assert run("-q", *words).stderr == ""

@@ -1,0 +1,317 @@
+"""A file that is written is there whole, where its reader looks for it, or not at all."""
+
+import errno
+import os
+import socket
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from scoperun.console import files
+from scoperun.console.files import Destination
+
+
+def write_atomically(path: str, text: str) -> None:
+    with Destination(path) as file:
+        file.write(text)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """Return a folder in which nothing temporary is left behind."""
+    yield tmp_path
+    assert not list(tmp_path.glob("*.tmp")) + list(tmp_path.glob(".*.tmp"))
+
+
+def test_a_file_is_replaced(folder: Path) -> None:
+    file = folder / "report.json"
+    file.write_text("before")
+    write_atomically(str(file), "after")
+    assert file.read_text() == "after"
+
+
+def test_a_link_stays_a_link(folder: Path) -> None:
+    file, link = folder / "far" / "report.json", folder / "link"
+    file.parent.mkdir()
+    file.write_text("before")
+    link.symlink_to("far/report.json")
+    write_atomically(str(link), "after")
+    assert (file.read_text(), link.is_symlink()) == ("after", True)
+
+
+def test_a_link_that_leads_nowhere_is_replaced(folder: Path) -> None:
+    """Nobody knows that it would have led to what was meant."""
+    link = folder / "link"
+    link.symlink_to("nowhere")
+    write_atomically(str(link), "after")
+    assert (link.read_text(), link.is_symlink()) == ("after", False)
+
+
+def test_a_pipe_is_written_to_by_whatever_name(folder: Path) -> None:
+    """As >(command) of a shell is one."""
+    reading, writing = os.pipe()
+    (folder / "link").symlink_to(f"/proc/self/fd/{writing}")
+    write_atomically(str(folder / "link"), "one,")
+    write_atomically(f"/dev/fd/{writing}", "two")
+    assert os.read(reading, 100) == b"one,two"
+    os.close(reading)
+    os.close(writing)
+
+
+def test_the_reader_of_a_pipe_stays_until_it_is_written_to(folder: Path) -> None:
+    """Though nothing else writes to it any more, as when the command that had it has ended."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    (folder / "link").symlink_to(f"/proc/self/fd/{writing}")
+    with Destination(str(folder / "link")) as file:
+        os.close(writing)
+        with pytest.raises(BlockingIOError):  # it is not at its end
+            os.read(reading, 100)
+        file.write("after")
+    assert (os.read(reading, 100), os.read(reading, 100)) == (b"after", b"")
+    os.close(reading)
+
+
+def test_a_fifo_stays_one(folder: Path) -> None:
+    fifo, read = folder / "fifo", list[str]()
+    os.mkfifo(fifo)
+    reader = threading.Thread(target=lambda: read.append(fifo.read_text()))
+    reader.start()
+    write_atomically(str(fifo), "after")
+    reader.join()
+    assert (read, fifo.is_fifo()) == (["after"], True)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError("the disk is full")])
+def test_what_cannot_be_written_leaves_what_was_there(
+    folder: Path, error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = folder / "report.json"
+    file.write_text("before")
+
+    def write(fd: int, text: str) -> None:
+        os.write(fd, text[:1].encode())
+        os.close(fd)
+        raise error
+
+    monkeypatch.setattr(files, "_write", write)
+    with pytest.raises(type(error)):
+        write_atomically(str(file), "after")
+    assert file.read_text() == "before"
+
+
+def test_a_strangers_file_is_not_taken_for_ours(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "urandom", bytes)
+    stranger = folder / f".scoperun-{bytes(8).hex()}.tmp"
+    stranger.write_text("a stranger's")
+    with pytest.raises(FileExistsError):
+        write_atomically(str(folder / "report.json"), "after")
+    assert stranger.read_text() == "a stranger's"
+    stranger.unlink()
+
+
+@pytest.mark.parametrize("swap", [os.link, os.symlink])
+def test_a_temporary_file_that_is_swapped_meanwhile_leads_nowhere(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, swap: Callable[[Path, Path], None]
+) -> None:
+    """Who owns the folder can do that, and spoils the report; what is linked stays what it is."""
+    other = folder / "other"
+    other.write_text("not to be touched")
+
+    def write(fd: int, text: str) -> None:
+        (temporary,) = folder.glob(".*.tmp")
+        temporary.unlink()
+        swap(other, temporary)
+        os.write(fd, text.encode())
+        os.close(fd)
+
+    monkeypatch.setattr(files, "_write", write)
+    write_atomically(str(folder / "report.json"), "after")
+    assert other.read_text() == (folder / "report.json").read_text() == "not to be touched"
+
+
+def mode_of(file: Path) -> int:
+    return stat.S_IMODE(file.stat().st_mode)
+
+
+@pytest.mark.parametrize("umask", [0, 0o022, 0o777])
+def test_a_new_file_is_its_owners_alone_whatever_the_umask(folder: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        write_atomically(str(folder / "report.json"), "new")
+    finally:
+        os.umask(before)
+    assert mode_of(folder / "report.json") == 0o600
+
+
+@pytest.mark.parametrize(
+    ("mode", "kept"), [(0o600, 0o600), (0o644, 0o644), (0o666, 0o666), (0o400, 0o400), (0o6755, 0o644)]
+)
+@pytest.mark.parametrize("name", ["report.json", "link"])
+def test_a_file_that_is_replaced_keeps_its_mode(folder: Path, name: str, mode: int, kept: int) -> None:
+    (folder / "report.json").touch()
+    (folder / "report.json").chmod(mode)
+    (folder / "link").symlink_to("report.json")
+    write_atomically(str(folder / name), "new")
+    assert mode_of(folder / "report.json") == kept
+
+
+@pytest.mark.parametrize(("folder_mode", "kept"), [(0o755, 0o644), (0o1777, 0o600)])
+def test_in_a_common_folder_a_hard_link_may_be_a_strangers(folder: Path, folder_mode: int, kept: int) -> None:
+    """To one of our files that everybody may read: that mode was not for this place."""
+    (folder / "ours").touch(mode=0o644)
+    (folder / "report.json").hardlink_to(folder / "ours")
+    folder.chmod(folder_mode)
+    write_atomically(str(folder / "report.json"), "new")
+    assert (mode_of(folder / "report.json"), mode_of(folder / "ours")) == (kept, 0o644)
+
+
+def test_what_takes_the_place_meanwhile_is_replaced_and_not_followed(folder: Path) -> None:
+    report, other = folder / "report.json", folder / "other"
+    report.write_text("before")
+    other.write_text("not to be touched")
+    with Destination(str(report)) as file:
+        report.unlink()
+        report.symlink_to(other)
+        file.write("after")
+    assert (report.is_symlink(), report.read_text(), other.read_text()) == (False, "after", "not to be touched")
+
+
+def test_the_folder_is_the_one_that_was_there_before(folder: Path) -> None:
+    out, far = folder / "out", folder / "far"
+    out.mkdir()
+    far.mkdir()
+    with Destination(str(out / "report.json")) as file:
+        out.rename(folder / "moved")
+        out.symlink_to(far)
+        file.write("after")
+    assert (folder / "moved" / "report.json").read_text() == "after"
+    assert list(far.iterdir()) == []
+
+
+def test_a_folder_that_is_made_anew_is_as_good(folder: Path) -> None:
+    """As by a build that begins with rm -r."""
+    out = folder / "out"
+    out.mkdir()
+    (out / "report.json").touch()
+    with Destination(str(out / "report.json")) as file:
+        (out / "report.json").unlink()
+        out.rmdir()
+        out.mkdir()
+        file.write("after")
+    assert (out / "report.json").read_text() == "after"
+
+
+def test_a_folder_that_is_gone_is_an_error(folder: Path) -> None:
+    (folder / "out").mkdir()
+    with Destination(str(folder / "out" / "report.json")) as file:
+        (folder / "out").rmdir()
+        with pytest.raises(FileNotFoundError):
+            file.write("after")
+
+
+def test_a_fifo_is_written_to_wherever_it_is_by_then(folder: Path) -> None:
+    fifo = folder / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    with Destination(str(fifo)) as file:
+        fifo.rename(folder / "moved")
+        fifo.symlink_to("nowhere")
+        assert file.may_wait
+        file.write("after")
+    assert os.read(reader, 100) == b"after"
+    os.close(reader)
+
+
+def listening(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+
+
+def to_itself(path: Path) -> None:
+    path.symlink_to(path)
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "number"),
+    [
+        (Path.mkdir, "", errno.EISDIR),
+        (Path.mkdir, "/", errno.EISDIR),
+        (Path.mkdir, "/.", errno.EISDIR),
+        (Path.mkdir, "/missing/", errno.ENOENT),
+        (Path.mkdir, "/missing/below", errno.ENOENT),
+        (Path.touch, "/", errno.ENOTDIR),
+        (Path.touch, "/below", errno.ENOTDIR),
+        (listening, "", errno.EINVAL),
+        (to_itself, "", errno.ELOOP),
+        (to_itself, "/below", errno.ELOOP),
+        (Path.touch, "x" * 256, errno.ENAMETOOLONG),
+    ],
+)
+def test_what_cannot_be_written_is_known_before(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], object], name: str, number: int
+) -> None:
+    monkeypatch.chdir(folder)  # the path of a socket is short
+    make(Path("it"))
+    with pytest.raises(OSError, match=r".") as refused:
+        Destination(f"it{name}")
+    assert refused.value.errno == number
+    assert refused.value.strerror
+
+
+def test_a_folder_that_is_removed_is_known_before(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "here").mkdir()
+    monkeypatch.chdir(folder / "here")
+    (folder / "here").rmdir()
+    with pytest.raises(FileNotFoundError):
+        Destination("report.json")
+
+
+@pytest.mark.parametrize("path", ["/proc/report.json", "/proc/self/report.json", "/sys/fs/report.json"])
+def test_a_file_system_that_takes_no_new_files_is_known_before(path: str) -> None:
+    with pytest.raises(OSError, match=r"Permission denied|No such file or directory"):
+        Destination(path)
+
+
+def test_a_terminal_that_there_is_not_is_known_before() -> None:
+    program = "from scoperun.console.files import Destination; Destination('/dev/tty')"
+    words = [sys.executable, "-c", program]
+    ended = subprocess.run(words, start_new_session=True, capture_output=True, text=True, check=False)
+    assert "\nOSError: [Errno 6] " in ended.stderr
+
+
+def test_no_name_is_no_file() -> None:
+    with pytest.raises(FileNotFoundError):
+        Destination("")
+
+
+def test_nothing_is_left_open(folder: Path) -> None:
+    def held() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    (folder / "a").mkdir()
+    (folder / "link").symlink_to("a/../a/./missing")
+    os.mkfifo(folder / "fifo")
+    before = held()
+    for path in ("report.json", "report.json", "link", "a", "a/b/c", "no/folder", "fifo", "fifo/below"):
+        try:
+            with Destination(str(folder / path)):
+                assert held() <= before + 2
+        except OSError:
+            pass
+    assert held() == before
+
+
+def test_a_command_does_not_inherit_what_is_held(folder: Path) -> None:
+    os.mkfifo(folder / "fifo")
+    for path in ("report.json", "fifo"):
+        known = set(os.listdir("/proc/self/fd"))
+        with Destination(str(folder / path)):
+            held = set(os.listdir("/proc/self/fd")) - known
+            inheritable = [fd for fd in held if os.path.exists(f"/proc/self/fd/{fd}") and os.get_inheritable(int(fd))]
+            assert inheritable == []

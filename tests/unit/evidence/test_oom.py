@@ -1,0 +1,838 @@
+"""Who was killed and whose limit it was follows from what was seen, and where it does not, nobody is named."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from scoperun.evidence.events import (
+    Counters,
+    EndedTask,
+    Event,
+    KernelLogRead,
+    LeftActive,
+    LeftoversAwaited,
+    MemorySnapshot,
+    OomdMark,
+    ResultChanged,
+    StateChanged,
+    Task,
+    WorkloadExited,
+)
+from scoperun.evidence.kernel_report import KernelReport, KernelTask, KernelVictim
+from scoperun.evidence.oom import Limit, LimitOf, limit_reached
+from scoperun.report.oom_report import Oom
+from scoperun.report.text import report_text
+from scoperun.spec.sizes import INFINITY
+from tests.unit.stories import MIB, START, counted, exited, read, told
+
+SCOPE = str(START.cgroup)
+APP = SCOPE.rpartition("/")[0]
+USER = "/user.slice"
+NO_OOMS: dict[str, int | None] = {SCOPE: 0, APP: 0, USER: 0}
+
+SHELL = Task(pid=START.pid, name="sh", rss=2 * MIB, anon=MIB, swap=0, oom_score=666, oom_score_adj=0)
+LEAK = Task(pid=4300, name="leak", rss=21 * MIB, anon=19 * MIB, swap=0, oom_score=680, oom_score_adj=0)
+OTHER = Task(pid=4301, name="other", rss=3 * MIB, anon=MIB, swap=0, oom_score=667, oom_score_adj=0)
+STAT = {"anon": 20 * MIB - 4096, "file": 4096, "shmem": 0}
+
+FIRST = MemorySnapshot(at=100.0, events={}, ooms=NO_OOMS, groups=NO_OOMS, stalls=7)
+
+
+def seen(*tasks: Task, oom_kill: int = 0, ooms: dict[str, int] | None = None, **more: Any) -> MemorySnapshot:
+    """Return a snapshot just before the end; `ooms` of the scope's own are as many as its kills if not given."""
+    own = {SCOPE: oom_kill} if ooms is None else ooms
+    groups = more.pop("groups", 0)
+    events = {"max": 30, "oom": own.get(SCOPE, 0), "oom_kill": oom_kill, "oom_group_kill": groups}
+    held = {
+        "limit": 20 * MIB,
+        "stat": STAT,
+        "current": 20 * MIB,
+        "faulted": 20 * MIB,
+        "stalls": 9,
+        "groups": {**NO_OOMS, SCOPE: groups},
+    } | more
+    return MemorySnapshot(at=101.9, events=events, ooms={**NO_OOMS, **own}, tasks=tasks, **held)
+
+
+def ended(task: Task, status: int | None = None) -> EndedTask:
+    return EndedTask(task=task, status=status)
+
+
+def oom(*events: Event, status: int = 0, kills: int = 1, final: Counters | None = None) -> Oom:
+    """Tell a run whose scope was seen to have so many kills in the end."""
+    policy, last = "continue", WorkloadExited(status, at=102.0, name="sh")
+    report = told([FIRST, *events, last, final or counted(kills), StateChanged("inactive"), read("success", policy)])
+    assert report.oom is not None
+    return report.oom
+
+
+def victims(found: Oom) -> list[tuple[str, str]]:
+    return [(victim.name, victim.source) for victim in found.victims or ()]
+
+
+class TestVictims:
+    """A victim is who is missing after the kill, if nobody else can be meant."""
+
+    def test_who_is_missing_was_killed(self) -> None:
+        found = oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))
+        assert victims(found) == [("leak", "process table")]
+        assert found.victims is not None
+        assert (found.victims[0].pid, found.victims[0].rss, found.victims[0].anon) == (4300, 21 * MIB, 19 * MIB)
+
+    def test_of_two_that_are_missing_nobody_is_named(self) -> None:
+        found = oom(seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=1, ended=(ended(LEAK), ended(OTHER))))
+        assert found.victims is None
+        assert found.kills == 1
+
+    @pytest.mark.parametrize("status", [0, 1, -15])
+    def test_who_is_known_to_have_ended_otherwise_is_not_meant(self, status: int) -> None:
+        after = seen(SHELL, oom_kill=1, ended=(ended(LEAK, -9), ended(OTHER, status)))
+        assert victims(oom(seen(SHELL, LEAK, OTHER), after)) == [("leak", "process table")]
+
+    def test_the_commands_own_end_is_known_best(self) -> None:
+        """It was missing too, but exited by itself."""
+        after = seen(oom_kill=1, ended=(ended(LEAK), ended(SHELL)))
+        assert victims(oom(seen(SHELL, LEAK), after, status=3)) == [("leak", "process table")]
+
+    def test_two_kills_at_once_are_two_victims(self) -> None:
+        after = seen(SHELL, oom_kill=2, ended=(ended(LEAK), ended(OTHER)))
+        assert len(victims(oom(seen(SHELL, LEAK, OTHER), after, kills=2))) == 2
+
+    def test_several_kills_in_one_run_are_told_apart(self) -> None:
+        grown = replace(OTHER, anon=19 * MIB)
+        first = seen(SHELL, grown, oom_kill=1, ended=(ended(LEAK),))
+        second = seen(SHELL, oom_kill=2, ended=(ended(grown),))
+        found = oom(seen(SHELL, LEAK, OTHER), first, second, kills=2)
+        assert [name for name, _ in victims(found)] == ["leak", "other"]
+
+    def test_a_command_that_never_had_company_is_the_victim(self) -> None:
+        alone = replace(counted(1), tasks_peak=1)
+        assert victims(oom(status=-9, final=alone)) == [("sh", "wait status")]
+
+    def test_a_command_that_had_company_is_not_named_for_being_killed(self) -> None:
+        """A child may have been the victim, and the kill of the command a plain one."""
+        assert oom(status=-9).victims is None
+
+    @pytest.mark.parametrize("status", [0, 1, -15])
+    def test_a_command_that_was_not_killed_is_no_victim(self, status: int) -> None:
+        assert oom(status=status).victims is None
+
+    def test_a_command_that_outlived_the_kill_is_not_its_victim(self) -> None:
+        """A plain kill came later; who had been killed was gone before anybody looked."""
+        assert oom(seen(SHELL, oom_kill=1), status=-9).victims is None
+
+    def test_a_command_is_not_named_for_another_that_is_missing(self) -> None:
+        after = seen(oom_kill=1, ended=(ended(LEAK), ended(SHELL)))
+        assert oom(seen(SHELL, LEAK), after, status=-9).victims is None
+
+    def whole(self, *, end: float, ooms: int = 1) -> Oom:
+        """Tell a run that was killed as a whole, its counters with it, 101.9 s being the last time that it was seen."""
+        last = WorkloadExited(-9, at=end, name="sh")
+        failed = ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill", "kill")
+        report = told([FIRST, seen(SHELL, LEAK, ooms={SCOPE: ooms}), last, Counters(), *failed])
+        assert report.oom is not None
+        return report.oom
+
+    def test_a_scope_that_was_killed_as_a_whole_lost_all_who_were_in_it(self) -> None:
+        found = self.whole(end=102.0)
+        assert {victim.name for victim in found.victims or ()} == {"sh", "leak"}
+        assert found.kills is None, "nobody has counted them to the end"
+
+    def test_what_was_seen_long_before_the_end_is_not_what_was_there_at_the_end(self) -> None:
+        assert [victim.name for victim in self.whole(end=110.0).victims or ()] == ["sh"]
+
+    def test_who_was_there_before_the_kernel_looked_for_a_victim_may_have_ended_otherwise(self) -> None:
+        assert [victim.name for victim in self.whole(end=102.0, ooms=0).victims or ()] == ["sh"]
+
+    @pytest.mark.parametrize(
+        ("events", "cgroup"),
+        [([LeftActive(104.0)], SCOPE), ([LeftoversAwaited()], SCOPE), ([], f"{APP}/away.scope")],
+    )
+    def test_a_command_that_ended_before_the_whole_scope_or_elsewhere_is_not_named(
+        self, events: list[Event], cgroup: str
+    ) -> None:
+        """Somebody else had killed it, and what it had left ran out of memory."""
+        last = WorkloadExited(-9, at=102.0, name="sh", cgroup=cgroup)
+        failed = ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill", "kill")
+        report = told([FIRST, last, *events, Counters(), *failed])
+        assert report.oom is not None
+        assert report.oom.victims is None
+
+    def test_of_a_whole_scope_those_are_named_that_are_about_to_be_killed(self) -> None:
+        last = WorkloadExited(-9, at=102.0, name="sh")
+        half = seen(SHELL, oom_kill=1, groups=1, ended=(ended(LEAK, -9), ended(OTHER, 0)))
+        failed = ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill", "kill")
+        report = told([FIRST, seen(SHELL, LEAK, OTHER), half, last, Counters(), *failed])
+        assert report.oom is not None
+        assert [victim.name for victim in report.oom.victims or ()] == ["sh", "leak"]
+
+    @pytest.mark.parametrize("status", [None, -9])
+    @pytest.mark.parametrize("seconds", [0.5, 20.0])
+    def test_of_a_group_those_are_named_that_cannot_have_ended_before(self, status: int | None, seconds: float) -> None:
+        """How somebody else's child ended is not known before Linux 6.15."""
+        before, after = (
+            seen(SHELL, LEAK, OTHER),
+            seen(oom_kill=3, groups=1, ended=(ended(LEAK, -9), ended(OTHER, status))),
+        )
+        found = oom(before, replace(after, at=before.at + seconds), status=-9, kills=3)
+        is_sure = status == -9 or seconds < 1
+        assert [victim.name for victim in found.victims or ()] == (["leak", "other"] if is_sure else [])
+
+    @pytest.mark.parametrize("taken", [18 * MIB, 19 * MIB, None])
+    def test_who_ended_and_left_its_room_to_another_was_not_killed(self, taken: int | None) -> None:
+        """The other came and went unseen: the pages that it took are counted all the same."""
+        before, after = seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK, -9),))
+        faulted = None if taken is None or before.faulted is None else before.faulted + taken
+        is_sure = taken == 18 * MIB
+        assert victims(oom(before, replace(after, faulted=faulted))) == [("leak", "process table")] * is_sure
+
+    @pytest.mark.parametrize("seconds", [0.9, 1.1])
+    def test_who_was_seen_long_before_may_have_been_killed_by_somebody_else(self, seconds: float) -> None:
+        """As when scoperun was stopped, and somebody came unseen since."""
+        before = seen(SHELL, LEAK)
+        after = replace(seen(SHELL, oom_kill=1, ended=(ended(LEAK, -9),)), at=before.at + seconds)
+        assert victims(oom(before, after)) == ([("leak", "process table")] if seconds < 1 else [])
+
+    @pytest.mark.parametrize(("current", "anon"), [(20 * MIB, 19 * MIB), (17 * MIB, None)])
+    def test_what_a_victim_had_while_there_was_room_is_not_its_size(self, current: int, anon: int | None) -> None:
+        before = seen(SHELL, LEAK, current=current, stat={"anon": current, "file": 0})
+        found = oom(before, seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))
+        assert [victim.anon for victim in found.victims or ()] == [anon]
+
+    def test_swap_is_room_too(self) -> None:
+        before, after = seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),))
+        found = oom(before, after, final=replace(counted(1), memory_swap_peak=10 * MIB))
+        assert [victim.anon for victim in found.victims or ()] == [None]
+
+    def test_the_later_of_two_may_have_grown_since(self) -> None:
+        after = seen(SHELL, oom_kill=2, ended=(ended(LEAK), ended(OTHER)))
+        found = oom(seen(SHELL, LEAK, OTHER), after, kills=2)
+        assert [victim.anon for victim in found.victims or ()] == [None, None]
+
+    def test_where_nobody_knows_how_much_there_was_no_size_is_told(self) -> None:
+        unlimited = replace(START.limits, memory_max=INFINITY)
+        before = seen(SHELL, LEAK, limit=INFINITY)
+        after = seen(SHELL, oom_kill=1, limit=INFINITY, ended=(ended(LEAK),))
+        last, final = WorkloadExited(0, at=102.0, name="sh"), replace(counted(1), memory_peak=None)
+        properties = replace(read("success", "continue"), memory_peak=None)
+        report = told([FIRST, before, after, last, final, StateChanged("inactive"), properties], unlimited)
+        assert report.oom is not None
+        assert [victim.anon for victim in report.oom.victims or ()] == [None]
+
+    def test_those_before_the_kill_are_listed(self) -> None:
+        found = oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))
+        assert found.tasks == (SHELL, LEAK)
+
+    def test_who_was_seen_dying_but_not_by_name_is_not_named(self) -> None:
+        nameless = Task(pid=4300, name="")
+        assert oom(seen(SHELL), seen(SHELL, oom_kill=1, ended=(ended(nameless, -9),))).victims is None
+
+    def test_after_a_rest_nobody_is_named(self) -> None:
+        """Who was killed may have come and gone unseen, and who is missing have been killed by somebody else."""
+        after = seen(SHELL, oom_kill=1, rested=True, ended=(ended(LEAK, -9),))
+        assert oom(seen(SHELL, LEAK), after).victims is None
+
+    def test_after_a_rest_that_its_end_has_ended_who_had_most_of_the_memory_is_named(self) -> None:
+        """Nobody can have come meanwhile who had more: it lived until just now."""
+        after = seen(SHELL, oom_kill=1, rested=True, prompted=True, ended=(ended(LEAK, -9),))
+        assert victims(oom(seen(SHELL, LEAK), after)) == [("leak", "process table")]
+
+    def test_what_it_had_in_swap_is_memory_too(self) -> None:
+        """Most of it was there, beside what is in memory."""
+        leak = replace(LEAK, anon=2 * MIB, swap=30 * MIB)
+        before = seen(SHELL, leak, swap_current=30 * MIB)
+        after = seen(SHELL, oom_kill=1, rested=True, prompted=True, ended=(ended(leak, -9),))
+        assert victims(oom(before, after)) == [("leak", "process table")]
+
+    def test_after_a_rest_who_had_little_is_not_named(self) -> None:
+        """Who took the rest may have come and been killed unseen."""
+        after = seen(SHELL, oom_kill=1, rested=True, prompted=True, ended=(ended(LEAK, 0), ended(OTHER, -9)))
+        assert oom(seen(SHELL, LEAK, OTHER), after).victims is None
+
+    def test_while_page_cache_filled_the_scope_the_leak_had_not_begun(self) -> None:
+        """Who took the memory came since, and may have been killed unseen; who is missing, by somebody else."""
+        idle = replace(seen(SHELL), stat={"anon": MIB, "file": 19 * MIB, "inactive_file": 19 * MIB})
+        assert oom(idle, seen(oom_kill=1, ended=(ended(SHELL),)), status=-9).victims is None
+
+    def test_what_one_that_exited_had_may_have_been_taken_by_another_since(self) -> None:
+        """Who took it was killed unseen, and the small one that is missing by somebody else."""
+        after = seen(oom_kill=1, ended=(ended(SHELL), ended(LEAK, 0)))
+        assert oom(seen(SHELL, LEAK), after, status=-9).victims is None
+
+    def test_a_small_one_is_named_where_those_that_live_on_have_the_rest(self) -> None:
+        """Nobody can have come who had more than it."""
+        other, *others = (replace(OTHER, pid=pid, anon=2 * MIB) for pid in range(5000, 5010))
+        before = seen(*others, other)
+        after = seen(*others, oom_kill=1, ended=(ended(other),))
+        assert victims(oom(before, after)) == [("other", "process table")]
+
+    def test_the_only_one_whose_memory_cannot_be_read_had_what_nobody_else_has(self) -> None:
+        """Its main thread has ended, and the kernel tells no more of the process."""
+        widow = replace(LEAK, rss=None, anon=None, swap=None)
+        found = oom(seen(SHELL, widow), seen(SHELL, oom_kill=1, ended=(ended(widow, -9),)))
+        assert victims(found) == [("leak", "process table")]
+
+    def test_of_two_kills_one_may_have_been_the_keepers(self) -> None:
+        """The kernel takes it where the command's own processes are as small; systemd, where they are slow to stop."""
+        found = oom(
+            seen(SHELL, LEAK),
+            seen(SHELL, oom_kill=2, ended=(ended(LEAK),)),
+            final=replace(counted(2), keeper_killed=True),
+        )
+        assert found.kills is None
+        assert victims(found) == [("leak", "process table")]
+
+    @pytest.mark.parametrize(("named", "keeper_named", "kills"), [(2, False, 2), (1, True, 1), (1, False, None)])
+    def test_who_killed_the_keeper_the_kernel_log_tells(
+        self, named: int, keeper_named: bool, kills: int | None
+    ) -> None:
+        both = ((4300, "leak"), (4301, "other"))
+        log = logged(*both[:named])
+        log = replace(log, of_keeper=log.reports or ()) if keeper_named else log
+        assert oom(log, final=replace(counted(2), keeper_killed=True)).kills == kills
+
+    @pytest.mark.parametrize(
+        ("in_log", "is_whole", "kills"), [(1, True, None), (2, True, 2), (3, True, 3), (2, False, None)]
+    )
+    def test_where_the_counters_are_gone_the_log_counts_if_it_has_all_that_were_seen(
+        self, in_log: int, is_whole: bool, kills: int | None
+    ) -> None:
+        log = replace(logged(*((4300 + number, "leak") for number in range(in_log))), is_whole=is_whole)
+        gone = Counters(keeper_killed=True)
+        found = oom(seen(SHELL, LEAK), seen(oom_kill=2, ended=(ended(LEAK),)), log, status=-9, final=gone)
+        assert found.kills == kills
+
+    def test_what_was_counted_before_the_counters_were_gone_is_no_number(self) -> None:
+        last = WorkloadExited(-9, at=102.0, name="sh")
+        end = StateChanged("inactive"), read("success", "continue")
+        report = told([FIRST, seen(SHELL), seen(oom_kill=2, ended=(ended(SHELL),)), last, Counters(), *end])
+        assert report.oom is not None
+        assert report.oom.kills is None
+
+    def test_of_a_kill_that_was_the_keepers_the_command_was_not_the_victim(self) -> None:
+        """Somebody else has killed the command too."""
+        last = WorkloadExited(-9, at=102.0, name="sh")
+        final = replace(counted(1), keeper_killed=True, tasks_peak=1)
+        report = told([FIRST, last, final, StateChanged("inactive"), read("success", "continue")])
+        assert report.oom is None or report.oom.victims is None
+
+    def test_of_one_kill_the_keeper_may_have_been_the_victim(self) -> None:
+        assert oom(final=replace(counted(1), keeper_killed=True)).kills is None
+
+    def test_a_kill_that_was_seen_is_one_though_the_counters_are_gone(self) -> None:
+        """The keeper was killed for its size, and nothing was left to read."""
+        last = WorkloadExited(-9, at=102.0, name="sh")
+        kill = seen(oom_kill=1, ended=(ended(SHELL),))
+        report = told(
+            [FIRST, seen(SHELL), kill, last, Counters(), StateChanged("inactive"), read("success", "continue")]
+        )
+        assert report.verdict == "oom-kill"
+
+
+class TestNeeded:
+    """What was not enough is the scope's limit, with what was in swap when the kernel could move no more there."""
+
+    def needed(self, *events: Event, seconds: float = 0.5, **more: Any) -> int | None:
+        before = seen(SHELL, LEAK, swap_current=10 * MIB)
+        after = replace(seen(SHELL, oom_kill=1, ended=(ended(LEAK),), **more), at=before.at + seconds)
+        return oom(before, after, *events).needed
+
+    def test_is_more_than_the_limit(self) -> None:
+        assert oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),))).needed == 20 * MIB
+
+    def test_is_more_than_that_with_what_was_in_swap_just_before(self) -> None:
+        assert self.needed() == 30 * MIB
+
+    def test_what_was_in_swap_long_before_may_not_have_been_there(self) -> None:
+        assert self.needed(seconds=2.0) == 20 * MIB
+
+    @pytest.mark.parametrize(("swap", "needed"), [(4 * MIB, 24 * MIB), (None, 20 * MIB)])
+    def test_is_what_the_kernels_log_says(self, swap: int | None, needed: int) -> None:
+        log = logged((LEAK.pid, "leak"))
+        (report,) = log.reports or ()
+        assert self.needed(replace(log, reports=(replace(report, swap_usage=swap),))) == needed
+
+    def test_is_not_known_of_anothers_limit(self) -> None:
+        assert self.needed(ooms={APP: 1}) is None
+
+
+class TestOwnLimit:
+    """How much the scope's limit was at the kill, where it changes while the command runs."""
+
+    def limit(self, before: int, after: int, *, peak: int | None, seconds: float = 0.5, **more: Any) -> int | None:
+        known = seen(SHELL, LEAK, limit=before)
+        found = replace(seen(SHELL, limit=after, **{"oom_kill": 1} | more), at=known.at + seconds)
+        last = oom(known, found, final=replace(counted(found.oom_kill), memory_peak=peak))
+        assert last.needed == last.limit, "what the scope had later was not at the kill"
+        return last.limit
+
+    def test_is_what_was_read_at_once(self) -> None:
+        assert self.limit(50 * MIB, 10 * MIB, peak=41 * MIB) == 10 * MIB
+
+    def test_may_be_another_if_it_was_read_late(self) -> None:
+        """It was raised, reached, and lowered."""
+        assert self.limit(20 * MIB, 12 * MIB, peak=30 * MIB, rested=True) is None
+        assert self.limit(20 * MIB, 12 * MIB, peak=30 * MIB, oom_kill=2, seconds=4.0) is None
+        assert self.limit(20 * MIB, 20 * MIB, peak=30 * MIB, rested=True, seconds=4.0) is None
+        assert self.limit(20 * MIB, INFINITY, peak=60 * MIB) is None
+
+    def test_is_the_one_that_the_peak_came_up_to(self) -> None:
+        assert self.limit(20 * MIB, 12 * MIB, peak=20 * MIB) == 20 * MIB
+        assert self.limit(20 * MIB, INFINITY, peak=20 * MIB, rested=True) == 20 * MIB
+        assert self.limit(200 * MIB, 20 * MIB, peak=20 * MIB, rested=True, seconds=4.0) == 20 * MIB
+
+    def test_is_what_it_was_just_before_and_after(self) -> None:
+        assert self.limit(20 * MIB, 20 * MIB, peak=30 * MIB, rested=True) == 20 * MIB
+        assert self.limit(20 * MIB, 20 * MIB, peak=None, rested=True) == 20 * MIB
+
+
+class TestLimit:
+    """The limit is that of the one cgroup that ran into its own."""
+
+    def limit(self, ooms: dict[str, int], **more: Any) -> tuple[str, str | None]:
+        found = oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ooms=ooms, **more))
+        return str(found.limit_of), found.limit_unit
+
+    def test_of_the_scope(self) -> None:
+        assert self.limit({SCOPE: 1}) == ("scope", "job.scope")
+
+    def test_of_a_slice_above(self) -> None:
+        assert self.limit({APP: 1}) == ("slice", "app.slice")
+        assert self.limit({USER: 2}) == ("slice", "user.slice")
+
+    def test_of_nobody_is_of_the_host(self) -> None:
+        assert self.limit({}) == ("host", None)
+
+    @pytest.mark.parametrize("stalls", [7, None])
+    def test_is_not_the_hosts_where_it_was_never_short_of_memory(self, stalls: int | None) -> None:
+        """By SysRq, for example, a process is killed at no limit."""
+        assert self.limit({}, stalls=stalls) == ("unknown", None)
+
+    def test_of_two_is_not_known(self) -> None:
+        assert self.limit({SCOPE: 1, APP: 1}) == ("unknown", None)
+
+    def test_that_could_not_be_read_is_not_known(self) -> None:
+        unread = replace(seen(SHELL, oom_kill=1), ooms={**NO_OOMS, APP: None})
+        assert str(oom(seen(SHELL, LEAK), unread).limit_of) == "unknown"
+
+    def test_of_a_cgroup_inside_the_scope(self) -> None:
+        inside = replace(seen(SHELL, oom_kill=1, ooms={}), events={"oom": 1, "oom_kill": 1})
+        assert str(oom(seen(SHELL, LEAK), inside).limit_of) == "scope"
+
+    def test_what_a_slice_had_before_the_command_ran_counts_for_nothing(self) -> None:
+        before = replace(FIRST, ooms={**NO_OOMS, APP: 7})
+        found = oom(before, seen(SHELL, oom_kill=1, ooms={SCOPE: 1, APP: 7}))
+        # The first snapshot of all is the one that counts.
+        assert str(found.limit_of) == "unknown"
+        report = told(
+            [before, seen(SHELL, oom_kill=1, ooms={SCOPE: 1, APP: 7}), exited(0), counted(1), StateChanged("inactive"),
+             read("success", "continue")]
+        )  # fmt: skip
+        assert report.oom is not None
+        assert str(report.oom.limit_of) == "scope"
+
+    @pytest.mark.parametrize(
+        ("rose_at", "limit"), [(198.0, ("slice", "app.slice")), (150.0, ("unknown", None)), (101.0, ("unknown", None))]
+    )
+    def test_that_was_reached_long_before_is_not_what_a_kill_was_for(
+        self, rose_at: float, limit: tuple[str, str | None]
+    ) -> None:
+        """A neighbour's kill in the slice is not one of ours, for which the machine may have been full since."""
+        rose = replace(seen(SHELL, LEAK, ooms={APP: 1}), at=rose_at)
+        kill = replace(seen(SHELL, oom_kill=1, ooms={APP: 1}, ended=(ended(LEAK),)), at=200.0)
+        found = oom(rose, replace(rose, at=199.5), kill)
+        assert (found.limit_of, found.limit_unit) == limit
+
+    def test_of_the_last_of_several_kills_it_is(self) -> None:
+        """The first was at the scope's own limit, the other at that of the slice, which has been reached since."""
+        first = seen(SHELL, oom_kill=1, ended=(ended(LEAK),))
+        second = replace(seen(SHELL, oom_kill=2, ooms={SCOPE: 1, APP: 1}, ended=(ended(OTHER),)), at=200.0)
+        found = oom(seen(SHELL, LEAK), first, replace(second, at=190.0, events=first.events, ooms=first.ooms), second)
+        assert (found.limit_of, found.limit_unit) == ("slice", "app.slice")
+
+    @pytest.mark.parametrize(
+        ("ooms_then", "ooms", "stalls", "limit"),
+        [
+            ({SCOPE: 1}, {SCOPE: 1}, 9, "host"),
+            ({SCOPE: 1}, {SCOPE: 1}, 7, "unknown"),
+            ({SCOPE: 1}, {SCOPE: 1, APP: 1}, 9, "slice"),
+            ({SCOPE: 1}, {SCOPE: 2}, 9, "scope"),
+            ({SCOPE: 2}, {SCOPE: 2}, 7, "scope"),
+            ({SCOPE: 2}, {SCOPE: 2}, 9, "unknown"),
+            ({SCOPE: 2}, {SCOPE: 2, APP: 1}, 7, "unknown"),
+            ({APP: 1}, {APP: 1, SCOPE: 1}, 7, "scope"),
+        ],
+    )
+    def test_of_the_second_of_two_kills_in_a_row_it_is(
+        self, ooms_then: dict[str, int], ooms: dict[str, int], stalls: int, limit: str
+    ) -> None:
+        """A limit that was reached more often than processes were killed may be what the next kill is for."""
+        before = seen(SHELL, LEAK, OTHER, stalls=7)
+        first = seen(SHELL, OTHER, oom_kill=1, ooms=ooms_then, stalls=7, ended=(ended(LEAK),))
+        second = seen(SHELL, oom_kill=2, ooms=ooms, stalls=stalls, ended=(ended(OTHER),))
+        found = oom(before, replace(first, at=102.1), replace(second, at=102.5), kills=2)
+        assert str(found.limit_of) == limit
+
+    @pytest.mark.parametrize("groups", [(0, 1), (1, 1)])
+    def test_of_a_group_that_was_seen_while_it_was_killed_it_is(self, groups: tuple[int, int]) -> None:
+        first = seen(SHELL, OTHER, oom_kill=1, ooms={APP: 1}, groups=groups[0], ended=(ended(LEAK),))
+        second = seen(oom_kill=4, ooms={APP: 1}, groups=groups[1], ended=(ended(OTHER), ended(SHELL)))
+        found = oom(seen(SHELL, LEAK, OTHER), replace(first, at=102.1), replace(second, at=102.2), kills=4, status=-9)
+        assert (str(found.limit_of), found.limit_unit) == ("slice", "app.slice")
+
+    @pytest.mark.parametrize(("times", "limit"), [(1, "unknown"), (2, "scope")])
+    def test_of_two_kills_that_were_counted_together_one_was_not_at_the_limit_that_was_reached_once(
+        self, times: int, limit: str
+    ) -> None:
+        both = seen(SHELL, oom_kill=2, ooms={SCOPE: times}, ended=(ended(LEAK), ended(OTHER)))
+        assert str(oom(seen(SHELL, LEAK, OTHER), both, kills=2).limit_of) == limit
+
+    def test_of_what_is_the_root_here_has_no_unit(self) -> None:
+        """In a container the root of what can be seen has a limit, and a name that is somebody else's."""
+        assert limit_reached({SCOPE: 0, APP: 0, "/": 1}, 0) == Limit(of=LimitOf.SLICE, unit="/")
+
+    def test_in_a_container_one_above_it_cannot_be_told_from_the_machine(self) -> None:
+        assert limit_reached({SCOPE: 0, APP: 0, "/": 0}, 0) == Limit(of=LimitOf.UNKNOWN)
+        assert limit_reached({SCOPE: 0, APP: 0, "/": 0}, 1) == Limit(of=LimitOf.SCOPE)
+
+    def test_that_nobody_has_counted_a_kill_for_is_not_the_hosts(self) -> None:
+        report = told([FIRST, exited(-9), ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill", "kill")])
+        assert report.oom is not None
+        assert str(report.oom.limit_of) == "unknown"
+
+    @pytest.mark.parametrize(("ooms", "limit"), [({}, "unknown"), ({APP: 1}, "unknown"), ({SCOPE: 1}, "scope")])
+    def test_that_was_not_reached_before_a_kill_was_counted_may_have_been_since(
+        self, ooms: dict[str, int], limit: str
+    ) -> None:
+        """A neighbour may have reached the slice's, and it says nothing of our own kill."""
+        end = ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill", "kill")
+        report = told([FIRST, seen(SHELL, ooms=ooms), exited(-9), Counters(), *end])
+        assert report.oom is not None
+        assert str(report.oom.limit_of) == limit
+        told_of = {each.source: each.value for each in report.evidence if each.source.endswith("oom")}
+        assert told_of["job.scope memory.events.local oom"] == ooms.get(SCOPE)
+
+    def test_of_systemd_oomd(self) -> None:
+        report = told(
+            [FIRST, exited(-9), counted(0, oomd_marks=(OomdMark(1),)), StateChanged("failed"), read("oom-kill")]
+        )
+        assert report.oom is not None
+        assert str(report.oom.limit_of) == "systemd-oomd"
+
+
+def logged(*named: tuple[int, str], memcg: str | None = SCOPE, constraint: str = "CONSTRAINT_MEMCG") -> KernelLogRead:
+    killed = tuple(
+        KernelVictim(pid=pid, name=name, total_vm=60 * MIB, anon_rss=19 * MIB, file_rss=MIB, record=f"Killed {pid}")
+        for pid, name in named
+    )
+    report = KernelReport(
+        constraint=constraint, oom_memcg=memcg, task_memcg=SCOPE, limit=20 * MIB, victims=killed, records=("Killed",)
+    )
+    return KernelLogRead(reports=(report,))
+
+
+class TestKernelLog:
+    """The kernel's own words outweigh what was seen."""
+
+    def test_names_the_victims(self) -> None:
+        found = oom(seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=1), logged((4300, "leak")))
+        assert victims(found) == [("leak", "kernel log")]
+        assert found.victims is not None
+        assert found.victims[0].rss == 20 * MIB
+
+    def test_says_that_a_group_was_killed_of_which_the_kernel_counts_one_twice(self) -> None:
+        """The command had asked for that itself, and the counters went with the scope: systemd has counted three."""
+        (report,) = logged((START.pid, "sh"), (4300, "leak")).reports or ()
+        twice = (replace(report.victims[0], kills=2), *report.victims[1:])
+        log = KernelLogRead(reports=(replace(report, oom_group=SCOPE, victims=twice),), is_complete=True)
+        last, end = WorkloadExited(-9, at=102.0, name="sh"), replace(read("success", "continue"), oom_kills=3)
+        found = told([FIRST, seen(SHELL, LEAK), last, Counters(), StateChanged("inactive"), end, log]).oom
+        assert found is not None
+        assert (found.kills, len(found.victims or ())) == (2, 2)
+
+    def test_names_the_limit(self) -> None:
+        assert oom(seen(SHELL, oom_kill=1, ooms={SCOPE: 1, APP: 1}), logged((4300, "leak"))).limit_of == "scope"
+        found = oom(logged((4300, "leak"), memcg=APP))
+        assert (found.limit_of, found.limit_unit) == ("slice", "app.slice")
+        found = oom(logged((4300, "leak"), memcg=f"{SCOPE}/inner"))
+        assert (found.limit_of, found.limit_unit) == ("scope", "inner")
+        assert oom(logged((4300, "leak"), memcg=None, constraint="CONSTRAINT_NONE")).limit_of == "host"
+        assert oom(logged((4300, "leak"), memcg=None, constraint="CONSTRAINT_CPUSET")).limit_of == "unknown"
+
+    @pytest.mark.parametrize(("ooms", "limit"), [({SCOPE: 1, APP: 1}, "unknown"), ({SCOPE: 2}, "scope")])
+    def test_that_leaves_out_the_last_kills_limit_does_not_name_another(self, ooms: dict[str, int], limit: str) -> None:
+        """The kernel says no more than who was killed when reports follow too fast."""
+        first, last = logged((4300, "leak")), logged((4301, "other"), memcg=None)
+        log = KernelLogRead(reports=(first.reports or ()) + (last.reports or ()))
+        assert oom(seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=2, ooms=ooms), log, kills=2).limit_of == limit
+
+    @pytest.mark.parametrize(
+        ("ooms", "memcg", "limit"),
+        [
+            ({SCOPE: 1, APP: 1}, SCOPE, ("unknown", None)),
+            ({APP: 2}, SCOPE, ("slice", "app.slice")),
+            ({SCOPE: 2}, SCOPE, ("scope", "job.scope")),
+            ({SCOPE: 2}, f"{SCOPE}/inner", ("scope", "inner")),
+        ],
+    )
+    def test_that_lacks_the_last_kill_does_not_tell_its_limit(
+        self, ooms: dict[str, int], memcg: str, limit: tuple[str, str | None]
+    ) -> None:
+        """As when journald hangs: then the counters tell, and the log no more than what they do not contradict."""
+        log = logged((4300, "leak"), memcg=memcg)
+        found = oom(seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=2, ooms=ooms), log, kills=2)
+        assert (found.limit_of, found.limit_unit) == limit
+
+    @pytest.mark.parametrize(("is_keepers", "limit"), [(True, "scope"), (False, "unknown")])
+    def test_of_the_keeper_alone_tells_the_limit_too(self, is_keepers: bool, limit: str) -> None:
+        """The kernel takes it where nothing else in the scope has memory of its own, as when a tmpfs is full."""
+        log = replace(logged(), is_whole=True)
+        log = replace(log, of_keeper=log.reports or ()) if is_keepers else log
+        end = StateChanged("failed"), read("oom-kill", "stop")
+        report = told([FIRST, seen(SHELL), exited(-15), Counters(keeper_killed=True), *end, log])
+        assert report.oom is not None
+        assert (report.oom.limit_of, report.oom.victims) == (limit, None)
+
+    def test_that_says_it_of_a_whole_scope_says_it_once(self) -> None:
+        """For systemd kills under that policy too, and those that it hits first are not named."""
+        end = ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill", "kill")
+        report = told([FIRST, seen(SHELL, LEAK), exited(-9), Counters(), *end, logged((4300, "leak"))])
+        assert report.oom is not None
+        assert (report.oom.limit_of, report.oom.limit_unit) == ("scope", "job.scope")
+
+    def test_knows_when_sysrq_asked_for_it(self) -> None:
+        (report,) = logged((4300, "leak"), memcg=None, constraint="CONSTRAINT_NONE").reports or ()
+        log = KernelLogRead(reports=(replace(report, sysrq=True),))
+        assert oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ooms={}), log).limit_of == "unknown"
+        assert oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ooms={SCOPE: 1}), log).limit_of == "unknown"
+
+    def test_is_completed_by_what_was_seen(self) -> None:
+        """The kernel's log may have lost some of it."""
+        first = seen(SHELL, OTHER, oom_kill=1, ended=(ended(LEAK),))
+        second = seen(SHELL, oom_kill=2, ended=(ended(OTHER),))
+        found = oom(seen(SHELL, LEAK, OTHER), first, second, logged((4301, "other")), kills=2)
+        assert victims(found) == [("other", "kernel log"), ("leak", "process table")]
+
+    def test_proves_an_oom_kill_alone(self) -> None:
+        report = told([exited(-9), Counters(), StateChanged("failed"), logged((4242, "sh"))])
+        assert report.verdict == "oom-kill"
+
+    def test_has_who_was_there_if_nobody_looked(self) -> None:
+        task = KernelTask(pid=4242, name="sh", rss=2 * MIB, rss_anon=MIB, swap=0, oom_score_adj=100)
+        (report,) = logged((4300, "leak")).reports or ()
+        listed = replace(report, tasks=(task,), stat={"anon": 19 * MIB, "file": 0})
+        shell = Task(pid=4242, name="sh", rss=2 * MIB, anon=MIB, swap=0, oom_score_adj=100)
+        assert oom(KernelLogRead(reports=(listed,))).tasks == (shell,)
+        assert oom(KernelLogRead(reports=(replace(listed, oom_memcg=APP),))).tasks is None
+        assert oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1), KernelLogRead(reports=(listed,))).tasks == (SHELL, LEAK)
+
+    @pytest.mark.parametrize("is_complete", [True, False])
+    def test_counts_the_victims_of_a_group_kill_if_it_names_all(self, is_complete: bool) -> None:
+        events = {"oom": 1, "oom_kill": 4, "oom_group_kill": 1}
+        log = replace(logged((4242, "sh"), (4300, "leak")), is_complete=is_complete)
+        found = oom(log, status=-9, final=replace(counted(1), memory_events=events))
+        assert found.kills == (2 if is_complete else None)
+
+    def test_that_may_not_be_read_says_why(self) -> None:
+        found = oom(KernelLogRead(reports=None, reason="it is closed"))
+        assert (found.kernel_log, found.kernel_log_reason) == (None, "it is closed")
+
+
+class TestSharedMemory:
+    """What shares the memory of a victim dies with it: the kernel counts one kill, and names one."""
+
+    twin = replace(LEAK, pid=4302, name="twin")
+    row = KernelTask(
+        pid=4300,
+        name="leak",
+        total_vm=60 * MIB,
+        rss=21 * MIB,
+        rss_anon=19 * MIB,
+        rss_file=2 * MIB,
+        pgtables=81920,
+        swap=0,
+    )
+
+    def log(self, *rows: KernelTask, anon: int = 20 * MIB) -> KernelLogRead:
+        (report,) = logged((4300, "leak")).reports or ()
+        return KernelLogRead(reports=(replace(report, tasks=(self.row, *rows), stat={"anon": anon}),))
+
+    def test_of_the_same_size_when_there_is_not_room_for_two_they_share_it(self) -> None:
+        before, after = seen(SHELL, LEAK, self.twin), seen(SHELL, oom_kill=1, ended=(ended(LEAK), ended(self.twin, -9)))
+        found = oom(before, after)
+        assert victims(found) == [("leak", "process table"), ("twin", "process table")]
+        assert found.kills == 2
+
+    def test_the_one_that_the_log_names_is_joined_by_what_shares_its_memory(self) -> None:
+        before, after = seen(SHELL, LEAK, self.twin), seen(SHELL, oom_kill=1, ended=(ended(LEAK), ended(self.twin, -9)))
+        found = oom(before, after, logged((4302, "twin")))
+        assert victims(found) == [("twin", "kernel log"), ("leak", "process table")]
+        assert found.kills == 2
+
+    def test_the_log_lists_what_shares_the_memory(self) -> None:
+        found = oom(self.log(replace(self.row, pid=4302, name="twin")))
+        assert victims(found) == [("leak", "kernel log"), ("twin", "kernel log")]
+        assert found.kills == 2
+
+    @pytest.mark.parametrize(
+        "row",
+        [
+            replace(row, pid=4302, rss_file=MIB),
+            replace(row, pid=4302, pgtables=77824),
+            replace(row, pid=4302, rss_anon=19 * MIB - 4096),
+        ],
+    )
+    def test_of_another_size_they_do_not(self, row: KernelTask) -> None:
+        found = oom(self.log(row))
+        assert (len(found.victims or ()), found.kills) == (1, 1)
+
+    def test_where_there_is_room_for_both_they_need_not(self) -> None:
+        """As with workers that all do the same, if the kernel kills one and their parent the others."""
+        assert oom(self.log(replace(self.row, pid=4302), anon=38 * MIB)).kills == 1
+        small, other = replace(LEAK, anon=9 * MIB), replace(self.twin, anon=9 * MIB)
+        found = oom(seen(SHELL, small, other), seen(SHELL, oom_kill=1, ended=(ended(small), ended(other))))
+        assert (found.victims, found.kills) == (None, 1)
+
+    def test_siblings_that_have_it_from_their_parent_do_not(self) -> None:
+        """The parent stands beside them, and has more pages of files."""
+        parent = replace(self.row, pid=4303, rss_file=3 * MIB)
+        assert oom(self.log(replace(self.row, pid=4302), parent)).kills == 1
+
+    def test_one_that_the_kernel_names_itself_was_counted(self) -> None:
+        (report,) = self.log(replace(self.row, pid=4302)).reports or ()
+        (other,) = logged((4302, "twin")).reports or ()
+        found = oom(KernelLogRead(reports=(report, other)), kills=2)
+        assert (len(found.victims or ()), found.kills) == (2, 2)
+
+    def test_one_that_lives_on_or_ended_otherwise_does_not(self) -> None:
+        log, before = self.log(replace(self.row, pid=4302)), seen(SHELL, LEAK, self.twin)
+        assert oom(before, seen(SHELL, self.twin, oom_kill=1, ended=(ended(LEAK),)), log).kills == 1
+        after = seen(SHELL, oom_kill=1, ended=(ended(LEAK), ended(self.twin, 0)))
+        assert oom(before, after, log).kills == 1
+        assert oom(self.log(replace(self.row, pid=START.pid))).kills == 1  # the command exited
+
+    def test_of_a_slice_only_what_was_seen_in_the_scope_is_ours(self) -> None:
+        (report,) = self.log(replace(self.row, pid=4302), replace(self.row, pid=4303)).reports or ()
+        log = KernelLogRead(reports=(replace(report, oom_memcg=APP),))
+        found = oom(seen(SHELL, LEAK, self.twin), seen(SHELL, oom_kill=1, ended=(ended(LEAK), ended(self.twin))), log)
+        assert [victim.pid for victim in found.victims or ()] == [4300, 4302]
+
+
+class TestWords:
+    """The report says it as somebody would who knows."""
+
+    def rows(
+        self, *events: Event, status: int = 3, policy: str = "continue", final: Counters | None = None
+    ) -> dict[str, str]:
+        last, end = WorkloadExited(status, at=102.0, name="sh"), StateChanged("inactive")
+        report = told([FIRST, *events, last, final or counted(1), end, read("success", policy)])
+        lines = (line.partition(": ") for line in report_text(report).splitlines())
+        return {label.strip(): words for label, _, words in lines}
+
+    def test_at_the_limit_that_held_when_the_kernel_killed(self) -> None:
+        """It was lowered after the start, and lifted before the end."""
+        rows = self.rows(
+            seen(SHELL, LEAK, limit=10 * MIB), seen(SHELL, oom_kill=1, limit=10 * MIB, ended=(ended(LEAK),))
+        )
+        assert rows["Verdict"].endswith("at the scope's limit of 10M (MemoryMax=)")
+
+    def test_at_the_scopes_own_limit(self) -> None:
+        rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))
+        assert rows["Verdict"] == (
+            "oom-kill: out of memory: the kernel killed leak (pid 4300, 19M) at the scope's limit of 20M (MemoryMax=)"
+        )
+        assert rows["Needed"] == (
+            "more than 20M, how much more is not known; anonymous memory was 19.9M, page cache 4K"
+        )
+        assert rows["Command"] == "exited with status 3"
+        assert rows["Beside"] == "sh (pid 4242, 1M)"
+
+    def test_at_the_limit_of_a_slice(self) -> None:
+        rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ooms={APP: 1}, ended=(ended(LEAK),)))
+        assert "at the limit of app.slice, which the scope is in" in rows["Verdict"]
+        assert rows["Needed"].startswith("not known; ")
+
+    def test_the_limit_of_the_last_kill_is_not_said_to_be_that_of_the_others(self) -> None:
+        """The first was at the scope's."""
+        first = seen(SHELL, LEAK, oom_kill=1, ended=(ended(OTHER),))
+        second = seen(SHELL, oom_kill=2, ooms={SCOPE: 1, APP: 1}, ended=(ended(LEAK),))
+        both = replace(counted(2), memory_events=second.events)
+        rows = self.rows(seen(SHELL, LEAK, OTHER), first, second, final=both)
+        assert rows["Verdict"].endswith(
+            "leak (pid 4300, 19M), the last at the limit of app.slice, which the scope is in"
+        )
+
+    def test_the_limit_of_all_kills_is_said_of_all(self) -> None:
+        rows = self.rows(seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=2), final=counted(2))
+        assert rows["Verdict"].endswith(
+            "killed 2 processes (which is not known) at the scope's limit of 20M (MemoryMax=)"
+        )
+
+    def test_a_kill_that_sysrq_asked_for_is_not_said_to_be_at_the_limit_of_the_next(self) -> None:
+        (asked,) = logged((4301, "other"), memcg=None, constraint="CONSTRAINT_NONE").reports or ()
+        (own,) = logged((4300, "leak")).reports or ()
+        asked, before = replace(asked, sysrq=True), seen(SHELL, LEAK, OTHER)
+        after = seen(SHELL, oom_kill=2, ooms={SCOPE: 1}, ended=(ended(OTHER), ended(LEAK)))
+        log = KernelLogRead(reports=(asked, own), is_complete=True)
+        verdict = self.rows(before, after, log, final=counted(2))["Verdict"]
+        assert verdict.endswith("and leak (pid 4300, 19M), the last at the scope's limit of 20M (MemoryMax=)")
+        log = replace(log, reports=(own, asked))
+        verdict = self.rows(before, after, log, final=counted(2))["Verdict"]
+        assert verdict.endswith("and other (pid 4301, 19M), the last because SysRq asked for it")
+
+    def test_at_no_limit(self) -> None:
+        rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ooms={}, ended=(ended(LEAK),)))
+        assert "as the machine had no memory left; the scope was within its limits" in rows["Verdict"]
+
+    def test_at_no_limit_because_sysrq_asked_for_it(self) -> None:
+        (report,) = logged((4300, "leak"), memcg=None, constraint="CONSTRAINT_NONE").reports or ()
+        log = KernelLogRead(reports=(replace(report, sysrq=True),))
+        rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ooms={}, ended=(ended(LEAK),)), log)
+        assert rows["Verdict"] == "oom-kill: the OOM killer, asked for by SysRq, killed leak (pid 4300, 19M)"
+        rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=2, ooms={}, stalls=7), log)
+        assert "SysRq" not in rows["Verdict"]
+
+    def test_at_another_limit_than_the_log_tells_of_it_has_not_its_size(self) -> None:
+        log = logged((4300, "leak"))  # and of the last kill, at the slice's, it says nothing
+        rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=2, ooms={APP: 2}, ended=(ended(LEAK),)), log)
+        assert "at the limit of app.slice, which the scope is in" in rows["Verdict"]
+
+    def test_what_the_log_says_of_the_memory_at_an_earlier_kill_is_not_said_of_the_last(self) -> None:
+        (own,) = logged((4301, "other")).reports or ()
+        (inner,) = logged((4300, "leak"), memcg=f"{SCOPE}/inner").reports or ()
+        log = KernelLogRead(reports=(replace(own, stat={"anon": 19 * MIB, "file": 0}), inner), is_complete=True)
+        before = seen(SHELL, LEAK, stat={"anon": 6 * MIB, "file": 0})
+        rows = self.rows(before, seen(SHELL, oom_kill=2, ended=(ended(LEAK),)), log, final=counted(2))
+        assert rows["Needed"] == "not known; anonymous memory was 6M, page cache 0B, when last seen"
+
+    def test_systemd_oomd_may_have_killed_a_part_of_the_scope(self) -> None:
+        marked = counted(0, oomd_marks=(OomdMark(1),))
+        assert self.rows(final=marked, status=0)["Verdict"].endswith("systemd-oomd killed a cgroup in the scope")
+        assert self.rows(final=marked, status=-9)["Verdict"].endswith("systemd-oomd killed the scope")
+
+    def test_what_was_seen_of_the_memory_long_before_is_said_to_be_old(self) -> None:
+        """It grew fast, and was not looked at again."""
+        before = seen(SHELL, LEAK, stat={"anon": 6 * MIB, "file": 0, "shmem": 0})
+        rows = self.rows(before, seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))
+        assert rows["Needed"].endswith("; anonymous memory was 6M, page cache 0B, when last seen")
+
+    def test_that_the_log_was_not_read_to_its_end_is_said(self) -> None:
+        log = replace(logged((4300, "leak")), reason="it goes on and on")
+        assert self.rows(seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=2), log)["Log"] == "it goes on and on"
+
+    def test_of_the_command_itself_its_end_is_not_told_again(self) -> None:
+        command = replace(SHELL, anon=19 * MIB)
+        rows = self.rows(seen(command), seen(oom_kill=1, ended=(ended(command),)), status=-9)
+        assert "Command" not in rows
+
+    def test_what_is_not_known_is_said_with_what_would_tell(self) -> None:
+        unread = KernelLogRead(reports=None, reason="it is closed: open it")
+        rows = self.rows(seen(SHELL, LEAK, OTHER), seen(oom_kill=1, ended=(ended(LEAK), ended(OTHER))), unread)
+        assert "killed a process (which is not known) at the scope's limit" in rows["Verdict"]
+        assert rows["Log"] == "it is closed: open it"
+
+    def test_a_name_does_not_move_the_cursor(self) -> None:
+        evil = replace(LEAK, name="a\nb\x1b[2J")
+        rows = self.rows(seen(SHELL, evil), seen(SHELL, oom_kill=1, ended=(ended(evil),)))
+        assert r"a\nb\x1b[2J (pid 4300, 19M)" in rows["Verdict"]

@@ -1,0 +1,317 @@
+"""What is read of a cgroup is what its files say, without the keeper, and None where they say nothing."""
+
+import errno
+import itertools
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from scoperun.errors import ScoperunError
+from scoperun.evidence.events import Process
+from scoperun.kernel.cgroup import Cgroup, cgroup_of
+from scoperun.kernel.readback import why_void
+from scoperun.kernel.scope_cgroup import ScopeCgroup, ooms
+from scoperun.spec.limits import not_in_force
+from scoperun.spec.properties import parse_property
+from scoperun.spec.scope import scope_request
+from scoperun.spec.sizes import INFINITY
+
+KEEPER = 4241
+
+
+def scope(path: Path, **files: str) -> ScopeCgroup:
+    """Make the cgroup of a scope of files, pids_max for pids.max."""
+    return ScopeCgroup(cgroup(path, **files), KEEPER)
+
+
+def cgroup(path: Path, **files: str) -> Cgroup:
+    """Make a cgroup of files, pids_max for pids.max."""
+    path.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (path / name.replace("_", ".")).write_text(f"{text}\n", encoding="ascii")
+    return Cgroup("/job.scope", path)
+
+
+@pytest.mark.parametrize(("pids_max", "tasks_max"), [("51", 50), ("2", 1), ("max", INFINITY)])
+def test_the_tasks_in_force_are_those_without_the_keeper(tmp_path: Path, pids_max: str, tasks_max: int) -> None:
+    assert scope(tmp_path, pids_max=pids_max).limits().tasks_max == tasks_max
+
+
+def test_the_most_tasks_are_those_without_the_keeper(tmp_path: Path) -> None:
+    assert scope(tmp_path, pids_peak="3").counters().tasks_peak == 2
+
+
+def test_tasks_that_are_not_counted_are_none(tmp_path: Path) -> None:
+    assert scope(tmp_path).limits().tasks_max is None
+    assert scope(tmp_path).counters().tasks_peak is None
+
+
+def test_the_tasks_asked_for_are_those_in_force(tmp_path: Path) -> None:
+    """TasksMax=50 is 51 for systemd and for the kernel, and 50 again in the report."""
+    request = scope_request("job.scope", [parse_property("TasksMax=50")])
+    assert request.value("TasksMax") == 51
+    in_force = scope(tmp_path, pids_max="51").limits()
+    assert in_force.tasks_max == 50
+    assert not_in_force(request.properties, in_force, page_size=4096) == []
+
+
+def test_the_kills_of_systemd_oomd_are_an_attribute_of_the_cgroup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attributes = {(tmp_path, "user.oomd_ooms"): b"2"}
+    monkeypatch.setattr(os, "getxattr", lambda path, name: attributes[path, name])
+    assert scope(tmp_path).counters().oomd_kills == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "kills"),
+    [(errno.ENODATA, 0), (errno.ENOTSUP, None), (errno.ENOENT, None), (errno.ENODEV, None), (errno.EACCES, None)],
+)
+def test_no_attribute_is_no_kill_and_an_unreadable_one_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int, kills: int | None
+) -> None:
+    """A kernel before 5.7 has no such attributes, and a cgroup that is gone has none any more."""
+
+    def refuse(*_: object) -> bytes:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(os, "getxattr", refuse)
+    assert scope(tmp_path).counters().oomd_kills is kills
+
+
+def test_a_cgroup_that_is_gone_says_nothing_of_systemd_oomd(tmp_path: Path) -> None:
+    assert ScopeCgroup(Cgroup("/job.scope", tmp_path / "gone"), KEEPER).counters().oomd_kills is None
+
+
+@pytest.mark.parametrize(
+    ("stat", "faulted"),
+    [("pgfault 10\nthp_fault_alloc 2", 10 * 4096 + 2 * 2**21), ("pgfault 10", 10 * 4096), ("anon 4096", None)],
+)
+def test_what_page_faults_took_a_huge_page_counts_as_one(tmp_path: Path, stat: str, faulted: int | None) -> None:
+    job = scope(tmp_path, memory_current="1", memory_stat=stat, cgroup_procs="", memory_events="oom_kill 0")
+    snapshot = job.snapshot()
+    assert snapshot is not None
+    assert snapshot.faulted == faulted
+
+
+@pytest.mark.parametrize(
+    ("own", "in_scope", "known"), [(2, 2, 2), (2, None, 2), (2, 3, None), (0, 0, None), (None, 2, None)]
+)
+def test_of_a_cgroup_that_is_gone_what_was_read_just_before_stands_unless_it_is_nothing_or_less(
+    own: int | None, in_scope: int | None, known: int | None
+) -> None:
+    """It may have run into its limit since, and so may a cgroup below."""
+    read_before = {} if own is None else {"oom": own}
+    assert ooms({"/job.scope": {}}, read_before, in_scope=in_scope) == {"/job.scope": known}
+
+
+def test_what_can_be_read_still_goes_before_it() -> None:
+    assert ooms({"/job.scope": {"oom": 3}}, {"oom": 2}, in_scope=4) == {"/job.scope": 3}
+
+
+def test_a_cgroup_that_goes_while_it_is_read_has_lost_no_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = scope(tmp_path / "job.scope", memory_events="oom_kill 0", pids_peak="2", memory_max="20000000")
+    limits = job.counters().limits
+    assert limits is not None
+    assert limits.memory_max == 20_000_000
+    read_bytes = Path.read_bytes
+
+    def remove_after_peak(path: Path) -> bytes:
+        text = read_bytes(path)
+        if path.name == "pids.peak":
+            shutil.rmtree(path.parent)
+        return text
+
+    monkeypatch.setattr(Path, "read_bytes", remove_after_peak)
+    assert job.counters().limits is None
+
+
+def test_a_kill_in_the_midst_of_a_snapshot_has_it_taken_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory from before a kill beside counters from after it, or some of each, is nothing that ever was."""
+    job = scope(tmp_path, memory_current="20000000", cgroup_procs="", memory_events="oom_kill 0")
+    cgroup(tmp_path, memory_stat="anon 20000000")
+    read_bytes = Path.read_bytes
+
+    def kill_after_stat(path: Path) -> bytes:
+        text = read_bytes(path)
+        if path.name == "memory.stat" and text != b"anon 0\n":
+            cgroup(tmp_path, memory_stat="anon 0", memory_current="100000", memory_events="oom_kill 1")
+        return text
+
+    monkeypatch.setattr(Path, "read_bytes", kill_after_stat)
+    snapshot = job.snapshot()
+    assert snapshot is not None
+    assert (snapshot.stat, snapshot.current, snapshot.oom_kill) == ({"anon": 0}, 100_000, 1)
+
+
+def test_where_kill_follows_upon_kill_the_memory_is_not_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits until it is over: signals are to be passed on meanwhile."""
+    job = scope(tmp_path, memory_current="20000000", memory_stat="anon 1", cgroup_procs="", memory_events="oom_kill 0")
+    read_bytes, kills = Path.read_bytes, itertools.count(1)
+
+    def kill_after_events(path: Path) -> bytes:
+        text = read_bytes(path)
+        if path.name == "memory.events":
+            cgroup(tmp_path, memory_events=f"oom_kill {next(kills)}")
+        return text
+
+    monkeypatch.setattr(Path, "read_bytes", kill_after_events)
+    snapshot = job.snapshot()
+    assert snapshot is not None
+    assert snapshot.oom_kill > 0
+    assert (snapshot.stat, snapshot.current, snapshot.swap_current, snapshot.rested) == (None, None, None, True)
+
+
+@pytest.mark.parametrize("mark", [b"x", b"-5", b" 3", b"1_0", b"9" * 20])
+def test_an_attribute_that_is_not_a_number_is_not_systemd_oomds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: bytes
+) -> None:
+    """The cgroup belongs to the command's user, who can write anything there."""
+    monkeypatch.setattr(os, "getxattr", lambda *_: mark)
+    assert scope(tmp_path).counters().oomd_kills is None
+
+
+def test_a_cgroup_below_that_vanishes_leaves_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = scope(tmp_path, cgroup_procs=f"{os.getpid()}\n")
+    cgroup(tmp_path / "below", cgroup_procs="1\n")
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if Path(path).name == "below":
+            raise FileNotFoundError(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert [process.pid for process in job.processes() or ()] == [os.getpid()]
+
+
+def test_who_forks_and_ends_while_the_processes_are_listed_leaves_a_child_that_is_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the process in the middle does when a daemon is started."""
+    job = scope(tmp_path, cgroup_procs="4300")
+
+    def name(pid: int) -> str | None:
+        (tmp_path / "cgroup.procs").write_text("4301\n")
+        return "daemon" if pid == 4301 else None
+
+    monkeypatch.setattr("scoperun.kernel.scope_cgroup.running_name", name)
+    assert job.processes() == (Process(pid=4301, name="daemon"),)
+
+
+def test_one_that_is_listed_though_it_has_ended_is_not_waited_for(tmp_path: Path) -> None:
+    job = scope(tmp_path, cgroup_procs=f"{os.getpid()}\n{2**22 + 1}")
+    assert [process.pid for process in job.processes() or ()] == [os.getpid()]
+
+
+def test_one_that_is_listed_and_hidden_lives_without_a_name(tmp_path: Path) -> None:
+    """As a process in another PID namespace, which the kernel lists as 0."""
+    job = scope(tmp_path, cgroup_procs=f"{os.getpid()}\n0", memory_events="oom_kill 0")
+    mine, hidden = job.processes() or ()
+    assert (mine.pid, hidden) == (os.getpid(), Process(pid=0, name=None))
+    snapshot = job.snapshot()
+    assert snapshot is not None
+    assert [task.pid for task in snapshot.tasks] == [os.getpid(), 0]
+    assert snapshot.ended == ()
+
+
+@pytest.mark.parametrize("mark", [b"1", b"x", b"-5", b" 3", b"1_0"])
+def test_a_mark_of_systemd_oomds_on_a_cgroup_in_which_a_process_lives_is_a_forgery(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: bytes
+) -> None:
+    """It kills all, the keeper too."""
+    monkeypatch.setattr(os, "getxattr", lambda *_: mark)
+    job = ScopeCgroup(cgroup(tmp_path, cgroup_procs=f"{os.getpid()}"), keeper=os.getpid())
+    assert job.counters().oomd_kills == 0
+
+
+def test_a_mark_below_the_scope_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """systemd-oomd kills leaves."""
+    job = scope(tmp_path, cgroup_procs=f"{os.getpid()}")
+    cgroup(tmp_path / "leaf", cgroup_procs="")
+    marks = {tmp_path: b"1", tmp_path / "leaf": b"2"}
+    monkeypatch.setattr(os, "getxattr", lambda path, _: marks[path])
+    assert job.counters().oomd_kills == 2
+
+
+@pytest.mark.parametrize("odd", ["\f", "\x0b", "\x85", "\u2028"])
+def test_a_mount_point_may_have_any_name(tmp_path: Path, odd: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"tmpfs /mnt/a{odd}b tmpfs rw 0 0\ncgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n", encoding="utf-8")
+    monkeypatch.setattr("scoperun.kernel.cgroup._MOUNTS", str(mounts))
+    assert cgroup_of(os.getpid()).path.is_relative_to("/sys/fs/cgroup")
+
+
+def test_a_file_of_proc_that_cannot_be_opened_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scoperun.kernel.cgroup._MOUNTS", str(tmp_path))
+    with pytest.raises(ScoperunError, match=r"cannot read .*: Is a directory"):
+        cgroup_of(os.getpid())
+
+
+def test_a_cgroup_without_a_list_of_processes_is_gone(tmp_path: Path) -> None:
+    assert scope(tmp_path).processes() is None
+
+
+def test_the_root_of_a_container_has_limits_and_the_real_one_has_not(tmp_path: Path) -> None:
+    """A cgroup namespace shows the container's own cgroup as the root."""
+    cgroup(tmp_path, memory_events_local="oom 7")
+    cgroup(tmp_path / "a.slice", memory_events_local="oom 0")
+    job = scope(tmp_path / "a.slice" / "job.scope", memory_events_local="oom 0")
+    inside = Cgroup("/a.slice/job.scope", job.cgroup.path)
+    nothing = {"/a.slice/job.scope": {"oom": 0}, "/a.slice": {"oom": 0}}
+    assert inside.own_events_upwards() == {**nothing, "/": {"oom": 7}}
+    (tmp_path / "memory.events.local").unlink()
+    assert inside.own_events_upwards() == nothing
+
+
+@pytest.mark.parametrize(
+    ("name", "system", "slice_"),
+    [
+        ("/user.slice/user-7.slice/user@7.service/app.slice/job.scope", False, "app.slice"),
+        ("/user.slice/user-7.slice/user@7.service/app.slice/app-x.slice/job.service/payload", False, "app-x.slice"),
+        ("/user.slice/user-7.slice/user@7.service/init.scope", False, "-.slice"),
+        ("/user.slice/user-7.slice/session-2.scope", True, "user-7.slice"),
+        ("/user.slice/user-7.slice/user@7.service/app.slice/job.scope", True, "user-7.slice"),
+        ("/init.scope", True, "-.slice"),
+    ],
+)
+def test_the_slice_is_the_deepest_of_its_manager(name: str, system: bool, slice_: str) -> None:
+    assert Cgroup(name, Path(name)).slice_of_manager(system=system) == slice_
+
+
+def test_a_login_session_is_in_no_slice_of_the_users_manager() -> None:
+    session = Cgroup("/user.slice/user-7.slice/session-2.scope", Path("/nonexistent"))
+    with pytest.raises(ScoperunError, match="--slice-inherit"):
+        session.slice_of_manager(system=False)
+
+
+@pytest.mark.parametrize(
+    ("setting", "files", "is_void"),
+    [
+        ("CPUWeight=50", {"cpu_weight": "50"}, False),
+        ("CPUWeight=50", {"cpu_weight": "100"}, True),
+        ("CPUWeight=50", {}, True),
+        ("CPUWeight=idle", {}, False),
+        ("MemoryLow=5000", {"memory_low": "4096"}, False),
+        ("MemoryLow=10M", {"memory_low": "0"}, True),
+        ("MemoryMin=5%", {"memory_min": "1048576"}, False),
+        ("MemoryMin=5%", {"memory_min": "0"}, True),
+        ("TasksMax=10%", {"pids_max": "100"}, False),
+        ("TasksMax=10%", {"pids_max": "max"}, True),
+        ("AllowedCPUs=0", {"cpuset_cpus": "0"}, False),
+        ("AllowedCPUs=0", {"cpuset_cpus": ""}, True),
+        ("AllowedCPUs=0", {}, True),
+        ("IOWriteBandwidthMax=/dev/sda 1M", {"io_max": "8:0 rbps=max wbps=1000000 riops=max wiops=max"}, False),
+        ("IOWriteBandwidthMax=/dev/sda 1M", {"io_max": ""}, True),
+        ("IOReadIOPSMax=/dev/sda infinity", {"io_max": "8:0 rbps=1 wbps=max riops=max wiops=max"}, False),
+        ("KillSignal=SIGINT", {}, False),
+        ("DevicePolicy=auto", {}, False),
+    ],
+)
+def test_what_the_kernel_does_not_do_is_void(
+    tmp_path: Path, setting: str, files: dict[str, str], is_void: bool
+) -> None:
+    job = cgroup(tmp_path, **files)
+    assert (why_void(parse_property(setting), job) is not None) is is_void

@@ -1,0 +1,33 @@
+"""The ends of others' processes are watched with descriptors that nobody else needs."""
+
+import os
+import resource
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from scoperun.kernel.endings import Endings
+
+
+@pytest.fixture
+def sleepers() -> Iterator[set[int]]:
+    """Run ten processes."""
+    processes = [subprocess.Popen(["sleep", "1000"]) for _ in range(10)]
+    yield {process.pid for process in processes}
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(("limit", "most"), [(64, 0), (84, 5), (1024, 10)])
+def test_more_processes_than_there_are_descriptors_for_are_not_watched(
+    limit: int, most: int, sleepers: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
+    endings = Endings()
+    before = len(os.listdir("/proc/self/fd"))
+    assert endings.watch(sleepers) == (most == len(sleepers))
+    assert len(os.listdir("/proc/self/fd")) == before + most
+    assert endings.watch(set(list(sleepers)[:most]))
+    endings.close()

@@ -1,0 +1,250 @@
+"""The kernel's own records are read from where they are, as they come, each once."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scoperun.evidence.kernel_clock import KernelClock
+from scoperun.evidence.kernel_report import KernelLogUnreadable, KernelRecord
+from scoperun.kernel.journal import journal_record
+from scoperun.kernel.kmsg import kmsg_record
+from scoperun.kernel.log import KernelLog
+
+
+@pytest.mark.parametrize(
+    ("data", "record"),
+    [
+        (b"6,180,3230000,-;memory: usage 1kB\n", KernelRecord("memory: usage 1kB", 3.23)),
+        (b"3,1,2,c,caller=T12;a;b,c\n SUBSYSTEM=usb\n DEVICE=+usb:1-1\n", KernelRecord("a;b,c", 2e-6)),
+        (
+            b"4,1,2,-;two\\x0alines caf\\xc3\\xa9 \\x5cx41 \\xff\n",
+            KernelRecord("two\nlines café \\x41 \udcff", 2e-6),
+        ),
+        (b"6,1,2,-;\n", KernelRecord("", 2e-6)),
+        (b"6,1;no time\n", KernelRecord("no time")),
+        (b"12,1,2,-;from a program\n", KernelRecord("", 2e-6)),  # facility 1, user
+        (b"30,1,2,-;from systemd\n", KernelRecord("", 2e-6)),
+        (b"garbage", KernelRecord("")),
+        (b"", KernelRecord("")),
+    ],
+)
+def test_a_record_of_kmsg_is_taken_if_it_is_the_kernels(data: bytes, record: KernelRecord) -> None:
+    assert kmsg_record(data) == record
+
+
+@pytest.mark.parametrize(
+    ("entry", "text"),
+    [
+        ({"MESSAGE": "two\nlines"}, "two\nlines"),
+        ({"MESSAGE": [0xFF, 0x0A, 0xC3, 0xA9]}, "\udcff\né"),
+        ({"MESSAGE": None}, None),
+        ({"MESSAGE": ["one", "two"]}, None),
+        ({"MESSAGE": [-1]}, None),
+        ({}, None),
+        ({"MESSAGE": "from a program", "SYSLOG_FACILITY": "1"}, None),
+        ({"MESSAGE": "from syslog(3)", "_TRANSPORT": "syslog"}, None),
+    ],
+)
+def test_an_entry_of_the_journal_is_taken_if_it_is_the_kernels(entry: dict[str, Any], text: str | None) -> None:
+    whole = {"_TRANSPORT": "kernel", "SYSLOG_FACILITY": "0"} | entry
+    record = journal_record(json.dumps(whole).encode())
+    assert (record and record.text) == text
+
+
+@pytest.mark.parametrize(
+    ("times", "at"),
+    [
+        ({"_SOURCE_MONOTONIC_TIMESTAMP": "3230000"}, 3.23),
+        ({"_SOURCE_MONOTONIC_TIMESTAMP": "9", "_SOURCE_BOOTTIME_TIMESTAMP": "3230000"}, 3.23),
+        ({"__MONOTONIC_TIMESTAMP": "3230000"}, None),  # when journald heard of it
+        ({"_SOURCE_MONOTONIC_TIMESTAMP": "soon"}, None),
+        ({"_SOURCE_MONOTONIC_TIMESTAMP": ["1", "2"]}, None),
+    ],
+)
+def test_an_entry_has_the_time_of_the_kernels_record(times: dict[str, Any], at: float | None) -> None:
+    entry = {"_TRANSPORT": "kernel", "SYSLOG_FACILITY": "0", "MESSAGE": "one"} | times
+    assert journal_record(json.dumps(entry).encode()) == KernelRecord("one", at)
+
+
+@pytest.mark.parametrize("line", [b"", b"{", b"[]", b"5", b'"text"', b"\xff"])
+def test_what_is_no_entry_is_passed_over(line: bytes) -> None:
+    assert journal_record(line) is None
+
+
+# journalctl
+
+
+@pytest.fixture
+def journalctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A journalctl of our own to be written, a journal to be read, and no /dev/kmsg."""
+    monkeypatch.setattr("scoperun.kernel.kmsg._KMSG", str(tmp_path / "kmsg"))
+    monkeypatch.setattr("scoperun.kernel.journal._MACHINE_ID", str(tmp_path / "machine-id"))
+    monkeypatch.setattr("scoperun.kernel.journal._JOURNALS", (str(tmp_path),))
+    monkeypatch.setattr("scoperun.kernel.journal._JOURNALCTL", (str(tmp_path / "none"), str(tmp_path / "journalctl")))
+    (tmp_path / "machine-id").write_text("m\n", encoding="ascii")
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "system.journal").touch()
+    return tmp_path / "journalctl"
+
+
+def says(journalctl: Path, *lines: str) -> None:
+    journalctl.write_text("\n".join(["#!/bin/sh", *lines]), encoding="ascii")
+    journalctl.chmod(0o755)
+
+
+def entry(text: str, *, at: float | None = None) -> str:
+    times = {} if at is None else {"_SOURCE_MONOTONIC_TIMESTAMP": str(int(at * 1e6))}
+    return json.dumps({"_TRANSPORT": "kernel", "SYSLOG_FACILITY": "0", "MESSAGE": text} | times)
+
+
+def echo(text: str, *, at: float | None = None) -> str:
+    return f"echo '{entry(text, at=at)}'"
+
+
+class Reader:
+    """Takes what comes, until there is a record of this text."""
+
+    def __init__(self, until: str | None = None) -> None:
+        self.texts: list[str] = []
+        self._until = until
+
+    def __call__(self, records: Sequence[KernelRecord]) -> bool:
+        self.texts += [record.text for record in records]
+        return self._until in self.texts
+
+
+async def read(reader: Callable[[Sequence[KernelRecord]], bool], *, within: float, since: float | None = None) -> bool:
+    with KernelLog.open() as log:
+        return await log.read(reader, within=within, since=since)
+
+
+async def test_journalctl_is_read_until_it_is_enough(journalctl: Path) -> None:
+    says(journalctl, echo("one"), echo("two"), "exec sleep 1000")
+    reader = Reader(until="two")
+    assert await read(reader, within=60)
+    assert reader.texts == ["one", "two"]
+
+
+async def test_journalctl_is_read_until_there_is_silence(journalctl: Path) -> None:
+    says(journalctl, echo("one"), "exec sleep 1000")
+    reader = Reader()
+    assert await read(reader, within=0.2)
+    assert reader.texts in (["one"], [])
+
+
+async def test_a_journalctl_that_ends_has_said_all(journalctl: Path) -> None:
+    says(journalctl, echo("one"))
+    reader = Reader()
+    assert await read(reader, within=60)
+    assert reader.texts == ["one"]
+
+
+async def test_a_log_that_goes_on_is_at_its_end_with_what_is_newer_than_the_question(journalctl: Path) -> None:
+    """Records come in their order: nothing from before is still to come."""
+    later = time.monotonic() + 30
+    says(journalctl, echo("one", at=later - 30), echo("two", at=later), "while :; do sleep 0.01; echo {}; done")
+    reader = Reader()
+    assert await read(reader, within=60)
+    assert reader.texts == ["one", "two"]
+
+
+async def test_a_log_that_goes_on_and_on_is_not_read_to_its_end(journalctl: Path) -> None:
+    says(journalctl, echo("one"), "while :; do echo {}; done")
+    reader = Reader()
+    assert not await read(reader, within=0.1)
+    assert reader.texts in (["one"], [])
+
+
+async def test_what_was_written_before_is_not_handed_on(journalctl: Path) -> None:
+    """As by a journald that was stopped then, or when the clock on the wall was set back since."""
+    now = time.monotonic()
+    says(journalctl, echo("old", at=now - 5), echo("new", at=now + 0.5), echo("of no known time"))
+    reader = Reader()
+    await read(reader, within=60)
+    assert reader.texts == ["new", "of no known time"]
+    says(journalctl, echo("old", at=now - 5), echo("new", at=now - 1))
+    reader = Reader()
+    await read(reader, within=60, since=now - 2)
+    assert reader.texts == ["new"]
+
+
+async def test_journalctl_is_asked_from_the_beginning_whatever_the_clock_was_set_to(
+    journalctl: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says(journalctl, f"cat <<END\n{entry('$*')}\nEND")
+    now = time.time()
+    for hours in (-1, 0, 1):
+        with KernelLog.open() as log, monkeypatch.context() as patch:
+            patch.setattr(time, "time", lambda hours=hours: now + hours * 3600)
+            reader = Reader()
+            await log.read(reader, within=60)
+        since = float(reader.texts[0].partition("--since=@")[2].split()[0])
+        assert 0 < min(now, now + hours * 3600) - since < 60
+
+
+async def test_a_journalctl_that_fails_cannot_read_the_log(journalctl: Path) -> None:
+    says(journalctl, "exit 3")
+    with pytest.raises(KernelLogUnreadable, match=r"ended with exit status 3$"):
+        await read(Reader(), within=60)
+
+
+@pytest.mark.usefixtures("journalctl")
+async def test_without_a_journalctl_there_is_nothing_to_read_with() -> None:
+    with pytest.raises(KernelLogUnreadable, match="there is no journalctl"):
+        await read(Reader(), within=60)
+
+
+async def test_a_journalctl_in_path_is_not_the_systems(journalctl: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    says(journalctl, echo("one"))
+    forger = journalctl.parent / "bin" / "journalctl"
+    forger.parent.mkdir()
+    says(forger, echo("forged"))
+    monkeypatch.setenv("PATH", str(forger.parent), prepend=":")
+    reader = Reader()
+    await read(reader, within=60)
+    assert reader.texts == ["one"]
+
+
+async def test_without_a_journal_there_is_nothing_to_read(journalctl: Path) -> None:
+    (journalctl.parent / "m" / "system.journal").unlink()
+    with pytest.raises(KernelLogUnreadable, match="keeps no journal"):
+        await read(Reader(), within=60)
+
+
+async def test_a_file_that_is_no_kernel_log_is_not_read(journalctl: Path) -> None:
+    """In a container /dev/kmsg may be the console."""
+    (journalctl.parent / "kmsg").write_text("6,1,2,-;forged\n", encoding="ascii")
+    says(journalctl, echo("one"))
+    reader = Reader()
+    assert await read(reader, within=60)
+    assert reader.texts == ["one"]
+
+
+# The clock of the records
+
+
+@pytest.mark.parametrize(
+    ("raw", "boottime", "behind", "ahead"),
+    [
+        (1000.0, 1000.0, 0.11, 1.01),
+        (990.0, 1000.0, 10.11, 1.01),  # slower than the clock that NTP steers
+        (1010.0, 1000.0, 0.11, 11.01),
+        (1000.0, 4600.0, 0.11, 3601.01),  # suspended for an hour
+    ],
+)
+def test_the_kernels_clock_may_be_off_by_what_the_others_differ(
+    raw: float, boottime: float, behind: float, ahead: float
+) -> None:
+    clock = KernelClock.measured(monotonic=1000.0, raw=raw, boottime=boottime)
+    assert (clock.behind, clock.ahead) == pytest.approx((behind, ahead))
+    assert clock.is_before(500.0, 500.0 + behind + 0.01)
+    assert not clock.is_before(500.0, 500.0 + behind - 0.01)
+    assert clock.is_after(500.0, 500.0 - ahead - 0.01)
+    assert not clock.is_after(500.0, 500.0 - ahead + 0.01)
+    assert clock.may_be_between(500.0, 500.0 - ahead, 500.0 - ahead)
+    assert clock.may_be_between(500.0, 500.0 + behind, 600.0)
+    assert not clock.may_be_between(500.0, 500.0 + behind + 0.01, 600.0)

@@ -1,0 +1,50 @@
+"""When a child ended is what the kernel says of it, and not when we come to look."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from scoperun.kernel.last_run import ended_by
+from tests.unit.kernel.test_process_table import LEADERLESS, ended
+
+THREADED = (
+    "import threading; thread = threading.Thread(target=sum, args=(range(10**6),)); thread.start(); thread.join()"
+)
+
+
+def test_it_had_ended_when_it_was_seen_to_have() -> None:
+    began = time.monotonic()
+    with subprocess.Popen(["true"]) as child:
+        ended(child)
+        seen = time.monotonic()
+        deadline = seen + 0.5
+        while time.monotonic() < deadline:  # a processor that is never idle, whose clock runs on
+            pass
+        at = ended_by(child.pid)
+    assert at is not None
+    assert began < at < deadline
+
+
+@pytest.mark.parametrize("program", [THREADED, LEADERLESS], ids=["threaded", "without its first thread"])
+def test_the_end_of_one_thread_is_not_taken_for_that_of_the_process(program: str) -> None:
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        child.stdin.close()
+        ended(child)
+        assert ended_by(child.pid) is None
+
+
+def test_of_a_process_that_is_gone_nothing_is_known() -> None:
+    with subprocess.Popen(["true"]) as child:
+        child.wait()
+        assert ended_by(child.pid) is None
+
+
+def test_we_may_run_where_we_might_before() -> None:
+    before = os.sched_getaffinity(0)
+    with subprocess.Popen(["true"]) as child:
+        ended_by(ended(child))
+    assert os.sched_getaffinity(0) == before

@@ -1,0 +1,99 @@
+"""What /proc says of processes: those that live, those that are about to end, and those that have."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from scoperun.kernel.process_table import has_ended, name_of, running_name, task, wait_status
+
+LEADERLESS = """
+import ctypes, threading
+def rest():
+    print("on", flush=True)
+    input()
+threading.Thread(target=rest).start()
+ctypes.CDLL(None).syscall(60, 0)  # exit(2) of this thread alone
+"""
+
+
+@contextmanager
+def running(*command: str) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def ended(process: subprocess.Popen[bytes]) -> int:
+    """Return the process's number when it has ended and nobody has asked for its status yet."""
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    return process.pid
+
+
+def test_a_process_that_lives_has_a_name_and_memory() -> None:
+    with running("cat") as cat:
+        found = task(cat.pid)
+        assert found is not None
+        assert found.name == running_name(cat.pid) == "cat"
+        assert found.rss is not None
+        assert found.anon is not None
+        assert found.rss >= found.anon > 0
+        assert found.oom_score_adj is not None
+        assert not has_ended(cat.pid)
+        assert wait_status(cat.pid) is None
+
+
+@pytest.mark.parametrize(
+    ("script", "status"), [("exit 0", 0), ("exit 3", 3), ("kill -KILL $$", -9), ("kill -TERM $$", -15)]
+)
+def test_a_process_that_has_ended_tells_how_until_its_parent_asks(script: str, status: int) -> None:
+    with running("sh", "-c", script) as shell:
+        pid = ended(shell)
+        assert has_ended(pid)
+        assert task(pid) is None
+        assert running_name(pid) is None
+        assert name_of(pid) == "sh"
+        assert wait_status(pid) == status
+        shell.wait()
+        assert wait_status(pid) is None
+        assert name_of(pid) is None
+
+
+def test_a_process_that_is_being_killed_has_ended() -> None:
+    with running("cat") as cat:
+        cat.send_signal(signal.SIGKILL)
+        assert has_ended(cat.pid)
+        assert wait_status(cat.pid) == -signal.SIGKILL
+
+
+def test_a_process_lives_on_without_its_first_thread() -> None:
+    """It is shown as a zombie, and is none."""
+    with running(sys.executable, "-c", LEADERLESS) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        with open(f"/proc/{process.pid}/stat", encoding="ascii") as stat:
+            while stat.read().rpartition(") ")[2][0] != "Z":  # it exits right after it has started the other
+                stat.seek(0)
+        found = task(process.pid)
+        assert found is not None
+        assert found.rss is None, "what the first thread had is not there any more"
+        assert running_name(process.pid) is not None
+        assert not has_ended(process.pid)
+
+
+def test_a_name_may_be_anything() -> None:
+    rename = (
+        "import ctypes; ctypes.CDLL(None).prctl(15, b'a) Z (b\\nc\\xe9', 0, 0, 0); print('on', flush=True); input()"
+    )
+    with running(sys.executable, "-c", rename) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        found = task(process.pid)
+        assert found is not None
+        assert found.name == "a) Z (b\nc\\xe9"

@@ -1,0 +1,32 @@
+"""A terminal can be typed at where the kernel lets everybody, or is too old to ask."""
+
+import os
+import pty
+from pathlib import Path
+
+import pytest
+
+from scoperun.process.shared_terminal import can_be_typed_at
+
+
+@pytest.mark.parametrize(("setting", "it_can"), [("1\n", True), ("0\n", False), (None, True)])
+def test_a_missing_sysctl_forbids_nothing(tmp_path: Path, setting: str | None, it_can: bool) -> None:
+    sysctl = tmp_path / "legacy_tiocsti"
+    if setting is not None:
+        sysctl.write_text(setting)
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os._exit(can_be_typed_at(str(sysctl)))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == it_can
+    os.close(terminal)
+
+
+def test_without_a_terminal_there_is_none() -> None:
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        null = os.open(os.devnull, os.O_RDWR)
+        for fd in range(3):
+            os.dup2(null, fd)
+        os._exit(can_be_typed_at("/nowhere"))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0

@@ -1,0 +1,165 @@
+"""A request is right before anything is started."""
+
+import pytest
+
+from scoperun.errors import InvalidValue
+from scoperun.spec.limits import Limits
+from scoperun.spec.properties import Property
+from scoperun.spec.request import ExecContext, RunRequest
+
+
+def properties(request: RunRequest) -> dict[str, object]:
+    return {each.name: each.value for each in request.scope_properties()}
+
+
+def test_a_command_alone_is_described_by_itself_if_systemd_can() -> None:
+    described = Property(name="Description", signature="s", value="sleep 1", asked=False)
+    assert list(RunRequest(command=("sleep", "1")).scope_properties()) == [described]
+
+
+def test_names_are_completed() -> None:
+    request = RunRequest(command=("true",), unit="job", slice="heavy")
+    assert (request.unit, request.slice) == ("job.scope", "heavy.slice")
+    assert properties(request)["Slice"] == "heavy.slice"
+
+
+def test_properties_follow_limits_and_so_win_over_them() -> None:
+    request = RunRequest(command=("true",), limits=Limits(memory_max=4096), properties=("MemoryMax=8K",))
+    assert [each.value for each in request.scope_properties() if each.name == "MemoryMax"] == [4096, 8192]
+
+
+def test_a_description_of_the_caller_wins() -> None:
+    request = RunRequest(command=("true",), properties=("Description=mine",))
+    assert properties(request)["Description"] == "mine"
+
+
+@pytest.mark.parametrize("command", [(), ("",), ("", "x")])
+def test_no_command_is_refused(command: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidValue, match=r"^no command to run"):
+        RunRequest(command=command)
+
+
+def test_an_empty_argument_is_one() -> None:
+    assert RunRequest(command=("printf", "")).command == ("printf", "")
+
+
+def test_a_nul_byte_is_in_no_argument() -> None:
+    with pytest.raises(InvalidValue, match=r"^argument 'a\\x00b' has a NUL byte$"):
+        RunRequest(command=("echo", "a\0b"))
+
+
+def test_a_surrogate_that_stands_for_no_byte_is_in_no_argument() -> None:
+    """U+DC80 to U+DCFF stand for bytes that are no UTF-8 (PEP 383); no others can be executed or sent."""
+    with pytest.raises(InvalidValue, match=r"^argument "):
+        RunRequest(command=("echo", "\ud800"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"unit": "a/b"}, "'a/b' is no unit name: it has a slash"),
+        ({"unit": ""}, "'' is no name for a scope"),
+        ({"slice": "a b"}, "'a b' is no name for a slice"),
+        ({"properties": ("MemoryMax=20Q",)}, "MemoryMax=20Q: '20Q' cannot be read"),
+        ({"properties": ("MemoryMax=1M", "LimitAS=1")}, "LimitAS= does not exist for scopes"),
+    ],
+)
+def test_bad_words_are_refused_when_the_request_is_made(wrong: dict[str, str], message: str) -> None:
+    with pytest.raises(InvalidValue) as refused:
+        RunRequest(command=("true",), **wrong)
+    assert refused.value.message.startswith(message)
+
+
+def test_a_command_of_any_bytes_is_described_in_text() -> None:
+    request = RunRequest(command=("cat", "caf\udce9"))
+    assert properties(request)["Description"] == "cat caf\\xe9"
+
+
+@pytest.mark.parametrize(
+    ("words", "description"),
+    [
+        (("sh", "-c", "sleep 20\n[ -e foo ] && bar"), "sh -c sleep 20 [ -e foo ] && bar"),
+        (("printf", "a\rb\tc\x1b[m"), "printf a b c [m"),
+        (("echo", "\u2028\x85"), "echo   "),
+        (("findstr", "c:\\\\"), "findstr c:"),
+        (("echo", "a" * 195), "echo " + "a" * 195),
+        (("echo", "a" * 196), "echo " + "a" * 194 + "…"),
+    ],
+)
+def test_a_command_is_described_in_one_line_of_a_sensible_length(words: tuple[str, ...], description: str) -> None:
+    """Systemd writes it into the unit's file, where the next line would be a setting of its own."""
+    assert properties(RunRequest(command=words))["Description"] == description
+
+
+@pytest.mark.parametrize("text", ["a\n[Scope]", "a\r", "a\\"])
+@pytest.mark.parametrize("name", ["Description", "ConditionHost"])
+def test_a_value_that_is_no_line_of_a_unit_file_is_refused(name: str, text: str) -> None:
+    with pytest.raises(InvalidValue) as refused:
+        RunRequest(command=("true",), properties=(f"{name}={text}", f"{name}=fine"))
+    assert refused.value.message == f"{name}: {text!r} is no line of a unit file"
+
+
+def test_a_list_may_go_over_several_lines_but_none_of_its_words() -> None:
+    assert properties(RunRequest(command=("true",), properties=("Wants=a\nb",)))["Wants"] == ["a", "b"]
+    with pytest.raises(InvalidValue, match=r"^Wants: 'a\\nb' is no line of a unit file"):
+        RunRequest(command=("true",), properties=("Wants='a\nb'",))
+
+
+def test_a_description_that_is_no_line_of_a_unit_file_is_refused() -> None:
+    with pytest.raises(InvalidValue, match=r"^--description: 'a\\nb' is no line of a unit file"):
+        RunRequest(command=("true",), description="a\nb")
+
+
+@pytest.mark.parametrize(
+    ("inherited", "asked", "slice_name"),
+    [
+        ("app.slice", None, "app.slice"),
+        ("app.slice", "heavy", "app-heavy.slice"),
+        ("app-heavy.slice", "job.slice", "app-heavy-job.slice"),
+        ("-.slice", "heavy", "heavy.slice"),
+        ("-.slice", None, "-.slice"),
+        (None, "heavy", "heavy.slice"),
+    ],
+)
+def test_an_inherited_slice_is_the_callers_own_or_one_below_it(
+    inherited: str | None, asked: str | None, slice_name: str
+) -> None:
+    request = RunRequest(command=("true",), slice=asked, slice_inherit=True)
+    shown = {each.name: each.value for each in request.scope_properties(inherited_slice=inherited)}
+    assert shown["Slice"] == slice_name
+
+
+def test_a_slice_that_nobody_asked_for_is_systemds_to_choose() -> None:
+    assert "Slice" not in properties(RunRequest(command=("true",)))
+    inherited = list(RunRequest(command=("true",)).scope_properties(inherited_slice="app.slice"))
+    assert "Slice" not in {each.name for each in inherited}
+
+
+def test_a_description_that_is_asked_for_is_sent_even_to_a_systemd_without_it() -> None:
+    described = Property(name="Description", signature="s", value="nightly build", asked=True)
+    assert list(RunRequest(command=("make",), description="nightly build").scope_properties()) == [described]
+
+
+@pytest.mark.parametrize("command", ["ls -l", "ls"])
+def test_a_command_of_one_string_is_refused(command: str) -> None:
+    with pytest.raises(InvalidValue) as refused:
+        RunRequest(command=command)  # type: ignore[arg-type]
+    assert str(refused.value) == f"command {command!r} is one string (a list of words: no shell splits it)"
+
+
+def test_a_command_starts_as_its_caller_runs_unless_told_otherwise() -> None:
+    context = RunRequest(command=("true",)).context
+    assert context == ExecContext(environment=(), working_directory=None, user=None, group=None, nice=None)
+
+
+def test_lists_of_properties_add_up_and_everything_else_is_sent_once() -> None:
+    texts = ("After=a.service", "TasksMax=5", "After=b.service", "TasksMax=6")
+    request = RunRequest(command=("true",), description="d", properties=texts)
+    assert [(each.name, each.value) for each in request.scope_properties()] == [
+        ("Description", "d"), ("After", ["a.service", "b.service"]), ("TasksMax", 6),
+    ]  # fmt: skip
+
+
+def test_a_share_of_the_memory_is_refused_where_its_size_is_not_known() -> None:
+    with pytest.raises(InvalidValue, match=r"^MemoryMax=50%: a share of a memory whose size is not known here"):
+        RunRequest(command=("true",), properties=("MemoryMax=50%",))

@@ -1,0 +1,182 @@
+"""A scope has a name that systemd takes, a path that the bus takes, and each property once."""
+
+import math
+from typing import Any
+
+import pytest
+
+from scoperun.errors import InvalidValue
+from scoperun.spec.limits import Limits
+from scoperun.spec.properties import Property, parse_property
+from scoperun.spec.scope import generated_unit_name, live_properties, scope_request, unit_name, unit_path
+from scoperun.spec.sizes import INFINITY
+
+
+@pytest.mark.parametrize(
+    ("name", "full"),
+    [
+        ("job", "job.scope"),
+        ("job.scope", "job.scope"),
+        ("a.service", "a.service.scope"),
+        ("a-b_c:d.e\\x2df", "a-b_c:d.e\\x2df.scope"),
+        ("user@1000", "user@1000.scope"),
+        ("a" * 249, "a" * 249 + ".scope"),
+    ],
+)
+def test_a_unit_name_gets_its_suffix_once(name: str, full: str) -> None:
+    assert unit_name(name) == full
+
+
+def test_a_slice_has_a_suffix_of_its_own() -> None:
+    assert unit_name("app-heavy", suffix=".slice") == "app-heavy.slice"
+    assert unit_name("job.scope", suffix=".slice") == "job.scope.slice"
+
+
+@pytest.mark.parametrize("name", ["", ".scope", "a b", "a\n", "é", "a*", "a%i", "a" * 250])
+def test_what_is_no_unit_name_is_refused_with_what_is(name: str) -> None:
+    with pytest.raises(InvalidValue) as refused:
+        unit_name(name)
+    assert refused.value.message == f"{name!r} is no name for a scope"
+    assert "255 characters at most" in str(refused.value.hint)
+
+
+@pytest.mark.parametrize("name", ["a/b", "/", "/srv/x.scope"])
+def test_a_slash_is_refused_with_the_tool_that_escapes_it(name: str) -> None:
+    with pytest.raises(InvalidValue) as refused:
+        unit_name(name)
+    assert str(refused.value) == f"{name!r} is no unit name: it has a slash (systemd-escape(1) makes one of a path)"
+
+
+def test_a_slice_is_called_one_when_it_is_refused() -> None:
+    with pytest.raises(InvalidValue, match=r"^'' is no name for a slice"):
+        unit_name("", suffix=".slice")
+
+
+@pytest.mark.parametrize("name", ["job@", "@1"])
+def test_a_template_is_no_unit_that_can_be_started(name: str) -> None:
+    """Only plain names and instances are started, and an instance has something on both sides of the @."""
+    with pytest.raises(InvalidValue):
+        unit_name(name)
+
+
+@pytest.mark.parametrize(
+    ("unit", "escaped"),
+    [
+        ("foo.scope", "foo_2escope"),
+        ("a-b.scope", "a_2db_2escope"),
+        ("a_b.scope", "a_5fb_2escope"),
+        ("a@b:c\\d.scope", "a_40b_3ac_5cd_2escope"),
+        ("9lives.scope", "_39lives_2escope"),
+        ("a9.scope", "a9_2escope"),
+        ("0123456789abcdef0123456789abcdef", "_30123456789abcdef0123456789abcdef"),
+        ("-.slice", "_2d_2eslice"),
+        ("é.scope", "_c3_a9_2escope"),
+    ],
+)
+def test_an_object_path_escapes_all_but_letters_and_digits(unit: str, escaped: str) -> None:
+    assert unit_path(unit) == f"/org/freedesktop/systemd1/unit/{escaped}"
+
+
+@pytest.mark.parametrize(
+    "command", ["sleep", "/usr/bin/sleep", "./a b/c", "x;y", "prog-é", "\udcff", "", "b/", "c" * 300]
+)
+def test_a_generated_name_is_one_whatever_the_command(command: str) -> None:
+    name = generated_unit_name(command, 4_194_304, "0123abcd")
+    assert unit_name(name) == name
+
+
+def test_a_generated_name_says_what_runs() -> None:
+    assert generated_unit_name("/usr/bin/make", 42, "beef") == "scoperun-make-42-beef.scope"
+
+
+def test_a_request_carries_what_scoperun_needs() -> None:
+    request = scope_request("job.scope", [])
+    needed = {"MemoryAccounting": True, "TasksAccounting": True, "AddRef": True, "CollectMode": "inactive-or-failed"}
+    assert {each.name: each.value for each in request.properties} == needed
+    assert request.path == "/org/freedesktop/systemd1/unit/job_2escope"
+
+
+def test_the_last_property_of_a_name_wins() -> None:
+    low, high = (Property(name="MemoryMax", signature="t", value=value) for value in (1, 2))
+    request = scope_request("job.scope", [low, high])
+    assert [each for each in request.properties if each.name == "MemoryMax"] == [high]
+
+
+@pytest.mark.parametrize(
+    ("texts", "name", "value"),
+    [(["TasksMax=5", "TasksMax=50%"], "TasksMaxScale", 2_147_483_648), (["TasksMax=50%", "TasksMax=5"], "TasksMax", 6)],
+)
+def test_a_number_and_a_share_are_of_one_name(texts: list[str], name: str, value: int) -> None:
+    """Systemd takes what it is sent last of the two; and what is sent would be looked for in the kernel."""
+    request = scope_request("job.scope", map(parse_property, texts))
+    assert {each.name: each.value for each in request.properties if each.name.startswith("TasksMax")} == {name: value}
+
+
+def test_accounting_is_for_the_caller_to_turn_off() -> None:
+    off = Property(name="MemoryAccounting", signature="b", value=False)
+    assert scope_request("job.scope", [off]).value("MemoryAccounting") is False
+
+
+@pytest.mark.parametrize(("asked", "sent"), [(1, 2), (50, 51), (INFINITY, INFINITY)])
+def test_tasks_are_asked_for_with_the_keeper(asked: int, sent: int) -> None:
+    """The keeper is a task of the scope too, and the caller's command is to have all that was asked for."""
+    limit = Property(name="TasksMax", signature="t", value=asked)
+    assert scope_request("job.scope", [limit]).value("TasksMax") == sent
+
+
+def test_the_keeper_is_counted_once_whatever_is_left_out() -> None:
+    asked = [Property(name="TasksMax", signature="t", value=value) for value in (7, 50)]
+    assert scope_request("job.scope", asked).without("AddRef").value("TasksMax") == 51
+
+
+def test_the_keeper_takes_nothing_of_other_limits() -> None:
+    limit = Property(name="MemoryMax", signature="t", value=50)
+    assert scope_request("job.scope", [limit]).value("MemoryMax") == 50
+
+
+def test_a_property_can_be_left_out() -> None:
+    request = scope_request("job.scope", [Property(name="OOMPolicy", signature="s", value="kill")])
+    assert request.value("OOMPolicy") == "kill"
+    less = request.without("OOMPolicy")
+    assert less.value("OOMPolicy") is None
+    assert less.unit == request.unit
+    assert len(less.properties) == len(request.properties) - 1
+
+
+@pytest.mark.parametrize(("usec", "seconds"), [(1_500_000, 1.5), (INFINITY, None)])
+def test_the_time_asked_for_is_seconds(usec: int, seconds: float | None) -> None:
+    asked = Property(name="RuntimeMaxUSec", signature="t", value=usec)
+    assert scope_request("job.scope", [asked]).runtime_max == seconds
+
+
+def test_no_time_asked_for_is_none() -> None:
+    assert scope_request("job.scope", []).runtime_max is None
+
+
+def live(**limits: Any) -> dict[str, object]:
+    return {each.name: each.value for each in live_properties(Limits(**limits))}
+
+
+def test_more_memory_for_a_scope_that_runs_leaves_its_swap_as_it_is() -> None:
+    """Only at the start does a limit on memory say that there is to be no swap."""
+    assert live(memory_max=2**30) == {"MemoryMax": 2**30}
+    assert live(memory_max=2**30, memory_swap_max=0) == {"MemoryMax": 2**30, "MemorySwapMax": 0}
+    assert live(memory_swap_max=INFINITY) == {"MemorySwapMax": INFINITY}
+
+
+def test_tasks_of_a_scope_that_runs_have_room_for_the_keeper() -> None:
+    assert live(tasks_max=5, cpu_weight=7) == {"CPUWeight": 7, "TasksMax": 6}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "name"),
+    [
+        ("runtime_max", 1, "RuntimeMaxUSec"),
+        ("runtime_max", math.inf, "RuntimeMaxUSec"),
+        ("timeout_stop", math.inf, "TimeoutStopUSec"),
+        ("oom_policy", "continue", "OOMPolicy"),
+    ],
+)
+def test_what_is_set_at_the_start_is_refused_for_a_scope_that_runs(field: str, value: Any, name: str) -> None:
+    with pytest.raises(InvalidValue, match=f"^{name}= cannot be changed while the scope runs$"):
+        live(**{field: value})

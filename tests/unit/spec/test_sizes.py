@@ -1,0 +1,243 @@
+"""Sizes and times are read and written as systemd does."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+
+from scoperun.errors import InvalidValue
+from scoperun.spec.properties import microseconds
+from scoperun.spec.sizes import (
+    INFINITY,
+    format_size,
+    format_time,
+    parse_positive_size,
+    parse_positive_time,
+    parse_size,
+    parse_time,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("0", 0),
+        ("1", 1),
+        ("512B", 512),
+        ("20K", 20_480),
+        ("20M", 20_971_520),
+        (" 20 M ", 20_971_520),
+        ("1.5G", 1_610_612_736),
+        ("0.3K", 307),
+        ("1G 512M", 1_610_612_736),
+        ("1G512M", 1_610_612_736),
+        ("1M 1", 1_048_577),
+        ("2T", 2_199_023_255_552),
+        ("1P", 1_125_899_906_842_624),
+        ("15E", 17_293_822_569_102_704_640),
+        ("18446744073709551614", 2**64 - 2),
+        ("infinity", INFINITY),
+    ],
+)
+def test_a_size_is_bytes_or_has_a_suffix_to_the_base_of_1024(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "M", "20Q", "20m", "20MB", "20MiB", "-1", "+1", "0x10", "1e3", "1,5G", "1.G", "2٣", "20M!", "Infinity"],
+)
+def test_what_is_no_size_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(InvalidValue) as refused:
+        parse_size(text)
+    assert refused.value.message == f"{text!r} cannot be read"
+    assert "as 20M or 1.5G, or infinity" in str(refused.value.hint)
+
+
+@pytest.mark.parametrize("text", ["512M 1G", "1G 1G", "1 2", "1 1B"])
+def test_the_terms_of_a_size_fall_from_the_largest_unit(text: str) -> None:
+    with pytest.raises(InvalidValue, match="the larger unit comes first, each one once"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize("text", ["16E", "15E 1024P", "18446744073709551615", "18446744073709551616"])
+def test_a_size_of_2_to_the_64_or_more_is_out_of_range(text: str) -> None:
+    """No limit has a word of its own, so that the number 2^64-1 is no size either."""
+    with pytest.raises(InvalidValue, match=f"^size '{text}' is out of range"):
+        parse_size(text)
+
+
+def test_a_size_without_end_is_refused_as_any_other() -> None:
+    """The int() of Python gives up at 4300 digits, with an error that is none of ours."""
+    with pytest.raises(InvalidValue):
+        parse_size("9" * 5000)
+
+
+@pytest.mark.parametrize("text", ["1.5", "0.5B"])
+def test_a_fraction_of_a_byte_is_refused(text: str) -> None:
+    with pytest.raises(InvalidValue, match=f"^size '{text}' has a fraction of a byte"):
+        parse_size(text)
+
+
+def test_no_memory_at_all_is_refused_where_a_process_is_to_run() -> None:
+    assert parse_positive_size("1") == 1
+    assert parse_positive_size("infinity") == INFINITY
+    with pytest.raises(InvalidValue, match=r"^'0K': no process can run in 0 bytes"):
+        parse_positive_size("0K")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0.0),
+        ("90", 90.0),
+        (" 90 s ", 90.0),
+        (".5", 0.5),
+        ("1.5h", 5400.0),
+        ("5min 20s", 320.0),
+        ("5min20s", 320.0),
+        ("20s 5min", 320.0),
+        ("2h 30", 7230.0),
+        ("250ms", 0.25),
+        ("250msec", 0.25),
+        ("12 .5", 12.5),
+        ("1m", 60.0),
+        ("1M", 2_629_800.0),
+        ("1d", 86_400.0),
+        ("1week", 604_800.0),
+        ("2years", 63_115_200.0),
+        ("infinity", math.inf),
+    ],
+)
+def test_a_time_is_seconds_or_terms_with_units(text: str, seconds: float) -> None:
+    assert parse_time(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["7us", "7usec", "7µs", "7μs"])
+def test_both_letters_mu_stand_for_micro(text: str) -> None:
+    assert microseconds(parse_time(text)) == 7
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "s", "-1", "+1", "5 parsecs", "5min-20s", "1e3", "soon", "1:30", "inf", "nan"]
+)
+def test_what_is_no_time_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(InvalidValue) as refused:
+        parse_time(text)
+    assert refused.value.message == f"{text!r} cannot be read"
+    assert "as 90, or terms like 5min 20s, or infinity" in str(refused.value.hint)
+
+
+@pytest.mark.parametrize("parse", [parse_size, parse_time])
+def test_a_number_has_one_point(parse: Callable[[str], float]) -> None:
+    """The parser of systemd refuses 12.34.56 by name; it is no sum of 12.34 and .56."""
+    with pytest.raises(InvalidValue, match=r"^'12\.34\.56' cannot be read"):
+        parse("12.34.56")
+
+
+@pytest.mark.parametrize("text", ["600000y", "18446744073710", "9" * 400])
+def test_a_time_that_64_bits_of_microseconds_cannot_hold_is_out_of_range(text: str) -> None:
+    with pytest.raises(InvalidValue, match=f"^time '{text}' is out of range"):
+        parse_time(text)
+
+
+def test_the_longest_time_is_not_mistaken_for_no_end() -> None:
+    assert microseconds(parse_time("18446744073709")) < INFINITY
+    assert microseconds(math.inf) == INFINITY
+
+
+def test_no_time_at_all_is_refused_where_a_command_is_to_run() -> None:
+    assert parse_positive_time("1us") == pytest.approx(1e-6)
+    with pytest.raises(InvalidValue, match=r"^'0min' is no time to run"):
+        parse_positive_time("0min")
+
+
+def test_a_time_that_is_nothing_in_microseconds_is_no_time_to_run() -> None:
+    with pytest.raises(InvalidValue, match="is no time to run"):
+        parse_positive_time("0.1us")
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0B"),
+        (512, "512B"),
+        (1023, "1023B"),
+        (1024, "1K"),
+        (20 * 1024**2, "20M"),
+        (1_677_722, "1.6M"),
+        (1024**2 - 1, "1023.9K"),
+        (20 * 1024**2 - 1, "19.9M"),
+        (1024**3, "1G"),
+        (2**64 - 2, "15.9E"),
+        (INFINITY, "infinity"),
+    ],
+)
+def test_a_size_is_written_with_one_decimal_and_never_rounded_up(size: int, text: str) -> None:
+    assert format_size(size) == text
+
+
+@pytest.mark.parametrize("text", ["20M", "1.5G", "512B", "3T", "infinity"])
+def test_a_written_size_reads_as_itself(text: str) -> None:
+    assert format_size(parse_size(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "0ms"),
+        (0.0123, "12ms"),
+        (0.212, "212ms"),
+        (1.0, "1s"),
+        (1.234, "1.234s"),
+        (1.25, "1.250s"),
+        (60.0, "1min"),
+        (320.0, "5min 20s"),
+        (3600.0, "1h"),
+        (90_061.0, "1d 1h 1min 1s"),
+        (math.inf, "infinity"),
+    ],
+)
+def test_a_time_is_written_as_systemd_prints_a_span(seconds: float, text: str) -> None:
+    assert format_time(seconds) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.9996, "1s"), (59.9996, "1min"), (119.9, "2min")])
+def test_rounding_carries_into_the_next_unit(seconds: float, text: str) -> None:
+    assert format_time(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("50%", 500), ("0%", 0), ("100%", 1000), ("12.5%", 125), (" 1% ", 10), ("0.05%", 0), ("99.99%", 999)],
+)
+def test_a_percentage_is_of_the_whole_rounded_down(text: str, size: int) -> None:
+    assert parse_size(text, whole=1000) == size
+
+
+@pytest.mark.parametrize("text", ["101%", "100.1%"])
+def test_a_percentage_beyond_all_is_refused_as_such(text: str) -> None:
+    with pytest.raises(InvalidValue, match=r"more than there is \(a percentage ends at 100%\)"):
+        parse_size(text, whole=1000)
+
+
+@pytest.mark.parametrize("text", ["-1%", "%", "50 %", "5%%", "1000%", "1e1%", "50%K"])
+def test_a_percentage_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(InvalidValue, match="cannot be read"):
+        parse_size(text, whole=1000)
+
+
+def test_a_percentage_of_nothing_known_is_refused() -> None:
+    with pytest.raises(InvalidValue, match=r"^'50%' cannot be read"):
+        parse_size("50%")
+
+
+def test_a_size_is_a_size_whatever_the_whole() -> None:
+    assert parse_size("20M", whole=1000) == 20 * 1024**2
+    assert parse_size("infinity", whole=1000) == INFINITY
+
+
+def test_a_share_too_small_for_a_byte_is_no_memory_to_run_in() -> None:
+    with pytest.raises(InvalidValue, match="no process can run in 0 bytes"):
+        parse_positive_size("0.05%", whole=1000)
+    assert parse_positive_size("50%", whole=1000) == 500

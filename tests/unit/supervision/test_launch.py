@@ -1,0 +1,40 @@
+"""A command is refused before anything is forked."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from scoperun.errors import InvalidValue
+from scoperun.supervision.launch import run, run_sync
+
+ONE_STRING = r"^command 'ls -l' is one string \(a list of words: no shell splits it\)$"
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def spawn(command: Sequence[str]) -> None:
+        pytest.fail(f"{command} was about to run")
+
+    monkeypatch.setattr("scoperun.supervision.launch.spawn", spawn)
+
+
+def test_a_command_of_one_string_is_refused() -> None:
+    with pytest.raises(InvalidValue, match=ONE_STRING):
+        run_sync("ls -l")
+
+
+async def test_a_command_of_one_string_is_refused_in_an_event_loop_too() -> None:
+    with pytest.raises(InvalidValue, match=ONE_STRING):
+        await run("ls -l")
+
+
+def test_one_word_is_one_string_all_the_same() -> None:
+    """Its letters would be the words of a command."""
+    with pytest.raises(InvalidValue, match=r"^command 'ls' is one string"):
+        run_sync("ls")
+
+
+@pytest.mark.parametrize("command", [[], ()])
+def test_no_command_is_refused(command: Sequence[str]) -> None:
+    with pytest.raises(InvalidValue, match=r"^no command to run"):
+        run_sync(command)

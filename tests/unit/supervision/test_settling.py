@@ -1,0 +1,33 @@
+"""What the kernel's log says of the process that holds the counters is heard, and told apart from its victims."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+from scoperun.supervision.feed import Feed
+from scoperun.supervision.settling import Settling
+from tests.unit.evidence.kernel_records import killed
+from tests.unit.stories import START, counted, exited
+
+KEEPER = 4241
+
+
+async def test_the_keepers_kill_is_heard_where_the_kernel_names_no_cgroup() -> None:
+    """As after ten reports within five seconds."""
+
+    async def read(take: Any, *, within: float, since: float | None) -> bool:
+        assert not take([killed(99, "stranger"), killed(START.pid, "sh")])
+        return bool(take([killed(KEEPER, "cat")]))
+
+    feed = Feed()
+    feed.take(exited(-9))
+    feed.take(counted(2))
+    sources = SimpleNamespace(
+        scope=None,
+        keeper=SimpleNamespace(pid=KEEPER),
+        memory=None,
+        kernel_log=SimpleNamespace(read=read),
+        systemd=None,
+    )
+    settling = Settling(cast("Any", None), cast("Any", None), cast("Any", sources), feed, START)
+    log = await settling.read_kernel_log(1.0)
+    assert (log.victims, log.keeper_named, log.is_complete) == (1, True, True)
