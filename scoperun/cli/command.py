@@ -8,10 +8,10 @@ import sys
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import replace
 from scoperun.errors import ScoperunError
 from scoperun.printable import lines, one_line
 from scoperun.process.patience import Patience
+from scoperun.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

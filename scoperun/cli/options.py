@@ -18,8 +18,8 @@ from scoperun.console.configured import (
 )
 from scoperun.console.shells import is_shell_at_terminal
 from scoperun.console.sources import Sources
-from scoperun.dataclass import dataclass
 from scoperun.errors import InvalidValue
+from scoperun.record import dataclass
 from scoperun.spec.limits import Limits, OOMPolicy
 from scoperun.spec.request import ExecContext, RunRequest
 from scoperun.spec.scope import unit_name

@@ -8,8 +8,8 @@ import shlex
 from typing import TYPE_CHECKING
 
 from scoperun.console.sources import OPTION_OF
-from scoperun.dataclass import dataclass, replace
 from scoperun.printable import one_line
+from scoperun.record import dataclass, replace
 from scoperun.spec.properties import Property, parse_property, that_count
 from scoperun.spec.scope import scope_request
 from scoperun.spec.sizes import INFINITY

@@ -19,8 +19,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from scoperun.console.toml_lines import Path, key_lines, tree
-from scoperun.dataclass import dataclass, field
 from scoperun.errors import InvalidValue
+from scoperun.record import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from scoperun.console import option_values
 from scoperun.console.config_files import check_home, command_names, config_paths, read_config
 from scoperun.console.sources import PROPERTY_OF, Assignment, Sources
-from scoperun.dataclass import replace
 from scoperun.errors import InvalidValue
+from scoperun.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -12,7 +12,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Self
 
-from scoperun.dataclass import dataclass
+from scoperun.record import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

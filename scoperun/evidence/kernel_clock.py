@@ -13,7 +13,7 @@ printk stamps each record with the scheduler's clock. Like CLOCK_MONOTONIC it st
 
 from __future__ import annotations
 
-from scoperun.dataclass import dataclass
+from scoperun.record import dataclass
 
 _BEHIND = 0.1
 """Seconds that a stamp may be behind: ten of the coarsest ticks."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from scoperun.dataclass import dataclass, field, replace
 from scoperun.evidence.kernel_report import KernelReport, is_within
+from scoperun.record import dataclass, field, replace
 from scoperun.spec.sizes import INFINITY
 
 if TYPE_CHECKING:

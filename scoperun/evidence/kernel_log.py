@@ -26,9 +26,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import replace
 from scoperun.evidence.kernel_draft import CUT_OFF, LONGEST, Draft, cgroup_path, finished
 from scoperun.evidence.kernel_report import LOST, KernelRecord, KernelTask, KernelVictim
+from scoperun.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -11,8 +11,8 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import dataclass
 from scoperun.evidence.kernel_report import concerning, is_within
+from scoperun.record import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

@@ -26,9 +26,9 @@ import enum
 import signal
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import dataclass
 from scoperun.evidence.kernel_report import is_within
 from scoperun.evidence.shared_memory import one_each
+from scoperun.record import dataclass
 from scoperun.spec.scope import units_of
 
 if TYPE_CHECKING:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import replace
 from scoperun.evidence.events import KernelLogRead
 from scoperun.evidence.kernel_log import KernelLogParser
 from scoperun.evidence.kernel_report import LOST, names_the_whole_group, without
 from scoperun.printable import utf8
+from scoperun.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import dataclass
+from scoperun.record import dataclass
 
 if TYPE_CHECKING:
     import datetime

@@ -19,7 +19,7 @@ import enum
 import signal
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import dataclass
+from scoperun.record import dataclass
 from scoperun.spec.values import signal_name
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import dataclass
 from scoperun.errors import ScoperunError
+from scoperun.record import dataclass
 from scoperun.spec.limits import LimitsInForce
 from scoperun.spec.scope import units_of
 from scoperun.spec.sizes import INFINITY

@@ -8,8 +8,8 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import dataclass
 from scoperun.evidence.kernel_report import KernelLogUnreadable, KernelRecord
+from scoperun.record import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,8 +7,8 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import dataclass
 from scoperun.evidence.kernel_report import LOST, KernelRecord
+from scoperun.record import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

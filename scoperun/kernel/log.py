@@ -10,9 +10,9 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
-from scoperun.dataclass import dataclass
 from scoperun.kernel.kmsg import Kmsg
 from scoperun.kernel.wait import readable
+from scoperun.record import dataclass
 from scoperun.time_namespace import boottime_ahead, monotonic_ahead
 
 if TYPE_CHECKING:

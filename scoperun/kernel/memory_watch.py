@@ -9,9 +9,9 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import replace
 from scoperun.kernel import vmstat
 from scoperun.kernel.endings import Endings
+from scoperun.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

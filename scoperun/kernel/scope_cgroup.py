@@ -7,10 +7,10 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import dataclass, replace
 from scoperun.evidence.events import Counters, EndedTask, MemorySnapshot, OomdMark, Process, Task
 from scoperun.kernel import vmstat
 from scoperun.kernel.process_table import has_ended, is_hidden, name_of, running_name, task, wait_status
+from scoperun.record import dataclass, replace
 from scoperun.spec.sizes import INFINITY
 
 if TYPE_CHECKING:

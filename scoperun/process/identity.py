@@ -13,8 +13,8 @@ import os
 import pwd
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import dataclass
 from scoperun.errors import InvalidValue
+from scoperun.record import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,12 +13,12 @@ import os
 import signal
 from contextlib import ExitStack, suppress
 
-from scoperun.dataclass import dataclass
 from scoperun.errors import ScoperunError
 from scoperun.evidence.events import Process
 from scoperun.kernel.process_table import name_of
 from scoperun.kernel.wait import bury, has_ended, readable
 from scoperun.process.streams import inherited_descriptors
+from scoperun.record import dataclass
 
 _CAT = ("cat",)
 _SHELL = ("sh", "-c", "read -r line")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import dataclass
 from scoperun.environment import given_environment
 from scoperun.errors import ScoperunError
 from scoperun.process import keeper, workload
+from scoperun.record import dataclass
 from scoperun.spec.request import ExecContext
 
 if TYPE_CHECKING:

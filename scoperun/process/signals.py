@@ -13,8 +13,8 @@ import signal
 import struct
 from typing import Self
 
-from scoperun.dataclass import dataclass
 from scoperun.errors import ScoperunError
+from scoperun.record import dataclass
 
 ENDING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT})
 """Signals that ask a program to end."""

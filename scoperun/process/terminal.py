@@ -6,7 +6,7 @@ import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from scoperun.dataclass import dataclass
+from scoperun.record import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,13 +13,13 @@ import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, NoReturn
 
-from scoperun.dataclass import dataclass
 from scoperun.errors import CommandNotExecutable, CommandNotFound, ScoperunError
 from scoperun.evidence.events import WorkloadExited
 from scoperun.kernel.last_run import ended_by
 from scoperun.kernel.process_table import cpu_time, name_of, wait_status
 from scoperun.kernel.wait import LAST_MOMENT, bury, has_ended, readable
 from scoperun.process.execution import execute, told_to_itself
+from scoperun.record import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -5,11 +5,11 @@ from __future__ import annotations
 from signal import SIGKILL
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import replace
 from scoperun.evidence.events import Counters
 from scoperun.evidence.kernel_report import is_within
 from scoperun.evidence.verdict import Traces, Verdict, counted_by_oomd, decide, killed_by_kernel, oom_killed
 from scoperun.printable import utf8
+from scoperun.record import replace
 from scoperun.report.oom_report import OomTraces, oom, oom_evidence
 from scoperun.report.report import Cpu, Memory, Report
 from scoperun.report.soft_memory_report import soft_memory_report

@@ -5,12 +5,12 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import dataclass
 from scoperun.evidence.events import Counters, Task
 from scoperun.evidence.kernel_report import is_within
 from scoperun.evidence.oom import JUST_BEFORE, LastWords, Limit, LimitOf, Victim, unit_of, victim_in_table
 from scoperun.evidence.shared_memory import sharers
 from scoperun.evidence.verdict import Evidence, counted_by_oomd, killed_by_kernel, oom_kills, other_kills
+from scoperun.record import dataclass
 from scoperun.spec.sizes import INFINITY
 
 if TYPE_CHECKING:

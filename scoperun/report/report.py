@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from scoperun.dataclass import dataclass
+from scoperun.record import dataclass
 from scoperun.spec.sizes import INFINITY
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import dataclass
 from scoperun.evidence.events import SoftMemoryKilled, SoftMemoryPassed, SoftMemoryTold
+from scoperun.record import dataclass
 from scoperun.spec.values import signal_name
 
 if TYPE_CHECKING:

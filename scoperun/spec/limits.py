@@ -6,8 +6,8 @@ import enum
 import math
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import dataclass
 from scoperun.errors import InvalidValue
+from scoperun.record import dataclass
 from scoperun.spec.properties import Property, microseconds
 from scoperun.spec.sizes import INFINITY, format_size
 

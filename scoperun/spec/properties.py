@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import dataclass, replace
 from scoperun.errors import InvalidValue
+from scoperun.record import dataclass, replace
 from scoperun.spec import values
 from scoperun.spec.sizes import parse_size
 from scoperun.spec.values import Value, microseconds

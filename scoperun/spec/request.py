@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import dataclass, field
 from scoperun.errors import InvalidValue
 from scoperun.printable import utf8
+from scoperun.record import dataclass, field
 from scoperun.spec.limits import Limits
 from scoperun.spec.properties import Property, combined, parse_property
 from scoperun.spec.scope import unit_name

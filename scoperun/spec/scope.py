@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import dataclass, replace
 from scoperun.errors import InvalidValue
+from scoperun.record import dataclass, replace
 from scoperun.spec.limits import KEEPER_TASKS, Limits
 from scoperun.spec.properties import Property, combined
 from scoperun.spec.sizes import INFINITY

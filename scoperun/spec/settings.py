@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import dataclass
+from scoperun.record import dataclass
 from scoperun.spec import network, values
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from signal import NSIG, SIGKILL, SIGSTOP, SIGTERM
 
-from scoperun.dataclass import dataclass
 from scoperun.errors import InvalidValue
+from scoperun.record import dataclass
 from scoperun.spec.sizes import INFINITY
 from scoperun.spec.values import signal_name
 

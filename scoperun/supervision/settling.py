@@ -8,11 +8,11 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import dataclass, replace
 from scoperun.evidence import events
 from scoperun.evidence.kernel_report import KernelLogUnreadable
 from scoperun.kernel.log import kernel_clock
 from scoperun.kernel.wait import LAST_MOMENT, process_ended
+from scoperun.record import dataclass, replace
 from scoperun.report.conclusion import kernel_may_have_killed
 from scoperun.supervision.killing import kill_all
 from scoperun.supervision.leftovers import Leftovers, first_of

@@ -12,7 +12,6 @@ import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import replace
 from scoperun.errors import ScopeFailed, ScoperunError
 from scoperun.evidence.start import Start
 from scoperun.kernel import vmstat
@@ -22,6 +21,7 @@ from scoperun.kernel.log import KernelLog
 from scoperun.kernel.memory_watch import watching
 from scoperun.kernel.scope_cgroup import ScopeCgroup
 from scoperun.printable import utf8
+from scoperun.record import replace
 from scoperun.report.conclusion import conclude
 from scoperun.supervision.enforcement import check_limits
 from scoperun.supervision.killing import kill_all

@@ -14,8 +14,8 @@ import typing
 from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from scoperun.dataclass import dataclass
 from scoperun.errors import BusLost, BusUnavailable
+from scoperun.record import dataclass
 from scoperun.systemd import frames
 from scoperun.systemd.bus_address import addresses
 from scoperun.systemd.bus_socket import BusSocket

@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_to_bytes
 
-from scoperun.dataclass import dataclass
 from scoperun.errors import BusUnavailable
+from scoperun.record import dataclass
 from scoperun.systemd.bus_socket import own_credentials
 
 if TYPE_CHECKING:

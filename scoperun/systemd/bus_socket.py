@@ -8,7 +8,7 @@ import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from scoperun.dataclass import dataclass
+from scoperun.record import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

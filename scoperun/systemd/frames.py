@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from scoperun.dataclass import dataclass
+from scoperun.record import dataclass
 
 METHOD_CALL, METHOD_RETURN, ERROR, SIGNAL = 1, 2, 3, 4
 _NO_REPLY_EXPECTED = 1

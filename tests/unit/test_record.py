@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scoperun import dataclass as ours
+from scoperun import record as ours
 
 
 def made_by(dataclass: Callable[..., Any], field: Callable[..., Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ are made at every start of scoperun. This one has its methods ready. What is rar
 dataclasses.asdict() and inspect.signature() need, is taken from a standard twin of the class that is made then.
 
 It does what this project uses: always slots, and one base at the most, that was made here with the same options.
-tests/unit/test_dataclass.py holds it against the standard.
+tests/unit/test_record.py holds it against the standard.
 """
 
 from __future__ import annotations
