@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scoperun.console.sources import Sources
     from scoperun.report.report import Report
     from scoperun.spec.request import RunRequest
-    from scoperun.supervision.supervisor import Supervision
+    from scoperun.supervision.supervision import Supervision
 
 _PATIENCE = Patience()
 

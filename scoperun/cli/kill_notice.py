@@ -20,7 +20,7 @@ from scoperun.spec.sizes import format_time
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from scoperun.supervision.supervisor import Supervision
+    from scoperun.supervision.supervision import Supervision
 
 _STDERR = 2
 

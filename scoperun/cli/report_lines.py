@@ -13,7 +13,7 @@ from scoperun.report.report import start_line
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from scoperun.supervision.supervisor import Supervision
+    from scoperun.supervision.supervision import Supervision
 
 
 @asynccontextmanager

@@ -69,20 +69,6 @@ class ScopeRequest:
         return ScopeRequest(unit=self.unit, properties=kept)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartedScope:
-    """A scope that systemd has started.
-
-    request: as systemd took it. asked: when that was, in seconds on the monotonic clock.
-    runtime_max: seconds after which systemd ends it, None if it does not.
-    """
-
-    request: ScopeRequest
-    invocation_id: str
-    asked: float
-    runtime_max: float | None
-
-
 def scope_request(unit: str, properties: Iterable[Property]) -> ScopeRequest:
     """Return the request for scope `unit` with `properties` (the last of a name wins) and those that scoperun needs."""
     return ScopeRequest(unit=unit, properties=tuple(map(_with_keeper, combined((*_ALWAYS, *properties)))))

@@ -1,4 +1,4 @@
-"""The events of one run, taken in one after the other: for the invocation, and for whoever watches."""
+"""The events of one run: each is taken in as it comes, by the invocation first, then by what waits and what watches."""
 
 from __future__ import annotations
 
@@ -13,40 +13,41 @@ if TYPE_CHECKING:
 
     from scoperun.evidence.events import Event
 
+    Reached = Callable[[Invocation], bool]
+
 
 class Feed:
-    """One unbounded queue that leads into one invocation."""
+    """What leads into one invocation. Everything happens in one event loop, so nothing is queued on the way."""
 
     def __init__(self) -> None:
         """Begin with nothing known."""
         self.invocation = Invocation()
-        self._queue: asyncio.Queue[Event] = asyncio.Queue()
+        self._waits: list[tuple[Reached, asyncio.Future[None]]] = []
         self._watchers: list[asyncio.Queue[Event | None]] = []
         self._is_over = False
 
     def put(self, event: Event) -> None:
-        """Queue an event that comes from elsewhere."""
-        self._queue.put_nowait(event)
-
-    def take(self, event: Event) -> None:
-        """Take in an event at once."""
+        """Take in an event."""
         self.invocation.feed(event)
+        for reached, wait in self._waits:
+            if not wait.done() and reached(self.invocation):
+                wait.set_result(None)
         for watcher in self._watchers:
             watcher.put_nowait(event)
 
-    def catch_up(self) -> None:
-        """Take in what is queued already."""
-        while not self._queue.empty():
-            self.take(self._queue.get_nowait())
-
-    async def until(self, reached: Callable[[Invocation], bool], *, within: float | None = None) -> None:
-        """Take in events until the invocation has got to a point; raise BusLost if that takes `within` seconds."""
+    async def until(self, reached: Reached, *, within: float | None = None) -> None:
+        """Wait until the invocation has got to a point; raise BusLost if that takes `within` seconds."""
+        if reached(self.invocation):
+            return
+        wait = reached, asyncio.get_running_loop().create_future()
+        self._waits.append(wait)
         try:
             async with asyncio.timeout(within):
-                while not reached(self.invocation):
-                    self.take(await self._queue.get())
+                await wait[1]
         except TimeoutError:
             raise BusLost(f"systemd says nothing more of the scope within {within:g} s") from None
+        finally:
+            self._waits.remove(wait)
 
     def end(self) -> None:
         """Let those who watch go."""

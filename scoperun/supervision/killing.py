@@ -10,18 +10,19 @@ from scoperun.systemd.manager import UNANSWERED
 
 if TYPE_CHECKING:
     from scoperun.kernel.cgroup import Cgroup
-    from scoperun.spec.scope import ScopeRequest
-    from scoperun.systemd.manager import Manager
+    from scoperun.systemd.unit import Unit
 
 
-async def kill_all(systemd: Manager, request: ScopeRequest, cgroup: Cgroup) -> None:
-    """Kill every process of the scope, the keeper included, whoever owns it by now; raise what systemd answers if not.
+async def kill_all(unit: Unit, cgroup: Cgroup) -> None:
+    """Kill every process of the scope, the keeper included, whichever user's it is by now.
+
+    Raise what systemd answers where that cannot be done.
 
     The user's systemd may not send signals to root's processes, e.g. those of sudo(8). It can have the kernel kill the
     cgroup, but does so for KillUnit alone, not when a time limit is over; and systemd 252 does not do so at all.
     """
     try:
-        await systemd.kill(request, signal.SIGKILL)
+        await unit.kill(signal.SIGKILL)
     except UNANSWERED as error:
         try:
             _kill_cgroup(cgroup)

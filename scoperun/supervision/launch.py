@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from scoperun.spec.limits import Limits
     from scoperun.spec.request import ExecContext
     from scoperun.spec.soft_memory import SoftMemory
-    from scoperun.supervision.supervisor import Supervision
+    from scoperun.supervision.supervision import Supervision
 
     Beside = Callable[[Supervision], AbstractAsyncContextManager[None]]
 
@@ -67,7 +67,7 @@ async def run(command: Sequence[str], **options: Unpack[RunOptions]) -> Report:
     the task ends everything in the scope. Raises ScoperunError, with nothing left behind, if the command could not
     be run or supervised.
     """
-    from scoperun.supervision.supervisor import supervise
+    from scoperun.supervision.order import supervise
 
     request = RunRequest(command=words(command), **options)
     with spawn(request) as processes:
@@ -78,7 +78,7 @@ def run_sync(command: Sequence[str], **options: Unpack[RunOptions]) -> Report:
     """Do what `run` does, for a program without an event loop. Ctrl-C ends everything in the scope."""
     import asyncio
 
-    from scoperun.supervision.supervisor import supervise
+    from scoperun.supervision.order import supervise
 
     request = RunRequest(command=words(command), **options)
     with spawn(request) as processes:
@@ -103,7 +103,7 @@ def wrap(request: RunRequest, *, beside: Beside, give_up: Collection[int] = ()) 
         import asyncio
 
         from scoperun.process.relay import relaying
-        from scoperun.supervision.supervisor import supervised
+        from scoperun.supervision.order import supervised
 
         async def supervise_and_relay(processes: Processes) -> Report:
             with relaying(signals, processes.workload) as enough:

@@ -13,51 +13,41 @@ from scoperun.systemd.manager import UNANSWERED
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from scoperun.evidence.start import Start
-    from scoperun.spec.request import RunRequest
-    from scoperun.supervision.feed import Feed
-    from scoperun.supervision.settling import Sources
+    from scoperun.kernel.scope_cgroup import ScopeCgroup
+    from scoperun.supervision.handles import Handles
 
 
-class Leftovers:
-    """The processes that live on in a scope whose command has ended."""
+async def see_to_leftovers(handles: Handles, enough: asyncio.Event) -> bool:
+    """Stop what the command has left, or wait for it, if that was asked for, and tell whether it was.
 
-    def __init__(self, run: RunRequest, sources: Sources, feed: Feed, start: Start) -> None:
-        """Take the scope as it was started."""
-        self._run = run
-        self._start = start
-        self._scope = sources.scope
-        self._systemd = sources.systemd
-        self._feed = feed
-
-    async def see_to(self, enough: asyncio.Event) -> bool:
-        """Stop them or wait for them, if that was asked for, and tell whether it was.
-
-        The wait ends when none is left, when `enough` is set, or when systemd gives up the scope: it does so with
-        processes in it that it cannot kill, or must not (SendSIGKILL=no).
-        """
-        is_stopped = self._run.kill_leftovers and await self._stop()
-        if not is_stopped and not self._run.wait:
-            return False
-        with suppress(OSError):  # what cannot be waited for is not waited for
-            await first_of(self._none_left(), enough.wait(), self._feed.until(lambda invocation: invocation.ended))
-        self._feed.take(events.LeftoversAwaited())
-        return True
-
-    async def _stop(self) -> bool:
-        """Have systemd stop the scope, and tell whether it does; its Result= will not be about the command then."""
-        with suppress(*UNANSWERED):
-            self._feed.take(await self._systemd.read(self._start.invocation_id))
-            self._feed.take(events.StopRequested())
-            await self._systemd.stop(self._start.unit)
-            return True
+    The wait ends when none is left, when `enough` is set, or when systemd gives up the scope: it does so with
+    processes in it that it cannot kill, or must not (SendSIGKILL=no).
+    """
+    is_stopped = handles.run.kill_leftovers and await _stop(handles)
+    if not is_stopped and not handles.run.wait:
         return False
+    feed = handles.feed
+    with suppress(OSError):  # what cannot be waited for is not waited for
+        await first_of(_none_left(handles.scope), enough.wait(), feed.until(lambda invocation: invocation.ended))
+    feed.put(events.LeftoversAwaited())
+    return True
 
-    async def _none_left(self) -> None:
-        """Return when none but the keeper is left in the scope: what is born meanwhile is on the next list."""
-        while processes := self._scope.processes():
-            for process in processes:
-                await process_ended(process.pid)
+
+async def _stop(handles: Handles) -> bool:
+    """Have systemd stop the scope, and tell whether it does; its Result= will not be about the command then."""
+    with suppress(*UNANSWERED):
+        handles.feed.put(await handles.unit.read())
+        handles.feed.put(events.StopRequested())
+        await handles.unit.stop()
+        return True
+    return False
+
+
+async def _none_left(scope: ScopeCgroup) -> None:
+    """Return when none but the keeper is left in the scope: what is born meanwhile is on the next list."""
+    while processes := scope.processes():
+        for process in processes:
+            await process_ended(process.pid)
 
 
 async def first_of(*waits: Coroutine[Any, Any, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from scoperun.process.processes import spawn
 from scoperun.spec.request import RunRequest, words
-from scoperun.supervision.supervisor import supervised
+from scoperun.supervision.order import supervised
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

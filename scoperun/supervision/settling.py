@@ -12,24 +12,16 @@ from scoperun.evidence import events
 from scoperun.evidence.kernel_report import KernelLogUnreadable
 from scoperun.kernel.log import kernel_clock
 from scoperun.kernel.wait import LAST_MOMENT, process_ended
-from scoperun.record import dataclass, replace
+from scoperun.record import replace
 from scoperun.report.conclusion import kernel_may_have_killed
 from scoperun.supervision.killing import kill_all
-from scoperun.supervision.leftovers import Leftovers, first_of
+from scoperun.supervision.leftovers import first_of, see_to_leftovers
 from scoperun.systemd.manager import UNANSWERED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from scoperun.evidence.start import Start
-    from scoperun.kernel.log import KernelLog
-    from scoperun.kernel.memory_watch import MemoryWatch
-    from scoperun.kernel.scope_cgroup import ScopeCgroup
-    from scoperun.process.keeper import Keeper
-    from scoperun.spec.request import RunRequest
-    from scoperun.spec.scope import ScopeRequest
-    from scoperun.supervision.feed import Feed
-    from scoperun.systemd.manager import Manager
+    from scoperun.supervision.handles import Handles
 
 _SILENCE = 2.0
 """Seconds of silence after which nothing more is expected of journald, which hears of a kill later than we."""
@@ -42,48 +34,30 @@ _OOMD_KILLS_WITHIN = 1.0
 """Seconds in which systemd-oomd, which has killed one process of a cgroup, has killed the others."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
-    """Where what is known of a scope that stands is read from."""
-
-    scope: ScopeCgroup
-    keeper: Keeper
-    memory: MemoryWatch
-    kernel_log: KernelLog
-    systemd: Manager
-
-
 class Settling:
     """One scope after its command's end; nothing of it is left afterwards but what lives on in it."""
 
-    def __init__(self, run: RunRequest, request: ScopeRequest, sources: Sources, feed: Feed, start: Start) -> None:
-        """Take the scope as it was started."""
-        self._run = run
-        self._request = request
-        self._start = start
-        self._scope = sources.scope
-        self._keeper = sources.keeper
-        self._memory = sources.memory
-        self._kernel_log = sources.kernel_log
-        self._systemd = sources.systemd
-        self._feed = feed
-        self._leftovers = Leftovers(run, sources, feed, start)
+    def __init__(self, handles: Handles, enough: asyncio.Event) -> None:
+        """Take a run whose command has ended; `enough`, when set, ends a wait for what the command left behind."""
+        self._handles = handles
+        self._unit = handles.unit
+        self._scope = handles.scope
+        self._keeper = handles.keeper
+        self._feed = handles.feed
+        self._enough = enough
         self._oomd_kills: Sequence[events.OomdMark] = ()
 
-    async def settle(self, enough: asyncio.Event) -> None:
-        """Read what the scope leaves behind, let it end, and read what systemd and the kernel say of it.
-
-        enough: when set, ends a wait for what the command left behind.
-        """
+    async def settle(self) -> None:
+        """Read what the scope leaves behind, let it end, and read what systemd and the kernel say of it."""
         self._oomd_kills = await self._killed_by_oomd()
         counters = self._read_counters()
-        if counters.processes and await self._leftovers.see_to(enough):
+        if counters.processes and await see_to_leftovers(self._handles, self._enough):
             counters = self._read_counters_again(counters)
         self._keeper.end()
-        await self._hear_the_end(counters, enough)
-        has_killed = kernel_may_have_killed(self._start, self._feed.invocation)
+        await self._hear_the_end(counters)
+        has_killed = kernel_may_have_killed(self._handles.start, self._feed.invocation)
         if has_killed is not False:
-            self._feed.take(await self.read_kernel_log(_SILENCE if has_killed else _SILENCE_OF_NOTHING))
+            self._feed.put(await read_kernel_log(self._handles, _SILENCE if has_killed else _SILENCE_OF_NOTHING))
 
     async def _killed_by_oomd(self) -> Sequence[events.OomdMark]:
         """Return the marks of systemd-oomd on cgroups whose processes end with the command, if a kill ended that.
@@ -97,42 +71,30 @@ class Settling:
         pids = {pid for mark in marks for pid in mark.pids}
         return [replace(mark, pids=()) for mark in marks] if await _ended(pids, within=_OOMD_KILLS_WITHIN) else ()
 
-    async def _hear_the_end(self, counters: events.Counters, enough: asyncio.Event) -> None:
+    async def _hear_the_end(self, counters: events.Counters) -> None:
         """Wait until the scope has ended, unless something lives on in it, and let go of it."""
         with suppress(*UNANSWERED):
             if not counters.processes:
-                await first_of(self._over(within=self._systemd.timeout), self._given_up(enough))
+                await first_of(self._over(within=self._unit.timeout), self._given_up())
             elif await self._is_stopping(counters):
-                await first_of(self._stopped(), enough.wait())
+                await first_of(self._stopped(), self._enough.wait())
         await asyncio.gather(self._read_properties(), self._unref())  # systemd answers one after the other
-        self._feed.catch_up()
-        await self.kill_what_outlived()
-        self._feed.take(events.LeftRunning(await self._left()))
+        await kill_what_outlived(self._handles)
+        self._feed.put(events.LeftRunning(await self._left()))
 
     async def _over(self, *, within: float) -> None:
         await self._feed.until(lambda invocation: invocation.over, within=within)
 
-    async def _given_up(self, enough: asyncio.Event) -> None:
+    async def _given_up(self) -> None:
         """Return once a signal has ended the wait for a keeper that does not end, e.g. because a debugger holds it."""
-        await enough.wait()
+        await self._enough.wait()
         if await self._keeper.ends_within(LAST_MOMENT):
             await asyncio.get_running_loop().create_future()  # systemd is about to say so
 
     async def _stopped(self) -> None:
         """Return when systemd is done with stopping the scope: SIGTERM, SIGKILL, and it gives up in the end."""
-        timeout_stop = await self._systemd.timeout_stop(self._request)
-        await self._over(within=2 * timeout_stop + self._systemd.timeout)
-
-    async def kill_what_outlived(self) -> None:
-        """Kill what lives on though systemd has given up killing it: it may not send signals to what sudo(8) runs."""
-        processes, known = self._scope.processes(), self._feed.invocation
-        if not processes or not (known.failed or (known.ended and known.stop_requested)):
-            return
-        with suppress(*UNANSWERED):
-            properties = await self._systemd.read(self._start.invocation_id)  # the name might be another scope's by now
-            if properties.kills_all:
-                await kill_all(self._systemd, self._request, self._scope.cgroup)
-                await _ended([process.pid for process in processes], within=LAST_MOMENT)
+        timeout_stop = await self._unit.timeout_stop()
+        await self._over(within=2 * timeout_stop + self._unit.timeout)
 
     async def _left(self) -> tuple[events.Process, ...] | None:
         """Return what lives in the scope; the keeper too, if that does not end."""
@@ -143,23 +105,23 @@ class Settling:
 
     async def _read_properties(self) -> None:
         with suppress(*UNANSWERED):  # it may answer though it announced nothing
-            self._feed.take(await self._systemd.read(self._start.invocation_id))
+            self._feed.put(await self._unit.read())
             if self._feed.invocation.result == "timeout" and self._feed.invocation.left_active is None:
-                for left_active in await self._systemd.left_active(self._start.invocation_id):
-                    self._feed.take(left_active)
+                for left_active in await self._unit.left_active():
+                    self._feed.put(left_active)
 
     async def _unref(self) -> None:
         with suppress(*UNANSWERED):
-            await self._systemd.unref(self._request)
+            await self._unit.unref()
 
     async def _is_stopping(self, counters: events.Counters) -> bool:
         """Tell whether systemd ends the scope though processes are left in it."""
         if not self._feed.invocation.stopping:
-            self._feed.take(await self._systemd.state(self._start.invocation_id))
+            self._feed.put(await self._unit.state())
         if self._feed.invocation.stopping or not counters.oom_kill:
             return self._feed.invocation.stopping
         # It may not have noticed yet what we have read already.
-        properties = await self._systemd.read(self._start.invocation_id)
+        properties = await self._unit.read()
         return properties.oom_policy in {"stop", "kill"}
 
     def _read_counters(self) -> events.Counters:
@@ -168,11 +130,9 @@ class Settling:
         counters = replace(counters, keeper_killed=self._keeper.was_killed)
         if counters.oomd_marks is None and self._oomd_kills:  # the cgroup is gone
             counters = replace(counters, oomd_marks=self._oomd_kills)
-        self._feed.catch_up()
         if (counters.oom_kill or 0) > self._feed.invocation.memory.kills_seen:
-            self._memory.look()  # the kill came too late to have woken us
-            self._feed.catch_up()
-        self._feed.take(counters)
+            self._handles.memory.look()  # the kill came too late to have woken us
+        self._feed.put(counters)
         return counters
 
     def _read_counters_again(self, before: events.Counters) -> events.Counters:
@@ -183,23 +143,36 @@ class Settling:
         """
         counters = self._read_counters()
         if counters.processes is None and self._feed.invocation.stop_requested:
-            self._feed.take(events.without_totals(before))
+            self._feed.put(events.without_totals(before))
         return counters
 
-    async def read_kernel_log(self, silence: float) -> events.KernelLogRead:
-        """Return what the kernel log says of the scope until it has named all, or been silent for so many seconds."""
-        from scoperun.evidence.membership import membership  # noqa: PLC0415  a run without an OOM does without these
-        from scoperun.evidence.scope_log import ScopeLog  # noqa: PLC0415
 
-        invocation = self._feed.invocation
-        ours = membership(self._start, invocation, keeper=self._keeper.pid, clock=kernel_clock())
-        log = ScopeLog(ours, invocation, page_size=os.sysconf("SC_PAGE_SIZE"))
-        since = invocation.memory.kills[0].since if invocation.memory.kills else None
-        try:
-            was_all = await self._kernel_log.read(log.take, within=silence, since=since)
-        except KernelLogUnreadable as error:
-            return events.KernelLogRead(reports=None, reason=str(error))
-        return log.found(was_all=was_all)
+async def kill_what_outlived(handles: Handles) -> None:
+    """Kill what lives on though systemd has given up killing it: it may not send signals to what sudo(8) runs."""
+    processes, known = handles.scope.processes(), handles.invocation
+    if not processes or not (known.failed or (known.ended and known.stop_requested)):
+        return
+    with suppress(*UNANSWERED):
+        properties = await handles.unit.read()  # by its invocation: the name might be another scope's by now
+        if properties.kills_all:
+            await kill_all(handles.unit, handles.scope.cgroup)
+            await _ended([process.pid for process in processes], within=LAST_MOMENT)
+
+
+async def read_kernel_log(handles: Handles, silence: float) -> events.KernelLogRead:
+    """Return what the kernel log says of the scope until it has named all, or been silent for so many seconds."""
+    from scoperun.evidence.membership import membership  # noqa: PLC0415  a run without an OOM does without these
+    from scoperun.evidence.scope_log import ScopeLog  # noqa: PLC0415
+
+    invocation = handles.invocation
+    ours = membership(handles.start, invocation, keeper=handles.keeper.pid, clock=kernel_clock())
+    log = ScopeLog(ours, invocation, page_size=os.sysconf("SC_PAGE_SIZE"))
+    since = invocation.memory.kills[0].since if invocation.memory.kills else None
+    try:
+        was_all = await handles.kernel_log.read(log.take, within=silence, since=since)
+    except KernelLogUnreadable as error:
+        return events.KernelLogRead(reports=None, reason=str(error))
+    return log.found(was_all=was_all)
 
 
 async def _ended(pids: Iterable[int], *, within: float) -> bool:

@@ -22,15 +22,15 @@ from scoperun.evidence.events import (
 )
 from scoperun.kernel.wait import held, readable
 from scoperun.spec.properties import Property
-from scoperun.spec.scope import ScopeRequest
 from scoperun.spec.sizes import INFINITY
 from scoperun.supervision.killing import kill_all
 from scoperun.systemd.manager import UNANSWERED
 
 if TYPE_CHECKING:
+    from scoperun.kernel.scope_cgroup import ScopeCgroup
     from scoperun.spec.soft_memory import SoftMemory
     from scoperun.supervision.feed import Feed
-    from scoperun.supervision.settling import Sources
+    from scoperun.systemd.unit import Unit
 
 _DEFAULT_TIMEOUT_STOP = 90.0
 """systemd's own TimeoutStopSec=, for when it does not say what it is."""
@@ -42,12 +42,11 @@ _TELLING = 1.0
 class SoftWatch:
     """The watch on one scope; whatever systemd does not answer is left undone."""
 
-    def __init__(self, soft: SoftMemory, request: ScopeRequest, sources: Sources, feed: Feed) -> None:
+    def __init__(self, soft: SoftMemory, unit: Unit, scope: ScopeCgroup, feed: Feed) -> None:
         """Take the scope as it was started."""
         self._soft = soft
-        self._request = request
-        self._scope = sources.scope
-        self._systemd = sources.systemd
+        self._unit = unit
+        self._scope = scope
         self._feed = feed
         self._not_killing = asyncio.Event()
         self._not_killing.set()
@@ -73,7 +72,7 @@ class SoftWatch:
         return (snapshot.needed or 0) > self._soft.limit
 
     async def _respond(self, passed: MemorySnapshot) -> None:
-        self._feed.take(SoftMemoryPassed(at=passed.at, memory=passed.needed or 0))
+        self._feed.put(SoftMemoryPassed(at=passed.at, memory=passed.needed or 0))
         telling = asyncio.create_task(self._tell(passed.at))
         try:
             kill_after = await self._kill_after()
@@ -90,27 +89,28 @@ class SoftWatch:
     async def _tell(self, at: float) -> None:
         """Send the signal, and only then lift MemoryHigh=: until then it holds the command back from its hard limit."""
         with suppress(*UNANSWERED):
-            await self._systemd.kill(self._request, self._soft.signal)
-            self._feed.take(SoftMemoryTold(at=at))
+            await self._unit.kill(self._soft.signal)
+            self._feed.put(SoftMemoryTold(at=at))
         with suppress(*UNANSWERED):
             await self._set_high(INFINITY)
 
     async def _restore(self) -> None:
         with suppress(*UNANSWERED):
             await self._set_high(self._soft.limit)
-            self._feed.take(SoftMemoryRestored())
+            self._feed.put(SoftMemoryRestored())
 
     async def _kill_after(self) -> float:
         """Return the seconds from the signal to the kill; a drop-in may have put others in place of those asked for."""
         with suppress(*UNANSWERED):
-            return await self._systemd.timeout_stop(self._request)
-        return _DEFAULT_TIMEOUT_STOP if self._request.timeout_stop is None else self._request.timeout_stop
+            return await self._unit.timeout_stop()
+        asked = self._unit.request.timeout_stop
+        return _DEFAULT_TIMEOUT_STOP if asked is None else asked
 
     async def _kill(self) -> None:
         self._not_killing.clear()
         try:
             with suppress(*UNANSWERED, TimeoutError):
-                async with asyncio.timeout(self._systemd.timeout):
+                async with asyncio.timeout(self._unit.timeout):
                     await self._kill_all()
         finally:
             self._not_killing.set()
@@ -122,8 +122,8 @@ class SoftWatch:
                 # A number that is still on the list once its process is held was not given to another since.
                 inside = [pidfds[pid] for pid in self._pids() if pid in pidfds]
                 if not all(map(_killed, inside)) or not inside:
-                    await kill_all(self._systemd, self._request, self._scope.cgroup)
-                self._feed.take(SoftMemoryKilled())
+                    await kill_all(self._unit, self._scope.cgroup)
+                self._feed.put(SoftMemoryKilled())
                 for pidfd in inside:
                     await readable(pidfd)
 
@@ -132,7 +132,7 @@ class SoftWatch:
 
     async def _set_high(self, limit: int) -> None:
         high = Property(name="MemoryHigh", signature="t", value=limit)
-        await self._systemd.set_properties(ScopeRequest(unit=self._request.unit, properties=(high,)))
+        await self._unit.set_properties((high,))
 
 
 def _killed(pidfd: int) -> bool:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from scoperun.errors import ScopeFailed, ScoperunError
 from scoperun.kernel.cgroup import cgroup_of
 from scoperun.spec.properties import Property
-from scoperun.spec.scope import ScopeRequest
 from scoperun.spec.sizes import INFINITY
 from scoperun.systemd.manager import UNANSWERED
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from scoperun.process.processes import Processes
     from scoperun.spec.properties import Value
-    from scoperun.systemd.manager import Manager
+    from scoperun.systemd.unit import Unit
 
 _LIMITS = {
     "MemoryMax", "MemoryHigh", "MemorySwapMax", "MemoryZSwapMax", "TasksMax", "CPUQuotaPerSecUSec", "CPUWeight",
@@ -40,45 +39,45 @@ _UNLIMITED: dict[str, Value] = {
 """What takes such a property back, by its type."""
 
 
-async def see_no_strangers(request: ScopeRequest, processes: Processes, systemd: Manager) -> None:
+async def see_no_strangers(unit: Unit, processes: Processes) -> None:
     """Let go of the processes in the scope that are not ours; raise ScopeFailed that names them if there are any."""
     ours = {processes.workload.pid, processes.keeper.pid}
-    if _inside(request, ours) == ours:
+    if _inside(unit.name, ours) == ours:
         return
-    listed = await systemd.processes(request)
+    listed = await unit.processes()
     # Ours are looked for again: while systemd starts the scope they are on their way into it.
-    if strangers := sorted(set(listed) - _inside(request, ours)):
-        lifted = "the limits are lifted again" if await _let_go(request, systemd) else "the limits could not be lifted"
+    if strangers := sorted(set(listed) - _inside(unit.name, ours)):
+        lifted = "the limits are lifted again" if await _let_go(unit) else "the limits could not be lifted"
         raise ScopeFailed(
-            f"Failed to start scope {request.unit!r}: systemd reads our process numbers in another PID namespace and "
+            f"Failed to start scope {unit.name!r}: systemd reads our process numbers in another PID namespace and "
             f"has put other processes into the scope, there {', '.join(map(str, strangers))}; {lifted}"
         )
 
 
-def _inside(request: ScopeRequest, pids: set[int]) -> set[int]:
+def _inside(unit: str, pids: set[int]) -> set[int]:
     """Return those of our processes that are in the scope."""
-    return {pid for pid in pids if _is_inside(request, pid)}
+    return {pid for pid in pids if _is_inside(unit, pid)}
 
 
-def _is_inside(request: ScopeRequest, pid: int) -> bool:
+def _is_inside(unit: str, pid: int) -> bool:
     with suppress(ScoperunError):
-        return cgroup_of(pid).of_unit(request.unit) is not None
+        return cgroup_of(pid).of_unit(unit) is not None
     return False
 
 
-async def _let_go(request: ScopeRequest, systemd: Manager) -> bool:
+async def _let_go(unit: Unit) -> bool:
     """Have the scope restrict its processes no longer, and tell whether that was done."""
-    limits = [each for each in request.properties if each.sets in _LIMITS]
+    limits = [each for each in unit.request.properties if each.sets in _LIMITS]
     # All at once, but each in a call of its own: systemd sets none of several where it refuses one.
-    steps = [_done(systemd.abandon(request)), *(_done(_lift(request, each, systemd)) for each in limits)]
+    steps = [_done(unit.abandon()), *(_done(_lift(unit, each)) for each in limits)]
     is_done = all(await asyncio.gather(*steps))
-    return await _done(systemd.unref(request)) and is_done
+    return await _done(unit.unref()) and is_done
 
 
-async def _lift(request: ScopeRequest, limit: Property, systemd: Manager) -> None:
+async def _lift(unit: Unit, limit: Property) -> None:
     signature = "t" if limit.signature == "u" else limit.signature  # TasksMax takes TasksMaxScale back
     lifted = Property(name=limit.sets, signature=signature, value=_UNLIMITED[signature])
-    await systemd.set_properties(ScopeRequest(unit=request.unit, properties=(lifted,)))
+    await unit.set_properties((lifted,))
 
 
 async def _done(step: Coroutine[Any, Any, None]) -> bool:

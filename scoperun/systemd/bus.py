@@ -77,16 +77,17 @@ class Connection:
     """A connection to a message bus; `timeout` seconds are the end of every wait for an answer.
 
     name: the one that the bus has given us, such as :1.42. peer: the process that listens for the bus.
+    on_signal: takes each signal that a rule matches.
     """
 
     name: str
 
-    def __init__(self, socket: BusSocket, timeout: float, on_signal: Callable[[Signal], None]) -> None:
+    def __init__(self, socket: BusSocket, timeout: float) -> None:
         """Use a socket that is authenticated; see `connect`."""
         self.timeout = timeout
         self.peer: Credentials = socket.peer
         self._socket = socket
-        self._on_signal = on_signal
+        self.on_signal: Callable[[Signal], None] = _drop
         self._frames = frames.Frames()
         self._silent = False
         self._serial = 0
@@ -94,13 +95,18 @@ class Connection:
         socket.start(self._take)
         socket.lost.add_done_callback(self._answer_no_more)
 
+    @property
+    def is_usable(self) -> bool:
+        """It is not lost, and every call was answered in time."""
+        return not (self._silent or self._socket.lost.done())
+
     async def greet(self) -> None:
         """Have the bus give us a name."""
         (self.name,) = await self._ask(Method(*_DAEMON, "Hello", answer="s"))
 
     async def call(self, method: Method, *arguments: object) -> list[Any]:
         """Return the body of the answer as plain Python; raise ErrorReply, or BusLost if there is none in time."""
-        if self._silent or self._socket.lost.done():
+        if not self.is_usable:
             raise BusLost("the connection to the bus is lost")
         try:
             async with asyncio.timeout(self.timeout):
@@ -174,7 +180,7 @@ class Connection:
             body = [_plain(value) for value in _message(frame).body]
         except _Unreadable:
             return
-        self._on_signal(Signal(frame.path, frame.interface, frame.member, body))
+        self.on_signal(Signal(frame.path, frame.interface, frame.member, body))
 
     def _refuse(self, serial: int, caller: str) -> None:
         """Answer a call to us, whatever it is: we have no methods."""
@@ -197,29 +203,29 @@ class Connection:
 
 
 @asynccontextmanager
-async def connect(address: str, *, timeout: float, on_signal: Callable[[Signal], None]) -> AsyncIterator[Connection]:
+async def connect(address: str, *, timeout: float) -> AsyncIterator[Connection]:
     """Connect to the bus at `address`, such as unix:path=/run/user/1000/bus, or at the first of several that works.
 
-    Every wait for an answer ends after `timeout` seconds; every signal that a rule matches is given to `on_signal`.
+    Every wait for an answer ends after `timeout` seconds.
     """
-    connection = await _first_that_works(addresses(address), timeout, on_signal)
+    connection = await _first_that_works(addresses(address), timeout)
     try:
         yield connection
     finally:
         connection.close()
 
 
-async def _first_that_works(listed: list[Address], timeout: float, on_signal: Callable[[Signal], None]) -> Connection:
+async def _first_that_works(listed: list[Address], timeout: float) -> Connection:
     failures: list[BusUnavailable] = []
     for address in listed:
         try:
-            return await _connected(address, timeout, on_signal)
+            return await _connected(address, timeout)
         except BusUnavailable as failure:
             failures.append(failure)
     raise failures[0] if len(failures) == 1 else BusUnavailable("; ".join(each.message for each in failures))
 
 
-async def _connected(address: Address, timeout: float, on_signal: Callable[[Signal], None]) -> Connection:
+async def _connected(address: Address, timeout: float) -> Connection:
     try:
         socket = BusSocket(address.socket_name())
     except (OSError, ValueError) as error:
@@ -229,7 +235,7 @@ async def _connected(address: Address, timeout: float, on_signal: Callable[[Sign
         try:
             async with asyncio.timeout(timeout):
                 await socket.authenticate()
-                connection = Connection(socket, timeout, on_signal)
+                connection = Connection(socket, timeout)
                 await connection.greet()
         except TimeoutError:
             raise BusLost(f"the bus at {address} does not answer within {timeout:g} s") from None
@@ -237,6 +243,10 @@ async def _connected(address: Address, timeout: float, on_signal: Callable[[Sign
             raise BusUnavailable(f"the bus at {address} refuses the connection: {_reason(error)}") from None
         on_error.pop_all()
     return connection
+
+
+def _drop(_signal: Signal) -> None:
+    """Take a signal before there is anything that wants one."""
 
 
 def variant(signature: str, value: object) -> Variant:

@@ -40,7 +40,7 @@ async def connected(path: str, *, timeout: float = 10 * PATIENCE) -> AsyncIterat
     address = f"unix:path={quote(path)}"
     async with (
         asyncio.timeout(PATIENCE),
-        scoperun_bus.connect(address, timeout=timeout, on_signal=lambda _: None) as connection,
+        scoperun_bus.connect(address, timeout=timeout) as connection,
     ):
         yield connection
 
@@ -234,7 +234,7 @@ async def test_of_several_addresses_the_first_that_works_is_used(
 
 async def test_where_none_of_them_works_each_is_named(runtime_dir: str) -> None:
     with pytest.raises(BusUnavailable) as caught:
-        async with manager.connect({"DBUS_SESSION_BUS_ADDRESS": "unix:path=/nowhere;tcp:host=a"}, lambda _: None):
+        async with manager.connect({"DBUS_SESSION_BUS_ADDRESS": "unix:path=/nowhere;tcp:host=a"}):
             pass
     assert str(caught.value).startswith(
         "cannot connect to the bus at unix:path=/nowhere: No such file or directory; "
@@ -271,6 +271,6 @@ async def test_a_runtime_dir_without_a_bus_is_one_line(runtime_dir: str) -> None
 )
 async def test_an_address_that_cannot_be_used_is_refused_in_one_line(address: str) -> None:
     with pytest.raises(BusUnavailable) as caught:
-        async with manager.connect({"DBUS_SESSION_BUS_ADDRESS": address}, lambda _: None):
+        async with manager.connect({"DBUS_SESSION_BUS_ADDRESS": address}):
             pass
     assert len(str(caught.value).splitlines()) == 1

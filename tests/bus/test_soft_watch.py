@@ -24,15 +24,14 @@ from scoperun.evidence.events import (
 )
 from scoperun.kernel.cgroup import Cgroup
 from scoperun.kernel.scope_cgroup import ScopeCgroup
-from scoperun.process.keeper import Keeper
 from scoperun.spec.properties import Property
 from scoperun.spec.scope import scope_request
 from scoperun.spec.sizes import INFINITY
 from scoperun.spec.soft_memory import SoftMemory
 from scoperun.supervision.feed import Feed
-from scoperun.supervision.settling import Sources
 from scoperun.supervision.soft_watch import SoftWatch
 from scoperun.systemd import manager
+from scoperun.systemd.unit import Unit
 
 from .program import line, scoperun
 from .steps import PATIENCE, refusal, stall
@@ -66,7 +65,7 @@ class Scope:
     def announce(self, memory: int) -> None:
         """Have the kernel say that memory.events has changed."""
         self.uses(memory)
-        self.feed.take(MemorySnapshot(at=time.monotonic(), events={}, ooms={}, current=memory, stat={}))
+        self.feed.put(MemorySnapshot(at=time.monotonic(), events={}, ooms={}, current=memory, stat={}))
 
     @property
     def happened(self) -> list[type[SoftMemoryEvent]]:
@@ -97,17 +96,11 @@ async def scope(systemd: FakeSystemd, tmp_path: Path, impatient: None) -> AsyncI
         stop = Property(name="TimeoutStopUSec", signature="t", value=int((kill_after or 0) * 1e6))
         wanted = scope_request("soft.scope", [stop] if kill_after is not None else [])
         feed = Feed()
-        async with manager.connect(os.environ, feed.put) as connection:
-            request = await connection.start(wanted, pids=[command.pid])
-            keeper = Keeper(pid=os.getpid(), _pidfd=-1, _pipe=-1)  # whom a kill must spare
-            sources = Sources(
-                scope=ScopeCgroup(Cgroup("/soft.scope", tmp_path), keeper.pid),
-                keeper=keeper,
-                memory=None,
-                kernel_log=None,
-                systemd=connection,
-            )
-            watch = SoftWatch(SoftMemory(LIMIT), request, sources, feed)
+        async with manager.connect(os.environ) as connection:
+            unit = Unit(connection, wanted, feed.put)
+            await unit.start([command.pid])
+            spared = os.getpid()  # what a kill must spare
+            watch = SoftWatch(SoftMemory(LIMIT), unit, ScopeCgroup(Cgroup("/soft.scope", tmp_path), spared), feed)
             task = asyncio.create_task(watch.run())
             await asyncio.sleep(0)  # it listens from its first step on
             try:

@@ -12,22 +12,23 @@ import pytest
 import scoperun as library
 from scoperun import ScoperunError
 from scoperun.errors import BusUnavailable
-from scoperun.evidence.events import JobRemoved
 from scoperun.process.processes import spawn
 from scoperun.spec.request import RunRequest
 from scoperun.spec.scope import scope_request
 from scoperun.supervision.feed import Feed
-from scoperun.supervision.supervisor import Supervision
+from scoperun.supervision.order import cleared_away, until_started
 from scoperun.systemd import bus as scoperun_bus
 from scoperun.systemd.manager import Manager, connect
+from scoperun.systemd.unit import Unit
 
 from .program import children, scoperun
 from .steps import PATIENCE, each_of, refusal, stall
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from .fake_systemd import FakeSystemd, Unit
+    from .fake_systemd import FakeSystemd
+    from .fake_systemd import Unit as FakeUnit
     from .program import Ended
     from .wire import Wire
 
@@ -212,7 +213,7 @@ async def test_an_error_of_several_lines_is_put_into_one(systemd: FakeSystemd, m
 async def test_a_job_that_is_not_done_is_an_error_that_says_where_to_look(
     result: str, systemd: FakeSystemd, mark: str
 ) -> None:
-    def fail(unit: Unit) -> None:
+    def fail(unit: FakeUnit) -> None:
         unit.result = "resources"
         systemd.announce_end(unit)
         systemd.job_removed(unit, result)
@@ -227,49 +228,55 @@ NO_SYSTEMD = ["org.freedesktop.DBus.Error.ServiceUnknown", "org.freedesktop.syst
 
 
 @pytest.fixture(params=["user", "system"])
-async def either(request: pytest.FixtureRequest, systemd: FakeSystemd, runtime_dir: str) -> AsyncIterator[Supervision]:
-    """A run that is about to start in a scope of the user's manager or of the system's."""
+async def either(
+    request: pytest.FixtureRequest, systemd: FakeSystemd, runtime_dir: str
+) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Return what starts a command in a scope of the user's manager or of the system's, which are one here."""
     run = RunRequest(command=("true",), unit="either", system=request.param == "system")
-    address = f"unix:path={quote(runtime_dir)}/bus"
-    async with scoperun_bus.connect(address, timeout=PATIENCE, on_signal=lambda _: None) as connection:
-        manager = Manager(connection, system=run.system)
+    async with scoperun_bus.connect(f"unix:path={quote(runtime_dir)}/bus", timeout=PATIENCE) as connection:
         with spawn(run) as processes:
             feed = Feed()
-            feed.put(JobRemoved("failed"))
-            yield Supervision(run, processes, manager, feed, asyncio.Event())
+            unit = Unit(Manager(connection, system=run.system), scope_request("either.scope", ()), feed.put)
+
+            async def start() -> None:
+                await unit.start([processes.workload.pid, processes.keeper.pid])
+                await until_started(run, unit, feed)
+
+            yield start
 
 
 async def test_a_job_that_has_failed_is_in_the_journal_of_its_own_manager(
-    either: Supervision, request: pytest.FixtureRequest
+    either: Callable[[], Awaitable[None]], systemd: FakeSystemd, request: pytest.FixtureRequest
 ) -> None:
+    systemd.when_started = lambda unit: systemd.job_removed(unit, "failed")
     flag = " --user" if "user" in request.node.name else ""
     with pytest.raises(ScoperunError, match=rf"\(see: journalctl{flag} -u either\.scope\)$"):
-        await either.start_scope()
+        await either()
 
 
 @pytest.mark.parametrize("name", NO_SYSTEMD)
 async def test_without_systemd_the_check_is_of_the_manager_that_was_asked(
-    name: str, either: Supervision, systemd: FakeSystemd, request: pytest.FixtureRequest
+    name: str, either: Callable[[], Awaitable[None]], systemd: FakeSystemd, request: pytest.FixtureRequest
 ) -> None:
     systemd.at["StartTransientUnit"] = refusal(name, "not there")
     flag = " --user" if "user" in request.node.name else ""
     message = rf"^no systemd on this bus: not there \(check: systemctl{flag} is-system-running\)$"
     with pytest.raises(BusUnavailable, match=message):
-        await either.start_scope()
+        await either()
 
 
 async def test_a_scope_that_was_let_go_of_is_not_waited_for(systemd: FakeSystemd, runtime_dir: str) -> None:
     """Without a reference systemd announces nothing more: the wait would last until the bus's time limit."""
     run, feed = RunRequest(command=("true",), unit="let-go", require_limits=False), Feed()
     environment = {"XDG_RUNTIME_DIR": runtime_dir, "SYSTEMD_BUS_TIMEOUT": str(100 * PATIENCE)}
-    async with connect(environment, feed.put) as manager:
+    async with connect(environment) as manager:
+        unit = Unit(manager, scope_request("let-go.scope", ()), feed.put)
         with spawn(run) as processes:
-            supervision = Supervision(run, processes, manager, feed, asyncio.Event())
-            await supervision.start_scope()
-            systemd.when_ended = lambda _: None
-            await manager.unref(scope_request("let-go.scope", ()))
-            async with asyncio.timeout(PATIENCE):
-                await supervision.abandon()
+            async with asyncio.timeout(PATIENCE), cleared_away(unit, processes, feed):
+                await unit.start([processes.workload.pid, processes.keeper.pid])
+                await until_started(run, unit, feed)
+                systemd.when_ended = lambda _: None
+                await unit.unref()
     assert "UnrefUnit" in systemd.steps
 
 

@@ -20,11 +20,11 @@ MOMENTS = (
     ("scoperun.cli.options", "parse", "return"),
     ("scoperun.process.workload", "spawn", "call"),
     ("scoperun.process.keeper", "spawn", "return"),
-    ("scoperun.supervision.supervisor", "Supervision.begin", "call"),
-    ("scoperun.supervision.supervisor", "Supervision.start_scope", "return"),
-    ("scoperun.supervision.standing", "Standing.release", "return"),
+    ("scoperun.systemd.unit", "Unit.start", "call"),
+    ("scoperun.supervision.standing", "stand", "return"),
+    ("scoperun.supervision.supervision", "Supervision.release", "return"),
     ("scoperun.process.workload", "Workload.wait", "return"),
-    ("scoperun.supervision.supervisor", "Supervision.report", "return"),
+    ("scoperun.supervision.supervision", "Supervision.report", "return"),
     ("os", "_exit", "call"),
 )
 

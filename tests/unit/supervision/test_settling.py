@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from scoperun.supervision.feed import Feed
-from scoperun.supervision.settling import Settling
+from scoperun.supervision.settling import read_kernel_log
 from tests.unit.evidence.kernel_records import killed
 from tests.unit.stories import START, counted, exited
 
@@ -19,15 +19,13 @@ async def test_the_keepers_kill_is_heard_where_the_kernel_names_no_cgroup() -> N
         return bool(take([killed(KEEPER, "cat")]))
 
     feed = Feed()
-    feed.take(exited(-9))
-    feed.take(counted(2))
-    sources = SimpleNamespace(
-        scope=None,
+    feed.put(exited(-9))
+    feed.put(counted(2))
+    handles = SimpleNamespace(
         keeper=SimpleNamespace(pid=KEEPER),
-        memory=None,
         kernel_log=SimpleNamespace(read=read),
-        systemd=None,
+        start=START,
+        invocation=feed.invocation,
     )
-    settling = Settling(cast("Any", None), cast("Any", None), cast("Any", sources), feed, START)
-    log = await settling.read_kernel_log(1.0)
+    log = await read_kernel_log(cast("Any", handles), 1.0)
     assert (log.victims, log.keeper_named, log.is_complete) == (1, True, True)

@@ -1,0 +1,134 @@
+"""The order of a run, from the request to the report: `supervised` reads as its table of contents."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+from scoperun.errors import BusLost, ScopeFailed, ScoperunError
+from scoperun.evidence.events import ConnectionLost
+from scoperun.evidence.invocation import Invocation
+from scoperun.spec.scope import generated_unit_name, scope_request
+from scoperun.supervision.feed import Feed
+from scoperun.supervision.tasks import Tasks
+from scoperun.systemd.manager import UNANSWERED
+from scoperun.systemd.shared import shared_manager
+from scoperun.systemd.unit import Unit
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from scoperun.process.processes import Processes
+    from scoperun.process.workload import Workload
+    from scoperun.report.report import Report
+    from scoperun.spec.request import RunRequest
+    from scoperun.spec.scope import ScopeRequest
+    from scoperun.supervision.supervision import Supervision
+    from scoperun.systemd.manager import Manager
+
+
+async def supervise(run: RunRequest, processes: Processes) -> Report:
+    """Run the held workload in a scope of its own and return how it ended."""
+    async with supervised(run, processes, asyncio.Event()) as supervision:
+        return await supervision.report()
+
+
+@asynccontextmanager
+async def supervised(run: RunRequest, processes: Processes, enough: asyncio.Event) -> AsyncIterator[Supervision]:
+    """Run the held workload in a scope of its own for the length of the context.
+
+    Whatever breaks it off, an error, a cancellation, or its end before there is a report, ends the workload and leaves
+    nothing of the scope. `enough`, when set, ends a wait for what the command left behind.
+    """
+    feed = Feed()
+    async with shared_manager(os.environ, system=run.system) as manager, AsyncExitStack() as stack:
+        unit = Unit(manager, _requested(run), feed.put)
+        stack.callback(unit.forget)
+        watches = await stack.enter_async_context(AsyncExitStack())
+        tasks = await stack.enter_async_context(Tasks())
+        exited = tasks.start(_tell_the_end(processes.workload, feed))
+        tasks.start(_tell_the_loss(manager, feed))
+        await stack.enter_async_context(cleared_away(unit, processes, feed))
+        await _start(run, unit, processes, feed)
+        from scoperun.supervision.standing import stand  # noqa: PLC0415  _start has imported it
+        from scoperun.supervision.supervision import Supervision  # noqa: PLC0415
+
+        handles = await stand(run, unit, processes, feed, watches)
+        supervision = await stack.enter_async_context(Supervision(handles, tasks, enough))
+        await supervision.release(exited)
+        yield supervision
+
+
+def _requested(run: RunRequest) -> ScopeRequest:
+    name = run.unit or generated_unit_name(run.command[0], os.getpid(), os.urandom(4).hex())
+    return scope_request(name, run.scope_properties(inherited_slice=_inherited_slice(run)))
+
+
+def _inherited_slice(run: RunRequest) -> str | None:
+    if not run.slice_inherit:
+        return None
+    from scoperun.kernel.cgroup import cgroup_of  # noqa: PLC0415  others need it later
+
+    return cgroup_of(os.getpid()).slice_of_manager(system=run.system)
+
+
+async def _tell_the_end(workload: Workload, feed: Feed) -> None:
+    feed.put(await workload.wait())
+
+
+async def _tell_the_loss(manager: Manager, feed: Feed) -> None:
+    feed.put(ConnectionLost(await manager.lost()))
+
+
+async def _start(run: RunRequest, unit: Unit, processes: Processes, feed: Feed) -> None:
+    """Have systemd start the scope with both processes in it, and wait until it stands."""
+    await unit.start([processes.workload.pid, processes.keeper.pid])
+    try:
+        # The kernel mostly takes longer to move the processes than this: time that would be spent waiting.
+        import scoperun.supervision.standing  # noqa: PLC0415
+        import scoperun.supervision.supervision  # noqa: F401, PLC0415
+    except OSError as error:  # as of too few descriptors
+        await until_started(run, unit, feed)
+        raise ScoperunError(f"cannot watch the scope: {error.strerror}") from None
+    await until_started(run, unit, feed)
+
+
+async def until_started(run: RunRequest, unit: Unit, feed: Feed) -> None:
+    """Wait until the scope stands; raise if it never will."""
+    await feed.until(lambda invocation: invocation.started, within=unit.timeout)
+    match feed.invocation:
+        case Invocation(job_result="done"):
+            return
+        case Invocation(job_result=None, bus_lost=reason):
+            raise BusLost(f"Failed to start scope {unit.name!r}: the bus is lost: {reason}")
+        case Invocation(job_result=result):
+            raise ScopeFailed(
+                f"Failed to start scope {unit.name!r}: its job ended as {result!r}",
+                hint=f"see: journalctl{'' if run.system else ' --user'} -u {unit.name}",
+            )
+
+
+@asynccontextmanager
+async def cleared_away(unit: Unit, processes: Processes, feed: Feed) -> AsyncIterator[None]:
+    """At the end see both processes dead, and the scope gone if systemd still tells; raise if others are in there."""
+    try:
+        yield
+    finally:
+        with suppress(*UNANSWERED):
+            if not processes.workload.released and _is_there(unit, feed):
+                from scoperun.supervision.strangers import see_no_strangers  # noqa: PLC0415  it does not happen
+
+                await see_no_strangers(unit, processes)
+        processes.keeper.end()
+        processes.workload.kill()
+        with suppress(*UNANSWERED):
+            if _is_there(unit, feed):
+                await feed.until(lambda invocation: invocation.over, within=unit.timeout)
+                await unit.unref()
+
+
+def _is_there(unit: Unit, feed: Feed) -> bool:
+    """Tell whether the scope is there, and systemd tells what becomes of it."""
+    return feed.invocation.active_state is not None and unit.is_announced

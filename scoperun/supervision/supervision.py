@@ -1,0 +1,156 @@
+"""Supervision: a run that has begun, until its report."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self
+
+from scoperun.errors import InvalidValue
+from scoperun.record import replace
+from scoperun.report.conclusion import conclude
+from scoperun.spec.scope import live_properties
+from scoperun.supervision.enforcement import check_limits
+from scoperun.supervision.killing import kill_all
+from scoperun.supervision.settling import Settling, kill_what_outlived
+from scoperun.systemd.manager import UNANSWERED
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from scoperun.evidence.events import Event
+    from scoperun.evidence.start import Start
+    from scoperun.report.report import Report
+    from scoperun.spec.limits import Limits
+    from scoperun.supervision.handles import Handles
+    from scoperun.supervision.soft_watch import SoftWatch
+    from scoperun.supervision.tasks import Tasks
+
+
+class Supervision:
+    """What can be seen of a run, and done to it. Leaving the context before there is a report kills all of the scope.
+
+    enough: when set, ends a wait for what the command left behind.
+    """
+
+    def __init__(self, handles: Handles, tasks: Tasks, enough: asyncio.Event) -> None:
+        """Take a run whose scope stands."""
+        self.enough = enough
+        self._handles = handles
+        self._tasks = tasks
+        self._soft_watch = self._watched_softly()
+        self._version: str | None = None
+        self._is_over = False
+        self._end: asyncio.Task[None] | None = None
+
+    def _watched_softly(self) -> SoftWatch | None:
+        handles = self._handles
+        if handles.run.soft_memory is None:
+            return None
+        from scoperun.supervision.soft_watch import SoftWatch  # noqa: PLC0415  the usual command does without
+
+        soft_watch = SoftWatch(handles.run.soft_memory, handles.unit, handles.scope, handles.feed)
+        self._tasks.start(soft_watch.run())
+        return soft_watch
+
+    async def __aenter__(self) -> Self:
+        """Return the supervision."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Kill what still runs, unless the scope has settled: then what lives on in it was left there."""
+        if self._is_over:
+            return
+        if self._end is not None:
+            self._end.cancel()
+            await asyncio.wait([self._end])
+        with suppress(*UNANSWERED):
+            if self._handles.workload.released and not self._handles.invocation.over:
+                await kill_all(self._handles.unit, self._handles.scope.cgroup)
+
+    async def release(self, exited: asyncio.Task[None]) -> None:
+        """Let the command run, and see to the end of the run. exited: done when the command has ended.
+
+        Raise ScoperunError if it cannot be executed.
+        """
+        await self._handles.workload.release(self._handles.unit.invocation_id)
+        self._tasks.start(self._learn_version())
+        self._end = self._tasks.start(self._to_the_end(exited))
+
+    @property
+    def start(self) -> Start:
+        """What was known when the command began."""
+        return self._handles.start
+
+    async def report(self) -> Report:
+        """Return how the command ended, once it has."""
+        assert self._end is not None  # noqa: S101  it was released
+        await asyncio.shield(self._end)
+        start = replace(self.start, systemd=self._version)
+        return conclude(self._handles.run.command, start, self._handles.invocation)
+
+    async def _to_the_end(self, exited: asyncio.Task[None]) -> None:
+        """Wait for the end of the command, let the scope settle, and then let those who watch go."""
+        self._tasks.start(self._kill_what_outlives())
+        try:
+            await exited
+            if self._soft_watch is not None:
+                await self._soft_watch.not_killing()
+            await Settling(self._handles, self.enough).settle()
+            self._is_over = True
+            if self._soft_watch is not None and not self._handles.invocation.over:
+                await self._soft_watch.let_go()
+        finally:
+            self._handles.feed.end()
+
+    async def _kill_what_outlives(self) -> None:
+        """Kill the command if it lives on though systemd has given up the scope; `exited` then says how it ended."""
+        await self._handles.feed.until(lambda invocation: invocation.exited or invocation.failed)
+        if not self._handles.invocation.exited:
+            await kill_what_outlived(self._handles)
+
+    async def _learn_version(self) -> None:
+        """Ask while the command runs: neither its start nor its report waits for that."""
+        with suppress(*UNANSWERED):
+            self._version = await self._handles.unit.manager.version()
+
+    def watch(self) -> AsyncIterator[Event]:
+        """Give what happens from now on, until there is a report."""
+        return self._handles.feed.watch()
+
+    @property
+    def is_stopped_after_oom(self) -> bool:
+        """Systemd ends the scope because a process in it ran out of memory, and the command still runs."""
+        known = self._handles.invocation
+        return known.result == "oom-kill" and known.stopping and not known.exited
+
+    async def kill_after(self) -> float | None:
+        """Return the seconds from a stop to its SIGKILL, math.inf if none is sent; None if that is not known."""
+        unit = self._handles.unit
+        with suppress(*UNANSWERED):
+            properties = await unit.read()
+            return await unit.timeout_stop() if properties.send_sigkill else math.inf
+        return None
+
+    async def set_limits(self, limits: Limits) -> None:
+        """Change limits of the running scope, and see that the kernel holds it to them."""
+        run = self._handles.run
+        if run.soft_memory is not None and limits.memory_high is not None:
+            raise InvalidValue("memory_high cannot be changed: MemoryHigh= is the soft limit of this scope")
+        changes = live_properties(limits)
+        await self._handles.unit.set_properties(changes)
+        if run.require_limits:
+            check_limits(changes, self._handles.scope)
+
+    async def kill(self, number: int) -> None:
+        """Send signal `number` to every process of the scope; the keeper blocks all but SIGKILL."""
+        await self._handles.unit.kill(number)
+
+    async def freeze(self) -> None:
+        """Have no process of the scope run, until `thaw`."""
+        await self._handles.unit.freeze()
+
+    async def thaw(self) -> None:
+        """Have the processes of a frozen scope run again."""
+        await self._handles.unit.thaw()
