@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, NoReturn
 from scoperun.kernel.process_table import is_stopped
 
 if TYPE_CHECKING:
-    from scoperun.process.workload import Workload
+    from scoperun.process.child import Child
 
 
-def stop_with(workload: Workload, number: int, signals: int) -> int | None:
+def stop_with(workload: Child, number: int, signals: int) -> int | None:
     """Stop as the command has, by signal `number`; return once continued, with the PID that the waker had.
 
     signals: the signalfd by which this process is told of its children; it holds back what stops a process.
@@ -52,7 +52,7 @@ def _has_terminal() -> bool:
     return True
 
 
-def _start_waker(workload: Workload, signals: int) -> int:
+def _start_waker(workload: Child, signals: int) -> int:
     """Fork the waker.
 
     It is not the command's parent, and is not told when that continues. But SIGCHLD to us also wakes whatever waits for

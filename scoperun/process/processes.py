@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from scoperun.environment import given_environment
 from scoperun.errors import ScoperunError
-from scoperun.process import keeper, workload
+from scoperun.process import child, keeper
 from scoperun.record import dataclass
 from scoperun.spec.request import ExecContext
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Processes:
     """The held command and the keeper of its scope."""
 
-    workload: workload.Workload
+    workload: child.Child
     keeper: keeper.Keeper
 
 
@@ -31,7 +31,7 @@ def spawn(request: RunRequest, *, before_exec: Callable[[], None] | None = None)
 
     before_exec: called in the child before it takes on the request's identity.
     """
-    held = workload.spawn(request.command, _preparation(request, before_exec))
+    held = child.spawn(request.command, _preparation(request, before_exec))
     try:
         kept = keeper.spawn()
         try:
@@ -42,7 +42,7 @@ def spawn(request: RunRequest, *, before_exec: Callable[[], None] | None = None)
         held.close()
 
 
-def _preparation(request: RunRequest, before_exec: Callable[[], None] | None) -> workload.Preparation:
+def _preparation(request: RunRequest, before_exec: Callable[[], None] | None) -> child.Preparation:
     steps = [] if before_exec is None else [before_exec]
     environment = _environment()
     if request.context != ExecContext():
@@ -52,7 +52,7 @@ def _preparation(request: RunRequest, before_exec: Callable[[], None] | None) ->
         steps.append(wanted.assume)
         inherited = {name: value for name, value in environment.items() if name not in wanted.not_inherited}
         environment = inherited | wanted.environment
-    return workload.Preparation(environment=environment, steps=tuple(steps))
+    return child.Preparation(environment=environment, steps=tuple(steps))
 
 
 def _environment() -> dict[str, str]:

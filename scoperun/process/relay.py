@@ -13,12 +13,12 @@ from scoperun.spec.values import signal_name
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from scoperun.process.child import Child
     from scoperun.process.signals import HeldSignals, Received
-    from scoperun.process.workload import Workload
 
 
 @contextmanager
-def relaying(signals: HeldSignals, workload: Workload) -> Iterator[asyncio.Event]:
+def relaying(signals: HeldSignals, workload: Child) -> Iterator[asyncio.Event]:
     """Act on held signals for the current task, which is cancelled by one that comes before the command runs.
 
     Gives what is set by one that comes after the command has ended: whatever is still waited for, that is enough.
@@ -41,7 +41,7 @@ def relaying(signals: HeldSignals, workload: Workload) -> Iterator[asyncio.Event
 class _Relay:
     """Where signals go in the course of one run."""
 
-    def __init__(self, signals: HeldSignals, workload: Workload, task: asyncio.Task[object]) -> None:
+    def __init__(self, signals: HeldSignals, workload: Child, task: asyncio.Task[object]) -> None:
         self.enough = asyncio.Event()
         self.interrupted_by: int | None = None
         self._signals = signals
@@ -90,7 +90,7 @@ class _Relay:
             self._waker = stop_with(self._workload, number, self._signals.fd)
 
 
-def _is_in_scope_of(workload: Workload, pid: int) -> bool:
+def _is_in_scope_of(workload: Child, pid: int) -> bool:
     from scoperun.kernel.cgroup import cgroup_of  # noqa: PLC0415  it is there since the scope stands
 
     try:

@@ -57,7 +57,8 @@ async def supervised(run: RunRequest, processes: Processes, enough: asyncio.Even
 
         handles = await stand(run, unit, processes, feed, watches)
         supervision = await stack.enter_async_context(Supervision(handles, tasks, enough))
-        await supervision.release(exited)
+        await processes.workload.release(unit.invocation_id)
+        supervision.begin(exited)
         yield supervision
 
 

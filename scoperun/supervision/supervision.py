@@ -66,15 +66,11 @@ class Supervision:
             self._end.cancel()
             await asyncio.wait([self._end])
         with suppress(*UNANSWERED):
-            if self._handles.workload.released and not self._handles.invocation.over:
+            if not self._handles.invocation.over:
                 await kill_all(self._handles.unit, self._handles.scope.cgroup)
 
-    async def release(self, exited: asyncio.Task[None]) -> None:
-        """Let the command run, and see to the end of the run. exited: done when the command has ended.
-
-        Raise ScoperunError if it cannot be executed.
-        """
-        await self._handles.workload.release(self._handles.unit.invocation_id)
+    def begin(self, exited: asyncio.Task[None]) -> None:
+        """See to the end of the run, whose command runs by now. exited: done when the command has ended."""
         self._tasks.start(self._learn_version())
         self._end = self._tasks.start(self._to_the_end(exited))
 

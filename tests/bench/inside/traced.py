@@ -18,12 +18,12 @@ ASYNC = 0x80
 MOMENTS = (
     ("scoperun.cli.options", "parse", "call"),
     ("scoperun.cli.options", "parse", "return"),
-    ("scoperun.process.workload", "spawn", "call"),
+    ("scoperun.process.child", "spawn", "call"),
     ("scoperun.process.keeper", "spawn", "return"),
     ("scoperun.systemd.unit", "Unit.start", "call"),
     ("scoperun.supervision.standing", "stand", "return"),
-    ("scoperun.supervision.supervision", "Supervision.release", "return"),
-    ("scoperun.process.workload", "Workload.wait", "return"),
+    ("scoperun.process.child", "Child.release", "return"),
+    ("scoperun.process.child", "Child.wait", "return"),
     ("scoperun.supervision.supervision", "Supervision.report", "return"),
     ("os", "_exit", "call"),
 )

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 import pytest
 
 from scoperun.kernel.wait import readable
+from scoperun.process.child import Child, Preparation, spawn
 from scoperun.process.relay import relaying
 from scoperun.process.signals import HeldSignals
-from scoperun.process.workload import Preparation, Workload, spawn
 
 EXITS = ("sh", "-c", "exit 3")
 
@@ -30,7 +30,7 @@ def signals() -> Iterator[HeldSignals]:
 
 
 @contextmanager
-def started(signals: HeldSignals, *command: str) -> Iterator[Workload]:
+def started(signals: HeldSignals, *command: str) -> Iterator[Child]:
     preparation = Preparation(environment=os.environ, steps=(signals.undo_in_child,))
     workload = spawn(command, preparation)
     try:
@@ -40,12 +40,12 @@ def started(signals: HeldSignals, *command: str) -> Iterator[Workload]:
 
 
 @pytest.fixture
-def workload(signals: HeldSignals) -> Iterator[Workload]:
+def workload(signals: HeldSignals) -> Iterator[Child]:
     with started(signals, *EXITS) as workload:
         yield workload
 
 
-async def ended(workload: Workload) -> None:
+async def ended(workload: Child) -> None:
     """Run the command to its end, of which nothing takes note yet."""
     await workload.release("0" * 32)
     await readable(workload.pidfd)
@@ -69,16 +69,14 @@ async def test_a_command_that_ended_while_scoperun_was_stopped_is_noticed_late_i
     assert (exited.status, exited.late) == (3, is_late)
 
 
-async def test_without_a_stop_it_is_not_late(signals: HeldSignals, workload: Workload) -> None:
+async def test_without_a_stop_it_is_not_late(signals: HeldSignals, workload: Child) -> None:
     with relaying(signals, workload):
         await ended(workload)
         exited = await workload.wait()
     assert (exited.status, exited.late) == (3, False)
 
 
-async def test_a_stop_that_was_over_before_the_command_ended_is_not_late(
-    signals: HeldSignals, workload: Workload
-) -> None:
+async def test_a_stop_that_was_over_before_the_command_ended_is_not_late(signals: HeldSignals, workload: Child) -> None:
     with relaying(signals, workload):
         await continued()
         await ended(workload)

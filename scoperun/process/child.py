@@ -1,0 +1,227 @@
+"""The command's own process: fork, hold, release, wait.
+
+The child blocks on a pipe until its scope stands, so that the command is inside from its first instruction. If scoperun
+dies meanwhile the pipe closes, and the child goes without having run anything.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import time
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, NoReturn
+
+from scoperun.errors import CommandNotExecutable, CommandNotFound, ScoperunError
+from scoperun.evidence.events import WorkloadExited
+from scoperun.kernel.last_run import ended_by
+from scoperun.kernel.process_table import cpu_time, name_of, wait_status
+from scoperun.kernel.wait import LAST_MOMENT, bury, has_ended, readable
+from scoperun.process.execution import execute, told_to_itself
+from scoperun.record import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)
+_NO_ERRNO = 0
+
+_PROMPT = 0.05
+"""Seconds within which the end of the command has been noticed as it came; the kernel's own clock may tick coarsely."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Child:
+    """A child that holds still until `release`; close it to let nothing of it remain."""
+
+    command: tuple[str, ...]
+    pid: int
+    pidfd: int
+    _hold: int
+    _exec_error: int
+    released: bool = False
+    _cpu_before: float | None = None
+    _late: bool = False
+    _exit: WorkloadExited | None = None
+
+    async def release(self, invocation_id: str) -> None:
+        """Let the child exec the command, with $INVOCATION_ID set; raise if it cannot be executed."""
+        self.released = True
+        self._cpu_before = cpu_time(self.pid)
+        with suppress(BrokenPipeError):  # the child is dead already, which `wait` will tell
+            os.write(self._hold, invocation_id.encode())
+        await readable(self._exec_error)
+        # The other end closes on exec: nothing to read says that the command runs, or that the child was killed first.
+        if failure := os.read(self._exec_error, 4096):
+            raise _exec_failure(self.command[0], failure)
+
+    async def wait(self) -> WorkloadExited:
+        """Return how the command ended, once it has."""
+        await readable(self.pidfd)
+        return self._reap()
+
+    @property
+    def ended(self) -> bool:
+        """The command's own process has ended, whether or not it has been waited for."""
+        return self._exit is not None or has_ended(self.pidfd)
+
+    def stopped_by(self) -> int | None:
+        """Return the signal that has stopped the command's own process, None if it is not stopped at this moment."""
+        if self._exit is not None:
+            return None
+        try:
+            stop = os.waitid(os.P_PIDFD, self.pidfd, os.WSTOPPED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:  # another part of this program was told of its end
+            return None
+        return stop and stop.si_status
+
+    def was_not_watched(self) -> None:
+        """Take note that this process was itself stopped, and the command has ended: maybe long ago."""
+        self._late |= self._exit is None
+
+    def send(self, number: int) -> bool:
+        """Send signal `number` to the command's own process, if it still runs, and tell whether that was permitted."""
+        if self._exit is None:
+            try:
+                signal.pidfd_send_signal(self.pidfd, number)
+            except ProcessLookupError:
+                pass
+            except PermissionError:  # it has become another user's, as sudo(8) does
+                return False
+        return True
+
+    def kill(self) -> None:
+        """Kill the command's own process, if we may; `close` waits for its end."""
+        self.send(signal.SIGKILL)
+
+    def close(self) -> None:
+        """Kill what runs, if we may, and leave no zombie; give the descriptors back."""
+        bury(self.pidfd, within=LAST_MOMENT if self.send(signal.SIGKILL) else 0)
+        for fd in (self.pidfd, self._hold, self._exec_error):
+            os.close(fd)
+
+    def _reap(self) -> WorkloadExited:
+        """Wait for the process, which has ended, once: afterwards its number may be another's."""
+        if self._exit is None:
+            now, ended = time.monotonic(), ended_by(self.pid)
+            name, cgroup = name_of(self.pid), _last_cgroup(self.pid)
+            status, used = self._status_and_cpu()
+            self._exit = WorkloadExited(
+                status,
+                at=now if ended is None or now - ended < _PROMPT else ended,
+                name=name,
+                cgroup=cgroup,
+                cpu=None if used is None or self._cpu_before is None else used - self._cpu_before,
+                late=self._late and ended is None,
+            )
+        return self._exit
+
+    def _status_and_cpu(self) -> tuple[int, float | None]:
+        """Return how the process ended, and its processor time; this does not wait.
+
+        A debugger is told before the parent, and might never take note; until then /proc alone tells.
+        """
+        try:
+            pid, status, used = os.wait4(self.pid, os.WNOHANG)
+        except ChildProcessError:
+            raise ScoperunError("another part of this program took the command's exit status") from None
+        if pid:
+            return os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
+        seen = wait_status(self.pid)
+        if seen is None:
+            raise ScoperunError("the command has ended, and its debugger alone knows how")
+        return seen, None
+
+
+def _last_cgroup(pid: int) -> str | None:
+    """Return the cgroup that a process died in: a zombie is still shown where it was."""
+    from scoperun.kernel.cgroup import cgroup_name_of  # noqa: PLC0415  it is there since the scope stands
+
+    with suppress(ScoperunError):
+        return cgroup_name_of(pid)
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """What happens in the child before the exec.
+
+    environment: all variables of the command, but for $INVOCATION_ID. steps: called in their order; an OSError of
+    theirs is reported with its file name as what was tried.
+    """
+
+    environment: Mapping[str, str]
+    steps: tuple[Callable[[], None], ...] = ()
+
+
+def spawn(command: Sequence[str], preparation: Preparation) -> Child:
+    """Fork a child that will run `command` when released."""
+    try:
+        return _spawn(command, preparation)
+    except OSError as error:
+        raise ScoperunError(f"cannot start the command: {error.strerror}") from None
+
+
+def _spawn(command: Sequence[str], preparation: Preparation) -> Child:
+    with ExitStack() as on_error, ExitStack() as childs:
+        child_hold, hold = os.pipe()
+        childs.callback(os.close, child_hold)
+        on_error.callback(os.close, hold)
+        exec_error, child_exec_error = os.pipe()
+        childs.callback(os.close, child_exec_error)
+        on_error.callback(os.close, exec_error)
+        pid = os.fork()
+        if pid == 0:
+            os.close(hold)
+            _hold_then_exec(command, preparation, child_hold, child_exec_error)
+        on_error.callback(_end, pid)
+        pidfd = os.pidfd_open(pid)
+        child = Child(command=tuple(command), pid=pid, pidfd=pidfd, _hold=hold, _exec_error=exec_error)
+        on_error.pop_all()
+    return child
+
+
+def _end(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+def _hold_then_exec(command: Sequence[str], preparation: Preparation, hold: int, exec_error: int) -> NoReturn:
+    """In the child: wait for the word, then become the command. Nothing may return or raise from here."""
+    tried = "?"
+    try:
+        invocation_id = os.read(hold, 64)
+        if invocation_id:
+            for number in _PYTHON_IGNORES:
+                signal.signal(number, signal.SIG_DFL)
+            for step in preparation.steps:
+                step()
+            environment = told_to_itself(preparation.environment) | {"INVOCATION_ID": invocation_id.decode()}
+            tried = ""
+            execute(command, environment)
+    except OSError as error:
+        os.write(exec_error, f"{error.errno} {tried and error.filename}".encode(errors="surrogateescape"))
+    except Exception as error:  # as of a NUL byte in a variable: our exit status would pass for the command's
+        os.write(exec_error, f"{_NO_ERRNO} {error}".encode(errors="backslashreplace"))
+    finally:
+        os._exit(ScoperunError.exit_status)
+
+
+def _exec_failure(command: str, failure: bytes) -> ScoperunError:
+    """Sort as env(1) and timeout(1) do."""
+    number, _, tried = os.fsdecode(failure).partition(" ")
+    if int(number) == _NO_ERRNO:
+        return ScoperunError(f"cannot start the command: {tried}")
+    reason = os.strerror(int(number))
+    if tried:
+        return ScoperunError(f"cannot start the command: {tried}: {reason}")
+    message = f"cannot run {command!r}: {reason}"
+    if int(number) == errno.ENOENT:
+        hint = (
+            "it is there: what is missing may be the interpreter after its #!"
+            if "/" in command and os.path.exists(command)
+            else None
+        )
+        return CommandNotFound(message, hint=hint)
+    return CommandNotExecutable(message)
