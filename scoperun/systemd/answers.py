@@ -15,26 +15,41 @@ from scoperun.spec.values import seconds
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from scoperun.systemd.bus import Signal
-
 UNIT = "org.freedesktop.systemd1.Unit"
 SCOPE = "org.freedesktop.systemd1.Scope"
 LEFT_ACTIVE = "ActiveExitTimestampMonotonic"
 
 _LONGEST_WORD = 255
+_ID = 16  # bytes
 
 
-def events(signal: Signal, *, ahead: float = 0.0) -> list[Event]:
+def events(member: str | None, body: list[Any], *, ahead: float = 0.0) -> list[Event]:
     """Return what a signal says of the scope that it is about; `ahead` as in `left_active`."""
-    match signal.member, signal.body:
+    match member, body:
         case "JobRemoved", [_, _, _, result] if _is_word(result):
             return [JobRemoved(result)]
         case "PropertiesChanged", [str(interface), {"Result": result}, _] if interface == SCOPE and _is_word(result):
             return [ResultChanged(result)]
         case "PropertiesChanged", [str(interface), {"ActiveState": state}, _] if interface == UNIT and _is_word(state):
-            return [*left_active(signal.body[1].get(LEFT_ACTIVE), ahead=ahead), StateChanged(state)]
+            return [*left_active(body[1].get(LEFT_ACTIVE), ahead=ahead), StateChanged(state)]
         case _:
             return []
+
+
+def job_of(member: str | None, body: list[Any]) -> str | None:
+    """Return the unit whose job is over, None if a signal is about something else."""
+    match member, body:
+        case "JobRemoved", [_, _, str(unit), _]:
+            return unit
+    return None
+
+
+def invocation(member: str | None, body: list[Any]) -> str | None:
+    """Return the invocation ID of a unit that is announced as active, in hexadecimal; None if a signal says nothing."""
+    match member, body:
+        case "PropertiesChanged", [str(interface), {"ActiveState": "active", "InvocationID": bytes(value)}, _]:
+            return value.hex() if interface == UNIT and len(value) == _ID else None
+    return None
 
 
 def left_active(usec: object, *, ahead: float = 0.0) -> list[LeftActive]:
@@ -76,7 +91,7 @@ def time(name: str, value: object) -> float:
 
 def identifier(name: str, value: object) -> str:
     """Return the value of property `name`, 16 bytes or none, in hexadecimal; raise BusLost if it is anything else."""
-    if not isinstance(value, bytes) or len(value) not in {0, 16}:
+    if not isinstance(value, bytes) or len(value) not in {0, _ID}:
         raise _nonsense(name)
     return value.hex()
 

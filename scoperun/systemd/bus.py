@@ -55,12 +55,26 @@ class Method:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """A signal that came in, its body as plain Python: variants are what they contain."""
+    """A signal that came in; most are looked at no further than their path."""
 
-    path: str | None
-    interface: str | None
-    member: str | None
-    body: list[Any]
+    frame: Frame
+
+    @property
+    def path(self) -> str | None:
+        """The object that it is from."""
+        return self.frame.path
+
+    @property
+    def member(self) -> str | None:
+        """What it is called."""
+        return self.frame.member
+
+    def body(self) -> list[Any]:
+        """Return what it says as plain Python, where variants are what they contain; nothing if it cannot be read."""
+        try:
+            return [_plain(value) for value in _message(self.frame).body]
+        except _Unreadable:
+            return []
 
 
 class ErrorReply(Exception):
@@ -89,6 +103,7 @@ class Connection:
         self._socket = socket
         self.on_signal: Callable[[Signal], None] = _drop
         self._frames = frames.Frames()
+        self._heard = 0
         self._silent = False
         self._serial = 0
         self._answers: dict[int, asyncio.Future[Frame]] = {}
@@ -97,7 +112,7 @@ class Connection:
 
     @property
     def is_usable(self) -> bool:
-        """It is not lost, and every call was answered in time."""
+        """It is not lost, nor has it fallen silent: a call was not answered in time, and nothing was heard since."""
         return not (self._silent or self._socket.lost.done())
 
     async def greet(self) -> None:
@@ -106,13 +121,14 @@ class Connection:
 
     async def call(self, method: Method, *arguments: object) -> list[Any]:
         """Return the body of the answer as plain Python; raise ErrorReply, or BusLost if there is none in time."""
+        heard_before = self._heard
         if not self.is_usable:
             raise BusLost("the connection to the bus is lost")
         try:
             async with asyncio.timeout(self.timeout):
                 return await self._ask(method, *arguments)
         except TimeoutError:
-            self._silent = True  # who did not answer once is not waited for again
+            self._silent = self._heard == heard_before  # then the next answer is not waited for
             raise BusLost(f"{method.member}: no answer within {self.timeout:g} s") from None
         except _Broken as broken:
             raise BusLost(f"{method.member}: the connection to the bus broke: {broken}") from None
@@ -161,6 +177,8 @@ class Connection:
         self._socket.write(bytes(message._marshall()))  # type: ignore[no-untyped-call]  # noqa: SLF001
 
     def _take(self, data: bytes) -> None:
+        self._heard += 1
+        self._silent = False
         for frame in self._frames.take(data):
             if frame.kind == frames.SIGNAL:
                 self._take_signal(frame)
@@ -176,11 +194,7 @@ class Connection:
         # anybody on the bus can send it. What systemd announces is for all, and the bus follows who owns its name.
         if frame.destination is not None:
             return
-        try:
-            body = [_plain(value) for value in _message(frame).body]
-        except _Unreadable:
-            return
-        self.on_signal(Signal(frame.path, frame.interface, frame.member, body))
+        self.on_signal(Signal(frame))
 
     def _refuse(self, serial: int, caller: str) -> None:
         """Answer a call to us, whatever it is: we have no methods."""

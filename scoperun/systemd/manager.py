@@ -20,14 +20,16 @@ from scoperun.spec.scope import unit_path
 from scoperun.spec.sizes import parse_time
 from scoperun.systemd import answers, bus
 from scoperun.systemd.bus_address import Surroundings, user
-from scoperun.systemd.pid_namespace import see_same_numbers
+from scoperun.systemd.pid_namespace import see_bus, see_proc
 from scoperun.time_namespace import monotonic_ahead
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from scoperun.evidence.events import Event
     from scoperun.spec.scope import ScopeRequest
+
+    Take = Callable[[str | None, list[Any]], None]
+    """Takes a signal's name and its body."""
 
 _SYSTEMD = "org.freedesktop.systemd1"
 _PATH = "/org/freedesktop/systemd1"
@@ -67,7 +69,9 @@ class Manager:
         self.ahead = ahead
         self._connection = connection
         self._check = f"check: systemctl{'' if system else ' --user'} is-system-running"
-        self._routes: dict[str, Callable[[Event], None]] = {}
+        self._routes: dict[str, Take] = {}
+        self._hears_all: asyncio.Future[Any] | None = None
+        self._same_numbers: asyncio.Future[None] | None = None
         connection.on_signal = self._route
 
     @property
@@ -88,21 +92,46 @@ class Manager:
         """Return why the connection broke, once it has."""
         return await self._connection.lost()
 
-    async def listen(self, request: ScopeRequest, pid: int, give: Callable[[Event], None]) -> None:
-        """Give what systemd announces of a scope, and of no other unit; raises as `call` does.
+    async def listen(self, request: ScopeRequest, pid: int, take: Take) -> None:
+        """Hand the signals of a scope to `take`, and of no other unit; raises as `call` does.
 
         Called before its start, or the first announcements are missed. pid: a process of ours that is to be in it.
         Raise BusUnavailable if systemd would read process numbers in another PID namespace.
         """
-        self._routes[request.path] = give
-        # With AddRef they come without Subscribe(), which would have every scoperun on the machine wake every other.
-        unit = f"path='{request.path}',interface='{_PROPERTIES}'"
-        job = f"path='{_PATH}',interface='{_MANAGER}',member='JobRemoved',arg2='{request.unit}'"
-        rules = [f"type='signal',sender='{_SYSTEMD}',{what}" for what in (unit, job)]
+        rules = self._match_all() if self._routes else self._match(request.path, request.unit)
+        self._routes[request.path] = take
         try:
-            await asyncio.gather(*map(self._connection.match, rules), see_same_numbers(self._connection, pid))
+            await asyncio.gather(rules, self._see_same_numbers(pid))
         except bus.ErrorReply as error:
             raise self._error(error) from None
+
+    async def _match(self, path: str, unit: str) -> None:
+        """Have the bus send the signals of one scope: those of others would wake this process for nothing.
+
+        With AddRef they come without Subscribe(), which would have every scoperun on the machine woken by every other.
+        """
+        await asyncio.gather(self._add(f"path='{path}'"), self._add_jobs(f",arg2='{unit}'"))
+
+    async def _match_all(self) -> None:
+        """Have the bus send the signals of all scopes, once: two rules in all, in place of two for each of many."""
+        if self._hears_all is None:
+            every = self._add(f"path_namespace='{_PATH}/unit'")
+            self._hears_all = asyncio.gather(every, self._add_jobs(""))
+        await asyncio.shield(self._hears_all)
+
+    async def _add(self, objects: str) -> None:
+        await self._connection.match(f"type='signal',sender='{_SYSTEMD}',interface='{_PROPERTIES}',{objects}")
+
+    async def _add_jobs(self, more: str) -> None:
+        job = f"path='{_PATH}',interface='{_MANAGER}',member='JobRemoved'{more}"
+        await self._connection.match(f"type='signal',sender='{_SYSTEMD}',{job}")
+
+    async def _see_same_numbers(self, pid: int) -> None:
+        """Ask the bus once: all that it can know is the same for each run."""
+        see_proc(pid)
+        if self._same_numbers is None:
+            self._same_numbers = asyncio.ensure_future(see_bus(self._connection))
+        await asyncio.shield(self._same_numbers)
 
     def forget(self, request: ScopeRequest) -> None:
         """Give nothing more of a scope."""
@@ -127,16 +156,16 @@ class Manager:
         return BusUnavailable(f"no systemd on this bus: {text}", hint=self._check)
 
     def _route(self, signal: bus.Signal) -> None:
-        """Hand a signal to the scope whose path it carries, or whose start job it is about."""
-        match signal.member, signal.body:
-            case "JobRemoved", [_, _, str(unit), _]:
-                path = unit_path(unit)
-            case _:
-                path = signal.path or ""
-        give = self._routes.get(path)
-        if give is not None:
-            for event in answers.events(signal, ahead=self.ahead):
-                give(event)
+        """Hand a signal to the scope whose path it carries, or whose job it is about."""
+        take = self._routes.get(signal.path or "")
+        if take is not None:
+            take(signal.member, signal.body())
+        elif signal.path == _PATH:
+            body = signal.body()
+            unit = answers.job_of(signal.member, body)
+            take = self._routes.get(unit_path(unit)) if unit else None
+            if take is not None:
+                take(signal.member, body)
 
     async def _call(self, method: bus.Method, *arguments: object) -> list[Any]:
         try:

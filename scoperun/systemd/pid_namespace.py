@@ -22,8 +22,8 @@ _OUTSIDE = (
 )
 
 
-async def see_same_numbers(connection: Connection, child: int) -> None:
-    """See that the bus, /proc and our child are in our PID namespace; raise BusUnavailable if there is a doubt.
+async def see_bus(connection: Connection) -> None:
+    """See that the bus is in our PID namespace; raise BusUnavailable if there is a doubt.
 
     Two processes have numbers for each other only if they are in the same namespace: one that is in a namespace below
     the other's has no number for it. Behind a proxy the bus tells the proxy's number.
@@ -32,7 +32,6 @@ async def see_same_numbers(connection: Connection, child: int) -> None:
     if connection.peer.pid == 0:
         message = "this bus is in another PID namespace, where our process numbers are other processes'"
         raise BusUnavailable(message, hint=_OUTSIDE)
-    _see_proc(own, child)
     try:
         answer = await connection.pid_of(connection.name)
     except ErrorReply as error:
@@ -42,8 +41,12 @@ async def see_same_numbers(connection: Connection, child: int) -> None:
         raise BusUnavailable(message, hint=_OUTSIDE)
 
 
-def _see_proc(own: int, child: int) -> None:
-    """See that /proc shows processes by our numbers, and that our child has no other number than ours."""
+def see_proc(child: int) -> None:
+    """See that /proc shows processes by our numbers, and that our child has no other number than ours.
+
+    Raise BusUnavailable if not.
+    """
+    own = os.getpid()
     if _numbers("self") not in ([], [own]):
         hint = "mount -t proc proc /proc, or unshare --mount-proc"
         raise BusUnavailable("/proc is of another PID namespace: it shows other processes by our numbers", hint=hint)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import signal
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scoperun.errors import ManagerError, PropertyRefused, ScopeFailed
-from scoperun.evidence.events import StateChanged
+from scoperun.evidence.events import JobRemoved, StateChanged
 from scoperun.spec.scope import unit_path
 from scoperun.systemd import answers, bus
 from scoperun.systemd.answers import LEFT_ACTIVE, SCOPE, UNIT
@@ -42,6 +42,7 @@ class Unit:
         self.is_announced = True
         self.manager = manager
         self._give = give
+        self._is_started = False
 
     @property
     def name(self) -> str:
@@ -59,7 +60,7 @@ class Unit:
         What becomes of the job is announced as JobRemoved, and the unit's changes as ResultChanged and StateChanged.
         Properties that were not asked for, and that this systemd does not know, are left out.
         """
-        await self.manager.listen(self.request, pids[0], self._give)
+        await self.manager.listen(self.request, pids[0], self._take)
         self.asked = time.monotonic()
         while True:
             try:
@@ -70,10 +71,12 @@ class Unit:
                 return
 
     async def identify(self) -> None:
-        """Read the invocation ID of the running scope; raise ScopeFailed if it has none.
+        """Learn the invocation ID of the running scope, if it was not announced; raise ScopeFailed if it has none.
 
         Where a condition is not met systemd skips the scope, and calls the job of its start done all the same.
         """
+        if self.invocation_id:
+            return
         name = "InvocationID"
         self.invocation_id = answers.identifier(name, await self.manager.get(self.request.path, UNIT, name))
         if not self.invocation_id:
@@ -151,6 +154,14 @@ class Unit:
     def forget(self) -> None:
         """Hear nothing more of the scope."""
         self.manager.forget(self.request)
+
+    def _take(self, member: str | None, body: list[Any]) -> None:
+        """Take a signal. The last invocation ID that is announced before the start job is over is this scope's."""
+        for event in answers.events(member, body, ahead=self.manager.ahead):
+            self._is_started |= isinstance(event, JobRemoved)
+            self._give(event)
+        if not self._is_started:
+            self.invocation_id = answers.invocation(member, body) or self.invocation_id
 
     async def _time(self, name: str) -> float:
         return answers.time(name, await self.manager.get(self.request.path, SCOPE, name))

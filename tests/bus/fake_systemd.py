@@ -79,6 +79,7 @@ class FakeSystemd:
         self.units: dict[str, Unit] = {}
         self.at: dict[str, Action] = {}
         self.unknown_properties: set[str] = set()
+        self.announces_invocation = True
         self.when_started: Callable[[Unit], None] = self.announce_start
         self.when_ended: Callable[[Unit], None] = self.announce_end
         self._pidfds: dict[int, int] = {}
@@ -120,7 +121,7 @@ class FakeSystemd:
             unit.left_active = time.monotonic_ns() // 1000
         changed = {
             "ActiveState": Variant("s", state),
-            "InvocationID": Variant("ay", unit.invocation_id),
+            "InvocationID": Variant("ay", unit.invocation_id if self.announces_invocation else b""),
             "ActiveExitTimestampMonotonic": Variant("t", unit.left_active),
         }
         self._changed(unit, UNIT, changed)

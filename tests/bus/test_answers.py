@@ -127,6 +127,7 @@ def answering(signature: str, body: list[Any]) -> Callable[[Message], Message]:
 async def test_an_odd_answer_before_the_command_runs_is_one_line(
     step: str, systemd: FakeSystemd, complaints: list[str]
 ) -> None:
+    systemd.announces_invocation = step != "Get InvocationID"  # else that is not asked
     for signature, body in odd_answers(step):
         systemd.at[step] = answering(signature, body)
         await run_or_refuse()
@@ -243,6 +244,7 @@ async def test_a_start_of_which_only_nonsense_is_said_is_given_up(systemd: FakeS
 
 @pytest.mark.parametrize("step", [*BEFORE_THE_COMMAND, *AFTERWARDS])
 async def test_the_program_prints_no_more_than_a_line_or_its_report(step: str, systemd: FakeSystemd) -> None:
+    systemd.announces_invocation = step != "Get InvocationID"  # else that is not asked
     systemd.at[step] = answering("v", [Variant("as", ["no", "such", "type"])])
     ended = await scoperun("--json", "--", "sh", "-c", "exit 3")
     if step in AFTERWARDS:

@@ -48,6 +48,7 @@ def on_the_wire(bus: Wire, systemd: FakeSystemd) -> Callable[..., None]:
     """Have the bus do something at a step, in place of handing it on."""
 
     def interfere(step: str, action: Any) -> None:
+        systemd.announces_invocation = step != "Get InvocationID"  # else that is not asked
         if step == "JobRemoved":
             systemd.when_started = action
         else:
@@ -61,6 +62,7 @@ def on_the_bus(systemd: FakeSystemd) -> Callable[..., None]:
     """Have systemd do something at a step, in place of answering."""
 
     def interfere(step: str, action: Any) -> None:
+        systemd.announces_invocation = step != "Get InvocationID"  # else that is not asked
         if step == "JobRemoved":
             systemd.when_started = action
         else:
