@@ -30,6 +30,24 @@ def test_the_unit_is_there_while_the_command_runs(story: Story) -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        ((), "man:scoperun(1)"),
+        (("-p", "Documentation=man:true(1) https://example.org/a"), "man:true(1) https://example.org/a"),
+    ],
+)
+def test_the_unit_says_that_it_is_ours_unless_other_documentation_is_asked_for(
+    story: Story, options: tuple[str, ...], shown: str
+) -> None:
+    run = story.start("--unit", "ours", *options, "--", "sh", "-c", "echo ready; read word")
+    assert run.stdout is not None
+    assert run.stdout.readline() == b"ready\n"
+    assert systemctl("show", "ours.scope", "-p", "Documentation") == f"Documentation={shown}\n"
+    run.communicate(b"on\n")
+    assert run.returncode == 0
+
+
+@pytest.mark.parametrize(
     "name", ["_job", "cgroup.x", "memory.job", "pids.a.b", "tasks", "__", "._", "io.x", "notify_on_release"]
 )
 def test_a_name_that_the_cgroup_has_in_another_way_is_as_good_as_any(story: Story, name: str) -> None:
