@@ -3,8 +3,10 @@
 import math
 import os
 import re
+import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -347,6 +349,20 @@ def test_what_can_be_read_once_is_read_once(text: str, words: list[str], said: s
     """Even if what is in it is a mistake, which is typer's to tell."""
     command = [sys.executable, "-c", READING, "-p", "@/dev/stdin", *words]
     assert said in subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
+
+
+def test_whoever_gives_up_waiting_for_properties_has_run_nothing(tmp_path: Path) -> None:
+    """Which the exit status says."""
+    os.mkfifo(tmp_path / "properties")
+    words = ["-m", "scoperun", "-p", f"@{tmp_path}/properties", "--print-properties", "true"]
+    command = ["env", "--default-signal=INT", sys.executable, *words]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process,
+        open(tmp_path / "properties", "w", encoding="ascii"),  # which waits for its reader
+    ):
+        process.send_signal(signal.SIGINT)
+        said = process.communicate()
+    assert (process.returncode, *said) == (125, "", "scoperun: interrupted\n")
 
 
 def test_a_text_that_no_bus_can_carry_is_refused_before_anything_starts() -> None:
