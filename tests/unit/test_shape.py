@@ -36,9 +36,6 @@ ROWS: dict[str, set[str]] = {
 DOORS = {"scoperun", "scoperun.__main__"}
 """The library's names, and the program: nothing imports them, and they import what they open."""
 
-PROGRAMS = {"scoperun.__main__", "scoperun.supervision.replay"}
-"""What can be run with python3 -m."""
-
 FIRST = {
     "scoperun",
     "scoperun.__main__",
