@@ -40,6 +40,7 @@ FIRST = {
     "scoperun",
     "scoperun.__main__",
     "scoperun.environment",
+    "scoperun.isolation",
     "scoperun.startup",
     "scoperun.version",
 }
