@@ -147,8 +147,10 @@ class Manager:
         return value
 
     async def get_all(self, path: str, interface: str) -> dict[str, Any]:
-        """Return all properties that an interface of the object at `path` has; raise one of UNANSWERED."""
-        (values,) = await self._call(bus.Method(_SYSTEMD, path, _PROPERTIES, "GetAll", "s", "a{sv}"), interface)
+        """Return those of answers.WANTED that an interface of the object at `path` has; raise one of UNANSWERED."""
+        (values,) = await self._call(
+            bus.Method(_SYSTEMD, path, _PROPERTIES, "GetAll", "s", "a{sv}", answers.WANTED), interface
+        )
         return dict(values)
 
     def no_systemd(self, text: str) -> BusUnavailable:
@@ -159,7 +161,7 @@ class Manager:
         """Hand a signal to the scope whose path it carries, or whose job it is about."""
         take = self._routes.get(signal.path or "")
         if take is not None:
-            take(signal.member, signal.body())
+            take(signal.member, signal.body(answers.WANTED))
         elif signal.path == _PATH:
             body = signal.body()
             unit = answers.job_of(signal.member, body)
