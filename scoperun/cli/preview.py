@@ -7,7 +7,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from scoperun.console.sources import OPTION_OF
+from scoperun.console.options import OPTION_OF
 from scoperun.printable import one_line
 from scoperun.record import dataclass, replace
 from scoperun.spec.properties import Property, parse_property, that_count

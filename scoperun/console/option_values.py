@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from scoperun.console.sources import Assignment
 from scoperun.errors import InvalidValue
+from scoperun.spec.limits import OOMPolicy
 from scoperun.spec.properties import Value, in_bytes, parse_property, parse_setting, property_lines
 from scoperun.spec.scope import unit_name
 from scoperun.spec.sizes import INFINITY, parse_positive_size, parse_size
@@ -116,15 +117,18 @@ def property_name(text: str) -> str:
     return parse_property(assignment(text)).sets
 
 
-class Assignments(tuple[Assignment, ...]):
-    """What one -p stands for; a class, since typer takes no generic alias inside a list."""
+def oom_policy(text: str) -> OOMPolicy:
+    """Return a policy by its name in unit files."""
+    try:
+        return OOMPolicy(text)
+    except ValueError:
+        names = ", ".join(repr(policy.value) for policy in OOMPolicy)
+        raise InvalidValue(f"{text!r} is not one of {names}.") from None
 
-    __slots__ = ()
 
-
-def assignments(text: str) -> Assignments:
+def assignments(text: str) -> tuple[Assignment, ...]:
     """Return what -p stands for: one property, or those of a file's lines for @FILE."""
-    return Assignments(_assignments_in(text[1:]) if text.startswith("@") else [Assignment(assignment(text))])
+    return tuple(_assignments_in(text[1:])) if text.startswith("@") else (Assignment(assignment(text)),)
 
 
 def assignment(text: str) -> str:

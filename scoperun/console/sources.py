@@ -1,4 +1,4 @@
-"""Where the values of a request come from: which option sets which property, and who said so. No I/O."""
+"""Where the values of a request come from. No I/O."""
 
 from __future__ import annotations
 
@@ -8,24 +8,6 @@ from scoperun.record import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-OPTION_OF = {
-    "MemoryMax": "mem",
-    "MemoryHigh": "mem-high",
-    "MemorySwapMax": "swap",
-    "MemoryZSwapMax": "zswap",
-    "CPUQuotaPerSecUSec": "cpus",
-    "CPUWeight": "cpu-weight",
-    "TasksMax": "tasks",
-    "RuntimeMaxUSec": "timeout",
-    "TimeoutStopUSec": "kill-after",
-    "OOMPolicy": "oom-policy",
-    "Slice": "slice",
-    "Description": "description",
-}
-"""The long option that sets a property, by the property's D-Bus name."""
-
-PROPERTY_OF = {option: name for name, option in OPTION_OF.items()}
 
 
 @dataclass(frozen=True, slots=True)

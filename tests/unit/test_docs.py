@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scoperun.cli import options
+from scoperun.cli.options import parse
+from scoperun.console.options import OPTIONS as DECLARED
 from scoperun.errors import LimitNotEnforced
 from scoperun.evidence.events import Process, Task
 from scoperun.evidence.kernel_report import KernelReport
@@ -51,6 +52,18 @@ def test_the_readme_names_every_key_of_the_report(key: str) -> None:
 
 def test_the_manual_explains_the_options_that_there_are() -> None:
     assert sorted(re.findall(OPTION, "\n".join(terms("OPTIONS")))) == OPTIONS
+
+
+def test_the_manual_has_every_option_below_its_heading() -> None:
+    _, *parts = re.split(r"^\.SS (.*)\n", section("OPTIONS"), flags=re.MULTILINE)
+    explained = {
+        heading: set(re.findall(OPTION, " ".join(re.findall(r"^\.TP\n(.*)$", text, flags=re.MULTILINE))))
+        for heading, text in zip(parts[::2], parts[1::2], strict=True)
+    }
+    declared: dict[str, set[str]] = {"Other": {"-h", "--help"}}
+    for option in DECLARED:
+        declared.setdefault(option.panel, set()).update(option.names, [option.contrary] if option.contrary else [])
+    assert explained == declared
 
 
 def test_the_manual_speaks_of_no_option_that_is_not_there() -> None:
@@ -111,7 +124,7 @@ def test_a_configuration_that_is_shown_does_what_is_said_of_it(
     (tmp_path / "scoperun").mkdir()
     (tmp_path / "scoperun" / "config.toml").write_text(configuration)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    by_name, by_rule, by_default = (options.parse(words) for words in (["-P", "build", "true"], ["make"], ["true"]))
+    by_name, by_rule, by_default = (parse(words) for words in (["-P", "build", "true"], ["make"], ["true"]))
     assert by_name is not None
     assert by_rule is not None
     assert by_default is not None

@@ -180,7 +180,7 @@ def test_one_module_imports_dbus_next() -> None:
 
 def test_one_module_imports_typer() -> None:
     users = {module for module in SOURCES if "typer" in imported(module)}
-    assert {user for user in users if not user.startswith("scoperun.ctl")} == {"scoperun.cli.options"}
+    assert {user for user in users if not user.startswith("scoperun.ctl")} == {"scoperun.cli.declaration"}
 
 
 @pytest.mark.parametrize("module", sorted(set(SOURCES) - {"scoperun.__main__"}))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 STEPS = (
     "Python starts",
-    "typer and the declarations of our options are imported",
-    "typer makes options of them, and parses the arguments",
+    "the table of our options, and what reads the command line, are imported",
+    "the arguments are parsed",
     "asyncio, dbus-next and what else is needed to ask systemd are imported",
     "both processes of the scope are forked",
     "the event loop and the connection to the bus are made",

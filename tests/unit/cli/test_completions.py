@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from scoperun.console.options import OPTIONS
 from scoperun.spec.settings import SETTINGS
 from tests.documents import CHECKOUT
 from tests.unit.declared import takes_value
@@ -69,6 +70,69 @@ def test_a_completion_has_the_properties_that_scopes_have(shell: str) -> None:
     text = (FOLDER / f"scoperun.{shell}").read_text()
     lines = re.findall(r"^ +([A-Z]\w+(?: [A-Z]\w+)*)[ \\']*$", text, flags=re.MULTILINE)
     assert " ".join(lines).split() == sorted(SETTINGS)
+
+
+OFFERS = {
+    "bash": {
+        "file": "_scoperun_files -f",
+        "folder": "_scoperun_files -d",
+        "profile": "_scoperun_profiles",
+        "property": "_scoperun_property",
+        "scope": "_scoperun_units scope",
+        "slice": "_scoperun_units slice",
+        "variable": "compgen -e",
+        "user": "compgen -u",
+        "group": "compgen -g",
+        "stop continue kill": "stop continue kill",
+    },
+    "zsh": {
+        "file": ":_files",
+        "folder": "_directories",
+        "descriptor": "_file_descriptors",
+        "profile": "_scoperun_profiles",
+        "property": "_scoperun_property",
+        "scope": "_scoperun_units scope",
+        "slice": "_scoperun_units slice",
+        "variable": "_parameters",
+        "user": "_users",
+        "group": "_groups",
+        "stop continue kill": "(stop continue kill)",
+    },
+    "fish": {
+        "file": "-r -F",
+        "folder": "__fish_complete_directories",
+        "profile": "__scoperun_profiles",
+        "property": "__scoperun_property",
+        "scope": "__scoperun_units scope",
+        "slice": "__scoperun_units slice",
+        "variable": "set -xn",
+        "user": "__fish_complete_users",
+        "group": "__fish_complete_groups",
+        "stop continue kill": "'stop continue kill'",
+    },
+}
+"""How each shell is told what to offer; bash and fish know nothing of descriptors."""
+
+OPTIONS_WITH_VALUE = {
+    "bash": (r"^        (-.*\) .*) ;;$", r"--([a-z-]+)(?= \||\))"),
+    "zsh": (r"^  '(.*=.*)$", r"--([a-z-]+)="),
+    "fish": (r"^complete -c scoperun -n __scoperun_in_options (-[xr] .*)$", r"-l ([a-z-]+)"),
+}
+"""The lines that say what is offered, and how they name an option."""
+
+
+@pytest.mark.parametrize("shell", OFFERS)
+def test_a_completion_offers_what_an_option_takes(shell: str) -> None:
+    text = (FOLDER / f"scoperun.{shell}").read_text()
+    line, name = OPTIONS_WITH_VALUE[shell]
+    offered = {
+        option: completion
+        for offer in re.findall(line, text, flags=re.MULTILINE)
+        for completion, marker in OFFERS[shell].items()
+        if marker in offer
+        for option in re.findall(name, offer)
+    }
+    assert offered == {option.name: option.completion for option in OPTIONS if option.completion in OFFERS[shell]}
 
 
 @pytest.fixture

@@ -2,8 +2,11 @@
 
 import math
 import os
+import re
+import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +17,7 @@ from scoperun.spec.limits import Limits, OOMPolicy
 from scoperun.spec.request import ExecContext, RunRequest
 from scoperun.spec.sizes import INFINITY
 from scoperun.version import __version__
+from tests.unit.declared import takes_value
 
 
 def request(*argv: str) -> RunRequest:
@@ -294,6 +298,73 @@ def test_no_command_is_answered_with_the_word_for_it(argv: list[str]) -> None:
     assert "command" in refusal(*argv).lower()
 
 
+@pytest.mark.parametrize(
+    ("argv", "option"),
+    [
+        (["--tasks", "x", "--mem", "20Q", "true"], "--tasks"),
+        (["--mem", "20Q", "--tasks", "x", "true"], "--mem"),
+        (["--mem", "1M", "--tasks", "x", "--mem", "20Q", "true"], "--mem"),
+        (["-p", "TasksMax=5", "--mem", "20Q", "-p", "TasksMx=5", "true"], "--property"),
+        (["--mem", "20Q"], "--mem"),
+    ],
+)
+def test_of_two_mistakes_that_of_the_option_which_is_mentioned_first_is_told(argv: list[str], option: str) -> None:
+    assert f"'{option}'" in refusal(*argv)
+
+
+def test_a_mistake_in_the_words_is_told_before_one_in_a_value() -> None:
+    assert refusal("--mem", "20Q", "-x", "true") == "No such option: -x"
+
+
+def test_what_is_given_again_is_not_looked_at() -> None:
+    assert request("--mem", "20Q", "--mem", "1M", "true").limits.memory_max == 1 << 20
+
+
+def test_the_environments_mistake_is_told_as_the_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCOPERUN_REPORT", "-")
+    line = "Invalid value for '--report': '-' is a stream, not a file (--report-fd N writes to descriptor N)"
+    assert refusal("true") == line
+    assert output("--report", "r.json", "true").report == "r.json"
+
+
+PIPED = [
+    ("TasksMax=5", [], "properties=('TasksMax=5',)"),
+    ("TasksMax=5", ["--mem", "20Q"], "Invalid value for '--mem': "),
+    ("TasksMx=5", [], "Invalid value for '-p' / '--property': /dev/stdin:1: unknown property 'TasksMx'"),
+    ("TasksMx=5", ["-p", "@/dev/stdin"], "Invalid value for '-p' / '--property': /dev/stdin:1: unknown property"),
+    ("TasksMx=5", ["--mem", "20Q"], "Invalid value for '-p' / '--property': /dev/stdin:1: unknown property"),
+]
+READING = """
+import sys
+from scoperun.cli.options import parse
+try:
+    print(parse([*sys.argv[1:], "true"]).request)
+except Exception as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(("text", "words", "said"), PIPED)
+def test_what_can_be_read_once_is_read_once(text: str, words: list[str], said: str) -> None:
+    """Even if what is in it is a mistake, which is typer's to tell."""
+    command = [sys.executable, "-c", READING, "-p", "@/dev/stdin", *words]
+    assert said in subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
+
+
+def test_whoever_gives_up_waiting_for_properties_has_run_nothing(tmp_path: Path) -> None:
+    """Which the exit status says."""
+    os.mkfifo(tmp_path / "properties")
+    words = ["-m", "scoperun", "-p", f"@{tmp_path}/properties", "--print-properties", "true"]
+    command = ["env", "--default-signal=INT", sys.executable, *words]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process,
+        open(tmp_path / "properties", "w", encoding="ascii"),  # which waits for its reader
+    ):
+        process.send_signal(signal.SIGINT)
+        said = process.communicate()
+    assert (process.returncode, *said) == (125, "", "scoperun: interrupted\n")
+
+
 def test_a_text_that_no_bus_can_carry_is_refused_before_anything_starts() -> None:
     assert "'--property'" in refusal("-p", "Description=caf\udce9", "true")
 
@@ -309,6 +380,12 @@ def test_help_is_answered(argv: list[str], capsys: pytest.CaptureFixture[str]) -
     out, err = capsys.readouterr()
     assert out.startswith("Usage: scoperun [OPTIONS] [--] COMMAND [ARGS]...\n")
     assert err == ""
+
+
+def test_help_lists_the_options_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    parse(["--help"])
+    listed = re.findall("^  (-.*?)(?:  .*)?$", capsys.readouterr().out, flags=re.MULTILINE)
+    assert set(re.findall(r"(?<!\w)--?[A-Za-z][a-z-]*", " ".join(listed))) == set(takes_value())
 
 
 def test_help_names_the_property_that_each_limit_sets(capsys: pytest.CaptureFixture[str]) -> None:

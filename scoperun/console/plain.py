@@ -1,0 +1,80 @@
+"""The everyday reading of a command line, from the table of options, without typer. No I/O.
+
+It reads what has no mistake as click does, and gives up on everything else: typer is asked to read the same words then,
+and says what is wrong with them. tests/unit/cli/test_readings.py holds the two readings against each other.
+
+An option's value is the next word, whatever that looks like, or what follows = (--name=value) or the letter (-nvalue);
+flags of one letter may be joined (-qn value). Long names are not to be shortened. Options end at --, and at the first
+word that is not one: a dash alone is not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scoperun.console.reading import Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from scoperun.console.option import Option
+
+    Names = Mapping[str, tuple[Option, bool]]
+
+
+class NotPlain(Exception):
+    """There is a mistake in the command line, or it asks for something else than a run."""
+
+
+def read(argv: Sequence[str], options: Iterable[Option]) -> Reading:
+    """Return what the words say, none of their texts looked at yet; raises NotPlain."""
+    names = _names(options)
+    found: dict[str, tuple[Option, list[Any]]] = {}
+    rest = list(reversed(argv))
+    while rest and rest[-1].startswith("-") and rest[-1] != "-":
+        word = rest.pop()
+        if word == "--":
+            break
+        for option, value in _long(word, rest, names) if word.startswith("--") else _short(word, rest, names):
+            found.setdefault(option.name, (option, []))[1].append(value)
+    given = {name: tuple(values) if option.repeatable else values[-1] for name, (option, values) in found.items()}
+    return Reading(given, tuple(reversed(rest)))
+
+
+def _names(options: Iterable[Option]) -> Names:
+    """Return the options by each of their names, with what it says if it is a flag's."""
+    asked = [option for option in options if not option.is_answer]
+    contraries = {option.contrary: (option, False) for option in asked if option.contrary is not None}
+    return {name: (option, True) for option in asked for name in option.names} | contraries
+
+
+def _long(word: str, rest: list[str], names: Names) -> Iterator[tuple[Option, str | bool]]:
+    name, equals, text = word.partition("=")
+    option, flag = _known(name, names)
+    if option.takes_value:
+        yield option, text if equals else _next(rest)
+    elif equals:
+        raise NotPlain
+    else:
+        yield option, flag
+
+
+def _short(word: str, rest: list[str], names: Names) -> Iterator[tuple[Option, str | bool]]:
+    for end, letter in enumerate(word[1:], 2):
+        option, flag = _known(f"-{letter}", names)
+        if option.takes_value:
+            yield option, word[end:] or _next(rest)
+            return
+        yield option, flag
+
+
+def _known(name: str, names: Names) -> tuple[Option, bool]:
+    if name not in names:
+        raise NotPlain
+    return names[name]
+
+
+def _next(rest: list[str]) -> str:
+    if not rest:
+        raise NotPlain
+    return rest.pop()
