@@ -200,8 +200,8 @@ class Counters:
     @property
     def oomd_kills(self) -> int | None:
         """How often systemd-oomd killed the scope, or a cgroup in it; None if that cannot be known."""
-        kills = [mark.kills for mark in self.oomd_marks or () if not mark.pids]
-        return None if self.oomd_marks is None or None in kills else sum(filter(None, kills))
+        counts = [mark.kills for mark in self.oomd_marks or () if not mark.pids]
+        return None if self.oomd_marks is None or None in counts else sum(filter(None, counts))
 
     @property
     def oomd_forged(self) -> bool:

@@ -233,13 +233,13 @@ def unit_of(cgroup: str) -> str:
 class OomWatch:
     """What a row of snapshots tells of OOM kills.
 
-    kills: each rise of oom_kill. after: the snapshot that counted the last of them, None if there was none.
+    killings: each rise of oom_kill. after: the snapshot that counted the last of them, None if there was none.
     last: the last snapshot of all.
     """
 
     def __init__(self) -> None:
         """Start with nothing seen."""
-        self.kills: list[OomKill] = []
+        self.killings: list[OomKill] = []
         self._before: MemorySnapshot | None = None
         self.after: MemorySnapshot | None = None
         self.last: MemorySnapshot | None = None
@@ -255,8 +255,8 @@ class OomWatch:
         self._shortly.append(snapshot)
         while len(self._shortly) > 1 and self._shortly[1].at < snapshot.at - _SHORTLY:
             del self._shortly[0]  # the first that is left is the last from before
-        if self.last is not None and (kill := oom_kill(self.last, snapshot)):
-            self.kills.append(kill)
+        if self.last is not None and (killing := oom_kill(self.last, snapshot)):
+            self.killings.append(killing)
             self._last_but_one, self._shortly_before = self.after, self._shortly[0]
             self._before, self.after = self.last, snapshot
         self._pids.update(task.pid for task in snapshot.tasks)
@@ -282,7 +282,7 @@ class OomWatch:
         is_whole = last.policy == "kill"
         if is_whole and (whole := self._whole_scope(last)):
             return whole
-        found = [victim for kill in self.kills for victim in kill.victims(last)]
+        found = [victim for killing in self.killings for victim in killing.victims(last)]
         was_alone = last.tasks_peak == 1 and (not last.keeper_killed or bool(last.kills))
         return found or (_command(last) if (is_whole and last.ended_with_scope) or was_alone else [])
 
@@ -296,7 +296,7 @@ class OomWatch:
             return []
         found = [*seen.tasks, *(_suspects(self.after.ended, last) if self.after else ())]
         is_sure = last.exited.status == -signal.SIGKILL and all(task.name for task in found)
-        is_sure = is_sure and (not self.kills or self.kills[-1].is_certain_of_group(last))
+        is_sure = is_sure and (not self.killings or self.killings[-1].is_certain_of_group(last))
         return [victim_in_table(task) for task in found] if is_sure and last.pid in {task.pid for task in found} else []
 
     def own_limit(self, peak: int | None) -> int | None:
@@ -311,8 +311,8 @@ class OomWatch:
         reached = [limit for limit in limits if peak is not None and NEARLY_ALL * limit <= peak <= limit]
         if len(reached) == 1:
             return reached[0]
-        kill = self.kills[-1]
-        return self.after.limit if kill.was_noticed or (kill.was_just_seen and len(limits) == 1) else None
+        killing = self.killings[-1]
+        return self.after.limit if killing.was_noticed or (killing.was_just_seen and len(limits) == 1) else None
 
     def rises(self, counters: Counters) -> dict[str, int | None]:
         """Return how often each cgroup ran into its own limit since the start, by name, from the scope up.

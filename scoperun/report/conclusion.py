@@ -182,7 +182,7 @@ def _memory(invocation: Invocation) -> Memory:
     if properties:
         peak = properties.memory_peak if peak is None else peak
         swap_peak = properties.memory_swap_peak if swap_peak is None else swap_peak
-    before_kill = invocation.memory.before if invocation.memory.kills or counters.memory_stat is None else None
+    before_kill = invocation.memory.before if invocation.memory.killings or counters.memory_stat is None else None
     stat = (before_kill and before_kill.stat) or counters.memory_stat
     return Memory(peak=peak, swap_peak=swap_peak, events=counters.memory_events, stat=stat)
 

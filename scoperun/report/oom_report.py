@@ -87,7 +87,7 @@ class OomTraces:
         return (log and log.reports) or ()
 
     @property
-    def kernel_kills(self) -> list[KernelReport]:
+    def reports_of_kills(self) -> list[KernelReport]:
         """Those of them that tell of a kill, be it the keeper's; the kernel may also let one end that has begun to."""
         log = self.invocation.kernel_log
         return [each for each in self.kernel_reports if each.victims or (log and each in log.of_keeper)]
@@ -130,7 +130,7 @@ def oom_evidence(traces: OomTraces) -> list[Evidence]:
 
 def _limit(traces: OomTraces) -> Limit:
     """Return whose limit the last kill was for: by the kernel's log if it has the last, else by the counters."""
-    limits = [_limit_in_log(report, traces) for report in traces.kernel_kills]
+    limits = [_limit_in_log(report, traces) for report in traces.reports_of_kills]
     last, counted = limits[-1] if limits else None, _counted_limit(traces)
     if last is not None and (_has_last_kill(traces) or (set(limits) == {last} and last.of is counted.of)):
         return last
@@ -169,7 +169,7 @@ def _limit_in_log(report: KernelReport, traces: OomTraces) -> Limit | None:
 
 def _has_other_limits(traces: OomTraces) -> bool:
     """Tell whether not all the kills were for one limit: by the kernel's log, or by the counters."""
-    logged = traces.kernel_kills
+    logged = traces.reports_of_kills
     if len({(each.sysrq, each.oom_memcg, each.constraint) for each in logged}) > 1:
         return True
     events = traces.counters.memory_events or {}
@@ -202,8 +202,8 @@ def _needed(limit: Limit, traces: OomTraces) -> int | None:
     if log := _log_of_limit(limit, traces):
         swap = log.swap_usage
     else:
-        before, kills = traces.invocation.memory.before, traces.invocation.memory.kills
-        swap = before.swap_current if before and kills and kills[-1].was_just_seen else None
+        before, killings = traces.invocation.memory.before, traces.invocation.memory.killings
+        swap = before.swap_current if before and killings and killings[-1].was_just_seen else None
     return None if memory is None else memory + (swap or 0)
 
 
@@ -267,15 +267,15 @@ def _memories_in_log(traces: OomTraces) -> Iterator[dict[int, Victim]]:
 def _memories_seen(traces: OomTraces) -> Iterator[dict[int, Victim]]:
     """Yield those that went when a kill was counted by the memory that they had, each by PID."""
     last = _last_words(traces)
-    for kill in traces.invocation.memory.kills:
-        for memory in kill.memories(last):
-            yield {task.pid: victim_in_table(task, is_sized=kill.is_sized(last)) for task in memory}
+    for killing in traces.invocation.memory.killings:
+        for memory in killing.memories(last):
+            yield {task.pid: victim_in_table(task, is_sized=killing.is_sized(last)) for task in memory}
 
 
 def _may_have_been_killed(pid: int, traces: OomTraces) -> bool:
     """Tell whether nothing says that a process ended otherwise, or lived on after the last kill."""
     memory = traces.invocation.memory
-    statuses = {each.task.pid: each.status for kill in memory.kills for each in kill.ended}
+    statuses = {each.task.pid: each.status for killing in memory.killings for each in killing.ended}
     status = traces.exited.status if pid == traces.start.pid else statuses.get(pid)
     is_alive = memory.after is not None and pid in {task.pid for task in memory.after.tasks}
     return not is_alive and status in {None, -signal.SIGKILL}
