@@ -266,7 +266,7 @@ class KernelLogRead:
         return bool(self.of_keeper)
 
     @property
-    def victims(self) -> int | None:
+    def victim_count(self) -> int | None:
         """How many victims the kernel named, None if its log could not be read."""
         return None if self.reports is None else sum(len(report.victims) for report in self.reports)
 

@@ -134,7 +134,7 @@ class OomKill:
     unread: int
     ended: tuple[EndedTask, ...]
 
-    def victims(self, last: LastWords) -> list[Victim]:
+    def name_victims(self, last: LastWords) -> list[Victim]:
         """Return whom it hit, none where that is not certain."""
         found = _suspects(self.ended, last)
         is_certain = self.is_certain_of_group(last) if self.is_group else self._is_certain_of_each(last)
@@ -277,12 +277,12 @@ class OomWatch:
         """How many kills were counted in the snapshots."""
         return 0 if self.last is None else self.last.oom_kill
 
-    def victims(self, last: LastWords) -> list[Victim]:
+    def name_victims(self, last: LastWords) -> list[Victim]:
         """Return the victims that are known."""
         is_whole = last.policy == "kill"
         if is_whole and (whole := self._whole_scope(last)):
             return whole
-        found = [victim for killing in self.killings for victim in killing.victims(last)]
+        found = [victim for killing in self.killings for victim in killing.name_victims(last)]
         was_alone = last.tasks_peak == 1 and (not last.keeper_killed or bool(last.kills))
         return found or (_command(last) if (is_whole and last.ended_with_scope) or was_alone else [])
 

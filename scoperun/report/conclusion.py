@@ -120,7 +120,7 @@ def _traces(start: Start, invocation: Invocation) -> Traces:
         properties=invocation.properties,
         kills_seen=invocation.memory.kills_seen,
         groups_above=None if groups is None else sum(groups.values()),
-        kernel_victims=invocation.kernel_log.victims if invocation.kernel_log else None,
+        log_victim_count=invocation.kernel_log.victim_count if invocation.kernel_log else None,
         keeper_named=invocation.kernel_log is not None and invocation.kernel_log.keeper_named,
         log_is_whole=invocation.kernel_log is not None and invocation.kernel_log.is_whole,
         ended=invocation.ended,

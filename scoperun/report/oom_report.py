@@ -99,7 +99,7 @@ def oom(traces: OomTraces) -> Oom:
     properties = traces.invocation.properties
     limit, victims = _limit(traces), _victims(traces)
     if _is_group_kill(traces):
-        kills = _victims_in_whole_log(traces)
+        kills = _victim_count_in_whole_log(traces)
     else:
         victims, uncounted = _with_sharers(victims, traces)
         kills = uncounted + counted if (counted := oom_kills(traces.traces)) else None
@@ -121,7 +121,7 @@ def oom(traces: OomTraces) -> Oom:
 def oom_evidence(traces: OomTraces) -> list[Evidence]:
     """Return what the limit and the victims rest on."""
     log = traces.invocation.kernel_log
-    evidence = [Evidence(source="kernel log victims", value=log.victims)] if log else []
+    evidence = [Evidence(source="kernel log victims", value=log.victim_count)] if log else []
     for name, count in traces.invocation.memory.rises(traces.counters).items():
         if count != 0 or name == traces.start.cgroup:
             evidence.append(Evidence(source=f"{unit_of(name)} memory.events.local oom", value=count))
@@ -214,9 +214,9 @@ def _log_of_limit(limit: Limit, traces: OomTraces) -> KernelReport | None:
     return reports[-1] if reports else None
 
 
-def _victims_in_whole_log(traces: OomTraces) -> int | None:
+def _victim_count_in_whole_log(traces: OomTraces) -> int | None:
     log = traces.invocation.kernel_log
-    return log.victims if log and log.is_complete else None
+    return log.victim_count if log and log.is_complete else None
 
 
 def _is_group_kill(traces: OomTraces) -> bool:
@@ -231,9 +231,9 @@ def _is_group_kill(traces: OomTraces) -> bool:
 def _victims(traces: OomTraces) -> tuple[Victim, ...]:
     """Return the victims that are known, each once, by the best source that names it."""
     log = [_victim_in_log(victim) for report in traces.kernel_reports for victim in report.victims]
-    is_whole = _victims_in_whole_log(traces) is not None
+    is_whole = _victim_count_in_whole_log(traces) is not None
     kills = oom_kills(traces.traces)
-    seen = traces.invocation.memory.victims(_last_words(traces))
+    seen = traces.invocation.memory.name_victims(_last_words(traces))
     if is_whole or (kills is not None and len(log) >= kills):
         return tuple(log)
     named = {victim.pid for victim in log}
