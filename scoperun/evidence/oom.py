@@ -80,11 +80,12 @@ class Victim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LastWords:
-    """What is known of a run in the end.
+class ScopeEnd:
+    """How a scope ended, by which the victims among those that its snapshots show are told.
 
     pid, exited: the command's own process and its end. policy: OOMPolicy=. tasks_peak: the most tasks at a time.
-    keeper_killed: the keeper was killed too. kills: those that were surely others; None is not known.
+    keeper_killed: the keeper was killed too. other_kills: processes beside it that were killed for certain; None is
+        not known.
     most: bytes of memory and swap that the scope can have had at the most.
     ended_with_scope: nothing says that the command ended before the others, or elsewhere.
     """
@@ -94,7 +95,7 @@ class LastWords:
     policy: str | None
     tasks_peak: int | None
     keeper_killed: bool
-    kills: int | None
+    other_kills: int | None
     most: int | None
     ended_with_scope: bool
 
@@ -134,43 +135,43 @@ class OomKill:
     unread: int
     ended: tuple[EndedTask, ...]
 
-    def name_victims(self, last: LastWords) -> list[Victim]:
+    def name_victims(self, end: ScopeEnd) -> list[Victim]:
         """Return whom it hit, none where that is not certain."""
-        found = _suspects(self.ended, last)
-        is_certain = self.is_certain_of_group(last) if self.is_group else self._is_certain_of_each(last)
+        found = _suspects(self.ended, end)
+        is_certain = self.is_certain_of_group(end) if self.is_group else self._is_certain_of_each(end)
         if not is_certain or not all(task.name for task in found):
             return []
-        return [victim_in_table(task, is_sized=self.is_sized(last)) for task in found]
+        return [victim_in_table(task, is_sized=self.is_sized(end)) for task in found]
 
-    def _is_certain_of_each(self, last: LastWords) -> bool:
+    def _is_certain_of_each(self, end: ScopeEnd) -> bool:
         """Tell whether all that are missing were killed one by one, since nothing else can have had what they had."""
-        memories = self.memories(last)
-        unread = self.unread if any(task.anon is None for task in _suspects(self.ended, last)) else 0
+        memories = self.memories(end)
+        unread = self.unread if any(task.anon is None for task in _suspects(self.ended, end)) else 0
         theirs = _memory(memory[0] for memory in memories) + unread
-        counted = {self.kills, self.kills - 1} if last.keeper_killed else {self.kills}
+        counted = {self.kills, self.kills - 1} if end.keeper_killed else {self.kills}
         is_told = len(memories) in counted and self.was_close and (self.was_just_seen or self.was_prompted)
         has_room_been_filled_again = self.faulted is None or self.faulted >= theirs
         return is_told and theirs > self.free / 2 and not has_room_been_filled_again
 
-    def is_sized(self, last: LastWords) -> bool:
+    def is_sized(self, end: ScopeEnd) -> bool:
         """Tell whether what was seen before is how big each was when it was killed.
 
         Of several that were killed one by one, the later may have grown into the room of the earlier.
         """
         is_one = self.is_group or self.kills == 1
-        return is_one and last.most is not None and (self.needed or 0) >= NEARLY_ALL * last.most
+        return is_one and end.most is not None and (self.needed or 0) >= NEARLY_ALL * end.most
 
-    def memories(self, last: LastWords) -> list[list[Task]]:
+    def memories(self, end: ScopeEnd) -> list[list[Task]]:
         """Return those whom it may have hit by the memory that they had: who share one die of one kill."""
-        found = _suspects(self.ended, last)
+        found = _suspects(self.ended, end)
         is_to_be_told = not self.is_group and self.was_close and len(found) > self.kills
         return one_each(found, self.unread) if is_to_be_told else [[task] for task in found]
 
-    def is_certain_of_group(self, last: LastWords) -> bool:
+    def is_certain_of_group(self, end: ScopeEnd) -> bool:
         """Tell whether all that are missing were killed as a group was, since none can have ended otherwise."""
         if not self.is_known_group:
             return False
-        return self.was_just_seen or all(status is not None for _, status in _endings(self.ended, last))
+        return self.was_just_seen or all(status is not None for _, status in _endings(self.ended, end))
 
 
 def oom_kill(before: MemorySnapshot, after: MemorySnapshot) -> OomKill | None:
@@ -277,27 +278,27 @@ class OomWatch:
         """How many kills were counted in the snapshots."""
         return 0 if self.last is None else self.last.oom_kill
 
-    def name_victims(self, last: LastWords) -> list[Victim]:
+    def name_victims(self, end: ScopeEnd) -> list[Victim]:
         """Return the victims that are known."""
-        is_whole = last.policy == "kill"
-        if is_whole and (whole := self._whole_scope(last)):
+        is_whole = end.policy == "kill"
+        if is_whole and (whole := self._whole_scope(end)):
             return whole
-        found = [victim for killing in self.killings for victim in killing.name_victims(last)]
-        was_alone = last.tasks_peak == 1 and (not last.keeper_killed or bool(last.kills))
-        return found or (_command(last) if (is_whole and last.ended_with_scope) or was_alone else [])
+        found = [victim for killing in self.killings for victim in killing.name_victims(end)]
+        was_alone = end.tasks_peak == 1 and (not end.keeper_killed or bool(end.other_kills))
+        return found or (_command(end) if (is_whole and end.ended_with_scope) or was_alone else [])
 
-    def _whole_scope(self, last: LastWords) -> list[Victim]:
+    def _whole_scope(self, end: ScopeEnd) -> list[Victim]:
         """Return all who were in the scope when it was killed as a whole, the command among them.
 
         That is who was there when the kernel had begun to look for a victim, or had killed the first one.
         """
         seen = self.after or self.last
-        if seen is None or last.exited.at - seen.at > JUST_BEFORE or not (self.after or seen.events.get("oom")):
+        if seen is None or end.exited.at - seen.at > JUST_BEFORE or not (self.after or seen.events.get("oom")):
             return []
-        found = [*seen.tasks, *(_suspects(self.after.ended, last) if self.after else ())]
-        is_sure = last.exited.status == -signal.SIGKILL and all(task.name for task in found)
-        is_sure = is_sure and (not self.killings or self.killings[-1].is_certain_of_group(last))
-        return [victim_in_table(task) for task in found] if is_sure and last.pid in {task.pid for task in found} else []
+        found = [*seen.tasks, *(_suspects(self.after.ended, end) if self.after else ())]
+        is_sure = end.exited.status == -signal.SIGKILL and all(task.name for task in found)
+        is_sure = is_sure and (not self.killings or self.killings[-1].is_certain_of_group(end))
+        return [victim_in_table(task) for task in found] if is_sure and end.pid in {task.pid for task in found} else []
 
     def own_limit(self, peak: int | None) -> int | None:
         """Return the scope's own limit at the last kill, None if that is not known: it may have changed about then.
@@ -401,21 +402,21 @@ class OomWatch:
         return counters.ooms or (self.last.ooms if self.last else {})
 
 
-def _suspects(ended: Iterable[EndedTask], last: LastWords) -> list[Task]:
+def _suspects(ended: Iterable[EndedTask], end: ScopeEnd) -> list[Task]:
     """Return those of the missing that may have been killed."""
-    return [task for task, status in _endings(ended, last) if status in {None, -signal.SIGKILL}]
+    return [task for task, status in _endings(ended, end) if status in {None, -signal.SIGKILL}]
 
 
-def _endings(ended: Iterable[EndedTask], last: LastWords) -> list[tuple[Task, int | None]]:
+def _endings(ended: Iterable[EndedTask], end: ScopeEnd) -> list[tuple[Task, int | None]]:
     """Return the missing, each with its wait status: the command's own is known best."""
-    return [(each.task, last.exited.status if each.task.pid == last.pid else each.status) for each in ended]
+    return [(each.task, end.exited.status if each.task.pid == end.pid else each.status) for each in ended]
 
 
-def _command(last: LastWords) -> list[Victim]:
+def _command(end: ScopeEnd) -> list[Victim]:
     """Return the command's own process as the victim, if it was killed as one is."""
-    if last.exited.status != -signal.SIGKILL or last.exited.name is None:
+    if end.exited.status != -signal.SIGKILL or end.exited.name is None:
         return []
-    return [Victim(pid=last.pid, name=last.exited.name, rss=None, anon=None, source="wait status")]
+    return [Victim(pid=end.pid, name=end.exited.name, rss=None, anon=None, source="wait status")]
 
 
 def victim_in_table(task: Task, *, is_sized: bool = True) -> Victim:

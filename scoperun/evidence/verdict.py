@@ -58,7 +58,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traces:
-    """All that an invocation left behind.
+    """All that the verdict on an invocation rests on.
 
     status: the command's wait status, negative if a signal killed it.
     result: the last Result= that systemd announced, None if it could not be heard to the end.

@@ -10,7 +10,8 @@ from scoperun.evidence.kernel_report import is_within
 from scoperun.evidence.verdict import Traces, Verdict, counted_by_oomd, decide, killed_by_kernel, oom_killed
 from scoperun.printable import utf8
 from scoperun.record import replace
-from scoperun.report.oom_report import OomTraces, oom, oom_evidence
+from scoperun.report.ended_run import EndedRun
+from scoperun.report.oom_report import oom, oom_evidence
 from scoperun.report.report import Cpu, Memory, Report
 from scoperun.report.soft_memory_report import soft_memory_report
 from scoperun.version import __version__
@@ -33,7 +34,7 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
     traces = _traces(start, invocation)
     verdict, evidence = decide(traces)
     limits = _limits_at_the_end(start, invocation)
-    left = OomTraces(traces=traces, invocation=invocation, start=start, limits=limits)
+    run = EndedRun(start=start, invocation=invocation, limits=limits, traces=traces)
     is_oom = verdict is Verdict.OOM_KILL
     return Report(
         scoperun=__version__,
@@ -58,13 +59,13 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
         limits_changed=_limits_changed(start, invocation),
         memory=_memory(invocation),
         soft_memory=_soft_memory(start, invocation),
-        oom=oom(left) if is_oom else None,
+        oom=oom(run) if is_oom else None,
         cpu=_cpu(counters, exited),
         tasks_peak=counters.tasks_peak,
         tasks_refused=counters.tasks_refused,
         pressure=None,
         left_running=_left_running(invocation),
-        evidence=(*evidence, *oom_evidence(left)) if is_oom else evidence,
+        evidence=(*evidence, *oom_evidence(run)) if is_oom else evidence,
         timed_out=verdict is Verdict.TIMEOUT and _ran_out_of_time(start, invocation, limits),
     )
 
