@@ -32,7 +32,7 @@ from scoperun.record import dataclass
 from scoperun.spec.scope import units_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from scoperun.evidence.events import Counters, EndedTask, MemorySnapshot, Task, WorkloadExited
 
@@ -139,9 +139,7 @@ class OomKill:
         """Return whom it hit, none where that is not certain."""
         found = _suspects(self.ended, end)
         is_certain = self.is_certain_of_group(end) if self.is_group else self._is_certain_of_each(end)
-        if not is_certain or not all(task.name for task in found):
-            return []
-        return [victim_in_table(task, is_sized=self.is_sized(end)) for task in found]
+        return victims_in_table(found, is_sized=self.is_sized(end)) if is_certain else []
 
     def _is_certain_of_each(self, end: ScopeEnd) -> bool:
         """Tell whether all that are missing were killed one by one, since nothing else can have had what they had."""
@@ -296,9 +294,9 @@ class OomWatch:
         if seen is None or end.exited.at - seen.at > JUST_BEFORE or not (self.after or seen.events.get("oom")):
             return []
         found = [*seen.tasks, *(_suspects(self.after.ended, end) if self.after else ())]
-        is_sure = end.exited.status == -signal.SIGKILL and all(task.name for task in found)
+        is_sure = end.exited.status == -signal.SIGKILL and end.pid in {task.pid for task in found}
         is_sure = is_sure and (not self.killings or self.killings[-1].is_certain_of_group(end))
-        return [victim_in_table(task) for task in found] if is_sure and end.pid in {task.pid for task in found} else []
+        return victims_in_table(found) if is_sure else []
 
     def own_limit(self, peak: int | None) -> int | None:
         """Return the scope's own limit at the last kill, None if that is not known: it may have changed about then.
@@ -419,10 +417,23 @@ def _command(end: ScopeEnd) -> list[Victim]:
     return [Victim(pid=end.pid, name=end.exited.name, rss=None, anon=None, source="wait status")]
 
 
-def victim_in_table(task: Task, *, is_sized: bool = True) -> Victim:
-    """Return a process that was seen before it was killed. is_sized: it was as big at that time."""
-    rss, anon = (task.rss, task.anon) if is_sized else (None, None)
-    return Victim(pid=task.pid, name=task.name or "", rss=rss, anon=anon, source="process table")
+def victims_in_table(tasks: Sequence[Task], *, is_sized: bool = True) -> list[Victim]:
+    """Return processes that were seen before they were killed, none if not all their names are known.
+
+    is_sized: they were as big when they were killed.
+    """
+    named = [
+        Victim(
+            pid=task.pid,
+            name=task.name,
+            rss=task.rss if is_sized else None,
+            anon=task.anon if is_sized else None,
+            source="process table",
+        )
+        for task in tasks
+        if task.name is not None
+    ]
+    return named if len(named) == len(tasks) else []
 
 
 def _times_reached(snapshot: MemorySnapshot) -> int:

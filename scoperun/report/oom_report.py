@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from scoperun.evidence.events import Task
 from scoperun.evidence.kernel_report import is_within
-from scoperun.evidence.oom import Limit, LimitOf, Victim, unit_of, victim_in_table
+from scoperun.evidence.oom import Limit, LimitOf, Victim, unit_of, victims_in_table
 from scoperun.evidence.shared_memory import sharers
 from scoperun.evidence.verdict import Evidence, counted_by_oomd, killed_by_kernel, oom_kills
 from scoperun.record import dataclass
@@ -230,7 +230,7 @@ def _memories_seen(run: EndedRun) -> Iterator[dict[int, Victim]]:
     end = run.end
     for killing in run.invocation.memory.killings:
         for memory in killing.memories(end):
-            yield {task.pid: victim_in_table(task, is_sized=killing.is_sized(end)) for task in memory}
+            yield {victim.pid: victim for victim in victims_in_table(memory, is_sized=killing.is_sized(end))}
 
 
 def _may_have_been_killed(pid: int, run: EndedRun) -> bool:
