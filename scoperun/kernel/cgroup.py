@@ -58,8 +58,8 @@ class Cgroup:
             managers = [number for number, unit in enumerate(units) if re.fullmatch(r"user@\d+\.service", unit)]
             if not managers:
                 raise ScoperunError(
-                    f"--slice-inherit: {self.name} is in no slice of the user's manager",
-                    hint="start it from there, as with systemd-run --user, or name a slice with --slice",
+                    f"`slice_inherit`: {self.name} is in no slice of the user's manager",
+                    hint="start it from there, as with systemd-run --user, or name a slice with `slice`",
                 )
             units = units[managers[0] + 1 :]
         slices = list(itertools.takewhile(lambda unit: unit.endswith(".slice"), units))

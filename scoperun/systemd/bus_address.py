@@ -114,7 +114,7 @@ class Surroundings:
         if _has_bus(self.usual):
             return None if self.runtime_dir == self.usual else f"export XDG_RUNTIME_DIR={self.usual}"
         if self.uid == 0:
-            return "--system asks the system manager"
+            return "`system=True` asks the system manager"
         return f"log in through systemd-logind, or loginctl enable-linger and export XDG_RUNTIME_DIR={self.usual}"
 
 

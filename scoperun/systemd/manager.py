@@ -49,7 +49,7 @@ _NO_SYSTEMD = {
 }
 
 SYSTEM_BUS = "unix:path=/run/dbus/system_bus_socket"
-"""Not from the environment: with --system it is root who connects."""
+"""Not from the environment: for the system's manager it is root who connects."""
 
 DEFAULT_TIMEOUT = 25.0
 """Seconds for one answer, as in libsystemd; $SYSTEMD_BUS_TIMEOUT is another."""
@@ -218,7 +218,7 @@ def _manager_error(error: bus.ErrorReply) -> ScoperunError:
     if error.name == "org.freedesktop.DBus.Error.NoReply":
         return BusLost(f"systemd did not answer: {error.text}")
     if error.name in _DENIED:
-        hint = "--system is for root; without it scoperun asks your own systemd, which allows it"
+        hint = "`system=True` is for root; without it scoperun asks your own systemd, which allows it"
         return ManagerError(f"polkit does not allow this user to start units: {error.text}", name=error.name, hint=hint)
     if error.name == _UNIT_EXISTS:
         return UnitExists("a unit of that name is there already", name=error.name)

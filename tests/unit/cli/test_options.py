@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from scoperun.cli.options import Output, parse
+from scoperun.console.field_names import in_options
 from scoperun.errors import InvalidValue
 from scoperun.spec.limits import Limits, OOMPolicy
 from scoperun.spec.request import ExecContext, RunRequest
@@ -35,7 +36,7 @@ def output(*argv: str) -> Output:
 def refusal(*argv: str) -> str:
     with pytest.raises(InvalidValue) as refused:
         parse(list(argv))
-    line = str(refused.value)
+    line = in_options(str(refused.value))
     assert line
     assert "\n" not in line
     return line

@@ -285,7 +285,7 @@ def test_the_slice_is_the_deepest_of_its_manager(name: str, system: bool, slice_
 
 def test_a_login_session_is_in_no_slice_of_the_users_manager() -> None:
     session = Cgroup("/user.slice/user-7.slice/session-2.scope", "/nonexistent")
-    with pytest.raises(ScoperunError, match="--slice-inherit"):
+    with pytest.raises(ScoperunError, match=r"^`slice_inherit`: .* name a slice with `slice`"):
         session.slice_of_manager(system=False)
 
 
