@@ -5,7 +5,8 @@ Imports typer, so it is imported late.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from inspect import Parameter, Signature
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from scoperun.console.option import Option, WrongValue
+
+    Declaration = Callable[..., Any]
 
 _HELP = """\
 Run COMMAND in a systemd scope of its own and say how it ended.
@@ -32,21 +35,43 @@ _NO_VARIABLE = "="
 """No variable has that name: typer would answer completion's questions, in place of a run, if one was set."""
 
 _COMMAND = "command"
+_WORDS = Annotated[list[str], typer.Argument(metavar="COMMAND [ARGS]...", show_default=False)]
 
 
-def read(argv: Sequence[str], options: Sequence[Option], *, wrong: WrongValue | None = None) -> Reading | None:
+def read(argv: Sequence[str], declared: Declaration) -> Reading | None:
     """Return what the words say, none of their texts looked at; None if they were answered (--help, --version).
 
-    wrong: what is already known to be wrong with the value of one option.
-    Raises InvalidValue for that, and for what is wrong with the words, in typer's own.
+    Raises InvalidValue, in typer's own words, for what is wrong with them.
     """
     try:
-        answer = _command(options, wrong)(
-            args=argv, prog_name="scoperun", standalone_mode=False, complete_var=_NO_VARIABLE
-        )
+        answer = declared(args=argv, prog_name="scoperun", standalone_mode=False, complete_var=_NO_VARIABLE)
     except typer.TyperException as error:
         raise InvalidValue(error.format_message()) from None
     return answer if isinstance(answer, Reading) else None
+
+
+def declaration(options: Sequence[Option], *, wrong: WrongValue | None = None) -> Declaration:
+    """Return the command line that typer makes of a function with a parameter for each option.
+
+    wrong: what is known to be wrong with the value of one of them; it is told where typer looks at that.
+    """
+
+    def scoperun(context: typer.Context, **_options: Any) -> Reading:
+        return _reading(context, options)
+
+    parameters = [
+        Parameter("context", Parameter.KEYWORD_ONLY, annotation=typer.Context),
+        Parameter(_COMMAND, Parameter.KEYWORD_ONLY, annotation=_WORDS),
+        *(_parameter(option, wrong) for option in options),
+    ]
+    scoperun.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    app = typer.Typer(
+        add_completion=False,
+        rich_markup_mode=None,
+        context_settings={"allow_interspersed_args": False, "help_option_names": ["-h", "--help"]},
+    )
+    app.command(cls=_Command, help=_HELP)(scoperun)
+    return typer.main.get_command(app)
 
 
 class _Command(typer.core.TyperCommand):
@@ -56,41 +81,37 @@ class _Command(typer.core.TyperCommand):
         """Return the words after the program's name."""
         return ["[OPTIONS]", "[--]", "COMMAND", "[ARGS]..."]
 
-    def invoke(self, ctx: typer.Context) -> Reading:  # type: ignore[override]
-        """Return what was given, in the order in which typer has looked at it."""
-        given = {name: value for name, value in ctx.params.items() if _is_given(name, ctx)}
-        command = given.pop(_COMMAND)
-        return Reading({name.replace("_", "-"): value for name, value in given.items()}, tuple(command))
 
-
-def _is_given(name: str, context: typer.Context) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
-
-
-def _command(options: Sequence[Option], wrong: WrongValue | None) -> _Command:
-    words = typer.core.TyperArgument(
-        param_decls=[_COMMAND], type=str, nargs=-1, required=True, metavar="COMMAND [ARGS]...", show_default=False
-    )
-    return _Command(
-        "scoperun",
-        params=[words, *(_parameter(option, wrong) for option in options)],
-        help=_HELP,
-        context_settings={"allow_interspersed_args": False, "help_option_names": ["-h", "--help"]},
-        rich_markup_mode=None,
-    )
-
-
-def _parameter(option: Option, wrong: WrongValue | None) -> typer.core.TyperOption:
-    *others, name = option.names
-    names = [option.name.replace("-", "_"), *others, name if option.contrary is None else f"{name}/{option.contrary}"]
-    more: dict[str, Any] = {"type": _taker(option, wrong), "metavar": option.metavar}
+def _parameter(option: Option, wrong: WrongValue | None) -> Parameter:
+    """Return the parameter whose annotation declares an option, as typer wants it."""
+    name = _identifier(option)
     if not option.takes_value:
-        more = {"is_flag": True, "default": option.shows_default is True, "show_default": option.shows_default}
-    if option.is_answer:
-        more |= {"is_eager": True, "callback": _print_version}
-    return typer.core.TyperOption(
-        param_decls=names, help=option.help, multiple=option.repeatable, envvar=option.variable, **more
+        flag = Annotated[bool, _flag(option)]
+        return Parameter(name, Parameter.KEYWORD_ONLY, annotation=flag, default=option.shows_default is True)
+    declared = typer.Option(
+        *option.names,
+        help=option.help,
+        metavar=option.metavar,
+        parser=_taker(option, wrong),
+        envvar=option.variable,
+        show_envvar=False,
+        show_default=False,
+    )
+    if option.repeatable:
+        return Parameter(name, Parameter.KEYWORD_ONLY, annotation=Annotated[list[str], declared], default=[])
+    return Parameter(name, Parameter.KEYWORD_ONLY, annotation=Annotated[str | None, declared], default=None)
+
+
+def _flag(option: Option) -> Any:
+    *others, name = option.names
+    both = name if option.contrary is None else f"{name}/{option.contrary}"
+    return typer.Option(
+        *others,
+        both,
+        help=option.help,
+        show_default=option.shows_default,
+        is_eager=option.is_answer,
+        callback=_print_version if option.is_answer else None,
     )
 
 
@@ -105,7 +126,27 @@ def _taker(option: Option, wrong: WrongValue | None) -> Callable[[str], str]:
     return take
 
 
-def _print_version(_context: typer.Context, _option: typer.core.TyperOption, wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"scoperun {__version__}")
         raise typer.Exit
+
+
+def _reading(context: typer.Context, options: Sequence[Option]) -> Reading:
+    """Return what was given, in the order in which typer has looked at it."""
+    known = {_identifier(option): option for option in options}
+    given = {
+        known[name].name: tuple(value) if known[name].repeatable else value
+        for name, value in context.params.items()
+        if name in known and _is_given(name, context)
+    }
+    return Reading(given, tuple(context.params[_COMMAND]))
+
+
+def _is_given(name: str, context: typer.Context) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _identifier(option: Option) -> str:
+    return option.name.replace("-", "_")

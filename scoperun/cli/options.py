@@ -59,9 +59,10 @@ def parse(argv: list[str]) -> CommandLine | None:
     try:
         return asked(plain.read(argv, OPTIONS))
     except (NotPlain, WrongValue) as reason:
-        from scoperun.cli import declaration  # noqa: PLC0415  it imports typer
+        from scoperun.cli.declaration import declaration, read  # noqa: PLC0415  it imports typer
 
-        reading = declaration.read(argv, OPTIONS, wrong=reason if isinstance(reason, WrongValue) else None)
+        wrong = reason if isinstance(reason, WrongValue) else None
+        reading = read(argv, declaration(OPTIONS, wrong=wrong))
     return None if reading is None else asked(reading)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from scoperun.cli import declaration
+from scoperun.cli.declaration import declaration, read
 from scoperun.cli.options import OPTIONS, asked
 from scoperun.console import plain
 from scoperun.console.option import Option
@@ -21,6 +21,8 @@ from scoperun.console.reading import Reading
 from scoperun.errors import InvalidValue
 
 pytestmark = pytest.mark.usefixtures("config")
+
+DECLARED = declaration(OPTIONS)
 
 VALUES = {
     "profile": ["build"],
@@ -92,7 +94,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def same(*argv: str) -> Reading:
     """Return the reading, the same in both ways. The order counts too: of two wrong values the first is told."""
-    plainly, by_typer = plain.read(argv, OPTIONS), declaration.read(argv, OPTIONS)
+    plainly, by_typer = plain.read(argv, OPTIONS), read(argv, DECLARED)
     assert by_typer == plainly
     assert list(by_typer.given) == list(plainly.given)
     return plainly
@@ -121,7 +123,7 @@ def test_an_option_asks_for_the_same_whoever_has_read_it(
     (option,) = (option for option in OPTIONS if option.name == name)
     for words in itertools.chain.from_iterable(written(option, text) for text in texts):
         argv = [*words, "--", "true"]
-        by_typer = declaration.read(argv, OPTIONS)
+        by_typer = read(argv, DECLARED)
         assert by_typer is not None
         assert asked(plain.read(argv, OPTIONS)) == asked(by_typer)
 
@@ -163,7 +165,7 @@ def line(rng: random.Random) -> list[str]:
 def typers(argv: list[str]) -> Reading | str:
     """Return what typer reads, or what it says of what cannot be read."""
     try:
-        reading = declaration.read(argv, OPTIONS)
+        reading = read(argv, DECLARED)
     except InvalidValue as error:
         return str(error)
     return "answered" if reading is None else reading
@@ -173,14 +175,15 @@ def ending(argv: list[str]) -> str:
     """Tell how a line ends, the same way in both readings."""
     by_typer = typers(argv)
     try:
-        reading = plain.read(argv, OPTIONS)
+        plainly = plain.read(argv, OPTIONS)
     except NotPlain:
         assert isinstance(by_typer, str), argv
         return "answered" if by_typer == "answered" else "refused"
-    if not reading.command:
+    if not plainly.command:
         assert by_typer == "Missing argument 'COMMAND [ARGS]...'.", argv
         return "refused"
-    assert same(*argv) == by_typer
+    assert by_typer == plainly
+    assert list(by_typer.given) == list(plainly.given)
     return "read"
 
 
