@@ -14,10 +14,14 @@ import pytest
 
 import scoperun
 from scoperun.evidence.events import MemorySnapshot
-from scoperun.kernel import memory_watch
+from scoperun.kernel.cgroup import cgroup_of
 from scoperun.kernel.endings import Endings
+from scoperun.kernel.memory_watch import Budget, watching
+from scoperun.kernel.scope_cgroup import ScopeCgroup
+from tests.child import in_child
 
 from .here import lab_only
+from .hiding import JOURNALCTL, hide
 from .story import GENEROUS, Story
 from .waiting import line_from
 
@@ -48,13 +52,19 @@ while True:
 """
 
 
-async def test_whoever_watches_sees_the_memory_before_and_after_a_kill(
-    story: Story, large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_whoever_watches_sees_the_memory_before_and_after_a_kill(story: Story, large: Path, tmp_path: Path) -> None:
     """The command's processes with their memory, the counters, and who is missing afterwards."""
-    # Without journalctl what is known is what was seen.
-    monkeypatch.setattr("scoperun.kernel.journal._JOURNALCTL", ("/nonexistent/journalctl",))
-    is_seen = tmp_path / "seen"
+
+    def without_journalctl() -> None:
+        """Know only what was seen."""
+        hide(JOURNALCTL)
+        asyncio.run(see_a_kill(large, tmp_path))
+
+    in_child(without_journalctl)
+
+
+async def see_a_kill(large: Path, folder: Path) -> None:
+    is_seen = folder / "seen"
     script = '"$0" -c "$1" "$2" "$3"; true'
     command = ["/bin/sh", "-c", script, sys.executable, STORM_THEN_LEAK, str(large), str(is_seen)]
     limits = scoperun.Limits(memory_max=20 * MIB, oom_policy=scoperun.OOMPolicy.CONTINUE)
@@ -95,24 +105,25 @@ def large() -> Iterator[Path]:
         yield Path(file.name)
 
 
-async def test_the_end_of_one_that_was_seen_ends_a_rest(
-    story: Story, large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_end_of_one_that_was_seen_ends_a_rest(story: Story, large: Path, tmp_path: Path) -> None:
     """Whoever lived at the limit before the kill is known to have lived until then, however dear the looks before."""
-    monkeypatch.setattr(memory_watch, "_BURST", -GENEROUS)  # the first look is followed by a rest of hours
+    budget = Budget(burst=-GENEROUS)  # the first look is followed by a rest of hours
     limits = scoperun.Limits(memory_max=20 * MIB, oom_policy=scoperun.OOMPolicy.CONTINUE)
     rests, is_told = tmp_path / "rests", tmp_path / "told"
     leak = 'python3 -c "$0" "$1" "$2"; until [ -e "$3" ]; do sleep 0.1; done'
     kills = []
+
+    def see(snapshot: MemorySnapshot) -> None:
+        if snapshot.oom_kill:
+            kills.append(snapshot)
+            is_told.touch()
+        elif snapshot.tasks:
+            rests.touch()
+
     command = ["sh", "-c", leak, STORM_THEN_LEAK, str(large), str(rests), str(is_told)]
     async with asyncio.timeout(GENEROUS), scoperun.Scope(command, limits=limits) as scope:
-        async for event in scope.events():
-            if isinstance(event, MemorySnapshot) and event.oom_kill:
-                kills.append(event)
-                is_told.touch()
-            elif isinstance(event, MemorySnapshot) and event.tasks:
-                rests.touch()
-        report = await scope.report()
+        with watching(ScopeCgroup(cgroup_of(scope.start.pid), keeper=0), give=see, budget=budget):
+            report = await scope.report()
     assert report.verdict == "oom-kill"
     assert kills[0].rested
     assert kills[0].prompted

@@ -271,11 +271,6 @@ def test_json_on_stderr_is_one_object_on_one_line(story: Story) -> None:
     assert json.loads(ending.stderr) == ending.report
 
 
-@pytest.mark.parametrize("descriptor", ["99", "-1", "x", ""])
-def test_a_descriptor_that_is_not_open_is_refused(story: Story, descriptor: str) -> None:
-    assert "--report-fd" in story.refused(f"--report-fd={descriptor}", "--", "true")
-
-
 @pytest.mark.parametrize("descriptors", [4, 5, 10, 11, 13, 14, 15, 17, 20, 24, 32])
 def test_too_few_descriptors_are_a_refusal_and_never_a_success(story: Story, descriptors: int) -> None:
     """What cannot be opened at the end looks like what is not there."""
