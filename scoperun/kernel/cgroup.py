@@ -205,8 +205,15 @@ def _is_there(name: str) -> bool:
 
 
 def _hierarchy() -> tuple[str, bool]:
-    """Return where cgroup v2 is mounted, /sys/fs/cgroup or beside the hierarchies of v1, and if with localevents."""
-    for line in _needed(_MOUNTS).split("\n"):  # not splitlines: a name may have what ends lines elsewhere
+    return hierarchy(_needed(_MOUNTS))
+
+
+def hierarchy(mounts: str) -> tuple[str, bool]:
+    """Return where cgroup v2 is mounted and whether with memory_localevents, from the text of /proc/self/mounts.
+
+    That is /sys/fs/cgroup, or beside the hierarchies of v1. Raises ScoperunError if it is mounted nowhere.
+    """
+    for line in mounts.split("\n"):  # not splitlines: a name may have what ends lines elsewhere
         _, mount_point, kind, options, *_ = *line.split(" "), "", "", "", ""
         if kind == "cgroup2":
             return mount_point, "memory_localevents" in options.split(",")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 from typing import Any
 
-from tests.systemd.truth.document import table
+from tests.truth.document import table
 
 from .inside.commands import PYSTEMD, RUNEXEC, SCOPE, SCOPERUN, WAIT
 from .inside.startup import BARE, OURS, PACKAGES, PYTHON, SPARED, SPARED_OURS

@@ -112,7 +112,7 @@ def test_the_exit_status_comes_before_the_options() -> None:
 
 
 def test_there_are_sessions_to_be_run() -> None:
-    """tests/systemd runs them; here it is seen that they are found."""
+    """tests/guest runs them; here it is seen that they are found."""
     assert len(sessions()) == README.count("```console") + section("EXAMPLES").count(".EX\n")
     assert len(library_examples()) == README.count("```python")
 
