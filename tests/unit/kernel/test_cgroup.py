@@ -190,19 +190,14 @@ def test_a_cgroup_below_that_vanishes_leaves_the_others(tmp_path: Path, monkeypa
     assert [process.pid for process in job.processes() or ()] == [os.getpid()]
 
 
-def test_who_forks_and_ends_while_the_processes_are_listed_leaves_a_child_that_is_listed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_forks_and_ends_while_the_processes_are_listed_leaves_a_child_that_is_listed(tmp_path: Path) -> None:
     """As the process in the middle does when a daemon is started."""
-    job = scope(tmp_path, cgroup_procs=f"{2**22 + 1}\n")
-    read_bytes = Path.read_bytes
+    scope(tmp_path, cgroup_procs=f"{2**22 + 1}\n")
 
-    def fork_and_end_after_reading(path: Path) -> bytes:
-        text = read_bytes(path)
+    def fork_and_end(*_: object) -> None:
         (tmp_path / "cgroup.procs").write_text(f"{os.getpid()}\n")
-        return text
 
-    monkeypatch.setattr(Path, "read_bytes", fork_and_end_after_reading)
+    job = after_each_file(tmp_path, fork_and_end)
     assert [process.pid for process in job.processes() or ()] == [os.getpid()]
 
 
