@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if not hasattr(typing, "no_type_check_decorator"):
     typing.no_type_check_decorator = lambda decorator: decorator
 
+import dbus_next.errors  # noqa: F401  first, where the package itself is empty (startup.py): it imports what imports it
 from dbus_next.constants import MessageType
 from dbus_next.message import Message
 from dbus_next.signature import SignatureTree, Variant
