@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 PACKAGES := python3-venv dbus-daemon gcc libc6-dev
 
-.PHONY: help demo test truth bench check images host-test guest-test lock clean
+.PHONY: help demo test truth bench check coverage images host-test guest-test lock clean
 
 help:
 	@echo 'make demo    the main job, shown: scoperun --mem 20M -- ./bigleak2'
@@ -12,6 +12,7 @@ help:
 	@echo 'make truth   docs/truth.md, from some 650 runs of which it is known how they end'
 	@echo 'make bench   docs/benchmarks.md: what scoperun costs beside its like; as root'
 	@echo 'make check   formatting, lint and types'
+	@echo 'make coverage  which lines and branches tests/unit and tests/bus run'
 	@echo 'make lock    what CI installs, anew: requirements.lock, tests/lab/requirements.lock'
 
 demo: $(VENV)/ready
@@ -40,6 +41,14 @@ check: $(VENV)/ready
 	$(VENV)/bin/ruff format --check --quiet
 	$(VENV)/bin/ruff check --quiet
 	$(VENV)/bin/mypy
+
+# What only guests run is not counted. Each process of a test writes a file of its own. Nothing else needs the package.
+coverage: $(VENV)/ready
+	$(VENV)/bin/pip install --quiet 'coverage>=7.10'
+	$(VENV)/bin/coverage erase
+	$(VENV)/bin/coverage run -m pytest tests/unit tests/bus
+	$(VENV)/bin/coverage combine --quiet
+	$(VENV)/bin/coverage report
 
 $(VENV)/ready: pyproject.toml requirements.lock
 	@dpkg-query --show --showformat='' $(PACKAGES) 2>/dev/null || \

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from scoperun.cli.options import Output
+    from scoperun.cli.trace_file import TraceFile
     from scoperun.console.files import Destination
     from scoperun.console.sources import Sources
     from scoperun.report.report import Report
@@ -66,14 +67,17 @@ def _scoperun(argv: list[str]) -> int:
     from scoperun.process.streams import inherited_descriptors
     from scoperun.supervision.launch import wrap
 
-    with _report_file(output.report) as file:
+    with _destination(output.report, "report") as file, _trace_file(output.trace, request.command) as trace:
         with _kept_from_command(output.report_fd) as report_fd:
             report = wrap(
                 request,
-                beside=lambda supervision: _beside(supervision, output, report_fd),
+                beside=lambda supervision: _beside(supervision, output, report_fd, trace),
                 give_up=inherited_descriptors() - {0, 1, 2},
+                trace=None if trace is None else trace.take,
             )
         _deliver(report, output, file)
+        if trace is not None and trace.failure is not None:
+            _say(one_line(f"scoperun: cannot write the trace to {output.trace!r}: {trace.failure}"))
     if output.oom_exit_code is not None and report.verdict == "oom-kill":
         return output.oom_exit_code
     if report.signal == signal.SIGINT and not report.timed_out:
@@ -124,8 +128,8 @@ def _print_properties(request: RunRequest, sources: Sources, *, json: bool) -> N
 
 
 @contextmanager
-def _report_file(path: str | None) -> Iterator[Destination | None]:
-    """Give the file that the report goes to, found before the command starts; raise ScoperunError if it cannot be."""
+def _destination(path: str | None, what: str) -> Iterator[Destination | None]:
+    """Give the file that `what` goes to, found before the command starts; raise ScoperunError if it cannot be."""
     if path is None:
         yield None
         return
@@ -137,9 +141,26 @@ def _report_file(path: str | None) -> Iterator[Destination | None]:
         file = Destination(path)
     except OSError as error:
         hint = "its folder has to be there" if isinstance(error, FileNotFoundError) else None
-        raise ScoperunError(f"cannot write the report to {path!r}: {error.strerror}", hint=hint) from None
+        raise ScoperunError(f"cannot write the {what} to {path!r}: {error.strerror}", hint=hint) from None
     with file:
         yield file
+
+
+@contextmanager
+def _trace_file(path: str | None, command: tuple[str, ...]) -> Iterator[TraceFile | None]:
+    """Give the file that the trace goes to, with its first line; raise ScoperunError if it cannot be."""
+    with _destination(path, "trace") as file:
+        if file is None:
+            yield None
+            return
+        from scoperun.cli.trace_file import TraceFile
+
+        try:
+            trace = TraceFile(file, command)
+        except OSError as error:
+            raise ScoperunError(f"cannot write the trace to {path!r}: {error.strerror}") from None
+        with trace:
+            yield trace
 
 
 @contextmanager
@@ -158,8 +179,10 @@ def _kept_from_command(fd: int | None) -> Iterator[int | None]:
 
 
 @asynccontextmanager
-async def _beside(supervision: Supervision, output: Output, report_fd: int | None) -> AsyncIterator[None]:
-    """Do what is to be done while the command runs: lines for a program, a word to whoever sits at the terminal."""
+async def _beside(
+    supervision: Supervision, output: Output, report_fd: int | None, trace: TraceFile | None
+) -> AsyncIterator[None]:
+    """Do what is to be done while the command runs: lines for a program, a word at the terminal, a trace."""
     from contextlib import AsyncExitStack
 
     _PATIENCE.begin()
@@ -174,6 +197,8 @@ async def _beside(supervision: Supervision, output: Output, report_fd: int | Non
             from scoperun.cli.kill_notice import kill_notice
 
             await stack.enter_async_context(kill_notice(supervision))
+        if trace is not None:
+            await stack.enter_async_context(trace.following(supervision))  # the last, so that it is left at once
         yield
 
 

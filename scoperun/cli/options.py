@@ -31,6 +31,7 @@ class Output:
     report: a file; report_fd: a descriptor that gets JSON lines at the start and at the end; json: stderr gets JSON in
     place of text; quiet: leave out what the exit status tells already; oom_log: quote the kernel below the text.
     oom_exit_code: the exit status that an oom-kill verdict gives, whatever the command's own; None keeps that.
+    trace: a file that gets every event of the run, as a line of JSON.
     print_properties: say what would be asked of systemd, and start nothing.
     """
 
@@ -40,6 +41,7 @@ class Output:
     quiet: bool = False
     oom_log: bool = False
     oom_exit_code: int | None = None
+    trace: str | None = None
     print_properties: bool = False
 
 

@@ -11,7 +11,7 @@ from scoperun.console.options import OPTION_OF
 from scoperun.printable import one_line
 from scoperun.record import dataclass, replace
 from scoperun.spec.properties import Property, parse_property, that_count
-from scoperun.spec.scope import scope_request
+from scoperun.spec.scope import needed
 from scoperun.spec.sizes import INFINITY
 
 if TYPE_CHECKING:
@@ -84,19 +84,24 @@ def setting_text(wanted: Property) -> str:
         return f"{wanted.name.removesuffix('USec')}Sec={_time(value)}"
     if isinstance(value, bool):
         return f"{wanted.name}={'yes' if value else 'no'}"
+    if isinstance(value, list):
+        return f"{wanted.name}={' '.join(map(str, value))}"
     return f"{wanted.name}={'infinity' if value == INFINITY else value}"
 
 
 def _asked(request: RunRequest, sources: Sources, inherited_slice: str | None) -> Iterable[Asked]:
-    asked = [*_own(request, sources, inherited_slice), *_further(request, sources)]
+    further = tuple(_further(request, sources))
+    always = needed(each.property for each in further)
+    asked = [*_own(request, sources, inherited_slice, always), *further]
     count = that_count(each.property for each in asked)
     return [asked[position] for position in sorted(position for group in count for position, _ in group)]
 
 
-def _own(request: RunRequest, sources: Sources, inherited_slice: str | None) -> Iterable[Asked]:
-    """Yield what options ask for, and what scoperun needs."""
-    needed = scope_request("any.scope", ()).properties
-    for each in (*replace(request, properties=()).scope_properties(inherited_slice=inherited_slice), *needed):
+def _own(
+    request: RunRequest, sources: Sources, inherited_slice: str | None, always: Iterable[Property]
+) -> Iterable[Asked]:
+    """Yield what options ask for, and what scoperun needs, which is `always`."""
+    for each in (*replace(request, properties=()).scope_properties(inherited_slice=inherited_slice), *always):
         option = OPTION_OF.get(each.name, "")
         if each.name == "Slice" and request.slice_inherit:
             option = "slice-inherit"

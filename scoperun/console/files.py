@@ -9,10 +9,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import suppress
-from typing import Self
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Self
 
 from scoperun.console.paths import Place, Trusted, others_write, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _OWNERS_ALONE = 0o600
 """The mode of a new file: there is a command line in it."""
@@ -45,6 +48,23 @@ class Destination:
             self._place.close()
             self._place = place
             _write_to(place, text)
+
+    def begin(self) -> int:
+        """Put an empty file there, and return a descriptor to write to it bit by bit; raise OSError.
+
+        There is none for a FIFO or a device: a write to those may have to wait for somebody else.
+        """
+        if self.may_wait:
+            raise OSError(errno.EINVAL, "it is a FIFO or a device, which can keep its writer waiting")
+        fd = None
+        try:
+            with _replacing(self._place) as fd:
+                pass
+        except BaseException:
+            if fd is not None:
+                os.close(fd)
+            raise
+        return fd
 
     def close(self) -> None:
         """Let go of the place."""
@@ -155,10 +175,17 @@ def _write_to(place: Place, text: str) -> None:
     if _is_special(place):
         _write(_opened(place), text)
         return
+    with _replacing(place) as fd:
+        _write(fd, text)
+
+
+@contextmanager
+def _replacing(place: Place) -> Iterator[int]:
+    """Give a new file, which the caller closes; without an error it is put in its place at the end of the context."""
     temporary, fd = _temporary(place)
     try:
         _set_mode(fd, place)
-        _write(fd, text)
+        yield fd
         os.rename(temporary, place.name, src_dir_fd=place.folder, dst_dir_fd=place.folder)
     except BaseException:
         with suppress(OSError):
@@ -207,12 +234,13 @@ def _decides(before: os.stat_result, folder: os.stat_result) -> bool:
 def _write(fd: int, text: str) -> None:
     # Not through a file object: that would write again what was broken off when it is closed, and wait again for it.
     try:
-        _write_all(fd, text)
+        write_all(fd, text)
     finally:
         os.close(fd)
 
 
-def _write_all(fd: int, text: str) -> None:
+def write_all(fd: int, text: str) -> None:
+    """Write all of `text` to a descriptor; raise OSError."""
     rest = memoryview(text.encode())
     while rest:
         rest = rest[os.write(fd, rest) :]

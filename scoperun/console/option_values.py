@@ -59,9 +59,20 @@ def processors(text: str) -> float:
 
 def report_file(text: str) -> str:
     """Check the name of the report's file: standard output and the like are the command's."""
-    if text == "-" or text.startswith(("/dev/std", "/dev/fd/", "/proc/self/fd/")):
+    if _is_stream(text):
         raise InvalidValue(f"{text!r} is a stream, not a file", hint="--report-fd N writes to descriptor N")
     return text
+
+
+def trace_file(text: str) -> str:
+    """Check the name of the trace's file, in the same way."""
+    if _is_stream(text):
+        raise InvalidValue(f"{text!r} is a stream, not a file")
+    return text
+
+
+def _is_stream(name: str) -> bool:
+    return name == "-" or name.startswith(("/dev/std", "/dev/fd/", "/proc/self/fd/"))
 
 
 def descriptor(text: str) -> int:

@@ -317,6 +317,16 @@ OPTIONS = (
         is_number=True,
     ),
     Option(
+        ("--trace",),
+        "Write every event of the run to FILE, as JSON lines: for a bug report.",
+        "The report",
+        metavar="FILE",
+        parse=option_values.trace_file,
+        field="output.trace",
+        in_files=False,
+        completion="file",
+    ),
+    Option(
         ("--print-properties",),
         "Start nothing; print what would be asked of systemd, and where each value comes from.",
         "Any property",

@@ -27,6 +27,8 @@ _ALWAYS = (
     # until we are gone, and then nothing does, failed or not.
     Property(name="AddRef", signature="b", value=True),
     Property(name="CollectMode", signature="s", value="inactive-or-failed"),
+    # By this other programs can tell that a scope is ours.
+    Property(name="Documentation", signature="as", value=["man:scoperun(1)"], asked=False),
 )
 
 
@@ -71,7 +73,14 @@ class ScopeRequest:
 
 def scope_request(unit: str, properties: Iterable[Property]) -> ScopeRequest:
     """Return the request for scope `unit` with `properties` (the last of a name wins) and those that scoperun needs."""
-    return ScopeRequest(unit=unit, properties=tuple(map(_with_keeper, combined((*_ALWAYS, *properties)))))
+    asked = tuple(properties)
+    return ScopeRequest(unit=unit, properties=tuple(map(_with_keeper, combined((*needed(asked), *asked)))))
+
+
+def needed(asked: Iterable[Property]) -> tuple[Property, ...]:
+    """Return the properties that every scope gets, without those that `asked` sets: a list would add to theirs."""
+    names = {each.name for each in asked}
+    return tuple(each for each in _ALWAYS if each.name not in names)
 
 
 def live_properties(limits: Limits) -> tuple[Property, ...]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _CONTROLLERS = {"TasksMax": "pids", "CPUQuotaPerSecUSec": "cpu"}
 
-_NEEDED = {"MemoryAccounting", "TasksAccounting", "AddRef", "CollectMode", "Description", "Slice"}
+_NEEDED = {"MemoryAccounting", "TasksAccounting", "AddRef", "CollectMode", "Description", "Documentation", "Slice"}
 """Properties of nearly every run, none of which can be void."""
 
 

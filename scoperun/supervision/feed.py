@@ -1,4 +1,7 @@
-"""The events of one run: each is taken in as it comes, by the invocation first, then by what waits and what watches."""
+"""The events of one run: each is taken in as it comes, by the invocation first, then by what waits and what watches.
+
+What traces them is told before all others: whatever follows from an event is in the trace after it.
+"""
 
 from __future__ import annotations
 
@@ -19,15 +22,18 @@ if TYPE_CHECKING:
 class Feed:
     """What leads into one invocation. Everything happens in one event loop, so nothing is queued on the way."""
 
-    def __init__(self) -> None:
-        """Begin with nothing known."""
+    def __init__(self, trace: Callable[[Event], None] | None = None) -> None:
+        """Begin with nothing known; `trace` is given every event from the first on, and must not raise."""
         self.invocation = Invocation()
+        self._trace = trace
         self._waits: list[tuple[Reached, asyncio.Future[None]]] = []
         self._watchers: list[asyncio.Queue[Event | None]] = []
         self._is_over = False
 
     def put(self, event: Event) -> None:
         """Take in an event."""
+        if self._trace is not None:
+            self._trace(event)
         self.invocation.feed(event)
         for reached, wait in self._waits:
             if not wait.done() and reached(self.invocation):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from typing import Unpack
 
+    from scoperun.evidence.events import Event
     from scoperun.process.processes import Processes
     from scoperun.process.terminal import Modes
     from scoperun.report.report import Report
@@ -86,13 +87,20 @@ def run_sync(command: Sequence[str], **options: Unpack[RunOptions]) -> Report:
         return asyncio.run(supervise(request, processes))
 
 
-def wrap(request: RunRequest, *, beside: Beside, give_up: Collection[int] = ()) -> Report:
+def wrap(
+    request: RunRequest,
+    *,
+    beside: Beside,
+    give_up: Collection[int] = (),
+    trace: Callable[[Event], None] | None = None,
+) -> Report:
     """Do what `run_sync` does, for a program that is there for this command alone, as the command line is.
 
     Signals sent to this process are passed on to the command, the terminal is left as a shell leaves it, and this
     process lets go of its standard input and output once the command has them. `beside` is entered when the command
     runs, and left when there is a report. `give_up`: other descriptors that are the command's alone: while we held a
-    pipe, its reader would wait for us after the command has closed it.
+    pipe, its reader would wait for us after the command has closed it. `trace` is given every event, also those from
+    before the command runs; it must not raise.
     """
     from scoperun.process.signals import HeldSignals
     from scoperun.process.streams import give_up_streams, occupy_closed_streams
@@ -107,7 +115,8 @@ def wrap(request: RunRequest, *, beside: Beside, give_up: Collection[int] = ()) 
 
         async def supervise_and_relay(processes: Processes) -> Report:
             with relaying(signals, processes.workload) as enough:
-                async with supervised(request, processes, enough) as supervision, beside(supervision):
+                run = supervised(request, processes, enough, trace=trace)
+                async with run as supervision, beside(supervision):
                     report = await supervision.report()
                     if modes is not None and report.signal is not None:
                         modes.restore()

@@ -18,8 +18,9 @@ from scoperun.systemd.shared import shared_manager
 from scoperun.systemd.unit import Unit
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
+    from scoperun.evidence.events import Event
     from scoperun.process.processes import Processes
     from scoperun.process.workload import Workload
     from scoperun.report.report import Report
@@ -36,13 +37,15 @@ async def supervise(run: RunRequest, processes: Processes) -> Report:
 
 
 @asynccontextmanager
-async def supervised(run: RunRequest, processes: Processes, enough: asyncio.Event) -> AsyncIterator[Supervision]:
+async def supervised(
+    run: RunRequest, processes: Processes, enough: asyncio.Event, *, trace: Callable[[Event], None] | None = None
+) -> AsyncIterator[Supervision]:
     """Run the held workload in a scope of its own for the length of the context.
 
     Whatever breaks it off, an error, a cancellation, or its end before there is a report, ends the workload and leaves
-    nothing of the scope. `enough`, when set, ends a wait for what the command left behind.
+    nothing of the scope. `enough`, when set, ends a wait for what the command left behind. `trace` is given each event.
     """
-    feed = Feed()
+    feed = Feed(trace)
     async with shared_manager(os.environ, system=run.system) as manager, AsyncExitStack() as stack:
         unit = Unit(manager, _requested(run), feed.put)
         stack.callback(unit.forget)

@@ -368,8 +368,18 @@ async def test_options_are_typed_properties(systemd: FakeSystemd) -> None:
 
 async def test_without_options_no_limit_is_set(systemd: FakeSystemd) -> None:
     await run_to_the_end()
-    names = {"PIDs", "MemoryAccounting", "TasksAccounting", "AddRef", "CollectMode", "Description"}
+    names = {"PIDs", "MemoryAccounting", "TasksAccounting", "AddRef", "CollectMode", "Description", "Documentation"}
     assert properties_of(systemd).keys() == names
+
+
+async def test_a_scope_says_that_it_is_ours(systemd: FakeSystemd) -> None:
+    await run_to_the_end()
+    assert properties_of(systemd)["Documentation"] == ("as", ["man:scoperun(1)"])
+
+
+async def test_a_scope_refers_to_the_users_documentation_in_place_of_ours(systemd: FakeSystemd) -> None:
+    await run_to_the_end("-p", "Documentation=man:true(1)", "-p", "Documentation=https://example.org/a")
+    assert properties_of(systemd)["Documentation"] == ("as", ["man:true(1)", "https://example.org/a"])
 
 
 async def test_a_command_that_is_no_utf_8_can_be_described(systemd: FakeSystemd) -> None:

@@ -1,5 +1,7 @@
 """Unit names: one at a time, and free again afterwards."""
 
+import shlex
+
 import pytest
 
 from .story import Story, systemctl
@@ -27,6 +29,24 @@ def test_the_unit_is_there_while_the_command_runs(story: Story) -> None:
     shown = systemctl("show", "seen.scope", "-p", "ActiveState", "-p", "MemoryMax", "-p", "Description").splitlines()
     assert set(shown) == {"ActiveState=active", "MemoryMax=20971520", "Description=sh -c echo ready; read word"}
     run.communicate(b"on\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        ((), ["man:scoperun(1)"]),
+        (("-p", "Documentation=man:true(1) https://example.org/a"), ["man:true(1)", "https://example.org/a"]),
+    ],
+)
+def test_the_unit_says_that_it_is_ours_unless_other_documentation_is_asked_for(
+    story: Story, options: tuple[str, ...], shown: list[str]
+) -> None:
+    run = story.start("--unit", "ours", *options, "--", "sh", "-c", "echo ready; read word")
+    assert run.stdout is not None
+    assert run.stdout.readline() == b"ready\n"
+    name, _, value = systemctl("show", "ours.scope", "-p", "Documentation").partition("=")
+    run.communicate(b"on\n")
+    assert (name, shlex.split(value)) == ("Documentation", shown)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from scoperun.spec.limits import Limits, LimitsInForce
 from scoperun.supervision.enforcement import check_limits
 from tests.documents import CHECKOUT, MANUAL, README, configurations, library_examples, section, sessions, terms
 from tests.unit.declared import ENVIRONMENT, PROPERTIES, takes_value
+from tests.unit.test_shape import ROWS, SOURCES, documentation, package
 
 OPTION = r"(?<![\w-])--?[A-Za-z][a-z-]*"
 OPTIONS = sorted(takes_value())
@@ -33,6 +34,36 @@ IN_LISTS = sorted(
     {field.name for part in (Process, Task, Passing, Victim, KernelReport, Evidence)
      for field in dataclasses.fields(part)}
 )  # fmt: skip
+
+
+ARCHITECTURE = (CHECKOUT / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+def test_the_architecture_has_the_packages_and_what_each_may_import() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| [^|]*\?[^|]*\|([^|]*)\|$", ARCHITECTURE, flags=re.MULTILINE)
+    assert [(name, set(re.findall(r"\w+", imports))) for name, imports in rows] == list(ROWS.items())
+
+
+def test_the_architecture_names_the_modules_of_the_ground() -> None:
+    (ground,) = re.findall(r"^The ground is (.*?)\. `scoperun/", ARCHITECTURE, flags=re.MULTILINE | re.DOTALL)
+    modules = {name.removeprefix("scoperun.") for name in SOURCES if name.count(".") == 1 and not package(name)}
+    assert set(re.findall(r"`(\w+)`", ground)) == modules - {"__main__"}
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"`([a-z_/]+\.py)`", ARCHITECTURE))))
+def test_the_architecture_names_files_that_are_there(path: str) -> None:
+    found = [file for file in CHECKOUT.rglob(f"*/{path}") if ".venv" not in file.parts]
+    assert (CHECKOUT / path).exists() or found
+
+
+def test_the_architecture_names_every_file_that_opens_with_its_law() -> None:
+    laws = {file.name for module, file in SOURCES.items() if "The law of this file" in documentation(module)}
+    named = set(re.findall(r"^\* `(\w+\.py)`", ARCHITECTURE, flags=re.MULTILINE))
+    assert named == laws
+
+
+def test_the_architecture_is_short() -> None:
+    assert len(ARCHITECTURE.splitlines()) <= 150
 
 
 @pytest.mark.parametrize("name", OPTIONS)

@@ -68,6 +68,7 @@ def test_each_value_comes_with_its_source(config: Path, tmp_path: Path) -> None:
         "TasksAccounting=yes": "scoperun itself",
         "AddRef=yes": "scoperun itself",
         "CollectMode=inactive-or-failed": "scoperun itself",
+        "Documentation=man:scoperun(1)": "scoperun itself",
         "CPUWeight=7": f"{config}:5 [profiles.p]",
         "KillSignal=2": "-p",
         "IOWeight=9": f"{tmp_path}/limits:2",
@@ -110,6 +111,23 @@ def test_what_is_shown_is_what_is_asked(argv: list[str]) -> None:
         assert before is None or isinstance(value, list)
         found[each.property.name] = before + value if before else value
     assert found == expected
+
+
+def test_documentation_that_is_asked_for_is_shown_in_place_of_ours() -> None:
+    sources, systemd_run = shown("-p", "Documentation=man:true(1)", "true")
+    assert {text: source for text, source in sources.items() if text.startswith("Documentation=")} == {
+        "Documentation=man:true(1)": "-p"
+    }
+    assert systemd_run == [
+        "systemd-run",
+        "--user",
+        "--scope",
+        "--collect",
+        "-p",
+        "Documentation=man:true(1)",
+        "--",
+        "true",
+    ]
 
 
 def test_tasks_are_shown_without_the_room_for_the_keeper() -> None:

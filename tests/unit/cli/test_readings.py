@@ -49,6 +49,7 @@ VALUES = {
     "nice": ["19", "-20"],
     "report": ["r.json", "--help"],
     "report-fd": ["2"],
+    "trace": ["t.jsonl", "--help"],
     "oom-exit-code": ["0", "255"],
 }
 """What each option takes: also what looks like an option."""
@@ -208,7 +209,7 @@ EVERYDAY = [
     ["--system", "-u", "job", "--slice", "heavy", "--slice-inherit", "--description", "a nightly build"],
     ["--user", "-E", "A=b", "-E", "HOME", "-d", "/", "--nice", "5"],
     ["--uid", "nobody", "--gid", "100", "--wait", "--kill-leftovers"],
-    ["--report", "r.json", "--report-fd", "2", "--json", "--oom-log", "--oom-exit-code", "99"],
+    ["--report", "r.json", "--report-fd", "2", "--trace", "t.jsonl", "--json", "--oom-log", "--oom-exit-code", "99"],
     ["-qqd/", "--print-properties"],
 ]
 """Command lines without a mistake, as people and programs write them."""

@@ -136,6 +136,46 @@ def test_a_temporary_file_that_is_swapped_meanwhile_leads_nowhere(
     assert other.read_text() == (folder / "report.json").read_text() == "not to be touched"
 
 
+def begun(path: Path) -> int:
+    with Destination(str(path)) as file:
+        return file.begin()
+
+
+def test_a_file_that_is_written_bit_by_bit_is_there_from_the_first_on(folder: Path) -> None:
+    file = folder / "trace"
+    file.write_text("before")
+    fd = begun(file)
+    for text in ("", "one\n", "one\ntwo\n"):
+        assert file.read_text() == text
+        files.write_all(fd, "two\n" if text else "one\n")
+    os.close(fd)
+
+
+def test_a_new_file_that_is_written_bit_by_bit_is_its_owners_alone(folder: Path) -> None:
+    os.close(begun(folder / "trace"))
+    assert mode_of(folder / "trace") == 0o600
+
+
+@pytest.mark.parametrize("kind", ["fifo", "/dev/null"])
+def test_what_can_keep_its_writer_waiting_is_not_written_to_bit_by_bit(folder: Path, kind: str) -> None:
+    path = folder / kind
+    if kind == "fifo":
+        os.mkfifo(path)
+    with pytest.raises(OSError, match="it is a FIFO or a device"):
+        begun(path)
+
+
+def test_a_file_that_cannot_be_put_in_its_place_is_not_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def rename(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "no")
+
+    monkeypatch.setattr(os, "rename", rename)
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(OSError, match="no"):
+        begun(folder / "trace")
+    assert os.listdir("/proc/self/fd") == before
+
+
 def mode_of(file: Path) -> int:
     return stat.S_IMODE(file.stat().st_mode)
 

@@ -91,8 +91,10 @@ def test_a_generated_name_says_what_runs() -> None:
 
 def test_a_request_carries_what_scoperun_needs() -> None:
     request = scope_request("job.scope", [])
-    needed = {"MemoryAccounting": True, "TasksAccounting": True, "AddRef": True, "CollectMode": "inactive-or-failed"}
-    assert {each.name: each.value for each in request.properties} == needed
+    accounting = {"MemoryAccounting": True, "TasksAccounting": True}
+    kept = {"AddRef": True, "CollectMode": "inactive-or-failed"}
+    ours = {"Documentation": ["man:scoperun(1)"]}
+    assert {each.name: each.value for each in request.properties} == accounting | kept | ours
     assert request.path == "/org/freedesktop/systemd1/unit/job_2escope"
 
 
@@ -100,6 +102,17 @@ def test_the_last_property_of_a_name_wins() -> None:
     low, high = (Property(name="MemoryMax", signature="t", value=value) for value in (1, 2))
     request = scope_request("job.scope", [low, high])
     assert [each for each in request.properties if each.name == "MemoryMax"] == [high]
+
+
+def test_documentation_that_is_asked_for_is_there_in_place_of_ours() -> None:
+    """Lists add up otherwise."""
+    asked = [parse_property("Documentation=man:true(1)"), parse_property("Documentation=man:false(1)")]
+    assert scope_request("job.scope", asked).value("Documentation") == ["man:true(1)", "man:false(1)"]
+
+
+def test_a_systemd_that_knows_no_documentation_does_without() -> None:
+    (ours,) = [each for each in scope_request("job.scope", []).properties if each.name == "Documentation"]
+    assert not ours.asked
 
 
 @pytest.mark.parametrize(

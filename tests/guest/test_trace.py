@@ -1,0 +1,35 @@
+"""A trace of a real run leads to its report again."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from .story import GENEROUS, Story
+
+
+@pytest.mark.parametrize(
+    ("words", "verdict"),
+    [
+        (("--mem", "20M", "--", "./bigleak2"), "oom-kill"),
+        (("--mem", "20M", "--oom-policy", "continue", "--", "sh", "-c", "./bigleak2; exit 3"), "oom-kill"),
+        (("--timeout", "100ms", "--", "sleep", "60"), "timeout"),
+        (("--soft-mem", "10M", "--mem", "100M", "--kill-after", "100ms", "--", "./bigleak2"), "signal"),
+        (("--", "true"), "success"),
+    ],
+)
+def test_a_trace_leads_to_the_very_same_report(story: Story, words: tuple[str, ...], verdict: str) -> None:
+    trace = story.report_file.with_name("trace")
+    ending = story.run("--trace", str(trace), *words)
+    assert ending.verdict == verdict
+    assert json.loads(replayed("--json", str(trace))) == ending.report
+    assert ending.stderr.endswith(replayed(str(trace)))  # what the command itself wrote comes before
+
+
+def replayed(*words: str) -> str:
+    """Return what the program that reads traces prints."""
+    replay = [sys.executable, "-m", "scoperun.supervision.replay", *words]
+    done = subprocess.run(replay, check=True, capture_output=True, text=True, timeout=GENEROUS)
+    assert done.stderr == ""
+    return done.stdout
