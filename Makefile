@@ -23,7 +23,7 @@ test: $(VENV)/ready
 	@$(MAKE) --no-print-directory --jobs=3 check host-test guest-test
 
 truth: images
-	$(VENV)/bin/python -m tests.systemd.truth
+	$(VENV)/bin/python -m tests.truth
 
 bench: images
 	$(VENV)/bin/python -m tests.bench

@@ -1,60 +1,18 @@
-"""The program: `main`, without what a Python program's start and end cost that is of no use to this one.
-
-That is a fifth of the time that `scoperun -- true` takes: `make bench` measures it.
-"""
+"""The program: `main`, without what a Python program's start and end cost that is of no use to this one."""
 
 import errno
-import gc
 import os
 import sys
 
-from scoperun.startup import isolate
+from scoperun.isolation import isolate
+from scoperun.startup import spare
 
 TYPE_CHECKING = False  # typing is among what may be imported when `isolate` has returned
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from importlib.machinery import ModuleSpec
-    from types import ModuleType
     from typing import NoReturn
-
-_NOT_NEEDED = ("ssl", "gi", "bz2", "lzma", "_zstd", "_elementtree", "_uuid")
-"""What asyncio, dbus-next, shutil, xml and uuid import where it is there, and do without where it is not."""
-
-_RARELY_NEEDED = {
-    "asyncio.sslproto", "ipaddress", "locale", "platform", "textwrap", "tokenize", "xml.etree.ElementPath",
-}  # fmt: skip
-"""What typer, asyncio and dbus-next import in any case, and mostly never look into."""
-
-_COLLECT_AFTER = 100_000
-"""So many new objects; by default what is imported is searched for garbage dozens of times, in vain."""
 
 _SHORTAGES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT}
 """What the machine or a limit of the user's may lack when something is imported, or printed."""
-
-
-class _RarelyNeeded:
-    """Finds modules that are executed when somebody first looks into them."""
-
-    @staticmethod
-    def find_spec(name: str, path: "Sequence[str] | None", target: "ModuleType | None" = None) -> "ModuleSpec | None":
-        """Return how to import one of those, None for every other module."""
-        if name not in _RARELY_NEEDED:
-            return None
-        from importlib.machinery import PathFinder  # noqa: PLC0415
-        from importlib.util import LazyLoader  # noqa: PLC0415
-
-        spec = PathFinder.find_spec(name, path, target)
-        if spec is not None and spec.loader is not None:
-            spec.loader = LazyLoader(spec.loader)
-        return spec
-
-
-def spare() -> None:
-    """Have this process import what scoperun needs, and look for no garbage meanwhile."""
-    gc.set_threshold(_COLLECT_AFTER)
-    for module in _NOT_NEEDED:
-        sys.modules[module] = None  # type: ignore[assignment]  # an ImportError for whoever asks
-    sys.meta_path.insert(0, _RarelyNeeded)
 
 
 def program() -> "NoReturn":

@@ -1,5 +1,7 @@
 """What can go wrong: one class for each thing that a caller can act on.
 
+A message names what its caller can set as `slice` or `context.user=NAME`, after the fields of RunOptions.
+
 ScoperunError
 ├── InvalidValue          an option or argument that nothing can be made of
 ├── CommandNotFound       127: there is no such command

@@ -1,176 +1,193 @@
 """dataclass(): as in dataclasses, but quick to make a class with. No I/O.
 
-The standard one writes source text for each class and compiles it, which takes half a millisecond; some sixty classes
-are made at every start of scoperun. This one has its methods ready. What is rarely asked for, such as what
-dataclasses.asdict() and inspect.signature() need, is taken from a standard twin of the class that is made then.
+The standard one writes source text for each class and compiles it, which takes half a millisecond; some seventy classes
+are made at every start of scoperun. Here they all inherit the same methods, which look up the fields of their class.
 
-It does what this project uses: always slots, and one base at the most, that was made here with the same options.
+It does what this project uses: always slots, and at most one base, which was made here with the same options.
 tests/unit/test_record.py holds it against the standard.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, dataclass_transform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from dataclasses import Field, replace  # mypy checks the changes only if it sees the standard function
+    from inspect import Signature
+    from typing import Any, ClassVar, Literal, NoReturn, Self, TypeVar
+
+    T = TypeVar("T")
 
 __all__ = ["dataclass", "field", "replace"]
 
-if TYPE_CHECKING:
-    from dataclasses import dataclass, field, replace
-else:
+_set = object.__setattr__
+"""Sets a field of a frozen instance too."""
 
-    def dataclass(*, slots, frozen=False, kw_only=False):
-        """Return the decorator that makes a dataclass of a class."""
-        assert slots  # noqa: S101  nothing else is made here
 
-        def decorate(cls):
-            own = vars(cls).get("__annotations__") or cls.__annotations__
-            shape = _Shape(cls, own, {"frozen": frozen, "kw_only": kw_only})
-            kept = {name: value for name, value in vars(cls).items() if name not in {*own, *_OF_THE_FIRST}}
-            namespace = kept | (_FROZEN if frozen else _CHANGEABLE)
-            namespace |= {
-                "__slots__": tuple(own),
-                "__match_args__": shape.positional,
-                "__init__": shape.init(),
-                "__dataclass_fields__": _OfTwin(lambda twin: twin.__dataclass_fields__, init=False),
-                "__signature__": _OfTwin(_signature, init=True),
-                "_shape": shape,
-            }
-            made = type(cls)(cls.__name__, cls.__bases__, namespace)
-            made.__qualname__ = cls.__qualname__
-            return made
+def field(*, default_factory: Callable[[], T]) -> T:
+    """Declare a field whose default is made anew for each instance."""
+    return _Factory(default_factory)  # type: ignore[return-value]  # type checkers see what it makes
 
-        return decorate
 
-    def field(*, default_factory):
-        """Declare a field whose default is made anew for each instance."""
-        return _Made(default_factory)
+@dataclass_transform(field_specifiers=(field,))
+def dataclass(*, slots: Literal[True], frozen: bool = False, kw_only: bool = False) -> Callable[[type[T]], type[T]]:
+    """Return the decorator that makes a dataclass of a class."""
 
-    def replace(instance, /, **changes):
-        """Return an instance like this one but for the changes."""
-        return type(instance)(**dict(zip(instance._shape.types, _values(instance), strict=True)) | changes)  # noqa: SLF001
+    def decorate(cls: type[T]) -> type[T]:
+        shape = _Shape(cls, kw_only=kw_only)
+        own = cls.__annotations__
+        left_out = {*own, "__dict__", "__weakref__"}
+        namespace = {name: value for name, value in vars(cls).items() if name not in left_out}
+        namespace |= {
+            "__qualname__": cls.__qualname__,
+            "__slots__": tuple(own),
+            "__match_args__": shape.positional,
+            "_shape": shape,
+        }
+        bases = cls.__bases__ if issubclass(cls, _Record) else (_Frozen if frozen else _Record,)
+        return type(cls.__name__, bases, namespace)  # only a new class can have slots
 
-    class _Made:
-        """In place of a default, what makes one."""
+    return decorate
 
-        def __init__(self, factory):
-            self.factory = factory
 
-    _OF_THE_FIRST = {"__dict__", "__weakref__", "__qualname__"}
-    """What a class has of its own: slots take a second class of the same name."""
+class _Factory:
+    """Makes the default of a field for each instance."""
 
-    _set = object.__setattr__
+    def __init__(self, make: Callable[[], object]) -> None:
+        self.make = make
 
-    class _Shape:
-        """The fields of a class: their types, and the defaults of those that have one, inherited ones first."""
+    def __repr__(self) -> str:
+        return "<factory>"  # as inspect.signature() shows the standard one
 
-        def __init__(self, cls, own, options):
-            inherited = getattr(cls, "_shape", None)
-            self.name = cls.__qualname__
-            self.options = options
-            self.types = {**inherited.types, **own} if inherited else dict(own)
-            self.defaults = dict(inherited.defaults) if inherited else {}
-            self.defaults |= {name: vars(cls)[name] for name in own if name in vars(cls)}
-            self.positional = () if options["kw_only"] else tuple(self.types)
-            self.has_post_init = hasattr(cls, "__post_init__")
 
-        def init(self):
-            names, known = tuple(self.types), self.types.keys()
-            made = {name: value.factory for name, value in self.defaults.items() if isinstance(value, _Made)}
-            ready = {name: value for name, value in self.defaults.items() if name not in made}
+class _Shape:
+    """The fields of a class, inherited ones first: their names and types, and the defaults of those that have one."""
 
-            def __init__(instance, *arguments, **named):  # noqa: N807
-                if arguments:
-                    named |= self._by_name(arguments, named)
-                for name in names:
-                    if name in named:
-                        _set(instance, name, named[name])
-                    elif name in ready:
-                        _set(instance, name, ready[name])
-                    elif name in made:
-                        _set(instance, name, made[name]())
-                    else:
-                        raise self._error(f"missing a required argument: {name!r}")
-                if not named.keys() <= known:
-                    raise self._error(f"got unexpected keyword arguments: {sorted(named.keys() - known)}")
-                if self.has_post_init:
-                    instance.__post_init__()
+    def __init__(self, cls: type, *, kw_only: bool) -> None:
+        inherited, own = getattr(cls, "_shape", None), cls.__annotations__
+        defaults = {name: value for name, value in vars(cls).items() if name in own}
+        self.types: dict[str, Any] = inherited.types | own if inherited else own
+        self.defaults: dict[str, Any] = inherited.defaults | defaults if inherited else defaults
+        self.factories = [name for name, value in self.defaults.items() if isinstance(value, _Factory)]
+        self.names = self.types.keys()
+        self.kw_only = kw_only
+        self.positional = () if kw_only else tuple(self.types)
 
-            return __init__
 
-        def _by_name(self, arguments, named):
-            if len(arguments) > len(self.positional):
-                raise self._error(f"takes {len(self.positional)} positional arguments, not {len(arguments)}")
-            given = dict(zip(self.positional, arguments, strict=False))
-            if twice := given.keys() & named.keys():
-                raise self._error(f"got multiple values for arguments: {sorted(twice)}")
-            return given
+@cache
+def _fields(shape: _Shape) -> dict[str, Field[Any]]:
+    """Return what dataclasses.fields(), asdict() and replace() look at.
 
-        def _error(self, message):
-            return TypeError(f"{self.name}.__init__() {message}")
+    They take for a field only what has the private mark _FIELD, which has been the same since Python 3.7.
+    """
+    import dataclasses
 
-    def _values(self):
-        return tuple(getattr(self, name) for name in self._shape.types)
+    fields = {}
+    for name, annotation in shape.types.items():
+        default = shape.defaults.get(name, dataclasses.MISSING)
+        kind = {"default_factory": default.make} if name in shape.factories else {"default": default}
+        fields[name] = each = dataclasses.field(**kind, kw_only=shape.kw_only)
+        each.name, each.type, each._field_type = name, annotation, dataclasses._FIELD  # type: ignore[attr-defined]
+    return fields
 
-    def _repr(self):
-        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._shape.types)
+
+@cache
+def _signature(shape: _Shape) -> Signature:
+    """Return what inspect.signature() and help() show."""
+    from inspect import Parameter, Signature
+
+    kind = Parameter.KEYWORD_ONLY if shape.kw_only else Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [
+        Parameter(name, kind, default=shape.defaults.get(name, Parameter.empty), annotation=annotation)
+        for name, annotation in shape.types.items()
+    ]
+    return Signature(parameters, return_annotation=None)
+
+
+class _OfClass:
+    """An attribute that is made from the shape of its class when it is first looked up."""
+
+    def __init__(self, make: Callable[[_Shape], object]) -> None:
+        self.make = make
+
+    def __get__(self, _instance: object, owner: type[_Record]) -> object:
+        return self.make(owner._shape)
+
+
+class _Record:  # noqa: PLW1641  an instance that can change has no hash
+    """The methods of every class that is made here."""
+
+    __slots__ = ()
+    if TYPE_CHECKING:
+        _shape: ClassVar[_Shape]
+
+    __dataclass_fields__ = _OfClass(_fields)
+    __signature__ = _OfClass(_signature)
+
+    def __init__(self, /, *arguments: object, **named: object) -> None:
+        shape = self._shape
+        given = dict(zip(shape.positional, arguments)) | named if arguments else named  # noqa: B905  strict= costs 0.2 us
+        values: dict[str, Any] = shape.defaults | given
+        if values.keys() != shape.names or (arguments and len(given) != len(arguments) + len(named)):
+            raise self._mistake(arguments, named)
+        for name in shape.factories:
+            if name not in given:
+                values[name] = values[name].make()
+        for name, value in values.items():
+            _set(self, name, value)
+        self.__post_init__()
+
+    def _mistake(self, arguments: tuple[object, ...], named: dict[str, object]) -> TypeError:
+        """Return the error for arguments that __init__ does not take."""
+        try:
+            _signature(self._shape).bind(*arguments, **named)
+        except TypeError as error:
+            return TypeError(f"{type(self).__qualname__}.__init__() {error}")
+        raise AssertionError("the signature takes what __init__ does not")
+
+    def __post_init__(self) -> None:
+        """Do nothing: a class that checks its values has a method of this name."""
+
+    def __repr__(self) -> str:
+        fields = ", ".join([f"{name}={getattr(self, name)!r}" for name in self._shape.names])
         return f"{type(self).__qualname__}({fields})"
 
-    def _eq(self, other):
-        return _values(self) == _values(other) if other.__class__ is self.__class__ else NotImplemented
+    def __eq__(self, other: object) -> bool:
+        return self._values() == other._values() if other.__class__ is self.__class__ else NotImplemented
 
-    def _hash(self):
-        return hash(_values(self))
+    def __replace__(self, /, **changes: object) -> Self:
+        return type(self)(**{name: getattr(self, name) for name in self._shape.names} | changes)
 
-    def _no_set(_self, name, _value):
-        raise _frozen(f"cannot assign to field {name!r}")
+    def _values(self) -> tuple[object, ...]:
+        return tuple([getattr(self, name) for name in self._shape.names])
 
-    def _no_delete(_self, name):
-        raise _frozen(f"cannot delete field {name!r}")
+    __getstate__ = _values
 
-    def _frozen(message):
-        from dataclasses import FrozenInstanceError
-
-        return FrozenInstanceError(message)
-
-    def _set_state(self, state):
-        for name, value in zip(self._shape.types, state, strict=True):
+    def __setstate__(self, state: tuple[object, ...]) -> None:
+        for name, value in zip(self._shape.names, state, strict=True):
             _set(self, name, value)
 
-    _CHANGEABLE = {"__repr__": _repr, "__eq__": _eq, "__hash__": None, "__replace__": replace}
-    _FROZEN = _CHANGEABLE | {
-        "__hash__": _hash,
-        "__setattr__": _no_set,
-        "__delattr__": _no_delete,
-        "__getstate__": _values,
-        "__setstate__": _set_state,
-    }
 
-    def _signature(twin):
-        import inspect
+class _Frozen(_Record):
+    """The methods of classes whose instances do not change."""
 
-        return inspect.signature(twin)
+    __slots__ = ()
 
-    class _OfTwin:
-        """An attribute that is looked up in a standard twin of the class, which need not have the methods."""
+    def __hash__(self) -> int:
+        return hash(self._values())
 
-        def __init__(self, look_up, *, init):
-            self._look_up = look_up
-            self._methods = {"init": init, "repr": False, "eq": False}
-            self._answer = None
+    def __setattr__(self, name: str, _value: object) -> NoReturn:
+        from dataclasses import FrozenInstanceError
 
-        def __get__(self, _instance, owner):
-            if self._answer is None:
-                self._answer = self._look_up(self._twin(owner))
-            return self._answer
+        raise FrozenInstanceError(f"cannot assign to field {name!r}")
 
-        def _twin(self, owner):
-            import dataclasses
+    def __delattr__(self, name: str) -> NoReturn:
+        from dataclasses import FrozenInstanceError
 
-            shape = owner._shape  # noqa: SLF001
-            defaults = {
-                name: dataclasses.field(default_factory=value.factory) if isinstance(value, _Made) else value
-                for name, value in shape.defaults.items()
-            }
-            module = {"__doc__": owner.__doc__ or "", "__module__": owner.__module__}
-            twin = type(owner.__name__, (), {"__annotations__": shape.types, **defaults, **module})
-            return dataclasses.dataclass(**self._methods, kw_only=shape.options["kw_only"])(twin)
+        raise FrozenInstanceError(f"cannot delete field {name!r}")
+
+
+if not TYPE_CHECKING:
+    replace = _Record.__replace__

@@ -32,11 +32,20 @@ def main() -> int:
     try:
         return _scoperun(sys.argv[1:])
     except ScoperunError as error:
-        _say(f"scoperun: {error}")
+        _say(f"scoperun: {_in_options(str(error))}")
         return error.exit_status
     except KeyboardInterrupt:
         _say("scoperun: interrupted")
         return ScoperunError.exit_status
+
+
+def _in_options(text: str) -> str:
+    """Return what the library says in the words of the command line."""
+    if "`" not in text:  # there may be no descriptor left to import anything with
+        return text
+    from scoperun.console.field_names import in_options
+
+    return in_options(text)
 
 
 def _scoperun(argv: list[str]) -> int:
@@ -88,7 +97,7 @@ def _warn(request: RunRequest) -> None:
 
     asked = replace(request, soft_memory=None)  # its MemoryHigh= is lifted before it does harm
     for trap in traps(asked.scope_properties(), has_swap=has_swap()):
-        _say(f"scoperun: warning: {trap}")
+        _say(f"scoperun: warning: {_in_options(trap)}")
 
 
 def _warn_of_terminal(request: RunRequest) -> None:
@@ -210,7 +219,7 @@ def _deliver(report: Report, output: Output, file: Destination | None) -> None:
     else:
         from scoperun.report.text import kernel_log_text, report_text
 
-        _say(report_text(report))
+        _say(report_text(report, kill_after="--kill-after"))
         if output.oom_log and report.oom:
             _say(kernel_log_text(report.oom))
 

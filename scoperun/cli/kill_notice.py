@@ -48,13 +48,13 @@ async def _watch(supervision: Supervision) -> None:
 def _notice(kill_after: float | None) -> str:
     match kill_after:
         case None:
-            kills = ", and kills what does not end"
+            what_follows = ", and kills what does not end"
         case math.inf:
-            kills = ""
+            what_follows = ""
         case _:
-            kills = f", and kills what is left in {format_time(kill_after)}"
+            what_follows = f", and kills what is left in {format_time(kill_after)}"
     return (
-        f"scoperun: out of memory: systemd stops the rest of the scope{kills} (OOMPolicy=stop); "
+        f"scoperun: out of memory: systemd stops the rest of the scope{what_follows} (OOMPolicy=stop); "
         "--oom-policy continue prevents that"
     )
 

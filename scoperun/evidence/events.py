@@ -200,8 +200,8 @@ class Counters:
     @property
     def oomd_kills(self) -> int | None:
         """How often systemd-oomd killed the scope, or a cgroup in it; None if that cannot be known."""
-        kills = [mark.kills for mark in self.oomd_marks or () if not mark.pids]
-        return None if self.oomd_marks is None or None in kills else sum(filter(None, kills))
+        counts = [mark.kills for mark in self.oomd_marks or () if not mark.pids]
+        return None if self.oomd_marks is None or None in counts else sum(filter(None, counts))
 
     @property
     def oomd_forged(self) -> bool:
@@ -266,7 +266,7 @@ class KernelLogRead:
         return bool(self.of_keeper)
 
     @property
-    def victims(self) -> int | None:
+    def victim_count(self) -> int | None:
         """How many victims the kernel named, None if its log could not be read."""
         return None if self.reports is None else sum(len(report.victims) for report in self.reports)
 

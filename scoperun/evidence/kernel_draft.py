@@ -29,7 +29,7 @@ class Draft:
     message: what a kill's record begins with, the same for all of a report.
     summary: what stands between constraint and pid, which names the cgroups.
     threads: the process of each thread in the table.
-    victims: by the pid that the kernel names.
+    victims_by_pid: by the PID that the kernel names.
     """
 
     at: float | None = None
@@ -49,15 +49,15 @@ class Draft:
     columns: list[str] | None = None
     threads: dict[int, int] = field(default_factory=dict)
     tasks: list[KernelTask] = field(default_factory=list)
-    victims: dict[int, KernelVictim] = field(default_factory=dict)
+    victims_by_pid: dict[int, KernelVictim] = field(default_factory=dict)
     records: list[str] = field(default_factory=list)
 
     def awaits(self, pid: int, message: str | None) -> bool:
         """Tell whether a kill of `pid`, said in the words of `message`, belongs here."""
         if self.oom_group is not None:
-            return not self.victims or message == self.message
+            return not self.victims_by_pid or message == self.message
         is_chosen = self.chosen is not None and self.chosen in {pid, self.threads.get(pid)}
-        return self.is_over and not self.victims and (self.sacrifices or is_chosen)
+        return self.is_over and not self.victims_by_pid and (self.sacrifices or is_chosen)
 
 
 def finished(draft: Draft, *, page_size: int) -> KernelReport:
@@ -71,7 +71,7 @@ def finished(draft: Draft, *, page_size: int) -> KernelReport:
         task_memcg=task_memcg,
         chosen=draft.chosen,
         oom_group=draft.oom_group,
-        victims=tuple(draft.victims.values()),
+        victims=tuple(draft.victims_by_pid.values()),
         records=tuple(draft.records),
     )
     return replace(report, **_details(draft, page_size)) if _is_of_one_piece(draft, report) else report
@@ -100,7 +100,7 @@ def _details(draft: Draft, page_size: int) -> dict[str, Any]:
         "swap_failcnt": swap_failcnt,
         "stat": draft.stat,
         "tasks": tuple(draft.tasks),
-        "victims": tuple(_of_process(victim, draft) for victim in draft.victims.values()),
+        "victims": tuple(_of_process(victim, draft) for victim in draft.victims_by_pid.values()),
     }
 
 
@@ -122,7 +122,7 @@ def _cgroups(draft: Draft) -> tuple[str | None, str | None]:
     found = _OF_CGROUP.search(draft.summary)
     if found is None:
         return None, None
-    processes: Iterable[KernelTask | KernelVictim] = (*draft.tasks, *draft.victims.values())
+    processes: Iterable[KernelTask | KernelVictim] = (*draft.tasks, *draft.victims_by_pid.values())
     names = {process.name for process in processes if process.pid == draft.chosen}
     cgroups, _ = _only(_splits(draft.summary[found.end() :], ",task="), lambda _, name: name in names)
     if found[1] != "oom_memcg":

@@ -237,14 +237,14 @@ class KernelLogParser:
                 draft = self._begin()
             draft.is_over = True
             draft.message = found[1]
-            if found[1] == _GLOBAL and not draft.victims and (draft.sysrq or draft.invoked_by is None):
+            if found[1] == _GLOBAL and not draft.victims_by_pid and (draft.sysrq or draft.invoked_by is None):
                 draft.sysrq, self._asked_by_sysrq = self._asked_by_sysrq, False
             draft.constraint = draft.constraint or _constraint(found[1])
             # The one whose kill made it a group kill is a member of the group too, and is then killed twice.
-            if pid in draft.victims:
-                draft.victims[pid] = replace(draft.victims[pid], kills=draft.victims[pid].kills + 1)
+            if known := draft.victims_by_pid.get(pid):
+                draft.victims_by_pid[pid] = replace(known, kills=known.kills + 1)
             else:
-                draft.victims[pid] = _kernel_victim(found)
+                draft.victims_by_pid[pid] = _kernel_victim(found)
                 draft.records.append(record)
         return found is not None
 

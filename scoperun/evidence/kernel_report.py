@@ -119,8 +119,8 @@ def concerning(reports: Iterable[KernelReport], *, cgroup: str, pids: Collection
 
 def names_the_whole_group(report: KernelReport) -> bool:
     """Tell whether a cgroup was killed as a whole and everybody who was in it is named."""
-    victims = {victim.pid for victim in report.victims}
-    return report.oom_group is not None and bool(report.tasks) and all(task.pid in victims for task in report.tasks)
+    named = {victim.pid for victim in report.victims}
+    return report.oom_group is not None and bool(report.tasks) and all(task.pid in named for task in report.tasks)
 
 
 def without(report: KernelReport, *, pid: int) -> KernelReport:

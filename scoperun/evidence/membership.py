@@ -96,11 +96,11 @@ def _losses(invocation: Invocation) -> list[Loss]:
     memory, counters = invocation.memory, invocation.counters
     found = [
         Loss(
-            since=kill.since,
-            until=kill.until,
-            names={each.task.pid: each.task.name for each in kill.ended if each.status in _KILLED},
+            since=killing.since,
+            until=killing.until,
+            names={each.task.pid: each.task.name for each in killing.ended if each.status in _KILLED},
         )
-        for kill in memory.kills
+        for killing in memory.killings
     ]
     last, counted = memory.last, counters.oom_kill if counters else None
     if last is not None and (counted is None or counted > last.oom_kill):

@@ -32,7 +32,7 @@ from scoperun.record import dataclass
 from scoperun.spec.scope import units_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from scoperun.evidence.events import Counters, EndedTask, MemorySnapshot, Task, WorkloadExited
 
@@ -80,11 +80,12 @@ class Victim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LastWords:
-    """What is known of a run in the end.
+class ScopeEnd:
+    """How a scope ended, by which the victims among those that its snapshots show are told.
 
     pid, exited: the command's own process and its end. policy: OOMPolicy=. tasks_peak: the most tasks at a time.
-    keeper_killed: the keeper was killed too. kills: those that were surely others; None is not known.
+    keeper_killed: the keeper was killed too. other_kills: processes beside it that were killed for certain; None is
+        not known.
     most: bytes of memory and swap that the scope can have had at the most.
     ended_with_scope: nothing says that the command ended before the others, or elsewhere.
     """
@@ -94,7 +95,7 @@ class LastWords:
     policy: str | None
     tasks_peak: int | None
     keeper_killed: bool
-    kills: int | None
+    other_kills: int | None
     most: int | None
     ended_with_scope: bool
 
@@ -134,43 +135,41 @@ class OomKill:
     unread: int
     ended: tuple[EndedTask, ...]
 
-    def victims(self, last: LastWords) -> list[Victim]:
+    def name_victims(self, end: ScopeEnd) -> list[Victim]:
         """Return whom it hit, none where that is not certain."""
-        found = _suspects(self.ended, last)
-        is_certain = self.is_certain_of_group(last) if self.is_group else self._is_certain_of_each(last)
-        if not is_certain or not all(task.name for task in found):
-            return []
-        return [victim_in_table(task, is_sized=self.is_sized(last)) for task in found]
+        found = _suspects(self.ended, end)
+        is_certain = self.is_certain_of_group(end) if self.is_group else self._is_certain_of_each(end)
+        return victims_in_table(found, is_sized=self.is_sized(end)) if is_certain else []
 
-    def _is_certain_of_each(self, last: LastWords) -> bool:
+    def _is_certain_of_each(self, end: ScopeEnd) -> bool:
         """Tell whether all that are missing were killed one by one, since nothing else can have had what they had."""
-        memories = self.memories(last)
-        unread = self.unread if any(task.anon is None for task in _suspects(self.ended, last)) else 0
+        memories = self.memories(end)
+        unread = self.unread if any(task.anon is None for task in _suspects(self.ended, end)) else 0
         theirs = _memory(memory[0] for memory in memories) + unread
-        counted = {self.kills, self.kills - 1} if last.keeper_killed else {self.kills}
+        counted = {self.kills, self.kills - 1} if end.keeper_killed else {self.kills}
         is_told = len(memories) in counted and self.was_close and (self.was_just_seen or self.was_prompted)
         has_room_been_filled_again = self.faulted is None or self.faulted >= theirs
         return is_told and theirs > self.free / 2 and not has_room_been_filled_again
 
-    def is_sized(self, last: LastWords) -> bool:
+    def is_sized(self, end: ScopeEnd) -> bool:
         """Tell whether what was seen before is how big each was when it was killed.
 
         Of several that were killed one by one, the later may have grown into the room of the earlier.
         """
         is_one = self.is_group or self.kills == 1
-        return is_one and last.most is not None and (self.needed or 0) >= NEARLY_ALL * last.most
+        return is_one and end.most is not None and (self.needed or 0) >= NEARLY_ALL * end.most
 
-    def memories(self, last: LastWords) -> list[list[Task]]:
+    def memories(self, end: ScopeEnd) -> list[list[Task]]:
         """Return those whom it may have hit by the memory that they had: who share one die of one kill."""
-        found = _suspects(self.ended, last)
+        found = _suspects(self.ended, end)
         is_to_be_told = not self.is_group and self.was_close and len(found) > self.kills
         return one_each(found, self.unread) if is_to_be_told else [[task] for task in found]
 
-    def is_certain_of_group(self, last: LastWords) -> bool:
+    def is_certain_of_group(self, end: ScopeEnd) -> bool:
         """Tell whether all that are missing were killed as a group was, since none can have ended otherwise."""
         if not self.is_known_group:
             return False
-        return self.was_just_seen or all(status is not None for _, status in _endings(self.ended, last))
+        return self.was_just_seen or all(status is not None for _, status in _endings(self.ended, end))
 
 
 def oom_kill(before: MemorySnapshot, after: MemorySnapshot) -> OomKill | None:
@@ -233,13 +232,13 @@ def unit_of(cgroup: str) -> str:
 class OomWatch:
     """What a row of snapshots tells of OOM kills.
 
-    kills: each rise of oom_kill. after: the snapshot that counted the last of them, None if there was none.
+    killings: each rise of oom_kill. after: the snapshot that counted the last of them, None if there was none.
     last: the last snapshot of all.
     """
 
     def __init__(self) -> None:
         """Start with nothing seen."""
-        self.kills: list[OomKill] = []
+        self.killings: list[OomKill] = []
         self._before: MemorySnapshot | None = None
         self.after: MemorySnapshot | None = None
         self.last: MemorySnapshot | None = None
@@ -255,8 +254,8 @@ class OomWatch:
         self._shortly.append(snapshot)
         while len(self._shortly) > 1 and self._shortly[1].at < snapshot.at - _SHORTLY:
             del self._shortly[0]  # the first that is left is the last from before
-        if self.last is not None and (kill := oom_kill(self.last, snapshot)):
-            self.kills.append(kill)
+        if self.last is not None and (killing := oom_kill(self.last, snapshot)):
+            self.killings.append(killing)
             self._last_but_one, self._shortly_before = self.after, self._shortly[0]
             self._before, self.after = self.last, snapshot
         self._pids.update(task.pid for task in snapshot.tasks)
@@ -277,27 +276,27 @@ class OomWatch:
         """How many kills were counted in the snapshots."""
         return 0 if self.last is None else self.last.oom_kill
 
-    def victims(self, last: LastWords) -> list[Victim]:
+    def name_victims(self, end: ScopeEnd) -> list[Victim]:
         """Return the victims that are known."""
-        is_whole = last.policy == "kill"
-        if is_whole and (whole := self._whole_scope(last)):
+        is_whole = end.policy == "kill"
+        if is_whole and (whole := self._whole_scope(end)):
             return whole
-        found = [victim for kill in self.kills for victim in kill.victims(last)]
-        was_alone = last.tasks_peak == 1 and (not last.keeper_killed or bool(last.kills))
-        return found or (_command(last) if (is_whole and last.ended_with_scope) or was_alone else [])
+        found = [victim for killing in self.killings for victim in killing.name_victims(end)]
+        was_alone = end.tasks_peak == 1 and (not end.keeper_killed or bool(end.other_kills))
+        return found or (_command(end) if (is_whole and end.ended_with_scope) or was_alone else [])
 
-    def _whole_scope(self, last: LastWords) -> list[Victim]:
+    def _whole_scope(self, end: ScopeEnd) -> list[Victim]:
         """Return all who were in the scope when it was killed as a whole, the command among them.
 
         That is who was there when the kernel had begun to look for a victim, or had killed the first one.
         """
         seen = self.after or self.last
-        if seen is None or last.exited.at - seen.at > JUST_BEFORE or not (self.after or seen.events.get("oom")):
+        if seen is None or end.exited.at - seen.at > JUST_BEFORE or not (self.after or seen.events.get("oom")):
             return []
-        found = [*seen.tasks, *(_suspects(self.after.ended, last) if self.after else ())]
-        is_sure = last.exited.status == -signal.SIGKILL and all(task.name for task in found)
-        is_sure = is_sure and (not self.kills or self.kills[-1].is_certain_of_group(last))
-        return [victim_in_table(task) for task in found] if is_sure and last.pid in {task.pid for task in found} else []
+        found = [*seen.tasks, *(_suspects(self.after.ended, end) if self.after else ())]
+        is_sure = end.exited.status == -signal.SIGKILL and end.pid in {task.pid for task in found}
+        is_sure = is_sure and (not self.killings or self.killings[-1].is_certain_of_group(end))
+        return victims_in_table(found) if is_sure else []
 
     def own_limit(self, peak: int | None) -> int | None:
         """Return the scope's own limit at the last kill, None if that is not known: it may have changed about then.
@@ -311,8 +310,8 @@ class OomWatch:
         reached = [limit for limit in limits if peak is not None and NEARLY_ALL * limit <= peak <= limit]
         if len(reached) == 1:
             return reached[0]
-        kill = self.kills[-1]
-        return self.after.limit if kill.was_noticed or (kill.was_just_seen and len(limits) == 1) else None
+        killing = self.killings[-1]
+        return self.after.limit if killing.was_noticed or (killing.was_just_seen and len(limits) == 1) else None
 
     def rises(self, counters: Counters) -> dict[str, int | None]:
         """Return how often each cgroup ran into its own limit since the start, by name, from the scope up.
@@ -401,27 +400,40 @@ class OomWatch:
         return counters.ooms or (self.last.ooms if self.last else {})
 
 
-def _suspects(ended: Iterable[EndedTask], last: LastWords) -> list[Task]:
+def _suspects(ended: Iterable[EndedTask], end: ScopeEnd) -> list[Task]:
     """Return those of the missing that may have been killed."""
-    return [task for task, status in _endings(ended, last) if status in {None, -signal.SIGKILL}]
+    return [task for task, status in _endings(ended, end) if status in {None, -signal.SIGKILL}]
 
 
-def _endings(ended: Iterable[EndedTask], last: LastWords) -> list[tuple[Task, int | None]]:
+def _endings(ended: Iterable[EndedTask], end: ScopeEnd) -> list[tuple[Task, int | None]]:
     """Return the missing, each with its wait status: the command's own is known best."""
-    return [(each.task, last.exited.status if each.task.pid == last.pid else each.status) for each in ended]
+    return [(each.task, end.exited.status if each.task.pid == end.pid else each.status) for each in ended]
 
 
-def _command(last: LastWords) -> list[Victim]:
+def _command(end: ScopeEnd) -> list[Victim]:
     """Return the command's own process as the victim, if it was killed as one is."""
-    if last.exited.status != -signal.SIGKILL or last.exited.name is None:
+    if end.exited.status != -signal.SIGKILL or end.exited.name is None:
         return []
-    return [Victim(pid=last.pid, name=last.exited.name, rss=None, anon=None, source="wait status")]
+    return [Victim(pid=end.pid, name=end.exited.name, rss=None, anon=None, source="wait status")]
 
 
-def victim_in_table(task: Task, *, is_sized: bool = True) -> Victim:
-    """Return a process that was seen before it was killed. is_sized: it was as big at that time."""
-    rss, anon = (task.rss, task.anon) if is_sized else (None, None)
-    return Victim(pid=task.pid, name=task.name or "", rss=rss, anon=anon, source="process table")
+def victims_in_table(tasks: Sequence[Task], *, is_sized: bool = True) -> list[Victim]:
+    """Return processes that were seen before they were killed, none if not all their names are known.
+
+    is_sized: they were as big when they were killed.
+    """
+    named = [
+        Victim(
+            pid=task.pid,
+            name=task.name,
+            rss=task.rss if is_sized else None,
+            anon=task.anon if is_sized else None,
+            source="process table",
+        )
+        for task in tasks
+        if task.name is not None
+    ]
+    return named if len(named) == len(tasks) else []
 
 
 def _times_reached(snapshot: MemorySnapshot) -> int:

@@ -58,14 +58,15 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traces:
-    """All that an invocation left behind.
+    """All that the verdict on an invocation rests on.
 
     status: the command's wait status, negative if a signal killed it.
     result: the last Result= that systemd announced, None if it could not be heard to the end.
     ended: systemd said that the scope has ended, so that Result= is its last word.
     kills_seen: OOM kills that were counted while the command ran, 0 also if nobody looked.
     groups_above: how often a cgroup above the scope was killed as a whole, with the scope in it; None is not known.
-    kernel_victims: those that the kernel log names, None if it was not read. keeper_named: the keeper is one more.
+    log_victim_count: how many victims the kernel log names, None if it was not read. keeper_named: the keeper is one
+        more.
     log_is_whole: it names all, as far as that can be seen in the log itself.
     memory_accounted: the scope had a memory controller, so that OOM kills were counted.
     runtime_limited: systemd was to end the scope after a time.
@@ -81,7 +82,7 @@ class Traces:
     properties: ScopeProperties | None = None
     kills_seen: int = 0
     groups_above: int | None = 0
-    kernel_victims: int | None = None
+    log_victim_count: int | None = None
     keeper_named: bool = False
     log_is_whole: bool = False
     ended: bool = True
@@ -99,7 +100,7 @@ class Traces:
     @property
     def kills_in_log(self) -> int | None:
         """How many kills the kernel log names, the keeper's among them; None if it was not read."""
-        return None if self.kernel_victims is None else self.kernel_victims + self.keeper_named
+        return None if self.log_victim_count is None else self.log_victim_count + self.keeper_named
 
 
 def decide(traces: Traces) -> tuple[Verdict, tuple[Evidence, ...]]:
@@ -135,7 +136,7 @@ def _all_kills(traces: Traces) -> int | None:
 
 def other_kills(traces: Traces) -> int | None:
     """Return how many processes beside the keeper were killed for certain, None if none was."""
-    return max(killed_by_kernel(traces) or 0, traces.kernel_victims or 0, oom_kills(traces) or 0) or None
+    return max(killed_by_kernel(traces) or 0, traces.log_victim_count or 0, oom_kills(traces) or 0) or None
 
 
 def _verdict(traces: Traces) -> Verdict:
@@ -167,7 +168,7 @@ def _by_itself(status: int) -> Verdict:
 def oom_killed(traces: Traces) -> bool | None:
     """Tell whether the kernel or systemd-oomd killed for want of memory; None if no source can say so."""
     kernel, systemd, oomd = _counted_by_kernel(traces), _counted_by_systemd(traces), counted_by_oomd(traces)
-    if _result_proves(traces) or kernel or systemd or oomd or traces.kernel_victims or _died_with_group_above(traces):
+    if _result_proves(traces) or kernel or systemd or oomd or traces.log_victim_count or _died_with_group_above(traces):
         return True
     counted = kernel is not None or (systemd is not None and traces.systemd_counts)
     if _result_disproves(traces) or (counted and oomd is not None):

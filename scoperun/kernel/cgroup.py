@@ -6,7 +6,6 @@ import errno
 import itertools
 import os
 import re
-from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from scoperun.errors import ScoperunError
@@ -35,7 +34,7 @@ class Cgroup:
     """
 
     name: str
-    path: Path
+    path: str
     counts_alone: bool = False
 
     @property
@@ -59,8 +58,8 @@ class Cgroup:
             managers = [number for number, unit in enumerate(units) if re.fullmatch(r"user@\d+\.service", unit)]
             if not managers:
                 raise ScoperunError(
-                    f"--slice-inherit: {self.name} is in no slice of the user's manager",
-                    hint="start it from there, as with systemd-run --user, or name a slice with --slice",
+                    f"`slice_inherit`: {self.name} is in no slice of the user's manager",
+                    hint="start it from there, as with systemd-run --user, or name a slice with `slice`",
                 )
             units = units[managers[0] + 1 :]
         slices = list(itertools.takewhile(lambda unit: unit.endswith(".slice"), units))
@@ -91,9 +90,9 @@ class Cgroup:
 
     def missing(self, controller: str) -> str | None:
         """Return where controller memory, pids, cpu, cpuset or io ends on the way here, None if it does not."""
-        if (self.path / f"{controller}.{'cpus' if controller == 'cpuset' else 'max'}").exists():
+        if os.path.exists(f"{self.path}/{controller}.{'cpus' if controller == 'cpuset' else 'max'}"):
             return None
-        if controller not in (_text(_hierarchy()[0] / "cgroup.controllers") or "").split():
+        if controller not in (_text(f"{_hierarchy()[0]}/cgroup.controllers") or "").split():
             return f"the kernel has no {controller} controller on the unified cgroup hierarchy"
         return f"systemd does not delegate the {controller} controller to this user's manager"
 
@@ -105,40 +104,43 @@ class Cgroup:
         """Return the same of this cgroup and of each one above it, by name, from here upwards."""
         return {level.name: level.own_events() for level in self._levels()}
 
-    def event_files(self) -> list[Path]:
+    def event_files(self) -> list[str]:
         """Return the files that change when something happens to this cgroup's memory: its own, and those above."""
         _, *above = self._levels()
-        return [self.path / "memory.events", *(level.path / "memory.events.local" for level in above)]
+        return [f"{self.path}/memory.events", *(f"{level.path}/memory.events.local" for level in above)]
 
     def _levels(self) -> list[Cgroup]:
         """Return this cgroup and each one above it; the root only in a container, which has limits there."""
         levels = [Cgroup(name, path, self.counts_alone) for name, path in self._upwards()]
-        return [level for level in levels if level.name != "/" or (level.path / "memory.events.local").exists()]
+        return [level for level in levels if level.name != "/" or os.path.exists(f"{level.path}/memory.events.local")]
 
-    def _upwards(self) -> Iterator[tuple[str, Path]]:
-        """Yield name and path of this cgroup and of each one above it."""
-        names = [self.name, *map(str, PurePosixPath(self.name).parents)]
-        return zip(names, [self.path, *self.path.parents], strict=False)
+    def _upwards(self) -> Iterator[tuple[str, str]]:
+        """Yield name and path of this cgroup and of each one above it, up to the root."""
+        name, path = self.name, self.path
+        yield name, path
+        while name not in {"", "/"}:
+            name, path = os.path.dirname(name), os.path.dirname(path)
+            yield name, path
 
     def below(self) -> Iterator[Cgroup]:
         """Yield the cgroups below this one; those that are removed meanwhile are left out."""
         try:
             # A cgroup's folder has a link from each one inside it, beside its own two; most have none.
-            is_leaf = self.path.stat().st_nlink == 2
+            is_leaf = os.stat(self.path).st_nlink == 2
         except OSError:
             return
         if not is_leaf:
             for folder, *_ in itertools.islice(os.walk(self.path), 1, None):
-                yield Cgroup(f"{self.name}{folder.removeprefix(str(self.path))}", Path(folder))
+                yield Cgroup(f"{self.name}{folder.removeprefix(self.path)}", folder)
 
     def pids(self) -> list[int] | None:
         """Return the processes in this cgroup alone; None if it is gone."""
-        text = _text(self.path / "cgroup.procs")
+        text = self.text("cgroup.procs")
         return None if text is None else list(map(int, text.split()))
 
     def text(self, file: str) -> str | None:
         """Return what a file says, None if there is none."""
-        return _text(self.path / file)
+        return _text(f"{self.path}/{file}")
 
     def number(self, file: str) -> int | None:
         """Return the number that a file consists of, INFINITY for max; None if there is no such file."""
@@ -163,13 +165,13 @@ class Cgroup:
             return b"" if error.errno == errno.ENODATA else None
 
     def _cpu_quota(self) -> float | None:
-        words = (_text(self.path / "cpu.max") or "").split()
+        words = (self.text("cpu.max") or "").split()
         if not words:
             return None
         return INFINITY if words[0] == "max" else int(words[0]) / int(words[1])
 
 
-NOWHERE = Cgroup("", Path("/nonexistent"))
+NOWHERE = Cgroup("", "/nonexistent")
 """A cgroup of which nothing can be read."""
 
 
@@ -182,7 +184,7 @@ def cgroup_of(pid: int) -> Cgroup:
             hint="scoperun needs cgroup v2; check: stat -fc %T /sys/fs/cgroup prints cgroup2fs",
         )
     path, counts_alone = _hierarchy()
-    return Cgroup(name, path / name.lstrip("/"), counts_alone)
+    return Cgroup(name, os.path.join(path, name.lstrip("/")), counts_alone)
 
 
 def cgroup_name_of(pid: int) -> str | None:
@@ -199,15 +201,22 @@ def cgroup_name_of(pid: int) -> str | None:
 
 def _is_there(name: str) -> bool:
     """Tell whether there is a cgroup of this name, which may end like that of one that was removed."""
-    return (_hierarchy()[0] / name.lstrip("/")).exists()
+    return os.path.exists(os.path.join(_hierarchy()[0], name.lstrip("/")))
 
 
-def _hierarchy() -> tuple[Path, bool]:
-    """Return where cgroup v2 is mounted, /sys/fs/cgroup or beside the hierarchies of v1, and if with localevents."""
-    for line in _needed(_MOUNTS).split("\n"):  # not splitlines: a name may have what ends lines elsewhere
+def _hierarchy() -> tuple[str, bool]:
+    return hierarchy(_needed(_MOUNTS))
+
+
+def hierarchy(mounts: str) -> tuple[str, bool]:
+    """Return where cgroup v2 is mounted and whether with memory_localevents, from the text of /proc/self/mounts.
+
+    That is /sys/fs/cgroup, or beside the hierarchies of v1. Raises ScoperunError if it is mounted nowhere.
+    """
+    for line in mounts.split("\n"):  # not splitlines: a name may have what ends lines elsewhere
         _, mount_point, kind, options, *_ = *line.split(" "), "", "", "", ""
         if kind == "cgroup2":
-            return Path(mount_point), "memory_localevents" in options.split(",")
+            return mount_point, "memory_localevents" in options.split(",")
     raise ScoperunError("cgroup v2 is not mounted", hint="check: findmnt -t cgroup2")
 
 
@@ -222,9 +231,10 @@ def _needed(file: str) -> str:
         raise ScoperunError(f"cannot read {file}: {error.strerror}") from None
 
 
-def _text(file: Path) -> str | None:
+def _text(file: str) -> str | None:
     """Return what a file says, None if there is none, or no more: ENODEV is a cgroup that was just removed."""
     try:
-        return os.fsdecode(file.read_bytes())
+        with open(file, "rb", buffering=0) as opened:
+            return os.fsdecode(opened.readall())
     except OSError:
         return None

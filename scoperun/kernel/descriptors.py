@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 from contextlib import ExitStack
 
 _OWN = 64
@@ -18,7 +17,7 @@ _LOOP = 2
 
 def to_spare() -> int:
     """Return how many may be held for as long as a command runs, less than 1 if none: a quarter of what is left."""
-    return (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _OWN) // 4
+    return (os.sysconf("SC_OPEN_MAX") - _OWN) // 4
 
 
 def see_room_to_read() -> None:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _JOURNALS = ("/run/log/journal", "/var/log/journal")
-_MACHINE_ID = "/etc/machine-id"
 
 _JOURNALCTL = ("/usr/bin/journalctl", "/bin/journalctl", "/run/current-system/sw/bin/journalctl")
 """Where the system's own is, on NixOS too. One in PATH is of the user's choosing, or of whoever wrote there."""
@@ -91,17 +90,17 @@ def journal_record(line: bytes) -> KernelRecord | None:
     return None
 
 
-def follow_journal(since: float) -> Journal:
+def follow_journal(since: float, root: str = "") -> Journal:
     """Ask journalctl for what there is since a moment of the wall's clock, and what is to come.
 
-    Raise KernelLogUnreadable.
+    root: the folder in which the system's files lie, its journalctl too; by default /. Raise KernelLogUnreadable.
     """
-    if reason := _why_unreadable():
+    if reason := _why_unreadable(root):
         raise KernelLogUnreadable(reason)
     ours, its = os.pipe()
     os.set_blocking(ours, False)
     try:
-        return Journal(ours, _spawn_journalctl(since - _SLACK, its))
+        return Journal(ours, _spawn_journalctl(since - _SLACK, its, root))
     except OSError as error:
         os.close(ours)
         raise KernelLogUnreadable(f"{_NO_JOURNALCTL}: {error.strerror}") from None
@@ -109,9 +108,10 @@ def follow_journal(since: float) -> Journal:
         os.close(its)
 
 
-def _spawn_journalctl(since: float, stdout: int) -> int:
+def _spawn_journalctl(since: float, stdout: int, root: str) -> int:
     """Start journalctl, which ends by itself when nobody reads its output any more: it does not outlive us."""
-    program = next(filter(os.path.exists, _JOURNALCTL), _JOURNALCTL[0])
+    programs = [root + program for program in _JOURNALCTL]
+    program = next(filter(os.path.exists, programs), programs[0])
     command = [
         *("journalctl", "--system", "--dmesg", "--boot", f"--since=@{since:.6f}", "--follow", "--no-tail"),
         *("--output=json", f"--output-fields=MESSAGE,SYSLOG_FACILITY,_TRANSPORT,{','.join(_TIMES)}"),
@@ -132,9 +132,10 @@ def _spawn_journalctl(since: float, stdout: int) -> int:
     )
 
 
-def _why_unreadable() -> str | None:
+def _why_unreadable(root: str) -> str | None:
     """Return why the system's journal cannot be read; journalctl itself just prints nothing then."""
-    files = [f"{folder}/{_machine_id()}/system.journal" for folder in _JOURNALS]
+    machine_id = _machine_id(root)
+    files = [f"{root}{folder}/{machine_id}/system.journal" for folder in _JOURNALS]
     if any(os.access(file, os.R_OK) for file in files):
         return None
     return _NOT_PERMITTED if any(map(_exists, files)) else _NO_JOURNAL
@@ -150,9 +151,9 @@ def _exists(file: str) -> bool:
     return True
 
 
-def _machine_id() -> str:
+def _machine_id(root: str) -> str:
     try:
-        with open(_MACHINE_ID, encoding="ascii") as file:
+        with open(f"{root}/etc/machine-id", encoding="ascii") as file:
             return file.read().strip()
     except OSError:
         return ""

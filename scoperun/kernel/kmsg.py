@@ -13,7 +13,6 @@ from scoperun.record import dataclass
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_KMSG = "/dev/kmsg"
 _DEVICE = os.makedev(1, 11)
 
 _LONGEST = 8192  # of a record; CONSOLE_EXT_LOG_MAX of the kernel
@@ -29,10 +28,10 @@ class Kmsg:
     fd: int
 
     @classmethod
-    def open(cls) -> Kmsg | None:
-        """Open it at its end; None if that is not permitted, or if it is something else."""
+    def open(cls, root: str = "") -> Kmsg | None:
+        """Open it at its end, as `root`/dev/kmsg; None if that is not permitted, or if it is something else."""
         try:
-            fd = os.open(_KMSG, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+            fd = os.open(f"{root}/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         except OSError:
             return None
         if os.fstat(fd).st_rdev != _DEVICE:  # in a container it may be a terminal of that name

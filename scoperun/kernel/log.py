@@ -31,16 +31,18 @@ class KernelLog:
     """The kernel log from the moment that it was opened, to be closed after use.
 
     opened: that moment, in seconds of the monotonic clock; wall: the same on the wall's, which may be set since.
+    root: the folder in which the system's files lie, empty for /.
     """
 
     opened: float
     wall: float
+    root: str
     _kmsg: Kmsg | None
 
     @classmethod
-    def open(cls) -> KernelLog:
+    def open(cls, root: str = "") -> KernelLog:
         """Remember where the log ends now: what is read later comes after."""
-        return cls(opened=time.monotonic(), wall=time.time(), _kmsg=Kmsg.open())
+        return cls(opened=time.monotonic(), wall=time.time(), root=root, _kmsg=Kmsg.open(root))
 
     def close(self) -> None:
         """Let go of the log."""
@@ -73,7 +75,7 @@ class KernelLog:
             return await _read(self._kmsg, take, since=since, within=within)
         from scoperun.kernel.journal import follow_journal  # noqa: PLC0415  most runs do not read the journal
 
-        journal = follow_journal(self._on_the_wall(since))
+        journal = follow_journal(self._on_the_wall(since), self.root)
         try:
             return await _read(journal, take, since=since, within=within)
         finally:

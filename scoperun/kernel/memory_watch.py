@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from scoperun.kernel import vmstat
 from scoperun.kernel.endings import Endings
-from scoperun.record import replace
+from scoperun.record import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,25 +19,36 @@ if TYPE_CHECKING:
     from scoperun.evidence.events import MemorySnapshot
     from scoperun.kernel.scope_cgroup import ScopeCgroup
 
-_SHARE = 0.005
-"""Of all time, what the snapshots may take. By the clock on the wall: a kernel that counts what a processor does in
-ticks finds nothing, since it is a tick that wakes us and we have done before the next."""
 
-_BURST = 0.05
-"""Seconds that they may take beyond it."""
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much time the snapshots of a watch may take, by the clock on the wall.
 
-_RESERVE = 0.02
-"""The same for those that the ends of processes are worth, anew in each rest."""
+    A kernel that counts what a processor does in ticks finds nothing, since it is a tick that wakes us and we have done
+    before the next.
+    share: of all time.
+    burst: seconds beyond that.
+    reserve: seconds beyond both, anew in each rest, for snapshots that the ends of processes prompt.
+    """
+
+    share: float = 0.005
+    burst: float = 0.05
+    reserve: float = 0.02
+
+
+_BUDGET = Budget()
 
 
 @contextmanager
-def watching(scope: ScopeCgroup, *, give: Callable[[MemorySnapshot], None]) -> Iterator[MemoryWatch]:
+def watching(
+    scope: ScopeCgroup, *, give: Callable[[MemorySnapshot], None], budget: Budget = _BUDGET
+) -> Iterator[MemoryWatch]:
     """Give a snapshot at each change of memory.events for the length of the context.
 
     A workload that lives at its limit changes it a hundred times a second. Snapshots then become so few that they take
-    no more than their share; the end of a process that was seen is worth one all the same, as long as those are few.
+    no more than their budget; the end of a process that was seen is worth one all the same, as long as those are few.
     """
-    watch = MemoryWatch(scope, give)
+    watch = MemoryWatch(scope, give, budget)
     try:
         watch.start()
         yield watch
@@ -48,10 +59,11 @@ def watching(scope: ScopeCgroup, *, give: Callable[[MemorySnapshot], None]) -> I
 class MemoryWatch:
     """The watch on one scope."""
 
-    def __init__(self, scope: ScopeCgroup, give: Callable[[MemorySnapshot], None]) -> None:
+    def __init__(self, scope: ScopeCgroup, give: Callable[[MemorySnapshot], None], budget: Budget) -> None:
         """Take what `watching` was given."""
         self._scope = scope
         self._give = give
+        self._budget = budget
         self._files: list[int] = []
         self._epoll = select.epoll()
         self._endings = Endings()
@@ -118,16 +130,16 @@ class MemoryWatch:
             is_there = False
         self._be_deaf()
         if is_there:
-            excess = self._spent - _BURST - _SHARE * (time.monotonic() - self._began)
+            excess = self._spent - self._budget.burst - self._budget.share * (time.monotonic() - self._began)
             self._have_a_rest(excess) if excess > 0 else self._listen()
 
     def _have_a_rest(self, excess: float) -> None:
         """Listen no more until so much is not too much any more; what changes meanwhile wakes us then."""
         loop = asyncio.get_running_loop()
         if self._rest is None:  # what is in excess by now has no end been worth
-            self._deaf_from = excess + _RESERVE
+            self._deaf_from = excess + self._budget.reserve
         self._rested = True
-        self._rest = loop.call_later(excess / _SHARE, self._listen)
+        self._rest = loop.call_later(excess / self._budget.share, self._listen)
         self._hears_ends = self._holds_all and excess < self._deaf_from
         if self._hears_ends:
             loop.add_reader(self._endings.fileno(), self._woken)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from pathlib import Path
 
 from scoperun.evidence.events import Task
 from scoperun.printable import utf8
@@ -105,7 +104,7 @@ def wait_status(pid: int) -> int | None:
     if _kill_is_pending(status):
         return -signal.SIGKILL
     try:
-        is_readable = os.geteuid() in {0, Path("/proc", str(pid)).stat().st_uid}
+        is_readable = os.geteuid() in {0, os.stat(f"/proc/{pid}").st_uid}
     except OSError:
         return None
     code = int(stat[1][_EXIT_CODE])

@@ -81,7 +81,7 @@ class ScopeCgroup:
     def _limits_if_there(self) -> LimitsInForce | None:
         """Return the limits, None if the cgroup has gone meanwhile: what cannot be read then is not a missing limit."""
         limits = self.limits()
-        return limits if self.cgroup.path.exists() else None
+        return limits if os.path.exists(self.cgroup.path) else None
 
     def processes(self) -> tuple[Process, ...] | None:
         """Return the processes that run in the scope and below; None if it is gone.

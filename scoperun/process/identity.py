@@ -72,7 +72,7 @@ def identity(context: ExecContext) -> Identity:
     if user is not None and gid is not None:
         groups = tuple(os.getgrouplist(user.pw_name, gid))
     if os.geteuid() != 0 and context.changes_identity:
-        raise InvalidValue("--uid and --gid take root", hint="sudo scoperun --system --uid USER ...")
+        raise InvalidValue("`context.user` and `context.group` take root", hint="sudo scoperun --system --uid USER ...")
     is_another = user is not None and user.pw_uid != os.geteuid()
     variables = dict(variable.split("=", 1) for variable in context.environment if "=" in variable)
     return Identity(
@@ -94,14 +94,14 @@ def _user(name: str) -> pwd.struct_passwd:
     try:
         return pwd.getpwuid(int(name)) if _is_number(name) else pwd.getpwnam(name)
     except (KeyError, OverflowError, ValueError):
-        raise InvalidValue(f"--uid: there is no user {name!r}", hint="check: getent passwd") from None
+        raise InvalidValue(f"`context.user`: there is no user {name!r}", hint="check: getent passwd") from None
 
 
 def _gid(name: str) -> int:
     try:
         return grp.getgrgid(int(name)).gr_gid if _is_number(name) else grp.getgrnam(name).gr_gid
     except (KeyError, OverflowError, ValueError):
-        raise InvalidValue(f"--gid: there is no group {name!r}", hint="check: getent group") from None
+        raise InvalidValue(f"`context.group`: there is no group {name!r}", hint="check: getent group") from None
 
 
 def _is_number(name: str) -> bool:

@@ -12,21 +12,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 LEAF = "scoperun-keeper"
 
 
 @contextmanager
-def keeper_leaf(scope: Path, *, keeper: int) -> Iterator[None]:
+def keeper_leaf(scope: str, *, keeper: int) -> Iterator[None]:
     """Move the keeper to a leaf of its own below the cgroup `scope`, and remove the leaf when the keeper has ended.
 
     Raises OSError.
     """
-    leaf = scope / LEAF
-    leaf.mkdir()
+    leaf = f"{scope}/{LEAF}"
+    os.mkdir(leaf)
     try:
-        fd = os.open(leaf / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+        fd = os.open(f"{leaf}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
         try:
             os.write(fd, str(keeper).encode())
         finally:
@@ -34,4 +33,4 @@ def keeper_leaf(scope: Path, *, keeper: int) -> Iterator[None]:
         yield
     finally:
         with suppress(OSError):  # systemd has removed it with the scope
-            leaf.rmdir()
+            os.rmdir(leaf)

@@ -10,15 +10,17 @@ from scoperun.evidence.kernel_report import is_within
 from scoperun.evidence.verdict import Traces, Verdict, counted_by_oomd, decide, killed_by_kernel, oom_killed
 from scoperun.printable import utf8
 from scoperun.record import replace
-from scoperun.report.oom_report import OomTraces, oom, oom_evidence
 from scoperun.report.report import Cpu, Memory, Report
-from scoperun.report.soft_memory_report import soft_memory_report
 from scoperun.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from scoperun.evidence.events import Process, WorkloadExited
     from scoperun.evidence.invocation import Invocation
     from scoperun.evidence.start import Start
+    from scoperun.evidence.verdict import Evidence
+    from scoperun.report.oom_report import Oom
     from scoperun.report.soft_memory_report import SoftMemoryReport
     from scoperun.spec.limits import LimitsInForce
 
@@ -33,8 +35,7 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
     traces = _traces(start, invocation)
     verdict, evidence = decide(traces)
     limits = _limits_at_the_end(start, invocation)
-    left = OomTraces(traces=traces, invocation=invocation, start=start, limits=limits)
-    is_oom = verdict is Verdict.OOM_KILL
+    oom, oom_evidence = _oom(start, invocation, limits, traces) if verdict is Verdict.OOM_KILL else (None, ())
     return Report(
         scoperun=__version__,
         systemd=start.systemd,
@@ -58,15 +59,24 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
         limits_changed=_limits_changed(start, invocation),
         memory=_memory(invocation),
         soft_memory=_soft_memory(start, invocation),
-        oom=oom(left) if is_oom else None,
+        oom=oom,
         cpu=_cpu(counters, exited),
         tasks_peak=counters.tasks_peak,
         tasks_refused=counters.tasks_refused,
         pressure=None,
         left_running=_left_running(invocation),
-        evidence=(*evidence, *oom_evidence(left)) if is_oom else evidence,
+        evidence=(*evidence, *oom_evidence),
         timed_out=verdict is Verdict.TIMEOUT and _ran_out_of_time(start, invocation, limits),
     )
+
+
+def _oom(start: Start, invocation: Invocation, limits: LimitsInForce, traces: Traces) -> tuple[Oom, Sequence[Evidence]]:
+    """Return what is known of the OOM, and on what evidence."""
+    from scoperun.report.ended_run import EndedRun  # noqa: PLC0415  most runs have none, and do without these
+    from scoperun.report.oom_report import oom, oom_evidence  # noqa: PLC0415
+
+    run = EndedRun(start=start, invocation=invocation, limits=limits, traces=traces)
+    return oom(run), oom_evidence(run)
 
 
 def kernel_may_have_killed(start: Start, invocation: Invocation) -> bool | None:
@@ -120,7 +130,7 @@ def _traces(start: Start, invocation: Invocation) -> Traces:
         properties=invocation.properties,
         kills_seen=invocation.memory.kills_seen,
         groups_above=None if groups is None else sum(groups.values()),
-        kernel_victims=invocation.kernel_log.victims if invocation.kernel_log else None,
+        log_victim_count=invocation.kernel_log.victim_count if invocation.kernel_log else None,
         keeper_named=invocation.kernel_log is not None and invocation.kernel_log.keeper_named,
         log_is_whole=invocation.kernel_log is not None and invocation.kernel_log.is_whole,
         ended=invocation.ended,
@@ -182,7 +192,7 @@ def _memory(invocation: Invocation) -> Memory:
     if properties:
         peak = properties.memory_peak if peak is None else peak
         swap_peak = properties.memory_swap_peak if swap_peak is None else swap_peak
-    before_kill = invocation.memory.before if invocation.memory.kills or counters.memory_stat is None else None
+    before_kill = invocation.memory.before if invocation.memory.killings or counters.memory_stat is None else None
     stat = (before_kill and before_kill.stat) or counters.memory_stat
     return Memory(peak=peak, swap_peak=swap_peak, events=counters.memory_events, stat=stat)
 
@@ -190,4 +200,6 @@ def _memory(invocation: Invocation) -> Memory:
 def _soft_memory(start: Start, invocation: Invocation) -> SoftMemoryReport | None:
     if start.soft_memory is None:
         return None
+    from scoperun.report.soft_memory_report import soft_memory_report  # noqa: PLC0415  few runs have one
+
     return soft_memory_report(start.soft_memory, invocation.soft_memory, began=start.monotonic)

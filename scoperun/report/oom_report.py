@@ -5,23 +5,19 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
-from scoperun.evidence.events import Counters, Task
+from scoperun.evidence.events import Task
 from scoperun.evidence.kernel_report import is_within
-from scoperun.evidence.oom import JUST_BEFORE, LastWords, Limit, LimitOf, Victim, unit_of, victim_in_table
+from scoperun.evidence.oom import Limit, LimitOf, Victim, unit_of, victims_in_table
 from scoperun.evidence.shared_memory import sharers
-from scoperun.evidence.verdict import Evidence, counted_by_oomd, killed_by_kernel, oom_kills, other_kills
+from scoperun.evidence.verdict import Evidence, counted_by_oomd, killed_by_kernel, oom_kills
 from scoperun.record import dataclass
 from scoperun.spec.sizes import INFINITY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-    from scoperun.evidence.events import WorkloadExited
-    from scoperun.evidence.invocation import Invocation
     from scoperun.evidence.kernel_report import KernelReport, KernelTask, KernelVictim
-    from scoperun.evidence.start import Start
-    from scoperun.evidence.verdict import Traces
-    from scoperun.spec.limits import LimitsInForce
+    from scoperun.report.ended_run import EndedRun
 
 
 _WITHOUT_CGROUP = {
@@ -60,192 +56,157 @@ class Oom:
     kernel_log_reason: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OomTraces:
-    """What an OOM left behind, beside the traces of the verdict. limits: those at the end."""
-
-    traces: Traces
-    invocation: Invocation
-    start: Start
-    limits: LimitsInForce
-
-    @property
-    def exited(self) -> WorkloadExited:
-        """How the command ended."""
-        assert self.invocation.exit is not None  # noqa: S101  there is no report before that
-        return self.invocation.exit
-
-    @property
-    def counters(self) -> Counters:
-        """The counters that were read at the end, or none of them."""
-        return self.invocation.counters or Counters()
-
-    @property
-    def kernel_reports(self) -> tuple[KernelReport, ...]:
-        """The kernel's reports on this scope, none if its log may not be read."""
-        log = self.invocation.kernel_log
-        return (log and log.reports) or ()
-
-    @property
-    def kernel_kills(self) -> list[KernelReport]:
-        """Those of them that tell of a kill, be it the keeper's; the kernel may also let one end that has begun to."""
-        log = self.invocation.kernel_log
-        return [each for each in self.kernel_reports if each.victims or (log and each in log.of_keeper)]
-
-
-def oom(traces: OomTraces) -> Oom:
+def oom(run: EndedRun) -> Oom:
     """Return what is known of an OOM that happened."""
-    log, before = traces.invocation.kernel_log, traces.invocation.memory.before
-    properties = traces.invocation.properties
-    limit, victims = _limit(traces), _victims(traces)
-    if _is_group_kill(traces):
-        kills = _victims_in_whole_log(traces)
+    log, before = run.invocation.kernel_log, run.invocation.memory.before
+    properties = run.invocation.properties
+    limit, victims = _limit(run), _victims(run)
+    if _is_group_kill(run):
+        kills = _victim_count_in_whole_log(run)
     else:
-        victims, uncounted = _with_sharers(victims, traces)
-        kills = uncounted + counted if (counted := oom_kills(traces.traces)) else None
+        victims, uncounted = _with_sharers(victims, run)
+        kills = uncounted + counted if (counted := oom_kills(run.traces)) else None
     return Oom(
         kills=kills or None,
         policy=properties.oom_policy if properties else None,
         limit_of=limit.of,
         limit_unit=limit.unit,
-        limit=_bytes(limit, traces),
-        has_other_limits=_has_other_limits(traces),
-        needed=_needed(limit, traces),
+        limit=_bytes(limit, run),
+        has_other_limits=_has_other_limits(run),
+        needed=_needed(limit, run),
         victims=victims or None,
-        tasks=(before and before.tasks) or _tasks_in_log(traces) or None,
+        tasks=(before and before.tasks) or _tasks_in_log(run) or None,
         kernel_log=(log and log.reports) or None,
         kernel_log_reason=log.reason if log else None,
     )
 
 
-def oom_evidence(traces: OomTraces) -> list[Evidence]:
+def oom_evidence(run: EndedRun) -> list[Evidence]:
     """Return what the limit and the victims rest on."""
-    log = traces.invocation.kernel_log
-    evidence = [Evidence(source="kernel log victims", value=log.victims)] if log else []
-    for name, count in traces.invocation.memory.rises(traces.counters).items():
-        if count != 0 or name == traces.start.cgroup:
+    log = run.invocation.kernel_log
+    evidence = [Evidence(source="kernel log victims", value=log.victim_count)] if log else []
+    for name, count in run.invocation.memory.rises(run.counters).items():
+        if count != 0 or name == run.start.cgroup:
             evidence.append(Evidence(source=f"{unit_of(name)} memory.events.local oom", value=count))
     return evidence
 
 
-def _limit(traces: OomTraces) -> Limit:
+def _limit(run: EndedRun) -> Limit:
     """Return whose limit the last kill was for: by the kernel's log if it has the last, else by the counters."""
-    limits = [_limit_in_log(report, traces) for report in traces.kernel_kills]
-    last, counted = limits[-1] if limits else None, _counted_limit(traces)
-    if last is not None and (_has_last_kill(traces) or (set(limits) == {last} and last.of is counted.of)):
+    limits = [_limit_in_log(report, run) for report in run.reports_of_kills]
+    last, counted = limits[-1] if limits else None, _counted_limit(run)
+    if last is not None and (_has_last_kill(run) or (set(limits) == {last} and last.of is counted.of)):
         return last
     return counted
 
 
-def _counted_limit(traces: OomTraces) -> Limit:
-    if counted_by_oomd(traces.traces) and not killed_by_kernel(traces.traces):
-        return Limit(of=LimitOf.SYSTEMD_OOMD, unit=traces.start.unit)
-    return traces.invocation.memory.limit(traces.counters)
+def _counted_limit(run: EndedRun) -> Limit:
+    if counted_by_oomd(run.traces) and not killed_by_kernel(run.traces):
+        return Limit(of=LimitOf.SYSTEMD_OOMD, unit=run.start.unit)
+    return run.invocation.memory.limit(run.counters)
 
 
-def _has_last_kill(traces: OomTraces) -> bool:
+def _has_last_kill(run: EndedRun) -> bool:
     """Tell whether the kernel's log has as many kills as were counted; it has one report on all of a group."""
-    log, properties = traces.invocation.kernel_log, traces.invocation.properties
+    log, properties = run.invocation.kernel_log, run.invocation.properties
     if log is None or log.is_complete or (properties is not None and properties.oom_policy == "kill"):
         return log is not None
-    counts = (traces.counters.oom_kill, properties.oom_kills if properties else None)
+    counts = (run.counters.oom_kill, properties.oom_kills if properties else None)
     known = [count for count in counts if count is not None]
-    has_all_seen = (traces.traces.kills_in_log or 0) >= max([*known, traces.traces.kills_seen])
+    has_all_seen = (run.traces.kills_in_log or 0) >= max([*known, run.traces.kills_seen])
     return has_all_seen and (bool(known) or log.is_whole)
 
 
-def _limit_in_log(report: KernelReport, traces: OomTraces) -> Limit | None:
+def _limit_in_log(report: KernelReport, run: EndedRun) -> Limit | None:
     """Return whose limit a report says it was, UNKNOWN if there is no word for that; None if it does not say."""
     if report.sysrq:
         return Limit(of=LimitOf.UNKNOWN)
     if report.oom_memcg is None:
         return _WITHOUT_CGROUP.get(report.constraint or "")
-    if report.oom_memcg == traces.start.cgroup:
-        return Limit(of=LimitOf.SCOPE, unit=traces.start.unit)
-    if report.oom_memcg.startswith(f"{traces.start.cgroup}/"):
-        return Limit(of=LimitOf.SCOPE, unit=report.oom_memcg.removeprefix(f"{traces.start.cgroup}/"))
+    if report.oom_memcg == run.start.cgroup:
+        return Limit(of=LimitOf.SCOPE, unit=run.start.unit)
+    if report.oom_memcg.startswith(f"{run.start.cgroup}/"):
+        return Limit(of=LimitOf.SCOPE, unit=report.oom_memcg.removeprefix(f"{run.start.cgroup}/"))
     return Limit(of=LimitOf.SLICE, unit=unit_of(report.oom_memcg))
 
 
-def _has_other_limits(traces: OomTraces) -> bool:
+def _has_other_limits(run: EndedRun) -> bool:
     """Tell whether not all the kills were for one limit: by the kernel's log, or by the counters."""
-    logged = traces.kernel_kills
+    logged = run.reports_of_kills
     if len({(each.sysrq, each.oom_memcg, each.constraint) for each in logged}) > 1:
         return True
-    events = traces.counters.memory_events or {}
+    events = run.counters.memory_events or {}
     kills, is_group = events.get("oom_kill", 0), bool(events.get("oom_group_kill"))
     if kills < 2 or is_group or sum(len(each.victims) for each in logged) >= kills:
         return False
-    _, *above = traces.invocation.memory.rises(traces.counters).values() or [0]
+    _, *above = run.invocation.memory.rises(run.counters).values() or [0]
     reached = [count for count in (events.get("oom", 0), *above) if count]
     return len(reached) > 1 or 0 < sum(reached) < kills
 
 
-def _bytes(limit: Limit, traces: OomTraces) -> int | None:
+def _bytes(limit: Limit, run: EndedRun) -> int | None:
     """Return how much the limit was at the last kill: by the kernel's log, else as it was seen then."""
-    if log := _log_of_limit(limit, traces):
+    if log := _log_of_limit(limit, run):
         return log.limit
-    if limit != Limit(of=LimitOf.SCOPE, unit=traces.start.unit):
+    if limit != Limit(of=LimitOf.SCOPE, unit=run.start.unit):
         return None
-    limit_then = traces.invocation.memory.own_limit(_peak(traces, "memory_peak"))
+    limit_then = run.invocation.memory.own_limit(run.peak("memory_peak"))
     return None if limit_then == INFINITY else limit_then  # it was lifted since
 
 
-def _needed(limit: Limit, traces: OomTraces) -> int | None:
+def _needed(limit: Limit, run: EndedRun) -> int | None:
     """Return what was not enough: the scope's limit, and what it had in swap beside that.
 
     That is what the kernel's log says, or what was seen just before.
     """
-    if limit != Limit(of=LimitOf.SCOPE, unit=traces.start.unit):
+    if limit != Limit(of=LimitOf.SCOPE, unit=run.start.unit):
         return None
-    memory = _bytes(limit, traces)
-    if log := _log_of_limit(limit, traces):
+    memory = _bytes(limit, run)
+    if log := _log_of_limit(limit, run):
         swap = log.swap_usage
     else:
-        before, kills = traces.invocation.memory.before, traces.invocation.memory.kills
-        swap = before.swap_current if before and kills and kills[-1].was_just_seen else None
+        before, killings = run.invocation.memory.before, run.invocation.memory.killings
+        swap = before.swap_current if before and killings and killings[-1].was_just_seen else None
     return None if memory is None else memory + (swap or 0)
 
 
-def _log_of_limit(limit: Limit, traces: OomTraces) -> KernelReport | None:
-    reports = [
-        each for each in traces.kernel_reports if _limit_in_log(each, traces) == limit and each.limit is not None
-    ]
+def _log_of_limit(limit: Limit, run: EndedRun) -> KernelReport | None:
+    reports = [each for each in run.kernel_reports if _limit_in_log(each, run) == limit and each.limit is not None]
     return reports[-1] if reports else None
 
 
-def _victims_in_whole_log(traces: OomTraces) -> int | None:
-    log = traces.invocation.kernel_log
-    return log.victims if log and log.is_complete else None
+def _victim_count_in_whole_log(run: EndedRun) -> int | None:
+    log = run.invocation.kernel_log
+    return log.victim_count if log and log.is_complete else None
 
 
-def _is_group_kill(traces: OomTraces) -> bool:
+def _is_group_kill(run: EndedRun) -> bool:
     """Tell whether a cgroup was killed as a whole: the kernel counts some of those twice, and the keeper with them."""
-    events, properties = traces.counters.memory_events or {}, traces.invocation.properties
-    is_logged = any(report.oom_group for report in traces.kernel_reports)
-    return bool(events.get("oom_group_kill") or traces.traces.groups_above or is_logged) or (
+    events, properties = run.counters.memory_events or {}, run.invocation.properties
+    is_logged = any(report.oom_group for report in run.kernel_reports)
+    return bool(events.get("oom_group_kill") or run.traces.groups_above or is_logged) or (
         properties is not None and properties.oom_policy == "kill"
     )
 
 
-def _victims(traces: OomTraces) -> tuple[Victim, ...]:
+def _victims(run: EndedRun) -> tuple[Victim, ...]:
     """Return the victims that are known, each once, by the best source that names it."""
-    log = [_victim_in_log(victim) for report in traces.kernel_reports for victim in report.victims]
-    is_whole = _victims_in_whole_log(traces) is not None
-    kills = oom_kills(traces.traces)
-    seen = traces.invocation.memory.victims(_last_words(traces))
+    log = [_victim_in_log(victim) for report in run.kernel_reports for victim in report.victims]
+    is_whole = _victim_count_in_whole_log(run) is not None
+    kills = oom_kills(run.traces)
+    seen = run.invocation.memory.name_victims(run.end)
     if is_whole or (kills is not None and len(log) >= kills):
         return tuple(log)
     named = {victim.pid for victim in log}
     return (*log, *(victim for victim in seen if victim.pid not in named))
 
 
-def _with_sharers(victims: tuple[Victim, ...], traces: OomTraces) -> tuple[tuple[Victim, ...], int]:
+def _with_sharers(victims: tuple[Victim, ...], run: EndedRun) -> tuple[tuple[Victim, ...], int]:
     """Return the victims and those that shared their memory, and how many of all these were not counted."""
     found = {victim.pid: victim for victim in victims}
-    counted = {victim.pid for report in traces.kernel_reports for victim in report.victims}
+    counted = {victim.pid for report in run.kernel_reports for victim in report.victims}
     uncounted: set[int] = set()
-    for memory in (*_memories_in_log(traces), *_memories_seen(traces)):
+    for memory in (*_memories_in_log(run), *_memories_seen(run)):
         one = next((pid for pid in found if pid in memory), None)
         if one is not None:
             uncounted |= memory.keys() - {one} - counted
@@ -253,77 +214,37 @@ def _with_sharers(victims: tuple[Victim, ...], traces: OomTraces) -> tuple[tuple
     return tuple(found.values()), len(uncounted)
 
 
-def _memories_in_log(traces: OomTraces) -> Iterator[dict[int, Victim]]:
+def _memories_in_log(run: EndedRun) -> Iterator[dict[int, Victim]]:
     """Yield each victim in the log with those that shared its memory, by PID."""
-    seen = {traces.start.pid, *traces.invocation.memory.pids}
-    for report in traces.kernel_reports:
-        is_below = is_within(report.oom_memcg, traces.start.cgroup or "")
+    seen = {run.start.pid, *run.invocation.memory.pids}
+    for report in run.kernel_reports:
+        is_below = is_within(report.oom_memcg, run.start.cgroup or "")
         for victim in report.victims:
-            others = [task for task in sharers(report, victim) if _may_have_been_killed(task.pid, traces)]
+            others = [task for task in sharers(report, victim) if _may_have_been_killed(task.pid, run)]
             ours = {task.pid: _sharer_in_log(task) for task in others if is_below or task.pid in seen}
             yield {victim.pid: _victim_in_log(victim)} | ours
 
 
-def _memories_seen(traces: OomTraces) -> Iterator[dict[int, Victim]]:
+def _memories_seen(run: EndedRun) -> Iterator[dict[int, Victim]]:
     """Yield those that went when a kill was counted by the memory that they had, each by PID."""
-    last = _last_words(traces)
-    for kill in traces.invocation.memory.kills:
-        for memory in kill.memories(last):
-            yield {task.pid: victim_in_table(task, is_sized=kill.is_sized(last)) for task in memory}
+    end = run.end
+    for killing in run.invocation.memory.killings:
+        for memory in killing.memories(end):
+            yield {victim.pid: victim for victim in victims_in_table(memory, is_sized=killing.is_sized(end))}
 
 
-def _may_have_been_killed(pid: int, traces: OomTraces) -> bool:
+def _may_have_been_killed(pid: int, run: EndedRun) -> bool:
     """Tell whether nothing says that a process ended otherwise, or lived on after the last kill."""
-    memory = traces.invocation.memory
-    statuses = {each.task.pid: each.status for kill in memory.kills for each in kill.ended}
-    status = traces.exited.status if pid == traces.start.pid else statuses.get(pid)
+    memory = run.invocation.memory
+    statuses = {each.task.pid: each.status for killing in memory.killings for each in killing.ended}
+    status = run.exited.status if pid == run.start.pid else statuses.get(pid)
     is_alive = memory.after is not None and pid in {task.pid for task in memory.after.tasks}
     return not is_alive and status in {None, -signal.SIGKILL}
 
 
-def _last_words(traces: OomTraces) -> LastWords:
-    properties = traces.invocation.properties
-    return LastWords(
-        pid=traces.start.pid,
-        exited=traces.exited,
-        policy=properties.oom_policy if properties else None,
-        tasks_peak=traces.counters.tasks_peak,
-        keeper_killed=traces.counters.keeper_killed,
-        kills=other_kills(traces.traces),
-        most=_most(traces),
-        ended_with_scope=_ended_with_scope(traces),
-    )
-
-
-def _ended_with_scope(traces: OomTraces) -> bool:
-    """Tell whether the command may have ended with all the others, when systemd saw the scope end."""
-    exited, scope_ended = traces.exited, traces.invocation.left_active
-    if traces.traces.left_scope or traces.invocation.awaited_leftovers or exited.late:
-        return False
-    return scope_ended is None or scope_ended - exited.at <= JUST_BEFORE
-
-
-def _most(traces: OomTraces) -> int | None:
-    """Return the bytes of memory and swap that the scope can have had at the most, by its peaks or its limits."""
-    memory = _first_number((_peak(traces, "memory_peak"), traces.limits.memory_max))
-    swap = _first_number((_peak(traces, "memory_swap_peak"), traces.limits.memory_swap_max))
-    return None if memory is None or swap is None else memory + swap
-
-
-def _peak(traces: OomTraces, name: str) -> int | None:
-    """Return a peak by its name in the counters; systemd has the same."""
-    return _first_number((getattr(traces.counters, name), getattr(traces.invocation.properties, name, None)))
-
-
-def _first_number(numbers: Iterable[int | None]) -> int | None:
-    return next((number for number in numbers if number is not None and number != INFINITY), None)
-
-
-def _tasks_in_log(traces: OomTraces) -> tuple[Task, ...]:
+def _tasks_in_log(run: EndedRun) -> tuple[Task, ...]:
     """Return the last table of the scope's processes that came with its memory.stat."""
-    tables = [
-        report.tasks for report in traces.kernel_reports if report.oom_memcg == traces.start.cgroup and report.stat
-    ]
+    tables = [report.tasks for report in run.kernel_reports if report.oom_memcg == run.start.cgroup and report.stat]
     return tuple(map(_task_in_log, tables[-1])) if tables else ()
 
 

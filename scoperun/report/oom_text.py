@@ -29,7 +29,7 @@ def oom_sentence(report: Report) -> str:
     last = ", the last" if oom.has_other_limits else ""
     if oom.limit_of is LimitOf.UNKNOWN:
         return _without_limit(oom, last)
-    return f"out of memory: the kernel killed {_victims(oom)}{last} {_at_limit(report, oom)}"
+    return f"out of memory: the kernel killed {_describe_victims(oom)}{last} {_at_limit(report, oom)}"
 
 
 def oom_rows(report: Report, oom: Oom) -> list[tuple[str, str]]:
@@ -59,26 +59,26 @@ def page_cache(stat: Mapping[str, int]) -> int | None:
 def _without_limit(oom: Oom, last: str) -> str:
     named = sum(len(report.victims) for report in oom.kernel_log or ())
     if oom.kernel_log and oom.kernel_log[-1].sysrq and named >= (oom.kills or 1):
-        victims = _victims(oom)
+        killed = _describe_victims(oom)
         if last:
-            return f"the kernel killed {victims}{last} because SysRq asked for it"
-        return f"the OOM killer, asked for by SysRq, killed {victims}"
-    return f"the kernel killed {_victims(oom)}; at whose limit, if at any, is not known"
+            return f"the kernel killed {killed}{last} because SysRq asked for it"
+        return f"the OOM killer, asked for by SysRq, killed {killed}"
+    return f"the kernel killed {_describe_victims(oom)}; at whose limit, if at any, is not known"
 
 
-def _victims(oom: Oom) -> str:
+def _describe_victims(oom: Oom) -> str:
     victims = oom.victims or ()
     if not victims:
         count = "a process" if oom.kills in {None, 1} else processes(oom.kills or 0)
         return f"{count} (which is not known)"
-    named = [_victim(each) for each in victims[:_NAMED]]
+    named = [_describe_victim(each) for each in victims[:_NAMED]]
     more = max(oom.kills or 0, len(victims)) - len(named)
     if more > 0:
         named.append(f"{more} more")
     return named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
 
 
-def _victim(victim: Victim) -> str:
+def _describe_victim(victim: Victim) -> str:
     # What it shares with others of files is often charged to others: the sum would not fit the limit.
     return f"{victim.name} (pid {victim.pid}{_size(victim.anon)})"
 

@@ -24,9 +24,12 @@ _NOTICEABLE = 0.05
 _MEMORY_SETTINGS = {"memory_max": "MemoryMax=", "memory_swap_max": "MemorySwapMax="}
 
 
-def report_text(report: Report) -> str:
-    """Return the report as lines for stderr: one if the run ended well, a handful if not."""
-    soft = _soft(report.soft_memory) if report.soft_memory and report.soft_memory.passed else ""
+def report_text(report: Report, *, kill_after: str = "timeout_stop") -> str:
+    """Return the report as lines for stderr: one if the run ended well, a handful if not.
+
+    kill_after: what the caller calls the time between SIGTERM and SIGKILL.
+    """
+    soft = _soft(report.soft_memory, kill_after) if report.soft_memory and report.soft_memory.passed else ""
     if report.verdict is Verdict.SUCCESS:
         parts = [
             f"success; {'runtime ' if report.runtime is None else ''}{_runtime(report)}",
@@ -60,12 +63,12 @@ def kernel_log_text(oom: Oom) -> str:
     return "\n".join(one_line(record) for report in oom.kernel_log for record in report.records)
 
 
-def _soft(soft: SoftMemoryReport) -> str:
+def _soft(soft: SoftMemoryReport, kill_after: str) -> str:
     """Return `15M passed after 1.200s: SIGTERM sent`."""
     first, told = soft.passed[0], [each for each in soft.passed if each.told]
     times = f" {len(soft.passed)} times, first" if len(soft.passed) > 1 else ""
     sent = "sent" if len(told) == len(soft.passed) else "not sent each time" if told else "could not be sent"
-    killed = "; still above it after --kill-after: killed" if soft.killed else ""
+    killed = f"; still above it after {kill_after}: killed" if soft.killed else ""
     return f"{format_size(soft.limit)} passed{times} after {format_time(first.at)}: {soft.signal} {sent}{killed}"
 
 

@@ -25,7 +25,7 @@ class OOMPolicy(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Limits on a scope; None leaves systemd's default.
+    """Limits on a scope; None leaves systemd's default, INFINITY is no limit, and math.inf where it is seconds.
 
     memory_max: bytes (MemoryMax=). The kernel kills when the scope needs more.
     memory_high: bytes (MemoryHigh=). The kernel slows the scope down and reclaims above.
@@ -97,7 +97,7 @@ class LimitsInForce:
 
     Bytes (memory.max, memory.high, memory.swap.max, memory.zswap.max), tasks (pids.max without the keeper),
     processors (cpu.max, 0.5 is half of one); INFINITY is no limit. runtime_max, in seconds, is what systemd says of
-    itself.
+    itself, None if it has no such limit.
     """
 
     memory_max: int | None = None

@@ -168,7 +168,10 @@ def _unknown(name: str) -> InvalidValue:
 _OURS = frozenset({"PIDs", "PIDFDs", "AddRef", "CollectMode", "Controller"})
 
 # Whoever writes these means the command, which would run on as root.
-_OWNERS = {"User": "--uid USER runs the command as another", "Group": "--gid GROUP runs the command as another"}
+_OWNERS = {
+    "User": "`context.user=USER` runs the command as another",
+    "Group": "`context.group=GROUP` runs the command as another",
+}
 
 _LEGACY = {
     "MemoryLimit": "MemoryMax",
@@ -183,11 +186,13 @@ _LEGACY = {
 }
 
 _EXEC_SETTINGS = {
-    "Environment|(Pass|Unset)Environment|EnvironmentFile": "-E NAME=VALUE sets a variable, env -u unsets one",
-    "WorkingDirectory": "-d DIR",
-    "DynamicUser": "--uid USER",
-    "SupplementaryGroups": "--gid GROUP",
-    "Nice": "--nice N",
+    "Environment|(Pass|Unset)Environment|EnvironmentFile": (
+        "`context.environment=NAME=VALUE` sets a variable, env -u unsets one"
+    ),
+    "WorkingDirectory": "`context.working_directory=DIR`",
+    "DynamicUser": "`context.user=USER`",
+    "SupplementaryGroups": "`context.group=GROUP`",
+    "Nice": "`context.nice=N`",
     "Limit[A-Z]+": "prlimit before the command, as in prlimit --nofile=100 COMMAND",
     "OOMScoreAdjust": "choom before the command, as in choom -n 500 -- COMMAND",
     "UMask": "a shell, as in sh -c 'umask 077; exec COMMAND'",

@@ -90,7 +90,7 @@ class RunRequest:
         if self.slice is not None:
             object.__setattr__(self, "slice", unit_name(self.slice, suffix=".slice"))
         if self.description is not None:
-            _check_line("--description", self.description)
+            _check_line("`description`", self.description)
         further: dict[str, Value] = {}
         for text in self.properties:
             each = parse_property(text)
@@ -156,12 +156,13 @@ def _check_soft_memory(soft: SoftMemory, limits: Limits, further: Mapping[str, V
     """Refuse a soft limit that another takes the place of, or that comes too late."""
     if limits.memory_high not in {None, INFINITY} or "MemoryHigh" in further:
         raise InvalidValue(
-            f"--soft-mem {format_size(soft.limit)} excludes --mem-high and -p MemoryHigh=", hint="it sets that itself"
+            f"`soft_memory={format_size(soft.limit)}` excludes `memory_high` and `properties=MemoryHigh=`",
+            hint="it sets that itself",
         )
     most = further.get("MemoryMax", limits.memory_max)
     if isinstance(most, int) and soft.limit >= most:
         raise InvalidValue(
-            f"--soft-mem {format_size(soft.limit)} is not below --mem {format_size(most)}",
+            f"`soft_memory={format_size(soft.limit)}` is not below `memory_max={format_size(most)}`",
             hint="the kernel kills there; take less to be told before",
         )
 

@@ -48,11 +48,11 @@ class ScopeRequest:
     def runtime_max(self) -> float | None:
         """RuntimeMaxSec= in seconds, None if there is no such limit."""
         usec = self.value("RuntimeMaxUSec")
-        return None if not isinstance(usec, int) or usec == INFINITY else usec / 1e6
+        return seconds(usec) if isinstance(usec, int) and usec != INFINITY else None
 
     @property
     def timeout_stop(self) -> float | None:
-        """TimeoutStopSec= in seconds, None if nothing was said of it."""
+        """TimeoutStopSec= in seconds, math.inf for no end; None if nothing was said of it."""
         usec = self.value("TimeoutStopUSec")
         return seconds(usec) if isinstance(usec, int) else None
 

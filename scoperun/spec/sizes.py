@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
 INFINITY = 2**64 - 1
-"""No limit, as systemd and the D-Bus write it (UINT64_MAX)."""
+"""No limit on bytes, tasks or processors, and on D-Bus on anything (UINT64_MAX); of seconds, no end is math.inf."""
 
 _BYTES = {"": 1, "B": 1} | {suffix: 1024**power for power, suffix in enumerate("KMGTPE", start=1)}
 

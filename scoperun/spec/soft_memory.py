@@ -30,5 +30,5 @@ class SoftMemory:
         if self.signal in {SIGKILL, SIGSTOP}:
             raise InvalidValue(
                 f"{signal_name(self.signal)} tells a command nothing, since it cannot be handled",
-                hint="--mem kills at a limit; to be told of one take SIGTERM or SIGUSR1",
+                hint="`memory_max` kills at a limit; to be told of one take SIGTERM or SIGUSR1",
             )

@@ -25,9 +25,10 @@ def traps(properties: Iterable[Property], *, has_swap: bool) -> list[str]:
             f"MemoryHigh={format_size(high)} does nothing: MemoryMax={format_size(most)} is reached first and kills"
         )
     elif high is not None and (swap == 0 or not has_swap) and values.get("ManagedOOMMemoryPressure") != "kill":
+        way_out = "allow it `memory_swap_max`" if has_swap else "this machine has none; add some"
         found.append(
             f"MemoryHigh={format_size(high)} without swap slows the command to a crawl there instead of having it "
-            f"killed: {'allow it --swap' if has_swap else 'this machine has none; add some'}, or leave MemoryHigh= out"
+            f"killed: {way_out}, or leave MemoryHigh= out"
         )
     if most is not None and has_swap and values.get("MemorySwapMax", INFINITY) == INFINITY:
         found.append(

@@ -144,12 +144,12 @@ def cpu_weight(value: str) -> int:
 
 
 def microseconds(seconds: float) -> int:
-    """Return `seconds` as D-Bus properties in USec write it: INFINITY for no end."""
+    """Return `seconds`, math.inf for no end, as D-Bus properties in USec write it: INFINITY for that."""
     return INFINITY if seconds == math.inf else round(seconds * 1e6)
 
 
 def seconds(usec: int) -> float:
-    """Return what a D-Bus property in USec says: math.inf for no end."""
+    """Return the seconds that a D-Bus property in USec stands for: math.inf for INFINITY, no end."""
     return math.inf if usec == INFINITY else usec / 1e6
 
 

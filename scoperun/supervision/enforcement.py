@@ -39,5 +39,5 @@ def check_limits(properties: Iterable[Property], scope: ScopeCgroup) -> None:
 def _not_enforced(limit: str, reason: str) -> LimitNotEnforced:
     return LimitNotEnforced(
         f"{limit} would not be enforced: {reason}",
-        hint="scoperun(1), REQUIREMENTS, says how to mend that; --no-require-limits runs the command all the same",
+        hint="scoperun(1), REQUIREMENTS, says how to mend that; `require_limits=False` runs the command all the same",
     )

@@ -32,5 +32,5 @@ async def kill_all(unit: Unit, cgroup: Cgroup) -> None:
 
 def _kill_cgroup(cgroup: Cgroup) -> None:
     """Write to the file by which the kernel kills a cgroup; nothing else here does so."""
-    with open(os.open(cgroup.path / "cgroup.kill", os.O_WRONLY | os.O_CLOEXEC), "wb", buffering=0) as file:
+    with open(os.open(f"{cgroup.path}/cgroup.kill", os.O_WRONLY | os.O_CLOEXEC), "wb", buffering=0) as file:
         file.write(b"1")

@@ -45,11 +45,11 @@ class Settling:
         self._keeper = handles.keeper
         self._feed = handles.feed
         self._enough = enough
-        self._oomd_kills: Sequence[events.OomdMark] = ()
+        self._oomd_marks: Sequence[events.OomdMark] = ()
 
     async def settle(self) -> None:
         """Read what the scope leaves behind, let it end, and read what systemd and the kernel say of it."""
-        self._oomd_kills = await self._killed_by_oomd()
+        self._oomd_marks = await self._killed_by_oomd()
         counters = self._read_counters()
         if counters.processes and await see_to_leftovers(self._handles, self._enough):
             counters = self._read_counters_again(counters)
@@ -128,8 +128,8 @@ class Settling:
         """Read the counters."""
         counters = self._scope.counters()
         counters = replace(counters, keeper_killed=self._keeper.was_killed)
-        if counters.oomd_marks is None and self._oomd_kills:  # the cgroup is gone
-            counters = replace(counters, oomd_marks=self._oomd_kills)
+        if counters.oomd_marks is None and self._oomd_marks:  # the cgroup is gone
+            counters = replace(counters, oomd_marks=self._oomd_marks)
         if (counters.oom_kill or 0) > self._feed.invocation.memory.kills_seen:
             self._handles.memory.look()  # the kill came too late to have woken us
         self._feed.put(counters)
@@ -167,7 +167,7 @@ async def read_kernel_log(handles: Handles, silence: float) -> events.KernelLogR
     invocation = handles.invocation
     ours = membership(handles.start, invocation, keeper=handles.keeper.pid, clock=kernel_clock())
     log = ScopeLog(ours, invocation, page_size=os.sysconf("SC_PAGE_SIZE"))
-    since = invocation.memory.kills[0].since if invocation.memory.kills else None
+    since = invocation.memory.killings[0].since if invocation.memory.killings else None
     try:
         was_all = await handles.kernel_log.read(log.take, within=silence, since=since)
     except KernelLogUnreadable as error:

@@ -19,6 +19,12 @@ UNIT = "org.freedesktop.systemd1.Unit"
 SCOPE = "org.freedesktop.systemd1.Scope"
 LEFT_ACTIVE = "ActiveExitTimestampMonotonic"
 
+WANTED = {
+    "Result", "ActiveState", "InvocationID", LEFT_ACTIVE, "OOMPolicy", "KillMode", "SendSIGKILL", "OOMKills",
+    "ManagedOOMKills", "MemoryPeak", "MemorySwapPeak",
+}  # fmt: skip
+"""The properties that are read here where systemd sends all that it has."""
+
 _LONGEST_WORD = 255
 _ID = 16  # bytes
 

@@ -1,4 +1,4 @@
-"""A D-Bus connection that ends in time. The only import of dbus_next, for its types and its marshalling.
+"""A D-Bus connection that ends in time.
 
 dbus-next 0.2.3 is unmaintained, and its MessageBus is not used: connect() blocks, spins at the end of the stream, and
 takes an error for a name; a call has no time limit and hangs on a lost connection; whatever anything on the bus sends
@@ -9,8 +9,6 @@ be imported where typing.no_type_check_decorator is gone (Python 3.15).
 from __future__ import annotations
 
 import asyncio
-import io
-import typing
 from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -19,17 +17,10 @@ from scoperun.record import dataclass
 from scoperun.systemd import frames
 from scoperun.systemd.bus_address import addresses
 from scoperun.systemd.bus_socket import BusSocket
-
-if not hasattr(typing, "no_type_check_decorator"):
-    typing.no_type_check_decorator = lambda decorator: decorator
-
-from dbus_next._private.unmarshaller import Unmarshaller
-from dbus_next.constants import MessageType
-from dbus_next.message import Message
-from dbus_next.signature import Variant
+from scoperun.systemd.dbus import Message, MessageType, Variant, body
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Container
 
     from scoperun.systemd.bus_address import Address
     from scoperun.systemd.bus_socket import Credentials
@@ -43,7 +34,10 @@ _MOST_UNSENT = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A method to call: where it is, and the D-Bus signatures of its arguments and of its answer."""
+    """A method to call: where it is, and the D-Bus signatures of its arguments and of its answer.
+
+    wanted: the keys of dictionaries that matter in its answer; None is all.
+    """
 
     destination: str
     path: str
@@ -51,6 +45,7 @@ class Method:
     member: str
     signature: str = ""
     answer: str = ""
+    wanted: Container[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +64,13 @@ class Signal:
         """What it is called."""
         return self.frame.member
 
-    def body(self) -> list[Any]:
-        """Return what it says as plain Python, where variants are what they contain; nothing if it cannot be read."""
+    def body(self, wanted: Container[str] | None = None) -> list[Any]:
+        """Return what it says as plain Python, where variants are what they contain; nothing if it cannot be read.
+
+        wanted: the keys of dictionaries that matter; None is all.
+        """
         try:
-            return [_plain(value) for value in _message(self.frame).body]
+            return _read(self.frame, wanted)
         except _Unreadable:
             return []
 
@@ -165,7 +163,7 @@ class Connection:
         answer = self._answers[message.serial] = asyncio.get_running_loop().create_future()
         try:
             self._send(message)
-            return _body(await answer, method.answer)
+            return _answer(await answer, method)
         finally:
             del self._answers[message.serial]
 
@@ -276,38 +274,26 @@ class _Unreadable(Exception):
     """A message says nothing that we can make sense of."""
 
 
-def _message(frame: Frame) -> Message:
+def _read(frame: Frame, wanted: Container[str] | None = None) -> list[Any]:
+    """Return what a message says as plain Python."""
     if frame.raw is None:
         raise _Unreadable("is longer than any of systemd's")
     try:
-        message: Message | None = Unmarshaller(io.BytesIO(frame.raw)).unmarshall()  # type: ignore[no-untyped-call]
+        return body(frame, wanted)
+    except EOFError:
+        raise _Unreadable("cannot be read: end of message") from None
     except Exception as error:
         raise _Unreadable(f"cannot be read: {_reason(error)}") from None
-    if message is None or len(message.body) != len(message.signature_tree.types):  # there is less than it promises
-        raise _Unreadable("cannot be read: end of message")
-    return message
 
 
-def _body(frame: Frame, signature: str) -> list[Any]:
-    """Return what an answer of that signature says as plain Python; raise ErrorReply if it is an error."""
-    reply = _message(frame)
-    if reply.message_type is MessageType.ERROR:
-        said = reply.body[0] if reply.body else ""
-        raise ErrorReply(reply.error_name, said if isinstance(said, str) else "")
-    if reply.signature != signature:
-        raise _Unreadable(f"is of type {reply.signature!r}, not {signature!r}")
-    return [_plain(value) for value in reply.body]
-
-
-def _plain(value: Any) -> Any:
-    """Return `value` with variants replaced by what they contain."""
-    if isinstance(value, Variant):
-        return _plain(value.value)
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    return value
+def _answer(frame: Frame, method: Method) -> list[Any]:
+    """Return what the answer to a call says; raise ErrorReply if it is an error."""
+    if frame.kind == frames.ERROR:
+        said = next(iter(_read(frame)), "")
+        raise ErrorReply(frame.error_name or "", said if isinstance(said, str) else "")
+    if frame.signature != method.answer:
+        raise _Unreadable(f"is of type {frame.signature!r}, not {method.answer!r}")
+    return _read(frame, method.wanted)
 
 
 def _reason(error: BaseException) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote_to_bytes
 
 from scoperun.errors import BusUnavailable
 from scoperun.record import dataclass
@@ -13,6 +12,7 @@ from scoperun.systemd.bus_socket import own_credentials
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_PLAIN = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_/."
 _HEXADECIMAL = set("0123456789abcdefABCDEF")
 
 _CHECK = "check: systemctl --user is-system-running"
@@ -53,10 +53,16 @@ def addresses(text: str) -> list[Address]:
 
 def _option(text: str) -> tuple[str, bytes]:
     name, _, value = text.partition("=")
-    for escape in value.split("%")[1:]:
-        if len(escape) < 2 or not set(escape[:2]) <= _HEXADECIMAL:
-            raise ValueError(f"%{escape[:2]} is not a valid escape")
-    return name, unquote_to_bytes(os.fsencode(value))
+    plain, *escaped = value.split("%")
+    return name, os.fsencode(plain) + b"".join(map(_unescaped, escaped))
+
+
+def _unescaped(text: str) -> bytes:
+    """Return what follows a %: a byte in two digits, and more."""
+    digits, rest = text[:2], text[2:]
+    if len(digits) < 2 or not set(digits) <= _HEXADECIMAL:
+        raise ValueError(f"%{digits} is not a valid escape")
+    return bytes.fromhex(digits) + os.fsencode(rest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +120,7 @@ class Surroundings:
         if _has_bus(self.usual):
             return None if self.runtime_dir == self.usual else f"export XDG_RUNTIME_DIR={self.usual}"
         if self.uid == 0:
-            return "--system asks the system manager"
+            return "`system=True` asks the system manager"
         return f"log in through systemd-logind, or loginctl enable-linger and export XDG_RUNTIME_DIR={self.usual}"
 
 
@@ -133,4 +139,5 @@ def _has_bus(folder: str) -> bool:
 
 
 def _address_in(folder: str) -> str:
-    return f"unix:path={quote(os.fsencode(os.path.join(folder, 'bus')), safe='/-_.')}"
+    path = os.fsencode(os.path.join(folder, "bus"))
+    return f"unix:path={''.join(chr(byte) if byte in _PLAIN else f'%{byte:02x}' for byte in path)}"

@@ -30,9 +30,11 @@ _FIELDS = {
     1: ("path", "o"),
     2: ("interface", "s"),
     3: ("member", "s"),
+    4: ("error_name", "s"),
     5: ("reply_serial", "u"),
     6: ("destination", "s"),
     7: ("sender", "s"),
+    8: ("signature", "g"),
 }
 
 
@@ -45,15 +47,19 @@ class Frame:
     """One message: what its header says, and all of its bytes, None if it is too large.
 
     kind: METHOD_CALL, METHOD_RETURN, ERROR, SIGNAL, or what a newer specification has.
+    body_at: where its body begins. signature: the types of what is in there.
     """
 
     kind: int
     flags: int
     serial: int
     raw: bytes | None
+    body_at: int
+    signature: str = ""
     path: str | None = None
     interface: str | None = None
     member: str | None = None
+    error_name: str | None = None
     reply_serial: int | None = None
     destination: str | None = None
     sender: str | None = None
@@ -135,7 +141,8 @@ def _frame(raw: bytes, size: _Size) -> Frame | None:
         fields = _fields(raw, size)
     except (struct.error, IndexError, UnicodeDecodeError, _Unreadable):
         return None
-    return Frame(kind=kind, flags=flags, serial=serial, raw=None if size.total > LARGEST else raw, **fields)
+    kept = None if size.total > LARGEST else raw
+    return Frame(kind=kind, flags=flags, serial=serial, raw=kept, body_at=size.header, **fields)
 
 
 class _Unreadable(Exception):

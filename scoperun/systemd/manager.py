@@ -49,7 +49,7 @@ _NO_SYSTEMD = {
 }
 
 SYSTEM_BUS = "unix:path=/run/dbus/system_bus_socket"
-"""Not from the environment: with --system it is root who connects."""
+"""Not from the environment: for the system's manager it is root who connects."""
 
 DEFAULT_TIMEOUT = 25.0
 """Seconds for one answer, as in libsystemd; $SYSTEMD_BUS_TIMEOUT is another."""
@@ -147,8 +147,10 @@ class Manager:
         return value
 
     async def get_all(self, path: str, interface: str) -> dict[str, Any]:
-        """Return all properties that an interface of the object at `path` has; raise one of UNANSWERED."""
-        (values,) = await self._call(bus.Method(_SYSTEMD, path, _PROPERTIES, "GetAll", "s", "a{sv}"), interface)
+        """Return those of answers.WANTED that an interface of the object at `path` has; raise one of UNANSWERED."""
+        (values,) = await self._call(
+            bus.Method(_SYSTEMD, path, _PROPERTIES, "GetAll", "s", "a{sv}", answers.WANTED), interface
+        )
         return dict(values)
 
     def no_systemd(self, text: str) -> BusUnavailable:
@@ -159,7 +161,7 @@ class Manager:
         """Hand a signal to the scope whose path it carries, or whose job it is about."""
         take = self._routes.get(signal.path or "")
         if take is not None:
-            take(signal.member, signal.body())
+            take(signal.member, signal.body(answers.WANTED))
         elif signal.path == _PATH:
             body = signal.body()
             unit = answers.job_of(signal.member, body)
@@ -216,7 +218,7 @@ def _manager_error(error: bus.ErrorReply) -> ScoperunError:
     if error.name == "org.freedesktop.DBus.Error.NoReply":
         return BusLost(f"systemd did not answer: {error.text}")
     if error.name in _DENIED:
-        hint = "--system is for root; without it scoperun asks your own systemd, which allows it"
+        hint = "`system=True` is for root; without it scoperun asks your own systemd, which allows it"
         return ManagerError(f"polkit does not allow this user to start units: {error.text}", name=error.name, hint=hint)
     if error.name == _UNIT_EXISTS:
         return UnitExists("a unit of that name is there already", name=error.name)

@@ -109,7 +109,7 @@ class Unit:
         return None if limit == math.inf else limit
 
     async def timeout_stop(self) -> float:
-        """Return the seconds that the scope has to end when it is stopped (TimeoutStopSec=)."""
+        """Return the seconds that the scope has to end when it is stopped (TimeoutStopSec=), math.inf for no end."""
         return await self._time("TimeoutStopUSec")
 
     async def set_properties(self, properties: Iterable[Property]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 from typing import Any
 
-from tests.systemd.truth.document import table
+from tests.truth.document import table
 
 from .inside.commands import PYSTEMD, RUNEXEC, SCOPE, SCOPERUN, WAIT
 from .inside.startup import BARE, OURS, PACKAGES, PYTHON, SPARED, SPARED_OURS
@@ -117,8 +117,8 @@ def floor(times: Mapping[str, Sequence[float]]) -> str:
     ratios = " and ".join(f"{bare / median(times[name]):.2f} x `{name}`" for name in (WAIT, RUNEXEC))
     rest = median(times[SCOPERUN]) - bare
     return (
-        "scoperun imports asyncio without ssl, and modules that are rarely looked into when they are looked into; it "
-        "collects no garbage meanwhile, and ends without taking the interpreter apart. With that, Python and the "
+        "scoperun imports asyncio without ssl, collects no garbage meanwhile, and ends without taking the "
+        "interpreter apart (scoperun/startup.py has the rest, with what each saves). With that, Python and the "
         f"packages alone take {milliseconds(packages)}. A program that "
         "then makes a scope, runs the command in it and reads how it ended, without options, limits, a keeper, a "
         f"report or any care for what goes wrong (tests/bench/inside/bare.py), takes {milliseconds(bare)}, or "

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 async def test_a_thousand_runs_leak_nothing(daemon: Process, runtime_dir: str) -> None:
-    """What may leak is our own; tests/systemd/many has it on a real systemd, where fewer runs take as long."""
+    """What may leak is our own; tests/guest has it on a real systemd, where fewer runs take as long."""
     os.symlink("daemon", f"{runtime_dir}/bus")  # without the wire between, which remembers all that it hears
     async with fake_systemd(f"unix:path={runtime_dir}/daemon".replace(" ", "%20")) as systemd:
 

@@ -468,7 +468,7 @@ async def test_a_second_signal_does_not_break_the_clean_up(bus: Wire, systemd: F
 async def test_a_command_that_stops_does_not_stop_scoperun_where_no_shell_would_continue_it(
     systemd: FakeSystemd,
 ) -> None:
-    """As in a script, in CI, under cpulimit. There is no terminal here; tests/systemd has those."""
+    """As in a script, in CI, under cpulimit. There is no terminal here; tests/guest has those."""
     process = await start_command(UNTIL_TOLD)
     command = systemd.unit.pids[0]
     for _ in range(10):

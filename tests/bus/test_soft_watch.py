@@ -100,7 +100,7 @@ async def scope(systemd: FakeSystemd, tmp_path: Path, impatient: None) -> AsyncI
             unit = Unit(connection, wanted, feed.put)
             await unit.start([command.pid])
             spared = os.getpid()  # what a kill must spare
-            watch = SoftWatch(SoftMemory(LIMIT), unit, ScopeCgroup(Cgroup("/soft.scope", tmp_path), spared), feed)
+            watch = SoftWatch(SoftMemory(LIMIT), unit, ScopeCgroup(Cgroup("/soft.scope", str(tmp_path)), spared), feed)
             task = asyncio.create_task(watch.run())
             await asyncio.sleep(0)  # it listens from its first step on
             try:

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import re
 import shutil
 import signal
 import sys
@@ -16,7 +15,7 @@ from . import guest, host, matrix
 from .errors import LabError
 from .image import image
 from .kernel import kernel
-from .machine import Machine
+from .machine import Machine, size
 from .parallel import side_by_side
 from .recipe import SUITES, USERS
 
@@ -70,7 +69,8 @@ def parser() -> argparse.ArgumentParser:
     add_machine(shell)
     shell.set_defaults(function=run_shell, time_limit=24 * 3600.0)
 
-    test = commands.add_parser("test", help="run tests/lab, and tests/systemd in guests; words after `--` go to pytest")
+    what = "run the lab's own tests, and in guests those that need one; words after `--` go to pytest"
+    test = commands.add_parser("test", help=what)
     test.add_argument("suites", nargs="*", metavar="SUITE", default=list(SUITES), help=", ".join(SUITES))
     test.set_defaults(function=run_tests)
     return top
@@ -86,14 +86,6 @@ def add_machine(command: argparse.ArgumentParser) -> None:
     command.add_argument("--ram", type=size, default=1 << 30, metavar="SIZE", help="memory (1G)")
     command.add_argument("--swap", type=size, default=0, metavar="SIZE", help="swap (none)")
     command.add_argument("--time-limit", type=float, default=600.0, metavar="SECONDS", help="(%(default)g)")
-
-
-def size(text: str) -> int:
-    """Parse a size as systemd writes it: 512M, 2G."""
-    match = re.fullmatch(r"(\d+)([KMGT]?)", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"not a size: {text!r}")
-    return int(match[1]) << 10 * " KMGT".index(match[2] or " ")
 
 
 def machine(arguments: argparse.Namespace) -> Machine:
@@ -147,12 +139,12 @@ def raw_terminal(fd: int) -> Iterator[None]:
 
 
 def run_tests(arguments: argparse.Namespace, command: list[str]) -> int:
-    """Run the lab's own tests and, on the suites, tests/systemd; build what that takes."""
-    suites = known(arguments.suites)
+    """Run the lab's own tests and, on the suites, those that need guests; build what that takes."""
+    suites, rows = known(arguments.suites), matrix.rows()
     # Two guests for each processor, for while one waits for time to pass.
     lanes = [host.one_processor(number) for number in sorted(os.sched_getaffinity(0)) * 2]
-    status = side_by_side(matrix.builds(suites) | matrix.runs(suites, command), lanes)
-    return max(status, side_by_side(matrix.runs_alone(suites, command), lanes[:1]))
+    status = side_by_side(matrix.builds(suites) | matrix.runs(rows, suites, command), lanes)
+    return max(status, side_by_side(matrix.runs_alone(rows, suites, command), lanes[:1]))
 
 
 def known(suites: Sequence[str]) -> list[str]:

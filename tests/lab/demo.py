@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 
-from tests.systemd.conftest import what_is_missing
+from tests.guest.here import what_is_missing
 
 from . import project
 from .recipe import SUITES

@@ -1,5 +1,6 @@
 """How a guest is configured: what its kernel and its agent are told. No I/O."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,14 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # What a command in the guest learns of the environment of its caller.
 PASSED_ON = ("CI", "TERM")
+
+
+def size(text: str) -> int:
+    """Return the bytes of a size as systemd writes it: 512M, 2G. Raises ValueError."""
+    match = re.fullmatch(r"(\d+)([KMGT]?)", text)
+    if match is None:
+        raise ValueError(f"not a size: {text!r}")
+    return int(match[1]) << 10 * " KMGT".index(match[2] or " ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,42 +1,61 @@
-"""What runs in which guest."""
+"""What runs in which guest: a row is all tests that need the same guest, and is run on each suite that they are for."""
 
+import json
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from . import project
+from .errors import LabError
+from .needs import Needs
 from .parallel import Command
-from .recipe import SUITES
 
 LAB = ("-m", "tests.lab")
-TESTS = "tests/systemd"
+TESTS = ("tests/guest", "tests/truth")
+PLUGIN = ("-p", "tests.lab.collection")
 LIMIT = ("--time-limit", "1200")  # three times what the longest row takes; a hung guest is a failure all the same
+
+OWN = "tests/lab"
+OWN_SUITE = "trixie"  # in whose guests the lab's own tests run
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Folders of tests/systemd, the options of `run` for the guest they need, and the suites they are for.
+    """The tests that need one guest. files: those that have such tests, some of them others too. tests: how many."""
 
-    alone: they measure time, and nothing else runs meanwhile.
-    """
+    needs: Needs
+    files: tuple[str, ...]
+    tests: int
 
-    folders: tuple[str, ...]
-    options: tuple[str, ...] = ()
-    suites: tuple[str, ...] = tuple(SUITES)
-    alone: bool = False
+    @property
+    def pytest_words(self) -> list[str]:
+        """The words after `python3` that run the tests in their guest."""
+        return ["-m", "pytest", *PLUGIN, "--guest", str(self.needs), *self.files]
 
 
-# The longest first. The folder that is no other's is the whole, without those of the other rows.
-ROWS = (
-    Row(("",)),
-    Row(("many", "once"), suites=("trixie",)),  # what they are about is our own
-    Row(("root", "doomed"), ("--root",)),  # the last ends the user managers
-    Row(("swap",), ("--swap", "512M")),
-    Row(("small",), ("--ram", "256M")),
-    Row(("no_memory",), ("--no-memory",)),
-    Row(("alone",), suites=("trixie",), alone=True),
-)
+def rows(tests: Sequence[str | Path] = TESTS) -> list[Row]:
+    """Collect the tests and return their rows, that with the most tests first, as it takes longest."""
+    files = defaultdict[Needs, list[str]](list)
+    for needs, file in collect(tests):
+        files[needs].append(file)
+    found = [Row(needs, tuple(dict.fromkeys(names)), len(names)) for needs, names in files.items()]
+    return sorted(found, key=lambda row: row.tests, reverse=True)
 
-OWN = "tests/lab"
-OWN_SUITE = "trixie"  # in whose guests the lab's own tests run
+
+def collect(tests: Sequence[str | Path]) -> list[tuple[Needs, str]]:
+    """Return what each test needs, and its file. pytest finds them, in a process of its own: it imports them all."""
+    with tempfile.TemporaryDirectory() as folder:
+        answer = Path(folder, "needs.json")
+        words = ["-m", "pytest", *PLUGIN, "--needs-to", answer, "--collect-only", "-qq", "-p", "no:cacheprovider"]
+        command = [sys.executable, *words, *tests]
+        done = subprocess.run(command, cwd=project.ROOT, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise LabError(f"pytest cannot collect {' '.join(map(str, tests))}.", log=done.stdout + done.stderr)
+        return [(Needs(**needs), file) for needs, file in json.loads(answer.read_text(encoding="utf-8"))]
 
 
 def builds(suites: Sequence[str]) -> dict[str, Command]:
@@ -44,37 +63,26 @@ def builds(suites: Sequence[str]) -> dict[str, Command]:
     return {suite: Command([*LAB, "build", suite]) for suite in suites}
 
 
-def runs(suites: Sequence[str], pytest_arguments: Sequence[str]) -> dict[str, Command]:
+def runs(rows: Iterable[Row], suites: Sequence[str], pytest_arguments: Sequence[str]) -> dict[str, Command]:
     """Return the command lines that test the lab and the suites, each after its image, by what to call them."""
     own = {OWN: Command(["-m", "pytest", OWN, *pytest_arguments], after=OWN_SUITE)}
-    rest = rows([row for row in ROWS if not row.alone], suites, pytest_arguments)
+    rest = commands([row for row in rows if not row.needs.alone], suites, pytest_arguments)
     return own | rest if OWN_SUITE in suites else rest
 
 
-def runs_alone(suites: Sequence[str], pytest_arguments: Sequence[str]) -> dict[str, Command]:
+def runs_alone(rows: Iterable[Row], suites: Sequence[str], pytest_arguments: Sequence[str]) -> dict[str, Command]:
     """Return the command lines of the tests that are to be run by themselves, when all images are there."""
-    return rows([row for row in ROWS if row.alone], suites, pytest_arguments)
+    return commands([row for row in rows if row.needs.alone], suites, pytest_arguments)
 
 
-def rows(rows: Iterable[Row], suites: Sequence[str], pytest_arguments: Sequence[str]) -> dict[str, Command]:
+def commands(rows: Iterable[Row], suites: Sequence[str], pytest_arguments: Sequence[str]) -> dict[str, Command]:
     """Return the command lines of rows, by what to call them."""
     return {
-        f"{suite} {' '.join(folders(row))}": Command(
-            [*LAB, "run", suite, *row.options, *LIMIT, "--", "python3", *pytest_words(row), *pytest_arguments],
-            after=None if row.alone else suite,
+        f"{suite} {row.needs}": Command(
+            [*LAB, "run", suite, *row.needs.options, *LIMIT, "--", "python3", *row.pytest_words, *pytest_arguments],
+            after=None if row.needs.alone else suite,
         )
         for row in rows
         for suite in suites
-        if suite in row.suites
+        if suite in row.needs.suites
     }
-
-
-def folders(row: Row) -> list[str]:
-    """Return the folders of a row, from the project's root."""
-    return [f"{TESTS}/{folder}".rstrip("/") for folder in row.folders]
-
-
-def pytest_words(row: Row) -> list[str]:
-    """Return the words after `python3` that test a row, without the folders that other rows have."""
-    others = [folder for other in ROWS if other is not row and "" in row.folders for folder in folders(other)]
-    return ["-m", "pytest", *folders(row), *(f"--ignore={folder}" for folder in others)]

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from . import image
+from .errors import LabError
 from .inside.agent import Line, receive_job
 from .inside.job import Job
 from .inside.wire import Frames, Kind, frame
-from .matrix import ROWS, folders, pytest_words
+from .matrix import TESTS, Row, rows, runs, runs_alone
+from .needs import Needs
 from .parallel import Command, side_by_side
 from .project import ROOT
 from .recipe import SUITES, Recipe
@@ -173,15 +175,110 @@ def test_input_that_comes_with_the_job_is_not_lost() -> None:
         os.close(guest)
 
 
-def test_no_folder_is_tested_twice() -> None:
-    """The row of a folder leaves its subfolders to their own rows."""
-    whole, *others = ROWS
-    assert pytest_words(whole)[3:] == [f"--ignore={folder}" for row in others for folder in folders(row)]
+def collected(*words: str, folder: Path = ROOT) -> list[str]:
+    """Return the tests that pytest finds, started in a folder."""
+    argv = [sys.executable, "-m", "pytest", *words, "--collect-only", "-q"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    return [line.rpartition("::")[2] for line in done.stdout.splitlines() if "::" in line]
 
 
-def test_every_folder_of_a_row_is_there() -> None:
-    """A row whose folder was renamed would be the whole's again, in the wrong guest."""
-    assert [folder for row in ROWS for folder in folders(row) if not (ROOT / folder).is_dir()] == []
+MARKED = {
+    "test_all.py": """
+pytestmark = pytest.mark.guest(user="root")
+def test_of_root(): ...
+@pytest.mark.guest(swap="512M")
+def test_of_another_guest(): ...
+@pytest.mark.guest(user="root", suite="sid")
+def test_of_one_suite(): ...
+""",
+    "test_some.py": """
+def test_of_any_guest(): ...
+@pytest.mark.parametrize("number", [1, pytest.param(2, marks=pytest.mark.guest(swap="512M"))])
+def test_of_two_guests(number): ...
+""",
+}
+
+
+class TestRows:
+    """Each test runs in the guest that its marker says, once on each of its suites."""
+
+    @pytest.fixture
+    def marked(self, tmp_path: Path) -> Path:
+        """Return a folder with tests that have the marker on a module, a test, a parameter, or nowhere."""
+        for name, text in MARKED.items():
+            (tmp_path / name).write_text(f"import pytest{text}", encoding="utf-8")
+        return tmp_path
+
+    def test_the_closest_marker_says_which_guest_it_is(self, marked: Path) -> None:
+        """A file can have tests of several guests; in each guest it runs the tests of that one."""
+        found = {row.needs: row for row in rows([marked])}
+        tests = {needs: set(collected(*row.pytest_words[2:], folder=marked)) for needs, row in found.items()}
+        assert tests == {
+            Needs(): {"test_of_any_guest", "test_of_two_guests[1]"},
+            Needs(swap="512M"): {"test_of_another_guest", "test_of_two_guests[2]"},
+            Needs(user="root"): {"test_of_root"},
+            Needs(user="root", suite="sid"): {"test_of_one_suite"},
+        }
+        assert [Path(file).name for file in found[Needs()].files] == ["test_some.py"]
+        assert found[Needs(user="root", suite="sid")].needs.suites == ("sid",)
+
+    def test_the_row_with_the_most_tests_is_first(self, marked: Path) -> None:
+        """It takes longest, and the others fit beside it."""
+        tests = [row.tests for row in rows([marked])]
+        assert tests == sorted(tests, reverse=True)
+        assert sum(tests) == 6
+
+    def test_every_test_is_in_one_row(self) -> None:
+        """None is left out, and none runs in two guests of a suite."""
+        found = rows()
+        ours = [test for row in found for test in collected(*row.pytest_words[2:])]
+        assert sorted(ours) == sorted(collected(*TESTS))
+        assert len(ours) == sum(row.tests for row in found)
+
+    @pytest.mark.parametrize(
+        ("marker", "reason"),
+        [
+            ('guest(user="nobody")', "there is no user 'nobody'"),
+            ('guest(suite="buster")', "there is no suite 'buster'"),
+            ('guest(swap="much")', "not a size: 'much'"),
+            ("guest(disk=1)", "unexpected keyword argument 'disk'"),
+            ('guest("root")', "positional argument"),
+        ],
+    )
+    def test_a_marker_that_means_nothing_is_an_error(self, tmp_path: Path, marker: str, reason: str) -> None:
+        """A test in the wrong guest might pass there, and one in none would never run."""
+        text = f"import pytest\n@pytest.mark.{marker}\ndef test_it(): ...\n"
+        (tmp_path / "test_marked.py").write_text(text, encoding="utf-8")
+        with pytest.raises(LabError) as failure:
+            rows([tmp_path])
+        assert reason in failure.value.log
+        assert "test_marked.py::test_it: the marker guest: " in failure.value.log
+
+    @pytest.mark.parametrize(
+        ("needs", "text", "options"),
+        [
+            (Needs(), "user=tester", ["--user", "tester"]),
+            (Needs(user="root", swap="1G"), "user=root swap=1G", ["--user", "root", "--swap", "1G"]),
+            (Needs(ram="256M", alone=True), "user=tester ram=256M alone=True", ["--user", "tester", "--ram", "256M"]),
+            (
+                Needs(memory_controller=False, suite="sid"),
+                "user=tester memory_controller=False suite=sid",
+                ["--user", "tester", "--no-memory"],
+            ),
+        ],
+    )
+    def test_what_is_needed_has_a_name_and_is_booted(self, needs: Needs, text: str, options: list[str]) -> None:
+        """The name is the row's, too."""
+        assert (str(needs), needs.options) == (text, options)
+
+    def test_what_runs_alone_runs_after_the_others(self) -> None:
+        """And waits for no image: all of them are there by then."""
+        alone, other = (Row(Needs(alone=each), files=("test_a.py",), tests=1) for each in (True, False))
+        beside = runs([alone, other], ["sid"], [])
+        by_itself = runs_alone([alone, other], ["sid"], [])
+        assert [(name, command.after) for name, command in beside.items()] == [("sid user=tester", "sid")]
+        assert [(name, command.after) for name, command in by_itself.items()] == [("sid user=tester alone=True", None)]
 
 
 class TestSideBySide:

@@ -133,7 +133,7 @@ def test_the_manual_says_how_to_mend_a_limit_that_is_not_enforced(tmp_path: Path
     (tmp_path / "memory.max").write_text("max\n", encoding="ascii")
     limits = Limits(memory_max=20 << 20).properties()
     with pytest.raises(LimitNotEnforced, match=r"scoperun\(1\), REQUIREMENTS, says how to mend that"):
-        check_limits(limits, ScopeCgroup(Cgroup("/job.scope", tmp_path), keeper=1))
+        check_limits(limits, ScopeCgroup(Cgroup("/job.scope", str(tmp_path)), keeper=1))
     remedies = ("cgroup.controllers", "cgroup_disable=memory", "Delegate=cpu memory pids", "--no-require-limits")
     assert [remedy for remedy in remedies if remedy not in section("REQUIREMENTS")] == []
 
@@ -143,7 +143,7 @@ def test_the_exit_status_comes_before_the_options() -> None:
 
 
 def test_there_are_sessions_to_be_run() -> None:
-    """tests/systemd runs them; here it is seen that they are found."""
+    """tests/guest runs them; here it is seen that they are found."""
     assert len(sessions()) == README.count("```console") + section("EXAMPLES").count(".EX\n")
     assert len(library_examples()) == README.count("```python")
 

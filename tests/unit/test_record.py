@@ -5,7 +5,7 @@ import dataclasses
 import inspect
 import pickle
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
@@ -67,6 +67,7 @@ ANSWERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "property": lambda made: made["Point"](1, 2).sum,
     "inherits": lambda made: isinstance(made["Derived"](size=1), made["Named"]),
     "match": lambda made: [cls.__match_args__ for cls in made.values()],
+    "matches by position": lambda made: x_of_a_point(made["Point"](1, 2), made["Point"]),
     "slots": lambda made: [cls.__slots__ for cls in made.values()],
     "no other attributes": lambda made: [hasattr(made["Point"](1), name) for name in ("__dict__", "__weakref__")],
     "fields": lambda made: [
@@ -76,11 +77,17 @@ ANSWERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     ],
     "is a dataclass": lambda made: [dataclasses.is_dataclass(cls) for cls in made.values()],
     "replace": lambda made: repr(dataclasses.replace(made["Derived"](size=1), name="a")),
+    "copy.replace": lambda made: repr(copy_replace(made["Derived"](size=1), name="a")),
+    "type hints": lambda made: [get_type_hints(cls) for cls in made.values()],
     "asdict": lambda made: dataclasses.asdict(made["Derived"](size=1, points=(made["Point"](1),))),
     "signature": lambda made: [str(inspect.signature(cls)) for cls in made.values()],
     "names": lambda made: [(cls.__name__, cls.__module__, cls.__qualname__) for cls in made.values()],
     "docstring": lambda made: made["Point"].__doc__,
-    "copies": lambda made: [repr(each(made["Derived"](size=1))) for each in (copy.copy, copy.deepcopy)],
+    "copies": lambda made: [
+        repr(each(value))
+        for value in (made["Derived"](size=1), made["Changeable"](1), made["Empty"]())
+        for each in (copy.copy, copy.deepcopy)
+    ],
     "is changed": lambda made: changed(made["Changeable"](1)),
 }
 
@@ -91,6 +98,7 @@ MISTAKES: dict[str, Callable[[dict[str, Any]], object]] = {
     "by position": lambda made: made["Named"]("a"),
     "twice": lambda made: made["Point"](1, x=1),
     "unknown": lambda made: made["Point"](1, z=1),
+    "unknown in place of a field": lambda made: made["Named"](sizes=1),
     "refused": lambda made: made["Derived"](size=-1),
     "assigned": lambda made: setattr(made["Point"](1), "x", 2),
     "deleted": lambda made: delattr(made["Point"](1), "x"),
@@ -98,6 +106,16 @@ MISTAKES: dict[str, Callable[[dict[str, Any]], object]] = {
     "not hashable": lambda made: hash(made["Changeable"](1)),
     "not hashable inside": lambda made: hash(made["Named"](size=1)),
 }
+
+
+copy_replace = getattr(copy, "replace", dataclasses.replace)  # since Python 3.13
+
+
+def x_of_a_point(value: Any, point: Any) -> object:
+    match value:
+        case point(x, 2):
+            return x
+    return None
 
 
 def changed(value: Any) -> str:
@@ -119,6 +137,21 @@ def test_it_replaces_as_the_standard_one() -> None:
         ours.replace(mine, size=-1)
 
 
+@pytest.mark.parametrize(
+    ("mistake", "reason"),
+    [
+        ("missing", "Point.__init__() missing a required argument: 'x'"),
+        ("too many", "Point.__init__() too many positional arguments"),
+        ("twice", "Point.__init__() multiple values for argument 'x'"),
+        ("unknown", "Point.__init__() got an unexpected keyword argument 'z'"),
+    ],
+)
+def test_an_error_names_the_class_and_the_argument(mistake: str, reason: str) -> None:
+    with pytest.raises(TypeError) as refused:
+        MISTAKES[mistake](OURS)
+    assert str(refused.value).rpartition("<locals>.")[2] == reason
+
+
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_it_refuses_what_the_standard_one_refuses(mistake: str) -> None:
     with pytest.raises((TypeError, ValueError, AttributeError)) as standard:
@@ -135,6 +168,13 @@ class Pickled:
     text: str = ""
 
 
-def test_it_can_be_pickled() -> None:
-    value = Pickled(values={"a": 1})
+@ours.dataclass(slots=True)
+class PickledChangeable:
+    """The same."""
+
+    text: str
+
+
+@pytest.mark.parametrize("value", [Pickled(values={"a": 1}), PickledChangeable("a")])
+def test_it_can_be_pickled(value: object) -> None:
     assert pickle.loads(pickle.dumps(value)) == value  # noqa: S301  our own

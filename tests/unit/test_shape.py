@@ -40,6 +40,7 @@ FIRST = {
     "scoperun",
     "scoperun.__main__",
     "scoperun.environment",
+    "scoperun.isolation",
     "scoperun.startup",
     "scoperun.version",
 }
@@ -174,7 +175,7 @@ def test_the_core_needs_the_standard_library_alone(module: str) -> None:
 
 def test_one_module_imports_dbus_next() -> None:
     users = {module for module in SOURCES if any(name.startswith("dbus_next") for name in imported(module))}
-    assert users == {"scoperun.systemd.bus"}
+    assert users == {"scoperun.systemd.dbus"}
 
 
 def test_one_module_imports_typer() -> None:

@@ -1,145 +1,63 @@
-"""The program's first step: what is set for the command's Python is not for scoperun's."""
+"""What the program does without while it starts, others do without too."""
 
-import os
-import shutil
+import gc
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-import scoperun
-from tests.documents import CHECKOUT
+from scoperun.startup import COLLECT_AFTER, NOT_NEEDED
 
-SCRIPT = (sys.executable, str(CHECKOUT / "bin/scoperun"))
-MODULE = (sys.executable, "-m", "scoperun")
+ASKED_FOR = """
+import sys
+class Watch:
+    asked = set()
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        cls.asked.add(name)
+sys.meta_path.insert(0, Watch)
+import {importer}
+print({module!r} in Watch.asked)
+"""
 
-BREAKS = 'raise SystemExit("not the one that scoperun wants")\n'
-IMPORTED = (
-    "__future__", "copyreg", "dbus_next", "enum", "re", "signal", "tomli", "typer", "typing", "typing_extensions",
-)  # fmt: skip
-IMPORTED_BY_RUNPY = ("collections", "contextlib", "functools", "keyword", "operator", "types", "warnings")
-"""What `python -m` itself imports, in one release or another."""
-
-
-@pytest.fixture
-def backports(tmp_path: Path) -> Path:
-    """Return a folder with modules that this Python cannot use, under the names of some that it has."""
-    for name in IMPORTED:
-        (tmp_path / f"{name}.py").write_text(BREAKS)
-    return tmp_path
-
-
-@pytest.fixture
-def more_backports(backports: Path) -> Path:
-    for name in IMPORTED_BY_RUNPY:
-        (backports / f"{name}.py").write_text(BREAKS)
-    return backports
+SPARED = """
+import gc, sys
+from scoperun.startup import spare
+spare()
+import {importer}
+print(sys.modules[{module!r}], gc.get_threshold()[0])
+"""
 
 
-def run(*words: str, cwd: Path | None = None, **environment: str) -> tuple[int, str, str]:
-    """Return exit status, standard output and standard error, in an environment without variables of Python's."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    done = subprocess.run(words, cwd=cwd, env=inherited | environment, capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout, done.stderr
+def printed(program: str) -> str:
+    ended = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    return ended.stdout.strip()
 
 
-VERSION = (0, f"scoperun {scoperun.__version__}\n", "")
+@pytest.mark.parametrize("module", NOT_NEEDED)
+def test_a_module_that_is_spared_would_be_imported(module: str) -> None:
+    """A row that saves nothing any more goes."""
+    importer, _ = NOT_NEEDED[module]
+    assert printed(ASKED_FOR.format(module=module, importer=importer)) == "True"
 
 
-def test_modules_of_the_commands_are_not_imported(backports: Path) -> None:
-    assert run(*MODULE, "--version", PYTHONPATH=str(backports)) == VERSION
+@pytest.mark.parametrize("module", NOT_NEEDED)
+def test_what_would_import_it_does_without(module: str) -> None:
+    importer, _ = NOT_NEEDED[module]
+    assert printed(SPARED.format(module=module, importer=importer)) == f"None {COLLECT_AFTER}"
 
 
-def test_the_script_imports_none_of_them_at_all(more_backports: Path) -> None:
-    assert run(*SCRIPT, "--version", PYTHONPATH=str(more_backports)) == VERSION
+def test_a_library_spares_nothing() -> None:
+    """A program that imports scoperun keeps its own modules, and its garbage collector."""
+    program = "import asyncio, gc, sys, scoperun; scoperun.run; print(sys.modules['ssl'], gc.get_threshold()[0])"
+    assert printed(program).startswith("<module 'ssl' ")
+    assert printed(program).endswith(f" {gc.get_threshold()[0]}")
 
 
-@pytest.mark.parametrize("path", ["", ".", "..:", "nowhere:."])
-def test_a_relative_path_of_the_commands_is_not_searched(path: str, more_backports: Path) -> None:
-    assert run(*SCRIPT, "--version", cwd=more_backports, PYTHONPATH=path) == VERSION
-
-
-def test_the_working_directory_is_not_searched(backports: Path) -> None:
-    """Nor is it by -m, which puts it first."""
-    assert run(*SCRIPT, "--version", cwd=backports) == VERSION
-    assert run(*MODULE, "--version", cwd=backports) == VERSION
-    assert run(sys.executable, "-mscoperun", "--version", cwd=backports) == VERSION
-
-
-def test_what_lies_beside_the_script_is_not_imported(more_backports: Path) -> None:
-    script = shutil.copy(SCRIPT[1], more_backports)
-    assert run(sys.executable, script, "--version") == VERSION
-
-
-@pytest.mark.parametrize(
-    "variable",
-    [
-        "PYTHONASYNCIODEBUG=1", "PYTHONBREAKPOINT=nowhere.nothing", "PYTHONCOERCECLOCALE=warn", "PYTHONDEVMODE=1",
-        "PYTHONDONTWRITEBYTECODE=1", "PYTHONFAULTHANDLER=1", "PYTHONHASHSEED=7", "PYTHONINSPECT=1",
-        "PYTHONINTMAXSTRDIGITS=640", "PYTHONIOENCODING=ascii:strict", "PYTHONMALLOC=debug", "PYTHONNODEBUGRANGES=1",
-        "PYTHONNOUSERSITE=1", "PYTHONOPTIMIZE=2", "PYTHONSAFEPATH=1", "PYTHONSTARTUP=/nowhere", "PYTHONTRACEMALLOC=5",
-        "PYTHONUNBUFFERED=1", "PYTHONUSERBASE=/nowhere", "PYTHONUTF8=0", "PYTHONWARNINGS=error",
-        "PYTHON_OF_A_LATER_RELEASE=1",
-    ],
-)  # fmt: skip
-def test_a_variable_of_the_commands_changes_nothing(variable: str) -> None:
-    name, _, value = variable.partition("=")
-    status, shown, complaint = run(*SCRIPT, "--print-properties", "--", "true", **{name: value, "LC_ALL": "C.UTF-8"})
-    assert (status, complaint) == (0, "")
-    assert shown.startswith("Description=true ")
-
-
-def test_words_reach_the_second_start_as_they_are() -> None:
-    words = ("--description", "\udcff 'two' \n words", "--print-properties", "--", "true")
-    assert run(*SCRIPT, *words, PYTHONOPTIMIZE="1") == run(*SCRIPT, *words)
-
-
-NAMELESS = "import ctypes, os, sys; ctypes.CDLL(None).putenv(b'=nameless'); os.execv(sys.argv[1], sys.argv[1:])"
-
-
-def test_a_variable_without_a_name_keeps_nothing_from_starting(backports: Path) -> None:
-    with_it = (sys.executable, "-c", NAMELESS, sys.executable)
-    code = "import os; from scoperun.environment import given_environment; os.execve('/bin/true', ['true'], {given})"
-    assert "illegal environment variable" in run(*with_it, "-c", code.format(given="os.environ"))[2]
-    assert run(*with_it, "-c", code.format(given="given_environment()")) == (0, "", "")
-    assert run(*with_it, SCRIPT[1], "--version", PYTHONPATH=str(backports)) == VERSION
-
-
-@pytest.mark.parametrize("option", ["--help", "--version"])
-def test_what_cannot_be_printed_is_said_in_one_line(option: str) -> None:
-    words = ("sh", "-c", 'exec "$@" >/dev/full', "sh", *SCRIPT, option)
-    assert run(*words) == (125, "", "scoperun: No space left on device\n")
-
-
-def test_an_option_of_pythons_own_stays_in_force() -> None:
-    code = "import sys; from scoperun.startup import isolate; isolate(); print(sys.flags.dev_mode, sys.flags.optimize)"
-    assert run(sys.executable, "-X", "dev", "-c", code, PYTHONOPTIMIZE="1") == (0, "True 0\n", "")
-
-
-def test_a_path_by_which_scoperun_itself_is_found_is_searched(tmp_path: Path) -> None:
-    """As developers have it, and installations below a folder of their own."""
-    shutil.copytree(Path(scoperun.__file__).parent, tmp_path / "scoperun")
-    (tmp_path / "scoperun/version.py").write_text('__version__ = "another"\n')
-    another = (0, "scoperun another\n", "")
-    assert run(*SCRIPT, "--version", PYTHONPATH=str(tmp_path)) == another
-    assert run(*MODULE, "--version", cwd=tmp_path) == another
-    assert run(*MODULE, "--version", cwd=tmp_path, PYTHONOPTIMIZE="1") == another
-
-
-def test_the_plain_path_starts_python_once() -> None:
-    code = "import os; os.execve = print; from scoperun.startup import isolate; isolate()"
-    assert run(sys.executable, "-c", code) == (0, "", "")
-    assert run(sys.executable, "-c", code, PYTHONUNBUFFERED="1", PYTHONPATH="") == (0, "", "")
-    assert run(sys.executable, "-c", code, PYTHONPATH="/nowhere")[1] != ""
-
-
-def test_where_python_cannot_start_again_the_first_start_serves() -> None:
-    code = "import sys; sys.executable = ''; from scoperun.startup import isolate; isolate(); print('there')"
-    assert run(sys.executable, "-c", code, PYTHONPATH="/nowhere") == (0, "there\n", "")
-
-
-@pytest.mark.parametrize("instruction", ["x", "bash_complete", "bash_source", "complete_fish", "source_zsh"])
-def test_no_variable_makes_a_run_something_else(instruction: str) -> None:
-    words = (*SCRIPT, "--print-properties", "--", "true")
-    assert run(*words, _SCOPERUN_COMPLETE=instruction, COMP_WORDS="scoperun", COMP_CWORD="1") == run(*words)
+def test_of_dbus_next_the_program_imports_what_it_needs() -> None:
+    """Its __init__ imports introspection, and with it an XML parser, which nothing else here imports."""
+    program = (
+        "import sys; {spared}import scoperun.systemd.dbus as ours; print(bool(ours.Message), 'xml' in sys.modules)"
+    )
+    assert printed(program.format(spared="")) == "True True"
+    assert printed(program.format(spared="from scoperun.startup import spare; spare(); ")) == "True False"

@@ -10,7 +10,7 @@ import sys
 IS_ONE = __name__ == "__main__" and len(sys.argv) == 1
 
 if IS_ONE:
-    from scoperun.__main__ import spare
+    from scoperun.startup import spare
 
     spare()
     import typer  # noqa: F401  as what parses the arguments

@@ -25,7 +25,7 @@ RUN = ["python3", "-m", "scoperun", "-q", "--", "/bin/true"]
 
 SPARING = """
 import os
-from scoperun.__main__ import spare
+from scoperun.startup import spare
 spare()
 import {}
 os._exit(0)

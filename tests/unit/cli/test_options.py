@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from scoperun.cli.options import Output, parse
+from scoperun.console.field_names import in_options
 from scoperun.errors import InvalidValue
 from scoperun.spec.limits import Limits, OOMPolicy
 from scoperun.spec.request import ExecContext, RunRequest
@@ -35,7 +36,7 @@ def output(*argv: str) -> Output:
 def refusal(*argv: str) -> str:
     with pytest.raises(InvalidValue) as refused:
         parse(list(argv))
-    line = str(refused.value)
+    line = in_options(str(refused.value))
     assert line
     assert "\n" not in line
     return line
@@ -195,18 +196,27 @@ def test_a_report_goes_where_it_is_asked_for() -> None:
         ("--mem", "-1", "as 20M or 1.5G, or infinity"),
         ("--mem", "0", "at least 1"),
         ("--mem", "16E", "infinity is no limit"),
+        ("--mem", str(2**64), "infinity is no limit"),
+        ("--mem", "20MB", "as 20M or 1.5G, or infinity"),
         ("--swap", "lots", "as 20M or 1.5G, or infinity"),
         ("--timeout", "soon", "terms like 5min 20s"),
         ("--timeout", "0", "infinity is no limit"),
         ("--oom-policy", "panic", "'stop', 'continue', 'kill'"),
         ("--property", "MemoryMx=1", "did you mean MemoryMax=?"),
+        ("--property", "Memorymax=1M", "did you mean MemoryMax=?"),
+        ("--property", "TasksMax=many", "TasksMax=many"),
+        ("--property", "OOMPolicy=panic", "one of stop, continue, kill"),
         ("--property", "MemoryMax", "as MemoryHigh=15M"),
         ("--property", "MemoryMax=20Q", "as 20M or 1.5G, or infinity"),
         ("--property", "LimitAS=1G", "prlimit"),
+        ("--property", "LimitAS=1M", "does not exist for scopes"),
+        ("--property", "PIDs=1", "is set by scoperun itself"),
         ("--property", "AddRef=yes", "is set by scoperun itself"),
         ("--unit", "a/b", "systemd-escape(1)"),
         ("--unit", "", "letters, digits"),
         ("--unit", "a b", "letters, digits"),
+        ("--unit", "ä", "letters, digits"),
+        ("--unit", "x" * 256, "255 characters at most"),
         ("--slice", "a/b", "systemd-escape(1)"),
         ("--mem-high", "0", "at least 1"),
         ("--mem", "1", "at least 4096; infinity is no limit"),
@@ -234,6 +244,7 @@ def test_a_report_goes_where_it_is_asked_for() -> None:
         ("--report", "/dev/fd/5", "--report-fd N"),
         ("--report-fd", "-1", "3>report.json"),
         ("--report-fd", "stdout", "3>report.json"),
+        ("--report-fd", "", "3>report.json"),
         ("--oom-exit-code", "256", "0 to 255"),
         ("--oom-exit-code", "-1", "0 to 255"),
         ("--oom-exit-code", "\u0663", "0 to 255"),

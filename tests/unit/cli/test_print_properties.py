@@ -12,6 +12,7 @@ import pytest
 
 from scoperun.cli.options import parse
 from scoperun.cli.preview import preview, setting_text
+from scoperun.console.field_names import in_options
 from scoperun.kernel.swap import has_swap
 from scoperun.spec.limits import Limits
 from scoperun.spec.properties import Property, parse_property
@@ -282,6 +283,7 @@ def test_a_high_limit_without_swap_is_a_trap_as_nothing_kills(most: str) -> None
     assert line.startswith(
         "MemoryHigh=15M without swap slows the command to a crawl there instead of having it killed: "
     )
+    assert in_options(line).endswith(" killed: allow it --swap, or leave MemoryHigh= out")
 
 
 @pytest.mark.parametrize("swap", [[], ["MemorySwapMax=1G"], ["MemorySwapMax=infinity", "MemoryMax=20M"]])

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from scoperun.console import files
 from scoperun.console.files import Destination
 
 
@@ -94,12 +93,13 @@ def test_what_cannot_be_written_leaves_what_was_there(
     file = folder / "report.json"
     file.write_text("before")
 
-    def write(fd: int, text: str) -> None:
-        os.write(fd, text[:1].encode())
-        os.close(fd)
+    write = os.write
+
+    def fail_halfway(fd: int, data: memoryview) -> int:
+        write(fd, data[:1])
         raise error
 
-    monkeypatch.setattr(files, "_write", write)
+    monkeypatch.setattr(os, "write", fail_halfway)
     with pytest.raises(type(error)):
         write_atomically(str(file), "after")
     assert file.read_text() == "before"
@@ -123,14 +123,15 @@ def test_a_temporary_file_that_is_swapped_meanwhile_leads_nowhere(
     other = folder / "other"
     other.write_text("not to be touched")
 
-    def write(fd: int, text: str) -> None:
+    write = os.write
+
+    def write_after_the_swap(fd: int, data: memoryview) -> int:
         (temporary,) = folder.glob(".*.tmp")
         temporary.unlink()
         swap(other, temporary)
-        os.write(fd, text.encode())
-        os.close(fd)
+        return write(fd, data)
 
-    monkeypatch.setattr(files, "_write", write)
+    monkeypatch.setattr(os, "write", write_after_the_swap)
     write_atomically(str(folder / "report.json"), "after")
     assert other.read_text() == (folder / "report.json").read_text() == "not to be touched"
 

@@ -225,8 +225,21 @@ class TestVictims:
         assert found.tasks == (SHELL, LEAK)
 
     def test_who_was_seen_dying_but_not_by_name_is_not_named(self) -> None:
-        nameless = Task(pid=4300, name="")
+        nameless = Task(pid=4300, name=None)
         assert oom(seen(SHELL), seen(SHELL, oom_kill=1, ended=(ended(nameless, -9),))).victims is None
+
+    def test_of_a_group_nobody_is_named_if_one_was_not_seen_by_name(self) -> None:
+        cast = (SHELL, LEAK, Task(pid=4301, name=None))
+        before, after = seen(*cast), seen(oom_kill=3, groups=1, ended=tuple(ended(task, -9) for task in cast))
+        assert oom(before, after, status=-9).victims is None
+
+    def test_an_empty_name_is_a_name(self) -> None:
+        """prctl(2), PR_SET_NAME, takes one."""
+        before, after = (
+            seen(SHELL, replace(LEAK, name="")),
+            seen(SHELL, oom_kill=1, ended=(ended(replace(LEAK, name="")),)),
+        )
+        assert victims(oom(before, after)) == [("", "process table")]
 
     def test_after_a_rest_nobody_is_named(self) -> None:
         """Who was killed may have come and gone unseen, and who is missing have been killed by somebody else."""

@@ -73,9 +73,9 @@ class TestCompleteness:
 
     def test_a_log_that_names_as_many_as_were_counted_is_complete(self) -> None:
         found = read(self.ours, exited(0), counted(1))
-        assert (found.victims, found.is_complete, found.reason) == (1, True, None)
+        assert (found.victim_count, found.is_complete, found.reason) == (1, True, None)
         found = read(self.ours, exited(0), counted(2))
-        assert (found.victims, found.is_complete, found.reason) == (1, False, None)
+        assert (found.victim_count, found.is_complete, found.reason) == (1, False, None)
 
     def test_it_is_complete_though_it_goes_on(self) -> None:
         found = read(self.ours, exited(0), counted(1), was_all=False)
@@ -88,7 +88,7 @@ class TestCompleteness:
             "the kernel log goes on and on, and was not read to its end, and what was read says nothing of this scope"
         )
         found = read(self.ours, exited(0), counted(2), was_all=False)
-        assert (found.victims, found.is_complete) == (1, False)
+        assert (found.victim_count, found.is_complete) == (1, False)
         assert found.reason == "the kernel log goes on and on, and was not read to its end"
 
     def test_nor_does_one_that_was_overwritten(self) -> None:
@@ -104,7 +104,7 @@ class TestCompleteness:
 
     def test_a_log_that_says_nothing_where_nothing_was_counted_says_so(self) -> None:
         found = read([], KILLED, Counters())
-        assert (found.victims, found.reason) == (0, "the kernel log says nothing of this scope")
+        assert (found.victim_count, found.reason) == (0, "the kernel log says nothing of this scope")
 
     def test_the_keeper_is_counted_but_is_no_victim(self) -> None:
         """As where the kernel names no cgroup after ten reports in five seconds."""

@@ -3,14 +3,16 @@
 import errno
 import itertools
 import os
+import resource
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from scoperun.errors import ScoperunError
 from scoperun.evidence.events import Process
-from scoperun.kernel.cgroup import Cgroup, cgroup_of
+from scoperun.kernel.cgroup import Cgroup, cgroup_of, hierarchy
 from scoperun.kernel.readback import why_void
 from scoperun.kernel.scope_cgroup import ScopeCgroup, ooms
 from scoperun.spec.limits import not_in_force
@@ -31,7 +33,19 @@ def cgroup(path: Path, **files: str) -> Cgroup:
     path.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         (path / name.replace("_", ".")).write_text(f"{text}\n", encoding="ascii")
-    return Cgroup("/job.scope", path)
+    return Cgroup("/job.scope", str(path))
+
+
+def after_each_file(path: Path, happens: Callable[[str, str | None], None]) -> ScopeCgroup:
+    """Return the scope whose cgroup is at `path`; something happens there after each file of it was read."""
+
+    class Changing(Cgroup):
+        def text(self, file: str) -> str | None:
+            text = super().text(file)
+            happens(file, text)
+            return text
+
+    return ScopeCgroup(Changing("/job.scope", str(path)), KEEPER)
 
 
 @pytest.mark.parametrize(("pids_max", "tasks_max"), [("51", 50), ("2", 1), ("max", INFINITY)])
@@ -60,7 +74,7 @@ def test_the_tasks_asked_for_are_those_in_force(tmp_path: Path) -> None:
 def test_the_kills_of_systemd_oomd_are_an_attribute_of_the_cgroup(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    attributes = {(tmp_path, "user.oomd_ooms"): b"2"}
+    attributes = {(str(tmp_path), "user.oomd_ooms"): b"2"}
     monkeypatch.setattr(os, "getxattr", lambda path, name: attributes[path, name])
     assert scope(tmp_path).counters().oomd_kills == 2
 
@@ -82,7 +96,7 @@ def test_no_attribute_is_no_kill_and_an_unreadable_one_is_none(
 
 
 def test_a_cgroup_that_is_gone_says_nothing_of_systemd_oomd(tmp_path: Path) -> None:
-    assert ScopeCgroup(Cgroup("/job.scope", tmp_path / "gone"), KEEPER).counters().oomd_kills is None
+    assert ScopeCgroup(Cgroup("/job.scope", str(tmp_path / "gone")), KEEPER).counters().oomd_kills is None
 
 
 @pytest.mark.parametrize(
@@ -111,54 +125,43 @@ def test_what_can_be_read_still_goes_before_it() -> None:
     assert ooms({"/job.scope": {"oom": 3}}, {"oom": 2}, in_scope=4) == {"/job.scope": 3}
 
 
-def test_a_cgroup_that_goes_while_it_is_read_has_lost_no_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cgroup_that_goes_while_it_is_read_has_lost_no_limit(tmp_path: Path) -> None:
     job = scope(tmp_path / "job.scope", memory_events="oom_kill 0", pids_peak="2", memory_max="20000000")
     limits = job.counters().limits
     assert limits is not None
     assert limits.memory_max == 20_000_000
-    read_bytes = Path.read_bytes
 
-    def remove_after_peak(path: Path) -> bytes:
-        text = read_bytes(path)
-        if path.name == "pids.peak":
-            shutil.rmtree(path.parent)
-        return text
+    def remove(file: str, _: str | None) -> None:
+        if file == "pids.peak":
+            shutil.rmtree(tmp_path / "job.scope")
 
-    monkeypatch.setattr(Path, "read_bytes", remove_after_peak)
-    assert job.counters().limits is None
+    assert after_each_file(tmp_path / "job.scope", remove).counters().limits is None
 
 
-def test_a_kill_in_the_midst_of_a_snapshot_has_it_taken_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kill_in_the_midst_of_a_snapshot_has_it_taken_again(tmp_path: Path) -> None:
     """Memory from before a kill beside counters from after it, or some of each, is nothing that ever was."""
-    job = scope(tmp_path, memory_current="20000000", cgroup_procs="", memory_events="oom_kill 0")
+    scope(tmp_path, memory_current="20000000", cgroup_procs="", memory_events="oom_kill 0")
     cgroup(tmp_path, memory_stat="anon 20000000")
-    read_bytes = Path.read_bytes
 
-    def kill_after_stat(path: Path) -> bytes:
-        text = read_bytes(path)
-        if path.name == "memory.stat" and text != b"anon 0\n":
+    def kill(file: str, text: str | None) -> None:
+        if file == "memory.stat" and text != "anon 0\n":
             cgroup(tmp_path, memory_stat="anon 0", memory_current="100000", memory_events="oom_kill 1")
-        return text
 
-    monkeypatch.setattr(Path, "read_bytes", kill_after_stat)
-    snapshot = job.snapshot()
+    snapshot = after_each_file(tmp_path, kill).snapshot()
     assert snapshot is not None
     assert (snapshot.stat, snapshot.current, snapshot.oom_kill) == ({"anon": 0}, 100_000, 1)
 
 
-def test_where_kill_follows_upon_kill_the_memory_is_not_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_kill_follows_upon_kill_the_memory_is_not_known(tmp_path: Path) -> None:
     """Nobody waits until it is over: signals are to be passed on meanwhile."""
-    job = scope(tmp_path, memory_current="20000000", memory_stat="anon 1", cgroup_procs="", memory_events="oom_kill 0")
-    read_bytes, kills = Path.read_bytes, itertools.count(1)
+    scope(tmp_path, memory_current="20000000", memory_stat="anon 1", cgroup_procs="", memory_events="oom_kill 0")
+    kills = itertools.count(1)
 
-    def kill_after_events(path: Path) -> bytes:
-        text = read_bytes(path)
-        if path.name == "memory.events":
+    def kill(file: str, _: str | None) -> None:
+        if file == "memory.events":
             cgroup(tmp_path, memory_events=f"oom_kill {next(kills)}")
-        return text
 
-    monkeypatch.setattr(Path, "read_bytes", kill_after_events)
-    snapshot = job.snapshot()
+    snapshot = after_each_file(tmp_path, kill).snapshot()
     assert snapshot is not None
     assert snapshot.oom_kill > 0
     assert (snapshot.stat, snapshot.current, snapshot.swap_current, snapshot.rested) == (None, None, None, True)
@@ -187,18 +190,15 @@ def test_a_cgroup_below_that_vanishes_leaves_the_others(tmp_path: Path, monkeypa
     assert [process.pid for process in job.processes() or ()] == [os.getpid()]
 
 
-def test_who_forks_and_ends_while_the_processes_are_listed_leaves_a_child_that_is_listed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_forks_and_ends_while_the_processes_are_listed_leaves_a_child_that_is_listed(tmp_path: Path) -> None:
     """As the process in the middle does when a daemon is started."""
-    job = scope(tmp_path, cgroup_procs="4300")
+    scope(tmp_path, cgroup_procs=f"{2**22 + 1}\n")
 
-    def name(pid: int) -> str | None:
-        (tmp_path / "cgroup.procs").write_text("4301\n")
-        return "daemon" if pid == 4301 else None
+    def fork_and_end(*_: object) -> None:
+        (tmp_path / "cgroup.procs").write_text(f"{os.getpid()}\n")
 
-    monkeypatch.setattr("scoperun.kernel.scope_cgroup.running_name", name)
-    assert job.processes() == (Process(pid=4301, name="daemon"),)
+    job = after_each_file(tmp_path, fork_and_end)
+    assert [process.pid for process in job.processes() or ()] == [os.getpid()]
 
 
 def test_one_that_is_listed_though_it_has_ended_is_not_waited_for(tmp_path: Path) -> None:
@@ -231,23 +231,25 @@ def test_a_mark_below_the_scope_is_counted(tmp_path: Path, monkeypatch: pytest.M
     """systemd-oomd kills leaves."""
     job = scope(tmp_path, cgroup_procs=f"{os.getpid()}")
     cgroup(tmp_path / "leaf", cgroup_procs="")
-    marks = {tmp_path: b"1", tmp_path / "leaf": b"2"}
+    marks = {str(tmp_path): b"1", str(tmp_path / "leaf"): b"2"}
     monkeypatch.setattr(os, "getxattr", lambda path, _: marks[path])
     assert job.counters().oomd_kills == 2
 
 
 @pytest.mark.parametrize("odd", ["\f", "\x0b", "\x85", "\u2028"])
-def test_a_mount_point_may_have_any_name(tmp_path: Path, odd: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    mounts = tmp_path / "mounts"
-    mounts.write_text(f"tmpfs /mnt/a{odd}b tmpfs rw 0 0\ncgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n", encoding="utf-8")
-    monkeypatch.setattr("scoperun.kernel.cgroup._MOUNTS", str(mounts))
-    assert cgroup_of(os.getpid()).path.is_relative_to("/sys/fs/cgroup")
+def test_a_mount_point_may_have_any_name(odd: str) -> None:
+    mounts = f"tmpfs /mnt/a{odd}b tmpfs rw 0 0\ncgroup2 /sys/fs/cgroup cgroup2 rw,memory_localevents 0 0\n"
+    assert hierarchy(mounts) == ("/sys/fs/cgroup", True)
 
 
-def test_a_file_of_proc_that_cannot_be_opened_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scoperun.kernel.cgroup._MOUNTS", str(tmp_path))
-    with pytest.raises(ScoperunError, match=r"cannot read .*: Is a directory"):
-        cgroup_of(os.getpid())
+def test_a_file_of_proc_that_cannot_be_opened_is_named() -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        with pytest.raises(ScoperunError, match=rf"^cannot read /proc/{os.getpid()}/cgroup: Too many open files$"):
+            cgroup_of(os.getpid())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_a_cgroup_without_a_list_of_processes_is_gone(tmp_path: Path) -> None:
@@ -278,12 +280,12 @@ def test_the_root_of_a_container_has_limits_and_the_real_one_has_not(tmp_path: P
     ],
 )
 def test_the_slice_is_the_deepest_of_its_manager(name: str, system: bool, slice_: str) -> None:
-    assert Cgroup(name, Path(name)).slice_of_manager(system=system) == slice_
+    assert Cgroup(name, name).slice_of_manager(system=system) == slice_
 
 
 def test_a_login_session_is_in_no_slice_of_the_users_manager() -> None:
-    session = Cgroup("/user.slice/user-7.slice/session-2.scope", Path("/nonexistent"))
-    with pytest.raises(ScoperunError, match="--slice-inherit"):
+    session = Cgroup("/user.slice/user-7.slice/session-2.scope", "/nonexistent")
+    with pytest.raises(ScoperunError, match=r"^`slice_inherit`: .* name a slice with `slice`"):
         session.slice_of_manager(system=False)
 
 

@@ -78,22 +78,28 @@ def test_what_is_no_entry_is_passed_over(line: bytes) -> None:
 # journalctl
 
 
+JOURNAL = "run/log/journal/m/system.journal"
+
+
 @pytest.fixture
-def journalctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A journalctl of our own to be written, a journal to be read, and no /dev/kmsg."""
-    monkeypatch.setattr("scoperun.kernel.kmsg._KMSG", str(tmp_path / "kmsg"))
-    monkeypatch.setattr("scoperun.kernel.journal._MACHINE_ID", str(tmp_path / "machine-id"))
-    monkeypatch.setattr("scoperun.kernel.journal._JOURNALS", (str(tmp_path),))
-    monkeypatch.setattr("scoperun.kernel.journal._JOURNALCTL", (str(tmp_path / "none"), str(tmp_path / "journalctl")))
-    (tmp_path / "machine-id").write_text("m\n", encoding="ascii")
-    (tmp_path / "m").mkdir()
-    (tmp_path / "m" / "system.journal").touch()
-    return tmp_path / "journalctl"
+def root(tmp_path: Path) -> Path:
+    """Return the root of a file system with a journal to be read, and without /dev/kmsg and journalctl."""
+    for folder in ("dev", "etc", "bin", "run/log/journal/m"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "etc" / "machine-id").write_text("m\n", encoding="ascii")
+    (tmp_path / JOURNAL).touch()
+    return tmp_path
 
 
-def says(journalctl: Path, *lines: str) -> None:
-    journalctl.write_text("\n".join(["#!/bin/sh", *lines]), encoding="ascii")
-    journalctl.chmod(0o755)
+def says(program: Path, *lines: str) -> None:
+    """Make a program of a script."""
+    program.write_text("\n".join(["#!/bin/sh", *lines]), encoding="ascii")
+    program.chmod(0o755)
+
+
+def journalctl_says(root: Path, *lines: str) -> None:
+    """Make the journalctl of a file system; /usr/bin/journalctl is looked for first, and is not there."""
+    says(root / "bin" / "journalctl", *lines)
 
 
 def entry(text: str, *, at: float | None = None) -> str:
@@ -117,68 +123,70 @@ class Reader:
         return self._until in self.texts
 
 
-async def read(reader: Callable[[Sequence[KernelRecord]], bool], *, within: float, since: float | None = None) -> bool:
-    with KernelLog.open() as log:
+async def read(
+    root: Path, reader: Callable[[Sequence[KernelRecord]], bool], *, within: float, since: float | None = None
+) -> bool:
+    with KernelLog.open(str(root)) as log:
         return await log.read(reader, within=within, since=since)
 
 
-async def test_journalctl_is_read_until_it_is_enough(journalctl: Path) -> None:
-    says(journalctl, echo("one"), echo("two"), "exec sleep 1000")
+async def test_journalctl_is_read_until_it_is_enough(root: Path) -> None:
+    journalctl_says(root, echo("one"), echo("two"), "exec sleep 1000")
     reader = Reader(until="two")
-    assert await read(reader, within=60)
+    assert await read(root, reader, within=60)
     assert reader.texts == ["one", "two"]
 
 
-async def test_journalctl_is_read_until_there_is_silence(journalctl: Path) -> None:
-    says(journalctl, echo("one"), "exec sleep 1000")
+async def test_journalctl_is_read_until_there_is_silence(root: Path) -> None:
+    journalctl_says(root, echo("one"), "exec sleep 1000")
     reader = Reader()
-    assert await read(reader, within=0.2)
+    assert await read(root, reader, within=0.2)
     assert reader.texts in (["one"], [])
 
 
-async def test_a_journalctl_that_ends_has_said_all(journalctl: Path) -> None:
-    says(journalctl, echo("one"))
+async def test_a_journalctl_that_ends_has_said_all(root: Path) -> None:
+    journalctl_says(root, echo("one"))
     reader = Reader()
-    assert await read(reader, within=60)
+    assert await read(root, reader, within=60)
     assert reader.texts == ["one"]
 
 
-async def test_a_log_that_goes_on_is_at_its_end_with_what_is_newer_than_the_question(journalctl: Path) -> None:
+async def test_a_log_that_goes_on_is_at_its_end_with_what_is_newer_than_the_question(root: Path) -> None:
     """Records come in their order: nothing from before is still to come."""
     later = time.monotonic() + 30
-    says(journalctl, echo("one", at=later - 30), echo("two", at=later), "while :; do sleep 0.01; echo {}; done")
+    journalctl_says(root, echo("one", at=later - 30), echo("two", at=later), "while :; do sleep 0.01; echo {}; done")
     reader = Reader()
-    assert await read(reader, within=60)
+    assert await read(root, reader, within=60)
     assert reader.texts == ["one", "two"]
 
 
-async def test_a_log_that_goes_on_and_on_is_not_read_to_its_end(journalctl: Path) -> None:
-    says(journalctl, echo("one"), "while :; do echo {}; done")
+async def test_a_log_that_goes_on_and_on_is_not_read_to_its_end(root: Path) -> None:
+    journalctl_says(root, echo("one"), "while :; do echo {}; done")
     reader = Reader()
-    assert not await read(reader, within=0.1)
+    assert not await read(root, reader, within=0.1)
     assert reader.texts in (["one"], [])
 
 
-async def test_what_was_written_before_is_not_handed_on(journalctl: Path) -> None:
+async def test_what_was_written_before_is_not_handed_on(root: Path) -> None:
     """As by a journald that was stopped then, or when the clock on the wall was set back since."""
     now = time.monotonic()
-    says(journalctl, echo("old", at=now - 5), echo("new", at=now + 0.5), echo("of no known time"))
+    journalctl_says(root, echo("old", at=now - 5), echo("new", at=now + 0.5), echo("of no known time"))
     reader = Reader()
-    await read(reader, within=60)
+    await read(root, reader, within=60)
     assert reader.texts == ["new", "of no known time"]
-    says(journalctl, echo("old", at=now - 5), echo("new", at=now - 1))
+    journalctl_says(root, echo("old", at=now - 5), echo("new", at=now - 1))
     reader = Reader()
-    await read(reader, within=60, since=now - 2)
+    await read(root, reader, within=60, since=now - 2)
     assert reader.texts == ["new"]
 
 
 async def test_journalctl_is_asked_from_the_beginning_whatever_the_clock_was_set_to(
-    journalctl: Path, monkeypatch: pytest.MonkeyPatch
+    root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    says(journalctl, f"cat <<END\n{entry('$*')}\nEND")
+    journalctl_says(root, f"cat <<END\n{entry('$*')}\nEND")
     now = time.time()
     for hours in (-1, 0, 1):
-        with KernelLog.open() as log, monkeypatch.context() as patch:
+        with KernelLog.open(str(root)) as log, monkeypatch.context() as patch:
             patch.setattr(time, "time", lambda hours=hours: now + hours * 3600)
             reader = Reader()
             await log.read(reader, within=60)
@@ -186,41 +194,40 @@ async def test_journalctl_is_asked_from_the_beginning_whatever_the_clock_was_set
         assert 0 < min(now, now + hours * 3600) - since < 60
 
 
-async def test_a_journalctl_that_fails_cannot_read_the_log(journalctl: Path) -> None:
-    says(journalctl, "exit 3")
+async def test_a_journalctl_that_fails_cannot_read_the_log(root: Path) -> None:
+    journalctl_says(root, "exit 3")
     with pytest.raises(KernelLogUnreadable, match=r"ended with exit status 3$"):
-        await read(Reader(), within=60)
+        await read(root, Reader(), within=60)
 
 
-@pytest.mark.usefixtures("journalctl")
-async def test_without_a_journalctl_there_is_nothing_to_read_with() -> None:
+async def test_without_a_journalctl_there_is_nothing_to_read_with(root: Path) -> None:
     with pytest.raises(KernelLogUnreadable, match="there is no journalctl"):
-        await read(Reader(), within=60)
+        await read(root, Reader(), within=60)
 
 
-async def test_a_journalctl_in_path_is_not_the_systems(journalctl: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    says(journalctl, echo("one"))
-    forger = journalctl.parent / "bin" / "journalctl"
+async def test_a_journalctl_in_path_is_not_the_systems(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journalctl_says(root, echo("one"))
+    forger = root / "elsewhere" / "journalctl"
     forger.parent.mkdir()
     says(forger, echo("forged"))
     monkeypatch.setenv("PATH", str(forger.parent), prepend=":")
     reader = Reader()
-    await read(reader, within=60)
+    await read(root, reader, within=60)
     assert reader.texts == ["one"]
 
 
-async def test_without_a_journal_there_is_nothing_to_read(journalctl: Path) -> None:
-    (journalctl.parent / "m" / "system.journal").unlink()
+async def test_without_a_journal_there_is_nothing_to_read(root: Path) -> None:
+    (root / JOURNAL).unlink()
     with pytest.raises(KernelLogUnreadable, match="keeps no journal"):
-        await read(Reader(), within=60)
+        await read(root, Reader(), within=60)
 
 
-async def test_a_file_that_is_no_kernel_log_is_not_read(journalctl: Path) -> None:
+async def test_a_file_that_is_no_kernel_log_is_not_read(root: Path) -> None:
     """In a container /dev/kmsg may be the console."""
-    (journalctl.parent / "kmsg").write_text("6,1,2,-;forged\n", encoding="ascii")
-    says(journalctl, echo("one"))
+    (root / "dev" / "kmsg").write_text("6,1,2,-;forged\n", encoding="ascii")
+    journalctl_says(root, echo("one"))
     reader = Reader()
-    assert await read(reader, within=60)
+    assert await read(root, reader, within=60)
     assert reader.texts == ["one"]
 
 

@@ -12,11 +12,11 @@ def test_a_user_who_is_not_there_is_named(name: str) -> None:
     """Some digits make no number, and others make one that nobody has written."""
     with pytest.raises(InvalidValue) as refused:
         identity(ExecContext(user=name))
-    assert refused.value.message == f"--uid: there is no user {name!r}"
+    assert refused.value.message == f"`context.user`: there is no user {name!r}"
 
 
 @pytest.mark.parametrize("name", ["²", "٣", "scoperun-nobody", "99999999999999999999", "-1", "nul\0", ""])
 def test_a_group_that_is_not_there_is_named(name: str) -> None:
     with pytest.raises(InvalidValue) as refused:
         identity(ExecContext(group=name))
-    assert refused.value.message == f"--gid: there is no group {name!r}"
+    assert refused.value.message == f"`context.group`: there is no group {name!r}"

@@ -11,6 +11,7 @@ import pytest
 from scoperun.cli.command import _warn
 from scoperun.cli.options import parse
 from scoperun.cli.preview import preview
+from scoperun.console.field_names import in_options
 from scoperun.errors import InvalidValue
 from scoperun.evidence.events import (
     Event,
@@ -46,7 +47,7 @@ def request(*argv: str) -> RunRequest:
 def refusal(*argv: str) -> str:
     with pytest.raises(InvalidValue) as refused:
         request(*argv)
-    line = str(refused.value)
+    line = in_options(str(refused.value))
     assert "--soft-mem" in line
     return line
 
@@ -188,11 +189,16 @@ def test_a_kill_is_no_oom() -> None:
         ([PASSED], "15M passed after 1.200s: SIGUSR1 could not be sent"),
         ([PASSED, TOLD, AGAIN, TOLD_AGAIN], "15M passed 2 times, first after 1.200s: SIGUSR1 sent"),
         ([PASSED, TOLD, AGAIN], "15M passed 2 times, first after 1.200s: SIGUSR1 not sent each time"),
-        ([PASSED, TOLD, KILLED], "15M passed after 1.200s: SIGUSR1 sent; still above it after --kill-after: killed"),
+        ([PASSED, TOLD, KILLED], "15M passed after 1.200s: SIGUSR1 sent; still above it after timeout_stop: killed"),
     ],
 )
 def test_it_is_a_row_of_the_text(events: list[Event], row: str) -> None:
     assert f"\n      Soft: {row}\n" in report_text(told(*events, status=3))
+
+
+def test_the_command_line_names_its_option_in_the_text() -> None:
+    text = report_text(told(PASSED, TOLD, KILLED, status=-9), kill_after="--kill-after")
+    assert "SIGUSR1 sent; still above it after --kill-after: killed\n" in text
 
 
 def test_a_success_stays_one_line() -> None:

@@ -354,13 +354,17 @@ def test_what_has_no_equals_sign_is_no_property(text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "instead"),
     [
-        ("Environment", "-E NAME=VALUE"), ("EnvironmentFile", "-E NAME=VALUE"), ("PassEnvironment", "-E NAME=VALUE"),
-        ("UnsetEnvironment", "env -u"), ("LimitAS", "prlimit "), ("LimitNOFILE", "prlimit "), ("Nice", "--nice N"),
-        ("OOMScoreAdjust", "choom "), ("WorkingDirectory", "-d DIR"), ("UMask", "umask 077"),
+        ("Environment", "`context.environment=NAME=VALUE`"), ("EnvironmentFile", "`context.environment=NAME=VALUE`"),
+        ("PassEnvironment", "`context.environment=NAME=VALUE`"),
+        ("UnsetEnvironment", "env -u"), ("LimitAS", "prlimit "), ("LimitNOFILE", "prlimit "),
+        ("Nice", "`context.nice=N`"), ("OOMScoreAdjust", "choom "),
+        ("WorkingDirectory", "`context.working_directory=DIR`"),
+        ("UMask", "umask 077"),
         ("CPUAffinity", "AllowedCPUs="), ("CPUSchedulingPolicy", "chrt "), ("IOSchedulingClass", "ionice "),
         ("StandardOutput", "redirections"), ("NoNewPrivileges", "setpriv "), ("PrivateTmp", "bwrap "),
         ("ProtectSystem", "bwrap "), ("ReadOnlyPaths", "bwrap "), ("SystemCallFilter", "bwrap "),
-        ("DynamicUser", "--uid USER"), ("SupplementaryGroups", "--gid GROUP"), ("ExecStart", "systemd-run "),
+        ("DynamicUser", "`context.user=USER`"), ("SupplementaryGroups", "`context.group=GROUP`"),
+        ("ExecStart", "systemd-run "),
         ("ExecStartPost", "systemd-run "), ("Restart", "systemd-run "), ("RestartSec", "systemd-run "),
         ("Type", "systemd-run "), ("WatchdogSec", "systemd-run "),
     ],
@@ -372,12 +376,12 @@ def test_a_setting_of_services_is_refused_with_what_does_it_here(name: str, inst
     assert instead in str(refused.value.hint)
 
 
-@pytest.mark.parametrize(("name", "option"), [("User", "--uid USER"), ("Group", "--gid GROUP")])
-def test_the_owner_of_a_cgroup_is_not_mistaken_for_who_runs_the_command(name: str, option: str) -> None:
+@pytest.mark.parametrize(("name", "field"), [("User", "`context.user=USER`"), ("Group", "`context.group=GROUP`")])
+def test_the_owner_of_a_cgroup_is_not_mistaken_for_who_runs_the_command(name: str, field: str) -> None:
     """Scopes have User= and Group=: with them alone the command would run on as root."""
     with pytest.raises(InvalidValue) as refused:
         parse_property(f"{name}=nobody")
-    assert str(refused.value).startswith(f"{name}= of a scope owns its cgroup and runs nothing ({option} ")
+    assert str(refused.value).startswith(f"{name}= of a scope owns its cgroup and runs nothing ({field} ")
 
 
 @pytest.mark.parametrize(

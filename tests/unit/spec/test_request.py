@@ -106,7 +106,7 @@ def test_a_list_may_go_over_several_lines_but_none_of_its_words() -> None:
 
 
 def test_a_description_that_is_no_line_of_a_unit_file_is_refused() -> None:
-    with pytest.raises(InvalidValue, match=r"^--description: 'a\\nb' is no line of a unit file"):
+    with pytest.raises(InvalidValue, match=r"^`description`: 'a\\nb' is no line of a unit file"):
         RunRequest(command=("true",), description="a\nb")
 
 

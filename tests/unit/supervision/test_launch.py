@@ -1,5 +1,6 @@
 """A command is refused before anything is forked."""
 
+import os
 from collections.abc import Sequence
 
 import pytest
@@ -12,10 +13,11 @@ ONE_STRING = r"^command 'ls -l' is one string \(a list of words: no shell splits
 
 @pytest.fixture(autouse=True)
 def nothing_is_forked(monkeypatch: pytest.MonkeyPatch) -> None:
-    def spawn(command: Sequence[str]) -> None:
-        pytest.fail(f"{command} was about to run")
+    def refuse(*_: object, **__: object) -> None:
+        pytest.fail("a process was about to be started")
 
-    monkeypatch.setattr("scoperun.supervision.launch.spawn", spawn)
+    for start in ("fork", "posix_spawn", "posix_spawnp"):
+        monkeypatch.setattr(os, start, refuse)
 
 
 def test_a_command_of_one_string_is_refused() -> None:

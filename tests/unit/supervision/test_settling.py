@@ -28,4 +28,4 @@ async def test_the_keepers_kill_is_heard_where_the_kernel_names_no_cgroup() -> N
         invocation=feed.invocation,
     )
     log = await read_kernel_log(cast("Any", handles), 1.0)
-    assert (log.victims, log.keeper_named, log.is_complete) == (1, True, True)
+    assert (log.victim_count, log.keeper_named, log.is_complete) == (1, True, True)

@@ -54,7 +54,7 @@ def test_a_user_without_a_bus_is_told_to_log_in_and_root_to_ask_the_system(tmp_p
     of_a_user = Surroundings(runtime_dir=None, session_bus=None, uid=1234, usual=f"{tmp_path}/1234")
     of_root = Surroundings(runtime_dir=None, session_bus=None, uid=0, usual=f"{tmp_path}/0")
     assert "loginctl enable-linger" in of_a_user.remedy()
-    assert of_root.remedy().startswith("--system asks")
+    assert of_root.remedy().startswith("`system=True` asks")
 
 
 def test_whose_folder_it_is_is_said_and_which_is_ones_own(run_user: Path) -> None:

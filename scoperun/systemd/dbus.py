@@ -1,0 +1,138 @@
+"""What is used of dbus-next: its messages, and its unmarshaller, which here reads no more than is wanted.
+
+This module alone imports it; what is not used of it, and why, is in bus.py. A signal of systemd's has dozens of
+properties, of which two matter here: to read them all is a quarter of the processor time that a run takes.
+"""
+
+from __future__ import annotations
+
+import typing
+from typing import TYPE_CHECKING, Any
+
+# dbus_next cannot be imported where this is gone (Python 3.15).
+if not hasattr(typing, "no_type_check_decorator"):
+    typing.no_type_check_decorator = lambda decorator: decorator
+
+import dbus_next.errors  # noqa: F401  first, where the package itself is empty (startup.py): it imports what imports it
+from dbus_next.constants import MessageType
+from dbus_next.message import Message
+from dbus_next.signature import SignatureTree, Variant
+
+__all__ = ["Message", "MessageType", "Variant", "body"]
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from dbus_next.signature import SignatureType
+
+    from scoperun.systemd.frames import Frame
+
+    class Unmarshaller:
+        """dbus-next has no types: these are the methods that are used."""
+
+        buf: bytes
+        offset: int
+        endian: int
+
+        def __init__(self, stream: None) -> None: ...
+        def align(self, n: int) -> None: ...
+        def read_byte(self) -> int: ...
+        def read_uint32(self) -> int: ...
+        def read_string(self) -> str: ...
+        def read_signature(self) -> str: ...
+        def read_array(self, type_: SignatureType) -> Any: ...
+        def read_argument(self, type_: SignatureType) -> Any: ...
+
+else:
+    from dbus_next._private.unmarshaller import Unmarshaller
+
+_SIZES = {"y": 1, "b": 4, "n": 2, "q": 2, "i": 4, "u": 4, "x": 8, "t": 8, "d": 8, "h": 4}
+"""Bytes of what is always as long; it begins at a multiple of that."""
+
+_AT_EIGHT = "xtd{("
+
+
+def body(frame: Frame, wanted: Container[str] | None = None) -> list[Any]:
+    """Return the values in a message's body: a variant is what it contains, and an array of bytes is bytes.
+
+    wanted: the keys of dictionaries whose values are to be read; the others are left out. None is all.
+    Raise an exception of any class if there is less than the signature promises, or something else.
+    """
+    reader = _Reader(frame, wanted)
+    return [reader.read_argument(each) for each in _types(frame.signature)]
+
+
+def _has_names(child: SignatureType) -> bool:
+    """Tell whether an array of such elements is a dictionary with strings for keys."""
+    return child.signature.startswith("{s")
+
+
+def _types(signature: str) -> list[SignatureType]:
+    return list(SignatureTree._get(signature).types)  # noqa: SLF001
+
+
+class _Reader(Unmarshaller):
+    """Reads a body that is there as a whole."""
+
+    def __init__(self, frame: Frame, wanted: Container[str] | None) -> None:
+        if frame.raw is None:
+            raise ValueError("the message is too long")
+        super().__init__(None)
+        self.buf = frame.raw
+        self.offset = frame.body_at
+        self.endian = frame.raw[0]
+        self._wanted = wanted
+
+    def read(self, n: int, prefetch: bool = False) -> int:
+        begin = self.offset
+        if begin + n > len(self.buf):
+            raise EOFError
+        if not prefetch:
+            self.offset = begin + n
+        return begin
+
+    def read_variant(self, _type: SignatureType | None = None) -> Any:
+        (contained,) = _types(self.read_signature())
+        return self.read_argument(contained)
+
+    def read_array(self, type_: SignatureType) -> Any:
+        child = type_.children[0]
+        if self._wanted is None or not _has_names(child):
+            return super().read_array(type_)
+        end = self._begin_array(child)
+        found: dict[str, Any] = {}
+        while self.offset < end:
+            self.align(8)
+            key = self.read_string()
+            if key in self._wanted:
+                found[key] = self.read_argument(child.children[1])
+            else:
+                self._skip(child.children[1])
+        return found
+
+    def _begin_array(self, child: SignatureType) -> int:
+        """Return where the array ends; it begins with its length."""
+        length = self.read_uint32()
+        if child.token in _AT_EIGHT:
+            self.align(8)
+        return self.offset + length
+
+    def _skip(self, type_: SignatureType) -> None:
+        match type_.token:
+            case "s" | "o":
+                self.read(self.read_uint32() + 1)
+            case "g":
+                self.read(self.read_byte() + 1)
+            case "v":
+                (contained,) = _types(self.read_signature())
+                self._skip(contained)
+            case "a":
+                end = self._begin_array(type_.children[0])
+                self.read(end - self.offset)
+            case "(" | "{":
+                self.align(8)
+                for child in type_.children:
+                    self._skip(child)
+            case token:
+                self.align(_SIZES[token])
+                self.read(_SIZES[token])

@@ -1,0 +1,78 @@
+"""The sessions and examples of the README and of the manual page are what a user would see."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.documents import CHECKOUT, library_examples, sessions
+
+from .story import GENEROUS, Story, systemctl
+
+pytestmark = pytest.mark.guest(suite="trixie")
+
+END = "\x1e"
+
+
+def steps(session: str) -> list[tuple[str, str]]:
+    """Return the commands of a session, each with what it prints; a line after `> ` continues a command."""
+    parts = re.split(r"^\$ (.*(?:\n> .*)*)\n", session, flags=re.MULTILINE)[1:]
+    return [(command.replace("\n> ", "\n"), output) for command, output in zip(parts[::2], parts[1::2], strict=True)]
+
+
+def printed(commands: list[str], home: Path) -> list[str]:
+    """Run the commands in one shell, where $? is the status of the one before; return what each prints."""
+    script = "".join(f"{command}\nlast=$?; printf '\\036'; (exit $last)\n" for command in commands)
+    ours = {"HOME": str(home), "XDG_CONFIG_HOME": ""}
+    done = subprocess.run(
+        ["sh"],
+        input=script,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=home,
+        env=os.environ | ours,
+        text=True,
+        timeout=GENEROUS,
+        check=False,
+    )
+    return done.stdout.split(END)[:-1]
+
+
+def pattern(expected: str) -> str:
+    """Return a regular expression for what is printed: … stands for a part of a line, [...] for lines."""
+    return re.escape(expected).replace("…", r"[^\n]+").replace(re.escape("[...]\n"), r"(?:.*\n)*")
+
+
+@pytest.fixture
+def folder(story: Story, tmp_path: Path) -> Path:
+    """Return a folder with the examples; `story` sees that nothing is left behind."""
+    shutil.copytree(CHECKOUT / "examples", tmp_path / "examples")
+    subprocess.run(["cc", "-o", "bigleak2", "examples/bigleak2.c"], cwd=tmp_path, check=True)
+    return tmp_path
+
+
+@pytest.fixture(params=sessions())
+def session(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Return a session; afterwards the units that it sets something of are as they were."""
+    yield request.param
+    for unit in re.findall(r"set-property --runtime (\S+)", request.param):
+        systemctl("revert", unit)
+
+
+def test_a_session_goes_as_written(session: str, folder: Path) -> None:
+    commands = steps(session)
+    outputs = printed([command for command, _ in commands], folder)
+    assert len(outputs) == len(commands)
+    for (command, expected), output in zip(commands, outputs, strict=True):
+        assert re.fullmatch(pattern(expected), output), f"$ {command}\n{output}\ninstead of\n{expected}"
+
+
+@pytest.mark.parametrize("example", library_examples())
+def test_a_library_example_goes_as_written(example: str, folder: Path) -> None:
+    body = "".join(f"    {line}\n" for line in example.splitlines())
+    program = f"import asyncio\nasync def main():\n{body}asyncio.run(main())\n"
+    subprocess.run(["python3", "-c", program], cwd=folder, check=True, timeout=GENEROUS)

@@ -1,0 +1,36 @@
+"""A report for a disk that is full: one line, the command's own exit status, and the disk as it was."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .story import GENEROUS
+
+pytestmark = pytest.mark.guest(user="root")
+
+
+@pytest.fixture(params=["size=64k", "nr_inodes=3"])
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own without room for another byte, or another file, beside the two that it has."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", request.param, "tmpfs", str(folder)], check=True)
+    try:
+        (folder / "report.json").write_text("the report before")
+        subprocess.run(["dd", "if=/dev/zero", f"of={folder / 'rest'}", "bs=4k", "count=100"], check=False)
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("name", ["report.json", "new.json"])
+def test_a_full_disk_costs_one_line_and_what_was_there_stays(disk: Path, name: str) -> None:
+    file = disk / name
+    words = ["scoperun", "-q", "--system", "--report", str(file), "--", "sh", "-c", "exit 3"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=GENEROUS, check=False)
+    assert done.returncode == 3
+    assert done.stderr == f"scoperun: cannot write the report to '{file}': No space left on device\n"
+    assert sorted(each.name for each in disk.iterdir()) == ["report.json", "rest"]
+    assert (disk / "report.json").read_text() == "the report before"

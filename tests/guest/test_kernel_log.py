@@ -1,0 +1,114 @@
+"""The kernel's own report of a kill, read as a user who may read the system's journal but not /dev/kmsg."""
+
+import asyncio
+import grp
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from scoperun.kernel.log import KernelLog
+
+from .hiding import JOURNALCTL, scoperun_without
+from .records import read_all, read_report
+from .story import GENEROUS, Story
+
+GROUPS = {group.gr_name for group in grp.getgrall() if group.gr_gid in os.getgroups()}
+
+pytestmark = pytest.mark.skipif(
+    not GROUPS & {"systemd-journal", "adm"}, reason="this user may not read the journal; run: python -m tests.lab test"
+)
+
+EVERYBODY_MAY_READ = Path("/proc/sys/kernel/dmesg_restrict").read_text(encoding="ascii") == "0\n"
+
+
+def no_child_is_left() -> bool:
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return True
+    return False
+
+
+async def test_the_kill_is_reported_with_whose_limit_it_was_and_who_was_there(story: Story) -> None:
+    with KernelLog.open() as log:
+        ending = story.run("--mem", "20M", "--oom-policy", "continue", "--", "sh", "-c", "./bigleak2; true")
+        report = await read_report(log, ending.report["cgroup"])
+    (victim,) = report.victims
+    assert (victim.name, report.chosen, report.constraint) == ("bigleak2", victim.pid, "CONSTRAINT_MEMCG")
+    assert report.oom_memcg == report.task_memcg == ending.report["cgroup"]
+    assert (report.limit, report.swap_limit) == (20 * 2**20, 0)
+    assert 15 * 2**20 < victim.anon_rss <= 20 * 2**20
+    assert {"sh", "bigleak2"} <= {task.name for task in report.tasks}
+    assert report.stat["anon"] >= victim.anon_rss - 2**20
+    assert no_child_is_left()
+
+
+async def test_of_a_group_kill_every_victim_is_named(story: Story) -> None:
+    """The keeper is one of the group, too.
+
+    By OOMPolicy=kill systemd would kill as well; whoever it hits before the kernel does, the kernel does not name.
+    """
+    group_kill = 'echo 1 > "/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)/memory.oom.group"; ./bigleak2; true'
+    with KernelLog.open() as log:
+        ending = story.run("--mem", "20M", "--oom-policy", "continue", "--", "sh", "-c", group_kill)
+        report = await read_report(log, ending.report["cgroup"], victims=3)
+    assert report.oom_group == ending.report["cgroup"]
+    assert {victim.name for victim in report.victims} == {"sh", "bigleak2", "cat"}
+
+
+@pytest.mark.parametrize("name", [b"two\nlines", b"\xff (x) \\x41", b"Killed process", b",task=x,pid=1"])
+async def test_a_victim_has_the_name_that_it_gave_itself(story: Story, tmp_path: Path, name: bytes) -> None:
+    program = os.fsencode(tmp_path) + b"/" + name
+    shutil.copy(story.cwd / "bigleak2", program)
+    with KernelLog.open() as log:
+        ending = story.run("--mem", "20M", "--", os.fsdecode(program))
+        report = await read_report(log, ending.report["cgroup"])
+    assert [os.fsencode(victim.name) for victim in report.victims] == [name]
+
+
+def test_on_request_the_kernels_own_words_stand_below_the_report(story: Story) -> None:
+    ending = story.run("--oom-log", "--mem", "20M", "--", "./bigleak2")
+    report, _, quoted = ending.stderr.partition("invoked oom-killer: ")
+    assert report.splitlines()[-2].startswith("   Runtime: ")
+    victim = f"Killed process {ending.report['pid']} (bigleak2) "
+    assert quoted.splitlines()[-1].startswith(f"Memory cgroup out of memory: {victim}")
+
+
+@pytest.mark.skipif(EVERYBODY_MAY_READ, reason="everybody may read /dev/kmsg here")
+def test_who_may_not_read_them_is_told_why_instead(story: Story, tmp_path: Path) -> None:
+    path = scoperun_without(JOURNALCTL, folder=tmp_path)
+    ending = story.run("--oom-log", "--mem", "20M", "--", "./bigleak2", PATH=path)
+    runtime, reason = ending.stderr.splitlines()[-2:]
+    assert runtime.startswith("   Runtime: ")
+    assert reason.startswith("scoperun: the kernel log may not be read by this user, and there is no journalctl ")
+    assert reason == f"scoperun: {ending.report['oom']['kernel_log_reason']}"
+
+
+def test_the_systems_journalctl_is_asked_and_no_other(story: Story, tmp_path: Path) -> None:
+    forger = tmp_path / "journalctl"
+    forger.write_text(f"#!/bin/sh\ntouch {tmp_path}/asked\n", encoding="ascii")
+    forger.chmod(0o755)
+    ending = story.run("--mem", "20M", "--", "./bigleak2", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert [victim["source"] for victim in ending.report["oom"]["victims"]] == ["kernel log"]
+    assert not (tmp_path / "asked").exists()
+
+
+async def test_what_was_before_is_not_read(story: Story) -> None:
+    with KernelLog.open() as log:
+        first = story.run("--unit", "again", "--mem", "20M", "--", "./bigleak2")
+        await read_report(log, first.report["cgroup"])
+    with KernelLog.open() as log:
+        assert await read_all(log, within=0.5) == []
+
+
+async def test_a_reading_that_is_given_up_leaves_nothing_behind() -> None:
+    with KernelLog.open() as log:
+        reading = asyncio.create_task(read_all(log, within=GENEROUS))
+        await asyncio.sleep(0)  # in which it starts
+        assert not no_child_is_left()
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+    assert no_child_is_left()

@@ -1,0 +1,168 @@
+"""What happens to systemd and to the bus while a command runs costs knowledge at most, never the command's status."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from .here import lab_only
+from .life import Life, main_pid, running
+from .story import GENEROUS, Others, Story, pids_of, systemctl
+from .waiting import process_gone
+
+pytestmark = lab_only
+
+
+def reload() -> None:
+    systemctl("daemon-reload")
+
+
+def reexecute() -> None:
+    """Systemd reads its state back and then answers again."""
+    systemctl("daemon-reexec")
+    systemctl("show", "-P", "Version")
+
+
+def restart_bus() -> None:
+    systemctl("reset-failed", "dbus.service")  # forgets how often: systemd would refuse the fifth start in a row
+    systemctl("restart", "dbus.service")
+
+
+def kill_bus() -> None:
+    """The bus's socket is systemd's, who starts it again when somebody calls."""
+    systemctl("reset-failed", "dbus.service")
+    pid = main_pid("dbus.service")
+    os.kill(pid, signal.SIGKILL)
+    process_gone(pid)
+
+
+SURVIVED = (reload, reexecute)
+LOST = (restart_bus, kill_bus)
+
+LIMITED = ("--mem", "20M")
+LEAK = "./bigleak2 >/dev/null"
+
+# The options, and the rest of the script, of each command to which it happens. The last has the least time.
+COMMANDS: dict[str, tuple[tuple[str, ...], str]] = {
+    "limited": (LIMITED, "exit 3"),
+    "successful": ((), "exit 0"),
+    "leaking-stop": ((*LIMITED, "--oom-policy", "stop"), f"exec {LEAK}"),
+    "leaking-continue": ((*LIMITED, "--oom-policy", "continue"), f"exec {LEAK}"),
+    "leaking-kill": ((*LIMITED, "--oom-policy", "kill"), f"exec {LEAK}"),
+    "leaking-child": ((*LIMITED, "--oom-policy", "continue"), f"{LEAK}; exit 5"),
+    "killed": (LIMITED, "kill -9 $$"),
+    "killed-with-its-scope": (LIMITED, "exit 3"),
+    "signalled": ((), "exit 3"),
+    "leaving": (("--kill-leftovers",), "sleep 1000 >/dev/null 2>&1 & echo $!; exit 3"),
+    "timed": (("--timeout", "3s"), "exec sleep 1000"),
+}
+
+
+@dataclass(frozen=True)
+class Lives:
+    """The commands to which it happened, by name. are_lost: nothing that systemd has said since was heard."""
+
+    lives: dict[str, Life]
+    are_lost: bool
+
+    def __getitem__(self, name: str) -> Life:
+        return self.lives[name]
+
+
+@pytest.fixture(scope="module", params=SURVIVED + LOST)
+def lives(
+    request: pytest.FixtureRequest, examples: Path, tmp_path_factory: pytest.TempPathFactory, clean: Others
+) -> Iterator[Lives]:
+    """Start all of the commands, and have it happen."""
+    happen: Callable[[], None] = request.param
+    reports = tmp_path_factory.mktemp("reports")
+    with ExitStack() as stack:
+        lives = {
+            name: stack.enter_context(running(Story(examples, reports / name), *options, name=name, then=then))
+            for name, (options, then) in COMMANDS.items()
+        }
+        happen()
+        yield Lives(lives, are_lost=happen in LOST)
+
+
+def test_the_limit_holds_and_the_status_is_the_commands_own(lives: Lives) -> None:
+    life = lives["limited"]
+    limit = Path(f"/sys/fs/cgroup{life.cgroup}/memory.max").read_text()
+    assert life.pid in pids_of(life.cgroup)
+    status, report = life.end()
+    assert limit == "20971520\n"
+    assert (status, report["verdict"], report["exit_code"]) == (3, "exit-code", 3)
+    assert report["memory"]["peak"] > 0
+    assert report["left_running"] == []
+
+
+def test_a_success_is_a_success_and_what_was_not_heard_is_null(lives: Lives) -> None:
+    status, report = lives["successful"].end()
+    result = None if lives.are_lost else "success"
+    assert (status, report["verdict"], report["result"]) == (0, "success", result)
+    assert ({"source": "Result", "value": None} in report["evidence"]) == lives.are_lost
+
+
+@pytest.mark.parametrize("policy", ["stop", "continue"])
+def test_an_oom_afterwards_is_an_oom(lives: Lives, policy: str) -> None:
+    status, report = lives[f"leaking-{policy}"].end()
+    assert (status, report["verdict"]) == (137, "oom-kill")
+    assert report["oom"]["kills"] == 1
+
+
+def test_an_oom_of_a_child_afterwards_is_an_oom(lives: Lives) -> None:
+    status, report = lives["leaking-child"].end()
+    assert (status, report["verdict"], report["exit_code"]) == (5, "oom-kill", 5)
+
+
+def test_an_oom_that_takes_the_counters_along_is_an_oom_or_unknown(lives: Lives) -> None:
+    status, report = lives["leaking-kill"].end()
+    assert status == 137
+    assert report["verdict"] in ({"oom-kill", "unknown"} if report["result"] is None else {"oom-kill"})
+
+
+def test_a_plain_kill_afterwards_is_no_oom(lives: Lives) -> None:
+    status, report = lives["killed"].end()
+    assert (status, report["verdict"]) == (137, "signal")
+
+
+def test_killing_all_of_the_unit_afterwards_is_no_oom(lives: Lives) -> None:
+    """The keeper dies too, and the kernel's counters with it."""
+    life = lives["killed-with-its-scope"]
+    systemctl("kill", "-s", "KILL", life.scope)
+    status, report = life.end()
+    assert (status, report["signal"], report["oom"]) == (137, signal.SIGKILL, None)
+    assert report["verdict"] in {"signal", "unknown"}
+    assert (report["result"] is None) == lives.are_lost
+
+
+def test_a_signal_afterwards_is_passed_on(lives: Lives) -> None:
+    life = lives["signalled"]
+    life.scoperun.terminate()
+    life.scoperun.wait(GENEROUS)  # or else the word might come first
+    status, report = life.end()
+    assert (status, report["verdict"], report["signal"]) == (128 + signal.SIGTERM, "signal", signal.SIGTERM)
+
+
+def test_leftovers_do_not_make_scoperun_wait_for_ever(lives: Lives) -> None:
+    """They are ended, or the report names them."""
+    life = lives["leaving"]
+    stdout, _ = life.scoperun.communicate(b"on\n", timeout=GENEROUS)
+    report = life.report()
+    named = {left["pid"] for left in report["left_running"]}
+    assert (life.scoperun.returncode, report["verdict"]) == (3, "exit-code")
+    assert named in ({int(stdout)}, set())
+    if not named:
+        process_gone(int(stdout))
+
+
+def test_a_timeout_afterwards_still_ends_the_command(lives: Lives) -> None:
+    """Whoever ended a command that had a time limit is not known where systemd was not heard."""
+    status, report = lives["timed"].end()
+    heard = report["result"] is not None
+    assert status == (124 if heard else 128 + signal.SIGTERM)
+    assert report["verdict"] == ("timeout" if heard else "unknown")

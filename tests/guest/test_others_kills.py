@@ -1,0 +1,258 @@
+"""As root: what the kernel's log says of others, or of another time, is not said of a run."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .hiding import JOURNALCTL, KMSG, scoperun_without
+from .pages import on_disk
+from .story import GENEROUS, Ending, Story
+from .waiting import line_from
+
+pytestmark = pytest.mark.guest(user="root")
+
+CONTINUE = ("--mem", "20M", "--oom-policy", "continue")
+WAITS = "echo $$; read word; "
+
+
+@pytest.fixture
+def story(examples: Path, tmp_path: Path) -> Story:
+    return Story(cwd=examples, report_file=tmp_path / "report.json")
+
+
+@pytest.fixture(params=["kernel log", "journal"])
+def source(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where scoperun reads: for the journal, as a user who may not read /dev/kmsg."""
+    if request.param == "journal":
+        monkeypatch.setenv("PATH", scoperun_without(KMSG, folder=tmp_path))
+    return str(request.param)
+
+
+@pytest.fixture
+def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have scoperun read the journal."""
+    monkeypatch.setenv("PATH", scoperun_without(KMSG, folder=tmp_path))
+
+
+@pytest.fixture
+def no_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have scoperun read neither."""
+    monkeypatch.setenv("PATH", scoperun_without(KMSG, JOURNALCTL, folder=tmp_path))
+
+
+class Waiting:
+    """A command that waits for a word, and then does something."""
+
+    def __init__(self, story: Story, *options: str, then: str, first: str = "") -> None:
+        self._story = story
+        self._run = story.start("--system", *options, "--", "sh", "-c", first + WAITS + then)
+        self.told = line_from(self._run)
+
+    def end(self) -> dict[str, Any]:
+        """Say the word, and return the report."""
+        return self.ended(b"on\n").report
+
+    def ended(self, word: bytes = b"") -> Ending:
+        """Return how the run ended."""
+        stdout, stderr = self._run.communicate(word, timeout=GENEROUS)
+        return Ending(self._run.returncode, stdout, stderr.decode(), self._story.report())
+
+
+@contextmanager
+def stopped_journald() -> Iterator[None]:
+    """Have journald stand still."""
+    (pid,) = map(int, subprocess.check_output(["pidof", "systemd-journald"]).split())
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def clock_set(seconds: int) -> Iterator[None]:
+    """Have the clock on the wall set forward, or back."""
+    difference = time.time() + seconds - time.monotonic()
+    time.clock_settime(time.CLOCK_REALTIME, time.time() + seconds)
+    try:
+        yield
+    finally:
+        time.clock_settime(time.CLOCK_REALTIME, difference - seconds + time.monotonic())
+
+
+def have_the_kernel_say_much() -> None:
+    """Have it write 16,000 records of its own to its log, two at a time."""
+    with open("/proc/sysrq-trigger", "wb", buffering=0) as sysrq:
+        for _ in range(8000):
+            sysrq.write(b"4")  # "Changing Loglevel", "Loglevel set to 4"
+            os.sched_yield()  # to journald: the kernel keeps a hundred of them here
+
+
+def victims(report: dict[str, Any]) -> list[tuple[int, str]]:
+    return [(victim["pid"], victim["source"]) for victim in report["oom"]["victims"] or ()]
+
+
+def leaked(ending: Ending) -> int:
+    """Return the PID of a command that was killed itself, and see that no other is named."""
+    pid = int(ending.report["pid"])
+    assert [victim for victim, _ in victims(ending.report)] == [pid]
+    assert ending.report["oom"]["kills"] == 1
+    return pid
+
+
+def leak(story: Story, *options: str) -> Ending:
+    return story.run("--system", "--unit", "same", "--mem", "20M", *options, "--", "./bigleak2")
+
+
+@pytest.mark.usefixtures("journal")
+def test_a_kill_that_journald_heard_of_late_is_not_that_of_the_next_run(story: Story) -> None:
+    with stopped_journald():
+        first = leaked(leak(story))
+        run = Waiting(story, "--unit", "same", *CONTINUE, then="./bigleak2; true")
+    report = run.end()
+    ((pid, source),) = victims(report)
+    assert (source, report["oom"]["kills"]) == ("kernel log", 1)
+    assert pid != first
+
+
+@pytest.mark.usefixtures("journal")
+def test_nor_is_it_if_the_next_run_was_killed_otherwise(story: Story) -> None:
+    """Its counters went with it, so that the log is asked."""
+    with stopped_journald():
+        leaked(leak(story))
+        kill = 'echo 1 > "/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)/cgroup.kill"'
+        run = Waiting(story, "--unit", "same", *CONTINUE, then=kill)
+    report = run.end()
+    assert report["verdict"] in {"unknown", "signal"}
+    assert report["oom"] is None
+
+
+@pytest.mark.usefixtures("journal")
+@pytest.mark.parametrize("seconds", [-3600, 3600])
+def test_the_clock_on_the_wall_may_be_set_between_runs_and_in_them(story: Story, seconds: int) -> None:
+    pids = {leaked(leak(story))}
+    with clock_set(seconds):
+        pids.add(leaked(leak(story)))
+        run = Waiting(story, "--unit", "same", *CONTINUE, then="./bigleak2; true")
+    report = run.end()
+    ((pid, source),) = victims(report)
+    assert (source, report["oom"]["kills"]) == ("kernel log", 1)
+    assert len({*pids, pid}) == 3
+
+
+@pytest.fixture
+def full_slice() -> Iterator[str]:
+    """Have a slice with a limit of 30 MiB."""
+    limits = ("MemoryMax=30M", "MemorySwapMax=0")
+    subprocess.run(["systemctl", "set-property", "--runtime", "full.slice", *limits], check=True)
+    yield "full.slice"
+    subprocess.run(["systemctl", "revert", "full.slice"], check=True)
+
+
+@pytest.fixture
+def whole_reports(story: Story) -> Iterator[None]:
+    """Have the kernel make whole reports, also afterwards: it does not for up to five seconds after ten of them."""
+    until_reports_are_whole(story)
+    yield
+    until_reports_are_whole(story)
+
+
+def until_reports_are_whole(story: Story) -> None:
+    while not any(report["oom_memcg"] for report in leak(story).report["oom"]["kernel_log"] or ()):
+        pass
+
+
+FILL = "block = bytearray(b'1') * (16 << 20); print('full', flush=True); input()"
+
+
+@pytest.mark.usefixtures("journal", "whole_reports")
+def test_a_log_that_lacks_the_last_kill_does_not_tell_its_limit(story: Story, full_slice: str) -> None:
+    """The first kill is at the scope's limit, the second at that of the slice, and journald hangs by then."""
+    leak = "echo 1000 >/proc/self/oom_score_adj; ./bigleak2; true"
+    run = Waiting(story, "--slice", full_slice, *CONTINUE, first="./bigleak2; ", then=leak)
+    words = ["scoperun", "--system", "--slice", full_slice, "-qq", "--", sys.executable, "-c", FILL]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as neighbour:
+        assert line_from(neighbour) == "full"
+        with stopped_journald():
+            report = run.end()
+        neighbour.communicate(b"on\n", timeout=GENEROUS)
+    assert (report["oom"]["kills"], len(report["oom"]["kernel_log"])) == (2, 1)
+    assert report["oom"]["kernel_log"][0]["oom_memcg"] == report["cgroup"]
+    assert report["oom"]["limit_of"] in {"slice", "unknown"}
+
+
+@pytest.mark.parametrize("is_before", [True, False])
+def test_a_log_that_says_much_of_others_is_read_to_what_it_says_of_ours(
+    story: Story, source: str, is_before: bool
+) -> None:
+    if is_before:
+        have_the_kernel_say_much()
+    run = Waiting(story, *CONTINUE, then="./bigleak2; true")
+    if not is_before:
+        have_the_kernel_say_much()
+    report = run.end()
+    assert [source for _, source in victims(report)] == ["kernel log"], source
+    assert report["oom"]["limit_of"] == "scope"
+
+
+def killed_by_sysrq(story: Story) -> tuple[Waiting, Ending]:
+    run = Waiting(story, "--mem", "200M", first="echo 1000 >/proc/self/oom_score_adj; ", then="true")
+    Path("/proc/sysrq-trigger").write_text("f", encoding="ascii")
+    return run, run.ended()
+
+
+def test_a_kill_that_sysrq_asked_for_is_no_shortage_of_memory(story: Story, source: str) -> None:
+    run, ending = killed_by_sysrq(story)
+    report = ending.report
+    assert victims(report) == [(int(run.told), "kernel log")], source
+    assert (report["oom"]["limit_of"], report["oom"]["limit_unit"]) == ("unknown", None)
+    assert report["oom"]["kernel_log"][-1]["sysrq"] is True
+    assert f"oom-kill: the OOM killer, asked for by SysRq, killed sh (pid {run.told}, " in ending.stderr
+
+
+@pytest.mark.usefixtures("no_log")
+def test_nor_is_it_where_the_log_does_not_tell_so(story: Story) -> None:
+    _, ending = killed_by_sysrq(story)
+    assert (ending.verdict, ending.report["oom"]["limit_of"]) == ("oom-kill", "unknown")
+    assert "the machine had no memory left" not in ending.stderr
+
+
+@pytest.fixture
+def pages() -> Iterator[str]:
+    """Return a file on a disk that is larger than the limit; in memory it is the page cache of whoever reads it."""
+    with on_disk(24 << 20) as file:
+        yield file
+
+
+@pytest.mark.usefixtures("whole_reports")
+def test_a_pid_that_was_ours_is_anothers_by_now(story: Story, source: str, pages: str) -> None:
+    run = Waiting(story, *CONTINUE, first=f"cat {pages} >/dev/null & echo $!; wait; ", then="./bigleak2; true")
+    for _ in range(5):  # on a slow machine the kernel may name the cgroup all the same
+        if is_killed_elsewhere(run.told, story.cwd):
+            break
+    else:
+        pytest.fail("the kernel has left nothing out")
+    report = run.end()
+    assert report["oom"]["kills"] == 1, source
+    assert run.told not in {str(pid) for pid, _ in victims(report)}
+
+
+def is_killed_elsewhere(pid: str, examples: Path) -> bool:
+    """Have a process of this PID killed in another scope, and tell whether the kernel leaves out where.
+
+    It does when it has made ten reports within five seconds.
+    """
+    limits = ("-p", "MemoryMax=4M", "-p", "MemorySwapMax=0", "-p", "OOMPolicy=continue")
+    script = f"for turn in 1 2 3 4 5 6 7 8 9 10 11; do ./bigleak2; done; ./reborn {pid} cat"
+    words = ["systemd-run", "--scope", "-q", *limits, "sh", "-c", script]
+    subprocess.run(words, cwd=examples, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    log = subprocess.check_output(["dmesg"], text=True)
+    return log.count(f"Killed process {pid} (cat)") > log.count(f",pid={pid},")

@@ -1,0 +1,46 @@
+"""The system's manager can enforce what a user's cannot: what is accepted holds, and what would not is refused."""
+
+import pytest
+
+from .story import Story
+
+pytestmark = pytest.mark.guest(user="root")
+
+CONNECT = """
+import socket
+listening = socket.create_server(("127.0.0.1", 0))
+client = socket.socket()
+client.settimeout(1)
+client.connect(listening.getsockname())
+"""
+BIND = "import socket; socket.create_server(('127.0.0.1', 0))"
+
+
+def test_an_address_that_is_denied_is_out_of_reach(story: Story) -> None:
+    assert story.run("--system", "-p", "IPAddressDeny=any", "--", "python3", "-c", CONNECT).status == 1
+    assert story.run("--system", "-p", "IPAddressAllow=any", "--", "python3", "-c", CONNECT).status == 0
+
+
+def test_a_device_that_is_not_allowed_cannot_be_opened(story: Story) -> None:
+    ending = story.run("--system", "-p", "DevicePolicy=strict", "--", "head", "-c1", "/dev/zero")
+    assert (ending.status, ending.stdout) == (1, b"")
+
+
+@pytest.mark.parametrize("setting", ["IOWriteBandwidthMax=/dev/ubda 1M", "IOReadIOPSMax=/dev/ubda 100"])
+def test_a_limit_on_a_disk_that_the_kernel_keeps_is_taken(story: Story, setting: str) -> None:
+    assert story.run("--system", "-p", setting, "--", "true").status == 0
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        ("SocketBindDeny=any", "systemd has attached no BPF program for it"),
+        ("AllowedCPUs=0", "the kernel has no cpuset controller"),
+        ("IOWeight=50", "the kernel does not keep it so"),
+    ],
+)
+def test_what_this_system_cannot_do_is_refused(story: Story, setting: str, reason: str) -> None:
+    """It lacks a library of systemd's, a controller, and a scheduler that knows weights."""
+    assert reason in story.refused("--system", "-p", setting, "--", "true")
+    free = story.run("--system", "--no-require-limits", "-p", setting, "--", "python3", "-c", BIND)
+    assert free.status == 0, "and it does not"

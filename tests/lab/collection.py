@@ -1,0 +1,48 @@
+"""A plugin for pytest that knows which guest each test needs; the lab loads it with `-p tests.lab.collection`.
+
+With --needs-to FILE it writes down, as JSON, what each collected test needs and the file that the test is in: the lab
+makes its rows of that. With --guest NEEDS, in a guest, it leaves only the tests that need that one.
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from .needs import Needs
+
+
+def needs_of(item: pytest.Item) -> Needs:
+    """Return what a test needs: what its closest marker says, on itself, its class or its module."""
+    marker = item.get_closest_marker("guest")
+    try:
+        return Needs(*marker.args, **marker.kwargs) if marker else Needs()
+    except (TypeError, ValueError) as error:
+        raise pytest.UsageError(f"{item.nodeid}: the marker guest: {error}") from None
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the two options."""
+    group = parser.getgroup("lab")
+    group.addoption("--needs-to", metavar="FILE", type=Path, help="write there which guests the tests need, as JSON")
+    group.addoption("--guest", metavar="NEEDS", help="only the tests that need this guest: 'user=tester swap=512M'")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests of other guests."""
+    wanted = config.getoption("--guest")
+    if wanted is None:
+        return
+    others = [item for item in items if str(needs_of(item)) != wanted]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item not in others]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Write down what the tests need."""
+    file = session.config.getoption("--needs-to")
+    if file is not None:
+        rows = [(asdict(needs_of(item)), item.nodeid.partition("::")[0]) for item in session.items]
+        file.write_text(json.dumps(rows), encoding="utf-8")

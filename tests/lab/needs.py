@@ -1,0 +1,59 @@
+"""The guest that a test needs, as its marker `guest` says it: tests/guest/README.md lists the arguments. No I/O."""
+
+from dataclasses import dataclass, fields
+
+from .machine import size
+from .recipe import SUITES, USERS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """The arguments of the marker `guest`; without any, it is the guest of a test that has no marker.
+
+    user: runs the tests, with a login and a user manager.
+    ram, swap: sizes such as 512M; without a size it is the lab's default, which for swap is none.
+    memory_controller: whether the kernel has one.
+    suite: the only suite on which the test runs; by default it runs on all of them.
+    alone: nothing else runs on the machine meanwhile.
+    Raises ValueError for a value that the lab does not know.
+    """
+
+    user: str = "tester"
+    ram: str | None = None
+    swap: str | None = None
+    memory_controller: bool = True
+    suite: str | None = None
+    alone: bool = False
+
+    def __post_init__(self) -> None:
+        if self.user not in USERS:
+            raise ValueError(f"there is no user {self.user!r}: there are {', '.join(USERS)}")
+        if self.suite not in {None, *SUITES}:
+            raise ValueError(f"there is no suite {self.suite!r}: there are {', '.join(SUITES)}")
+        for text in (self.ram, self.swap):
+            if text is not None:
+                size(text)
+
+    def __str__(self) -> str:
+        """Return the user, and what else is not the default: `user=tester swap=512M`."""
+        values = {each.name: (getattr(self, each.name), each.default) for each in fields(self)}
+        return " ".join(
+            f"{name}={value}" for name, (value, default) in values.items() if name == "user" or value != default
+        )
+
+    @property
+    def suites(self) -> tuple[str, ...]:
+        """The suites on which the test runs."""
+        return tuple(SUITES) if self.suite is None else (self.suite,)
+
+    @property
+    def options(self) -> list[str]:
+        """The options of `python -m tests.lab run` that boot such a guest."""
+        options = ["--user", self.user]
+        if self.ram is not None:
+            options += ["--ram", self.ram]
+        if self.swap is not None:
+            options += ["--swap", self.swap]
+        if not self.memory_controller:
+            options.append("--no-memory")
+        return options

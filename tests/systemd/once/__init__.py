@@ -1,1 +1,0 @@
-"""What is scoperun's own doing, whatever the systemd: it is tested on one suite, for the others' time."""

@@ -1,0 +1,102 @@
+"""Plays every kind in every guest that it needs, several times, and writes docs/truth.md: `make truth`."""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from tests.lab.matrix import PLUGIN
+from tests.lab.needs import Needs
+from tests.lab.project import ROOT
+from tests.lab.recipe import SUITES
+
+from .document import document, matrix_lines
+from .kinds import ANY, SMALL, SWAP
+from .score import MARK, Score
+
+DOCUMENT = ROOT / "docs" / "truth.md"
+HOUR = "3600"
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A guest.
+
+    needs: of the kinds that are played there. share: how many times as often as is asked for. user: who plays them.
+    """
+
+    needs: Needs
+    share: float
+    user: str = ANY.user
+
+    @property
+    def options(self) -> list[str]:
+        """The options of `python -m tests.lab run`."""
+        return replace(self.needs, user=self.user).options
+
+
+GUESTS = (
+    Guest(ANY, 1),
+    Guest(ANY, 0.5, user="plain"),  # who may not read the kernel log
+    Guest(SMALL, 2),
+    Guest(SWAP, 2),
+)
+
+
+def main() -> int:
+    """Play, write, and return 1 if anything was not as it should be."""
+    arguments = parser().parse_args()
+    runs = [(suite, guest) for guest in GUESTS for suite in arguments.suites]
+    with ThreadPoolExecutor(arguments.guests) as pool:
+        results = list(pool.map(lambda run: played(*run, rounds=arguments.rounds), runs))
+    scores = [score for status, output in results for score in told(output)]
+    if not all(any(told(output)) for _, output in results):
+        print("truth: a guest told nothing, and the document is as it was", file=sys.stderr)
+        return 1
+    DOCUMENT.parent.mkdir(exist_ok=True)
+    DOCUMENT.write_text(document(scores), encoding="utf-8")
+    print(*matrix_lines(scores), sep="\n")
+    return max(status for status, _ in results)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.truth", description=__doc__)
+    parser.add_argument("suites", nargs="*", default=list(SUITES))
+    parser.add_argument("--rounds", type=int, default=2, help="how often each kind is played (%(default)s)")
+    parser.add_argument("--guests", type=int, default=2, help="how many run at a time (%(default)s)")
+    return parser
+
+
+def played(suite: str, guest: Guest, *, rounds: int) -> tuple[int, str]:
+    """Play in one guest, print how that went if not well, and return its exit status and its output."""
+    times = max(1, round(rounds * guest.share))
+    pytest = ["-m", "pytest", "-q", *PLUGIN, "--guest", str(guest.needs), "tests/truth"]
+    command = ["env", f"SCOPERUN_TRUTH_ROUNDS={times}", "python3", *pytest]
+    lab = [sys.executable, "-m", "tests.lab", "run", suite, *guest.options, "--time-limit", HOUR, "--", *command]
+    done = subprocess.run(lab, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    name = " ".join((suite, *guest.options))
+    print(f"{name}: {len(list(told(done.stdout)))} runs, status {done.returncode}", flush=True)
+    if done.returncode != 0:
+        print(*without_scores(done.stdout + done.stderr), sep="\n", flush=True)
+    return done.returncode, done.stdout
+
+
+def told(output: str) -> Iterator[Score]:
+    """Yield the scores that a guest told."""
+    for line in output.splitlines():
+        _, mark, text = line.partition(MARK)
+        if mark and text.startswith("{"):
+            yield Score.from_dict(json.loads(text))
+
+
+def without_scores(output: str) -> Sequence[str]:
+    """Return the rest of what a guest said."""
+    return [line for line in output.splitlines() if MARK not in line]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""What the stories need, and what is told of them when all have been played."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.guest.here import leave_out
+from tests.guest.story import Others, leaving_nothing
+
+from . import play
+from .document import matrix_lines
+from .score import MARK
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what cannot run here."""
+    leave_out([item for item in items if item.path.is_relative_to(HERE)])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell what happened and what was said of it; to a program that asked for them, each score too."""
+    if "SCOPERUN_TRUTH_ROUNDS" in os.environ:
+        for score in play.SCORES:
+            terminalreporter.write_line(f"{MARK}{json.dumps(score.to_dict())}")
+    for line in matrix_lines(play.SCORES) if play.SCORES else ():
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="module")
+def props() -> Iterator[play.Props]:
+    """Return what the stories need."""
+    with play.props() as props:
+        yield props
+
+
+@pytest.fixture(scope="module")
+def before() -> Others:
+    """Return what was there before the first story."""
+    return Others.now()
+
+
+@pytest.fixture
+def nothing_left(before: Others) -> Iterator[None]:
+    """See that a story leaves nothing behind."""
+    with leaving_nothing(before):
+        yield

@@ -1,0 +1,89 @@
+"""The kinds of stories, and the words that their truths are told in."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from math import lcm
+from typing import Any
+
+from scoperun import OOMPolicy
+from tests.lab.needs import Needs
+
+from .score import Truth
+from .stage import Claim, Stage, Variant
+
+Play = Callable[[Stage], Awaitable[Claim | tuple[Claim, ...]]]
+
+EVERY_POLICY = tuple(OOMPolicy)
+WAYS = ((True, False), (False, True), (True, True), (False, False))
+"""Whether the kernel log can be read, and whether the processor is busy."""
+
+ANY, SMALL, SWAP = Needs(), Needs(ram="256M"), Needs(swap="512M")
+"""Guests: one like most tests have, one that is small enough to be filled, one with swap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of story. policies: those with which it is known how it ends. guest: the one that it needs.
+
+    may_lose_counters: the process that holds them may be killed too, though not for OOMPolicy=kill.
+    """
+
+    name: str
+    play: Play
+    policies: tuple[OOMPolicy, ...]
+    guest: Needs
+    may_lose_counters: bool
+
+    @property
+    def variants(self) -> list[Variant]:
+        """All ways to play it, in an order in which neighbours differ in as much as they can."""
+        round_trip = lcm(len(self.policies), len(WAYS))
+        turns = range(len(self.policies) * len(WAYS))
+        ways = (WAYS[(turn + turn // round_trip) % len(WAYS)] for turn in turns)
+        policies = (self.policies[turn % len(self.policies)] for turn in turns)
+        return [Variant(policy, log, load) for policy, (log, load) in zip(policies, ways, strict=True)]
+
+
+KINDS: list[Kind] = []
+
+
+def kind(
+    name: str, *policies: OOMPolicy, guest: Needs = ANY, may_lose_counters: bool = False
+) -> Callable[[Play], Play]:
+    """Add a story to the kinds."""
+
+    def add(play: Play) -> Play:
+        KINDS.append(Kind(name, play, policies or EVERY_POLICY, guest, may_lose_counters))
+        return play
+
+    return add
+
+
+def ended(report: dict[str, Any], verdict: str, *, withheld: bool = False) -> Claim:
+    """Say that a run ended so and nobody was killed for want of memory; `withheld`: nothing is left to tell it."""
+    return Claim(report, Truth(happened=verdict, withheld=frozenset({"verdict"} if withheld else ())))
+
+
+def killed(
+    report: dict[str, Any],
+    *victims: int | tuple[int, str],
+    limit_of: str = "scope",
+    units: tuple[str | None, ...] = (),
+    withheld: frozenset[str] = frozenset(),
+    counted: int | None = None,
+) -> Claim:
+    """Say that these processes were killed for want of memory: actors unless they are named.
+
+    units: who may be said to have the limit, by default the scope, and nobody if the machine was full.
+    counted: how many kills were counted, if less.
+    """
+    names = dict((victim, "actor") if isinstance(victim, int) else victim for victim in victims)
+    truth = Truth(
+        happened="oom-kill",
+        victims={pid: tuple(name.split("|")) for pid, name in names.items()},
+        counted=counted,
+        limit_of=limit_of,
+        limit_units=units or (None if limit_of == "host" else report["unit"],),
+        withheld=withheld,
+    )
+    return Claim(report, truth)

@@ -1,0 +1,157 @@
+"""Plays the kinds of stories that a guest can play, each in as many variants as are asked for."""
+
+import asyncio
+import grp
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from scoperun import MiB, OOMPolicy
+from tests.child import in_child
+from tests.guest.hiding import JOURNALCTL, hide
+from tests.guest.pages import on_disk
+from tests.guest.story import GENEROUS, compiled
+
+from . import deaths, lookalikes, neighbours
+from .kinds import KINDS, Kind
+from .score import Circumstances, Score, score
+from .stage import Claim, Stage, Variant, busy
+
+STORIES = (deaths, lookalikes, neighbours)
+
+ROUNDS = int(os.environ.get("SCOPERUN_TRUTH_ROUNDS", "1"))
+"""How often each kind is played, each time in another variant until there are no more."""
+
+SCORES: list[Score] = []
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Props:
+    """What the stories need: the actor's program, and a file on a disk."""
+
+    actor: str
+    pages: str
+
+
+@contextmanager
+def props() -> Iterator[Props]:
+    """Make the props."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        compiled(HERE / "actor.c", folder / "actor")
+        yield Props(actor=str(folder / "actor"), pages=stack.enter_context(on_disk(12 * MiB)))
+
+
+def play(kind: Kind, props: Props) -> list[str]:
+    """Play a kind ROUNDS times and return what was said of it that is not true."""
+    variants = [each for each in kind.variants if is_log_readable() or not each.log]
+    first = KINDS.index(kind)
+    failures = []
+    for turn in range(first, first + ROUNDS):
+        judged = played(kind, variants[turn % len(variants)], props)
+        SCORES.extend(score for score, _ in judged)
+        failures += [failure for _, failure in judged if failure]
+    return failures
+
+
+def played(kind: Kind, variant: Variant, props: Props) -> list[tuple[Score, str]]:
+    """Play one variant where the log is as it says; return what `judged` does."""
+    if variant.log or not is_log_readable():
+        return judged(kind, variant, props)
+    return in_child(partial(played_without_log, kind, variant, props))
+
+
+def played_without_log(kind: Kind, variant: Variant, props: Props) -> list[tuple[Score, str]]:
+    """Take the log away from this process, and play."""
+    hide(JOURNALCTL)
+    return judged(kind, variant, props)
+
+
+def judged(kind: Kind, variant: Variant, props: Props) -> list[tuple[Score, str]]:
+    """Play one variant; return the score of each claim, with its failure in words, or with an empty text."""
+    with set_up(variant, props) as stage:
+        claims = asyncio.run(asyncio.wait_for(kind.play(stage), GENEROUS))
+    return [judgement(kind, stage, claim) for claim in (claims if isinstance(claims, tuple) else (claims,))]
+
+
+def judgement(kind: Kind, stage: Stage, claim: Claim) -> tuple[Score, str]:
+    """Return the score of a claim, and its failure in words, empty if there is none."""
+    variant = stage.variant
+    circumstances = Circumstances(
+        kind=kind.name,
+        policy=str(variant.policy),
+        log=variant.log,
+        load=variant.load,
+        seen=frozenset(stage.seen),
+        counted=claim.report["unit"] in stage.counted,
+        may_lose_counters=kind.may_lose_counters or variant.policy is OOMPolicy.KILL,
+    )
+    if variant.log:
+        circumstances = logged(claim, circumstances)
+    mark = score(claim.report, claim.truth, circumstances)
+    failure = f"{mark}\n  truth: {claim.truth}\n  report: {without_details(claim.report)}" if mark.is_failure else ""
+    return mark, failure
+
+
+@contextmanager
+def set_up(variant: Variant, props: Props) -> Iterator[Stage]:
+    """Set up the stage for a variant."""
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm")))
+        os.mkfifo(scratch / "TRUTH")
+        fifo = os.open(scratch / "TRUTH", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)  # neither end waits for the other
+        stack.callback(os.close, fifo)
+        stack.enter_context(busy() if variant.load else nullcontext())
+        yield Stage(actor=props.actor, pages=props.pages, scratch=scratch, fifo=fifo, variant=variant)
+
+
+def logged(claim: Claim, circumstances: Circumstances) -> Circumstances:
+    """Return the circumstances with what the kernel log says, by journalctl's word.
+
+    It names victims with their cgroup unless it is the command's own process. The kernel leaves out reports that follow
+    too fast, and whom systemd kills at the same time; journald loses records when it is too slow.
+    """
+    oom = claim.report["oom"]
+    by_log = {victim["pid"] for victim in (oom and oom["victims"]) or () if victim["source"] == "kernel log"}
+    victims = set(claim.truth.victims)
+    if not victims - by_log and not (oom and oom["limit_of"] == "unknown"):
+        return replace(circumstances, logged=frozenset(by_log), is_limit_told=True)
+    since = datetime.fromisoformat(claim.report["started"]).timestamp()
+    words = ["journalctl", "--system", "--dmesg", "--output=cat", f"--since=@{since}"]
+    text = subprocess.run(words, capture_output=True, check=True, timeout=GENEROUS).stdout.decode(errors="replace")
+    cgroup = re.escape(claim.report["cgroup"])
+    summaries = re.findall(rf",task_memcg={cgroup}[/,](?s:.{{0,200}}?),pid=(\d+),uid=\d+$", text, re.MULTILINE)
+    named = set(map(int, summaries))
+    killed = {int(pid) for pid in re.findall(r"Killed process (\d+) \(", text)}
+    events = claim.report["memory"]["events"] or {"oom_group_kill": 0}
+    is_group = circumstances.policy == "kill" or events["oom_group_kill"] > 0  # of whom one is chosen, and summed up
+    return replace(
+        circumstances,
+        logged=frozenset(killed & {claim.report["pid"], *named} & victims | by_log),
+        unnamed=frozenset(victims - killed),
+        is_limit_told=bool(named) and (is_group or {*[*claim.truth.victims][-1:]} <= named),
+    )
+
+
+def without_details(report: dict[str, Any]) -> dict[str, Any]:
+    """Return what matters of a report to see why it is wrong."""
+    oom = report["oom"] and {key: value for key, value in report["oom"].items() if key != "kernel_log"}
+    log = [record for each in (report["oom"] or {}).get("kernel_log") or () for record in each["records"]]
+    said = [record for record in log if "oom-kill:" in record or "Killed process" in record]
+    keys = ("unit", "pid", "verdict", "result", "exit_code", "signal", "left_running", "evidence")
+    return {key: report[key] for key in keys} | {"oom": oom, "events": report["memory"]["events"], "kernel_log": said}
+
+
+def is_log_readable() -> bool:
+    """Tell whether this user may read the journal."""
+    return bool({"systemd-journal", "adm"} & {grp.getgrgid(number).gr_name for number in os.getgroups()})

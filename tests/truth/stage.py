@@ -1,0 +1,214 @@
+"""Where a story is played: the actor's folder, what the actors tell, and scoperun beside them."""
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Unpack
+
+from scoperun import ExecContext, Limits, MiB, OOMPolicy, Report, Scope
+from scoperun.evidence.events import MemorySnapshot
+from scoperun.supervision.launch import RunOptions
+from tests.guest.story import GENEROUS, systemctl
+from tests.guest.waiting import cgroup_gone
+from tests.schema import validated
+
+from .score import Truth
+
+LIMIT = 20 * MiB
+SLICE = "truth.slice"
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """How a story is played: the policy, whether the kernel log can be read, whether the processor is busy."""
+
+    policy: OOMPolicy
+    log: bool
+    load: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A report, and what really happened."""
+
+    report: dict[str, Any]
+    truth: Truth
+
+
+@dataclass
+class Stage:
+    """One story's stage.
+
+    actor: the program that plays. pages: a file on a disk, to be read. scratch: a folder in memory.
+    fifo: what the actors tell.
+    seen: the pids of all processes that scoperun has seen while they lived.
+    counted: the scopes of which scoperun has seen a kill counted.
+    """
+
+    actor: str
+    pages: str
+    scratch: Path
+    fifo: int
+    variant: Variant
+    seen: set[int] = field(default_factory=set)
+    counted: set[str] = field(default_factory=set)
+    _told: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+
+    @property
+    def policy(self) -> OOMPolicy:
+        """The policy of this variant."""
+        return self.variant.policy
+
+    @property
+    def survives(self) -> bool:
+        """Whether the rest of a scope lives on after an OOM kill."""
+        return self.policy is OOMPolicy.CONTINUE
+
+    def options(self, options: RunOptions) -> RunOptions:
+        """Return the options of a run: the usual limit, this variant's policy, unless told otherwise."""
+        limits = options.get("limits", Limits(memory_max=LIMIT))
+        if limits.oom_policy is None and not any("Delegate" in text for text in options.get("properties", ())):
+            limits = replace(limits, oom_policy=self.policy)
+        names = {"A": self.actor, "PAGES": self.pages, "SCRATCH": str(self.scratch)}
+        names["TRUTH"] = str(self.scratch / "TRUTH")
+        context = ExecContext(environment=tuple(f"{name}={value}" for name, value in names.items()))
+        return {**options, "limits": limits, "context": context}
+
+    async def run(self, *command: str, **options: Unpack[RunOptions]) -> dict[str, Any]:
+        """Run a command to its end and return the report."""
+        async with self.scope(*command, **options) as scope:
+            return await self.report(scope)
+
+    async def act(self, *words: str, **options: Unpack[RunOptions]) -> dict[str, Any]:
+        """Run an actor as the command."""
+        return await self.run(self.actor, *words, **options)
+
+    async def shell(self, script: str, **options: Unpack[RunOptions]) -> dict[str, Any]:
+        """Run a script of sh as the command: $A is the actor."""
+        return await self.run("sh", "-c", script, **options)
+
+    @asynccontextmanager
+    async def scope(self, *command: str, **options: Unpack[RunOptions]) -> AsyncIterator[Scope]:
+        """Run a command that things are done to."""
+        async with Scope(command, **self.options(options)) as scope:
+            watch = asyncio.create_task(self._watch(scope))
+            yield scope
+        await watch
+
+    async def _watch(self, scope: Scope) -> None:
+        async for event in scope.events():
+            if isinstance(event, MemorySnapshot):
+                self.seen.update(task.pid for task in event.tasks)
+                if event.oom_kill:
+                    self.counted.add(scope.start.unit)
+
+    async def pid(self, role: str, *, count: int = 1) -> int:
+        """Wait until an actor has said its role, for the `count`th time, and return its pid."""
+        while len(self._told[role]) < count:
+            await readable(self.fifo)
+            self.listen()
+        return self._told[role][count - 1]
+
+    async def pid_unless_over(self, scope: Scope, role: str, *, count: int) -> int | None:
+        """Return what `pid` does, None if the scope's command ends first."""
+        pid, end = asyncio.create_task(self.pid(role, count=count)), asyncio.create_task(scope.report())
+        await asyncio.wait({pid, end}, return_when=asyncio.FIRST_COMPLETED)
+        end.cancel()
+        if not pid.done():
+            pid.cancel()
+            return None
+        return pid.result()
+
+    def told(self, role: str) -> list[int]:
+        """Return the pids, or the other numbers, that were told of a role so far."""
+        self.listen()
+        return self._told[role]
+
+    def listen(self) -> None:
+        """Take in what the actors have told."""
+        data = b""
+        while True:
+            try:
+                data += os.read(self.fifo, 1 << 16)
+            except BlockingIOError:
+                break
+        for line in data.decode().splitlines():
+            role, number = line.split()
+            self._told[role].append(int(number))
+
+    def tell(self, pid: int) -> None:
+        """Give an actor its cue."""
+        os.kill(pid, signal.SIGUSR1)
+
+    async def report(self, scope: Scope) -> dict[str, Any]:
+        """Return the report on a scope once there is one."""
+        return as_json(await scope.report())
+
+
+async def readable(fd: int) -> None:
+    """Return when a descriptor can be read."""
+    loop, is_readable = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(fd, is_readable.set)
+    try:
+        async with asyncio.timeout(GENEROUS):
+            await is_readable.wait()
+    finally:
+        loop.remove_reader(fd)
+
+
+async def gone(pid: int) -> None:
+    """Return when a process has ended."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        await readable(pidfd)
+    finally:
+        os.close(pidfd)
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """Return a report as its readers have it."""
+    return validated(report.to_json())
+
+
+@contextmanager
+def busy() -> Iterator[None]:
+    """Have a process for each processor that wants all of it."""
+    loops = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in os.sched_getaffinity(0)]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+
+
+@contextmanager
+def capped_slice(limit: int) -> Iterator[str]:
+    """Have a slice with a limit of its own."""
+    systemctl("set-property", "--runtime", SLICE, f"MemoryMax={limit}", "MemorySwapMax=0")
+    try:
+        yield SLICE
+    finally:
+        systemctl("revert", SLICE)
+
+
+def kill_all(cgroup: str | None) -> None:
+    """Kill all of a cgroup with SIGKILL, as systemd-oomd does, and wait until that is over."""
+    assert cgroup is not None
+    folder = Path(f"/sys/fs/cgroup{cgroup}")
+    (folder / "cgroup.kill").write_text("1")
+    cgroup_gone(cgroup)
+
+
+def count_as_oomd(cgroup: str | None) -> None:
+    """Count a kill where systemd-oomd does before it kills."""
+    os.setxattr(f"/sys/fs/cgroup{cgroup}", "user.oomd_ooms", b"1")

@@ -1,0 +1,94 @@
+"""What is read of a message is what dbus-next reads of it, and of dictionaries what is wanted."""
+
+import random
+from typing import Any
+
+import pytest
+from dbus_next._private.unmarshaller import Unmarshaller
+from dbus_next.message import Message
+from dbus_next.signature import Variant
+
+from scoperun.systemd.dbus import body
+from scoperun.systemd.frames import Frame, Frames
+
+VALUES: dict[str, Any] = {
+    "y": 7, "b": True, "n": -2, "q": 2, "i": -3, "u": 3, "x": -4, "t": 2**64 - 1, "d": 0.5, "s": "text", "o": "/a",
+    "g": "a{sv}", "ay": b"bytes", "as": ["", "b", "cd"], "ad": [0.5], "at": [], "(sub)": ["x", 1, False],
+    "a(st)": [["x", 1], ["y", 2]], "a{sv}": {"in": Variant("s", "side")}, "v": Variant("aay", [b"x"]), "a{us}": {1: ""},
+}  # fmt: skip
+
+
+def frame(signature: str, *values: Any) -> Frame:
+    message = Message.new_signal("/a", "a.b", "C", signature, list(values))
+    message.serial = 1
+    (found,) = Frames().take(bytes(message._marshall()))  # noqa: SLF001
+    return found
+
+
+def plain(value: Any) -> Any:
+    """Return a value with variants replaced by what they contain."""
+    match value:
+        case Variant():
+            return plain(value.value)
+        case dict():
+            return {key: plain(each) for key, each in value.items()}
+        case list():
+            return [plain(each) for each in value]
+        case _:
+            return value
+
+
+@pytest.mark.parametrize("signature", VALUES)
+def test_a_value_of_each_type_is_read(signature: str) -> None:
+    assert body(frame(f"y{signature}s", 1, VALUES[signature], "end")) == [1, plain(VALUES[signature]), "end"]
+
+
+@pytest.mark.parametrize("signature", VALUES)
+def test_a_value_of_each_type_is_passed_over_if_it_is_not_wanted(signature: str) -> None:
+    """What comes after it is read from where it begins."""
+    properties = {"a": Variant("y", 1), "other": Variant(signature, VALUES[signature]), "b": Variant("t", 2)}
+    assert body(frame("sa{sv}s", "x", properties, "end"), {"a", "b"}) == ["x", {"a": 1, "b": 2}, "end"]
+
+
+def test_nothing_is_wanted_of_a_dictionary_that_has_none_of_it() -> None:
+    assert body(frame("a{sv}u", {"a": Variant("s", "x")}, 5), {"b"}) == [{}, 5]
+
+
+@pytest.mark.parametrize("wanted", [None, {"a"}])
+def test_a_body_that_is_cut_off_is_an_error(wanted: set[str] | None) -> None:
+    whole = frame("sa{sv}as", "x", {"a": Variant("as", ["b"]), "c": Variant("(si)", ["d", 1])}, ["e"])
+    assert whole.raw is not None
+    for length in range(whole.body_at, len(whole.raw)):
+        cut = Frame(kind=4, flags=0, serial=1, raw=whole.raw[:length], body_at=whole.body_at, signature="sa{sv}as")
+        assert read(cut, wanted) is None
+
+
+def test_what_is_read_of_mutated_messages_is_what_dbus_next_reads_or_an_error() -> None:
+    chance = random.Random(6)  # noqa: S311
+    whole = frame("sa{sv}a(st)v", "x", {"a": VALUES["v"], "b": Variant("as", ["c"])}, [["y", 1]], Variant("d", 0.5))
+    assert whole.raw is not None
+    same = 0
+    for _ in range(3000):
+        raw = bytearray(whole.raw)
+        raw[chance.randrange(whole.body_at, len(raw))] = chance.randrange(256)
+        mutated = Frame(kind=4, flags=0, serial=1, raw=bytes(raw), body_at=whole.body_at, signature=whole.signature)
+        same += read(mutated) == read_by_dbus_next(bytes(raw))
+    assert same == 3000
+
+
+def read(mutated: Frame, wanted: set[str] | None = None) -> list[Any] | None:
+    """Return what is read, None for an error of whatever class."""
+    try:
+        return body(mutated, wanted)
+    except Exception:
+        return None
+
+
+def read_by_dbus_next(raw: bytes) -> list[Any] | None:
+    import io  # noqa: PLC0415
+
+    try:
+        message = Unmarshaller(io.BytesIO(raw)).unmarshall()
+        return [plain(each) for each in message.body]
+    except Exception:
+        return None
