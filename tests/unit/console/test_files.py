@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from scoperun.console.files import Destination
+from scoperun.console.files import Destination, write_all
 
 
 def write_atomically(path: str, text: str) -> None:
@@ -147,7 +147,7 @@ def test_a_file_that_is_written_bit_by_bit_is_there_from_the_first_on(folder: Pa
     fd = begun(file)
     for text in ("", "one\n", "one\ntwo\n"):
         assert file.read_text() == text
-        files.write_all(fd, "two\n" if text else "one\n")
+        write_all(fd, "two\n" if text else "one\n")
     os.close(fd)
 
 

@@ -22,12 +22,16 @@ def sleepers() -> Iterator[set[int]]:
 
 @pytest.mark.parametrize(("limit", "most"), [(64, 0), (84, 5), (1024, 10)])
 def test_more_processes_than_there_are_descriptors_for_are_not_watched(
-    limit: int, most: int, sleepers: set[int], monkeypatch: pytest.MonkeyPatch
+    limit: int, most: int, sleepers: set[int]
 ) -> None:
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
-    endings = Endings()
-    before = len(os.listdir("/proc/self/fd"))
-    assert endings.watch(sleepers) == (most == len(sleepers))
-    assert len(os.listdir("/proc/self/fd")) == before + most
-    assert endings.watch(set(list(sleepers)[:most]))
-    endings.close()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limits[1]))
+    try:
+        endings = Endings()
+        before = len(os.listdir("/proc/self/fd"))
+        assert endings.watch(sleepers) == (most == len(sleepers))
+        assert len(os.listdir("/proc/self/fd")) == before + most
+        assert endings.watch(set(list(sleepers)[:most]))
+        endings.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
