@@ -8,6 +8,7 @@ The bus is at SOCKET, and lies: it knows each client by the number that the clie
 import asyncio
 import os
 import sys
+from contextlib import suppress
 
 from scoperun.kernel.wait import process_ended
 from tests.bus.wire import wire
@@ -22,10 +23,11 @@ async def main(first: int, socket: str, *command: str) -> int:
 
 def start(command: tuple[str, ...], runtime_dir: str, *, number: int) -> int:
     """Start the command as the process of that number. asyncio would use another number for a thread."""
-    used = 0
-    while used < number - 1:
-        used = os.posix_spawnp("true", ["true"], {})
-        os.waitpid(used, 0)
+    used = os.posix_spawnp("true", ["true"], {})
+    os.waitpid(used, 0)
+    for _ in range(used + 1, number):
+        with suppress(FileNotFoundError):  # a process that executes nothing costs a tenth of one that does
+            os.posix_spawn("/nonexistent", ["nonexistent"], {})
     started = os.posix_spawnp(command[0], command, os.environ | {"XDG_RUNTIME_DIR": runtime_dir})
     assert started == number
     return started
