@@ -1,4 +1,4 @@
-"""The least that typer and dbus-next allow: a scope around `true`, and systemd's word on how it ended.
+"""The least that asyncio and dbus-next allow: a scope around `true`, and systemd's word on how it ended.
 
 It has no options, no limits, no keeper and no report, and takes no care of what goes wrong. It does without what
 scoperun does without, in the same order: what scoperun takes beyond it is scoperun's own.
@@ -13,7 +13,6 @@ if IS_ONE:
     from scoperun.startup import spare
 
     spare()
-    import typer  # noqa: F401  as what parses the arguments
 
 import asyncio  # noqa: E402
 import json  # noqa: E402
@@ -21,6 +20,7 @@ import time  # noqa: E402
 from collections.abc import Iterable  # noqa: E402
 from typing import Any  # noqa: E402
 
+import dbus_next.errors  # noqa: E402, F401  first, where the package itself is empty (scoperun/startup.py)
 from dbus_next.aio.message_bus import MessageBus  # noqa: E402
 from dbus_next.constants import MessageType  # noqa: E402
 from dbus_next.message import Message  # noqa: E402

@@ -15,9 +15,9 @@ from . import commands, shares
 RUNS_IN_ROUND = 5
 
 PYTHON = "python3 -c pass"
-PACKAGES = 'python3 -c "import typer, dbus_next.aio"'
+PACKAGES = 'python3 -c "import asyncio, dbus_next.aio"'
 OURS = "the same, and what scoperun imports"
-SPARED = "the packages, spared what scoperun spares itself"
+SPARED = "what scoperun imports of the packages, spared what it spares itself"
 SPARED_OURS = "the same, and what scoperun imports, spared too"
 BARE = "a scope made with the packages, and with nothing else"
 
@@ -36,12 +36,13 @@ def measure(rounds: int) -> dict[str, Any]:
     """Return each command's times in seconds, in rounds of a few runs each, so that a slow moment is everybody's."""
     lines = {name: commands.line(name, "/bin/true") for name in commands.BEFORE}
     lines |= {"bash -c": "bash -c /bin/true", PYTHON: PYTHON}
-    packages, with_ours = "typer, dbus_next.aio", f"typer, dbus_next.aio, {', '.join(our_modules())}"
+    packages, with_ours = "asyncio, dbus_next.aio", ", ".join(["asyncio", "dbus_next.aio", *our_modules()])
+    needed = "asyncio, dbus_next.errors, dbus_next.message, dbus_next.signature, dbus_next._private.unmarshaller"
     lines |= {
-        PACKAGES: PACKAGES,
+        PACKAGES: python(f"import {packages}"),
         OURS: python(f"import {with_ours}"),
-        SPARED: python(SPARING.format(packages)),
-        SPARED_OURS: python(SPARING.format(with_ours)),
+        SPARED: python(SPARING.format(needed)),
+        SPARED_OURS: python(SPARING.format(", ".join([needed, *our_modules()]))),
         BARE: shlex.join(["python3", str(Path(__file__).with_name("bare.py"))]),
     }
     times: dict[str, list[float]] = {name: [] for name in lines}
