@@ -6,6 +6,7 @@ properties, of which two matter here: to read them all is a quarter of the proce
 
 from __future__ import annotations
 
+import struct
 import typing
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
         def __init__(self, stream: None) -> None: ...
         def align(self, n: int) -> None: ...
         def read_byte(self) -> int: ...
-        def read_uint32(self) -> int: ...
-        def read_string(self) -> str: ...
+        def read_uint32(self, type_: SignatureType | None = None) -> int: ...
+        def read_string(self, type_: SignatureType | None = None) -> str: ...
         def read_signature(self) -> str: ...
         def read_array(self, type_: SignatureType) -> Any: ...
         def read_argument(self, type_: SignatureType) -> Any: ...
@@ -50,6 +51,8 @@ _SIZES = {"y": 1, "b": 4, "n": 2, "q": 2, "i": 4, "u": 4, "x": 8, "t": 8, "d": 8
 """Bytes of what is always as long; it begins at a multiple of that."""
 
 _AT_EIGHT = "xtd{("
+
+_NUMBERS = {ord("l"): struct.Struct("<I"), ord("B"): struct.Struct(">I")}
 
 
 def body(frame: Frame, wanted: Container[str] | None = None) -> list[Any]:
@@ -81,6 +84,7 @@ class _Reader(Unmarshaller):
         self.buf = frame.raw
         self.offset = frame.body_at
         self.endian = frame.raw[0]
+        self._number = _NUMBERS[self.endian]
         self._wanted = wanted
 
     def read(self, n: int, prefetch: bool = False) -> int:
@@ -90,6 +94,21 @@ class _Reader(Unmarshaller):
         if not prefetch:
             self.offset = begin + n
         return begin
+
+    # Most of what is read is names and their lengths. These two do what dbus-next's do, in a third of the time.
+
+    def read_uint32(self, _type: SignatureType | None = None) -> int:
+        begin = (self.offset + 3) & ~3
+        if begin + 4 > len(self.buf):
+            raise EOFError
+        self.offset = begin + 4
+        (number,) = self._number.unpack_from(self.buf, begin)
+        return int(number)
+
+    def read_string(self, _type: SignatureType | None = None) -> str:
+        length = self.read_uint32()
+        begin = self.read(length + 1)
+        return str(self.buf[begin : begin + length], "utf-8")
 
     def read_variant(self, _type: SignatureType | None = None) -> Any:
         (contained,) = _types(self.read_signature())
