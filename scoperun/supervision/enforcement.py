@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from scoperun.kernel.scope_cgroup import ScopeCgroup
+    from scoperun.spec.limits import LimitsInForce
     from scoperun.spec.properties import Property
 
 
@@ -21,10 +22,14 @@ _NEEDED = {"MemoryAccounting", "TasksAccounting", "AddRef", "CollectMode", "Desc
 """Properties of nearly every run, none of which can be void."""
 
 
-def check_limits(properties: Iterable[Property], scope: ScopeCgroup) -> None:
-    """Raise LimitNotEnforced if the kernel does not do what `properties` ask for `scope`, as far as can be seen."""
+def check_limits(properties: Iterable[Property], scope: ScopeCgroup) -> LimitsInForce:
+    """Return the limits that the kernel holds `scope` to.
+
+    Raise LimitNotEnforced if it does not do what `properties` ask for, as far as can be seen.
+    """
+    limits = scope.limits()
     asked = [each for each in properties if each.name not in _NEEDED]
-    missing = not_in_force(asked, scope.limits(), page_size=os.sysconf("SC_PAGE_SIZE"))
+    missing = not_in_force(asked, limits, page_size=os.sysconf("SC_PAGE_SIZE"))
     for limit in missing:
         controller = _CONTROLLERS.get(limit.name, "memory")
         raise _not_enforced(describe(limit), scope.cgroup.missing(controller) or "the kernel does not keep it so")
@@ -34,6 +39,7 @@ def check_limits(properties: Iterable[Property], scope: ScopeCgroup) -> None:
         for each in rest:
             if (reason := why_void(each, scope.cgroup)) is not None:
                 raise _not_enforced(f"{each.name}=", reason)
+    return limits
 
 
 def _not_enforced(limit: str, reason: str) -> LimitNotEnforced:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
     from scoperun.process.processes import Processes
+    from scoperun.spec.limits import LimitsInForce
     from scoperun.spec.request import RunRequest
     from scoperun.supervision.feed import Feed
     from scoperun.systemd.unit import Unit
@@ -38,6 +39,7 @@ async def stand(run: RunRequest, unit: Unit, processes: Processes, feed: Feed, w
     """
     _, runtime_max = await asyncio.gather(unit.identify(), unit.runtime_max())
     scope = _seen_scope(run, unit, processes)
+    limits = check_limits(unit.request.properties, scope) if run.require_limits else scope.limits()
     if scope.cgroup is NOWHERE:
         await _see_no_strangers(unit, processes)
     elif unit.request.is_delegated:
@@ -57,22 +59,19 @@ async def stand(run: RunRequest, unit: Unit, processes: Processes, feed: Feed, w
         memory=memory,
         kernel_log=kernel_log,
         feed=feed,
-        start=_start(run, unit, scope, processes.workload.pid, runtime_max),
+        start=_start(run, unit, scope, processes.workload.pid, replace(limits, runtime_max=runtime_max)),
     )
 
 
 def _seen_scope(run: RunRequest, unit: Unit, processes: Processes) -> ScopeCgroup:
-    """Return the scope's cgroup, NOWHERE if the command is not in it; raise if its limits are not in force there."""
+    """Return the scope's cgroup, NOWHERE if the command is not in it; raise if that is not to be taken."""
     commands = cgroup_of(processes.workload.pid)
     cgroup = commands.of_unit(unit.name)
     # The counters of another cgroup say nothing of the command.
     kills = vmstat.oom_kills() if commands.counts_alone else None
-    scope = ScopeCgroup(cgroup or NOWHERE, processes.keeper.pid, kills)
-    if run.require_limits:
-        if cgroup is None:
-            raise ScopeFailed(f"Failed to start scope {unit.name!r}: the command is still in {commands.name}")
-        check_limits(unit.request.properties, scope)
-    return scope
+    if cgroup is None and run.require_limits:
+        raise ScopeFailed(f"Failed to start scope {unit.name!r}: the command is still in {commands.name}")
+    return ScopeCgroup(cgroup or NOWHERE, processes.keeper.pid, kills)
 
 
 async def _see_no_strangers(unit: Unit, processes: Processes) -> None:
@@ -90,7 +89,7 @@ def _give_keeper_a_leaf(scope: ScopeCgroup, watches: AsyncExitStack) -> None:
         raise ScoperunError(f"cannot make a cgroup below the scope (Delegate=): {error.strerror}") from None
 
 
-def _start(run: RunRequest, unit: Unit, scope: ScopeCgroup, pid: int, runtime_max: float | None) -> Start:
+def _start(run: RunRequest, unit: Unit, scope: ScopeCgroup, pid: int, limits: LimitsInForce) -> Start:
     """Return what the report says of the beginning, which is now."""
     return Start(
         systemd=None,
@@ -105,7 +104,7 @@ def _start(run: RunRequest, unit: Unit, scope: ScopeCgroup, pid: int, runtime_ma
         started=datetime.datetime.now(datetime.UTC),
         monotonic=time.monotonic(),
         asked=unit.asked,
-        limits=replace(scope.limits(), runtime_max=runtime_max),
+        limits=limits,
         soft_memory=run.soft_memory,
     )
 
