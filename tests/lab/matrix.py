@@ -38,7 +38,7 @@ class Row:
 
 
 def rows(tests: Sequence[str | Path] = TESTS) -> list[Row]:
-    """Collect the tests and return their rows, that with the most tests first, as it takes longest."""
+    """Collect the tests and return their rows; those with the most tests come first, because they take longest."""
     files = defaultdict[Needs, list[str]](list)
     for needs, file in collect(tests):
         files[needs].append(file)
@@ -47,7 +47,10 @@ def rows(tests: Sequence[str | Path] = TESTS) -> list[Row]:
 
 
 def collect(tests: Sequence[str | Path]) -> list[tuple[Needs, str]]:
-    """Return what each test needs, and its file. pytest finds them, in a process of its own: it imports them all."""
+    """Return what each test needs, and its file.
+
+    pytest does it in a process of its own, because it imports all tests. Raises LabError if it fails.
+    """
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder, "needs.json")
         words = ["-m", "pytest", *PLUGIN, "--needs-to", answer, "--collect-only", "-qq", "-p", "no:cacheprovider"]

@@ -58,9 +58,9 @@ def play(kind: Kind, props: Props) -> list[str]:
     first = KINDS.index(kind)
     failures = []
     for turn in range(first, first + ROUNDS):
-        judged = played(kind, variants[turn % len(variants)], props)
-        SCORES.extend(score for score, _ in judged)
-        failures += [failure for _, failure in judged if failure]
+        results = played(kind, variants[turn % len(variants)], props)
+        SCORES.extend(each for each, _ in results)
+        failures += [failure for _, failure in results if failure]
     return failures
 
 
