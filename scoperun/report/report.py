@@ -117,7 +117,7 @@ class Report:
 
     @property
     def exit_status(self) -> int:
-        """What scoperun exits with: the command's own status, 128+n for signal n, 124 if runtime_max ended the scope."""
+        """What scoperun exits with: the command's own status, 128+n for signal n, 124 if runtime_max ended it."""
         if self.timed_out:
             return EXIT_TIMEOUT
         return _KILLED + self.signal if self.signal is not None else self.exit_code or 0
