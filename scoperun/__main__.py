@@ -32,7 +32,8 @@ def program() -> "NoReturn":
 def _status() -> int:
     """Run the command line and return the exit status: for an unexpected error print one line and return 125.
 
-    The line is printed after the exception is freed, with everything that its frames hold: no other memory may be left.
+    The line is printed after the exception is freed, with everything that its frames hold: that might be the only
+    memory left.
     """
     try:
         from scoperun.cli.command import main  # noqa: PLC0415  only after `spare`
@@ -62,7 +63,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _say(text: str) -> None:
-    """Print a line without importing anything: there may be no memory to import a codec."""
+    """Print a line without importing anything: there might be no memory to import a codec."""
     visible = text if text.isprintable() else repr(text)[1:-1]  # the text can contain control characters
     try:
         os.write(2, visible.encode() + b"\n")

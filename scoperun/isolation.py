@@ -56,8 +56,8 @@ def _folders_of_user() -> "set[str]":
     if site is None or site.USER_SITE not in sys.path:
         return set()
     after = sys.path[sys.path.index(site.USER_SITE) :]
-    everybodys = set(site.getsitepackages())
-    end = next((at for at, folder in enumerate(after) if folder in everybodys), len(after))
+    for_all_users = set(site.getsitepackages())
+    end = next((at for at, folder in enumerate(after) if folder in for_all_users), len(after))
     return set(after[:end])
 
 

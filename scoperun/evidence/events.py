@@ -1,4 +1,4 @@
-"""What can happen to an invocation, and what can be read of it: frozen values. No I/O."""
+"""What can happen to an invocation, and what can be read about it: frozen values. No I/O."""
 
 from __future__ import annotations
 

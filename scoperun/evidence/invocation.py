@@ -129,7 +129,7 @@ class Invocation:
 
     @property
     def final_result(self) -> str | None:
-        """Result=, but None for a success that can still change or whose later change may have been missed."""
+        """Result=, but None for a success that can still change or whose later change might have been missed."""
         heard_to_the_end = self.ended and self.active_state != "failed"
         if self.result != "success" or self.properties is not None or heard_to_the_end:
             return self.result

@@ -66,7 +66,7 @@ _KILLED = re.compile(
     re.DOTALL,
 )
 _GROUP = re.compile(r"Tasks in (/.*) are going to be killed due to memory\.oom\.group set\Z")
-_NOBODY = "Out of memory and no killable processes"
+_NONE_KILLABLE = "Out of memory and no killable processes"
 _TITLES = ("memory+swap: usage ", "kmem: usage ", "Memory cgroup min protection ", "Tasks state (memory values in ")
 
 _PAGES = {"total_vm", "rss", "rss_anon", "rss_file", "rss_shmem", "swapents"}
@@ -192,9 +192,9 @@ class KernelLogParser:
     def _title(self, record: str) -> bool:
         """Take a record that is part of a report but whose content is not used here."""
         draft = self._unfinished()
-        if draft is None or not record.startswith((*_TITLES, _NOBODY)):
+        if draft is None or not record.startswith((*_TITLES, _NONE_KILLABLE)):
             return False
-        draft.is_over = record.startswith(_NOBODY)
+        draft.is_over = record.startswith(_NONE_KILLABLE)
         draft.records.append(record)
         return True
 
@@ -249,7 +249,7 @@ class KernelLogParser:
         return found is not None
 
     def _sysrq(self, record: str) -> bool:
-        """Note a kill requested by SysRq, without taking the record; the report on it may leave out the request."""
+        """Note a kill requested by SysRq, without taking the record; the report on it might leave out the request."""
         self._asked_by_sysrq |= _SYSRQ.match(record) is not None
         return False
 

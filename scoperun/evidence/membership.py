@@ -1,7 +1,7 @@
 """Which of the victims that the kernel names by their PIDs alone were in the scope. No I/O.
 
 After ten reports in five seconds the kernel writes `Killed process PID (NAME)` and leaves out the cgroup. By then a PID
-from the scope may belong to a process elsewhere. So a process with this PID and name must have disappeared from the
+from the scope might belong to a process elsewhere. So a process with this PID and name must have disappeared from the
 scope at that time, and a kill must have been counted there. The command and the keeper are our children: no other
 process can have their PIDs until we have waited for them.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from scoperun.evidence.start import Start
 
 _JUST_BEFORE = 1.0
-"""Seconds after the last snapshot in which its processes may have been killed without another snapshot."""
+"""Seconds after the last snapshot in which its processes might have been killed without another snapshot."""
 
 _KILLED = {None, -signal.SIGKILL}
 
@@ -64,7 +64,7 @@ class Membership:
         return self._concerning(report, self._children(report))
 
     def likely(self, report: KernelReport) -> tuple[KernelReport, ...]:
-        """Return what a report says about victims that were, or may have been, in the scope."""
+        """Return what a report says about victims that were, or might have been, in the scope."""
         return self._concerning(report, self._children(report) | self._lost(report))
 
     def _concerning(self, report: KernelReport, pids: Collection[int]) -> tuple[KernelReport, ...]:
@@ -81,7 +81,7 @@ class Membership:
         return exited.cgroup is None or is_within(exited.cgroup, self.start.cgroup or "")
 
     def _lost(self, report: KernelReport) -> set[int]:
-        """Return the PIDs of the victims that may have disappeared from the scope at that time."""
+        """Return the PIDs of the victims that might have disappeared from the scope at that time."""
         names = [loss.names for loss in self.losses if self._is_time_of(loss, report.at)]
         return {
             victim.pid
@@ -100,7 +100,7 @@ def membership(start: Start, invocation: Invocation, *, keeper: int, clock: Kern
 
 
 def _losses(invocation: Invocation) -> list[Loss]:
-    """Return the losses that snapshots show, and the one that may have followed the last snapshot."""
+    """Return the losses that snapshots show, and the one that might have followed the last snapshot."""
     memory, counters = invocation.memory, invocation.counters
     found = [
         Loss(

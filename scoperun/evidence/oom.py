@@ -3,14 +3,15 @@
 The law of this file:
 
 1. A process was killed if it is in the snapshot before a kill was counted and missing from the one after it, and as
-   many are missing as were counted. Processes that share one memory count once, the keeper may be one of those
+   many are missing as were counted. Processes that share one memory count once, the keeper might be one of those
    counted, and a process known to have ended another way is not missing. No victim is named if:
    * the counts differ;
    * the earlier snapshot cannot show the scope as it was at the kill;
-   * an unseen process may have had more memory. The missing processes must have had more than half of the memory that
-     the survivors do not have. If as much as theirs may have been taken since, they may have ended before the kill and
-     left room for another process, which was killed;
-   * the snapshots lie a second or more apart and no exit prompted the later one: something else may have killed them.
+   * an unseen process might have had more memory. The missing processes must have had more than half of the memory that
+     the survivors do not have;
+   * as much memory as theirs can have been taken since: they might have ended before the kill and left room for another
+     process, which was killed;
+   * the snapshots lie a second or more apart and no exit prompted the later one: something else might have killed them.
    A victim's size is given only if the scope had nearly as much memory when the victim was seen as at the kill.
    If a cgroup was killed as a whole, every missing process is named that was killed or whose wait status is unknown.
    Where such a status is unknown, the earlier snapshot must be less than a second old. If that cgroup is inside the
@@ -18,10 +19,10 @@ The law of this file:
    A command that was always alone in the scope and died of SIGKILL is the victim.
 2. The limit is that of the one cgroup, from the scope up, whose `oom` rose shortly before the kill was counted.
    If none rose while the command ran although a kill was counted, no limit was reached: the machine was full if it was
-   short of memory shortly before; otherwise the kill was requested (SysRq). In a container it may have been a limit
+   short of memory shortly before; otherwise the kill was requested (SysRq). In a container it might have been a limit
    above. If several rose, or one rose only long before, the limit is unknown. If kills follow one another, only what
    rose since the last kill but one counts, or what had risen by then without a kill.
-   A reading from before a kill was counted tells of the scope's own limit alone: another may have risen since.
+   A reading from before a kill was counted tells of the scope's own limit alone: another might have risen since.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ JUST_BEFORE = 1.0
 """Seconds before the end of a scope within which a snapshot is taken to show the scope at its end."""
 
 NEARLY_ALL = 0.9
-"""Share of a scope's memory: sizes read when this much was in use are taken to be the sizes when all of it was."""
+"""Share of a scope's memory: sizes read when this much was in use count as the sizes when all was in use."""
 
 _SHORTLY = 5.0
 """Seconds before a kill was counted within which its limit was reached, however busy the machine."""
@@ -98,7 +99,7 @@ class ScopeEnd:
     policy: OOMPolicy=, None if not known.
     tasks_peak: the highest number of tasks at a time, without the keeper; None if not known.
     keeper_killed: the keeper was killed too.
-    other_kills: processes beside the keeper that were certainly killed; None if not known.
+    other_kills: processes other than the keeper that were certainly killed; None if not known.
     most: bytes of memory and swap that the scope can have had at most; None if not known.
     ended_with_scope: nothing shows that the command ended before the other processes, or outside the scope.
     """
@@ -123,12 +124,12 @@ class OomKill:
         counts the keeper too, and goes on counting.
     is_known_group: it is known which cgroups those were.
     was_close: the earlier snapshot shows the scope as it was at the kill, and none of its processes had ended
-        unnoticed. Otherwise a process may have come since, taken the memory and gone unseen.
+        unnoticed. Otherwise a process might have come since, taken the memory and gone unseen.
     was_just_seen: the processes of the earlier snapshot had no time to end another way.
     was_prompted: one of those processes ended just before the later snapshot, and none of them earlier.
     was_noticed: it was one kill, or one group, and the later snapshot was taken as soon as it was counted.
     needed: bytes of memory and swap that were in use before and could not be dropped; None if not read.
-    free: bytes of memory and swap that an unseen process may have had at most.
+    free: bytes of memory and swap that an unseen process might have had at most.
     faulted: bytes of memory that were taken since; None if not read.
     unread: bytes of `needed` beyond what was read of all processes; below 0 if some was read twice.
     ended: the processes that are missing from the later snapshot.
@@ -150,7 +151,7 @@ class OomKill:
     ended: tuple[EndedTask, ...]
 
     def name_victims(self, end: ScopeEnd) -> list[Victim]:
-        """Return the processes that were killed, none where that is not certain."""
+        """Return the processes that were killed, none if that is not certain."""
         found = _suspects(self.ended, end)
         is_certain = self.is_certain_of_group(end) if self.is_group else self._is_certain_of_each(end)
         return victims_in_table(found, is_sized=self.is_sized(end)) if is_certain else []
@@ -161,23 +162,23 @@ class OomKill:
         unread = self.unread if any(task.anon is None for task in _suspects(self.ended, end)) else 0
         theirs = _memory(memory[0] for memory in memories) + unread
         counted = {self.kills, self.kills - 1} if end.keeper_killed else {self.kills}
-        is_told = len(memories) in counted and self.was_close and (self.was_just_seen or self.was_prompted)
+        is_plausible = len(memories) in counted and self.was_close and (self.was_just_seen or self.was_prompted)
         has_room_been_filled_again = self.faulted is None or self.faulted >= theirs
-        return is_told and theirs > self.free / 2 and not has_room_been_filled_again
+        return is_plausible and theirs > self.free / 2 and not has_room_been_filled_again
 
     def is_sized(self, end: ScopeEnd) -> bool:
         """Tell whether the sizes in the earlier snapshot are the victims' sizes when they were killed.
 
-        If several were killed one by one, the later ones may have grown into the room of the earlier ones.
+        If several were killed one by one, the later ones might have grown into the room of the earlier ones.
         """
         is_one = self.is_group or self.kills == 1
         return is_one and end.most is not None and (self.needed or 0) >= NEARLY_ALL * end.most
 
     def memories(self, end: ScopeEnd) -> list[list[Task]]:
-        """Return the processes that may have been killed, one list for each memory: one kill ends all that share it."""
+        """Return the processes that might have been killed, a list for each memory: one kill ends all that share it."""
         found = _suspects(self.ended, end)
-        is_to_be_told = not self.is_group and self.was_close and len(found) > self.kills
-        return one_each(found, self.unread) if is_to_be_told else [[task] for task in found]
+        is_by_memory = not self.is_group and self.was_close and len(found) > self.kills
+        return one_each(found, self.unread) if is_by_memory else [[task] for task in found]
 
     def is_certain_of_group(self, end: ScopeEnd) -> bool:
         """Tell whether all missing processes were killed with the group, because none can have ended another way."""
@@ -221,7 +222,7 @@ def _memory(tasks: Iterable[Task]) -> int:
 def limit_reached(rises: Mapping[str, int | None], ooms: int) -> Limit:
     """Return whose limit was reached.
 
-    rises: how often each cgroup, from the scope up, ran into its own limit; None where not read.
+    rises: how often each cgroup, from the scope up, ran into its own limit; None if not read.
     ooms: how often a limit was reached in the scope and below.
     """
     if not rises or None in rises.values():
@@ -318,7 +319,7 @@ class OomWatch:
         return victims_in_table(found) if is_sure else []
 
     def own_limit(self, peak: int | None) -> int | None:
-        """Return the scope's own limit at the last kill in bytes, None if not known: it may have changed about then.
+        """Return the scope's own limit at the last kill in bytes, None if not known: it might have changed about then.
 
         peak: the most bytes of memory that the scope had. A limit that the peak came up to was reached. Otherwise the
         limit is what was read as soon as the kill was counted, or what was read both shortly before and after.
@@ -335,7 +336,7 @@ class OomWatch:
     def rises(self, counters: Counters) -> dict[str, int | None]:
         """Return how often each cgroup ran into its own limit since the start, by name, from the scope up.
 
-        None is a count that was not read, or was 0 before a kill was counted: it may have risen since.
+        None is a count that was not read, or was 0 before a kill was counted: it might have risen since.
         """
         rises = self._rises(counters, since=self._start)
         return rises if self._is_counted(counters) else {name: rise or None for name, rise in rises.items()}
@@ -349,8 +350,8 @@ class OomWatch:
             rises, in_scope = {name: rise if is_within(group, name) else 0 for name, rise in rises.items()}, 0
         limit = limit_reached(rises, in_scope)
         # Read before a kill was counted, only that the scope's own limit was reached means something.
-        is_told = self._is_counted(counters) or limit.of is LimitOf.SCOPE
-        return limit if is_told and not self._is_doubtful(limit, since) else Limit(of=LimitOf.UNKNOWN)
+        is_reliable = self._is_counted(counters) or limit.of is LimitOf.SCOPE
+        return limit if is_reliable and not self._is_doubtful(limit, since) else Limit(of=LimitOf.UNKNOWN)
 
     def _since(self) -> MemorySnapshot | None:
         """Return the snapshot since which the count of the limit behind the last kill must have risen."""
@@ -358,7 +359,7 @@ class OomWatch:
             return self._shortly[0] if self._shortly else None
         earlier = self._last_but_one
         is_long_ago = earlier is None or earlier.at <= self._shortly_before.at
-        is_open = is_long_ago or self._owes_a_kill(earlier) or self._was_group_kill()
+        is_open = is_long_ago or self._has_kill_due(earlier) or self._was_group_kill()
         return self._shortly_before if is_open else earlier
 
     def _was_group_kill(self) -> bool:
@@ -367,20 +368,20 @@ class OomWatch:
         return before is not None and after is not None and _groups(before, after) > 0
 
     def _is_doubtful(self, limit: Limit, since: MemorySnapshot | None) -> bool:
-        """Tell whether the last kill may have been for another limit than `limit`."""
+        """Tell whether the last kill might have been for another limit than `limit`."""
         if self.after is None or since is None:
             return limit.of is LimitOf.HOST
         was_short = bool(_rise((self._last_but_one or since).stalls, self.after.stalls))
         if limit.of is LimitOf.HOST:
-            return not was_short or self._owes_a_kill(since)
+            return not was_short or self._has_kill_due(since)
         if self._was_group_kill():
             return False
         reached = _times_reached(self.after) - _times_reached(since)
         is_too_few = self.after.oom_kill - since.oom_kill > reached
         return is_too_few or (was_short and not self._has_risen_since_last_but_one())
 
-    def _owes_a_kill(self, snapshot: MemorySnapshot | None) -> bool:
-        """Tell whether limits were reached more often than kills were counted: another kill may be due."""
+    def _has_kill_due(self, snapshot: MemorySnapshot | None) -> bool:
+        """Tell whether limits were reached more often than kills were counted: another kill might be due."""
         start = self._start
         if snapshot is None or start is None:
             return False
@@ -420,7 +421,7 @@ class OomWatch:
 
 
 def _suspects(ended: Iterable[EndedTask], end: ScopeEnd) -> list[Task]:
-    """Return the missing processes that may have been killed."""
+    """Return the missing processes that might have been killed."""
     return [task for task, status in _endings(ended, end) if status in {None, -signal.SIGKILL}]
 
 
@@ -488,7 +489,7 @@ def _killed_cgroups(before: MemorySnapshot, after: MemorySnapshot) -> set[str] |
 
 
 def _is_in(place: str | None, cgroups: Collection[str]) -> bool:
-    """Tell whether a process was, or may have been, in one of the cgroups; place: its cgroup, None if not seen."""
+    """Tell whether a process was, or might have been, in one of the cgroups; place: its cgroup, None if not seen."""
     return place is None or any(is_within(place, cgroup) for cgroup in cgroups)
 
 

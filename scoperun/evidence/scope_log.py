@@ -70,7 +70,7 @@ class ScopeLog:
         return [*self._certain, *(self._membership.certain(last) if last else ())]
 
     def _is_nameless(self, report: KernelReport | None) -> bool:
-        """Tell whether a report does not name its victims' cgroup and some of them may have been in the scope."""
+        """Tell whether a report does not name its victims' cgroup and some of them might have been in the scope."""
         if report is None or report.task_memcg is not None:
             return False
         return sum(len(each.victims) for each in self._membership.certain(report)) < len(report.victims)

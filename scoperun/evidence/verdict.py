@@ -3,7 +3,7 @@
 The law of this file:
 
 1. An OOM kill that any source saw is an oom-kill verdict, whatever else happened.
-2. A SIGKILL is a plain signal only where a source proves that no OOM kill was counted; else the verdict is unknown.
+2. A SIGKILL is a plain signal only if a source proves that no OOM kill was counted; else the verdict is unknown.
 3. The verdict on a command that ended by itself follows its exit status, unless the counters that would show an OOM
    kill beside it should exist and do not. The same holds for a command that had left the scope, whatever happened to
    the scope. But outside the scope no counter can tell where a SIGKILL came from: then the verdict is unknown.
@@ -65,7 +65,7 @@ class Traces:
     """Everything that the verdict on an invocation rests on.
 
     status: the command's wait status, negative if a signal killed it.
-    result: the last Result= that systemd announced, None if a later one may have been missed.
+    result: the last Result= that systemd announced, None if a later one might have been missed.
     counters: the cgroup's counters, None if they were not read.
     properties: the scope's properties after the end, None if they were not read.
     kills_seen: OOM kills that were counted while the command ran; 0 also if the count was not watched.
@@ -141,7 +141,7 @@ def _all_kills(traces: Traces) -> int | None:
 
 
 def other_kills(traces: Traces) -> int | None:
-    """Return how many processes beside the keeper were certainly killed, None if none was."""
+    """Return how many processes other than the keeper were certainly killed, None if none was."""
     return max(killed_by_kernel(traces) or 0, traces.log_victim_count or 0, oom_kills(traces) or 0) or None
 
 
@@ -186,7 +186,7 @@ def killed_by_kernel(traces: Traces) -> int | None:
     """Return the kernel's last count without the keeper, None if not known.
 
     The keeper dies with the others in a group kill, or is chosen for its size. If one kill was counted and the keeper
-    was killed, the keeper may have been the victim, or something else may have killed it afterwards: not known either.
+    was killed, the result is None too: the keeper was the victim, or something else killed it afterwards.
     """
     counted = traces.counters.oom_kill if traces.counters else None
     if not counted or traces.counters is None or traces.counters.memory_events is None:

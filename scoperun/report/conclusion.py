@@ -102,7 +102,7 @@ def _runtime(start: Start, exited: WorkloadExited) -> float:
 
 
 def _cpu(counters: Counters, exited: WorkloadExited) -> Cpu:
-    """Return the scope's processor time; what the command and its children used beyond that was used outside of it."""
+    """Return the scope's processor time; what the command and its children used beyond that, they used outside."""
     user, system, outside = counters.cpu_user, counters.cpu_system, None
     if exited.cpu is not None and user is not None and system is not None:
         difference = exited.cpu - (user + system)
@@ -149,7 +149,7 @@ def _traces(start: Start, invocation: Invocation) -> Traces:
 def _ended_first(start: Start, invocation: Invocation, exited: WorkloadExited) -> bool | None:
     """Tell whether the command had ended, and scoperun waited for nothing else, when systemd began to end the scope.
 
-    systemd sends its signals first and notes the time afterwards, so the command may have ended a little before that
+    systemd sends its signals first and notes the time afterwards, so the command might have ended a little before that
     time. But if RuntimeMaxSec= was the reason, it cannot have ended before that was over. None if not known.
     """
     if invocation.awaited_leftovers:

@@ -1,7 +1,7 @@
 """A run that has ended: everything that the report on its OOM is made from. No I/O.
 
 There are three values, each made from the one before: `Traces` is what the verdict rests on, `EndedRun` adds everything
-else that is known, and `ScopeEnd` is the part that naming the victims needs beside the snapshots.
+else that is known, and `ScopeEnd` is the part that naming the victims needs in addition to the snapshots.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class EndedRun:
         return None if memory is None or swap is None else memory + swap
 
     def _ended_with_scope(self) -> bool:
-        """Tell whether the command may have ended together with all other processes, when systemd saw the scope end."""
+        """Tell whether the command can have ended with all other processes, when systemd saw the scope end."""
         exited, scope_ended = self.exited, self.invocation.left_active
         if self.traces.left_scope or self.invocation.awaited_leftovers or exited.late:
             return False

@@ -100,7 +100,7 @@ def _of(limit: int | None) -> str:
 
 
 def _needed(report: Report, oom: Oom) -> str:
-    """Return what is known about the need, which goes on above the limit where the peak stops."""
+    """Return what is known about the need: unlike the peak, it can exceed the limit."""
     parts = _parts(report, oom)
     if oom.needed is None:
         return parts and f"not known; {parts}"

@@ -190,7 +190,7 @@ def _size(size: int | None) -> str:
 
 
 def _of_limit(report: Report, name: str) -> str:
-    """Return ` of 20M`; both values if the limit changed, because either may have held at the peak."""
+    """Return ` of 20M`; both values if the limit changed, because either might have held at the peak."""
     limit, changed = getattr(report.limits, name), report.limits_changed or {}
     if name in changed:
         return f", {_MEMORY_SETTINGS[name]} {_limit(limit)} at the end, {_limit(changed[name])} at the start"

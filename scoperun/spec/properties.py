@@ -170,7 +170,7 @@ def _unknown(name: str) -> InvalidValue:
 
 _OURS = frozenset({"PIDs", "PIDFDs", "AddRef", "CollectMode", "Controller"})
 
-# A user who sets these means the command, which would still run as root.
+# User= and Group= are usually meant for the command, which would still run as root.
 _OWNERS = {
     "User": "`context.user=USER` runs the command as another",
     "Group": "`context.group=GROUP` runs the command as another",
