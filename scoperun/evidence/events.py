@@ -125,7 +125,8 @@ class MemorySnapshot:
     tasks: the living processes, without the keeper.
     places: the cgroup of each process that was listed, by its PID.
     ended: the processes that lived at the snapshot before and do not now, and those about to end.
-    rested: the scope was not watched for a while before this snapshot, so processes that came and went were missed.
+    rested: the scope was not watched for a while before this snapshot, or kills were counted while it was taken, so
+        processes can have come and gone unseen.
     prompted: a process that lived at the snapshot before ended just now, and no other of them ended earlier.
     """
 

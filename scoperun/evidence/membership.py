@@ -46,7 +46,7 @@ class Loss:
 class Membership:
     """Which processes were in one scope, and when.
 
-    start: what was learned about the scope when it stood.
+    start: what was learned about the scope once it existed.
     keeper: the keeper's PID.
     exited: the command's end, None if it has not ended.
     losses: the processes that disappeared while kills were counted.

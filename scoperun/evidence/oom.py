@@ -3,7 +3,7 @@
 The law of this file:
 
 1. A process was killed if it is in the snapshot before a kill was counted and missing from the one after it, and as
-   many are missing as were counted. Processes that share one memory count once, the keeper might be one of those
+   many are missing as were counted. Processes that share one memory count once, the keeper can be one of those
    counted, and a process known to have ended another way is not missing. No victim is named if:
    * the counts differ;
    * the earlier snapshot cannot show the scope as it was at the kill;
@@ -129,7 +129,7 @@ class OomKill:
     was_prompted: one of those processes ended just before the later snapshot, and none of them earlier.
     was_noticed: it was one kill, or one group, and the later snapshot was taken as soon as it was counted.
     needed: bytes of memory and swap that were in use before and could not be dropped; None if not read.
-    free: bytes of memory and swap that an unseen process might have had at most.
+    free: the most bytes of memory and swap that an unseen process can have had.
     faulted: bytes of memory that were taken since; None if not read.
     unread: bytes of `needed` beyond what was read of all processes; below 0 if some was read twice.
     ended: the processes that are missing from the later snapshot.

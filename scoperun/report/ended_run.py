@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class EndedRun:
     """A run from its start to its end.
 
-    start: what was learned about the scope when it stood.
+    start: what was learned about the scope once it existed.
     invocation: what is known from its events.
     limits: the limits at the end.
     traces: what the verdict rests on.

@@ -109,7 +109,7 @@ def _counted_limit(run: EndedRun) -> Limit:
 
 
 def _has_last_kill(run: EndedRun) -> bool:
-    """Tell whether the kernel log has the last kill: as many kills as were counted, or for a group, any report."""
+    """Tell whether the kernel log has as many kills as were counted; under OOMPolicy=kill one report covers all."""
     log, properties = run.invocation.kernel_log, run.invocation.properties
     if log is None or log.is_complete or (properties is not None and properties.oom_policy == "kill"):
         return log is not None

@@ -61,7 +61,7 @@ class Report:
     """How one invocation ended. Sizes are bytes, times seconds; None is what could not be known.
 
     scoperun, systemd, kernel: versions.
-    manager: which systemd manager ran the scope.
+    manager: the systemd manager that ran the scope, `system` or `user`.
     unit, invocation_id, slice, cgroup: the scope's unit name, InvocationID=, slice and cgroup path.
     left_scope: the cgroup in which the command died if that was outside the scope, where its limits do not hold.
     command: its words. cwd: the directory that it started in. pid: its own process.
