@@ -3,13 +3,13 @@
     report = await scoperun.run(["./bigleak2"], limits=scoperun.Limits(memory_max=20 * scoperun.MiB))
     assert report.verdict is scoperun.Verdict.OOM_KILL
 
-run_sync() is for programs without an event loop. Names are imported when they are first used: a program that only
-wants an exception's class does not pay for the rest.
+run_sync() is for programs without an event loop. A name is imported when it is first used: a program that needs only
+an exception class does not import the rest.
 """
 
 from scoperun.version import __version__ as __version__
 
-TYPE_CHECKING = False  # the program imports nothing, so not typing either, before its first line
+TYPE_CHECKING = False  # typing must not be imported before the program's first line
 if TYPE_CHECKING:
     from scoperun.errors import BusLost as BusLost
     from scoperun.errors import BusUnavailable as BusUnavailable
@@ -110,7 +110,7 @@ __all__ = ["GiB", "KiB", "MiB", "__version__", *_MODULE_OF]  # noqa: PLE0604  ea
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name from the module that it lives in."""
+    """Import a public name from its module."""
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'scoperun' has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415

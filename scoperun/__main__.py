@@ -1,4 +1,4 @@
-"""The program: `main`, without what a Python program's start and end cost that is of no use to this one."""
+"""The program: runs `main` and leaves out the parts of Python's start and end that it does not need."""
 
 import errno
 import os
@@ -7,35 +7,36 @@ import sys
 from scoperun.isolation import isolate
 from scoperun.startup import spare
 
-TYPE_CHECKING = False  # typing is among what may be imported when `isolate` has returned
+TYPE_CHECKING = False  # typing can be imported only after `isolate` has returned
 if TYPE_CHECKING:
     from typing import NoReturn
 
 _SHORTAGES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT}
-"""What the machine or a limit of the user's may lack when something is imported, or printed."""
+"""Errors for what the machine or the user's limits can run out of while importing or printing."""
 
 
 def program() -> "NoReturn":
-    """Be the program."""
+    """Run scoperun and exit with its status; this function does not return."""
     isolate()
     spare()
     status = _status()
     try:
         sys.stdout.flush()
-    except OSError:  # it is full, which was said when something was printed
+    except OSError:  # its file is full: the error was reported when something was printed
         status = status or 125
-    except AttributeError:  # it is closed
+    except AttributeError:  # stdout is closed
         pass
-    os._exit(status)  # all is said and written; to take the interpreter apart takes longer than to run true(1)
+    os._exit(status)  # everything is written; tearing down the interpreter takes longer than running true(1)
 
 
 def _status() -> int:
-    """Return what to exit with: an error that nobody has foreseen is one line, and a failure of our own, as others are.
+    """Run the command line and return the exit status: for an unexpected error print one line and return 125.
 
-    The line is said when the error is gone, and with it what its frames hold: there may be no other memory.
+    The line is printed after the exception is freed, with everything that its frames hold: that might be the only
+    memory left.
     """
     try:
-        from scoperun.cli.command import main  # noqa: PLC0415  it imports what is spared here
+        from scoperun.cli.command import main  # noqa: PLC0415  only after `spare`
 
         return main()
     except MemoryError:
@@ -56,17 +57,17 @@ def _reason(error: BaseException) -> str:
             return shortage
         case OSError(errno=errno.ENOENT, filename=str(path)) if path.startswith("/proc/"):
             return f"{path} is missing, without which nothing is known of a process: is /proc mounted?"
-        case ImportError():  # its file is missing, or there is no memory to map it
+        case ImportError():  # the module's file is missing, or there is no memory to map it
             return f"cannot start: {error}"
     return f"internal error: {type(error).__name__}: {error} (python3 -X dev -m scoperun shows where)"
 
 
 def _say(text: str) -> None:
-    """Print a line with what is built in: there may be no memory to import a codec with."""
-    visible = text if text.isprintable() else repr(text)[1:-1]  # it may quote what a terminal would act on
+    """Print a line without importing anything: there might be no memory to import a codec."""
+    visible = text if text.isprintable() else repr(text)[1:-1]  # the text can contain control characters
     try:
         os.write(2, visible.encode() + b"\n")
-    except OSError:  # nobody listens
+    except OSError:  # stderr is closed or full
         return
 
 

@@ -1,6 +1,6 @@
-"""The environment that this process was given, which the command gets."""
+"""The environment that this process was started with, which the command gets."""
 
-import os  # and nothing else: the program's first lines import this module
+import os  # and nothing else: the program imports this module before `isolate` has run
 
 _COERCED = {"C.UTF-8", "C.utf8", "UTF-8"}
 
@@ -8,7 +8,7 @@ _COERCED = {"C.UTF-8", "C.utf8", "UTF-8"}
 def given_environment() -> "dict[str, str]":
     """Return our environment without what Python adds: in the C locale it sets $LC_CTYPE (PEP 538).
 
-    A variable without a name is left out, since execve() of Python refuses it.
+    A variable with an empty name is left out, because Python's execve() refuses it.
     """
     environment = dict(os.environ)
     environment.pop("", None)

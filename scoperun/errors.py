@@ -1,16 +1,16 @@
-"""What can go wrong: one class for each thing that a caller can act on.
+"""What can go wrong: one class for each case that a caller can act on.
 
-A message names what its caller can set as `slice` or `context.user=NAME`, after the fields of RunOptions.
+A message names what its caller can set by the fields of RunOptions, e.g. `slice` or `context.user=NAME`.
 
 ScoperunError
-├── InvalidValue          an option or argument that nothing can be made of
-├── CommandNotFound       127: there is no such command
-├── CommandNotExecutable  126: there is one, but it cannot be executed
+├── InvalidValue          an option or argument is not valid
+├── CommandNotFound       127: the command does not exist
+├── CommandNotExecutable  126: the command exists, but cannot be executed
 ├── BusUnavailable        no connection to systemd
-│   └── BusLost           there was one, and it broke or fell silent
+│   └── BusLost           the connection broke, or answers stopped coming
 ├── ManagerError          systemd refused a call
 │   ├── PropertyRefused   because of one property, which it names
-│   └── UnitExists        because a unit of that name is there already
+│   └── UnitExists        because a unit of that name exists already
 ├── ScopeFailed           systemd tried to start the scope and could not
 ├── LimitNotEnforced      the scope started, but the kernel does not hold the limit
 └── Interrupted           a signal ended scoperun before the command had started
@@ -27,7 +27,7 @@ class ScoperunError(Exception):
     exit_status = 125
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        """Take one line that says what went wrong and, if there is one, another that says how to mend it."""
+        """Take one line that says what went wrong, and an optional second one that says how to fix it."""
         super().__init__(message)
         self.message = message
         self.hint = hint
@@ -39,17 +39,17 @@ class ScoperunError(Exception):
 
 
 class InvalidValue(ScoperunError):
-    """A value of the caller's cannot be used; nothing was started."""
+    """The caller gave a value that cannot be used; nothing was started."""
 
 
 class CommandNotFound(ScoperunError):
-    """There is no such command."""
+    """The command does not exist."""
 
     exit_status = 127
 
 
 class CommandNotExecutable(ScoperunError):
-    """The command is there but cannot be executed."""
+    """The command exists but cannot be executed."""
 
     exit_status = 126
 
@@ -66,7 +66,7 @@ class ManagerError(ScoperunError):
     """systemd answered a call with an error; `name` is the error's D-Bus name."""
 
     def __init__(self, message: str, *, name: str, hint: str | None = None) -> None:
-        """Take the line to show and the D-Bus error name, such as org.freedesktop.DBus.Error.InvalidArgs."""
+        """Take the line to show and the D-Bus error name, e.g. org.freedesktop.DBus.Error.InvalidArgs."""
         super().__init__(message, hint=hint)
         self.name = name
 
@@ -81,11 +81,11 @@ class PropertyRefused(ManagerError):
 
 
 class UnitExists(ManagerError):
-    """A unit of the wanted name is loaded already."""
+    """A unit with the requested name is loaded already."""
 
 
 class ScopeFailed(ScoperunError):
-    """The scope's start job did not end as done."""
+    """The scope's start job ended with another result than done."""
 
 
 class LimitNotEnforced(ScoperunError):
@@ -93,4 +93,4 @@ class LimitNotEnforced(ScoperunError):
 
 
 class Interrupted(ScoperunError):
-    """A signal came while the scope was being set up."""
+    """A signal arrived while the scope was being set up; the command did not start."""

@@ -1,10 +1,10 @@
-"""dataclass(): as in dataclasses, but quick to make a class with. No I/O.
+"""dataclass() as in dataclasses, but it makes a class faster. No I/O.
 
-The standard one writes source text for each class and compiles it, which takes half a millisecond; some seventy classes
-are made at every start of scoperun. Here they all inherit the same methods, which look up the fields of their class.
+The standard one writes source text for each class and compiles it, which takes half a millisecond, and every start of
+scoperun makes some seventy classes. Here all classes inherit the same methods, which look up the fields of their class.
 
-It does what this project uses: always slots, and at most one base, which was made here with the same options.
-tests/unit/test_record.py holds it against the standard.
+It supports what this project uses: always slots, and at most one base, which was made here with the same options.
+tests/unit/test_record.py compares it with the standard one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, dataclass_transform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from dataclasses import Field, replace  # mypy checks the changes only if it sees the standard function
+    from dataclasses import Field, replace  # mypy checks changes only for the standard function
     from inspect import Signature
     from typing import Any, ClassVar, Literal, NoReturn, Self, TypeVar
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 __all__ = ["dataclass", "field", "replace"]
 
 _set = object.__setattr__
-"""Sets a field of a frozen instance too."""
+"""Sets a field, of a frozen instance too."""
 
 
 def field(*, default_factory: Callable[[], T]) -> T:
-    """Declare a field whose default is made anew for each instance."""
-    return _Factory(default_factory)  # type: ignore[return-value]  # type checkers see what it makes
+    """Declare a field whose default `default_factory` makes for each instance."""
+    return _Factory(default_factory)  # type: ignore[return-value]  # type checkers see the type of the default
 
 
 @dataclass_transform(field_specifiers=(field,))
 def dataclass(*, slots: Literal[True], frozen: bool = False, kw_only: bool = False) -> Callable[[type[T]], type[T]]:
-    """Return the decorator that makes a dataclass of a class."""
+    """Return the decorator that turns a class into a dataclass; the options are those of dataclasses.dataclass()."""
 
     def decorate(cls: type[T]) -> type[T]:
         shape = _Shape(cls, kw_only=kw_only)
@@ -63,7 +63,7 @@ class _Factory:
 
 
 class _Shape:
-    """The fields of a class, inherited ones first: their names and types, and the defaults of those that have one."""
+    """The fields of a class, inherited ones first: names, types, and defaults where there are any."""
 
     def __init__(self, cls: type, *, kw_only: bool) -> None:
         inherited, own = getattr(cls, "_shape", None), cls.__annotations__
@@ -80,7 +80,7 @@ class _Shape:
 def _fields(shape: _Shape) -> dict[str, Field[Any]]:
     """Return what dataclasses.fields(), asdict() and replace() look at.
 
-    They take for a field only what has the private mark _FIELD, which has been the same since Python 3.7.
+    They accept only fields with the private mark _FIELD, which has been the same since Python 3.7.
     """
     import dataclasses
 
@@ -107,7 +107,7 @@ def _signature(shape: _Shape) -> Signature:
 
 
 class _OfClass:
-    """An attribute that is made from the shape of its class when it is first looked up."""
+    """A class attribute that is made from the shape of its class only when it is looked up."""
 
     def __init__(self, make: Callable[[_Shape], object]) -> None:
         self.make = make
@@ -116,8 +116,8 @@ class _OfClass:
         return self.make(owner._shape)
 
 
-class _Record:  # noqa: PLW1641  an instance that can change has no hash
-    """The methods of every class that is made here."""
+class _Record:  # noqa: PLW1641  a mutable instance has no hash
+    """The methods of every class made here."""
 
     __slots__ = ()
     if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class _Record:  # noqa: PLW1641  an instance that can change has no hash
         raise AssertionError("the signature takes what __init__ does not")
 
     def __post_init__(self) -> None:
-        """Do nothing: a class that checks its values has a method of this name."""
+        """Do nothing; a class that checks its values overrides this."""
 
     def __repr__(self) -> str:
         fields = ", ".join([f"{name}={getattr(self, name)!r}" for name in self._shape.names])
@@ -171,7 +171,7 @@ class _Record:  # noqa: PLW1641  an instance that can change has no hash
 
 
 class _Frozen(_Record):
-    """The methods of classes whose instances do not change."""
+    """The methods of classes with frozen instances."""
 
     __slots__ = ()
 

@@ -1,6 +1,7 @@
-"""What the program spares itself while it imports what it needs.
+"""What the program leaves out to import its modules faster.
 
-Times are in microseconds, by Debian 12's Python 3.11: a start of scoperun takes some 100,000 on the same machine.
+Times are in microseconds, measured with Debian 12's Python 3.11; a start of scoperun takes some 100,000 on the same
+machine.
 """
 
 import gc
@@ -12,18 +13,18 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
 NOT_NEEDED = {"ssl": ("asyncio", 4200)}
-"""Modules that others import if they can and do without if not: the importing module, and what it saves to do without.
+"""Modules that another module imports only if they exist: the importing module, and the time saved without them.
 
-That is what `-X importtime` shows for the module and for what is imported only because of it.
+The time is what `-X importtime` shows for the module and for everything imported only because of it.
 """
 
 COLLECT_AFTER = 100_000
-"""How many new objects there have to be before Python looks for garbage: by default it does so some fifty times while
-all is imported, finds little, and takes 6000 in all."""
+"""How many new objects it takes before Python collects garbage. By default it does so some fifty times during the
+imports, finds little, and takes 6000 in all."""
 
 
 class _Bare:
-    """Finds the package dbus_next without what its __init__ imports: 25,000 for services, proxies and introspection.
+    """Finds the package dbus_next but does not run its __init__: saves 25,000 for services, proxies and introspection.
 
     systemd/dbus.py imports the modules that it needs by their own names.
     """
@@ -37,24 +38,24 @@ class _Bare:
 
         spec = PathFinder.find_spec(name)
         if spec is not None:
-            spec.loader = _Nothing()  # type: ignore[assignment]  # all that the import system asks of one
+            spec.loader = _Nothing()  # type: ignore[assignment]  # has all that the import system calls
         return spec
 
 
 class _Nothing:
-    """Loads a package by executing nothing."""
+    """A loader that executes nothing."""
 
     @staticmethod
     def create_module(_spec: "ModuleSpec") -> None:
-        """Have the import system make the module."""
+        """Return None, so that the import system makes the module."""
 
     @staticmethod
     def exec_module(_module: object) -> None:
-        """Leave it empty."""
+        """Leave the module empty."""
 
 
 def spare() -> None:
-    """Have the imports that follow take less time. For the program alone: it changes Python for the whole process."""
+    """Make the following imports faster. Only for the program: this changes Python for the whole process."""
     gc.set_threshold(COLLECT_AFTER)
     sys.meta_path.insert(0, _Bare)
     for module in NOT_NEEDED:

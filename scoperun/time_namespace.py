@@ -1,6 +1,6 @@
-"""How far our clocks are from the machine's: not at all, except in a time namespace (time_namespaces(7)).
+"""How far our clocks are ahead of the machine's: 0, except in a time namespace (time_namespaces(7)).
 
-Others tell times on the machine's clocks: systemd, and the kernel's log.
+systemd and the kernel log give times on the machine's clocks.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ _OFFSETS = "/proc/self/timens_offsets"
 
 
 def monotonic_ahead() -> float:
-    """Return the seconds by which CLOCK_MONOTONIC is ahead of the machine's here."""
+    """Return the seconds by which our CLOCK_MONOTONIC is ahead of the machine's."""
     return _ahead("monotonic")
 
 
 def boottime_ahead() -> float:
-    """Return the seconds by which CLOCK_BOOTTIME is ahead of the machine's here."""
+    """Return the seconds by which our CLOCK_BOOTTIME is ahead of the machine's."""
     return _ahead("boottime")
 
 
 def _ahead(clock: str) -> float:
-    with suppress(OSError), open(_OFFSETS, encoding="ascii") as file:  # a kernel without them has no such file
+    with suppress(OSError), open(_OFFSETS, encoding="ascii") as file:  # missing on a kernel without time namespaces
         for name, seconds, nanoseconds in map(str.split, file):
             if name == clock:
                 return int(seconds) + int(nanoseconds) / 1e9

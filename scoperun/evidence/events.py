@@ -1,4 +1,4 @@
-"""What can happen to an invocation, and what can be read of it: frozen values. No I/O."""
+"""What can happen to an invocation, and what can be read about it: frozen values. No I/O."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ if TYPE_CHECKING:
     from scoperun.spec.limits import LimitsInForce
 
 
-# Page cache and the like fill what room there is, and go before anybody is killed. Shared memory and what is locked are
-# on none of these lists.
+# Page cache and the like fill the free room, and the kernel drops them before it kills a process. Shared memory and
+# locked pages are on none of these lists.
 _DROPPABLE = ("active_file", "inactive_file", "slab_reclaimable")
 
 
 @dataclass(frozen=True, slots=True)
 class JobRemoved:
-    """systemd's start job for the scope is over; `result` is done, failed, canceled, timeout or the like."""
+    """systemd's start job for the scope is over; `result`: done, failed, canceled, timeout or another of its words."""
 
     result: str
 
 
 @dataclass(frozen=True, slots=True)
 class ResultChanged:
-    """The scope's Result= was announced; it may be the same as before."""
+    """systemd announced the scope's Result=, changed or not."""
 
     result: str
 
 
 @dataclass(frozen=True, slots=True)
 class StateChanged:
-    """The unit's ActiveState= was announced; it may be the same as before."""
+    """systemd announced the unit's ActiveState=, changed or not."""
 
     active_state: str
 
@@ -52,10 +52,12 @@ class WorkloadExited:
 
     status: its wait status, negative if signal -status killed it (os.waitstatus_to_exitcode).
     at: seconds on the monotonic clock.
-    name: what the process was called at its end, None if that could not be read.
-    cgroup: the cgroup that it died in, by its name; None if that could not be read.
-    cpu: seconds of processor time, from when it became the command, with what it waited for (wait4(2)).
-    late: `at` is when it was noticed, maybe long after: scoperun was stopped, and the kernel does not say more.
+    name: the process's name at its end, None if that could not be read.
+    cgroup: the path of the cgroup that it died in, None if that could not be read.
+    cpu: seconds of processor time since it became the command, including the processes that it waited for (wait4(2));
+        None if not known.
+    late: `at` is when scoperun noticed the end, possibly long after it: scoperun was stopped, and the kernel does not
+        keep the time.
     """
 
     status: int
@@ -68,7 +70,11 @@ class WorkloadExited:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """A process of the scope, from /proc. name: None could not be read, as where /proc hides the process (hidepid)."""
+    """A process of the scope, from /proc.
+
+    pid: its PID.
+    name: None if it could not be read, e.g. because /proc hides the process (hidepid).
+    """
 
     pid: int
     name: str | None
@@ -76,10 +82,12 @@ class Process:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task(Process):
-    """A process of the scope and what memory it has, in bytes, from /proc; None could not be read.
+    """A process of the scope and its memory, from /proc; None is a value that could not be read.
 
-    anon: not backed by a file, so that it can only go to swap. swap: what of it is there.
-    oom_score, oom_score_adj: how the kernel chooses among processes (proc(5)).
+    rss: bytes in memory.
+    anon: bytes that no file backs, so they can only go to swap.
+    swap: bytes in swap.
+    oom_score, oom_score_adj: the numbers by which the kernel chooses a victim (proc(5)).
     """
 
     rss: int | None = None
@@ -91,7 +99,11 @@ class Task(Process):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndedTask:
-    """A process of the scope that has ended or is about to, and its wait status, None if that could not be read."""
+    """A process of the scope that has ended or is about to end.
+
+    task: the process as last seen.
+    status: its wait status, negative if a signal killed it; None if that could not be read.
+    """
 
     task: Task
     status: int | None
@@ -99,19 +111,23 @@ class EndedTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemorySnapshot:
-    """What the kernel said of the scope's memory at one moment, when memory.events had changed; None is not readable.
+    """What the kernel said about the scope's memory at one moment; None is a value that could not be read.
 
     at: seconds on the monotonic clock.
-    events: as in Counters.
-    ooms: how often each cgroup from the scope up ran into its own limit (`oom` of memory.events.local), by its name.
-    groups: how often each of those, and of the cgroups in the scope, was killed as a whole (`oom_group_kill`).
-    limit: memory.max in bytes. stat: memory.stat. current, swap_current: bytes.
-    faulted: the bytes that page faults can have taken so far at the most.
-    stalls: how often an allocation had to free memory first, because the machine was short of it.
-    tasks: the processes that live, without the keeper. places: the cgroup of each process that was listed, by its PID.
-    ended: those that lived at the snapshot before and do not now, and those that are about to end.
-    rested: nobody looked for a while before, so that who came and went meanwhile was not seen.
-    prompted: one of those who lived at the snapshot before has ended just now, and none of them earlier.
+    events: memory.events, as in Counters.memory_events.
+    ooms: how often each cgroup from the scope up ran into its own limit (`oom` of memory.events.local), by its path.
+    groups: how often each of those, and each cgroup in the scope, was killed as a whole (`oom_group_kill`), by path.
+    limit: memory.max in bytes.
+    stat: memory.stat, in bytes or counts.
+    current, swap_current: bytes in use of memory and of swap.
+    faulted: the bytes that page faults can have taken so far, at most.
+    stalls: how often an allocation had to free memory first because the machine was short of it.
+    tasks: the living processes, without the keeper.
+    places: the cgroup of each process that was listed, by its PID.
+    ended: the processes that lived at the snapshot before and do not now, and those about to end.
+    rested: the scope was not watched for a while before this snapshot, or kills were counted while it was taken, so
+        processes can have come and gone unseen.
+    prompted: a process that lived at the snapshot before ended just now, and no other of them ended earlier.
     """
 
     at: float
@@ -132,7 +148,7 @@ class MemorySnapshot:
 
     @property
     def needed(self) -> int | None:
-        """The bytes of memory and swap in use without what the kernel can drop; None if that was not readable."""
+        """The bytes of memory and swap in use that the kernel cannot drop; None if not readable."""
         if self.current is None:
             return None
         droppable = sum((self.stat or {}).get(name, 0) for name in _DROPPABLE)
@@ -140,18 +156,18 @@ class MemorySnapshot:
 
     @property
     def oom_kill(self) -> int:
-        """The processes that the kernel's OOM killer has killed so far, in the scope and below."""
+        """How many processes the kernel's OOM killer has killed so far, in the scope and below."""
         return self.events.get("oom_kill", 0)
 
 
 @dataclass(frozen=True, slots=True)
 class OomdMark:
-    """What stands where systemd-oomd counts its kills of a cgroup: the extended attribute user.oomd_ooms.
+    """The extended attribute user.oomd_ooms of a cgroup, in which systemd-oomd counts its kills of that cgroup.
 
-    kills: how many those are; None is not a number. systemd-oomd cannot count on from there, and then leaves no mark
+    kills: the count; None if the attribute is not a number. systemd-oomd cannot increment that and then writes nothing
         (increment_oomd_xattr() in src/oom/oomd-util.c).
-    pids: the processes that live in the cgroup. systemd-oomd kills them all, so a mark beside one that lives was
-        written by something else, such as the command. systemd believes it.
+    pids: the processes that live in the cgroup. systemd-oomd kills all processes of a cgroup, so if any lives,
+        something else wrote the mark, such as the command. systemd believes the mark all the same.
     """
 
     kills: int | None
@@ -160,19 +176,21 @@ class OomdMark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counters:
-    """The cgroup's counters when the command had ended, while the keeper held the cgroup; None is not readable.
+    """The cgroup's counters after the command ended, while the keeper held the cgroup; None is not readable.
 
     memory_events: counts of low, high, max, oom, oom_kill and oom_group_kill in the scope and below (memory.events).
     ooms, groups: as in MemorySnapshot; None if no OOM kill was counted.
-    counts_alone: the kernel counts for each cgroup alone, and so systemd knows nothing of kills below the scope.
+    counts_alone: the kernel counts each cgroup separately, so systemd does not learn of kills below the scope.
     oomd_marks: the marks of systemd-oomd on the scope and on the cgroups in it.
     memory_peak, memory_swap_peak: bytes.
-    memory_stat: bytes, and counts for those keys that are counts (memory.stat).
-    cpu_user, cpu_system: seconds (cpu.stat). cpu_throttled: seconds in which a limit on the processor held it back.
-    tasks_peak: tasks without the keeper (pids.peak). tasks_refused: times that a limit on tasks refused one.
-    processes: those still in the scope, without the keeper (cgroup.procs).
+    memory_stat: memory.stat, in bytes, or counts for the keys that are counts.
+    cpu_user, cpu_system: seconds of processor time (cpu.stat).
+    cpu_throttled: seconds for which a limit on the processor held the scope back.
+    tasks_peak: the highest number of tasks, without the keeper (pids.peak).
+    tasks_refused: how often a limit on tasks refused one.
+    processes: the processes still in the scope, without the keeper (cgroup.procs).
     keeper_killed: the keeper was killed too, and is one of those that were counted.
-    limits: those that the kernel held the scope to.
+    limits: the limits that the kernel held the scope to.
     """
 
     memory_events: Mapping[str, int] | None = None
@@ -194,7 +212,7 @@ class Counters:
 
     @property
     def oom_kill(self) -> int | None:
-        """The processes that the kernel's OOM killer killed in the scope, None if that could not be read."""
+        """How many processes the kernel's OOM killer killed in the scope, None if that could not be read."""
         return None if self.memory_events is None else self.memory_events.get("oom_kill")
 
     @property
@@ -205,12 +223,12 @@ class Counters:
 
     @property
     def oomd_forged(self) -> bool:
-        """There is a mark that is not systemd-oomd's."""
+        """Whether something other than systemd-oomd wrote one of the marks."""
         return any(mark.pids for mark in self.oomd_marks or ())
 
 
 def without_totals(counters: Counters) -> Counters:
-    """Return counters without what is a maximum or a sum: of a time before the end it says too little."""
+    """Return counters without maxima and sums, which are too low if they were read before the end."""
     return replace(
         counters,
         memory_peak=None,
@@ -225,9 +243,15 @@ def without_totals(counters: Counters) -> Counters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScopeProperties:
-    """The scope's own properties, from one GetAll after the end; None is not known to this systemd, or not kept.
+    """The scope's own properties, from one GetAll after the end; None if this systemd lacks or did not keep one.
 
-    oom_kills is processes, or group kills under OOMPolicy=kill (systemd 259); memory in bytes.
+    result: Result=.
+    oom_policy: OOMPolicy=.
+    oom_kills: processes that the kernel killed, or group kills under OOMPolicy=kill (OOMKills=, systemd 259).
+    managed_oom_kills: kills by systemd-oomd (ManagedOOMKills=, systemd 259).
+    memory_peak, memory_swap_peak: bytes.
+    kill_mode: KillMode=.
+    send_sigkill: SendSIGKILL=.
     """
 
     result: str
@@ -241,17 +265,20 @@ class ScopeProperties:
 
     @property
     def kills_all(self) -> bool:
-        """A stop of the scope is to kill every process in the end."""
+        """Whether stopping the scope kills every process in it in the end."""
         return bool(self.send_sigkill) and self.kill_mode in {"control-group", "mixed"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelLogRead:
-    """The kernel log was asked about the scope: the reports on its victims, without the keeper.
+    """What the kernel log says about the scope.
 
-    reports: None if it could not be read. reason: why there is none, None if there is one.
-    is_complete: as many victims are named as there must be. of_keeper: the reports in which the keeper was one more.
-    is_whole: it was read to its end, nothing was missing, and of each victim it is known whether it was in the scope.
+    reports: the reports on its victims, without the keeper; None if the log could not be read.
+    reason: why reports are missing, None if no reason is known.
+    is_complete: the log names as many victims as there must be.
+    is_whole: the log was read to its end, nothing was missing, and for each victim it is known whether it was in the
+        scope.
+    of_keeper: the reports that named the keeper as one more victim.
     """
 
     reports: tuple[KernelReport, ...] | None
@@ -262,7 +289,7 @@ class KernelLogRead:
 
     @property
     def keeper_named(self) -> bool:
-        """The kernel named the keeper as a victim."""
+        """Whether the kernel named the keeper as a victim."""
         return bool(self.of_keeper)
 
     @property
@@ -273,26 +300,26 @@ class KernelLogRead:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLost:
-    """The connection to systemd is gone; nothing more will be announced."""
+    """The connection to systemd is gone for `reason`; systemd's announcements no longer arrive."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class LeftoversAwaited:
-    """What the command had left in the scope was waited for."""
+    """scoperun waited for the processes that the command had left in the scope, or had systemd stop them."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeftRunning:
-    """The processes that were in the scope last, when systemd had let go of it; None if its cgroup was gone."""
+    """The processes still in the scope when scoperun looked last, at the very end; None if its cgroup was gone."""
 
     processes: tuple[Process, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
 class StopRequested:
-    """We asked systemd to stop the scope, after the command had ended."""
+    """scoperun asked systemd to stop the scope after the command had ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,19 +332,19 @@ class SoftMemoryPassed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoftMemoryTold:
-    """systemd sent the signal for the passing that was noticed `at` that time."""
+    """systemd sent the signal for the SoftMemoryPassed event of the same `at`, in seconds on the monotonic clock."""
 
     at: float
 
 
 @dataclass(frozen=True, slots=True)
 class SoftMemoryRestored:
-    """The scope is within its soft limit again, and will be told when it passes it the next time."""
+    """The scope is within its soft limit again; the next time it needs more, it is signalled again."""
 
 
 @dataclass(frozen=True, slots=True)
 class SoftMemoryKilled:
-    """The processes of the scope were killed, as the signal for its soft limit was of no use."""
+    """The processes of the scope were killed because they stayed above the soft limit after the signal."""
 
 
 SoftMemoryEvent = SoftMemoryPassed | SoftMemoryTold | SoftMemoryRestored | SoftMemoryKilled

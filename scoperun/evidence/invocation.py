@@ -1,7 +1,7 @@
 """One activation of one scope: events in, state out. No I/O, no clock.
 
-The law of this file: events come in any order, and any of them may be missing. Nothing here depends on the order
-except what the names say (a scope has ended when systemd says so after it was active).
+The law of this file: events come in any order, and any of them can be missing. Nothing here depends on their order,
+with one exception: a scope has ended when systemd says so after it was active.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Invocation:
-    """What is known of a scope from the request to the end."""
+    """What is known about a scope, from the request to the end."""
 
     def __init__(self) -> None:
         """Start with nothing known."""
@@ -94,42 +94,42 @@ class Invocation:
                 self.soft_memory.append(event)
 
     def _announce(self, result: str) -> None:
-        # systemd announces old values again after a reload, and a unit that was collected reads as a success: a
-        # failure that was once seen stays (https://github.com/systemd/systemd/issues/38085).
-        # And that leftovers did not stop in time when we had them stopped is not how the command ended.
+        # After a reload systemd announces old values again, and a unit that was collected reads as a success. So a
+        # failure that was seen once stays (https://github.com/systemd/systemd/issues/38085).
+        # A timeout after we asked for a stop is about the leftovers and says nothing about the command.
         if self.result in {None, "success"} and not (self.stop_requested and result == "timeout"):
             self.result = result
 
     @property
     def started(self) -> bool:
-        """Systemd's start job is over, one way or the other, or will never be heard of."""
+        """Whether systemd's start job is over with any result, or the connection over which that would come is gone."""
         return self.job_result is not None or self.bus_lost is not None
 
     @property
     def exited(self) -> bool:
-        """The command's process has ended."""
+        """Whether the command's process has ended."""
         return self.exit is not None
 
     @property
     def stopping(self) -> bool:
-        """Systemd is about to end the scope, or was when it last said so."""
+        """Whether systemd is ending the scope, by its last announcement."""
         return self.active_state == "deactivating"
 
     @property
     def failed(self) -> bool:
-        """Systemd says that the scope has failed, and does no more to it."""
+        """Whether systemd says that the scope has failed; it takes no further action then."""
         return self.active_state == "failed"
 
     @property
     def ended(self) -> bool:
-        """Systemd says that the scope has ended."""
-        # A new unit is announced as inactive while its start job waits.
+        """Whether systemd says that the scope has ended."""
+        # systemd announces a new unit as inactive while its start job waits.
         was_started = self.job_result is not None or self._was_active
         return self.failed or (self.active_state == "inactive" and was_started)
 
     @property
     def final_result(self) -> str | None:
-        """Result=, unless it is a success that may yet change or that was not heard to the end."""
+        """Result=, but None for a success that can still change or whose later change might have been missed."""
         heard_to_the_end = self.ended and self.active_state != "failed"
         if self.result != "success" or self.properties is not None or heard_to_the_end:
             return self.result
@@ -137,5 +137,5 @@ class Invocation:
 
     @property
     def over(self) -> bool:
-        """The scope has ended, or nothing more will be heard of it."""
+        """Whether the scope has ended, or systemd's announcements about it no longer arrive."""
         return self.ended or self.bus_lost is not None

@@ -1,4 +1,4 @@
-"""A kernel's report while it is read, and what of it can be relied on in the end. No I/O."""
+"""A report of the kernel while it is being read, and the reliable part of it at the end. No I/O."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from scoperun.evidence.kernel_report import KernelTask, KernelVictim
 
-# printk cuts a record off at 1024 bytes, of which it needs up to 48 itself; /dev/kmsg hands out 8 KiB at the most.
+# printk cuts a record off at 1024 bytes, including up to 48 of its own; /dev/kmsg returns 8 KiB at most.
 CUT_OFF = 960
 LONGEST = 8192
 
@@ -26,10 +26,10 @@ class Draft:
     """A report as far as it has been read.
 
     at: the time of the last record.
-    message: what a kill's record begins with, the same for all of a report.
-    summary: what stands between constraint and pid, which names the cgroups.
-    threads: the process of each thread in the table.
-    victims_by_pid: by the PID that the kernel names.
+    message: the words with which the record of a kill begins, the same throughout a report.
+    summary: the text between constraint and pid, which names the cgroups.
+    threads: the process of each thread in the table, both by PID.
+    victims_by_pid: the victims by the PID that the kernel names.
     """
 
     at: float | None = None
@@ -53,7 +53,7 @@ class Draft:
     records: list[str] = field(default_factory=list)
 
     def awaits(self, pid: int, message: str | None) -> bool:
-        """Tell whether a kill of `pid`, said in the words of `message`, belongs here."""
+        """Tell whether a kill of `pid`, whose record begins with `message`, belongs to this report."""
         if self.oom_group is not None:
             return not self.victims_by_pid or message == self.message
         is_chosen = self.chosen is not None and self.chosen in {pid, self.threads.get(pid)}
@@ -61,7 +61,7 @@ class Draft:
 
 
 def finished(draft: Draft, *, page_size: int) -> KernelReport:
-    """Return the report with what of it can be relied on."""
+    """Return the reliable part of the report; page_size: bytes."""
     oom_memcg, task_memcg = _cgroups(draft)
     report = KernelReport(
         at=draft.at,
@@ -78,7 +78,7 @@ def finished(draft: Draft, *, page_size: int) -> KernelReport:
 
 
 def _is_of_one_piece(draft: Draft, report: KernelReport) -> bool:
-    """Tell whether the details before the summary are those of the kill after it."""
+    """Tell whether the details before the summary belong to the kill after it."""
     if draft.is_mixed:
         return False
     if draft.chosen is None:
@@ -105,19 +105,19 @@ def _details(draft: Draft, page_size: int) -> dict[str, Any]:
 
 
 def _limit(limit: int | None, page_size: int) -> int | None:
-    """Return INFINITY for PAGE_COUNTER_MAX of include/linux/page_counter.h, which is how the kernel writes it."""
+    """Return INFINITY for PAGE_COUNTER_MAX (include/linux/page_counter.h), which the kernel writes for no limit."""
     return INFINITY if limit is not None and limit >= (2**63 - 1) // page_size * page_size else limit
 
 
 def _of_process(victim: KernelVictim, draft: Draft) -> KernelVictim:
-    """Return the victim with its process's pid: the kernel names the thread that is left of it, the table both."""
+    """Return the victim with its process's pid: the kernel names a thread that is left, the table has both."""
     return replace(victim, pid=draft.threads.get(victim.pid, victim.pid))
 
 
 def _cgroups(draft: Draft) -> tuple[str | None, str | None]:
-    """Return oom_memcg and task_memcg of the summary.
+    """Return oom_memcg and task_memcg from the summary, None for one that is not there or is ambiguous.
 
-    A cgroup and a process may be named as if they were the next field; then only what is said elsewhere decides.
+    Names of cgroups and processes can look like the next field; then other records decide where each field ends.
     """
     found = _OF_CGROUP.search(draft.summary)
     if found is None:
@@ -141,11 +141,11 @@ def _splits(text: str, mark: str) -> list[tuple[str, str]]:
 
 
 def _only(splits: list[tuple[str, str]], is_right: Callable[[str, str], bool]) -> tuple[str, str]:
-    """Return the only split, or the only one that is right; else nothing."""
+    """Return the only split, or the only one that is right; else two empty strings."""
     found = splits if len(splits) == 1 else [split for split in splits if is_right(*split)]
     return found[0] if len(found) == 1 else ("", "")
 
 
 def cgroup_path(text: str) -> str | None:
-    """Return the path of a cgroup, None if it is none or printk cut it off."""
+    """Return the path of a cgroup, None if `text` is not one or printk cut it off."""
     return text if text.startswith("/") and len(text) < CUT_OFF else None

@@ -2,21 +2,21 @@
 
 The law of this file:
 
-1. Only what a record says in full is reported. A record that is torn, cut off or ambiguous says nothing, and what
-   nothing says is None.
-2. The kernel holds one lock from a report's first record to its last, so reports follow one another. Where they seem
-   to be mixed all the same, or the middle is lost, a report keeps only what its records say of themselves.
-3. A victim is in a cgroup if the kernel says so of its pid. A pid alone counts where the kernel says nothing.
-4. Names are of the processes' own choosing and may look like anything: each is found from what stands around it.
+1. Only what a record says in full is reported. A record that is torn, cut off or ambiguous is ignored, and a value that
+   no record gives is None.
+2. The kernel holds one lock from a report's first record to its last, so reports follow one another. If they seem to
+   be mixed all the same, or the middle is lost, a report keeps only what each of its records says by itself.
+3. A victim is in a cgroup if the kernel says so for its pid. The pid alone decides if the kernel names no cgroup.
+4. Processes choose their own names, which can look like anything: each name is found by the text around it.
 
 The records are those of mm/oom_kill.c and mm/memcontrol.c, from 5.0 to 7.2:
 
-    sysrq: Manual OOM execution     -- only if somebody asked for it; from another process, and somewhat earlier
-    NAME invoked oom-killer: …      -- from here to `oom-kill:` is left out if there were ten of it in five seconds
+    sysrq: Manual OOM execution     -- only for a kill that SysRq requested; from another process, and a little earlier
+    NAME invoked oom-killer: …      -- left out from here to `oom-kill:` after ten reports in five seconds
     memory: usage …                 -- and swap; not if the whole machine is out of memory
-    Memory cgroup stats for CGROUP: -- then one record a line, or on older kernels one for all, cut off at the end
+    Memory cgroup stats for CGROUP: -- then a record for each line, or on older kernels one for all, cut off at the end
     [  pid  ]   uid  tgid …         -- the columns, then one record for each task
-    oom-kill:constraint=…           -- CGROUP, NAME and pid of the one to be killed
+    oom-kill:constraint=…           -- CGROUP, NAME and pid of the process to be killed
     …: Killed process PID (NAME) …
     Tasks in CGROUP are going …     -- memory.oom.group, then one `Killed process` for each of the others
 """
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from scoperun.evidence.kernel_report import KernelReport
 
-# What each record has that can be the first of a report: of a busy log most are none, and this costs least.
+# Every record that can begin a report matches this. It is the cheapest way to skip the others, most of a busy log.
 _FIRST = re.compile(r"oom-kill|: usage |Memory cgroup stats|\[ *pid|Kill|Tasks in |Manual OOM execution")
 
 _KIB = 1024
@@ -66,14 +66,14 @@ _KILLED = re.compile(
     re.DOTALL,
 )
 _GROUP = re.compile(r"Tasks in (/.*) are going to be killed due to memory\.oom\.group set\Z")
-_NOBODY = "Out of memory and no killable processes"
+_NONE_KILLABLE = "Out of memory and no killable processes"
 _TITLES = ("memory+swap: usage ", "kmem: usage ", "Memory cgroup min protection ", "Tasks state (memory values in ")
 
 _PAGES = {"total_vm", "rss", "rss_anon", "rss_file", "rss_shmem", "swapents"}
 
 
 def parse(records: Iterable[KernelRecord], *, page_size: int) -> tuple[KernelReport, ...]:
-    """Return the OOM killer's reports in records of the kernel log, in their order; page_size is in bytes."""
+    """Return the OOM killer's reports in the records of the kernel log, in order; page_size: bytes."""
     parser = KernelLogParser(page_size)
     for record in records:
         parser.feed(record)
@@ -82,10 +82,10 @@ def parse(records: Iterable[KernelRecord], *, page_size: int) -> tuple[KernelRep
 
 
 class KernelLogParser:
-    """Puts records together to reports; each method takes a record if it is of its kind."""
+    """Puts records together into reports; each method of `_kinds` returns whether it took the record."""
 
     def __init__(self, page_size: int) -> None:
-        """Begin with no record; page_size is in bytes."""
+        """Start with no record; page_size: bytes."""
         self._page_size = page_size
         self._current: Draft | None = None
         self._last: Draft | None = None
@@ -98,7 +98,7 @@ class KernelLogParser:
         )  # fmt: skip
 
     def feed(self, record: KernelRecord) -> None:
-        """Take the next record of the log; those that are no part of a report are passed over."""
+        """Take the next record of the log; one that is not part of a report is skipped."""
         text = record.text
         if record is LOST:
             self._current = None
@@ -110,12 +110,12 @@ class KernelLogParser:
                 self._current.at = record.at
 
     def finished(self) -> list[KernelReport]:
-        """Return the reports that nothing can be added to any more, each once."""
+        """Return the reports that are complete, each once: not again at the next call."""
         finished, self._finished = self._finished, []
         return finished
 
     def unfinished(self) -> KernelReport | None:
-        """Return the last report as far as it has been read."""
+        """Return the last report as far as it has been read, None before the first."""
         return None if self._last is None else finished(self._last, page_size=self._page_size)
 
     def _begin(self, *, is_mixed: bool = False) -> Draft:
@@ -145,7 +145,7 @@ class KernelLogParser:
         return found is not None
 
     def _stat(self, record: str) -> bool:
-        """Take the statistics' first line: of the oom_memcg, and before 5.3 then of each cgroup below."""
+        """Take the first line of the statistics of oom_memcg; before 5.3 one for each cgroup below follows."""
         found = _STAT.match(record)
         if found and not ((draft := self._unfinished()) and draft.stat_of):
             draft = draft or self._begin()
@@ -190,11 +190,11 @@ class KernelLogParser:
         return True
 
     def _title(self, record: str) -> bool:
-        """Take a record that is part of a report but says nothing that is in ours."""
+        """Take a record that is part of a report but whose content is not used here."""
         draft = self._unfinished()
-        if draft is None or not record.startswith((*_TITLES, _NOBODY)):
+        if draft is None or not record.startswith((*_TITLES, _NONE_KILLABLE)):
             return False
-        draft.is_over = record.startswith(_NOBODY)
+        draft.is_over = record.startswith(_NONE_KILLABLE)
         draft.records.append(record)
         return True
 
@@ -209,7 +209,7 @@ class KernelLogParser:
         return found is not None
 
     def _mend(self, record: str) -> bool:
-        """Put the summary together if somebody else's record tore it, for it is written piece by piece."""
+        """Put together a summary that another record tore: the kernel writes it piece by piece."""
         if not self._torn or not _continues(self._torn, record):
             return False
         self._torn = self._torn[:LONGEST] + record
@@ -219,7 +219,7 @@ class KernelLogParser:
         return True
 
     def _score(self, record: str) -> bool:
-        """Take what 5.0 says before it kills that process, or a child of it in its stead."""
+        """Take what 5.0 says before it kills that process, or one of its children instead."""
         if found := _SCORE.match(record):
             draft = self._current
             if draft is None or not draft.awaits(int(found[2]), found[1]):
@@ -240,7 +240,7 @@ class KernelLogParser:
             if found[1] == _GLOBAL and not draft.victims_by_pid and (draft.sysrq or draft.invoked_by is None):
                 draft.sysrq, self._asked_by_sysrq = self._asked_by_sysrq, False
             draft.constraint = draft.constraint or _constraint(found[1])
-            # The one whose kill made it a group kill is a member of the group too, and is then killed twice.
+            # The first victim of a group kill belongs to the group too, so the kernel kills it twice.
             if known := draft.victims_by_pid.get(pid):
                 draft.victims_by_pid[pid] = replace(known, kills=known.kills + 1)
             else:
@@ -249,7 +249,7 @@ class KernelLogParser:
         return found is not None
 
     def _sysrq(self, record: str) -> bool:
-        """Take what is said when somebody asks for a kill; the report on it may leave out why it was."""
+        """Note a kill requested by SysRq, without taking the record; the report on it might leave out the request."""
         self._asked_by_sysrq |= _SYSRQ.match(record) is not None
         return False
 
@@ -270,7 +270,7 @@ def _constraint(message: str | None) -> str | None:
 
 
 def _row(columns: list[str], record: str) -> tuple[int, dict[str, int], str] | None:
-    """Return a row of the table: thread, the numbers by column, name, which may look like more numbers."""
+    """Return a row of the table: thread, the numbers by column, and the name, which can look like more numbers."""
     found = _row_pattern(len(columns)).match(record)
     if found is None:
         return None
@@ -309,7 +309,7 @@ def _kernel_victim(found: re.Match[str]) -> KernelVictim:
         file_rss=file_rss,
         shmem_rss=None if shmem_rss is None else shmem_rss * _KIB,
         uid=uid,
-        # 5.4 and 5.5 print bytes and call them kB: that is more than the memory that they would be tables of.
+        # 5.4 and 5.5 print bytes and call them kB: as kB that is more than the memory that the tables map.
         pgtables=None if pgtables is None or pgtables * _KIB > total_vm else pgtables * _KIB,
         oom_score_adj=oom_score_adj,
         record=found.string,

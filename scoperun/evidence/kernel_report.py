@@ -1,4 +1,4 @@
-"""What the kernel reports of an OOM kill, as values, and which of it concerns a cgroup. No I/O."""
+"""What the kernel reports about OOM kills, as values, and the part that concerns one cgroup. No I/O."""
 
 from __future__ import annotations
 
@@ -12,26 +12,36 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class KernelRecord:
-    """What one printk wrote, line feeds included. at: seconds on the log's own clock, None if that was not read."""
+    """One record of the kernel log.
+
+    text: what one printk wrote, including line feeds.
+    at: seconds on the log's own clock, None if that was not read.
+    """
 
     text: str
     at: float | None = None
 
 
 LOST = KernelRecord("(records of the kernel log were lost here)")
-"""What a reader of the log puts where records are missing: nothing after it belongs to what is before it."""
+"""A reader of the log puts this where records are missing: a report before it does not continue after it."""
 
 
 class KernelLogUnreadable(Exception):
-    """The kernel log may not be read by this user; the text says in one line why, and what would help."""
+    """The user may not read the kernel log; the text says in one line why, and what would help."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelTask:
-    """A process that could have been killed; sizes in bytes, None where this kernel's table has no such column.
+    """A process that the OOM killer could choose; sizes in bytes, None if this kernel's table lacks the column.
 
-    pid: the process's, whichever of its threads the kernel lists.
-    name: of that thread.
+    pid: the process's PID, whichever of its threads the kernel lists.
+    name: the name of the listed thread.
+    uid: the process's user ID.
+    total_vm: virtual memory.
+    rss: memory in use, of which rss_anon is anonymous, rss_file backed by files, rss_shmem shared.
+    pgtables: page tables.
+    swap: swap in use.
+    oom_score_adj: as in proc(5).
     """
 
     pid: int
@@ -49,11 +59,13 @@ class KernelTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelVictim:
-    """A process that was killed; sizes in bytes, None where this kernel does not print it.
+    """A process that was killed; sizes in bytes, None if this kernel does not print them.
 
-    pid: the process's, or that of the thread that the kernel names if its table does not say whose that is.
-    kills: how often the kernel has killed it, and counted that: the one for which a cgroup is killed as a whole, twice.
-    record: the kernel's own words.
+    pid: the process's PID, or the named thread's if the table does not say to which process that belongs.
+    name: the process's name.
+    total_vm, anon_rss, file_rss, shmem_rss, uid, pgtables, oom_score_adj: as in KernelTask.
+    kills: how often the kernel killed it and counted that: twice for the first victim of a group kill, else once.
+    record: the kernel's own record of the kill.
     """
 
     pid: int
@@ -71,21 +83,22 @@ class KernelVictim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelReport:
-    """One decision of the kernel's OOM killer; None is what it did not say, or not so that it can be relied on.
+    """One decision of the kernel's OOM killer; None is what the kernel did not say, or not reliably.
 
     at: when, in seconds on the log's own clock, as dmesg shows it.
-    sysrq: somebody asked for it with SysRq (`echo f >/proc/sysrq-trigger`), and no memory was short.
+    sysrq: the kill was requested with SysRq (`echo f >/proc/sysrq-trigger`), not caused by a shortage of memory.
     constraint: CONSTRAINT_MEMCG, CONSTRAINT_NONE (the whole machine), CONSTRAINT_CPUSET, CONSTRAINT_MEMORY_POLICY.
-    invoked_by: the name of the task that wanted memory.
-    oom_memcg: the cgroup whose limit it was.
-    task_memcg: the cgroup of `chosen`, the process to be killed, by pid.
-    oom_group: the cgroup that was killed as a whole, for its memory.oom.group.
+    invoked_by: the name of the task whose request for memory failed.
+    oom_memcg: the cgroup whose limit was reached.
+    task_memcg: the cgroup of the process `chosen`.
+    chosen: the PID of the process that the kernel chose to kill.
+    oom_group: the cgroup that was killed as a whole because of its memory.oom.group.
     usage, limit, swap_usage, swap_limit: bytes, of oom_memcg; no limit is INFINITY.
-    failcnt, swap_failcnt: times that the limit was hit.
-    stat: oom_memcg's memory.stat, bytes and counts; empty if it was not printed.
-    tasks: those of oom_memcg, or of the machine; empty if they were not printed.
-    victims: in the order of their death; empty if the chosen one was ending already.
-    records: the kernel's own words, those that all this was read from.
+    failcnt, swap_failcnt: how often the limit was hit.
+    stat: oom_memcg's memory.stat, in bytes and counts; empty if it was not printed.
+    tasks: the processes of oom_memcg, or of the machine; empty if they were not printed.
+    victims: in the order of their kills; empty if the chosen process was ending already.
+    records: the kernel's own records, from which all this was read.
     """
 
     at: float | None = None
@@ -109,22 +122,22 @@ class KernelReport:
 
 
 def concerning(reports: Iterable[KernelReport], *, cgroup: str, pids: Collection[int]) -> tuple[KernelReport, ...]:
-    """Return what the reports say of victims in `cgroup` and below, without any other victim.
+    """Return the reports that concern victims in `cgroup` and below, without any other victim.
 
-    pids: processes known to have been in the cgroup; they are asked where the kernel does not name a victim's cgroup.
+    pids: processes known to have been in the cgroup; used if the kernel does not name a victim's cgroup.
     """
     found = (_concerning(report, cgroup, pids) for report in reports)
     return tuple(report for report in found if report is not None)
 
 
 def names_the_whole_group(report: KernelReport) -> bool:
-    """Tell whether a cgroup was killed as a whole and everybody who was in it is named."""
+    """Tell whether a cgroup was killed as a whole and the report names every process that was in it."""
     named = {victim.pid for victim in report.victims}
     return report.oom_group is not None and bool(report.tasks) and all(task.pid in named for task in report.tasks)
 
 
 def without(report: KernelReport, *, pid: int) -> KernelReport:
-    """Return a report without one process."""
+    """Return the report without process `pid`."""
     return replace(
         report,
         victims=tuple(victim for victim in report.victims if victim.pid != pid),
@@ -133,8 +146,8 @@ def without(report: KernelReport, *, pid: int) -> KernelReport:
 
 
 def _concerning(report: KernelReport, cgroup: str, pids: Collection[int]) -> KernelReport | None:
-    # The table lists the tasks of oom_memcg and no others. The path of a group kill proves nothing: the kill of
-    # somebody else, its own report left out, may follow and looks like one more of the group.
+    # The table lists only the tasks of oom_memcg. The path of a group kill proves nothing: the kill of another process,
+    # whose own report was left out, can follow it and looks like one more kill of the group.
     listed = report.tasks if is_within(report.oom_memcg, cgroup) else ()
     known = {*pids, *(task.pid for task in listed)}
     ours = [victim for victim in report.victims if _is_ours(victim.pid, report, cgroup, known)]
@@ -146,9 +159,9 @@ def _concerning(report: KernelReport, cgroup: str, pids: Collection[int]) -> Ker
 
 
 def _is_ours(pid: int, report: KernelReport, cgroup: str, known: Collection[int]) -> bool:
-    """Tell whether a victim is of `cgroup`: the cgroup that the kernel names for it decides, if it names one.
+    """Tell whether a victim was in `cgroup`: the cgroup that the kernel names for it decides, if it names one.
 
-    One above ours decides nothing: it is the next that has the memory controller, if ours has none.
+    A cgroup above ours decides nothing: if ours lacks the memory controller, the kernel names the next one that has it.
     """
     if pid == report.chosen and report.task_memcg is not None:
         if is_within(report.task_memcg, cgroup):
@@ -159,5 +172,5 @@ def _is_ours(pid: int, report: KernelReport, cgroup: str, known: Collection[int]
 
 
 def is_within(path: str | None, cgroup: str) -> bool:
-    """Tell whether a path is the cgroup's or that of one below it."""
+    """Tell whether `path` is `cgroup` or a cgroup below it."""
     return bool(path and cgroup) and f"{path}/".startswith(f"{cgroup.rstrip('/')}/")

@@ -1,9 +1,9 @@
 """Which of the victims that the kernel names by their PIDs alone were in the scope. No I/O.
 
-After ten reports in five seconds the kernel writes `Killed process PID (NAME)` and leaves out the cgroup. A PID that
-was the scope's may belong to a process elsewhere by then. So a process of this PID and name must have gone from the
-scope at that time, and a kill must have been counted there. The command and the keeper are our children: until we have
-waited for them, no other process can have their PIDs.
+After ten reports in five seconds the kernel writes `Killed process PID (NAME)` and leaves out the cgroup. By then a PID
+from the scope might belong to a process elsewhere. So a process with this PID and name must have disappeared from the
+scope at that time, and a kill must have been counted there. The command and the keeper are our children: no other
+process can have their PIDs until we have waited for them.
 """
 
 from __future__ import annotations
@@ -24,16 +24,17 @@ if TYPE_CHECKING:
     from scoperun.evidence.start import Start
 
 _JUST_BEFORE = 1.0
-"""Seconds after the last snapshot in which the processes that it shows may have been killed unseen."""
+"""Seconds after the last snapshot in which its processes might have been killed without another snapshot."""
 
 _KILLED = {None, -signal.SIGKILL}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loss:
-    """The names of processes that went, by PID, when kills were counted between two moments of the monotonic clock.
+    """Processes that disappeared from the scope while kills were counted there.
 
-    A name is None if it was not read.
+    since, until: the two moments, in seconds on the monotonic clock.
+    names: the processes' names by PID; None for a name that was not read.
     """
 
     since: float
@@ -43,7 +44,14 @@ class Loss:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
-    """One scope, and which processes were in it when. keeper: its PID. clock: that of the kernel's log."""
+    """Which processes were in one scope, and when.
+
+    start: what was learned about the scope once it existed.
+    keeper: the keeper's PID.
+    exited: the command's end, None if it has not ended.
+    losses: the processes that disappeared while kills were counted.
+    clock: how the kernel log's clock compares with the monotonic clock.
+    """
 
     start: Start
     keeper: int
@@ -52,18 +60,18 @@ class Membership:
     clock: KernelClock
 
     def certain(self, report: KernelReport) -> tuple[KernelReport, ...]:
-        """Return what a report says of victims that were in the scope for certain."""
+        """Return what a report says about victims that were certainly in the scope."""
         return self._concerning(report, self._children(report))
 
     def likely(self, report: KernelReport) -> tuple[KernelReport, ...]:
-        """Return the same, and what it says of those that may have been in the scope."""
+        """Return what a report says about victims that were, or might have been, in the scope."""
         return self._concerning(report, self._children(report) | self._lost(report))
 
     def _concerning(self, report: KernelReport, pids: Collection[int]) -> tuple[KernelReport, ...]:
         return concerning([report], cgroup=self.start.cgroup or "", pids=pids)
 
     def _children(self, report: KernelReport) -> set[int]:
-        """Return the PIDs of our children, without that of a command that was not killed in the scope at that time."""
+        """Return the PIDs of our children; the command's only if it was killed in the scope at that time."""
         return {self.keeper, self.start.pid} if self._was_command_killed(report.at) else {self.keeper}
 
     def _was_command_killed(self, at: float | None) -> bool:
@@ -73,7 +81,7 @@ class Membership:
         return exited.cgroup is None or is_within(exited.cgroup, self.start.cgroup or "")
 
     def _lost(self, report: KernelReport) -> set[int]:
-        """Return the PIDs of the victims that may have gone from the scope at that time."""
+        """Return the PIDs of the victims that might have disappeared from the scope at that time."""
         names = [loss.names for loss in self.losses if self._is_time_of(loss, report.at)]
         return {
             victim.pid
@@ -86,13 +94,13 @@ class Membership:
 
 
 def membership(start: Start, invocation: Invocation, *, keeper: int, clock: KernelClock) -> Membership:
-    """Return what is known of a scope's processes without the kernel's log."""
+    """Return what is known about a scope's processes without the kernel log; keeper: the keeper's PID."""
     losses = _losses(invocation)
     return Membership(start=start, keeper=keeper, exited=invocation.exit, losses=losses, clock=clock)
 
 
 def _losses(invocation: Invocation) -> list[Loss]:
-    """Return the losses that were seen, and the one that may have followed the last snapshot."""
+    """Return the losses that snapshots show, and the one that might have followed the last snapshot."""
     memory, counters = invocation.memory, invocation.counters
     found = [
         Loss(

@@ -1,23 +1,28 @@
-"""Who was killed for want of memory, and whose limit it was, from snapshots of the scope's memory. No I/O.
+"""Which processes the OOM killer killed, and whose limit was reached, from snapshots of the scope's memory. No I/O.
 
 The law of this file:
 
-1. Who lived before a kill was counted and not afterwards was killed, if no more are missing than were counted. Who is
-   known to have ended otherwise is not missing. Where more are missing, nobody is named.
-   Nor is anybody where what was seen before cannot have been how it was at the kill, or where somebody may have come
-   unseen since who had more memory: the missing must have had most of what those who live on do not have, and not as
-   much may have been taken since as theirs, or they had ended before and left room for another that was killed. Nor is
-   anybody where those who were seen may have ended at any time of a second or more: somebody else may have killed them.
-   How big a victim was is told only where, when it was seen, the scope had nearly all that it had at the kill.
-   Of a group all are named who were killed, or have ended they do not know how, if they were seen just before.
-   Of a cgroup in the scope that was killed as a whole only those are meant that were in there.
-   A command that never had company and was killed was killed by it.
-2. The limit is that of the one cgroup whose `oom` rose shortly before the kill was counted, from the scope up. Where
-   none has risen while the command ran though a kill was counted, no limit was reached: the machine was full if it was
-   short of memory shortly before, and else somebody asked for the kill (SysRq); in a container it may have been a limit
-   above. Where several rose, or none but long before, it is not known which it was. Where kills follow one another
-   only what rose since the last but one counts, or what had risen by then without a kill.
-   What was read before a kill was counted tells of the scope's own limit alone: another may have risen since.
+1. A process was killed if it is in the snapshot before a kill was counted and missing from the one after it, and as
+   many are missing as were counted. Processes that share one memory count once, the keeper can be one of those
+   counted, and a process known to have ended another way is not missing. No victim is named if:
+   * the counts differ;
+   * the earlier snapshot cannot show the scope as it was at the kill;
+   * an unseen process might have had more memory. The missing processes must have had more than half of the memory that
+     the survivors do not have;
+   * as much memory as theirs can have been taken since: they might have ended before the kill and left room for another
+     process, which was killed;
+   * the snapshots lie a second or more apart and no exit prompted the later one: something else might have killed them.
+   A victim's size is given only if the scope had nearly as much memory when the victim was seen as at the kill.
+   If a cgroup was killed as a whole, every missing process is named that was killed or whose wait status is unknown.
+   Where such a status is unknown, the earlier snapshot must be less than a second old. If that cgroup is inside the
+   scope, only the processes in it count.
+   A command that was always alone in the scope and died of SIGKILL is the victim.
+2. The limit is that of the one cgroup, from the scope up, whose `oom` rose shortly before the kill was counted.
+   If none rose while the command ran although a kill was counted, no limit was reached: the machine was full if it was
+   short of memory shortly before; otherwise the kill was requested (SysRq). In a container it might have been a limit
+   above. If several rose, or one rose only long before, the limit is unknown. If kills follow one another, only what
+   rose since the last kill but one counts, or what had risen by then without a kill.
+   A reading from before a kill was counted tells of the scope's own limit alone: another might have risen since.
 """
 
 from __future__ import annotations
@@ -38,17 +43,17 @@ if TYPE_CHECKING:
 
 
 JUST_BEFORE = 1.0
-"""Seconds before its end for which what was seen of a scope is taken to be what was there at its end."""
+"""Seconds before the end of a scope within which a snapshot is taken to show the scope at its end."""
 
 NEARLY_ALL = 0.9
-"""The part of a scope's memory whose owners, when all of it was in use, are taken to have had what they had before."""
+"""Share of a scope's memory: sizes read when this much was in use count as the sizes when all was in use."""
 
 _SHORTLY = 5.0
-"""Seconds before a kill was counted in which the limit that it was for has been reached, however busy the machine."""
+"""Seconds before a kill was counted within which its limit was reached, however busy the machine."""
 
 
 class LimitOf(enum.StrEnum):
-    """Who has the limit that was reached; HOST: the machine had no more memory."""
+    """What the reached limit belongs to; HOST: the machine had no more memory."""
 
     SCOPE = "scope"
     SLICE = "slice"
@@ -59,7 +64,11 @@ class LimitOf(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """The limit that was reached. unit: who has it, a cgroup below the scope by its path; None for those without."""
+    """The limit that was reached.
+
+    of: what it belongs to.
+    unit: the unit that has it, or the path of a cgroup below the scope; None if there is neither.
+    """
 
     of: LimitOf
     unit: str | None = None
@@ -67,9 +76,12 @@ class Limit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Victim:
-    """A process that the OOM killer killed; source: how that is known.
+    """A process that the OOM killer killed.
 
-    rss: bytes in memory at that time. anon: those of them that are not copies of files. None is not known.
+    pid, name: as in /proc or in the kernel log.
+    rss: bytes in memory at the kill; None if not known.
+    anon: bytes of `rss` that are not copies of files; None if not known.
+    source: how it is known that the process was killed: `kernel log`, `process table` or `wait status`.
     """
 
     pid: int
@@ -81,13 +93,15 @@ class Victim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScopeEnd:
-    """How a scope ended, by which the victims among those that its snapshots show are told.
+    """How a scope ended: what decides which processes of its snapshots are victims.
 
-    pid, exited: the command's own process and its end. policy: OOMPolicy=. tasks_peak: the most tasks at a time.
-    keeper_killed: the keeper was killed too. other_kills: processes beside it that were killed for certain; None is
-        not known.
-    most: bytes of memory and swap that the scope can have had at the most.
-    ended_with_scope: nothing says that the command ended before the others, or elsewhere.
+    pid, exited: the command's own process and its end.
+    policy: OOMPolicy=, None if not known.
+    tasks_peak: the highest number of tasks at a time, without the keeper; None if not known.
+    keeper_killed: the keeper was killed too.
+    other_kills: processes other than the keeper that were certainly killed; None if not known.
+    most: bytes of memory and swap that the scope can have had at most; None if not known.
+    ended_with_scope: nothing shows that the command ended before the other processes, or outside the scope.
     """
 
     pid: int
@@ -104,20 +118,21 @@ class ScopeEnd:
 class OomKill:
     """A rise of oom_kill between two snapshots.
 
-    since, until: when they were taken, in seconds on the monotonic clock.
+    since, until: when the snapshots were taken, in seconds on the monotonic clock.
     kills: processes that were counted.
-    is_group: a cgroup was killed as a whole, and the count is not of use: the kernel counts some twice, our own with
-        them, and goes on. is_known_group: it is known which cgroups those were.
-    was_close: what was seen before was how it was at the kill, and none of those had ended unnoticed. Else somebody has
-        come since who took the memory, and may have gone unseen.
-    was_just_seen: who was seen before has not had the time to end otherwise.
-    was_prompted: one of those ended just now, and none of them earlier.
-    was_noticed: it was one kill, or one group, and what was read after it was read as soon as it was counted.
-    needed: bytes of memory and swap that were in use before and could not be dropped; None was not read.
-    free: bytes of memory and swap that somebody who came unseen may have had at the most.
-    faulted: bytes of memory that were taken since; None was not read.
-    unread: those that were nobody's of whom it could be read.
-    ended: who is missing since.
+    is_group: a cgroup was killed as a whole. The count is of no use then: the kernel counts some processes twice,
+        counts the keeper too, and goes on counting.
+    is_known_group: it is known which cgroups those were.
+    was_close: the earlier snapshot shows the scope as it was at the kill, and none of its processes had ended
+        unnoticed. Otherwise a process might have come since, taken the memory and gone unseen.
+    was_just_seen: the processes of the earlier snapshot had no time to end another way.
+    was_prompted: one of those processes ended just before the later snapshot, and none of them earlier.
+    was_noticed: it was one kill, or one group, and the later snapshot was taken as soon as it was counted.
+    needed: bytes of memory and swap that were in use before and could not be dropped; None if not read.
+    free: the most bytes of memory and swap that an unseen process can have had.
+    faulted: bytes of memory that were taken since; None if not read.
+    unread: bytes of `needed` beyond what was read of all processes; below 0 if some was read twice.
+    ended: the processes that are missing from the later snapshot.
     """
 
     since: float
@@ -136,37 +151,37 @@ class OomKill:
     ended: tuple[EndedTask, ...]
 
     def name_victims(self, end: ScopeEnd) -> list[Victim]:
-        """Return whom it hit, none where that is not certain."""
+        """Return the processes that were killed, none if that is not certain."""
         found = _suspects(self.ended, end)
         is_certain = self.is_certain_of_group(end) if self.is_group else self._is_certain_of_each(end)
         return victims_in_table(found, is_sized=self.is_sized(end)) if is_certain else []
 
     def _is_certain_of_each(self, end: ScopeEnd) -> bool:
-        """Tell whether all that are missing were killed one by one, since nothing else can have had what they had."""
+        """Tell whether all missing processes were killed one by one, because no other can have had their memory."""
         memories = self.memories(end)
         unread = self.unread if any(task.anon is None for task in _suspects(self.ended, end)) else 0
         theirs = _memory(memory[0] for memory in memories) + unread
         counted = {self.kills, self.kills - 1} if end.keeper_killed else {self.kills}
-        is_told = len(memories) in counted and self.was_close and (self.was_just_seen or self.was_prompted)
+        is_plausible = len(memories) in counted and self.was_close and (self.was_just_seen or self.was_prompted)
         has_room_been_filled_again = self.faulted is None or self.faulted >= theirs
-        return is_told and theirs > self.free / 2 and not has_room_been_filled_again
+        return is_plausible and theirs > self.free / 2 and not has_room_been_filled_again
 
     def is_sized(self, end: ScopeEnd) -> bool:
-        """Tell whether what was seen before is how big each was when it was killed.
+        """Tell whether the sizes in the earlier snapshot are the victims' sizes when they were killed.
 
-        Of several that were killed one by one, the later may have grown into the room of the earlier.
+        If several were killed one by one, the later ones might have grown into the room of the earlier ones.
         """
         is_one = self.is_group or self.kills == 1
         return is_one and end.most is not None and (self.needed or 0) >= NEARLY_ALL * end.most
 
     def memories(self, end: ScopeEnd) -> list[list[Task]]:
-        """Return those whom it may have hit by the memory that they had: who share one die of one kill."""
+        """Return the processes that might have been killed, a list for each memory: one kill ends all that share it."""
         found = _suspects(self.ended, end)
-        is_to_be_told = not self.is_group and self.was_close and len(found) > self.kills
-        return one_each(found, self.unread) if is_to_be_told else [[task] for task in found]
+        is_by_memory = not self.is_group and self.was_close and len(found) > self.kills
+        return one_each(found, self.unread) if is_by_memory else [[task] for task in found]
 
     def is_certain_of_group(self, end: ScopeEnd) -> bool:
-        """Tell whether all that are missing were killed as a group was, since none can have ended otherwise."""
+        """Tell whether all missing processes were killed with the group, because none can have ended another way."""
         if not self.is_known_group:
             return False
         return self.was_just_seen or all(status is not None for _, status in _endings(self.ended, end))
@@ -200,15 +215,19 @@ def oom_kill(before: MemorySnapshot, after: MemorySnapshot) -> OomKill | None:
 
 
 def _memory(tasks: Iterable[Task]) -> int:
-    """Return the bytes of memory and swap that are these processes' own."""
+    """Return the bytes of anonymous memory and swap that these processes have."""
     return sum((task.anon or 0) + (task.swap or 0) for task in tasks)
 
 
 def limit_reached(rises: Mapping[str, int | None], ooms: int) -> Limit:
-    """Return whose limit a kill was for: what rose since the command began, and `ooms` of the scope and below."""
+    """Return whose limit was reached.
+
+    rises: how often each cgroup, from the scope up, ran into its own limit; None if not read.
+    ooms: how often a limit was reached in the scope and below.
+    """
     if not rises or None in rises.values():
         return Limit(of=LimitOf.UNKNOWN)
-    scope, *_ = rises  # which has risen from 0
+    scope, *_ = rises
     hit = [name for name, rise in rises.items() if rise]
     is_below = ooms > (rises[scope] or 0)
     match hit:
@@ -225,15 +244,16 @@ def limit_reached(rises: Mapping[str, int | None], ooms: int) -> Limit:
 
 
 def unit_of(cgroup: str) -> str:
-    """Return the unit whose cgroup has this path, as app.slice; the root is no unit's."""
+    """Return the unit whose cgroup has this path, e.g. app.slice; the path itself for the root, which has no unit."""
     return units_of(cgroup)[-1] if units_of(cgroup) else cgroup
 
 
 class OomWatch:
-    """What a row of snapshots tells of OOM kills.
+    """What a series of snapshots tells about OOM kills.
 
-    killings: each rise of oom_kill. after: the snapshot that counted the last of them, None if there was none.
-    last: the last snapshot of all.
+    killings: each rise of oom_kill.
+    after: the snapshot that counted the last rise, None if there was none.
+    last: the last snapshot of all, None before the first.
     """
 
     def __init__(self) -> None:
@@ -249,11 +269,11 @@ class OomWatch:
         self._pids: set[int] = set()
 
     def feed(self, snapshot: MemorySnapshot) -> None:
-        """Take in one snapshot; the first is from before the command ran."""
+        """Take in one snapshot; the first one is taken before the command runs."""
         self._start = self._start or snapshot
         self._shortly.append(snapshot)
         while len(self._shortly) > 1 and self._shortly[1].at < snapshot.at - _SHORTLY:
-            del self._shortly[0]  # the first that is left is the last from before
+            del self._shortly[0]  # keeps one snapshot from before that time
         if self.last is not None and (killing := oom_kill(self.last, snapshot)):
             self.killings.append(killing)
             self._last_but_one, self._shortly_before = self.after, self._shortly[0]
@@ -263,17 +283,17 @@ class OomWatch:
 
     @property
     def before(self) -> MemorySnapshot | None:
-        """The snapshot before the last kill, or before the end of a scope whose counters went with it."""
+        """The snapshot before the last kill; without a kill the last one, as for a scope whose counters are gone."""
         return self._before or self.last
 
     @property
     def pids(self) -> Collection[int]:
-        """All processes that were seen in the scope."""
+        """The PIDs of all processes that were seen in the scope."""
         return self._pids
 
     @property
     def kills_seen(self) -> int:
-        """How many kills were counted in the snapshots."""
+        """How many kills the snapshots counted."""
         return 0 if self.last is None else self.last.oom_kill
 
     def name_victims(self, end: ScopeEnd) -> list[Victim]:
@@ -286,9 +306,9 @@ class OomWatch:
         return found or (_command(end) if (is_whole and end.ended_with_scope) or was_alone else [])
 
     def _whole_scope(self, end: ScopeEnd) -> list[Victim]:
-        """Return all who were in the scope when it was killed as a whole, the command among them.
+        """Return all processes that were in the scope when it was killed as a whole, including the command.
 
-        That is who was there when the kernel had begun to look for a victim, or had killed the first one.
+        These are the ones that were there when the kernel had begun to look for a victim, or had killed the first.
         """
         seen = self.after or self.last
         if seen is None or end.exited.at - seen.at > JUST_BEFORE or not (self.after or seen.events.get("oom")):
@@ -299,10 +319,10 @@ class OomWatch:
         return victims_in_table(found) if is_sure else []
 
     def own_limit(self, peak: int | None) -> int | None:
-        """Return the scope's own limit at the last kill, None if that is not known: it may have changed about then.
+        """Return the scope's own limit at the last kill in bytes, None if not known: it might have changed about then.
 
-        peak: the most memory that the scope had. A limit that it came up to was reached. Else the limit is what was
-        read at once, or what was read shortly before as well as after.
+        peak: the most bytes of memory that the scope had. A limit that the peak came up to was reached. Otherwise the
+        limit is what was read as soon as the kill was counted, or what was read both shortly before and after.
         """
         if self.after is None:
             return self.last.limit if self.last else None
@@ -316,52 +336,52 @@ class OomWatch:
     def rises(self, counters: Counters) -> dict[str, int | None]:
         """Return how often each cgroup ran into its own limit since the start, by name, from the scope up.
 
-        None is what was not read, or was 0 before a kill was counted: it may have risen since.
+        None is a count that was not read, or was 0 before a kill was counted: it might have risen since.
         """
         rises = self._rises(counters, since=self._start)
         return rises if self._is_counted(counters) else {name: rise or None for name, rise in rises.items()}
 
     def limit(self, counters: Counters) -> Limit:
-        """Return whose limit the kills were for; `counters` are those read at the end."""
+        """Return whose limit the last kill was for; `counters` were read at the end."""
         since = self._since()
         rises, in_scope = self._rises(counters, since=since), self._rise_in_scope(counters, since=since)
         if group := next(iter(self.groups_above(counters) or ()), None):
-            # The limit was that of this cgroup or of one above it, whatever can be read of those below.
+            # The limit was this cgroup's or that of one above it, whatever the counts of those below say.
             rises, in_scope = {name: rise if is_within(group, name) else 0 for name, rise in rises.items()}, 0
         limit = limit_reached(rises, in_scope)
-        # Before a kill was counted, that the scope's limit was reached says something; that another was, or none, not.
-        is_told = self._is_counted(counters) or limit.of is LimitOf.SCOPE
-        return limit if is_told and not self._is_doubtful(limit, since) else Limit(of=LimitOf.UNKNOWN)
+        # Read before a kill was counted, only that the scope's own limit was reached means something.
+        is_reliable = self._is_counted(counters) or limit.of is LimitOf.SCOPE
+        return limit if is_reliable and not self._is_doubtful(limit, since) else Limit(of=LimitOf.UNKNOWN)
 
     def _since(self) -> MemorySnapshot | None:
-        """Return the snapshot since which a limit has risen if it was reached for the last kill."""
+        """Return the snapshot since which the count of the limit behind the last kill must have risen."""
         if self.after is None or self._shortly_before is None:
             return self._shortly[0] if self._shortly else None
         earlier = self._last_but_one
         is_long_ago = earlier is None or earlier.at <= self._shortly_before.at
-        is_open = is_long_ago or self._owes_a_kill(earlier) or self._was_group_kill()
+        is_open = is_long_ago or self._has_kill_due(earlier) or self._was_group_kill()
         return self._shortly_before if is_open else earlier
 
     def _was_group_kill(self) -> bool:
-        """Tell whether a cgroup was killed as a whole shortly before: one limit was reached, and the kills go on."""
+        """Tell whether a cgroup was killed as a whole shortly before: then one reached limit causes many kills."""
         before, after = self._shortly_before, self.after
         return before is not None and after is not None and _groups(before, after) > 0
 
     def _is_doubtful(self, limit: Limit, since: MemorySnapshot | None) -> bool:
-        """Tell whether the last kill may have been for another limit."""
+        """Tell whether the last kill might have been for another limit than `limit`."""
         if self.after is None or since is None:
             return limit.of is LimitOf.HOST
         was_short = bool(_rise((self._last_but_one or since).stalls, self.after.stalls))
         if limit.of is LimitOf.HOST:
-            return not was_short or self._owes_a_kill(since)
+            return not was_short or self._has_kill_due(since)
         if self._was_group_kill():
             return False
         reached = _times_reached(self.after) - _times_reached(since)
         is_too_few = self.after.oom_kill - since.oom_kill > reached
         return is_too_few or (was_short and not self._has_risen_since_last_but_one())
 
-    def _owes_a_kill(self, snapshot: MemorySnapshot | None) -> bool:
-        """Tell whether limits were reached more often than kills were counted: one is yet to come, it may be."""
+    def _has_kill_due(self, snapshot: MemorySnapshot | None) -> bool:
+        """Tell whether limits were reached more often than kills were counted: another kill might be due."""
         start = self._start
         if snapshot is None or start is None:
             return False
@@ -372,7 +392,7 @@ class OomWatch:
         return earlier is None or self.after is None or _times_reached(self.after) > _times_reached(earlier)
 
     def groups_above(self, counters: Counters) -> dict[str, int] | None:
-        """Return how often each cgroup above the scope was killed as a whole, without zeros; None is not known."""
+        """Return how often each cgroup above the scope was killed as a whole, without zeros; None if not known."""
         groups = counters.groups or (self.last.groups if self.last else {})
         if self._start is None:
             return None
@@ -381,7 +401,7 @@ class OomWatch:
         return _groups_above(self._start, groups) if is_known else None
 
     def _is_counted(self, counters: Counters) -> bool:
-        """Tell whether the last that was read of the limits was read after a kill."""
+        """Tell whether the limits' counts were last read after a kill."""
         return self.after is not None or bool(counters.oom_kill or self.groups_above(counters))
 
     def _rises(self, counters: Counters, *, since: MemorySnapshot | None) -> dict[str, int | None]:
@@ -394,33 +414,33 @@ class OomWatch:
         return (events or {}).get("oom", 0) - (since.events if since else {}).get("oom", 0)
 
     def _ooms(self, counters: Counters) -> Mapping[str, int | None]:
-        """Return what was read next after a kill was counted, or else the last that was."""
+        """Return the counts read with the last kill, or else the last ones that were read."""
         if self.after is not None:
             return self.after.ooms
         return counters.ooms or (self.last.ooms if self.last else {})
 
 
 def _suspects(ended: Iterable[EndedTask], end: ScopeEnd) -> list[Task]:
-    """Return those of the missing that may have been killed."""
+    """Return the missing processes that might have been killed."""
     return [task for task, status in _endings(ended, end) if status in {None, -signal.SIGKILL}]
 
 
 def _endings(ended: Iterable[EndedTask], end: ScopeEnd) -> list[tuple[Task, int | None]]:
-    """Return the missing, each with its wait status: the command's own is known best."""
+    """Return the missing processes with their wait statuses; the command's own comes from waiting for it."""
     return [(each.task, end.exited.status if each.task.pid == end.pid else each.status) for each in ended]
 
 
 def _command(end: ScopeEnd) -> list[Victim]:
-    """Return the command's own process as the victim, if it was killed as one is."""
+    """Return the command's own process as the victim, if it died of SIGKILL."""
     if end.exited.status != -signal.SIGKILL or end.exited.name is None:
         return []
     return [Victim(pid=end.pid, name=end.exited.name, rss=None, anon=None, source="wait status")]
 
 
 def victims_in_table(tasks: Sequence[Task], *, is_sized: bool = True) -> list[Victim]:
-    """Return processes that were seen before they were killed, none if not all their names are known.
+    """Return processes that were seen before they were killed as victims, none if a name is not known.
 
-    is_sized: they were as big when they were killed.
+    is_sized: they were as big when they were killed; otherwise their sizes are None.
     """
     named = [
         Victim(
@@ -437,13 +457,13 @@ def victims_in_table(tasks: Sequence[Task], *, is_sized: bool = True) -> list[Vi
 
 
 def _times_reached(snapshot: MemorySnapshot) -> int:
-    """Return how often a limit was reached in the scope and below, and each of those above."""
+    """Return how often a limit was reached: in the scope and below, and in each cgroup above."""
     _, *above = snapshot.ooms.values() or [0]
     return snapshot.events.get("oom", 0) + sum(filter(None, above))
 
 
 def _groups(before: MemorySnapshot, after: MemorySnapshot) -> int:
-    """Return how often a cgroup was killed as a whole between two snapshots: one in the scope, or one above it."""
+    """Return how often a cgroup in the scope, or one above it, was killed as a whole between two snapshots."""
     inside = after.events.get("oom_group_kill", 0) - before.events.get("oom_group_kill", 0)
     return inside + sum(_groups_above(before, after.groups).values())
 
@@ -456,7 +476,10 @@ def _groups_above(before: MemorySnapshot, groups: Mapping[str, int | None]) -> d
 
 
 def _killed_cgroups(before: MemorySnapshot, after: MemorySnapshot) -> set[str] | None:
-    """Return the cgroups in the scope that were killed as a whole, the scope with one above it; None if not known."""
+    """Return the cgroups in the scope that were killed as a whole; the scope itself dies with one above it.
+
+    Without a group kill that is the scope too, so every process counts. None if not known.
+    """
     scope = next(iter(after.ooms), "")
     if _groups_above(before, after.groups) or not _groups(before, after):
         return {scope}
@@ -466,7 +489,7 @@ def _killed_cgroups(before: MemorySnapshot, after: MemorySnapshot) -> set[str] |
 
 
 def _is_in(place: str | None, cgroups: Collection[str]) -> bool:
-    """Tell whether a process was in one of the cgroups; one that was seen nowhere may have been."""
+    """Tell whether a process was, or might have been, in one of the cgroups; place: its cgroup, None if not seen."""
     return place is None or any(is_within(place, cgroup) for cgroup in cgroups)
 
 

@@ -1,4 +1,4 @@
-"""What the kernel's log says of one run's scope, from its records as they come, each read once. No I/O."""
+"""What the kernel log says about one run's scope, from its records as they arrive, each read once. No I/O."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class ScopeLog:
-    """The kernel's reports on one scope, and whether all of its victims are named."""
+    """The kernel's reports on one scope, and whether they name all of its victims."""
 
     def __init__(self, membership: Membership, invocation: Invocation, *, page_size: int) -> None:
-        """Begin with nothing read. invocation: what is known without the log."""
+        """Start with nothing read. invocation: what is known without the log; page_size: bytes."""
         self._membership = membership
         self._invocation = invocation
         self._parser = KernelLogParser(page_size)
@@ -35,7 +35,7 @@ class ScopeLog:
         """Take the next records of the log, and tell whether all victims are named."""
         for record in records:
             self._has_gaps |= record is LOST
-            # A name can be any bytes, but most records are ASCII.
+            # A name can contain any bytes, but most records are ASCII and need no copy.
             is_plain = record.text.isascii()
             self._parser.feed(record if is_plain else replace(record, text=utf8(record.text)))
         for report in self._parser.finished():
@@ -58,10 +58,10 @@ class ScopeLog:
         )
 
     def _reports(self) -> Sequence[KernelReport]:
-        """Return the reports on victims in the scope, the keeper included.
+        """Return the reports on victims in the scope, including the keeper.
 
-        More victims than kills were counted? Then some of those that are named by their PIDs alone are others, and it
-        is not known which.
+        If they name more victims than kills were counted, some of the victims named by PID alone are processes
+        elsewhere, and it is not known which. Then only the certain victims are returned.
         """
         last, counted = self._parser.unfinished(), self._counted()
         likely = [*self._likely, *(self._membership.likely(last) if last else ())]
@@ -70,7 +70,7 @@ class ScopeLog:
         return [*self._certain, *(self._membership.certain(last) if last else ())]
 
     def _is_nameless(self, report: KernelReport | None) -> bool:
-        """Tell whether a report leaves out in which cgroup its victims were, and some may have been in the scope."""
+        """Tell whether a report does not name its victims' cgroup and some of them might have been in the scope."""
         if report is None or report.task_memcg is not None:
             return False
         return sum(len(each.victims) for each in self._membership.certain(report)) < len(report.victims)
@@ -88,7 +88,7 @@ class ScopeLog:
     def _counted(self) -> int | None:
         """Return how many kills were counted, None if not all of them were."""
         counters, properties = self._invocation.counters, self._invocation.properties
-        by_systemd = properties.oom_kills if properties and self._policy != "kill" else None  # else it counts groups
+        by_systemd = properties.oom_kills if properties and self._policy != "kill" else None  # kill: groups
         counts = (counters.oom_kill if counters else None, by_systemd)
         known = [count for count in counts if count is not None]
         return max(*known, self._invocation.memory.kills_seen) if known else None
@@ -98,7 +98,7 @@ class ScopeLog:
         return self._invocation.properties.oom_policy if self._invocation.properties else None
 
     def _what_is_missing(self, reports: Sequence[KernelReport], *, was_all: bool) -> str | None:
-        """Return why not all victims are named, as far as that is known."""
+        """Return why not all victims are named, None if the reason is not known."""
         nothing = "" if reports else ", and what was read says nothing of this scope"
         if not was_all:
             return f"the kernel log goes on and on, and was not read to its end{nothing}"

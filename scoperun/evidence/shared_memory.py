@@ -1,9 +1,9 @@
-"""Which processes share one memory, as after vfork(2) or clone(2) with CLONE_VM: told by their sizes. No I/O.
+"""Finds processes that share one memory, as after vfork(2) or clone(2) with CLONE_VM, by their sizes. No I/O.
 
-The kernel kills all of them, but counts one and names one (__oom_kill_process() in mm/oom_kill.c). Nothing that is
-open to all says so, and kcmp(2) is not in every kernel. But they are of the same size to the byte, page tables
-included, and the scope has as much memory as if only one of them were there. After a fork a child has fewer pages of
-files than its parent, and its siblings have their parent beside them.
+The kernel kills all of them, but counts and names only one (__oom_kill_process() in mm/oom_kill.c). No interface that
+every user may read tells which they are, and not every kernel has kcmp(2). But their sizes are equal to the byte,
+including page tables, and the scope uses only as much memory as one of them. Forked processes differ: a child has fewer
+file pages than its parent, and siblings of equal size have their parent beside them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def sharers(report: KernelReport, victim: KernelVictim) -> list[KernelTask]:
-    """Return the other processes that were killed with a victim, by the kernel's table and statistics."""
+    """Return the other processes that share a victim's memory, by the kernel's table and statistics."""
     sizes = next((_sizes_in_log(task) for task in report.tasks if task.pid == victim.pid), None)
     anon = report.stat.get("anon")
     if sizes is None or anon is None:
@@ -29,9 +29,10 @@ def sharers(report: KernelReport, victim: KernelVictim) -> list[KernelTask]:
 
 
 def one_each(tasks: Sequence[Task], unread: int) -> list[list[Task]]:
-    """Return processes by the memory that they have: those that share one stand together.
+    """Return the processes grouped by memory: those that share one are in one list.
 
-    unread: bytes that the scope had beside what was read of all its processes; below 0 if some was read twice.
+    unread: the bytes that the scope had beyond the sum of its processes' sizes; below 0 if shared memory was added up
+        more than once.
     """
     alike: dict[tuple[int | None, ...], list[Task]] = {}
     for task in tasks:

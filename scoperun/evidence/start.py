@@ -1,4 +1,4 @@
-"""The start of a run: what was learned of the scope when it stood. No I/O."""
+"""The start of a run: what was learned about the scope once it existed. No I/O."""
 
 from __future__ import annotations
 
@@ -15,10 +15,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """What was learned of the scope when it stood: what the report says of its beginning.
+    """What was learned about the scope once it existed; None is not known.
 
-    started: when the command was released, UTC; monotonic: the same in seconds on the monotonic clock.
-    asked: when systemd was asked for the scope, on that clock: its own clock for the command began later.
+    systemd, kernel: versions.
+    manager: `system` or `user`.
+    unit, invocation_id, slice, cgroup: the scope's unit name, InvocationID=, slice and cgroup path.
+    pid: the command's own process. cwd: the directory that it starts in.
+    started: when the command was released, UTC.
+    monotonic: the same moment, in seconds on the monotonic clock.
+    asked: when systemd was asked for the scope, in seconds on the monotonic clock; its own clock for the scope starts
+        later.
+    limits: the limits in force.
+    soft_memory: the soft limit, None without one.
     """
 
     systemd: str | None

@@ -3,13 +3,13 @@
 The law of this file:
 
 1. An OOM kill that any source saw is an oom-kill verdict, whatever else happened.
-2. A SIGKILL is a plain signal only where a source proves that no OOM kill was counted; else the verdict is unknown.
-3. A command that ended by itself keeps its own word, unless the counters that would show an OOM kill beside it
-   should have been there and are not.
-   So does one that had left the scope, whatever became of that: but no counter can say why a SIGKILL came there.
-4. The evidence names every source that was asked, in the order of weight; None is one that could not be read.
+2. A SIGKILL is a plain signal only if a source proves that no OOM kill was counted; else the verdict is unknown.
+3. The verdict on a command that ended by itself follows its exit status, unless the counters that would show an OOM
+   kill beside it should exist and do not. The same holds for a command that had left the scope, whatever happened to
+   the scope. But outside the scope no counter can tell where a SIGKILL came from: then the verdict is unknown.
+4. The evidence names every source that was asked, the weightiest first; None is a source that could not be read.
 
-No source is enough alone. memory.events is the kernel's own count but vanishes with the cgroup. Result= stays success
+No single source is enough. memory.events is the kernel's own count but vanishes with the cgroup. Result= stays success
 under OOMPolicy=continue and everywhere before systemd 252; OOMKills= came with 259.
 """
 
@@ -44,13 +44,17 @@ class Verdict(enum.StrEnum):
 
     @property
     def told_by_exit_status(self) -> bool:
-        """The command's exit status says as much as this verdict."""
+        """Whether the command's exit status says as much as this verdict."""
         return self in {Verdict.SUCCESS, Verdict.EXIT_CODE, Verdict.SIGNAL}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """One source and what it said, None if it could not be read."""
+    """One source that was asked.
+
+    source: its name, e.g. `memory.events oom_kill`.
+    value: what it said, a count or a word; None if it could not be read.
+    """
 
     source: str
     value: str | int | None
@@ -58,22 +62,24 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traces:
-    """All that the verdict on an invocation rests on.
+    """Everything that the verdict on an invocation rests on.
 
     status: the command's wait status, negative if a signal killed it.
-    result: the last Result= that systemd announced, None if it could not be heard to the end.
-    ended: systemd said that the scope has ended, so that Result= is its last word.
-    kills_seen: OOM kills that were counted while the command ran, 0 also if nobody looked.
-    groups_above: how often a cgroup above the scope was killed as a whole, with the scope in it; None is not known.
-    log_victim_count: how many victims the kernel log names, None if it was not read. keeper_named: the keeper is one
-        more.
-    log_is_whole: it names all, as far as that can be seen in the log itself.
-    memory_accounted: the scope had a memory controller, so that OOM kills were counted.
-    runtime_limited: systemd was to end the scope after a time.
-    ended_first: the command had ended when systemd began to end the scope, so that a timeout is not about it; None is
-        not known.
-    noticed_late: when the command ended is not known, as scoperun was stopped.
-    left_scope: the command died in another cgroup, of which the counters and systemd say nothing.
+    result: the last Result= that systemd announced, None if a later one might have been missed.
+    counters: the cgroup's counters, None if they were not read.
+    properties: the scope's properties after the end, None if they were not read.
+    kills_seen: OOM kills that were counted while the command ran; 0 also if the count was not watched.
+    groups_above: how often a cgroup above the scope was killed as a whole, the scope included; None if not known.
+    log_victim_count: how many victims the kernel log names without the keeper, None if it was not read.
+    keeper_named: the kernel log names the keeper as one more victim.
+    log_is_whole: the kernel log names all victims, as far as the log itself shows.
+    ended: systemd said that the scope has ended, so Result= is final.
+    memory_accounted: the scope had a memory controller, so OOM kills were counted.
+    runtime_limited: systemd was asked to end the scope after a time.
+    ended_first: the command had ended before systemd began to end the scope, so a timeout does not concern the command;
+        None if not known.
+    noticed_late: it is not known when the command ended, because scoperun was stopped.
+    left_scope: the command died in another cgroup, about which the counters and systemd say nothing.
     """
 
     status: int
@@ -94,25 +100,25 @@ class Traces:
 
     @property
     def systemd_counts(self) -> bool:
-        """Whether systemd has heard of every OOM kill in the scope and below, as far as it was there to hear."""
+        """Whether the kernel tells systemd of every OOM kill in the scope and below."""
         return self.memory_accounted and not (self.counters is not None and self.counters.counts_alone)
 
     @property
     def kills_in_log(self) -> int | None:
-        """How many kills the kernel log names, the keeper's among them; None if it was not read."""
+        """How many kills the kernel log names, including the keeper's; None if it was not read."""
         return None if self.log_victim_count is None else self.log_victim_count + self.keeper_named
 
 
 def decide(traces: Traces) -> tuple[Verdict, tuple[Evidence, ...]]:
-    """Return the verdict and the evidence that it rests on."""
+    """Return the verdict, and the evidence that it rests on in order of weight."""
     return _verdict(traces), tuple(_evidence(traces))
 
 
 def oom_kills(traces: Traces) -> int | None:
-    """Return how many processes the OOM killer killed, without the keeper; None where that is not known.
+    """Return how many processes the OOM killer killed, without the keeper; None if not known.
 
-    The kernel's log alone is a count where nothing is missing in it. Who killed the keeper it alone can
-    tell: systemd does so too, where a scope is slow to stop.
+    The kernel log alone gives the count only if nothing is missing from it. Only the kernel log tells what killed the
+    keeper: systemd kills the keeper too, if a scope is slow to stop.
     """
     total, counters = _all_kills(traces), traces.counters
     if total is None or counters is None:
@@ -123,10 +129,10 @@ def oom_kills(traces: Traces) -> int | None:
 
 
 def _all_kills(traces: Traces) -> int | None:
-    """Return how many OOM kills there were, the keeper's among them."""
+    """Return how many OOM kills there were, including the keeper's; None if not known."""
     counted = [
         traces.counters.oom_kill if traces.counters else None,
-        None if _policy(traces) == "kill" else _counted_by_systemd(traces),  # which are kills of groups
+        None if _policy(traces) == "kill" else _counted_by_systemd(traces),  # under kill it counts groups
     ]
     known, in_log = [count for count in counted if count is not None], traces.kills_in_log
     if not known and (in_log is None or in_log < traces.kills_seen or not traces.log_is_whole):
@@ -135,7 +141,7 @@ def _all_kills(traces: Traces) -> int | None:
 
 
 def other_kills(traces: Traces) -> int | None:
-    """Return how many processes beside the keeper were killed for certain, None if none was."""
+    """Return how many processes other than the keeper were certainly killed, None if none was."""
     return max(killed_by_kernel(traces) or 0, traces.log_victim_count or 0, oom_kills(traces) or 0) or None
 
 
@@ -166,7 +172,7 @@ def _by_itself(status: int) -> Verdict:
 
 
 def oom_killed(traces: Traces) -> bool | None:
-    """Tell whether the kernel or systemd-oomd killed for want of memory; None if no source can say so."""
+    """Tell whether the kernel or systemd-oomd killed because memory ran out; None if no source can tell."""
     kernel, systemd, oomd = _counted_by_kernel(traces), _counted_by_systemd(traces), counted_by_oomd(traces)
     if _result_proves(traces) or kernel or systemd or oomd or traces.log_victim_count or _died_with_group_above(traces):
         return True
@@ -177,9 +183,10 @@ def oom_killed(traces: Traces) -> bool | None:
 
 
 def killed_by_kernel(traces: Traces) -> int | None:
-    """Return the kernel's last count without the keeper, which dies with the others in a group kill, or for its size.
+    """Return the kernel's last count without the keeper, None if not known.
 
-    Of one kill it may have been the victim, or somebody else killed it after that.
+    The keeper dies with the others in a group kill, or is chosen for its size. If one kill was counted and the keeper
+    was killed, the result is None too: the keeper was the victim, or something else killed it afterwards.
     """
     counted = traces.counters.oom_kill if traces.counters else None
     if not counted or traces.counters is None or traces.counters.memory_events is None:
@@ -189,18 +196,18 @@ def killed_by_kernel(traces: Traces) -> int | None:
 
 
 def _counted_by_kernel(traces: Traces) -> int | None:
-    """Return the last count; of one from before the end only that there were kills is of use."""
+    """Return the last count. One from before the end only proves kills, so 0 is None then: not known."""
     in_the_end = traces.counters.oom_kill if traces.counters else None
     return traces.kills_seen or None if in_the_end is None else in_the_end
 
 
 def _counted_by_systemd(traces: Traces) -> int | None:
-    """Return OOMKills=, which is 0 also where there is no memory controller to count."""
+    """Return OOMKills=, which is also 0 if the scope has no memory controller."""
     return traces.properties.oom_kills if traces.properties else None
 
 
 def counted_by_oomd(traces: Traces) -> int | None:
-    """Systemd passes on what the attribute says, since 259."""
+    """Return how often systemd-oomd killed, None if not known. systemd reports the attribute's value since 259."""
     counts = [
         traces.counters.oomd_kills if traces.counters else None,
         traces.properties.managed_oom_kills if traces.properties and not _is_forged(traces) else None,
@@ -213,12 +220,12 @@ def _is_forged(traces: Traces) -> bool:
 
 
 def _result_proves(traces: Traces) -> bool:
-    """Tell whether Result= says that there was an OOM kill, and not because it believes a mark that is forged."""
+    """Tell whether Result= says that there was an OOM kill, and does not rest on a forged mark of systemd-oomd."""
     return traces.result == "oom-kill" and not (_is_forged(traces) and _counted_by_kernel(traces) == 0)
 
 
 def _died_with_group_above(traces: Traces) -> bool:
-    """Tell whether a cgroup above the scope was killed as a whole, and the scope with it: nothing was left there."""
+    """Tell whether a cgroup above the scope was killed as a whole with everything in the scope."""
     is_gone = traces.counters is not None and traces.counters.keeper_killed and traces.counters.memory_events is None
     return bool(traces.groups_above) and is_gone and traces.status == -signal.SIGKILL
 
@@ -226,9 +233,9 @@ def _died_with_group_above(traces: Traces) -> bool:
 def _result_disproves(traces: Traces) -> bool:
     """Tell whether Result= says that there was no OOM kill.
 
-    systemd looks for an OOM kill before it lets a scope end, since 252, where there is a memory controller; and it
-    says so under these two policies only. Whoever has OOMPolicy= on scopes is new enough. Under `kill` it looks whether
-    the scope was killed as a whole, which is not counted there if a cgroup above was.
+    Since 252, systemd looks for an OOM kill before it lets a scope end, if there is a memory controller. It says so
+    under the policies `stop` and `kill` only. A systemd that has OOMPolicy= on scopes is new enough. Under `kill` it
+    checks whether the scope was killed as a whole, which is not counted in the scope if a cgroup above was.
     """
     success = traces.ended and traces.result == "success" and traces.systemd_counts
     return success and (_policy(traces) == "stop" or (_policy(traces) == "kill" and traces.groups_above == 0))

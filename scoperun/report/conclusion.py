@@ -1,4 +1,4 @@
-"""From what was learned of an invocation to the report on it. No I/O."""
+"""Turns what was learned about an invocation into the report on it. No I/O."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from scoperun.spec.limits import LimitsInForce
 
 _NOTICEABLE = (0.05, 0.05)
-"""Seconds, and share of the whole, by which two clocks for the same processor time may differ."""
+"""Seconds, and share of the whole, by which two clocks for the same processor time can differ."""
 
 
 def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> Report:
-    """Return the report on an invocation that has ended, or of which nothing more will be heard."""
+    """Return the report on an invocation that has ended, or about which no more events will come."""
     exited, counters = invocation.exit, invocation.counters or Counters()
     assert exited is not None  # noqa: S101  the caller waited for it
     traces = _traces(start, invocation)
@@ -71,8 +71,8 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
 
 
 def _oom(start: Start, invocation: Invocation, limits: LimitsInForce, traces: Traces) -> tuple[Oom, Sequence[Evidence]]:
-    """Return what is known of the OOM, and on what evidence."""
-    from scoperun.report.ended_run import EndedRun  # noqa: PLC0415  most runs have none, and do without these
+    """Return what is known about the OOM, and the evidence for it."""
+    from scoperun.report.ended_run import EndedRun  # noqa: PLC0415  only runs with an OOM need these
     from scoperun.report.oom_report import oom, oom_evidence  # noqa: PLC0415
 
     run = EndedRun(start=start, invocation=invocation, limits=limits, traces=traces)
@@ -80,8 +80,12 @@ def _oom(start: Start, invocation: Invocation, limits: LimitsInForce, traces: Tr
 
 
 def kernel_may_have_killed(start: Start, invocation: Invocation) -> bool | None:
-    """Tell whether the kernel's log has more to say of this scope: None if of a kill that nothing else tells of."""
-    # An end that was no SIGKILL needs no more words where there are no limits on memory.
+    """Tell whether the kernel log can tell more about this scope.
+
+    True: the kernel killed a process in it. False: it did not, or there is nothing to explain. None: not known, and
+    only the log can tell.
+    """
+    # Without a memory controller, only a SIGKILL needs an explanation.
     traces = _traces(start, invocation)
     match oom_killed(traces):
         case True:
@@ -93,12 +97,12 @@ def kernel_may_have_killed(start: Start, invocation: Invocation) -> bool | None:
 
 
 def _runtime(start: Start, exited: WorkloadExited) -> float:
-    """Return for how long the command ran; the kernel's clock for its end may be as coarse as a tick."""
+    """Return the seconds that the command ran; the kernel's clock for its end can be as coarse as a tick."""
     return max(round(exited.at - start.monotonic, 6), 0.0)
 
 
 def _cpu(counters: Counters, exited: WorkloadExited) -> Cpu:
-    """Compare the cgroup's clock with the one of the command and of what it waited for, which may have left it."""
+    """Return the scope's processor time; what the command and its children used beyond that, they used outside."""
     user, system, outside = counters.cpu_user, counters.cpu_system, None
     if exited.cpu is not None and user is not None and system is not None:
         difference = exited.cpu - (user + system)
@@ -107,7 +111,7 @@ def _cpu(counters: Counters, exited: WorkloadExited) -> Cpu:
 
 
 def _left_running(invocation: Invocation) -> tuple[Process, ...] | None:
-    """Return what was in the scope when it was looked at last; a scope that has ended and is gone has nothing."""
+    """Return the processes last seen in the scope; none if it has ended and is gone; None if not known."""
     last, counters = invocation.left_running, invocation.counters or Counters()
     if last is not None and last.processes is not None:
         return last.processes
@@ -143,10 +147,10 @@ def _traces(start: Start, invocation: Invocation) -> Traces:
 
 
 def _ended_first(start: Start, invocation: Invocation, exited: WorkloadExited) -> bool | None:
-    """Tell whether the command had ended, and nothing else was waited for, when systemd began to end the scope.
+    """Tell whether the command had ended, and scoperun waited for nothing else, when systemd began to end the scope.
 
-    systemd sends its signals first and then says when it began, so that the command may have ended a little before
-    that; not before its time was over, if that was the reason. None is not known.
+    systemd sends its signals first and notes the time afterwards, so the command might have ended a little before that
+    time. But if RuntimeMaxSec= was the reason, it cannot have ended before that was over. None if not known.
     """
     if invocation.awaited_leftovers:
         return False
@@ -157,16 +161,17 @@ def _ended_first(start: Start, invocation: Invocation, exited: WorkloadExited) -
 
 
 def _ran_out_of_time(start: Start, invocation: Invocation, limits: LimitsInForce) -> bool:
-    """Tell a stop by runtime_max from one by somebody else, which may take until after it: by when it began.
+    """Tell whether systemd stopped the scope for runtime_max, by when the stop began.
 
-    systemd's own clock for the scope starts a little later than we asked for it.
+    A stop requested by something else begins earlier, even if it ends after runtime_max. systemd's own clock for the
+    scope starts a little later than our request.
     """
     began, limit = invocation.left_active, limits.runtime_max
     return began is not None and limit is not None and began - start.asked >= limit
 
 
 def _limits_at_the_end(start: Start, invocation: Invocation) -> LimitsInForce:
-    """Return the limits as they were read last: at the end, or while the scope was there, or when it began."""
+    """Return the limits as they were last read: at the end, while the command ran, or at the start."""
     counters, last = invocation.counters, invocation.memory.last
     if counters is not None and counters.limits is not None:
         return replace(counters.limits, runtime_max=start.limits.runtime_max)
@@ -176,7 +181,10 @@ def _limits_at_the_end(start: Start, invocation: Invocation) -> LimitsInForce:
 
 
 def _limits_changed(start: Start, invocation: Invocation) -> dict[str, float | None] | None:
-    """Return what the limits were at the start that have changed since; MemoryHigh= of a soft limit changes by us."""
+    """Return the values at the start of limits that have changed since, None if they could not be read at the end.
+
+    MemoryHigh= is left out if there is a soft limit: then scoperun itself changes it.
+    """
     if invocation.counters is None or invocation.counters.limits is None:
         return None
     changed = invocation.counters.limits.changed_from(start.limits)
@@ -186,7 +194,7 @@ def _limits_changed(start: Start, invocation: Invocation) -> dict[str, float | N
 
 
 def _memory(invocation: Invocation) -> Memory:
-    """Systemd keeps the peaks (since 256.3) when the cgroup is gone."""
+    """Return the scope's memory use; systemd keeps the peaks (since 256.3) after the cgroup is gone."""
     counters, properties = invocation.counters or Counters(), invocation.properties
     peak, swap_peak = counters.memory_peak, counters.memory_swap_peak
     if properties:
@@ -200,6 +208,6 @@ def _memory(invocation: Invocation) -> Memory:
 def _soft_memory(start: Start, invocation: Invocation) -> SoftMemoryReport | None:
     if start.soft_memory is None:
         return None
-    from scoperun.report.soft_memory_report import soft_memory_report  # noqa: PLC0415  few runs have one
+    from scoperun.report.soft_memory_report import soft_memory_report  # noqa: PLC0415  few runs have a soft limit
 
     return soft_memory_report(start.soft_memory, invocation.soft_memory, began=start.monotonic)

@@ -1,7 +1,7 @@
-"""A run that has ended: all that its OOM is told from. No I/O.
+"""A run that has ended: everything that the report on its OOM is made from. No I/O.
 
-Three values, each made from the ones before: `Traces` is what the verdict rests on, `EndedRun` is these with all else
-that is known, and `ScopeEnd` is what naming the victims needs of it beside the snapshots.
+There are three values, each made from the one before: `Traces` is what the verdict rests on, `EndedRun` adds everything
+else that is known, and `ScopeEnd` is the part that naming the victims needs in addition to the snapshots.
 """
 
 from __future__ import annotations
@@ -27,7 +27,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndedRun:
-    """A run from its start to its end. traces: what the verdict rests on. limits: those at the end."""
+    """A run from its start to its end.
+
+    start: what was learned about the scope once it existed.
+    invocation: what is known from its events.
+    limits: the limits at the end.
+    traces: what the verdict rests on.
+    """
 
     start: Start
     invocation: Invocation
@@ -37,29 +43,32 @@ class EndedRun:
     @property
     def exited(self) -> WorkloadExited:
         """How the command ended."""
-        assert self.invocation.exit is not None  # noqa: S101  there is no report before that
+        assert self.invocation.exit is not None  # noqa: S101  reports are made after the end
         return self.invocation.exit
 
     @property
     def counters(self) -> Counters:
-        """The counters that were read at the end, or none of them."""
+        """The counters that were read at the end; each is None if they were not read."""
         return self.invocation.counters or Counters()
 
     @property
     def kernel_reports(self) -> tuple[KernelReport, ...]:
-        """The kernel's reports on this scope, none if its log may not be read."""
+        """The kernel's reports on this scope, none if its log could not be read."""
         log = self.invocation.kernel_log
         return (log and log.reports) or ()
 
     @property
     def reports_of_kills(self) -> list[KernelReport]:
-        """Those of them that tell of a kill, be it the keeper's; the kernel may also let one end that has begun to."""
+        """The reports that tell of a kill, including the keeper's.
+
+        There are others: instead of killing, the kernel can let a process finish that is ending already.
+        """
         log = self.invocation.kernel_log
         return [each for each in self.kernel_reports if each.victims or (log and each in log.of_keeper)]
 
     @property
     def end(self) -> ScopeEnd:
-        """How the scope ended, by which its victims are told."""
+        """How the scope ended: what naming its victims needs."""
         properties = self.invocation.properties
         return ScopeEnd(
             pid=self.start.pid,
@@ -73,17 +82,17 @@ class EndedRun:
         )
 
     def peak(self, name: str) -> int | None:
-        """Return a peak by its name in the counters; systemd has the same."""
+        """Return the peak of this name in bytes: from the counters, else from systemd; None if not known."""
         return _first_number((getattr(self.counters, name), getattr(self.invocation.properties, name, None)))
 
     def _most(self) -> int | None:
-        """Return the bytes of memory and swap that the scope can have had at the most, by its peaks or its limits."""
+        """Return the most bytes of memory and swap that the scope can have had, by its peaks or its limits."""
         memory = _first_number((self.peak("memory_peak"), self.limits.memory_max))
         swap = _first_number((self.peak("memory_swap_peak"), self.limits.memory_swap_max))
         return None if memory is None or swap is None else memory + swap
 
     def _ended_with_scope(self) -> bool:
-        """Tell whether the command may have ended with all the others, when systemd saw the scope end."""
+        """Tell whether the command can have ended with all other processes, when systemd saw the scope end."""
         exited, scope_ended = self.exited, self.invocation.left_active
         if self.traces.left_scope or self.invocation.awaited_leftovers or exited.late:
             return False

@@ -1,4 +1,4 @@
-"""What the report says of an OOM: the kernel's own report where it may be read, else what was seen. No I/O."""
+"""What the report says about an OOM: the kernel's own report where it can be read, else what was seen. No I/O."""
 
 from __future__ import annotations
 
@@ -29,18 +29,20 @@ _WITHOUT_CGROUP = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Oom:
-    """An OOM, as far as it is known; None is what is not.
+    """What is known about an OOM; None is what is not known.
 
-    kills: processes that were killed; if a cgroup was killed as a whole, those that the kernel log names. The kernel
-        counts one of several that share one memory; the others are added if they are known.
-    policy: the OOMPolicy= that followed.
-    limit_of, limit_unit: whose limit the last kill was for. limit: its bytes at that time.
-    has_other_limits: not all kills were for that limit; for the text alone.
-    needed: bytes of memory and swap that the scope had at the last kill, and that were not enough; None if that was not
-        for the scope's own limit.
-    victims: those killed, fewer than `kills` where not all are known.
-    tasks: who was in the scope, as last seen before the last kill; if nobody was, as the kernel log has them.
-    kernel_log: the kernel's reports of it. kernel_log_reason: why there are none, or not all.
+    kills: how many processes were killed; if a cgroup was killed as a whole, how many the kernel log names. The kernel
+        counts only one of several processes that share one memory; the others are added if they are known.
+    policy: the OOMPolicy= that took effect then.
+    limit_of, limit_unit: whose limit the last kill was for.
+    limit: that limit in bytes at that time.
+    has_other_limits: not all kills were for that limit; used by the text only.
+    needed: bytes of memory and swap that the scope had at the last kill and that were not enough; None also if the kill
+        was not for the scope's own limit.
+    victims: the processes killed, fewer than `kills` if not all are known.
+    tasks: the processes in the scope as last seen before the last kill; if none were seen, those in the kernel log.
+    kernel_log: the kernel's reports on it.
+    kernel_log_reason: why reports are missing.
     """
 
     kills: int | None
@@ -57,7 +59,7 @@ class Oom:
 
 
 def oom(run: EndedRun) -> Oom:
-    """Return what is known of an OOM that happened."""
+    """Return what is known about the OOM of a run that had one."""
     log, before = run.invocation.kernel_log, run.invocation.memory.before
     properties = run.invocation.properties
     limit, victims = _limit(run), _victims(run)
@@ -82,7 +84,7 @@ def oom(run: EndedRun) -> Oom:
 
 
 def oom_evidence(run: EndedRun) -> list[Evidence]:
-    """Return what the limit and the victims rest on."""
+    """Return the evidence for the limit and the victims."""
     log = run.invocation.kernel_log
     evidence = [Evidence(source="kernel log victims", value=log.victim_count)] if log else []
     for name, count in run.invocation.memory.rises(run.counters).items():
@@ -92,7 +94,7 @@ def oom_evidence(run: EndedRun) -> list[Evidence]:
 
 
 def _limit(run: EndedRun) -> Limit:
-    """Return whose limit the last kill was for: by the kernel's log if it has the last, else by the counters."""
+    """Return whose limit the last kill was for: by the kernel log if it has the last kill, else by the counters."""
     limits = [_limit_in_log(report, run) for report in run.reports_of_kills]
     last, counted = limits[-1] if limits else None, _counted_limit(run)
     if last is not None and (_has_last_kill(run) or (set(limits) == {last} and last.of is counted.of)):
@@ -107,7 +109,7 @@ def _counted_limit(run: EndedRun) -> Limit:
 
 
 def _has_last_kill(run: EndedRun) -> bool:
-    """Tell whether the kernel's log has as many kills as were counted; it has one report on all of a group."""
+    """Tell whether the kernel log has as many kills as were counted; under OOMPolicy=kill one report covers all."""
     log, properties = run.invocation.kernel_log, run.invocation.properties
     if log is None or log.is_complete or (properties is not None and properties.oom_policy == "kill"):
         return log is not None
@@ -118,7 +120,7 @@ def _has_last_kill(run: EndedRun) -> bool:
 
 
 def _limit_in_log(report: KernelReport, run: EndedRun) -> Limit | None:
-    """Return whose limit a report says it was, UNKNOWN if there is no word for that; None if it does not say."""
+    """Return whose limit it was by the report, UNKNOWN if LimitOf has no word for it, None if it does not say."""
     if report.sysrq:
         return Limit(of=LimitOf.UNKNOWN)
     if report.oom_memcg is None:
@@ -131,7 +133,7 @@ def _limit_in_log(report: KernelReport, run: EndedRun) -> Limit | None:
 
 
 def _has_other_limits(run: EndedRun) -> bool:
-    """Tell whether not all the kills were for one limit: by the kernel's log, or by the counters."""
+    """Tell whether the kills were for more than one limit, by the kernel log or by the counters."""
     logged = run.reports_of_kills
     if len({(each.sysrq, each.oom_memcg, each.constraint) for each in logged}) > 1:
         return True
@@ -145,19 +147,19 @@ def _has_other_limits(run: EndedRun) -> bool:
 
 
 def _bytes(limit: Limit, run: EndedRun) -> int | None:
-    """Return how much the limit was at the last kill: by the kernel's log, else as it was seen then."""
+    """Return the limit in bytes at the last kill: by the kernel log, else as it was seen then."""
     if log := _log_of_limit(limit, run):
         return log.limit
     if limit != Limit(of=LimitOf.SCOPE, unit=run.start.unit):
         return None
     limit_then = run.invocation.memory.own_limit(run.peak("memory_peak"))
-    return None if limit_then == INFINITY else limit_then  # it was lifted since
+    return None if limit_then == INFINITY else limit_then  # the limit was lifted since
 
 
 def _needed(limit: Limit, run: EndedRun) -> int | None:
-    """Return what was not enough: the scope's limit, and what it had in swap beside that.
+    """Return the bytes that were not enough: the scope's limit plus its swap in use.
 
-    That is what the kernel's log says, or what was seen just before.
+    The swap is what the kernel log says, or what was seen just before.
     """
     if limit != Limit(of=LimitOf.SCOPE, unit=run.start.unit):
         return None
@@ -181,7 +183,7 @@ def _victim_count_in_whole_log(run: EndedRun) -> int | None:
 
 
 def _is_group_kill(run: EndedRun) -> bool:
-    """Tell whether a cgroup was killed as a whole: the kernel counts some of those twice, and the keeper with them."""
+    """Tell whether a cgroup was killed as a whole: then the kernel counts some processes twice, and the keeper too."""
     events, properties = run.counters.memory_events or {}, run.invocation.properties
     is_logged = any(report.oom_group for report in run.kernel_reports)
     return bool(events.get("oom_group_kill") or run.traces.groups_above or is_logged) or (
@@ -190,7 +192,7 @@ def _is_group_kill(run: EndedRun) -> bool:
 
 
 def _victims(run: EndedRun) -> tuple[Victim, ...]:
-    """Return the victims that are known, each once, by the best source that names it."""
+    """Return the known victims, each once, from the best source that names it."""
     log = [_victim_in_log(victim) for report in run.kernel_reports for victim in report.victims]
     is_whole = _victim_count_in_whole_log(run) is not None
     kills = oom_kills(run.traces)
@@ -202,7 +204,7 @@ def _victims(run: EndedRun) -> tuple[Victim, ...]:
 
 
 def _with_sharers(victims: tuple[Victim, ...], run: EndedRun) -> tuple[tuple[Victim, ...], int]:
-    """Return the victims and those that shared their memory, and how many of all these were not counted."""
+    """Return the victims and the processes that shared their memory, and how many of all these were not counted."""
     found = {victim.pid: victim for victim in victims}
     counted = {victim.pid for report in run.kernel_reports for victim in report.victims}
     uncounted: set[int] = set()
@@ -215,7 +217,7 @@ def _with_sharers(victims: tuple[Victim, ...], run: EndedRun) -> tuple[tuple[Vic
 
 
 def _memories_in_log(run: EndedRun) -> Iterator[dict[int, Victim]]:
-    """Yield each victim in the log with those that shared its memory, by PID."""
+    """Yield each victim in the log with the processes that shared its memory, by PID."""
     seen = {run.start.pid, *run.invocation.memory.pids}
     for report in run.kernel_reports:
         is_below = is_within(report.oom_memcg, run.start.cgroup or "")
@@ -226,7 +228,7 @@ def _memories_in_log(run: EndedRun) -> Iterator[dict[int, Victim]]:
 
 
 def _memories_seen(run: EndedRun) -> Iterator[dict[int, Victim]]:
-    """Yield those that went when a kill was counted by the memory that they had, each by PID."""
+    """Yield the processes that disappeared when a kill was counted, a dict by PID for each memory."""
     end = run.end
     for killing in run.invocation.memory.killings:
         for memory in killing.memories(end):
@@ -234,7 +236,7 @@ def _memories_seen(run: EndedRun) -> Iterator[dict[int, Victim]]:
 
 
 def _may_have_been_killed(pid: int, run: EndedRun) -> bool:
-    """Tell whether nothing says that a process ended otherwise, or lived on after the last kill."""
+    """Tell whether a process can have been killed: it is not known to have ended another way or to have survived."""
     memory = run.invocation.memory
     statuses = {each.task.pid: each.status for killing in memory.killings for each in killing.ended}
     status = run.exited.status if pid == run.start.pid else statuses.get(pid)
@@ -243,7 +245,7 @@ def _may_have_been_killed(pid: int, run: EndedRun) -> bool:
 
 
 def _tasks_in_log(run: EndedRun) -> tuple[Task, ...]:
-    """Return the last table of the scope's processes that came with its memory.stat."""
+    """Return the last table of the scope's processes in the log that came with the scope's memory.stat."""
     tables = [report.tasks for report in run.kernel_reports if report.oom_memcg == run.start.cgroup and report.stat]
     return tuple(map(_task_in_log, tables[-1])) if tables else ()
 

@@ -1,4 +1,4 @@
-"""An OOM in words: who was killed, at whose limit, who else was there, and what would have been enough. No I/O."""
+"""An OOM in words: what was killed, at whose limit, what ran beside it, and how much was needed. No I/O."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NAMED = 5
 
 
 def oom_sentence(report: Report) -> str:
-    """Return what happened: `the kernel killed bigleak2 (pid 829, 19.9M) at the scope's limit of 20M`."""
+    """Return what happened, e.g. `out of memory: the kernel killed leak (pid 829, 19.9M) at the scope's limit …`."""
     oom = report.oom
     if oom is None:
         return "out of memory"
@@ -33,13 +33,13 @@ def oom_sentence(report: Report) -> str:
 
 
 def oom_rows(report: Report, oom: Oom) -> list[tuple[str, str]]:
-    """Return what else there is to say of it, by its label."""
+    """Return further facts about the OOM, each after its label."""
     rows = [("Needed", _needed(report, oom)), ("Beside", _beside(oom)), ("Log", _log(oom))]
     return [(label, text) for label, text in rows if text]
 
 
 def process_names(named: Sequence[Process]) -> str:
-    """Return `sh (pid 801), cat (pid 802)`, not more of them than a line holds."""
+    """Return `sh (pid 801), cat (pid 802)`, with `…` in place of the sixth and later ones."""
     names = [f"{_name(process)} (pid {process.pid})" for process in named[:_NAMED]]
     return ", ".join([*names, "…"] if len(named) > _NAMED else names)
 
@@ -50,7 +50,7 @@ def processes(count: int) -> str:
 
 
 def page_cache(stat: Mapping[str, int]) -> int | None:
-    """Return the bytes of memory.stat that are copies of files: the kernel drops them when it needs the room."""
+    """Return the bytes in memory.stat that are copies of files, which the kernel can drop; None if it lacks them."""
     if "file" not in stat:
         return None
     return stat["file"] - stat.get("shmem", 0)
@@ -79,7 +79,7 @@ def _describe_victims(oom: Oom) -> str:
 
 
 def _describe_victim(victim: Victim) -> str:
-    # What it shares with others of files is often charged to others: the sum would not fit the limit.
+    # File pages that it shares are often charged to other cgroups, so rss could exceed the limit: anon is shown.
     return f"{victim.name} (pid {victim.pid}{_size(victim.anon)})"
 
 
@@ -100,7 +100,7 @@ def _of(limit: int | None) -> str:
 
 
 def _needed(report: Report, oom: Oom) -> str:
-    """Return what is known of what would have been enough: the peak stops at the limit, the need does not."""
+    """Return what is known about the need: unlike the peak, it can exceed the limit."""
     parts = _parts(report, oom)
     if oom.needed is None:
         return parts and f"not known; {parts}"
@@ -110,7 +110,7 @@ def _needed(report: Report, oom: Oom) -> str:
 
 
 def _parts(report: Report, oom: Oom) -> str:
-    """Return what the scope's memory was, by the kernel's report on the kill, else as last seen if anything was."""
+    """Return what the scope's memory consisted of: by the kernel's report on the kill, else as last seen."""
     for last in [each for each in oom.kernel_log or () if each.victims][-1:]:
         if last.oom_memcg == report.cgroup and last.stat:
             return _uses(last.stat)
@@ -146,6 +146,6 @@ def _size(size: int | None) -> str:
 
 
 def _log(oom: Oom) -> str:
-    """Return why the kernel's own report, or some of it, is missing where it would have told what is not known."""
+    """Return why the kernel's own report, or part of it, is missing, if it would have answered an open question."""
     is_known = oom.limit_of is not LimitOf.UNKNOWN and len(oom.victims or ()) >= (oom.kills or 1)
     return "" if is_known else oom.kernel_log_reason or ""

@@ -1,4 +1,4 @@
-"""The report: verdict, evidence and measurements as a value, and that value as JSON. No I/O."""
+"""The report: verdict, evidence and measurements as a value, and the value as JSON. No I/O."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scoperun.spec.limits import LimitsInForce
 
 SCHEMA = 1
-"""Raised when a key changes its meaning; readers ignore keys that they do not know."""
+"""Incremented when a key changes its meaning; readers ignore keys that they do not know."""
 
 EXIT_TIMEOUT = 124
 _KILLED = 128
@@ -27,9 +27,11 @@ _KILLED = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """What the scope used: peaks in bytes, memory.events as counts, memory.stat in bytes or counts.
+    """What memory the scope used; None is what could not be known.
 
-    stat: as last seen; before the last OOM kill, if there was one and something was seen before it.
+    peak, swap_peak: bytes.
+    events: memory.events, as counts.
+    stat: memory.stat, in bytes or counts, as last seen; after an OOM kill, as last seen before it where possible.
     """
 
     peak: int | None = None
@@ -40,11 +42,12 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cpu:
-    """Processor time of the scope, in seconds.
+    """Processor time of the scope, in seconds; None is what could not be known.
 
-    throttled: how long a limit on the processor held it back.
-    outside: what the command, and the processes that it waited for, used outside of the scope; None if that was not
-        noticeable, or is not known.
+    user, system: time used in user mode and in the kernel.
+    throttled: how long a limit on the processor held the scope back.
+    outside: what the command, and the processes that it waited for, used outside of the scope; None also if that was
+        not noticeable.
     """
 
     user: float | None = None
@@ -57,11 +60,27 @@ class Cpu:
 class Report:
     """How one invocation ended. Sizes are bytes, times seconds; None is what could not be known.
 
-    left_scope: the cgroup in which the command died, if that was not the scope: then its limits did not hold any more.
-    limits: in force at the end, or when they were read last. limits_changed: what those were at the start that are not
-        the same at the end; None if they could not be read then.
-    soft_memory: None if no soft limit was asked for.
-    timed_out: runtime_max ended it. Result= alone may also be the time that a stop by somebody else took.
+    scoperun, systemd, kernel: versions.
+    manager: the systemd manager that ran the scope, `system` or `user`.
+    unit, invocation_id, slice, cgroup: the scope's unit name, InvocationID=, slice and cgroup path.
+    left_scope: the cgroup in which the command died if that was outside the scope, where its limits do not hold.
+    command: its words. cwd: the directory that it started in. pid: its own process.
+    started: when the command was released, in ISO 8601, UTC.
+    runtime: how long it ran.
+    verdict: what scoperun concludes. result: the last Result= of systemd.
+    exit_code, signal: how the command's own process ended; one of them is None.
+    limits: the limits in force at the end, or when they were last read.
+    limits_changed: the values at the start of limits that differ at the end; None if they could not be read then.
+    memory, cpu: what the scope used.
+    soft_memory: what became of the soft limit, None without one.
+    oom: what is known about the OOM, None unless the verdict is oom-kill.
+    tasks_peak: the highest number of tasks. tasks_refused: how often a limit on tasks refused one.
+    pressure: always None.
+    left_running: the processes that were still in the scope at the end.
+    evidence: the sources that the verdict and `oom` rest on.
+    timed_out: runtime_max ended the scope. Result=timeout alone can also mean that a stop requested by something else
+        took too long.
+    schema: the version of the keys in JSON.
     """
 
     scoperun: str
@@ -98,13 +117,13 @@ class Report:
 
     @property
     def exit_status(self) -> int:
-        """What scoperun exits with: the command's own status, 128+n for signal n, 124 if our timeout ended it."""
+        """What scoperun exits with: the command's own status, 128+n for signal n, 124 if runtime_max ended it."""
         if self.timed_out:
             return EXIT_TIMEOUT
         return _KILLED + self.signal if self.signal is not None else self.exit_code or 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report as what json.dumps takes, with the keys of the manual."""
+        """Return the report as a dict for json.dumps, with the keys that the manual page lists."""
         report = {"schema": self.schema} | _as_dict(self) | {"limits": _limits(self.limits)}
         report["limits_changed"] = self.limits_changed and _no_limit_in_words(self.limits_changed)
         if self.oom:
@@ -115,14 +134,14 @@ class Report:
         return report
 
     def to_json(self, **more: str) -> str:
-        """Return the report as one JSON object on one line, with `more` before it."""
-        import json  # noqa: PLC0415  what is printed is text, mostly
+        """Return the report as one JSON object on one line, with the keys of `more` first."""
+        import json  # noqa: PLC0415  most runs print text
 
         return json.dumps(more | self.to_dict())
 
 
 def start_line(start: Start) -> str:
-    """Return the line that says that the command runs: what is known of it, with the keys of the report."""
+    """Return the JSON line that says that the command runs, with keys as in the report."""
     import json  # noqa: PLC0415  as above
 
     keys = ("unit", "invocation_id", "pid", "cgroup")
@@ -135,11 +154,11 @@ def _limits(limits: LimitsInForce) -> dict[str, float | str | None]:
 
 
 def _as_dict(value: Report | LimitsInForce) -> dict[str, Any]:
-    from dataclasses import asdict  # noqa: PLC0415  what is printed is text, mostly
+    from dataclasses import asdict  # noqa: PLC0415  most runs print text
 
     return asdict(value)
 
 
 def _no_limit_in_words(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Write no limit as systemd does: JSON has no word for it."""
+    """Write "no limit" as systemd does, `infinity`: JSON has no such number."""
     return {name: "infinity" if value in (INFINITY, math.inf) else value for name, value in values.items()}

@@ -1,4 +1,4 @@
-"""What became of a soft limit on memory, as the report says it. No I/O."""
+"""What happened at a soft limit on memory, as part of the report. No I/O."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 class Passing:
     """One time that the limit was passed.
 
-    at: seconds since the command began. memory: bytes of what it needed then. told: whether systemd sent the signal.
+    at: seconds since the command began.
+    memory: bytes that the scope needed then.
+    told: whether systemd sent the signal.
     """
 
     at: float
@@ -29,7 +31,13 @@ class Passing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoftMemoryReport:
-    """What became of a soft limit: in bytes, its signal by name, when it was passed, whether a kill had to follow."""
+    """What happened at a soft limit.
+
+    limit: bytes.
+    signal: the name of the signal, e.g. SIGTERM.
+    passed: each time that the limit was passed.
+    killed: the processes were killed because the signal did not help.
+    """
 
     limit: int
     signal: str
@@ -38,7 +46,7 @@ class SoftMemoryReport:
 
 
 def soft_memory_report(soft: SoftMemory, events: Sequence[SoftMemoryEvent], *, began: float) -> SoftMemoryReport:
-    """Return what became of a limit; `began` is when the command did, on the monotonic clock."""
+    """Return what happened at a soft limit; `began`: when the command began, in seconds on the monotonic clock."""
     told = {event.at for event in events if isinstance(event, SoftMemoryTold)}
     passed = [event for event in events if isinstance(event, SoftMemoryPassed)]
     return SoftMemoryReport(

@@ -1,4 +1,4 @@
-"""The report in words, for a person at a terminal. No I/O."""
+"""The report as text, for a person at a terminal. No I/O."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 _LABEL_WIDTH = 10
 
 _NOTICEABLE = 0.05
-"""Seconds, and share of the runtime, from which it matters that the command was held back."""
+"""Seconds, and share of the runtime, above which the report says that the command was held back."""
 
 _MEMORY_SETTINGS = {"memory_max": "MemoryMax=", "memory_swap_max": "MemorySwapMax="}
 
 
 def report_text(report: Report, *, kill_after: str = "timeout_stop") -> str:
-    """Return the report as lines for stderr: one if the run ended well, a handful if not.
+    """Return the report as lines for stderr: one line if the run succeeded, otherwise several.
 
-    kill_after: what the caller calls the time between SIGTERM and SIGKILL.
+    kill_after: the caller's name for the time between SIGTERM and SIGKILL, e.g. the field or the option.
     """
     soft = _soft(report.soft_memory, kill_after) if report.soft_memory and report.soft_memory.passed else ""
     if report.verdict is Verdict.SUCCESS:
@@ -52,12 +52,12 @@ def report_text(report: Report, *, kill_after: str = "timeout_stop") -> str:
     ]
     if report.left_running:
         rows.append(("Running", _left_running(report)))
-    # A value that began a line of its own could pass for a row: names and paths of cgroups have whatever is liked.
+    # one_line(): a value with a newline could pass for a row, and names and cgroup paths can contain anything.
     return "\n".join(f"{label:>{_LABEL_WIDTH}}: {one_line(value)}" for label, value in rows)
 
 
 def kernel_log_text(oom: Oom) -> str:
-    """Return the kernel's own words as lines, or why there are none."""
+    """Return the kernel's own records as lines, or why there are none."""
     if oom.kernel_log is None:
         return one_line(f"scoperun: {oom.kernel_log_reason or 'the kernel log was not asked'}")
     return "\n".join(one_line(record) for report in oom.kernel_log for record in report.records)
@@ -73,7 +73,7 @@ def _soft(soft: SoftMemoryReport, kill_after: str) -> str:
 
 
 def _reached(report: Report) -> list[tuple[str, str]]:
-    """Return which limits held the command back without killing it, by their labels."""
+    """Return the limits that held the command back without killing it, each after its label."""
     rows, limits, throttled = [], report.limits, report.cpu.throttled or 0
     above = (report.memory.events or {}).get("high", 0)
     if above and limits.memory_high not in {None, INFINITY} and report.soft_memory is None:
@@ -93,7 +93,7 @@ def _times(count: int) -> str:
 
 
 def _beyond(report: Report) -> list[tuple[str, str]]:
-    """Return what was not held by the limits of the scope, by its label."""
+    """Return what escaped the limits of the scope, each after its label."""
     rows = []
     if report.left_scope is not None:
         rows.append(("Left", f"the command left the scope, and its limits with it: it ended in {report.left_scope}"))
@@ -129,7 +129,7 @@ def _in_words(report: Report) -> str:
 
 
 def _end_is_untold(report: Report) -> bool:
-    """Tell whether the victims of an OOM say nothing of the command's own end."""
+    """Tell whether the list of an OOM's victims leaves the command's own end open."""
     victims = (report.oom and report.oom.victims) or ()
     return report.verdict is Verdict.OOM_KILL and report.pid not in {victim.pid for victim in victims}
 
@@ -178,7 +178,7 @@ def _memory(report: Report) -> str:
 
 
 def _page_cache(report: Report) -> int:
-    """Return the page cache of a scope that lived at its limit, in bytes: the peak counts it, and it is no need."""
+    """Return the page cache in bytes if the peak reached the limit, else 0: the peak counts it, the need does not."""
     peak, limit, stat = report.memory.peak, report.limits.memory_max, report.memory.stat or {}
     if report.oom or peak is None or limit is None or peak < limit:
         return 0
@@ -190,7 +190,7 @@ def _size(size: int | None) -> str:
 
 
 def _of_limit(report: Report, name: str) -> str:
-    """Return ` of 20M`; of a limit that was changed it is not known which one held when there was that much."""
+    """Return ` of 20M`; both values if the limit changed, because either might have held at the peak."""
     limit, changed = getattr(report.limits, name), report.limits_changed or {}
     if name in changed:
         return f", {_MEMORY_SETTINGS[name]} {_limit(limit)} at the end, {_limit(changed[name])} at the start"

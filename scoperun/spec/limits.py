@@ -1,4 +1,4 @@
-"""Limits: what a caller asks of a scope, as systemd's properties. No I/O."""
+"""Limits: what a caller requests for a scope, as systemd's properties. No I/O."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class OOMPolicy(enum.StrEnum):
-    """What systemd does to the rest of a scope after the kernel killed one of its processes; see systemd.scope(5)."""
+    """What systemd does with the rest of a scope after the kernel killed one of its processes; see systemd.scope(5)."""
 
     STOP = "stop"
     CONTINUE = "continue"
@@ -25,17 +25,19 @@ class OOMPolicy(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Limits on a scope; None leaves systemd's default, INFINITY is no limit, and math.inf where it is seconds.
+    """Limits on a scope; None leaves systemd's default; INFINITY, or math.inf for seconds, is no limit.
+
+    Raises InvalidValue for a value that systemd would refuse.
 
     memory_max: bytes (MemoryMax=). The kernel kills when the scope needs more.
-    memory_high: bytes (MemoryHigh=). The kernel slows the scope down and reclaims above.
+    memory_high: bytes (MemoryHigh=). Above it the kernel slows the scope down and reclaims memory.
     memory_swap_max: bytes of swap (MemorySwapMax=). If None while memory_max is set, 0 at the start: a limit on
         memory alone would only push the workload into swap.
     memory_zswap_max: bytes of compressed swap (MemoryZSwapMax=).
     cpu_quota: processors, 0.5 is half of one (CPUQuota=).
-    cpu_weight: 1 to 10000, 100 is the usual (CPUWeight=).
+    cpu_weight: 1 to 10000, systemd's default is 100 (CPUWeight=).
     tasks_max: processes and threads (TasksMax=).
-    runtime_max: seconds (RuntimeMaxSec=). systemd stops the scope when they are over.
+    runtime_max: seconds (RuntimeMaxSec=), after which systemd stops the scope.
     timeout_stop: seconds from SIGTERM to SIGKILL when the scope is stopped (TimeoutStopSec=).
     oom_policy: what happens to the rest of the scope after an OOM kill (OOMPolicy=).
     """
@@ -52,7 +54,7 @@ class Limits:
     oom_policy: OOMPolicy | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what systemd would refuse, in the same terms for every caller."""
+        """Refuse what systemd would refuse, with the same message for every caller."""
         for name in ("memory_max", "memory_high", "tasks_max"):
             _check_whole(name, getattr(self, name), least=1)
         for name in ("memory_swap_max", "memory_zswap_max"):
@@ -85,7 +87,7 @@ class Limits:
 
     @property
     def effective_swap_max(self) -> int | None:
-        """memory_swap_max, or 0 where memory is limited and nothing was said of swap."""
+        """memory_swap_max in bytes, or 0 if memory is limited and memory_swap_max is None."""
         if self.memory_swap_max is None and self.memory_max not in {None, INFINITY}:
             return 0
         return self.memory_swap_max
@@ -93,11 +95,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitsInForce:
-    """The limits as the kernel holds them, read back from the scope's cgroup; None where there is no such file.
+    """The limits that the kernel enforces, read back from the scope's cgroup; None if the file does not exist.
 
-    Bytes (memory.max, memory.high, memory.swap.max, memory.zswap.max), tasks (pids.max without the keeper),
-    processors (cpu.max, 0.5 is half of one); INFINITY is no limit. runtime_max, in seconds, is what systemd says of
-    itself, None if it has no such limit.
+    INFINITY is no limit.
+
+    memory_max, memory_high, memory_swap_max, memory_zswap_max: bytes (memory.max, memory.high, memory.swap.max,
+        memory.zswap.max).
+    tasks_max: tasks without the keeper (pids.max).
+    cpu_quota: processors, 0.5 is half of one (cpu.max).
+    runtime_max: seconds, by systemd's own account; None if there is no such limit.
     """
 
     memory_max: int | None = None
@@ -109,9 +115,10 @@ class LimitsInForce:
     runtime_max: float | None = None
 
     def changed_from(self, before: LimitsInForce) -> dict[str, float | None]:
-        """Return those that the kernel does not hold as it did `before`, with what they were then.
+        """Return the limits that differ from `before`, by name, with their values in `before`.
 
-        A controller comes and goes with what units beside the scope need; without it there is no limit to read.
+        A limit that is None now is left out: units beside the scope can make systemd add or remove a controller, and
+        without it there is no limit to read. So is one that was None and is INFINITY now.
         """
         return {
             name: then
@@ -122,7 +129,7 @@ class LimitsInForce:
 
 
 KEEPER_TASKS = 1
-"""What the keeper takes of TasksMax=."""
+"""How many tasks of TasksMax= the keeper takes."""
 
 READ_BACK = {
     "MemoryMax": "memory_max",
@@ -135,15 +142,15 @@ READ_BACK = {
 
 
 def not_in_force(properties: Iterable[Property], in_force: LimitsInForce, *, page_size: int) -> list[Property]:
-    """Return those of `properties` that the kernel does not hold the scope to.
+    """Return those of `properties` that the kernel does not enforce.
 
-    The kernel keeps memory limits in whole pages of `page_size` bytes and rounds down.
+    The kernel rounds memory limits down to whole pages of `page_size` bytes.
     """
     return [each for each in properties if each.name in READ_BACK and not _holds(each, in_force, page_size)]
 
 
 def describe(limit: Property) -> str:
-    """Return a limit as its user wrote it, as MemoryMax=20M, without the room for the keeper."""
+    """Return a limit as its user wrote it, e.g. MemoryMax=20M, without the room for the keeper."""
     if limit.name == "TasksMax" and isinstance(limit.value, int) and limit.value != INFINITY:
         return f"TasksMax={limit.value - KEEPER_TASKS}"
     if limit.name == "CPUQuotaPerSecUSec" and isinstance(limit.value, int):
@@ -159,7 +166,7 @@ def _holds(limit: Property, in_force: LimitsInForce, page_size: int) -> bool:
         return held in {None, INFINITY}
     if not isinstance(asked, int) or held is None:
         return False
-    if limit.name == "CPUQuotaPerSecUSec":  # the kernel counts whole microseconds of a period, and no less than 1000
+    if limit.name == "CPUQuotaPerSecUSec":  # the kernel keeps whole microseconds a period, at least 1000
         return bool(abs(held - asked / 1e6) <= 0.01)
     return bool(held == (asked - KEEPER_TASKS if limit.name == "TasksMax" else asked // page_size * page_size))
 

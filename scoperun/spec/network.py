@@ -1,4 +1,4 @@
-"""How the values of settings on the network are written; see values.py. No I/O."""
+"""Parsers for the values of network settings; see values.py. No I/O."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scoperun.spec.values import words
 if TYPE_CHECKING:
     from scoperun.spec.values import Value
 
-_IPV4, _IPV6 = 2, 10  # AF_INET and AF_INET6 of Linux: their numbers are what goes over the bus
+_IPV4, _IPV6 = 2, 10  # AF_INET and AF_INET6 of Linux, which systemd expects on the bus
 
 _PREFIXES = {
     "any": ("0.0.0.0/0", "::/0"),
@@ -22,15 +22,18 @@ _PREFIXES = {
 
 
 def addresses(value: str) -> list[list[Value]]:
-    """Read IP addresses, networks, and systemd's words for some of them."""
+    """Return the IP addresses and networks in `value`, also those given by systemd's words, e.g. localhost.
+
+    Each is family, address, length of the prefix. Raises InvalidValue.
+    """
     return [_prefix(network) for word in value.split() for network in _PREFIXES.get(word, (word,))]
 
 
 def _prefix(network: str) -> list[Value]:
-    import ipaddress  # noqa: PLC0415  it takes as long to import as all of this
+    import ipaddress  # noqa: PLC0415  it takes as long to import as this package
 
     try:
-        # Unlike Python, systemd knows neither masks as 255.0.0.0 nor zones as %eth0.
+        # Unlike Python, systemd accepts neither masks like 255.0.0.0 nor zones like %eth0.
         if not re.fullmatch("[0-9A-Fa-f:.]+(/[0-9]{1,3})?", network):
             raise ValueError(network)
         interface = ipaddress.ip_interface(network)
@@ -45,7 +48,10 @@ _BIND = r"(?:(ipv4|ipv6)(?::|$))?(?:(tcp|udp)(?::|$))?(?:any|([0-9]{1,5})(?:-([0
 
 
 def socket_bind(value: str) -> list[list[int]]:
-    """Read a rule on bind(2), as ipv4:tcp:1024-2048: family, protocol, number of ports, first port; 0 is any."""
+    """Return a rule on bind(2), e.g. ipv4:tcp:1024-2048, as family, protocol, number of ports, first port; 0 is any.
+
+    Raises InvalidValue.
+    """
     if not value:
         return []
     match = re.fullmatch(_BIND, value)
@@ -58,7 +64,7 @@ def socket_bind(value: str) -> list[list[int]]:
 
 
 def interfaces(value: str) -> list[Value]:
-    """Read network interfaces that alone may be used, or, after a ~, that may not."""
+    """Return whether the network interfaces are the only ones allowed, or with ~ the ones denied; and their names."""
     return [not value.startswith("~"), words(value.removeprefix("~"))]
 
 
@@ -68,7 +74,10 @@ _NFT_FAMILIES = {"inet": 1, "ip": 2, "arp": 3, "netdev": 5, "bridge": 7, "ip6": 
 
 
 def nft_sets(value: str) -> list[list[Value]]:
-    """Read sets of nftables that are to hold the scope, as cgroup:inet:table:set."""
+    """Return the nftables sets to add the scope to, e.g. cgroup:inet:table:set: source, family, table, set.
+
+    Raises InvalidValue.
+    """
     entries: list[list[Value]] = []
     for word in words(value):
         match word.split(":"):

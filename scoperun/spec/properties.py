@@ -1,6 +1,6 @@
-"""A property of a scope as a value, and how NAME=VALUE becomes one, as systemd-run -p takes it. No I/O.
+"""A property of a scope as a value, and the parser of NAME=VALUE, as in systemd-run -p. No I/O.
 
--p MemoryMax=20M -p TasksMax=100 -p KillSignal=SIGINT; which there are is in scoperun/spec/settings.py.
+E.g. -p MemoryMax=20M -p TasksMax=100 -p KillSignal=SIGINT; scoperun/spec/settings.py lists the known names.
 """
 
 from __future__ import annotations
@@ -27,10 +27,13 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Property:
-    """One name and value of StartTransientUnit.
+    """One property for StartTransientUnit.
 
-    `asked` tells whether the caller wants it: a systemd that does not know a property is an error if so,
-    and otherwise the property is left out.
+    name: its name on D-Bus.
+    signature: its D-Bus type.
+    value: its value as plain Python of that type.
+    asked: the caller asked for it, so it is an error if systemd does not know it. If False, the property is left out
+        then.
     """
 
     name: str
@@ -40,14 +43,14 @@ class Property:
 
     @property
     def sets(self) -> str:
-        """The name of what it sets: TasksMaxScale is TasksMax as a share, and systemd takes the later of the two."""
+        """The name of the setting: TasksMaxScale is TasksMax as a share, and for systemd the later of the two wins."""
         return self.name.removesuffix("Scale")
 
 
 def parse_property(text: str, *, physical_memory: int | None = None) -> Property:
-    """Return the property that NAME=VALUE stands for; raise InvalidValue if scopes have none such.
+    """Return the property that NAME=VALUE sets; raise InvalidValue if scopes lack it or the value is not valid.
 
-    physical_memory: the bytes of which MemoryMax= and its like may be a percentage, None if they may not.
+    physical_memory: the bytes of which MemoryMax= and similar can be a percentage, None if percentages are not allowed.
     """
     name, value = _split(text)
     try:
@@ -59,7 +62,7 @@ def parse_property(text: str, *, physical_memory: int | None = None) -> Property
 
 
 def parse_setting(name: str, value: str, *, physical_memory: int | None = None) -> Property:
-    """Return the property that the setting `name` of a unit file with that value stands for."""
+    """Return the property that `name`=`value` in a unit file sets; arguments and errors as in parse_property."""
     setting = _found(name, value)
     if setting is None:
         raise _unknown(name)
@@ -68,12 +71,12 @@ def parse_setting(name: str, value: str, *, physical_memory: int | None = None) 
         return Property(name=dbus_name, signature=setting.signature, value=setting.parse(value))
     if setting.share == "scale":
         return Property(name=f"{dbus_name}Scale", signature="u", value=values.scale(value))
-    # systemd would take a Scale here too, but a limit is to be compared with what the kernel holds.
+    # systemd would accept a Scale here too, but the limit is compared in bytes with the kernel's.
     return Property(name=dbus_name, signature="t", value=setting.parse(_bytes(value, physical_memory)))
 
 
 def in_bytes(text: str, *, physical_memory: int) -> str:
-    """Return NAME=VALUE, parsed to see that it can be, with a percentage of the physical memory written as bytes."""
+    """Return NAME=VALUE with a percentage of `physical_memory` replaced by bytes; raise InvalidValue if not valid."""
     parsed = parse_property(text, physical_memory=physical_memory)
     name, value = _split(text)
     setting = _found(name, value)
@@ -83,20 +86,20 @@ def in_bytes(text: str, *, physical_memory: int) -> str:
 
 
 def property_lines(text: str) -> list[str]:
-    """Return the lines of a file of properties, one NAME=VALUE each, without blank lines and # and ; comments."""
+    """Return the NAME=VALUE lines of a file of properties, without blank lines and comments that begin with # or ;."""
     lines = (line.strip() for line in text.splitlines())
     return [line for line in lines if line and line[0] not in "#;"]
 
 
 def combined(properties: Iterable[Property]) -> list[Property]:
-    """Return each thing that is set once, where it last stood, with the sum of what counts."""
+    """Return one property for each setting, at its last position; the lists that count are joined."""
     return [_sum([each for _, each in group]) for group in that_count(properties)]
 
 
 def that_count(properties: Iterable[Property]) -> list[list[tuple[int, Property]]]:
-    """Return the properties that count, each with its position: those together that set the same, where it last stood.
+    """Return the properties that take effect, each with its position, grouped by setting, in order of last positions.
 
-    Lists add up, and an empty one begins anew; of all else the last counts.
+    Lists add up, and an empty list clears those before it; of other properties only the last takes effect.
     """
     kept: dict[str, list[tuple[int, Property]]] = {}
     for position, each in enumerate(properties):
@@ -121,7 +124,7 @@ def _sum(group: list[Property]) -> Property:
 
 
 def _found(name: str, value: str) -> Setting | None:
-    from scoperun.spec.settings import find_setting  # noqa: PLC0415  the table is for -p alone
+    from scoperun.spec.settings import find_setting  # noqa: PLC0415  only -p needs the table
 
     return find_setting(name, value)
 
@@ -156,7 +159,7 @@ def _unknown(name: str) -> InvalidValue:
                 f"{name}= does not exist for scopes: a scope's processes are started by scoperun, not by systemd",
                 hint=instead,
             )
-    import difflib  # noqa: PLC0415  3 ms, for a mistake alone
+    import difflib  # noqa: PLC0415  3 ms, only after a mistake
 
     from scoperun.spec.settings import SETTINGS  # noqa: PLC0415  as in _found
 
@@ -167,7 +170,7 @@ def _unknown(name: str) -> InvalidValue:
 
 _OURS = frozenset({"PIDs", "PIDFDs", "AddRef", "CollectMode", "Controller"})
 
-# Whoever writes these means the command, which would run on as root.
+# User= and Group= are usually meant for the command, which would still run as root.
 _OWNERS = {
     "User": "`context.user=USER` runs the command as another",
     "Group": "`context.group=GROUP` runs the command as another",

@@ -1,4 +1,4 @@
-"""What a caller wants run: a command, how it starts, and the scope to run it in. No I/O."""
+"""What a caller wants to run: a command, how it starts, and the scope to run it in. No I/O."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _DESCRIPTION_MAX = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecContext:
-    """How the command itself starts, where that differs from how its caller runs.
+    """How the command starts, where that differs from how its caller runs.
 
-    environment: variables as NAME=VALUE, beside those that it inherits; one without = is as inherited.
-    working_directory: where it starts; relative to the caller's.
-    user, group: names or numbers to run as; that takes root.
-    nice: its nice level, -20 to 19.
+    environment: variables as NAME=VALUE, added to those that it inherits; a NAME alone keeps the inherited value.
+    working_directory: where it starts; relative to the caller's; None for the caller's.
+    user, group: names or numbers to run as, which requires root; None for the caller's.
+    nice: its nice level, -20 to 19; None for the caller's.
     """
 
     environment: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class ExecContext:
 
     @property
     def changes_identity(self) -> bool:
-        """Whether it runs as a user or a group that is named, which takes root."""
+        """Whether a user or a group is given, which requires root."""
         return self.user is not None or self.group is not None
 
 
@@ -49,17 +49,23 @@ class ExecContext:
 class RunRequest:
     """A command and its scope, as the caller wants them.
 
-    unit: the scope's name, with or without .scope; None for one that nothing else has.
-    slice: the slice to put it in, with or without .slice; None for the manager's default.
-    slice_inherit: put it in the slice that the caller runs in, or in `slice` below that.
-    description: words for people; None for the command's own.
-    soft_memory: a limit at which the command is told, before the kernel kills at that of `limits`.
-    properties: further properties as NAME=VALUE; one that `limits` sets too wins over it.
-    oom_policy_default: what OOMPolicy= is where nothing else says so and systemd knows it; None for systemd's default.
-    require_limits: refuse to run the command if the kernel does not hold the scope to its limits.
+    Raises InvalidValue for a value that cannot be used.
+
+    command: the words of the command, at least one.
+    limits: the limits on the scope.
+    unit: the scope's name, with or without .scope; None for a generated name that is not in use.
+    slice: the slice to put the scope in, with or without .slice; None for the manager's default.
+    slice_inherit: put the scope in the slice that the caller runs in, or in `slice` below that.
+    description: a text for people; None for the command line.
+    soft_memory: a limit at which the command gets a signal, before the kernel kills at the limit of `limits`.
+    properties: further properties as NAME=VALUE; they override `limits`.
+    oom_policy_default: OOMPolicy= if neither `limits` nor `properties` set it and systemd knows it; None for systemd's
+        default.
+    require_limits: refuse to run the command if the kernel does not enforce the scope's limits.
     system: ask the system's manager, not the user's.
     context: how the command starts.
-    wait: report only when nothing is left in the scope; kill_leftovers: end what is left of it then.
+    wait: report only when nothing is left in the scope.
+    kill_leftovers: stop the processes that are left in the scope when the command has ended.
     """
 
     command: tuple[str, ...]
@@ -78,7 +84,7 @@ class RunRequest:
     kill_leftovers: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what nothing can be made of, before anything is started."""
+        """Refuse values that cannot be used, before anything is started."""
         if isinstance(self.command, str):
             raise InvalidValue(f"command {self.command!r} is one string", hint="a list of words: no shell splits it")
         if not self.command or not self.command[0]:
@@ -100,7 +106,7 @@ class RunRequest:
             _check_soft_memory(self.soft_memory, self.limits, further)
 
     def scope_properties(self, *, inherited_slice: str | None = None) -> Iterable[Property]:
-        """Return what is asked of the scope, a later property of a name winning over an earlier.
+        """Yield the properties to request for the scope; a later one overrides an earlier one of the same name.
 
         inherited_slice: the slice that the caller runs in, for slice_inherit.
         """
@@ -109,7 +115,7 @@ class RunRequest:
         if self.oom_policy_default is not None:
             yield Property(name="OOMPolicy", signature="s", value=str(self.oom_policy_default), asked=False)
         yield from self.limits.properties()
-        if self.soft_memory is not None:  # the kernel announces when MemoryHigh= is passed
+        if self.soft_memory is not None:  # the kernel notifies when MemoryHigh= is passed
             yield Property(name="MemoryHigh", signature="t", value=self.soft_memory.limit)
         slice_name = _joined(inherited_slice, self.slice) if self.slice_inherit else self.slice
         if slice_name is not None:
@@ -118,21 +124,21 @@ class RunRequest:
 
 
 def words(command: Sequence[str]) -> tuple[str, ...]:
-    """Return a command's words; a string, which is a sequence of strings too, is left for RunRequest to refuse."""
+    """Return a command's words as a tuple; a string is returned as it is, and RunRequest refuses it."""
     return command if isinstance(command, str) else tuple(command)  # type: ignore[return-value]
 
 
 def _in_one_line(command: Sequence[str]) -> str:
-    """Return a command for people, as a line of a unit file can hold it: see `_check_line`."""
+    """Return a command as text for people that fits on one line of a unit file: see `_check_line`."""
     text = utf8(" ".join(command))
     text = "".join(each if each.isprintable() else " " for each in text[: _DESCRIPTION_MAX + 1])
     return (text if len(text) <= _DESCRIPTION_MAX else text[: _DESCRIPTION_MAX - 1] + "…").rstrip("\\")
 
 
 def _check_line(name: str, value: Value) -> None:
-    """Refuse text that would not end where its line does in the unit's file.
+    """Refuse text that contains the end of a line, or that would continue on the next line, in the unit's file.
 
-    systemd writes it there as it is, and at the next daemon-reload reads the rest as settings, or none at all.
+    systemd writes it there unescaped, and at the next daemon-reload reads the rest as settings, or fails to read any.
     """
     if isinstance(value, str):
         if _LINE_ENDS & set(value) or value.endswith("\\"):
@@ -153,7 +159,7 @@ def _check_word(word: str) -> None:
 
 
 def _check_soft_memory(soft: SoftMemory, limits: Limits, further: Mapping[str, Value]) -> None:
-    """Refuse a soft limit that another takes the place of, or that comes too late."""
+    """Refuse a soft limit that another setting overrides, or that is not below the hard limit."""
     if limits.memory_high not in {None, INFINITY} or "MemoryHigh" in further:
         raise InvalidValue(
             f"`soft_memory={format_size(soft.limit)}` excludes `memory_high` and `properties=MemoryHigh=`",

@@ -1,4 +1,4 @@
-"""The scope to ask systemd for: its unit name, its object path, its properties. No I/O."""
+"""The scope to request from systemd: its unit name, its object path, its properties. No I/O."""
 
 from __future__ import annotations
 
@@ -20,21 +20,25 @@ _UNIT_NAME = r"[A-Za-z0-9:_.\\@-]+"
 _NOT_IN_PATHS = re.compile(r"[^A-Za-z0-9]", re.ASCII)
 
 _ALWAYS = (
-    # The default depends on the manager's configuration (DefaultMemoryAccounting=); memory.events depends on it.
+    # memory.events needs it, and its default depends on the manager's configuration (DefaultMemoryAccounting=).
     Property(name="MemoryAccounting", signature="b", value=True, asked=False),
     Property(name="TasksAccounting", signature="b", value=True, asked=False),
-    # The pair that lets the result be read after the end and blocks no name afterwards: the reference holds the unit
-    # until we are gone, and then nothing does, failed or not.
+    # Together these keep the result readable after the end without blocking the name: our reference keeps the unit
+    # until we disconnect, and then systemd unloads it, failed or not.
     Property(name="AddRef", signature="b", value=True),
     Property(name="CollectMode", signature="s", value="inactive-or-failed"),
-    # By this other programs can tell that a scope is ours.
+    # Lets other programs recognise a scope of scoperun.
     Property(name="Documentation", signature="as", value=["man:scoperun(1)"], asked=False),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScopeRequest:
-    """What StartTransientUnit is to start: a scope unit's full name and its properties, each name once."""
+    """The arguments of StartTransientUnit.
+
+    unit: the scope's full name.
+    properties: its properties, each name once.
+    """
 
     unit: str
     properties: tuple[Property, ...]
@@ -52,17 +56,17 @@ class ScopeRequest:
 
     @property
     def timeout_stop(self) -> float | None:
-        """TimeoutStopSec= in seconds, math.inf for no end; None if nothing was said of it."""
+        """TimeoutStopSec= in seconds, math.inf for no limit; None if it is not set."""
         usec = self.value("TimeoutStopUSec")
         return seconds(usec) if isinstance(usec, int) else None
 
     @property
     def is_delegated(self) -> bool:
-        """The command may make cgroups of its own below the scope's (Delegate=)."""
+        """Whether the command may create cgroups below the scope's (Delegate=)."""
         return bool(self.value("Delegate")) or self.value("DelegateControllers") is not None
 
     def value(self, name: str) -> object | None:
-        """Return the value asked for property `name`, None if it is not set."""
+        """Return the requested value of property `name`, None if it is not set."""
         return next((each.value for each in self.properties if each.name == name), None)
 
     def without(self, name: str) -> ScopeRequest:
@@ -72,23 +76,23 @@ class ScopeRequest:
 
 
 def scope_request(unit: str, properties: Iterable[Property]) -> ScopeRequest:
-    """Return the request for scope `unit` with `properties` (the last of a name wins) and those that scoperun needs."""
+    """Return the request for scope `unit` with `properties` (the last of a name wins) and those that scoperun adds."""
     asked = tuple(properties)
     return ScopeRequest(unit=unit, properties=tuple(map(_with_keeper, combined((*needed(asked), *asked)))))
 
 
 def needed(asked: Iterable[Property]) -> tuple[Property, ...]:
-    """Return the properties that every scope gets, without those that `asked` sets: a list would add to theirs."""
+    """Return the properties that every scope gets, except those in `asked`: a list would be added to theirs."""
     names = {each.name for each in asked}
     return tuple(each for each in _ALWAYS if each.name not in names)
 
 
 def live_properties(limits: Limits) -> tuple[Property, ...]:
-    """Return the properties that set `limits` on a scope that runs; raise InvalidValue for those set at its start."""
+    """Return the properties that set `limits` on a running scope; raise InvalidValue for those fixed at its start."""
     for name, field in _AT_START.items():
         if getattr(limits, field) is not None:
             raise InvalidValue(f"{name}= cannot be changed while the scope runs")
-    # That a limit on memory leaves no swap is for the start: here what is not given stays as it is.
+    # A limit on memory implies MemorySwapMax=0 only at the start: here, what is not given stays unchanged.
     left_alone = "MemorySwapMax" if limits.memory_swap_max is None else None
     return tuple(_with_keeper(each) for each in limits.properties() if each.name != left_alone)
 
@@ -97,14 +101,14 @@ _AT_START = {"RuntimeMaxUSec": "runtime_max", "TimeoutStopUSec": "timeout_stop",
 
 
 def _with_keeper(wanted: Property) -> Property:
-    """Make room for the keeper where tasks are counted."""
+    """Add the keeper's task to TasksMax=; return other properties unchanged."""
     if wanted.name != "TasksMax" or not isinstance(wanted.value, int) or wanted.value == INFINITY:
         return wanted
     return replace(wanted, value=wanted.value + KEEPER_TASKS)
 
 
 def unit_name(name: str, *, suffix: str = ".scope") -> str:
-    """Return `name` as the full name of such a unit, adding the suffix if need be, or raise InvalidValue."""
+    """Return the full name of a unit with this suffix, adding it if `name` lacks it; raise InvalidValue."""
     full = name if name.endswith(suffix) else name + suffix
     kind = suffix.removeprefix(".")
     if "/" in name:
@@ -117,16 +121,16 @@ def unit_name(name: str, *, suffix: str = ".scope") -> str:
 
 
 def generated_unit_name(command: str, pid: int, salt: str) -> str:
-    """Return a name that tells people what runs, and that nothing else has: scoperun-COMMAND-PID-SALT.scope."""
+    """Return a unique name that shows people what runs: scoperun-COMMAND-PID-SALT.scope."""
     word = re.sub(r"[^A-Za-z0-9_.]", "_", command.rpartition("/")[2], flags=re.ASCII)[:64]
     return f"scoperun-{word}-{pid}-{salt}.scope"
 
 
 def units_of(cgroup: str) -> tuple[str, ...]:
-    """Return the units whose names a cgroup's path consists of, the outermost first; none for the root.
+    """Return the units that the path of a cgroup consists of, the outermost first; none for the root.
 
-    systemd puts an underscore before a name that the kernel might use for a file of its own, as _memory.job.scope, and
-    before one that begins with an underscore or a dot (cg_escape() in src/basic/cgroup-util.c).
+    systemd puts an underscore before a name that could be a file of the kernel's, e.g. _memory.job.scope, and before
+    one that begins with an underscore or a dot (cg_escape() in src/basic/cgroup-util.c).
     """
     return tuple(name.removeprefix("_") for name in cgroup.split("/")[1:] if name)
 

@@ -1,4 +1,4 @@
-"""The settings that a scope has: their names, their D-Bus types and who parses them, in one table. No I/O.
+"""The settings that a scope has: their names, D-Bus types and parsers, in one table. No I/O.
 
 Names and types are those of org.freedesktop.systemd1(5).
 """
@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A setting: the D-Bus signature of its property, the parser of its value, and the property's name if another.
+    """One setting of a unit file.
 
-    share: how a percentage is passed on: as `bytes` of physical memory; as `scale`, a property of its own whose name
-    ends in Scale, for systemd to work out; None if it has none, or a parser that takes it.
+    signature: the D-Bus type of its property.
+    parse: the parser of its value, which raises InvalidValue.
+    dbus_name: the property's name, None if it is the setting's.
+    share: how a percentage is passed on. `bytes`: as bytes of physical memory. `scale`: as another property whose name
+        ends in Scale, which systemd resolves. None: percentages are not allowed, or `parse` handles them.
     """
 
     signature: str
@@ -31,9 +34,9 @@ class Setting:
 
 
 def find_setting(name: str, value: str) -> Setting | None:
-    """Return what is known of setting `name` with that value, None if scopes have none such."""
+    """Return the setting for `name`=`value`, None if scopes do not have it."""
     if name == "Delegate" and value.lower() not in values.BOOLEANS:
-        # This alone sets Delegate= too; a Delegate=true beside it would add every controller there is.
+        # This property alone sets Delegate= too; a Delegate=true beside it would add every controller.
         return Setting("as", values.words, "DelegateControllers")
     return SETTINGS.get(name)
 
@@ -79,7 +82,7 @@ def _time(dbus_name: str) -> Setting:
 
 
 def _conditions(prefix: str) -> dict[str, Setting]:
-    """Return the settings of conditions or asserts, which are all one property."""
+    """Return the settings of all conditions or asserts, which share one property."""
     kinds = [prefix + kind for kind in _CONDITIONS]
     return {kind: Setting("a(sbbs)", values.condition(kind), f"{prefix}s") for kind in kinds}
 

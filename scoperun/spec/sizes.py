@@ -1,7 +1,7 @@
 """systemd's sizes and times as text, to and from bytes and seconds. No I/O.
 
 The grammar is that of systemd.syntax(7) and systemd.time(7): suffixes K M G T P E to the base of 1024,
-several terms in a row as in `5min 20s`, and the word infinity.
+several terms in a row, e.g. `5min 20s`, and the word infinity.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
 INFINITY = 2**64 - 1
-"""No limit on bytes, tasks or processors, and on D-Bus on anything (UINT64_MAX); of seconds, no end is math.inf."""
+"""No limit on bytes, tasks or processors, and on D-Bus no limit on anything (UINT64_MAX); for seconds: math.inf."""
 
 _BYTES = {"": 1, "B": 1} | {suffix: 1024**power for power, suffix in enumerate("KMGTPE", start=1)}
 
@@ -32,7 +32,7 @@ _SECONDS = {
     **dict.fromkeys(["y", "year", "years"], 31557600.0),
 }
 
-# Compiled when they are first used: many a run has no size and no time to read.
+# Compiled at first use: many runs have no size and no time to parse.
 _TERM = r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?![.0-9])\s*([A-Za-zµμ]*)"
 _PERCENTAGE = r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%"
 
@@ -43,7 +43,7 @@ _TIME_EXAMPLE = "a time is seconds, as 90, or terms like 5min 20s, or infinity"
 def parse_size(text: str, *, whole: int | None = None) -> int:
     """Return the bytes that `text` stands for, INFINITY for `infinity`; raise InvalidValue otherwise.
 
-    whole: the bytes of which `text` may be a percentage, None if it may not.
+    whole: the bytes of which `text` can be a percentage, None if percentages are not allowed.
     """
     if text.strip() == "infinity":
         return INFINITY
@@ -72,7 +72,7 @@ def parse_time(text: str) -> float:
 
 
 def parse_positive_size(text: str, *, whole: int | None = None) -> int:
-    """Do as parse_size, and refuse 0: no process runs in no memory."""
+    """Parse like parse_size, but refuse 0 too, in which no process can run."""
     size = parse_size(text, whole=whole)
     if size == 0:
         raise InvalidValue(f"{text!r}: no process can run in 0 bytes", hint="at least 1; infinity is no limit")
@@ -80,7 +80,7 @@ def parse_positive_size(text: str, *, whole: int | None = None) -> int:
 
 
 def parse_positive_time(text: str) -> float:
-    """Do as parse_time, and refuse 0."""
+    """Parse like parse_time, but refuse less than 1 us too."""
     seconds = parse_time(text)
     if seconds < 1e-6:
         raise InvalidValue(f"{text!r} is no time to run", hint="infinity is no limit")
@@ -133,7 +133,7 @@ def _terms(text: str, units: Container[str], example: str) -> list[tuple[str, st
 
 
 def _whole(number: str, unit: int, text: str) -> int:
-    """Multiply exactly: a float has too few digits for sizes near 2^64."""
+    """Return `number` times `unit`, exactly: a float has too few digits for sizes near 2^64."""
     integer, _, fraction = number.partition(".")
     if len(number) > 40:
         raise InvalidValue(f"size {text!r} is out of range", hint=_SIZE_EXAMPLE)

@@ -1,4 +1,4 @@
-"""A soft limit on memory: at how many bytes the command is sent which signal. No I/O."""
+"""A soft limit on memory: the signal to send to the command, and at how many bytes. No I/O."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from scoperun.spec.values import signal_name
 
 @dataclass(frozen=True, slots=True)
 class SoftMemory:
-    """A limit at which the command is told, before the kernel kills.
+    """A limit at which the command gets a signal, before the kernel kills. Raises InvalidValue for wrong values.
 
-    limit: bytes of what it needs, see MemorySnapshot.needed.
-    signal: the number of the signal that all of its processes get then.
+    limit: bytes that the scope needs, see MemorySnapshot.needed.
+    signal: the number of the signal, sent to all processes of the scope.
     """
 
     limit: int
     signal: int = SIGTERM
 
     def __post_init__(self) -> None:
-        """Refuse what could not be told."""
+        """Refuse limits that cannot be passed and signals that cannot be handled."""
         if isinstance(self.limit, bool) or not isinstance(self.limit, int) or not 1 <= self.limit < INFINITY:
             raise InvalidValue(f"a soft limit of {self.limit!r} bytes is out of range", hint="at least 1, and finite")
         if not 1 <= self.signal < NSIG:

@@ -1,4 +1,4 @@
-"""Limits that do not do what they seem to: what to say before they are set. No I/O."""
+"""Warnings about limits that do not do what they seem to. No I/O."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def traps(properties: Iterable[Property], *, has_swap: bool) -> list[str]:
-    """Return one line for each combination of properties that its user will not have meant.
+    """Return one warning line for each combination of properties that the user hardly intended.
 
     has_swap: whether the machine has any swap.
     """
@@ -39,5 +39,5 @@ def traps(properties: Iterable[Property], *, has_swap: bool) -> list[str]:
 
 
 def _limit(value: object) -> int | None:
-    """Return a limit in bytes, None where there is none."""
+    """Return a limit in bytes, None if there is none."""
     return value if isinstance(value, int) and value != INFINITY else None

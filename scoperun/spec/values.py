@@ -1,6 +1,6 @@
-"""How the values of settings are written: text in, plain Python of a D-Bus type out, or InvalidValue. No I/O.
+"""Parsers for the values of settings: text in, plain Python of a D-Bus type out, or InvalidValue. No I/O.
 
-The grammar of each is in the manual page that has the setting; what systemd-run(1) makes of it is in
+The manual page of each setting has the grammar; systemd-run(1) parses values in
 https://github.com/systemd/systemd/blob/main/src/shared/bus-unit-util.c. Structs are lists, and `ay` is bytes.
 """
 
@@ -27,15 +27,15 @@ _CPUS_MAX = 8192
 
 
 def text(value: str) -> str:
-    """Take any text but none."""
+    """Return any non-empty text."""
     if not value:
         raise InvalidValue("the value is empty")
     return utf8(value)
 
 
 def words(value: str) -> list[str]:
-    """Split into words at blanks, quoted where they hold blanks; backslashes are kept, for names of units have them."""
-    import shlex  # noqa: PLC0415  few properties are made of words
+    """Split at blanks outside quotation marks; backslashes are kept, because unit names contain them."""
+    import shlex  # noqa: PLC0415  few properties consist of words
 
     lexer = shlex.shlex(utf8(value), posix=True, punctuation_chars=False)
     lexer.whitespace_split, lexer.commenters, lexer.escape = True, "", ""
@@ -46,12 +46,12 @@ def words(value: str) -> list[str]:
 
 
 def whole_list(value: str) -> list[str]:
-    """Take one text that is a list of one, or of none if it is empty."""
+    """Return a list of the whole text, or an empty list if it is empty."""
     return [utf8(value)] if value else []
 
 
 def boolean(value: str) -> bool:
-    """Read yes or no, in systemd's many words."""
+    """Parse systemd's words for yes and no, in upper or lower case."""
     try:
         return BOOLEANS[value.lower()]
     except KeyError:
@@ -59,7 +59,7 @@ def boolean(value: str) -> bool:
 
 
 def one_of(*known: str) -> Callable[[str], str]:
-    """Return the parser of a property that has these words."""
+    """Return a parser that accepts only these words."""
 
     def parse(value: str) -> str:
         if value not in known:
@@ -70,7 +70,7 @@ def one_of(*known: str) -> Callable[[str], str]:
 
 
 def condition(kind: str) -> Callable[[str], list[list[Value]]]:
-    """Return the parser of a condition: | before it makes it one of several that suffices, ! its contrary."""
+    """Return the parser of a condition. A leading | makes it a triggering one, of which one suffices; ! negates it."""
 
     def parse(value: str) -> list[list[Value]]:
         trigger, rest = value.startswith("|"), utf8(value.removeprefix("|"))
@@ -80,7 +80,7 @@ def condition(kind: str) -> Callable[[str], list[list[Value]]]:
 
 
 def pressure_watch(value: str) -> str:
-    """Accept auto, skip, or a boolean word."""
+    """Parse auto, skip, or a boolean, which becomes on or off."""
     if value in {"auto", "skip"}:
         return value
     try:
@@ -90,17 +90,17 @@ def pressure_watch(value: str) -> str:
 
 
 def size(value: str) -> int:
-    """Read bytes, 0 included."""
+    """Parse a size of 0 bytes or more."""
     return parse_size(value)
 
 
 def positive_size(value: str) -> int:
-    """Read bytes, at least 1."""
+    """Parse a size of at least 1 byte."""
     return parse_positive_size(value)
 
 
 def count(value: str) -> int:
-    """Read a whole number or infinity."""
+    """Parse a whole number, or infinity."""
     if value == "infinity":
         return INFINITY
     if not re.fullmatch("[0-9]{1,20}", value) or int(value) >= INFINITY:
@@ -109,7 +109,7 @@ def count(value: str) -> int:
 
 
 def positive_count(value: str) -> int:
-    """Read a whole number of tasks, or infinity."""
+    """Parse a number of tasks, at least 1, or infinity."""
     number = count(value)
     if number == 0:
         raise InvalidValue("no process can run among 0 tasks", hint="at least 1")
@@ -117,21 +117,21 @@ def positive_count(value: str) -> int:
 
 
 def burst(value: str) -> int:
-    """Read a whole number of 32 bits."""
+    """Parse a whole number that fits in 32 bits."""
     if not re.fullmatch("[0-9]{1,10}", value) or int(value) > UINT32_MAX:
         raise InvalidValue(f"{value!r} is not a whole number", hint="a count, as 5")
     return int(value)
 
 
 def exit_status(value: str) -> int:
-    """Read 0 to 255; nothing is the unit's own, which D-Bus writes as -1."""
+    """Parse 0 to 255; empty is the unit's own exit status, -1 on D-Bus."""
     if value and (not re.fullmatch("[0-9]{1,3}", value) or int(value) > 255):
         raise InvalidValue("not an exit status", hint="0 to 255")
     return int(value) if value else -1
 
 
 def weight(value: str) -> int:
-    """Read a share relative to the neighbours' shares."""
+    """Parse a weight, 1 to 10000, relative to the weights of siblings."""
     number = count(value)
     if not 1 <= number <= 10000:
         raise InvalidValue(f"{value!r} is not a weight", hint="from 1 to 10000; 100 is the usual")
@@ -139,27 +139,27 @@ def weight(value: str) -> int:
 
 
 def cpu_weight(value: str) -> int:
-    """Read a weight, or idle: only what nobody else wants, which D-Bus writes as 0."""
+    """Parse a weight, or idle, 0 on D-Bus: only the processor time that nothing else uses."""
     return 0 if value == "idle" else weight(value)
 
 
 def microseconds(seconds: float) -> int:
-    """Return `seconds`, math.inf for no end, as D-Bus properties in USec write it: INFINITY for that."""
+    """Return `seconds` in microseconds, as in D-Bus properties named USec; INFINITY for math.inf."""
     return INFINITY if seconds == math.inf else round(seconds * 1e6)
 
 
 def seconds(usec: int) -> float:
-    """Return the seconds that a D-Bus property in USec stands for: math.inf for INFINITY, no end."""
+    """Return the seconds of a D-Bus property named USec; math.inf for INFINITY."""
     return math.inf if usec == INFINITY else usec / 1e6
 
 
 def time(value: str) -> int:
-    """Read a span of time, in microseconds."""
+    """Parse a time span, and return microseconds."""
     return microseconds(parse_time(value))
 
 
 def quota(value: str) -> int:
-    """Read a percentage: 100% is one processor all the time, which D-Bus writes as 1 s of processor time a second."""
+    """Parse a percentage of one processor, and return microseconds of processor time a second: 100% is 1,000,000."""
     number = value.removesuffix("%")
     if number == value or not re.fullmatch(r"[0-9]+(\.[0-9]+)?", number, re.ASCII) or not 0.01 <= float(number) < 1e12:
         raise InvalidValue("not a share of a processor", hint="a percentage, as 50% or 200%")
@@ -167,7 +167,7 @@ def quota(value: str) -> int:
 
 
 def scale(value: str) -> int:
-    """Read a percentage, of which D-Bus writes 100% as UINT32_MAX."""
+    """Parse a percentage, and return it as a share of UINT32_MAX, which is 100% on D-Bus."""
     match = re.fullmatch(r"([0-9]{1,3})(?:\.([0-9]{1,2}))?%", value, re.ASCII)
     permyriad = int(match[1]) * 100 + int((match[2] or "").ljust(2, "0")) if match else -1
     if not 0 <= permyriad <= 10_000:
@@ -176,7 +176,7 @@ def scale(value: str) -> int:
 
 
 def signal_number(value: str) -> int:
-    """Read a signal by name or number."""
+    """Parse a signal's name or number, and return the number."""
     if re.fullmatch("[0-9]{1,3}", value):
         number = int(value)
     elif match := re.fullmatch(r"(?:SIG)?RT(?:MIN\+([0-9]{1,2})|MAX-([0-9]{1,2}))", value):
@@ -191,7 +191,7 @@ def signal_number(value: str) -> int:
 
 
 def signal_name(number: int) -> str:
-    """Return the name of signal `number`, as SIGKILL or SIGRTMIN+3, or its number if it has none."""
+    """Return the name of signal `number`, e.g. SIGKILL or SIGRTMIN+3, or the number if it has no name."""
     try:
         return signal.Signals(number).name
     except ValueError:
@@ -199,7 +199,7 @@ def signal_name(number: int) -> str:
 
 
 def index_set(value: str) -> bytes:
-    """Read numbers, as 0-3,7, into a bitmap: bit 0 of byte 0 is 0, and it has words of 8 bytes as glibc's have."""
+    """Parse numbers, e.g. 0-3,7, into a bitmap: bit 0 of byte 0 is number 0; padded to words of 8 bytes as in glibc."""
     bits = 0
     for term in value.replace(",", " ").split():
         match = re.fullmatch("([0-9]{1,4})(?:-([0-9]{1,4}))?", term)
@@ -211,7 +211,7 @@ def index_set(value: str) -> bytes:
 
 
 def for_device(parse: Callable[[str], int], example: str) -> Callable[[str], list[list[Value]]]:
-    """Return the parser of what is said of one device: its path, a blank, and a value."""
+    """Return the parser of a device's path, a blank and a value; `parse` parses the value, `example` shows one."""
 
     def parse_entry(value: str) -> list[list[Value]]:
         if not value:
@@ -225,7 +225,7 @@ def for_device(parse: Callable[[str], int], example: str) -> Callable[[str], lis
 
 
 def rate(value: str) -> int:
-    """Read bytes or operations a second; unlike sizes to the base of 1000, see systemd.resource-control(5)."""
+    """Parse bytes or operations a second, to the base of 1000, unlike sizes; see systemd.resource-control(5)."""
     if value == "infinity":
         return INFINITY
     match = re.fullmatch(r"([0-9]{1,20})(?:\.([0-9]{1,9}))?([KMGTPE]?)B?", value, re.ASCII)
@@ -240,7 +240,7 @@ def rate(value: str) -> int:
 
 
 def device_access(value: str) -> list[list[str]]:
-    """Read a device, or a class of them, and what may be done with it: r(ead), w(rite), m(ake)."""
+    """Parse a device, or a class of devices, and the access to it: r(ead), w(rite), m(ake)."""
     if not value:
         return []
     device, _, access = utf8(value).partition(" ")
@@ -250,7 +250,7 @@ def device_access(value: str) -> list[list[str]]:
 
 
 def bpf_program(value: str) -> list[list[str]]:
-    """Read a hook and the pinned program for it, as egress:/sys/fs/bpf/program."""
+    """Parse a hook and its pinned program, e.g. egress:/sys/fs/bpf/program."""
     hook, colon, path = utf8(value).partition(":")
     if value and (not hook or not colon or not path.startswith("/")):
         raise InvalidValue("not a hook and a program", hint="as egress:/sys/fs/bpf/program")
@@ -258,7 +258,7 @@ def bpf_program(value: str) -> list[list[str]]:
 
 
 def utf8(value: str) -> str:
-    """Return `value` if a D-Bus string can carry it."""
+    """Return `value` if a D-Bus string can hold it, else raise InvalidValue."""
     try:
         value.encode()
     except UnicodeEncodeError:

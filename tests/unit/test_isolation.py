@@ -1,4 +1,4 @@
-"""The program's first step: what is set for the command's Python is not for scoperun's."""
+"""The program's first step: settings for the command's Python do not affect scoperun."""
 
 import os
 import shutil
@@ -19,12 +19,12 @@ IMPORTED = (
     "__future__", "copyreg", "dbus_next", "enum", "re", "signal", "tomli", "typer", "typing", "typing_extensions",
 )  # fmt: skip
 IMPORTED_BY_RUNPY = ("collections", "contextlib", "functools", "keyword", "operator", "types", "warnings")
-"""What `python -m` itself imports, in one release or another."""
+"""What `python -m` itself imports, depending on the release."""
 
 
 @pytest.fixture
 def backports(tmp_path: Path) -> Path:
-    """Return a folder with modules that this Python cannot use, under the names of some that it has."""
+    """Return a folder with unusable modules that have the names of standard ones."""
     for name in IMPORTED:
         (tmp_path / f"{name}.py").write_text(BREAKS)
     return tmp_path
@@ -38,7 +38,7 @@ def more_backports(backports: Path) -> Path:
 
 
 def run(*words: str, cwd: Path | None = None, **environment: str) -> tuple[int, str, str]:
-    """Return exit status, standard output and standard error, in an environment without variables of Python's."""
+    """Return exit status, standard output and standard error, in an environment without Python's variables."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     done = subprocess.run(words, cwd=cwd, env=inherited | environment, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout, done.stderr
@@ -61,7 +61,7 @@ def test_a_relative_path_of_the_commands_is_not_searched(path: str, more_backpor
 
 
 def test_the_working_directory_is_not_searched(backports: Path) -> None:
-    """Nor is it by -m, which puts it first."""
+    """Not even with -m, which puts it first."""
     assert run(*SCRIPT, "--version", cwd=backports) == VERSION
     assert run(*MODULE, "--version", cwd=backports) == VERSION
     assert run(sys.executable, "-mscoperun", "--version", cwd=backports) == VERSION
@@ -118,7 +118,7 @@ def test_an_option_of_pythons_own_stays_in_force() -> None:
 
 
 def test_a_path_by_which_scoperun_itself_is_found_is_searched(tmp_path: Path) -> None:
-    """As developers have it, and installations below a folder of their own."""
+    """Developers use it that way, and installations in a separate folder."""
     shutil.copytree(Path(scoperun.__file__).parent, tmp_path / "scoperun")
     (tmp_path / "scoperun/version.py").write_text('__version__ = "another"\n')
     another = (0, "scoperun another\n", "")

@@ -1,4 +1,4 @@
-"""What is printed moves no cursor, and stands on the line that it is printed on."""
+"""Printed text does not move the cursor and does not leave its line."""
 
 import sys
 

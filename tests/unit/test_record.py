@@ -1,4 +1,4 @@
-"""The project's dataclass() makes what the standard one would."""
+"""The project's dataclass() makes the same classes as the standard one."""
 
 import copy
 import dataclasses
@@ -13,7 +13,7 @@ from scoperun import record as ours
 
 
 def made_by(dataclass: Callable[..., Any], field: Callable[..., Any]) -> dict[str, Any]:
-    """Return a class of each kind, made by one of the two."""
+    """Return a class of each kind, made by `dataclass` of one of the two modules."""
 
     @dataclass(frozen=True, slots=True)
     class Point:

@@ -1,4 +1,4 @@
-"""What the program does without while it starts, others do without too."""
+"""Other modules work without what the program leaves out while it starts."""
 
 import gc
 import subprocess
@@ -36,7 +36,7 @@ def printed(program: str) -> str:
 
 @pytest.mark.parametrize("module", NOT_NEEDED)
 def test_a_module_that_is_spared_would_be_imported(module: str) -> None:
-    """A row that saves nothing any more goes."""
+    """Remove a row that no longer saves anything."""
     importer, _ = NOT_NEEDED[module]
     assert printed(ASKED_FOR.format(module=module, importer=importer)) == "True"
 

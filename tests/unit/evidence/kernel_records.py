@@ -1,4 +1,4 @@
-"""Records of the kernel's log as it writes them of an OOM kill."""
+"""Records of the kernel log on an OOM kill, as the kernel writes them."""
 
 from scoperun.evidence.kernel_report import KernelRecord
 from tests.unit.stories import START
@@ -7,7 +7,7 @@ OURS = str(START.cgroup)
 
 
 def killed(pid: int, name: str = "leak", *, at: float | None = 101.9) -> KernelRecord:
-    """Return all that the kernel says of a kill after ten reports in five seconds."""
+    """Return everything that the kernel says about a kill after ten reports in five seconds."""
     sizes = "total-vm:53736kB, anon-rss:20388kB, file-rss:1436kB, shmem-rss:12kB"
     last = "UID:1000 pgtables:80kB oom_score_adj:0"
     return KernelRecord(f"Memory cgroup out of memory: Killed process {pid} ({name}) {sizes}, {last}", at)

@@ -35,12 +35,12 @@ def from_the_bus(event: Event) -> bool:
 
 
 def without(story: Story, kinds: tuple[type[Event], ...]) -> list[Event]:
-    """Leave out of a story what is of these kinds; never the end of the command, which makes it one."""
+    """Return a story without the events of these kinds; never without the end of the command, which every story has."""
     return [event for event in story.events if not isinstance(event, kinds)]
 
 
 def cut_off(story: Story) -> Iterator[list[Event]]:
-    """Tell the story with the bus lost before its first announcement, and after each of them."""
+    """Yield the story with the bus lost before its first announcement, and after each announcement."""
     announced = [event for event in story.events if from_the_bus(event)]
     for heard in range(len(announced) + 1):
         missed = announced[heard:]
@@ -49,7 +49,7 @@ def cut_off(story: Story) -> Iterator[list[Event]]:
 
 @every_story
 def test_every_order_of_a_story_is_told_alike(story: Story) -> None:
-    """Not the verdict alone: the whole report, its evidence included."""
+    """Not only the verdict is equal, but the whole report, including its evidence."""
     report = told(story.events, story.limits)
     assert report.verdict is story.verdict
     for order in itertools.permutations(story.events):
@@ -114,7 +114,7 @@ OOM_KILLS = [story for story in STORIES if story.verdict is Verdict.OOM_KILL and
 
 @pytest.mark.parametrize("story", OOM_KILLS, ids=lambda story: story.name)
 def test_the_counters_of_the_cgroup_are_enough_for_an_oom_kill(story: Story) -> None:
-    """Nothing of systemd is needed, neither a recent one nor one that still answers."""
+    """Systemd is not needed: it can be old, or not answer any more."""
     events = [event for event in story.events if not from_the_bus(event)]
     assert told([*events, ConnectionLost("gone")]).verdict is Verdict.OOM_KILL
 
@@ -129,7 +129,7 @@ def test_a_sigkill_is_a_signal_where_both_counters_are_0_and_the_bus_is_lost() -
 
 
 def test_a_count_of_the_kernel_alone_proves_nothing() -> None:
-    """A SIGKILL of systemd-oomd does not appear in memory.events, nor under continue in Result=."""
+    """A SIGKILL from systemd-oomd does not appear in memory.events, nor in Result= under OOMPolicy=continue."""
     uncounted = counted(0, oomd_marks=None)
     assert told([exited(-9), uncounted, ConnectionLost("gone")]).verdict is Verdict.UNKNOWN
     continued = [ResultChanged("success"), StateChanged("inactive"), read("success", "continue")]
@@ -142,12 +142,12 @@ def test_a_result_needs_no_counters_beside_it() -> None:
 
 
 def test_a_collected_unit_proves_nothing() -> None:
-    """Its Result= is a success, whatever it was before."""
+    """Its Result= reads success, whatever it was before."""
     assert told([exited(-9), StateChanged("failed"), STUB]).verdict is Verdict.UNKNOWN
 
 
 def test_a_scope_that_goes_on_proves_nothing() -> None:
-    """Processes are left in it, and systemd may not have looked for an OOM kill yet."""
+    """Processes are left in it, and systemd might not have looked for an OOM kill yet."""
     assert told([exited(-9), Counters(), read("success")]).verdict is Verdict.UNKNOWN
 
 
@@ -165,7 +165,7 @@ def test_a_start_is_over_when_its_job_is_or_when_nobody_can_tell() -> None:
 
 
 def test_a_scope_that_was_never_active_has_not_ended() -> None:
-    """A new unit is announced as inactive while its start job waits."""
+    """Systemd announces a new unit as inactive while its start job waits."""
     assert not fed(*STARTED[:2]).ended
     assert not fed(*STARTED).ended
 
@@ -181,7 +181,7 @@ def test_a_scope_has_ended_when_systemd_says_so(state: str) -> None:
 @pytest.mark.parametrize("events", [(ResultChanged("resources"), StateChanged("failed")), (StateChanged("inactive"),)])
 @pytest.mark.parametrize("job", ["failed", "canceled"])
 def test_a_scope_that_could_not_start_has_ended(events: tuple[Event, ...], job: str) -> None:
-    """It was never active, and nothing more will be announced of it."""
+    """It was never active, and systemd will announce nothing more about it."""
     assert fed(*STARTED[:2], *events, JobRemoved(job)).ended
 
 
@@ -200,13 +200,13 @@ def test_a_lost_bus_leaves_nothing_to_wait_for() -> None:
 
 @pytest.mark.parametrize("failure", ["oom-kill", "timeout", "resources", "a-word-to-come"])
 def test_a_failure_that_was_once_seen_stays(failure: str) -> None:
-    """Old values are announced again after a reload, and a collected unit reads as a success."""
+    """Systemd announces old values again after a reload, and a collected unit reads as a success."""
     invocation = fed(*STARTED, ResultChanged(failure), ResultChanged("success"), STUB)
     assert invocation.final_result == failure
 
 
 def test_the_first_failure_is_the_result() -> None:
-    """So does systemd keep it: a scope that is out of memory, and then slow to stop, is out of memory."""
+    """Systemd keeps it too: a scope that ran out of memory, and then was slow to stop, ran out of memory."""
     invocation = fed(*STARTED, ResultChanged("oom-kill"), ResultChanged("timeout"))
     assert invocation.final_result == "oom-kill"
 
@@ -219,7 +219,7 @@ def test_a_success_is_none_until_it_can_no_longer_change() -> None:
 
 
 def test_a_scope_that_failed_has_no_success_for_a_result() -> None:
-    """A state of failed with a result of success is one whose result was not heard."""
+    """A failed state with a successful result means that the result was missed."""
     assert fed(*STARTED, StateChanged("failed")).final_result is None
 
 

@@ -1,4 +1,4 @@
-"""The kernel's report of an OOM kill is read as it was written, and never a word more.
+"""The kernel's report of an OOM kill is read as it was written, and nothing is added.
 
 kernel_logs/ has reports as kernels write them: real ones, gathered in the lab, and others derived from the formats of
 the kernels that the lab does not have. Each file says which, and what is in it.
@@ -49,7 +49,7 @@ def group(cgroup: str = OURS) -> str:
 
 
 def killed_of(records: list[str], *pids: int, cgroup: str = OURS) -> list[int]:
-    """Return the victims that are the cgroup's, of which `pids` are known."""
+    """Return the victims in the cgroup; `pids` are known to be in it."""
     return [victim.pid for report in concerning(read(records), cgroup=cgroup, pids=pids) for victim in report.victims]
 
 
@@ -58,9 +58,9 @@ def without_none(value: Any) -> dict[str, Any]:
 
 
 def facts(report: KernelReport) -> dict[str, Any]:
-    """Return a report as a file of the corpus has it."""
+    """Return a report in the form that files of the corpus have."""
     plain = {field.name: getattr(report, field.name) for field in fields(report)}
-    for name in ("at", "sysrq", "records"):  # records of the corpus have no time, and nobody asked for them
+    for name in ("at", "sysrq", "records"):  # records of the corpus have no time, and no request by SysRq precedes them
         del plain[name]
     return plain | {
         "stat": {name: report.stat[name] for name in ("anon", "pgfault", "rss") if name in report.stat},
@@ -73,7 +73,7 @@ def facts(report: KernelReport) -> dict[str, Any]:
     }
 
 
-# As kernels write it
+# Reports as kernels write them
 
 
 @every_log
@@ -89,7 +89,7 @@ def test_of_a_log_only_what_is_of_the_scope_concerns_it(log: dict[str, Any]) -> 
 
 @every_log
 def test_a_report_is_in_the_kernels_own_words_and_order(log: dict[str, Any]) -> None:
-    """The summary is a word of its own: it may have been put together."""
+    """The summary is checked separately, because it can have been put together from pieces."""
     for report in read(log["records"]):
         rest = iter(log["records"])
         assert all(record in rest for record in report.records if not record.startswith("oom-kill:"))
@@ -112,7 +112,7 @@ def test_the_slice_is_concerned_by_what_happens_in_its_scopes() -> None:
     assert killed_of([summary(), killed()], cgroup="/") == [4242]
 
 
-# Whose it is
+# Which cgroup a report concerns
 
 
 def test_the_cgroup_that_the_kernel_names_decides_against_a_pid_that_was_used_again() -> None:
@@ -120,7 +120,7 @@ def test_the_cgroup_that_the_kernel_names_decides_against_a_pid_that_was_used_ag
 
 
 def test_a_cgroup_above_names_nobody() -> None:
-    """The kernel names the next cgroup with the memory controller; a scope may have none."""
+    """The kernel names the next cgroup that has the memory controller; a scope can lack it."""
     records = [summary("/user.slice", oom="/user.slice"), killed()]
     assert killed_of(records) == []
     assert killed_of(records, 4242) == [4242]
@@ -153,7 +153,7 @@ def test_a_kill_after_the_end_of_a_report_is_another() -> None:
     assert second.usage is None
 
 
-# What cannot be relied on
+# Unreliable parts
 
 
 def test_after_lost_records_nothing_belongs_to_what_was_before() -> None:
@@ -210,7 +210,7 @@ HOST = killed(message="Out of memory")
 
 @pytest.mark.parametrize("asked", [SYSRQ, "sysrq: SysRq : Manual OOM execution", "SysRq : Manual OOM execution"])
 def test_a_kill_that_was_asked_for_by_sysrq_is_no_shortage(asked: str) -> None:
-    """The kernel may leave all out that says so but what was written when it was asked."""
+    """The kernel can leave out everything that says so, except the record written at the request."""
     header = HEADER.replace("order=0", "order=-1")
     whole = [asked, header, summary(), HOST]
     assert [report.sysrq for report in read([*whole, group(), killed(7, message="Out of memory")])] == [True]
@@ -220,7 +220,7 @@ def test_a_kill_that_was_asked_for_by_sysrq_is_no_shortage(asked: str) -> None:
 
 
 def test_nor_is_another_kill_meanwhile_asked_for() -> None:
-    """The scope's may come between the question and the answer."""
+    """The scope's kill can come between the request and its kill."""
     assert [report.sysrq for report in read([SYSRQ, HEADER, USAGE, summary(), killed(), HOST])] == [False, True]
     assert [report.sysrq for report in read([SYSRQ, killed(7), HOST])] == [False, True]
 
@@ -254,7 +254,7 @@ def test_a_cgroup_below_is_ours_whatever_its_name(lure: str) -> None:
 
 
 def test_a_name_that_can_be_read_in_two_ways_is_not_read() -> None:
-    """It may be `z` in the cgroup `…/x,task=y` or `y,task=z` in `…/x`, and the victim has neither name any more."""
+    """It can be `z` in the cgroup `…/x,task=y` or `y,task=z` in `…/x`, and the victim has neither name any more."""
     (report,) = read([summary(f"{OURS}/x", name="y,task=z"), killed(name="renamed")])
     assert (report.oom_memcg, report.task_memcg, report.chosen) == (None, None, 4242)
 
@@ -265,7 +265,7 @@ ROUNDS = 400
 
 
 def mangled(chance: random.Random) -> list[str]:
-    """Return records of one log or two, with the worst done to them."""
+    """Return records of one log or two, damaged in every way."""
     records = list(chance.choice(list(CORPUS.values()))["records"])
     for _ in range(chance.randrange(1, 8)):
         chance.choice((torn, cut_off, shuffled, interleaved, without_some, forged, glued))(records, chance)
@@ -296,7 +296,7 @@ def shuffled(records: list[str], chance: random.Random) -> None:
 
 
 def interleaved(records: list[str], chance: random.Random) -> None:
-    """Put another log's records between ours, both in their order."""
+    """Put another log's records between ours, each log in its own order."""
     other = chance.choice(list(CORPUS.values()))["records"]
     both = [(chance.random(), record) for record in records], [(chance.random(), record) for record in other]
     places = sorted(place for log in both for place, _ in log)
@@ -353,7 +353,7 @@ def test_nothing_is_read_that_does_not_stand_there(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_nobody_is_taken_for_ours_whom_the_kernel_does_not_name(seed: int) -> None:
-    """Without known pids: the summary names our cgroup and the victim, or our cgroup's own table lists it."""
+    """Without known pids, the summary must name our cgroup and the victim, or our cgroup's own table must list it."""
     chance = random.Random(seed)  # noqa: S311
     for _ in range(ROUNDS // 4):
         records = mangled(chance)
@@ -369,12 +369,12 @@ def test_nobody_is_taken_for_ours_whom_the_kernel_does_not_name(seed: int) -> No
 
 
 def seconds(records: list[str]) -> float:
-    """Return the processor's time that it takes to read them, at the least."""
+    """Return the lowest processor time that reading them takes."""
     return min(timeit.repeat(lambda: read(records), timer=time.process_time, number=1, repeat=4))
 
 
 def test_it_takes_time_in_proportion_to_what_there_is_to_read() -> None:
-    """Six thousand records take some four times as long as a fourth of them, not sixteen times."""
+    """Six thousand records take about four times as long as a quarter of them, not sixteen times."""
     records = [*CORPUS["scope-7.2"]["records"], *CORPUS["mixed-6.12"]["records"]] * 10
     assert len(read(records)) > 10
     assert seconds(records * 4) < 10 * seconds(records)

@@ -1,4 +1,4 @@
-"""A PID alone is the scope's if a process of that PID and name went from it when a kill was counted."""
+"""A PID alone is the scope's if a process with that PID and name disappeared from it when a kill was counted."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ THEIRS = "/system.slice/other.service"
 
 
 def seen(*pids: int, at: float, kills: int = 0, ended: dict[int, int | None] | None = None) -> MemorySnapshot:
-    """Return a snapshot of processes that are called leak; ended: how others ended, by PID."""
+    """Return a snapshot of processes called leak; ended: the wait statuses of others that ended, by PID."""
     return MemorySnapshot(
         at=at,
         events={"oom_kill": kills},
@@ -50,7 +50,7 @@ class TestChildren:
 
     @pytest.mark.parametrize(("at", "found"), [(100.0, [START.pid]), (160.5, [START.pid]), (162.0, [])])
     def test_the_commands_pid_is_its_own_while_it_lives(self, at: float, found: list[int]) -> None:
-        """It may be called anything."""
+        """Its name does not matter."""
         assert victims(known(EXITED).certain(report(START.pid, "called otherwise", at=at))) == found
 
     @pytest.mark.parametrize("status", [0, -15])
@@ -71,7 +71,7 @@ class TestChildren:
 
 
 class TestLost:
-    """What went when a kill was counted is likely to be what the kernel names."""
+    """A process that disappeared when a kill was counted is likely the one that the kernel names."""
 
     before = seen(LEAK, at=149.0)
     after = seen(at=151.0, kills=1, ended={LEAK: None})
@@ -89,7 +89,7 @@ class TestLost:
         assert victims(slow.likely(report(LEAK, at=140.0))) == [LEAK]
 
     def test_a_pid_that_is_anothers_by_now_is_not_ours(self) -> None:
-        """It ended when no kill was counted, and a process elsewhere has its PID."""
+        """Our process ended when no kill was counted, and a process elsewhere has its PID."""
         ended = seen(at=149.5, ended={LEAK: None})
         assert known(self.before, ended, seen(at=151.0, kills=1), counted(1)).likely(report(LEAK)) == ()
 

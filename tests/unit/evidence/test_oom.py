@@ -1,4 +1,4 @@
-"""Who was killed and whose limit it was follows from what was seen, and where it does not, nobody is named."""
+"""Victims and the limit are named if they follow from what was seen, and not otherwise."""
 
 from dataclasses import replace
 from typing import Any
@@ -40,7 +40,7 @@ FIRST = MemorySnapshot(at=100.0, events={}, ooms=NO_OOMS, groups=NO_OOMS, stalls
 
 
 def seen(*tasks: Task, oom_kill: int = 0, ooms: dict[str, int] | None = None, **more: Any) -> MemorySnapshot:
-    """Return a snapshot just before the end; `ooms` of the scope's own are as many as its kills if not given."""
+    """Return a snapshot just before the end; `ooms` defaults to as many of the scope's own as kills."""
     own = {SCOPE: oom_kill} if ooms is None else ooms
     groups = more.pop("groups", 0)
     events = {"max": 30, "oom": own.get(SCOPE, 0), "oom_kill": oom_kill, "oom_group_kill": groups}
@@ -60,7 +60,7 @@ def ended(task: Task, status: int | None = None) -> EndedTask:
 
 
 def oom(*events: Event, status: int = 0, kills: int = 1, final: Counters | None = None) -> Oom:
-    """Tell a run whose scope was seen to have so many kills in the end."""
+    """Return a run whose scope had so many kills at the end."""
     policy, last = "continue", WorkloadExited(status, at=102.0, name="sh")
     report = told([FIRST, *events, last, final or counted(kills), StateChanged("inactive"), read("success", policy)])
     assert report.oom is not None
@@ -72,7 +72,7 @@ def victims(found: Oom) -> list[tuple[str, str]]:
 
 
 class TestVictims:
-    """A victim is who is missing after the kill, if nobody else can be meant."""
+    """A victim is a process that is missing after the kill, if no other process can be meant."""
 
     def test_who_is_missing_was_killed(self) -> None:
         found = oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))
@@ -91,7 +91,7 @@ class TestVictims:
         assert victims(oom(seen(SHELL, LEAK, OTHER), after)) == [("leak", "process table")]
 
     def test_the_commands_own_end_is_known_best(self) -> None:
-        """It was missing too, but exited by itself."""
+        """It is missing too, but exited by itself."""
         after = seen(oom_kill=1, ended=(ended(LEAK), ended(SHELL)))
         assert victims(oom(seen(SHELL, LEAK), after, status=3)) == [("leak", "process table")]
 
@@ -111,7 +111,7 @@ class TestVictims:
         assert victims(oom(status=-9, final=alone)) == [("sh", "wait status")]
 
     def test_a_command_that_had_company_is_not_named_for_being_killed(self) -> None:
-        """A child may have been the victim, and the kill of the command a plain one."""
+        """A child can have been the victim, and the command's SIGKILL a plain one."""
         assert oom(status=-9).victims is None
 
     @pytest.mark.parametrize("status", [0, 1, -15])
@@ -119,7 +119,7 @@ class TestVictims:
         assert oom(status=status).victims is None
 
     def test_a_command_that_outlived_the_kill_is_not_its_victim(self) -> None:
-        """A plain kill came later; who had been killed was gone before anybody looked."""
+        """A plain kill came later; the victim was gone before the next snapshot."""
         assert oom(seen(SHELL, oom_kill=1), status=-9).victims is None
 
     def test_a_command_is_not_named_for_another_that_is_missing(self) -> None:
@@ -127,7 +127,7 @@ class TestVictims:
         assert oom(seen(SHELL, LEAK), after, status=-9).victims is None
 
     def whole(self, *, end: float, ooms: int = 1) -> Oom:
-        """Tell a run that was killed as a whole, its counters with it, 101.9 s being the last time that it was seen."""
+        """Return a run that was killed as a whole, its counters with it, and was last seen at 101.9 s."""
         last = WorkloadExited(-9, at=end, name="sh")
         failed = ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill", "kill")
         report = told([FIRST, seen(SHELL, LEAK, ooms={SCOPE: ooms}), last, Counters(), *failed])
@@ -152,7 +152,7 @@ class TestVictims:
     def test_a_command_that_ended_before_the_whole_scope_or_elsewhere_is_not_named(
         self, events: list[Event], cgroup: str
     ) -> None:
-        """Somebody else had killed it, and what it had left ran out of memory."""
+        """Another process had killed it, and the processes that it left ran out of memory."""
         last = WorkloadExited(-9, at=102.0, name="sh", cgroup=cgroup)
         failed = ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill", "kill")
         report = told([FIRST, last, *events, Counters(), *failed])
@@ -170,7 +170,7 @@ class TestVictims:
     @pytest.mark.parametrize("status", [None, -9])
     @pytest.mark.parametrize("seconds", [0.5, 20.0])
     def test_of_a_group_those_are_named_that_cannot_have_ended_before(self, status: int | None, seconds: float) -> None:
-        """How somebody else's child ended is not known before Linux 6.15."""
+        """The wait status of another process's child is not readable before Linux 6.15."""
         before, after = (
             seen(SHELL, LEAK, OTHER),
             seen(oom_kill=3, groups=1, ended=(ended(LEAK, -9), ended(OTHER, status))),
@@ -181,7 +181,7 @@ class TestVictims:
 
     @pytest.mark.parametrize("taken", [18 * MIB, 19 * MIB, None])
     def test_who_ended_and_left_its_room_to_another_was_not_killed(self, taken: int | None) -> None:
-        """The other came and went unseen: the pages that it took are counted all the same."""
+        """The other process came and went unseen, but the pages that it took are counted."""
         before, after = seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK, -9),))
         faulted = None if taken is None or before.faulted is None else before.faulted + taken
         is_sure = taken == 18 * MIB
@@ -189,7 +189,7 @@ class TestVictims:
 
     @pytest.mark.parametrize("seconds", [0.9, 1.1])
     def test_who_was_seen_long_before_may_have_been_killed_by_somebody_else(self, seconds: float) -> None:
-        """As when scoperun was stopped, and somebody came unseen since."""
+        """E.g. scoperun was stopped, and a process came unseen meanwhile."""
         before = seen(SHELL, LEAK)
         after = replace(seen(SHELL, oom_kill=1, ended=(ended(LEAK, -9),)), at=before.at + seconds)
         assert victims(oom(before, after)) == ([("leak", "process table")] if seconds < 1 else [])
@@ -234,7 +234,7 @@ class TestVictims:
         assert oom(before, after, status=-9).victims is None
 
     def test_an_empty_name_is_a_name(self) -> None:
-        """prctl(2), PR_SET_NAME, takes one."""
+        """prctl(2), PR_SET_NAME, accepts one."""
         before, after = (
             seen(SHELL, replace(LEAK, name="")),
             seen(SHELL, oom_kill=1, ended=(ended(replace(LEAK, name="")),)),
@@ -242,52 +242,52 @@ class TestVictims:
         assert victims(oom(before, after)) == [("", "process table")]
 
     def test_after_a_rest_nobody_is_named(self) -> None:
-        """Who was killed may have come and gone unseen, and who is missing have been killed by somebody else."""
+        """The victim can have come and gone unseen, and something else can have killed the missing process."""
         after = seen(SHELL, oom_kill=1, rested=True, ended=(ended(LEAK, -9),))
         assert oom(seen(SHELL, LEAK), after).victims is None
 
     def test_after_a_rest_that_its_end_has_ended_who_had_most_of_the_memory_is_named(self) -> None:
-        """Nobody can have come meanwhile who had more: it lived until just now."""
+        """No process with more memory can have come meanwhile: it lived until just now."""
         after = seen(SHELL, oom_kill=1, rested=True, prompted=True, ended=(ended(LEAK, -9),))
         assert victims(oom(seen(SHELL, LEAK), after)) == [("leak", "process table")]
 
     def test_what_it_had_in_swap_is_memory_too(self) -> None:
-        """Most of it was there, beside what is in memory."""
+        """Most of its memory was in swap."""
         leak = replace(LEAK, anon=2 * MIB, swap=30 * MIB)
         before = seen(SHELL, leak, swap_current=30 * MIB)
         after = seen(SHELL, oom_kill=1, rested=True, prompted=True, ended=(ended(leak, -9),))
         assert victims(oom(before, after)) == [("leak", "process table")]
 
     def test_after_a_rest_who_had_little_is_not_named(self) -> None:
-        """Who took the rest may have come and been killed unseen."""
+        """The process that took the rest can have come and been killed unseen."""
         after = seen(SHELL, oom_kill=1, rested=True, prompted=True, ended=(ended(LEAK, 0), ended(OTHER, -9)))
         assert oom(seen(SHELL, LEAK, OTHER), after).victims is None
 
     def test_while_page_cache_filled_the_scope_the_leak_had_not_begun(self) -> None:
-        """Who took the memory came since, and may have been killed unseen; who is missing, by somebody else."""
+        """The process that took the memory can have come and been killed unseen, the missing one by something else."""
         idle = replace(seen(SHELL), stat={"anon": MIB, "file": 19 * MIB, "inactive_file": 19 * MIB})
         assert oom(idle, seen(oom_kill=1, ended=(ended(SHELL),)), status=-9).victims is None
 
     def test_what_one_that_exited_had_may_have_been_taken_by_another_since(self) -> None:
-        """Who took it was killed unseen, and the small one that is missing by somebody else."""
+        """The process that took it was killed unseen, and something else killed the small missing one."""
         after = seen(oom_kill=1, ended=(ended(SHELL), ended(LEAK, 0)))
         assert oom(seen(SHELL, LEAK), after, status=-9).victims is None
 
     def test_a_small_one_is_named_where_those_that_live_on_have_the_rest(self) -> None:
-        """Nobody can have come who had more than it."""
+        """No process with more memory can have come."""
         other, *others = (replace(OTHER, pid=pid, anon=2 * MIB) for pid in range(5000, 5010))
         before = seen(*others, other)
         after = seen(*others, oom_kill=1, ended=(ended(other),))
         assert victims(oom(before, after)) == [("other", "process table")]
 
     def test_the_only_one_whose_memory_cannot_be_read_had_what_nobody_else_has(self) -> None:
-        """Its main thread has ended, and the kernel tells no more of the process."""
+        """Its main thread has ended, and the kernel no longer shows the process's memory."""
         widow = replace(LEAK, rss=None, anon=None, swap=None)
         found = oom(seen(SHELL, widow), seen(SHELL, oom_kill=1, ended=(ended(widow, -9),)))
         assert victims(found) == [("leak", "process table")]
 
     def test_of_two_kills_one_may_have_been_the_keepers(self) -> None:
-        """The kernel takes it where the command's own processes are as small; systemd, where they are slow to stop."""
+        """The kernel chooses it if the command's processes are as small; systemd kills it if they are slow to stop."""
         found = oom(
             seen(SHELL, LEAK),
             seen(SHELL, oom_kill=2, ended=(ended(LEAK),)),
@@ -324,7 +324,7 @@ class TestVictims:
         assert report.oom.kills is None
 
     def test_of_a_kill_that_was_the_keepers_the_command_was_not_the_victim(self) -> None:
-        """Somebody else has killed the command too."""
+        """Something else killed the command too."""
         last = WorkloadExited(-9, at=102.0, name="sh")
         final = replace(counted(1), keeper_killed=True, tasks_peak=1)
         report = told([FIRST, last, final, StateChanged("inactive"), read("success", "continue")])
@@ -344,7 +344,7 @@ class TestVictims:
 
 
 class TestNeeded:
-    """What was not enough is the scope's limit, with what was in swap when the kernel could move no more there."""
+    """What was not enough is the scope's limit plus the swap in use when the kernel could swap out no more."""
 
     def needed(self, *events: Event, seconds: float = 0.5, **more: Any) -> int | None:
         before = seen(SHELL, LEAK, swap_current=10 * MIB)
@@ -371,7 +371,7 @@ class TestNeeded:
 
 
 class TestOwnLimit:
-    """How much the scope's limit was at the kill, where it changes while the command runs."""
+    """The scope's limit at the kill, if it changes while the command runs."""
 
     def limit(self, before: int, after: int, *, peak: int | None, seconds: float = 0.5, **more: Any) -> int | None:
         known = seen(SHELL, LEAK, limit=before)
@@ -384,7 +384,7 @@ class TestOwnLimit:
         assert self.limit(50 * MIB, 10 * MIB, peak=41 * MIB) == 10 * MIB
 
     def test_may_be_another_if_it_was_read_late(self) -> None:
-        """It was raised, reached, and lowered."""
+        """The limit was raised, reached, and lowered."""
         assert self.limit(20 * MIB, 12 * MIB, peak=30 * MIB, rested=True) is None
         assert self.limit(20 * MIB, 12 * MIB, peak=30 * MIB, oom_kill=2, seconds=4.0) is None
         assert self.limit(20 * MIB, 20 * MIB, peak=30 * MIB, rested=True, seconds=4.0) is None
@@ -401,7 +401,7 @@ class TestOwnLimit:
 
 
 class TestLimit:
-    """The limit is that of the one cgroup that ran into its own."""
+    """The limit is that of the only cgroup that ran into its own."""
 
     def limit(self, ooms: dict[str, int], **more: Any) -> tuple[str, str | None]:
         found = oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ooms=ooms, **more))
@@ -419,7 +419,7 @@ class TestLimit:
 
     @pytest.mark.parametrize("stalls", [7, None])
     def test_is_not_the_hosts_where_it_was_never_short_of_memory(self, stalls: int | None) -> None:
-        """By SysRq, for example, a process is killed at no limit."""
+        """A kill requested by SysRq, for example, happens at no limit."""
         assert self.limit({}, stalls=stalls) == ("unknown", None)
 
     def test_of_two_is_not_known(self) -> None:
@@ -436,7 +436,7 @@ class TestLimit:
     def test_what_a_slice_had_before_the_command_ran_counts_for_nothing(self) -> None:
         before = replace(FIRST, ooms={**NO_OOMS, APP: 7})
         found = oom(before, seen(SHELL, oom_kill=1, ooms={SCOPE: 1, APP: 7}))
-        # The first snapshot of all is the one that counts.
+        # Only what rose since the very first snapshot counts.
         assert str(found.limit_of) == "unknown"
         report = told(
             [before, seen(SHELL, oom_kill=1, ooms={SCOPE: 1, APP: 7}), exited(0), counted(1), StateChanged("inactive"),
@@ -451,14 +451,14 @@ class TestLimit:
     def test_that_was_reached_long_before_is_not_what_a_kill_was_for(
         self, rose_at: float, limit: tuple[str, str | None]
     ) -> None:
-        """A neighbour's kill in the slice is not one of ours, for which the machine may have been full since."""
+        """That was a neighbour's kill in the slice; for ours the machine can have been full later."""
         rose = replace(seen(SHELL, LEAK, ooms={APP: 1}), at=rose_at)
         kill = replace(seen(SHELL, oom_kill=1, ooms={APP: 1}, ended=(ended(LEAK),)), at=200.0)
         found = oom(rose, replace(rose, at=199.5), kill)
         assert (found.limit_of, found.limit_unit) == limit
 
     def test_of_the_last_of_several_kills_it_is(self) -> None:
-        """The first was at the scope's own limit, the other at that of the slice, which has been reached since."""
+        """The first was at the scope's own limit, the second at the slice's, which was reached later."""
         first = seen(SHELL, oom_kill=1, ended=(ended(LEAK),))
         second = replace(seen(SHELL, oom_kill=2, ooms={SCOPE: 1, APP: 1}, ended=(ended(OTHER),)), at=200.0)
         found = oom(seen(SHELL, LEAK), first, replace(second, at=190.0, events=first.events, ooms=first.ooms), second)
@@ -480,7 +480,7 @@ class TestLimit:
     def test_of_the_second_of_two_kills_in_a_row_it_is(
         self, ooms_then: dict[str, int], ooms: dict[str, int], stalls: int, limit: str
     ) -> None:
-        """A limit that was reached more often than processes were killed may be what the next kill is for."""
+        """If limits were reached more often than kills were counted, the next kill can be for an earlier one."""
         before = seen(SHELL, LEAK, OTHER, stalls=7)
         first = seen(SHELL, OTHER, oom_kill=1, ooms=ooms_then, stalls=7, ended=(ended(LEAK),))
         second = seen(SHELL, oom_kill=2, ooms=ooms, stalls=stalls, ended=(ended(OTHER),))
@@ -502,7 +502,7 @@ class TestLimit:
         assert str(oom(seen(SHELL, LEAK, OTHER), both, kills=2).limit_of) == limit
 
     def test_of_what_is_the_root_here_has_no_unit(self) -> None:
-        """In a container the root of what can be seen has a limit, and a name that is somebody else's."""
+        """In a container the visible root has a limit, and its name outside is not known."""
         assert limit_reached({SCOPE: 0, APP: 0, "/": 1}, 0) == Limit(of=LimitOf.SLICE, unit="/")
 
     def test_in_a_container_one_above_it_cannot_be_told_from_the_machine(self) -> None:
@@ -518,7 +518,7 @@ class TestLimit:
     def test_that_was_not_reached_before_a_kill_was_counted_may_have_been_since(
         self, ooms: dict[str, int], limit: str
     ) -> None:
-        """A neighbour may have reached the slice's, and it says nothing of our own kill."""
+        """A neighbour can have reached the slice's limit, which says nothing about our own kill."""
         end = ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill", "kill")
         report = told([FIRST, seen(SHELL, ooms=ooms), exited(-9), Counters(), *end])
         assert report.oom is not None
@@ -546,7 +546,7 @@ def logged(*named: tuple[int, str], memcg: str | None = SCOPE, constraint: str =
 
 
 class TestKernelLog:
-    """The kernel's own words outweigh what was seen."""
+    """The kernel's own records outweigh what was seen."""
 
     def test_names_the_victims(self) -> None:
         found = oom(seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=1), logged((4300, "leak")))
@@ -555,7 +555,7 @@ class TestKernelLog:
         assert found.victims[0].rss == 20 * MIB
 
     def test_says_that_a_group_was_killed_of_which_the_kernel_counts_one_twice(self) -> None:
-        """The command had asked for that itself, and the counters went with the scope: systemd has counted three."""
+        """The command had set memory.oom.group itself, and the counters went with the scope: systemd counted three."""
         (report,) = logged((START.pid, "sh"), (4300, "leak")).reports or ()
         twice = (replace(report.victims[0], kills=2), *report.victims[1:])
         log = KernelLogRead(reports=(replace(report, oom_group=SCOPE, victims=twice),), is_complete=True)
@@ -575,7 +575,7 @@ class TestKernelLog:
 
     @pytest.mark.parametrize(("ooms", "limit"), [({SCOPE: 1, APP: 1}, "unknown"), ({SCOPE: 2}, "scope")])
     def test_that_leaves_out_the_last_kills_limit_does_not_name_another(self, ooms: dict[str, int], limit: str) -> None:
-        """The kernel says no more than who was killed when reports follow too fast."""
+        """The kernel names only the victim when reports follow too fast."""
         first, last = logged((4300, "leak")), logged((4301, "other"), memcg=None)
         log = KernelLogRead(reports=(first.reports or ()) + (last.reports or ()))
         assert oom(seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=2, ooms=ooms), log, kills=2).limit_of == limit
@@ -592,14 +592,14 @@ class TestKernelLog:
     def test_that_lacks_the_last_kill_does_not_tell_its_limit(
         self, ooms: dict[str, int], memcg: str, limit: tuple[str, str | None]
     ) -> None:
-        """As when journald hangs: then the counters tell, and the log no more than what they do not contradict."""
+        """E.g. journald hangs: then the counters decide, and the log counts only if it does not contradict them."""
         log = logged((4300, "leak"), memcg=memcg)
         found = oom(seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=2, ooms=ooms), log, kills=2)
         assert (found.limit_of, found.limit_unit) == limit
 
     @pytest.mark.parametrize(("is_keepers", "limit"), [(True, "scope"), (False, "unknown")])
     def test_of_the_keeper_alone_tells_the_limit_too(self, is_keepers: bool, limit: str) -> None:
-        """The kernel takes it where nothing else in the scope has memory of its own, as when a tmpfs is full."""
+        """The kernel chooses it if no other process in the scope has memory of its own, e.g. when a tmpfs is full."""
         log = replace(logged(), is_whole=True)
         log = replace(log, of_keeper=log.reports or ()) if is_keepers else log
         end = StateChanged("failed"), read("oom-kill", "stop")
@@ -608,7 +608,7 @@ class TestKernelLog:
         assert (report.oom.limit_of, report.oom.victims) == (limit, None)
 
     def test_that_says_it_of_a_whole_scope_says_it_once(self) -> None:
-        """For systemd kills under that policy too, and those that it hits first are not named."""
+        """Systemd kills under that policy too, and the kernel log does not name what systemd killed first."""
         end = ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill", "kill")
         report = told([FIRST, seen(SHELL, LEAK), exited(-9), Counters(), *end, logged((4300, "leak"))])
         assert report.oom is not None
@@ -621,7 +621,7 @@ class TestKernelLog:
         assert oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ooms={SCOPE: 1}), log).limit_of == "unknown"
 
     def test_is_completed_by_what_was_seen(self) -> None:
-        """The kernel's log may have lost some of it."""
+        """The kernel log can have lost a part."""
         first = seen(SHELL, OTHER, oom_kill=1, ended=(ended(LEAK),))
         second = seen(SHELL, oom_kill=2, ended=(ended(OTHER),))
         found = oom(seen(SHELL, LEAK, OTHER), first, second, logged((4301, "other")), kills=2)
@@ -701,14 +701,14 @@ class TestSharedMemory:
         assert (len(found.victims or ()), found.kills) == (1, 1)
 
     def test_where_there_is_room_for_both_they_need_not(self) -> None:
-        """As with workers that all do the same, if the kernel kills one and their parent the others."""
+        """E.g. equal workers, of which the kernel kills one and their parent the others."""
         assert oom(self.log(replace(self.row, pid=4302), anon=38 * MIB)).kills == 1
         small, other = replace(LEAK, anon=9 * MIB), replace(self.twin, anon=9 * MIB)
         found = oom(seen(SHELL, small, other), seen(SHELL, oom_kill=1, ended=(ended(small), ended(other))))
         assert (found.victims, found.kills) == (None, 1)
 
     def test_siblings_that_have_it_from_their_parent_do_not(self) -> None:
-        """The parent stands beside them, and has more pages of files."""
+        """The parent is beside them, with more file pages."""
         parent = replace(self.row, pid=4303, rss_file=3 * MIB)
         assert oom(self.log(replace(self.row, pid=4302), parent)).kills == 1
 
@@ -733,7 +733,7 @@ class TestSharedMemory:
 
 
 class TestWords:
-    """The report says it as somebody would who knows."""
+    """The report says it in plain words."""
 
     def rows(
         self, *events: Event, status: int = 3, policy: str = "continue", final: Counters | None = None
@@ -767,7 +767,7 @@ class TestWords:
         assert rows["Needed"].startswith("not known; ")
 
     def test_the_limit_of_the_last_kill_is_not_said_to_be_that_of_the_others(self) -> None:
-        """The first was at the scope's."""
+        """The first kill was at the scope's limit."""
         first = seen(SHELL, LEAK, oom_kill=1, ended=(ended(OTHER),))
         second = seen(SHELL, oom_kill=2, ooms={SCOPE: 1, APP: 1}, ended=(ended(LEAK),))
         both = replace(counted(2), memory_events=second.events)
@@ -807,7 +807,7 @@ class TestWords:
         assert "SysRq" not in rows["Verdict"]
 
     def test_at_another_limit_than_the_log_tells_of_it_has_not_its_size(self) -> None:
-        log = logged((4300, "leak"))  # and of the last kill, at the slice's, it says nothing
+        log = logged((4300, "leak"))  # the log lacks the last kill, at the slice's limit
         rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=2, ooms={APP: 2}, ended=(ended(LEAK),)), log)
         assert "at the limit of app.slice, which the scope is in" in rows["Verdict"]
 
@@ -825,7 +825,7 @@ class TestWords:
         assert self.rows(final=marked, status=-9)["Verdict"].endswith("systemd-oomd killed the scope")
 
     def test_what_was_seen_of_the_memory_long_before_is_said_to_be_old(self) -> None:
-        """It grew fast, and was not looked at again."""
+        """It grew fast, and no later snapshot was taken."""
         before = seen(SHELL, LEAK, stat={"anon": 6 * MIB, "file": 0, "shmem": 0})
         rows = self.rows(before, seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))
         assert rows["Needed"].endswith("; anonymous memory was 6M, page cache 0B, when last seen")

@@ -1,4 +1,4 @@
-"""Of the kernel's log a run has what is of its own scope, no more kills than it counted, and whether those are all."""
+"""A run gets from the kernel log what concerns its scope, no more kills than were counted, and whether that is all."""
 
 import json
 import random
@@ -28,7 +28,7 @@ KILLED = exited(-9)
 
 
 def log_of(*events: Event) -> ScopeLog:
-    """Return the log of a scope of which so much is known without it."""
+    """Return the log of a scope about which this is known without the log."""
     invocation = Invocation()
     for event in (FIRST, *events):
         invocation.feed(event)
@@ -46,7 +46,7 @@ def victims(found: KernelLogRead) -> list[int]:
 
 
 class TestCounted:
-    """No more victims are named by their PIDs alone than kills were counted."""
+    """At most as many victims are named by PID alone as kills were counted."""
 
     gone = (seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=1, ended=(ended(LEAK), ended(OTHER))))
     records = (killed(LEAK.pid, "leak"), killed(OTHER.pid, "other"))
@@ -55,7 +55,7 @@ class TestCounted:
         assert victims(read(self.records, *self.gone, counted(2))) == [LEAK.pid, OTHER.pid]
 
     def test_of_more_none_is_named(self) -> None:
-        """Both went, one was killed, and it is not known which: the other may have been a namesake elsewhere."""
+        """Both disappeared, one was killed, and it is not known which: the other can be a namesake elsewhere."""
         assert victims(read(self.records, *self.gone, counted(1))) == []
 
     def test_they_give_way_to_one_that_is_named_with_its_cgroup(self) -> None:
@@ -67,7 +67,7 @@ class TestCounted:
 
 
 class TestCompleteness:
-    """The log is complete if it names as many as were counted; else it says why it is not, as far as that is known."""
+    """The log is complete if it names as many as were counted; otherwise it gives the reason if that is known."""
 
     ours = (summary(LEAK.pid), killed(LEAK.pid))
 
@@ -98,7 +98,7 @@ class TestCompleteness:
 
     @pytest.mark.parametrize("events", [(counted(1),), (seen(SHELL, oom_kill=1), Counters())])
     def test_nor_does_one_that_must_have_a_report(self, events: tuple[Event, ...]) -> None:
-        """As when journald hangs."""
+        """E.g. journald hangs."""
         found = read([], exited(0), *events)
         assert found.reason == "the kernel's report on this scope is not in its log, or not yet"
 
@@ -107,7 +107,7 @@ class TestCompleteness:
         assert (found.victim_count, found.reason) == (0, "the kernel log says nothing of this scope")
 
     def test_the_keeper_is_counted_but_is_no_victim(self) -> None:
-        """As where the kernel names no cgroup after ten reports in five seconds."""
+        """E.g. the kernel names no cgroup after ten reports in five seconds."""
         found = read([killed(99, "stranger"), killed(START.pid, "sh"), killed(KEEPER, "cat")], KILLED, counted(2))
         assert (victims(found), found.keeper_named, found.is_complete) == ([START.pid], True, True)
 
@@ -121,7 +121,7 @@ def test_a_name_that_is_not_text_is_readable() -> None:
 
 
 def sample() -> list[KernelRecord]:
-    """Return a real report on the scope, with others around it."""
+    """Return a real report on the scope, with other reports around it."""
     texts = [text.replace(SCOPE_7_2["cgroup"], OURS) for text in SCOPE_7_2["records"]]
     ours = [KernelRecord(text, 101.9) for text in texts]
     return [summary(9, THEIRS), killed(9), *ours, killed(START.pid), summary(8, THEIRS), killed(8)]
@@ -139,7 +139,7 @@ def test_it_says_the_same_in_whatever_pieces_it_comes(seed: int) -> None:
 
 
 def chatter(lines: int) -> list[bytes]:
-    """Return the journal of a kernel with much to say: a report now and then, ours the last of them."""
+    """Return the journal of a busy kernel: a report now and then, ours the last one."""
     noise = [KernelRecord(f"eth0: link status 0x{line:04x}, 17 packets dropped", 101.0) for line in range(100)]
     theirs = [summary(7, THEIRS), killed(7)]
     records = [record for _ in range(lines // 100) for record in (*noise, *theirs)]
@@ -180,7 +180,7 @@ def test_ten_times_the_records_cost_at_most_twelve_times_as_much() -> None:
 
 
 class TestWhole:
-    """The log alone counts only if it leaves nothing open."""
+    """The log alone gives a count only if it leaves nothing open."""
 
     gone = (seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),)), Counters())
     named = (summary(LEAK.pid, OURS), killed(LEAK.pid, "leak"))

@@ -78,7 +78,7 @@ def test_an_oom_kill_that_only_the_result_tells_of_is_one(status: int, counters:
     ],
 )
 def test_a_sigkill_is_a_signal_where_a_source_proves_that_no_oom_kill_was_counted(traces: dict[str, object]) -> None:
-    """Result= alone, or a count of the kernel's kills together with one of systemd-oomd's."""
+    """Result= alone proves it, or the kernel's count of kills together with systemd-oomd's."""
     assert verdict(-9, **traces) is Verdict.SIGNAL
 
 
@@ -121,7 +121,7 @@ def test_a_sigkill_without_such_a_source_is_unknown(traces: dict[str, object]) -
 def test_a_command_that_ended_by_itself_keeps_its_own_word(
     status: int, own: Verdict, traces: dict[str, object]
 ) -> None:
-    """Where nothing is counted, nothing that should be there is missing."""
+    """If nothing is counted, no expected counter is missing."""
     assert verdict(status, **traces) is own
 
 
@@ -140,7 +140,7 @@ def test_a_result_of_systemd_stands_before_the_status(result: str, status: int, 
 
 @pytest.mark.parametrize("status", [0, 3, -15])
 def test_a_command_under_a_time_needs_a_result_that_was_heard_to_the_end(status: int) -> None:
-    """It may have been told to stop, and have obeyed with any status."""
+    """Systemd can have told it to stop, and it can have exited with any status then."""
     assert verdict(status, None, counters=NONE_KILLED, runtime_limited=True) is Verdict.UNKNOWN
     assert verdict(status, None, counters=NONE_KILLED) is not Verdict.UNKNOWN
     assert verdict(status, "success", counters=NONE_KILLED, runtime_limited=True) is not Verdict.UNKNOWN
@@ -193,7 +193,7 @@ def test_a_source_that_counted_nothing_is_evidence_too() -> None:
 def test_the_count_of_systemd_oomd_is_the_most_that_anyone_read(
     attribute: int | None, passed_on: int | None, value: int | None
 ) -> None:
-    """From the attribute itself, or from ManagedOOMKills=, which passes it on; it is evidence known or not."""
+    """It comes from the attribute, or from ManagedOOMKills=, which passes it on; even if not known it is listed."""
     read = properties(managed_oom_kills=passed_on)
     marks = None if attribute is None else (OomdMark(attribute),)
     traces = Traces(status=-9, result="success", counters=Counters(oomd_marks=marks), properties=read)
@@ -201,7 +201,7 @@ def test_the_count_of_systemd_oomd_is_the_most_that_anyone_read(
 
 
 def test_a_forged_mark_that_systemd_believes_is_no_evidence() -> None:
-    """Systemd reads the same attribute, and not who lives beside it."""
+    """Systemd reads the same attribute, but does not check whether processes still live in the cgroup."""
     counters = replace(NONE_KILLED, oomd_marks=(OomdMark(1, pids=(4241,)),))
     believed = replace(properties(managed_oom_kills=1), result="oom-kill")
     traces = Traces(status=-9, result="oom-kill", counters=counters, properties=believed)

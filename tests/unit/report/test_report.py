@@ -71,7 +71,7 @@ def test_each_part_has_all_of_its_keys(key: str) -> None:
 
 
 def test_a_command_has_not_ended_before_it_began() -> None:
-    """The clock by which it ended may be a coarse one."""
+    """The clock for its end can be coarse."""
     at = START.monotonic - 0.004
     events = (WorkloadExited(0, at=at), counted(0), read("success"))
     assert as_json(told(events))["runtime"] == 0
@@ -131,7 +131,7 @@ def test_there_is_no_oom_where_there_was_none() -> None:
 
 
 def test_an_oom_kill_that_nobody_counted_has_an_unknown_number() -> None:
-    """The keys of the OOM are there; 0 would be a lie."""
+    """The keys of the OOM are present; 0 would be wrong."""
     oom = as_json(told([exited(-9), ResultChanged("oom-kill"), ConnectionLost("gone")]))["oom"]
     assert set(oom) == KEYS_OF["oom"]
     assert (oom["kills"], oom["policy"]) == (None, None)
@@ -145,7 +145,7 @@ def test_an_oom_kill_is_never_one_of_0_processes(story: Story) -> None:
 
 
 def test_no_limit_is_written_as_systemd_does() -> None:
-    """2^64-1 is more than a JSON number can hold everywhere, and JSON has no word for the infinite."""
+    """Not every JSON reader can hold 2^64-1, and JSON has no word for infinity."""
     limits = LimitsInForce(
         memory_max=INFINITY, memory_high=INFINITY, tasks_max=INFINITY, cpu_quota=INFINITY, runtime_max=math.inf
     )
@@ -161,7 +161,7 @@ def test_a_limit_is_a_number() -> None:
 
 
 def test_arguments_of_any_bytes_survive_json() -> None:
-    """Bytes that are no UTF-8 are written as escapes, so that every reader of JSON takes them."""
+    """Bytes that are not UTF-8 become escapes, so every JSON reader accepts them."""
     command = ("./caf\udce9", "é", "a\nb", 'say "hi"', "\x07", "")
     report = as_json(told(OOM_KILL, command=command))
     assert report["command"] == ["./caf\\xe9", "é", "a\nb", 'say "hi"', "\x07", ""]
@@ -266,7 +266,7 @@ def test_the_manager_is_the_one_that_was_asked(manager: str) -> None:
     ids=["after", "at", "before", "unknown"],
 )
 def test_a_stop_that_began_before_the_time_was_over_is_not_our_timeout(began: float | None, status: int) -> None:
-    """Systemd gives the same Result= to a stop by somebody else that took until after that time."""
+    """Systemd gives the same Result= to a stop requested by something else that lasted until after that time."""
     times = [] if began is None else [LeftActive(began)]
     report = told([*times, exited(-9), counted(0), read("timeout")], TIMED)
     assert (report.verdict, report.exit_status) == (Verdict.TIMEOUT, status)
@@ -286,14 +286,14 @@ def test_limits_are_those_at_the_end_and_what_has_changed_is_told() -> None:
 def test_a_controller_that_comes_or_goes_has_changed_no_limit(
     then: float | None, now: float | None, changed: dict[str, float | None]
 ) -> None:
-    """The cpu controller is there while a unit beside the scope needs it."""
+    """The cpu controller exists while a unit beside the scope needs it."""
     before = replace(LIMITS, cpu_quota=then)
     report = told([exited(0), replace(counted(0), limits=replace(before, cpu_quota=now)), read("success")], before)
     assert (report.limits.cpu_quota, report.limits_changed) == (now, changed)
 
 
 def test_nothing_runs_for_less_than_no_time() -> None:
-    """It ended within one tick of the kernel's clock, by which it had ended before it began."""
+    """It ended within one tick of the kernel's clock, which puts its end before its start."""
     assert told([WorkloadExited(0, at=START.monotonic - 0.001), counted(0), read("success")]).runtime == 0
 
 
@@ -350,6 +350,6 @@ def test_of_much_processor_time_a_little_is_not_noticed() -> None:
 
 
 def test_systemd_says_that_it_began_after_it_has_sent_its_signals() -> None:
-    """The command may have ended by then, and yet not by itself."""
+    """The command can have ended by then because of those signals."""
     report = told([replace(exited(-15), at=101.58), LeftActive(101.6), counted(0), read("timeout")], TIMED)
     assert (report.verdict, report.exit_status) == (Verdict.TIMEOUT, 124)

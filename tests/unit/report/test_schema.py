@@ -1,4 +1,4 @@
-"""The published schema fits the reports, and would notice."""
+"""The published schema accepts the reports, and refuses wrong ones."""
 
 import json
 

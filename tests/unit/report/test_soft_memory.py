@@ -1,4 +1,4 @@
-"""A soft limit is asked for as SIZE:SIGNAL, refused where it tells nothing, and reported with all that came of it."""
+"""A soft limit is given as SIZE:SIGNAL, refused if it can have no effect, and reported with what followed."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""A report for a person is one line when the run ended well, and a handful otherwise."""
+"""A report for a person is one line if the run succeeded, and several lines otherwise."""
 
 from dataclasses import replace
 
@@ -109,7 +109,7 @@ def test_an_unknown_end_is_told_with_what_is_missing() -> None:
 
 
 def test_an_end_that_may_be_a_timeout_is_told_as_that() -> None:
-    """The kernel counted no OOM kill: what is not known is whether systemd told the command to stop."""
+    """The kernel counted no OOM kill; it is not known whether systemd told the command to stop."""
     shown = row("Verdict", text(exited(0), counted(0), ConnectionLost("gone"), limits=TIMED))
     assert shown.startswith("unknown: the command exited with status 0; ")
     assert "Result" in shown
@@ -117,7 +117,7 @@ def test_an_end_that_may_be_a_timeout_is_told_as_that() -> None:
 
 
 def test_a_sigkill_that_may_be_a_timeout_is_told_as_that() -> None:
-    """Neither the kernel nor systemd-oomd killed; systemd may have, for want of time."""
+    """Neither the kernel nor systemd-oomd killed; systemd might have, because the time was over."""
     shown = row("Verdict", text(exited(-9), counted(0), ConnectionLost("gone"), limits=TIMED))
     assert shown.startswith("unknown: the command was killed by signal 9 (SIGKILL); ")
     assert shown.endswith("time is not known, for want of Result")
@@ -125,7 +125,7 @@ def test_a_sigkill_that_may_be_a_timeout_is_told_as_that() -> None:
 
 
 def test_an_end_that_may_be_an_oom_kill_is_told_as_that() -> None:
-    """The kernel counted none, but nobody knows what systemd-oomd did; there was no time to run into."""
+    """The kernel counted none, but it is not known what systemd-oomd did; there was no time limit."""
     shown = row("Verdict", text(exited(3), counted(0, oomd_marks=None), ConnectionLost("gone")))
     assert shown == (
         "unknown: the command exited with status 3; "
@@ -173,7 +173,7 @@ def test_a_scope_without_the_memory_controller_says_so() -> None:
 
 
 def oom_of(*records: tuple[str, ...], reason: str | None = None) -> Oom:
-    """Return an OOM of which the kernel has made reports of these records."""
+    """Return an OOM with kernel reports that consist of these records."""
     return Oom(
         kills=1,
         policy="stop",
@@ -214,7 +214,7 @@ EVIL = "/job.scope/a\r\x1b[2K\n   Verdict: success\x07\x9b\u202e\u2028"
 
 
 def test_no_value_begins_a_row_of_its_own_or_rubs_one_out() -> None:
-    """A path below the scope is whatever its owner likes, with Delegate=yes."""
+    """With Delegate=yes the command can give cgroups below the scope any name."""
     report = told([exited(0), counted(1), StateChanged("inactive"), read("success", "continue")])
     assert report.oom is not None
     forged = report_text(replace(report, oom=replace(report.oom, limit_of=LimitOf.SCOPE, limit_unit=EVIL)))

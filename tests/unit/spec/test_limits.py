@@ -1,4 +1,4 @@
-"""Limits become systemd's properties, and are in force only where the kernel says so."""
+"""Limits become systemd's properties, and are in force only if the kernel says so."""
 
 import dataclasses
 import math
@@ -57,7 +57,7 @@ def test_every_limit_has_its_property() -> None:
 
 
 def test_the_properties_have_every_field_and_no_other() -> None:
-    """A field that is added and not passed on would be a limit that nobody holds."""
+    """A new field that is not passed on would be a limit without effect."""
     fields = {field.name for field in dataclasses.fields(Limits)}
     given: dict[str, Any] = dict.fromkeys(fields, 7) | {"oom_policy": OOMPolicy.KILL}
     assert len(asked(Limits(**given))) == len(fields)
@@ -151,7 +151,7 @@ def test_a_time_that_is_none_is_refused(seconds: float) -> None:
 
 @pytest.mark.parametrize("seconds", [1e-7, 1e14, 1e300])
 def test_a_time_that_the_bus_cannot_carry_is_refused(seconds: float) -> None:
-    """RuntimeMaxUSec= is microseconds in 64 bits, and 0 of them is no time to run."""
+    """RuntimeMaxUSec= is microseconds in 64 bits, and a command cannot run for 0 of them."""
     with pytest.raises(InvalidValue, match=r"^runtime_max "):
         Limits(runtime_max=seconds)
 
@@ -167,7 +167,7 @@ def test_the_kernel_holds_memory_in_whole_pages() -> None:
 
 
 def test_tasks_are_counted_one_by_one() -> None:
-    """Those that systemd is asked for include the keeper, those in force do not."""
+    """The requested number includes the keeper, the number in force does not."""
     assert missing([limit("TasksMax", 101)], tasks_max=100) == []
     assert missing([limit("TasksMax", 101)], tasks_max=99) == ["TasksMax"]
     assert missing([limit("TasksMax", 101)], tasks_max=101) == ["TasksMax"]
@@ -182,7 +182,7 @@ def test_tasks_that_the_kernel_does_not_count_are_not_limited(held: int | None) 
 
 @pytest.mark.parametrize("held", [None, INFINITY, 21 * MIB, 0])
 def test_a_limit_that_the_kernel_does_not_hold_is_not_in_force(held: int | None) -> None:
-    """None is a scope without the controller, or a kernel without swap accounting."""
+    """None stands for a scope without the controller, or a kernel without swap accounting."""
     assert missing([limit("MemoryMax", 20 * MIB)], memory_max=held) == ["MemoryMax"]
 
 

@@ -198,7 +198,7 @@ GIB = 1024**3
     ],
 )
 def test_a_share_of_the_memory_is_bytes_where_its_size_is_known(text: str, name: str, value: int) -> None:
-    """What the kernel holds is compared with it, and it holds bytes."""
+    """It is compared with the kernel's value, which is in bytes."""
     assert parse_property(text, physical_memory=GIB) == Property(name=name, signature="t", value=value)
     assert in_bytes(text, physical_memory=GIB) == f"{name}={value}"
     with pytest.raises(InvalidValue) as refused:
@@ -217,7 +217,7 @@ def test_a_share_of_the_memory_is_bytes_where_its_size_is_known(text: str, name:
     ],
 )
 def test_any_other_share_is_for_systemd_to_work_out(text: str, name: str, value: int) -> None:
-    """The scale is of 2^32-1 = 100%, rounded as systemd-run does."""
+    """On the scale, 100% is 2^32-1, rounded as systemd-run does."""
     assert parse_property(text) == Property(name=name, signature="u", value=value)
     assert in_bytes(text, physical_memory=GIB) == text
 
@@ -263,7 +263,7 @@ def test_lists_add_up_until_one_is_empty_and_of_all_else_the_last_counts() -> No
     ],
 )
 def test_the_last_is_sent_last_be_it_a_number_or_a_share(texts: list[str], left: list[str]) -> None:
-    """On the bus a share is a property of its own, and of two such systemd takes the later."""
+    """On the bus a share is a separate property, and of the two systemd takes the later."""
     assert combined(map(parse_property, texts)) == [parse_property(text) for text in left]
 
 
@@ -334,13 +334,13 @@ def test_a_refused_word_is_answered_with_those_there_are() -> None:
     ids=lambda text: f"{text[:12]}...",
 )
 def test_a_number_without_end_is_refused_as_any_other(text: str) -> None:
-    """A D-Bus `t` has 64 bits, int() gives up at 4300 digits, and float() says inf: none of it reaches the caller."""
+    """A D-Bus `t` has 64 bits, int() refuses 4300 digits, float() returns inf: the caller sees none of these errors."""
     with pytest.raises(InvalidValue):
         parse_property(text)
 
 
 def test_a_text_that_the_bus_cannot_carry_is_refused() -> None:
-    """D-Bus strings are UTF-8: a byte of argv that is none cannot be sent."""
+    """D-Bus strings are UTF-8: other bytes in argv cannot be sent."""
     with pytest.raises(InvalidValue):
         parse_property("Description=caf\udce9")
 
@@ -378,7 +378,7 @@ def test_a_setting_of_services_is_refused_with_what_does_it_here(name: str, inst
 
 @pytest.mark.parametrize(("name", "field"), [("User", "`context.user=USER`"), ("Group", "`context.group=GROUP`")])
 def test_the_owner_of_a_cgroup_is_not_mistaken_for_who_runs_the_command(name: str, field: str) -> None:
-    """Scopes have User= and Group=: with them alone the command would run on as root."""
+    """Scopes have User= and Group=, but the command would still run as root."""
     with pytest.raises(InvalidValue) as refused:
         parse_property(f"{name}=nobody")
     assert str(refused.value).startswith(f"{name}= of a scope owns its cgroup and runs nothing ({field} ")

@@ -1,4 +1,4 @@
-"""A request is right before anything is started."""
+"""A request is checked before anything is started."""
 
 import pytest
 
@@ -49,7 +49,7 @@ def test_a_nul_byte_is_in_no_argument() -> None:
 
 
 def test_a_surrogate_that_stands_for_no_byte_is_in_no_argument() -> None:
-    """U+DC80 to U+DCFF stand for bytes that are no UTF-8 (PEP 383); no others can be executed or sent."""
+    """U+DC80 to U+DCFF stand for bytes that are not UTF-8 (PEP 383); other surrogates cannot be executed or sent."""
     with pytest.raises(InvalidValue, match=r"^argument "):
         RunRequest(command=("echo", "\ud800"))
 
@@ -87,7 +87,7 @@ def test_a_command_of_any_bytes_is_described_in_text() -> None:
     ],
 )
 def test_a_command_is_described_in_one_line_of_a_sensible_length(words: tuple[str, ...], description: str) -> None:
-    """Systemd writes it into the unit's file, where the next line would be a setting of its own."""
+    """Systemd writes it into the unit's file, where a next line would be another setting."""
     assert properties(RunRequest(command=words))["Description"] == description
 
 

@@ -1,4 +1,4 @@
-"""A scope has a name that systemd takes, a path that the bus takes, and each property once."""
+"""A scope has a name that systemd accepts, a path that the bus accepts, and each property once."""
 
 import math
 from typing import Any
@@ -54,7 +54,7 @@ def test_a_slice_is_called_one_when_it_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["job@", "@1"])
 def test_a_template_is_no_unit_that_can_be_started(name: str) -> None:
-    """Only plain names and instances are started, and an instance has something on both sides of the @."""
+    """Only plain names and instances can be started, and an instance has text on both sides of the @."""
     with pytest.raises(InvalidValue):
         unit_name(name)
 
@@ -105,7 +105,7 @@ def test_the_last_property_of_a_name_wins() -> None:
 
 
 def test_documentation_that_is_asked_for_is_there_in_place_of_ours() -> None:
-    """Lists add up otherwise."""
+    """Otherwise systemd would append to ours."""
     asked = [parse_property("Documentation=man:true(1)"), parse_property("Documentation=man:false(1)")]
     assert scope_request("job.scope", asked).value("Documentation") == ["man:true(1)", "man:false(1)"]
 
@@ -120,7 +120,7 @@ def test_a_systemd_that_knows_no_documentation_does_without() -> None:
     [(["TasksMax=5", "TasksMax=50%"], "TasksMaxScale", 2_147_483_648), (["TasksMax=50%", "TasksMax=5"], "TasksMax", 6)],
 )
 def test_a_number_and_a_share_are_of_one_name(texts: list[str], name: str, value: int) -> None:
-    """Systemd takes what it is sent last of the two; and what is sent would be looked for in the kernel."""
+    """Systemd takes the one that is sent last, and the limit sent is then compared with the kernel's."""
     request = scope_request("job.scope", map(parse_property, texts))
     assert {each.name: each.value for each in request.properties if each.name.startswith("TasksMax")} == {name: value}
 
@@ -132,7 +132,7 @@ def test_accounting_is_for_the_caller_to_turn_off() -> None:
 
 @pytest.mark.parametrize(("asked", "sent"), [(1, 2), (50, 51), (INFINITY, INFINITY)])
 def test_tasks_are_asked_for_with_the_keeper(asked: int, sent: int) -> None:
-    """The keeper is a task of the scope too, and the caller's command is to have all that was asked for."""
+    """The keeper is a task of the scope too, and the command gets as many as its caller asked for."""
     limit = Property(name="TasksMax", signature="t", value=asked)
     assert scope_request("job.scope", [limit]).value("TasksMax") == sent
 
@@ -171,7 +171,7 @@ def live(**limits: Any) -> dict[str, object]:
 
 
 def test_more_memory_for_a_scope_that_runs_leaves_its_swap_as_it_is() -> None:
-    """Only at the start does a limit on memory say that there is to be no swap."""
+    """A limit on memory implies no swap only at the start."""
     assert live(memory_max=2**30) == {"MemoryMax": 2**30}
     assert live(memory_max=2**30, memory_swap_max=0) == {"MemoryMax": 2**30, "MemorySwapMax": 0}
     assert live(memory_swap_max=INFINITY) == {"MemorySwapMax": INFINITY}

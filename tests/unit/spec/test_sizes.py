@@ -1,4 +1,4 @@
-"""Sizes and times are read and written as systemd does."""
+"""Sizes and times are parsed and formatted as systemd does."""
 
 import math
 from collections.abc import Callable
@@ -62,13 +62,13 @@ def test_the_terms_of_a_size_fall_from_the_largest_unit(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["16E", "15E 1024P", "18446744073709551615", "18446744073709551616"])
 def test_a_size_of_2_to_the_64_or_more_is_out_of_range(text: str) -> None:
-    """No limit has a word of its own, so that the number 2^64-1 is no size either."""
+    """The word infinity stands for no limit, so the number 2^64-1 is not a size."""
     with pytest.raises(InvalidValue, match=f"^size '{text}' is out of range"):
         parse_size(text)
 
 
 def test_a_size_without_end_is_refused_as_any_other() -> None:
-    """The int() of Python gives up at 4300 digits, with an error that is none of ours."""
+    """Python's int() refuses 4300 digits with a ValueError, which must not reach the caller."""
     with pytest.raises(InvalidValue):
         parse_size("9" * 5000)
 
@@ -130,7 +130,7 @@ def test_what_is_no_time_is_refused_with_an_example(text: str) -> None:
 
 @pytest.mark.parametrize("parse", [parse_size, parse_time])
 def test_a_number_has_one_point(parse: Callable[[str], float]) -> None:
-    """The parser of systemd refuses 12.34.56 by name; it is no sum of 12.34 and .56."""
+    """Systemd's parser names 12.34.56 as wrong; it is not the sum of 12.34 and .56."""
     with pytest.raises(InvalidValue, match=r"^'12\.34\.56' cannot be read"):
         parse("12.34.56")
 
