@@ -11,7 +11,7 @@ from .inside.commands import PYSTEMD, RUNEXEC, SCOPE, SCOPERUN, WAIT
 from .inside.startup import BARE, OURS, PACKAGES, PYTHON, SPARED, SPARED_OURS
 
 OUR_MODULES = 0.015
-"""Seconds that our own modules may take to import."""
+"""The target for the import of our own modules, in seconds."""
 
 MIB = 1 << 20
 KIB = 1 << 10
@@ -40,7 +40,7 @@ a program that spares itself nothing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """What was measured on; memory in bytes."""
+    """The machine that was measured on; memory in bytes."""
 
     processor: str
     processors: int
@@ -79,7 +79,7 @@ def document(results: Mapping[str, Any], machine: Machine) -> str:
 
 
 def facts(versions: Mapping[str, str], machine: Machine) -> str:
-    """Return what was measured, on what, when."""
+    """Return the date, the machine, and the versions of the programs."""
     named = ", ".join(f"{name} {version}" for name, version in versions.items())
     memory = f"{machine.memory / (1 << 30):.0f} GiB of memory"
     return f"{machine.date}: {machine.processors} x {machine.processor}, {memory}, Linux {machine.kernel}.\n{named}.\n"
@@ -95,7 +95,7 @@ def startup(times: Mapping[str, Sequence[float]]) -> Iterable[Sequence[object]]:
 
 
 def ours(times: Mapping[str, Sequence[float]]) -> str:
-    """Return what stands below the start-up's table: the targets, and the cost of our own modules."""
+    """Return the text below the start-up table: the targets, and the cost of our own modules."""
     targets = ((WAIT, 2.2), (RUNEXEC, 0.4), (PYSTEMD, 0.25))
     told = [f"{most:g} x `{name}`: {met(ratio(times, name), most)}" for name, most in targets]
 
@@ -112,7 +112,7 @@ def ours(times: Mapping[str, Sequence[float]]) -> str:
 
 
 def floor(times: Mapping[str, Sequence[float]]) -> str:
-    """Return what no program made of these packages can fall below."""
+    """Return the text about the floor: the time that any program made of these packages needs."""
     packages, bare = median(times[SPARED]), median(times[BARE])
     ratios = " and ".join(f"{bare / median(times[name]):.2f} x `{name}`" for name in (WAIT, RUNEXEC))
     rest = median(times[SCOPERUN]) - bare
@@ -128,7 +128,7 @@ def floor(times: Mapping[str, Sequence[float]]) -> str:
 
 
 def steps_before(results: Iterable[tuple[str, Sequence[float]]]) -> str:
-    """Return what stands above the table of steps."""
+    """Return the text above the table of steps."""
     total = sum(median(seconds) for _, seconds in results)
     return (
         f"Step by step, {milliseconds(total)} in all, by the machine's clock: what systemd, dbus-daemon and the kernel "
@@ -137,25 +137,25 @@ def steps_before(results: Iterable[tuple[str, Sequence[float]]]) -> str:
 
 
 def steps(results: Iterable[tuple[str, Sequence[float]]]) -> Iterable[Sequence[object]]:
-    """Return the rows of what a scoperun does with its time."""
+    """Return the rows of the steps of a run."""
     for name, seconds in results:
         yield name, milliseconds(median(seconds)), span(seconds)
 
 
 def imports(before: Mapping[str, float], after: Mapping[str, float]) -> Iterable[Sequence[object]]:
-    """Return the rows of what imports take."""
+    """Return the rows of import times, by package."""
     for name, seconds in after.items():
         yield name, milliseconds(seconds), milliseconds(before[name])
     yield "all", milliseconds(sum(after.values())), milliseconds(sum(before.values()))
 
 
 def ratio(times: Mapping[str, Sequence[float]], name: str) -> float:
-    """Return how many times as long as another command scoperun takes."""
+    """Return the median time of scoperun divided by that of another command."""
     return median(times[SCOPERUN]) / median(times[name])
 
 
 def met(value: float, most: float) -> str:
-    """Say whether a value is what was aimed at."""
+    """Return a value as text, with `reached` or `not reached` for its target."""
     return f"{value:.2f}, reached" if value <= most else f"{value:.2f}, not reached"
 
 
@@ -167,7 +167,7 @@ def phases(results: Mapping[str, Any]) -> Iterable[Sequence[object]]:
 
 
 def idle(idle: Mapping[str, Any], charged: Mapping[str, int]) -> Iterable[Sequence[object]]:
-    """Return the rows of what is used while the command sleeps."""
+    """Return the rows of what scoperun uses while the command sleeps."""
     yield f"processor time in {idle['seconds']} s", f"{milliseconds(idle['cpu'])} (aimed at: 5 ms)"
     yield f"wakes in {idle['seconds']} s", f"{idle['wakes']} (aimed at: 5)"
     yield "resident memory of scoperun", f"{idle['rss'] / MIB:.1f} MiB (aimed at: 32 MiB)"
@@ -192,7 +192,7 @@ def work(results: Mapping[str, Any]) -> Iterable[Sequence[object]]:
 
 
 def pairs(seconds: Mapping[str, Sequence[float]]) -> str:
-    """Return what is said of the jobs that took turns."""
+    """Return the text about the pairs of jobs that took turns."""
     ratios = [one / other - 1 for one, other in zip(seconds[SCOPERUN], seconds[SCOPE], strict=True)]
     least, middle, most = quantiles(ratios, n=4)
     return (
@@ -202,7 +202,7 @@ def pairs(seconds: Mapping[str, Sequence[float]]) -> str:
 
 
 def many(crowd: Mapping[str, Any], library: Mapping[str, Any]) -> Iterable[str]:
-    """Yield what is said of many."""
+    """Yield the texts and tables about many runs at once."""
     number, messages = crowd["number"], crowd["together"]
     yield (
         f"Messages that one scoperun receives from the bus, start to end: {crowd['alone'][0]} alone; among {number} "
@@ -241,7 +241,7 @@ def many(crowd: Mapping[str, Any], library: Mapping[str, Any]) -> Iterable[str]:
 
 
 def oom(results: Mapping[str, Any], native: Mapping[str, Sequence[float]]) -> str:
-    """Return what is said of the report's lateness."""
+    """Return the text about the time from the kill to the report."""
     seconds = results["seconds"]
     slower = median(results["python"]) / median(native[PYTHON])
     return (
@@ -253,7 +253,7 @@ def oom(results: Mapping[str, Any], native: Mapping[str, Sequence[float]]) -> st
 
 
 def milliseconds(seconds: float) -> str:
-    """Return a time as text."""
+    """Return a time in seconds as text."""
     return f"{1000 * seconds:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
