@@ -19,22 +19,23 @@ KIB = 1 << 10
 INTRODUCTION = """\
 # What scoperun costs
 
-This file is written by `make bench`. Everything is measured in one run on one machine, side by side with what people
-would use instead, each doing the same work. Times of another machine, or of this one on another day, are others: the
-ratios are what to look at. What is measured natively runs in namespaces with a systemd and a user manager of its own,
-at the machine's own speed; what needs a memory limit runs in a guest of the lab (user-mode Linux), which is several
-times as slow. Of what is measured several times, the median is given, and the range.
+This file is written by `make bench`. Everything is measured in one run on one machine, side by side with the
+alternatives, each doing the same work. On another machine, or on another day, the times differ: compare the ratios.
+Native measurements run in namespaces with a systemd and a user manager of their own, at the machine's own speed.
+Measurements that need a memory limit run in a guest of the lab (user-mode Linux), which is several times as slow. If
+something is measured several times, the table has the median and the range.
 """
 
 
 WORK = """\
-A job that compiles, sorts, and starts 2,000 processes; its own time, without what starts and ends it. One under each
-is there at once, and both do a twentieth of it in turn, so that what else the machine does is the same for both.
+A job that compiles, sorts, and starts 2,000 processes; its own time, without the start and the end of its wrapper. One
+job under each wrapper exists at the same time, and they take turns, a twentieth of the work each, so that other load on
+the machine affects both in the same way.
 """
 
 IMPORTS = """\
-What `scoperun -- true` imports takes, as `-X importtime` has it, which itself takes some of it; and the same modules in
-a program that spares itself nothing:
+The time that the imports of `scoperun -- true` take, by `-X importtime`, which itself takes a part of it; and the time
+of the same modules in a program without the savings of scoperun/startup.py:
 """
 
 
@@ -121,7 +122,7 @@ def floor(times: Mapping[str, Sequence[float]]) -> str:
         "interpreter apart (scoperun/startup.py has the rest, with what each saves). With that, Python and the "
         f"packages alone take {milliseconds(packages)}. A program that "
         "then makes a scope, runs the command in it and reads how it ended, without options, limits, a keeper, a "
-        f"report or any care for what goes wrong (tests/bench/inside/bare.py), takes {milliseconds(bare)}, or "
+        f"report or error handling (tests/bench/inside/bare.py), takes {milliseconds(bare)}, or "
         f"{ratios}: the floor of a scoperun that is made of them. Where the time goes, the {milliseconds(rest)} beyond "
         "that among it, is in the next table.\n"
     )
@@ -131,8 +132,8 @@ def steps_before(results: Iterable[tuple[str, Sequence[float]]]) -> str:
     """Return the text above the table of steps."""
     total = sum(median(seconds) for _, seconds in results)
     return (
-        f"Step by step, {milliseconds(total)} in all, by the machine's clock: what systemd, dbus-daemon and the kernel "
-        "take meanwhile is included.\n"
+        f"Step by step, {milliseconds(total)} in all, by the machine's clock, including the time of systemd, dbus-daemon "
+        "and the kernel.\n"
     )
 
 
@@ -171,7 +172,7 @@ def idle(idle: Mapping[str, Any], charged: Mapping[str, int]) -> Iterable[Sequen
     yield f"processor time in {idle['seconds']} s", f"{milliseconds(idle['cpu'])} (aimed at: 5 ms)"
     yield f"wakes in {idle['seconds']} s", f"{idle['wakes']} (aimed at: 5)"
     yield "resident memory of scoperun", f"{idle['rss'] / MIB:.1f} MiB (aimed at: 32 MiB)"
-    yield "of that, shared with nobody", f"{idle['private'] / MIB:.1f} MiB"
+    yield "of that, private memory", f"{idle['private'] / MIB:.1f} MiB"
     yield "private memory of the keeper", f"{idle['keeper_private'] / KIB:.0f} KiB (aimed at: 307 KiB)"
     yield (
         "charged to the scope at the command's first instruction",
@@ -247,7 +248,7 @@ def oom(results: Mapping[str, Any], native: Mapping[str, Sequence[float]]) -> st
     return (
         f"In the lab, {len(seconds)} runs of `scoperun --mem 20M -- ./bigleak2` by an ordinary user: median "
         f"{milliseconds(median(seconds))}, worst {milliseconds(max(seconds))}. The clock of that kernel's log advances "
-        f"in steps of 10 ms, so that each may be shorter by as much; and `{PYTHON}` takes {slower:.1f} times as long "
+        f"in steps of 10 ms, so that each time can be 10 ms too long; and `{PYTHON}` takes {slower:.1f} times as long "
         "there as natively.\n"
     )
 
