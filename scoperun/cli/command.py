@@ -1,4 +1,4 @@
-"""scoperun's command line: argv -> report on stderr and in a file, exit status."""
+"""The program `scoperun`: argv -> a report on stderr and in a file, and the exit status."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PATIENCE = Patience()
 
 
 def main() -> int:
-    """Run the command that the arguments name and return the exit status; the one place where errors end."""
+    """Run the command in the arguments and return the exit status; the only place that catches all errors."""
     try:
         return _scoperun(sys.argv[1:])
     except ScoperunError as error:
@@ -40,8 +40,8 @@ def main() -> int:
 
 
 def _in_options(text: str) -> str:
-    """Return what the library says in the words of the command line."""
-    if "`" not in text:  # there may be no descriptor left to import anything with
+    """Return a message of the library with options in place of fields."""
+    if "`" not in text:  # an import might fail: there can be no free descriptor
         return text
     from scoperun.console.field_names import in_options
 
@@ -86,7 +86,7 @@ def _scoperun(argv: list[str]) -> int:
 
 
 def _end_by(number: signal.Signals) -> None:
-    """End as the command did: a shell gives up its loop only if Ctrl-C has ended what ran in it."""
+    """End by the signal that ended the command: a shell breaks its loop only if SIGINT killed the program in it."""
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
 
@@ -95,13 +95,13 @@ def _warn(request: RunRequest) -> None:
     from scoperun.kernel.swap import has_swap
     from scoperun.spec.traps import traps
 
-    asked = replace(request, soft_memory=None)  # its MemoryHigh= is lifted before it does harm
+    asked = replace(request, soft_memory=None)  # its MemoryHigh= is lifted before it throttles
     for trap in traps(asked.scope_properties(), has_swap=has_swap()):
         _say(f"scoperun: warning: {_in_options(trap)}")
 
 
 def _warn_of_terminal(request: RunRequest) -> None:
-    """Say so if a command that is to be another user's could give commands to root's shell."""
+    """Warn if a command that runs as another user could type commands into root's shell."""
     from scoperun.process.identity import identity
     from scoperun.process.shared_terminal import can_be_typed_at
 
@@ -114,7 +114,7 @@ def _warn_of_terminal(request: RunRequest) -> None:
 
 
 def _print_properties(request: RunRequest, sources: Sources, *, json: bool) -> None:
-    """Print what would be asked of systemd on standard output."""
+    """Print on standard output what a run would ask of systemd. Raises ScoperunError."""
     from scoperun.cli.preview import preview
     from scoperun.kernel.cgroup import cgroup_of
 
@@ -129,14 +129,14 @@ def _print_properties(request: RunRequest, sources: Sources, *, json: bool) -> N
 
 @contextmanager
 def _destination(path: str | None, what: str) -> Iterator[Destination | None]:
-    """Give the file that `what` goes to, found before the command starts; raise ScoperunError if it cannot be."""
+    """Yield the file for `what`, opened before the command starts, None for no path. Raises ScoperunError."""
     if path is None:
         yield None
         return
     from scoperun.console.files import Destination
     from scoperun.process.streams import occupy_closed_streams
 
-    occupy_closed_streams()  # or it takes the number of one
+    occupy_closed_streams()  # otherwise the file gets the number of one
     try:
         file = Destination(path)
     except OSError as error:
@@ -148,7 +148,7 @@ def _destination(path: str | None, what: str) -> Iterator[Destination | None]:
 
 @contextmanager
 def _trace_file(path: str | None, command: tuple[str, ...]) -> Iterator[TraceFile | None]:
-    """Give the file that the trace goes to, with its first line; raise ScoperunError if it cannot be."""
+    """Yield the trace's file, with its first line written, None for no path. Raises ScoperunError."""
     with _destination(path, "trace") as file:
         if file is None:
             yield None
@@ -165,7 +165,10 @@ def _trace_file(path: str | None, command: tuple[str, ...]) -> Iterator[TraceFil
 
 @contextmanager
 def _kept_from_command(fd: int | None) -> Iterator[int | None]:
-    """Give a descriptor for what `fd` is; whoever reads it sees its end when no signal is held for the command."""
+    """Yield a duplicate of `fd` that the command does not inherit.
+
+    It is closed when signals are no longer held for the command, and its reader then sees the end of file.
+    """
     if fd is None:
         yield None
         return
@@ -182,7 +185,7 @@ def _kept_from_command(fd: int | None) -> Iterator[int | None]:
 async def _beside(
     supervision: Supervision, output: Output, report_fd: int | None, trace: TraceFile | None
 ) -> AsyncIterator[None]:
-    """Do what is to be done while the command runs: lines for a program, a word at the terminal, a trace."""
+    """Do the work beside the running command: JSON lines on a descriptor, a notice on the terminal, the trace."""
     from contextlib import AsyncExitStack
 
     _PATIENCE.begin()
@@ -198,19 +201,19 @@ async def _beside(
 
             await stack.enter_async_context(kill_notice(supervision))
         if trace is not None:
-            await stack.enter_async_context(trace.following(supervision))  # the last, so that it is left at once
+            await stack.enter_async_context(trace.following(supervision))  # entered last, so that it is left first
         yield
 
 
 def _deliver(report: Report, output: Output, file: Destination | None) -> None:
-    """Write the report and print it; neither changes what the command's status was."""
-    # The file first: whoever reads stderr may be slow.
+    """Write the report to its file and print it; a failure of either does not change the exit status."""
+    # The file first: the reader of stderr might be slow.
     if file is not None:
         try:
             with _PATIENCE.waiting(for_somebody=file.may_wait):
                 file.write(report.to_json() + "\n")
         except OSError as error:
-            # A path that is named in it may have a newline.
+            # The path in the message can have a newline.
             _say(one_line(f"scoperun: cannot write the report to {output.report!r}: {error.strerror}"))
     if output.quiet and report.verdict.told_by_exit_status and not _was_told(report):
         return
@@ -225,19 +228,19 @@ def _deliver(report: Report, output: Output, file: Destination | None) -> None:
 
 
 def _was_told(report: Report) -> bool:
-    """Tell whether it was our signal that the command got, for its soft limit."""
+    """Return whether we sent the command a signal because of its soft limit."""
     return report.soft_memory is not None and bool(report.soft_memory.passed)
 
 
 def _say(text: str) -> None:
     rest = memoryview(_ended(lines(text)).encode())
-    with suppress(OSError), _PATIENCE.waiting():  # nobody listens
+    with suppress(OSError), _PATIENCE.waiting():  # stderr has no reader
         while rest:
             rest = rest[_written(rest) :]
 
 
 def _ended(text: str) -> str:
-    """Return lines with the ends that stderr needs."""
+    """Return the text with the line ends that stderr needs, and one at the end."""
     if not os.isatty(2):
         return f"{text}\n"
     from scoperun.process.terminal import line_end
@@ -246,7 +249,10 @@ def _ended(text: str) -> str:
 
 
 def _written(rest: memoryview) -> int:
-    """Write to stderr and return how much it took; whoever shares it may have set it not to block, even if full."""
+    """Write to stderr and return how many bytes it took; 0 after waiting for room.
+
+    Another process that shares stderr might have set O_NONBLOCK.
+    """
     try:
         return os.write(2, rest)
     except BlockingIOError:

@@ -1,6 +1,6 @@
-"""scoperun's command line as typer has it, made from the table of options: it helps, and says what is wrong.
+"""typer's parser of scoperun's command line, made from the table of options: for --help and error messages.
 
-Imports typer, so it is imported late.
+It imports typer, so it is imported late.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ SIZE is bytes, or has K, M, G or T to the base of 1024, or % of RAM; TIME is sec
 """
 
 _NO_VARIABLE = "="
-"""No variable has that name: typer would answer completion's questions, in place of a run, if one was set."""
+"""A name that no environment variable can have: if the variable were set, typer would complete words, not run."""
 
 _COMMAND = "command"
 _WORDS = Annotated[list[str], typer.Argument(metavar="COMMAND [ARGS]...", show_default=False)]
 
 
 def read(argv: Sequence[str], declared: Declaration) -> Reading | None:
-    """Return what the words say, none of their texts looked at; None if they were answered (--help, --version).
+    """Return what the words give, values not parsed; None if they were answered (--help, --version).
 
-    Raises InvalidValue, in typer's own words, for what is wrong with them.
+    Raises InvalidValue, with typer's message, for a mistake.
     """
     try:
         answer = declared(args=argv, prog_name="scoperun", standalone_mode=False, complete_var=_NO_VARIABLE)
@@ -51,9 +51,9 @@ def read(argv: Sequence[str], declared: Declaration) -> Reading | None:
 
 
 def declaration(options: Sequence[Option], *, wrong: WrongValue | None = None) -> Declaration:
-    """Return the command line that typer makes of a function with a parameter for each option.
+    """Return the command that typer makes from a function with a parameter for each option.
 
-    wrong: what is known to be wrong with the value of one of them; it is told where typer looks at that.
+    wrong: the error of an option's value that plain reading has found; typer reports it when it reaches that option.
     """
 
     def scoperun(context: typer.Context, **_options: Any) -> Reading:
@@ -75,15 +75,15 @@ def declaration(options: Sequence[Option], *, wrong: WrongValue | None = None) -
 
 
 class _Command(typer.core.TyperCommand):
-    """A command whose usage is written as in the manual page: typer would put braces around COMMAND and ARGS."""
+    """A command with the usage line of the manual page: typer would put braces around COMMAND and ARGS."""
 
     def collect_usage_pieces(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # of typer's own click
-        """Return the words after the program's name."""
+        """Return the words after the program's name in the usage line."""
         return ["[OPTIONS]", "[--]", "COMMAND", "[ARGS]..."]
 
 
 def _parameter(option: Option, wrong: WrongValue | None) -> Parameter:
-    """Return the parameter whose annotation declares an option, as typer wants it."""
+    """Return a function parameter whose annotation declares an option for typer."""
     name = _identifier(option)
     if not option.takes_value:
         flag = Annotated[bool, _flag(option)]
@@ -116,7 +116,7 @@ def _flag(option: Option) -> Any:
 
 
 def _taker(option: Option, wrong: WrongValue | None) -> Callable[[str], str]:
-    """Return what takes the text of an option as it is, unless that is known to be wrong."""
+    """Return typer's parser for an option: it returns the text unchanged, or raises the error that is known."""
 
     def take(text: str) -> str:
         if wrong is not None and wrong.option is option:
@@ -133,7 +133,7 @@ def _print_version(wanted: bool) -> None:
 
 
 def _reading(context: typer.Context, options: Sequence[Option]) -> Reading:
-    """Return what was given, in the order in which typer has looked at it."""
+    """Return the options and the command that were given, in the order in which typer has processed them."""
     known = {_identifier(option): option for option in options}
     given = {
         known[name].name: tuple(value) if known[name].repeatable else value

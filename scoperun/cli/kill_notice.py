@@ -1,6 +1,6 @@
-"""A word on the terminal before systemd kills a command that does not heed its SIGTERM, as shells do not.
+"""A notice on the terminal before systemd kills a command that ignores SIGTERM, e.g. an interactive shell.
 
-Under OOMPolicy=stop that is what becomes of a shell when a command started in it has run out of memory, 90 s later.
+With OOMPolicy=stop, systemd kills a shell 90 s after a command started in it has run out of memory.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _STDERR = 2
 
 @asynccontextmanager
 async def kill_notice(supervision: Supervision) -> AsyncIterator[None]:
-    """Say it when it happens, on standard error, which is a terminal."""
+    """Print the notice, if systemd stops the scope during the context, on standard error, which is a terminal."""
     watching = asyncio.create_task(_watch(supervision))
     try:
         yield
@@ -39,7 +39,7 @@ async def kill_notice(supervision: Supervision) -> AsyncIterator[None]:
 async def _watch(supervision: Supervision) -> None:
     async for _ in supervision.watch():
         if supervision.is_stopped_after_oom:
-            # What heeds SIGTERM ends at once, and the report says why.
+            # A command that SIGTERM ends does so at once, and the report says why.
             if not heeds(supervision.start.pid, signal.SIGTERM):
                 await _write(_notice(await supervision.kill_after()))
             return
@@ -60,7 +60,7 @@ def _notice(kill_after: float | None) -> str:
 
 
 async def _write(text: str) -> None:
-    """Write a line beside what a program has drawn on the terminal."""
+    """Write a line to the terminal; start a new line first if a program is reading keys there."""
     end = line_end(_STDERR)
     with closing(Lines(duplicate(_STDERR))) as terminal, suppress(OSError):
         terminal.put((end if takes_keys(_STDERR) else "") + text + end.removesuffix("\n"))

@@ -1,4 +1,4 @@
-"""The command line as it is read: argv -> RunRequest and Output. Only a mistake or a question imports typer."""
+"""Reads the command line: argv -> RunRequest and Output. Imports typer only for a mistake, --help or --version."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ OPTIONS = options_of("scoperun")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """Where the report goes and what the exit status is when memory ran out.
+    """Where the report goes, and the exit status after an OOM kill.
 
-    report: a file; report_fd: a descriptor that gets JSON lines at the start and at the end; json: stderr gets JSON in
-    place of text; quiet: leave out what the exit status tells already; oom_log: quote the kernel below the text.
-    oom_exit_code: the exit status that an oom-kill verdict gives, whatever the command's own; None keeps that.
-    trace: a file that gets every event of the run, as a line of JSON.
-    print_properties: say what would be asked of systemd, and start nothing.
+    report: the path of a file for the report. report_fd: a descriptor for JSON lines at the start and at the end.
+    json: print JSON instead of text on stderr. quiet: print nothing that the exit status already says.
+    oom_log: quote the kernel's log below the text.
+    oom_exit_code: the exit status for the verdict oom-kill; None for the command's own.
+    trace: the path of a file for every event of the run, one JSON line each.
+    print_properties: print what would be asked of systemd, and start nothing.
     """
 
     report: str | None = None
@@ -46,7 +47,7 @@ class Output:
 
 
 class CommandLine(NamedTuple):
-    """What the arguments and the config files ask for, and which of them asks for what."""
+    """What the arguments, config files and environment ask for, and where each value comes from."""
 
     request: RunRequest
     output: Output
@@ -56,7 +57,7 @@ class CommandLine(NamedTuple):
 def parse(argv: list[str]) -> CommandLine | None:
     """Return what the arguments ask for, None if they were answered already (--help, --version).
 
-    Raises InvalidValue, in one line that names the option, for all else.
+    Raises InvalidValue for a mistake; its message is one line that names the option.
     """
     try:
         return asked(plain.read(argv, OPTIONS))
@@ -69,10 +70,10 @@ def parse(argv: list[str]) -> CommandLine | None:
 
 
 def asked(reading: Reading) -> CommandLine:
-    """Return what a reading of the arguments asks for, with what config files and the environment add.
+    """Return what the arguments ask for, together with config files and the environment.
 
-    Raises WrongValue for a text that an option does not take, NotPlain if there is no command, and InvalidValue for
-    what does not go together, or is wrong in a config file.
+    Raises WrongValue for a value that is not valid, NotPlain if the command is missing, and InvalidValue for options
+    that exclude each other and for a mistake in a config file.
     """
     given = reading.values(OPTIONS)
     if not reading.command:
@@ -95,7 +96,7 @@ def asked(reading: Reading) -> CommandLine:
 
 
 def _fields(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the values by what they are fields of, and by field."""
+    """Return the values of fields by the object that they belong to (limits, context, request, output) and by field."""
     fields: dict[str, dict[str, Any]] = {"limits": {}, "context": {}, "request": {}, "output": {}}
     for option in OPTIONS:
         if option.field is not None and option.name in values:

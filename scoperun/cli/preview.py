@@ -1,4 +1,4 @@
-"""What a run would ask of systemd, where each value came from, and the systemd-run line that asks the same. No I/O."""
+"""What a run would ask of systemd, where each value comes from, and the equivalent systemd-run line. No I/O."""
 
 from __future__ import annotations
 
@@ -26,12 +26,15 @@ FOR_A_SHELL = "scoperun itself, for a shell at a terminal"
 _UNITS = {"s": 1_000_000, "ms": 1000, "us": 1}
 
 _LONGEST = 60
-"""What is longer than that does not widen the column for the rest."""
+"""In characters: a longer text does not widen the column for the others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A property that would be asked of systemd: as a unit file has it, and where it comes from."""
+    """A property that would be asked of systemd.
+
+    property: its name and value on D-Bus. text: the same as a setting of a unit file. source: where it comes from.
+    """
 
     property: Property
     text: str
@@ -40,20 +43,23 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a run would ask of systemd, and the words of the systemd-run that asks the same."""
+    """What a run would ask of systemd, and the words of the equivalent systemd-run line."""
 
     asked: tuple[Asked, ...]
     systemd_run: tuple[str, ...]
 
     def to_text(self) -> str:
-        """Return one line for each property, an empty one, and the systemd-run line, quoted for a shell."""
+        """Return one line for each property, an empty line, and the systemd-run line, quoted for a shell."""
         texts = [one_line(each.text) for each in self.asked]
         width = max((len(text) for text in texts if len(text) <= _LONGEST), default=0)
         rows = [f"{text:<{width}}  {one_line(each.source)}" for text, each in zip(texts, self.asked, strict=True)]
         return "\n".join([*rows, "", " ".join(map(_quoted, self.systemd_run))])
 
     def to_json(self) -> str:
-        """Return the same as a JSON object: properties and systemd_run."""
+        """Return a JSON object.
+
+        properties: a list of objects with name, signature, value and source. systemd_run: a list of words.
+        """
         properties = [
             {
                 "name": each.property.name,
@@ -67,16 +73,18 @@ class Preview:
 
 
 def preview(request: RunRequest, sources: Sources, *, inherited_slice: str | None = None) -> Preview:
-    """Return what `request` would ask; TasksMax= is as asked, without the room that scoperun makes for its keeper.
+    """Return what `request` would ask of systemd; TasksMax= is shown without the room for scoperun's keeper.
 
+    sources: where the values of `request` come from.
     inherited_slice: the slice that the caller runs in, for slice_inherit.
+    Raises InvalidValue.
     """
     asked = tuple(_asked(request, sources, inherited_slice))
     return Preview(asked, tuple(_systemd_run(request, asked)))
 
 
 def setting_text(wanted: Property) -> str:
-    """Return a property as a unit file and systemd-run -p have it: CPUQuota=50%, RuntimeMaxSec=90s, AddRef=yes."""
+    """Return a property in the notation of unit files and systemd-run -p, e.g. CPUQuota=50%, RuntimeMaxSec=90s."""
     value = wanted.value
     if wanted.name == "CPUQuotaPerSecUSec" and isinstance(value, int):
         return f"CPUQuota={_hundredths(value)}%"
@@ -100,7 +108,7 @@ def _asked(request: RunRequest, sources: Sources, inherited_slice: str | None) -
 def _own(
     request: RunRequest, sources: Sources, inherited_slice: str | None, always: Iterable[Property]
 ) -> Iterable[Asked]:
-    """Yield what options ask for, and what scoperun needs, which is `always`."""
+    """Yield the properties that options ask for, and `always`, those that scoperun itself needs."""
     for each in (*replace(request, properties=()).scope_properties(inherited_slice=inherited_slice), *always):
         option = OPTION_OF.get(each.name, "")
         if each.name == "Slice" and request.slice_inherit:
@@ -112,7 +120,7 @@ def _own(
 
 
 def _further(request: RunRequest, sources: Sources) -> Iterable[Asked]:
-    """Yield what -p asks for, in its user's words: they are a unit file's."""
+    """Yield the properties that -p asks for, in the user's words, which are a unit file's."""
     for text, source in zip(request.properties, sources.properties, strict=True):
         yield Asked(property=parse_property(text), text=text, source=source)
 
@@ -123,8 +131,8 @@ def _systemd_run(request: RunRequest, asked: tuple[Asked, ...]) -> Iterable[str]
         yield f"--unit={request.unit}"
     yield from _context(request)
     for each in asked:
-        # AddRef= is for who stays to read the result; CollectMode= is --collect; and what was not asked for is there
-        # for scoperun's own reading, but for what a shell is to survive.
+        # AddRef= is for a program that reads the result; CollectMode= is --collect; other properties that the user did
+        # not ask for serve scoperun's own measurements, except the one with which a shell survives.
         is_wanted = each.property.asked or each.source == FOR_A_SHELL
         if is_wanted and each.property.name not in {"AddRef", "CollectMode"}:
             yield from _words(each)
@@ -153,9 +161,9 @@ def _context(request: RunRequest) -> Iterable[str]:
 
 
 def _quoted(word: str) -> str:
-    r"""Return a word as a shell takes it, on one line: what cannot be printed as bash, zsh and ksh write it, $'\033'.
+    r"""Return a word quoted for a shell, on one line; unprintable characters as bash, zsh and ksh write them, $'\033'.
 
-    Bytes that are not UTF-8 stay as they are, but for those that terminals without UTF-8 take for controls.
+    Bytes that are not UTF-8 stay as they are, except those that terminals without UTF-8 take for control characters.
     """
     if re.sub("[\udca0-\udcff]", "", word).isprintable():
         return shlex.quote(word)
@@ -181,5 +189,5 @@ def _time(microseconds: int) -> str:
 
 
 def _hundredths(microseconds: int) -> str:
-    """Return a share of a processor in percent, as finely as systemd reads it."""
+    """Return a share of a processor in percent, with two decimals, which is the precision that systemd reads."""
     return f"{microseconds / 10_000:.2f}".rstrip("0").rstrip(".")

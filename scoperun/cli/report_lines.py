@@ -1,4 +1,4 @@
-"""The report as JSON lines for a program: one when the command starts, and one at the end."""
+"""The report as JSON lines on a descriptor: one when the command starts, and one at the end."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def report_lines(supervision: Supervision, fd: int, *, failed: Callable[[str], None]) -> AsyncIterator[None]:
-    """Write the lines of a run to descriptor `fd`; `failed` is told why, if that cannot be done, once the run is over.
+    """Write the lines of a run to descriptor `fd`.
 
-    The first is written while the command runs. For the last one its reader is waited for; a signal ends that.
+    The first line is written while the command runs. The last one can wait for its reader; a signal ends this wait.
+    failed: called with the reason after the run, if a line could not be written.
     """
     with closing(Lines(duplicate(fd))) as lines:
         lines.put(start_line(supervision.start))
         yield
         lines.put((await supervision.report()).to_json(event="finished"))
-        # A signal that has ended another wait before is not for this one.
+        # A signal that has ended an earlier wait must not end this one.
         supervision.enough.clear()
         await _written_or_enough(lines, supervision.enough, failed)
 

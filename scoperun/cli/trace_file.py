@@ -1,4 +1,4 @@
-"""The file of --trace: each event of a run, written when it is taken in."""
+"""The file of --trace: each event of a run, written when it is received."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ if TYPE_CHECKING:
 
 
 class TraceFile:
-    """The trace of one run; close it.
+    """The trace of one run; the caller closes it.
 
-    failure: why there is no more of it, None if it is whole: what goes wrong here ends the trace, and never the run.
+    failure: why the trace ended early, None if it is complete. An error here ends the trace, never the run.
     """
 
     def __init__(self, file: Destination, command: tuple[str, ...]) -> None:
-        """Put the file in its place, with its first line; raise OSError."""
+        """Create the file and write its first line. Raises OSError if it cannot be created."""
         self._fd = file.begin()
         self.failure: str | None = None
         self.take(Begun(scoperun=__version__, command=command))
 
     def take(self, record: object) -> None:
-        """Write an event, or what else is a record of a trace."""
+        """Write an event or another record of the trace; sets `failure` instead of raising."""
         if self.failure is not None:
             return
         try:
             write_all(self._fd, f"{line(record, at=time.monotonic())}\n")
         except OSError as error:
             self.failure = error.strerror or str(error)
-        except Exception as error:  # of no run is this a reason to fail
+        except Exception as error:  # the run goes on
             self.failure = f"{type(error).__name__}: {error}"
 
     @asynccontextmanager
     async def following(self, supervision: Supervision) -> AsyncIterator[None]:
-        """Add how the run began, and at the end of the context that its report was made.
+        """Add how the run began and, at the end of the context, that its report was made.
 
-        It was made just before: no event comes between, as nothing is waited for.
+        No event comes between the report and this record, because no await in between lets one in.
         """
         self.take(supervision.start)
         yield
@@ -53,7 +53,7 @@ class TraceFile:
         self.take(Concluded(systemd=report.systemd))
 
     def __enter__(self) -> Self:
-        """Keep it open for the length of a with statement."""
+        """Return the trace; the end of the with statement closes it."""
         return self
 
     def __exit__(self, *_: object) -> None:

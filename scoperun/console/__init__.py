@@ -1,1 +1,1 @@
-"""What every command line shares: values of options, config files, files that are written."""
+"""What all command lines share: parsers of option values, config files, files that are written."""

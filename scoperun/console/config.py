@@ -1,4 +1,4 @@
-"""A config file: TOML text -> defaults, profiles and rules, each value with the line that it stands on. No I/O.
+"""A config file: TOML text -> defaults, profiles and rules, each value with its line. No I/O.
 
 [defaults]
 oom-policy = "continue"
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Kind(enum.StrEnum):
-    """What TOML may have as a key's value, in the words of an error."""
+    """The kinds of values that a key can have, in the words of an error message."""
 
     FLAG = "true or false"
     NUMBER = "a number, or text in quotes"
@@ -37,11 +37,12 @@ class Kind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """An option as a config file has it.
+    """An option as a key of config files.
 
+    kind: the kind of its value.
     check: raises InvalidValue for a text that the option would refuse.
-    sets: the D-Bus name of the property that a text would set, None if it sets none.
-    opposite: the long name of the option that says the contrary, which no file needs.
+    sets: returns the D-Bus name of the property that a text would set, None if it sets none.
+    opposite: the long name of the option that turns it off; a file writes `KEY = false` instead.
     """
 
     kind: Kind
@@ -52,20 +53,24 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where in a file something stands: config.toml:12 [profiles.build]."""
+    """A place in a config file: config.toml:12 [profiles.build]."""
 
     file: str
     line: int
     section: str
 
     def __str__(self) -> str:
-        """Return the file, the line and the section, as people look for them."""
+        """Return the file, the line and the section."""
         return f"{self.file}:{self.line} [{self.section}]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One value as the command line would have it, or a flag; `sets` is the property's D-Bus name, if it sets one."""
+    """One value from a config file.
+
+    value: the text that the command line would have, or a flag's true or false. source: where it is.
+    sets: the D-Bus name of the property that it sets, None if it sets none.
+    """
 
     value: str | bool
     source: Source
@@ -74,20 +79,23 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entries:
-    """What a section says, by the options' long names; `lists` are those of which each adds to the others."""
+    """The values of a section, by the options' long names.
+
+    single: options with one value. lists: repeatable options, whose values add up.
+    """
 
     single: Mapping[str, Entry] = field(default_factory=dict)
     lists: Mapping[str, tuple[Entry, ...]] = field(default_factory=dict)
 
     def over(self, lower: Entries) -> Entries:
-        """Return these entries, and those of `lower` that they leave standing."""
+        """Return these entries, and those of `lower` that these do not override."""
         kept = lower.without_properties({entry.sets for entry in self.single.values()})
         names = [*kept.lists, *(name for name in self.lists if name not in kept.lists)]
         lists = {name: (*kept.lists.get(name, ()), *self.lists.get(name, ())) for name in names}
         return Entries(single={**lower.single, **self.single}, lists=lists)
 
     def without_properties(self, names: set[str | None]) -> Entries:
-        """Return these entries without the properties `names` in lists: an option that sets one of them wins."""
+        """Return these entries without the properties `names` in lists, because an option sets them."""
         dropped = names - {None}
         lists = {key: tuple(each for each in many if each.sets not in dropped) for key, many in self.lists.items()}
         return Entries(single=self.single, lists=lists)
@@ -95,7 +103,7 @@ class Entries:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A glob on a command's name, and the profile for those that it matches."""
+    """A glob for command names, and the profile of the commands that it matches."""
 
     glob: str
     profile: str
@@ -104,14 +112,17 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """What a config file says, or several together."""
+    """The content of a config file, or of several merged."""
 
     defaults: Entries
     profiles: Mapping[str, Entries]
     rules: tuple[Rule, ...]
 
     def entries(self, profile: str | None) -> Entries:
-        """Return the entries of a profile over the defaults, or these alone; raise InvalidValue if there is none."""
+        """Return the entries of a profile merged over the defaults; without a profile, the defaults.
+
+        Raises InvalidValue if the profile does not exist.
+        """
         if profile is None:
             return self.defaults
         if profile not in self.profiles:
@@ -119,11 +130,11 @@ class Config:
         return self.profiles[profile].over(self.defaults)
 
     def rule_for(self, names: Sequence[str]) -> Rule | None:
-        """Return the first rule that one of a command's names matches; `*` matches slashes too."""
+        """Return the first rule whose glob matches one of a command's names, or None; `*` matches slashes too."""
         return next((rule for rule in self.rules if any(fnmatch.fnmatchcase(name, rule.glob) for name in names)), None)
 
     def check_rules(self) -> None:
-        """Raise InvalidValue if a rule names a profile that there is not."""
+        """Raise InvalidValue if a rule names a profile that does not exist."""
         for rule in self.rules:
             if rule.profile not in self.profiles:
                 where = f"{rule.source.file}:{rule.source.line}"
@@ -136,15 +147,19 @@ class Config:
 
 
 def parse_config(text: str, *, file: str, keys: Mapping[str, Key | None]) -> Config:
-    """Return what the text of `file` says; raise InvalidValue, with file and line, for what nothing can be made of.
+    """Parse the text of `file`.
 
-    keys: what a section may have, by name; None for an option of the command line alone.
+    keys: the keys that a section may have, by name; None for an option that only the command line may have.
+    Raises InvalidValue, with the file and the line, for a mistake.
     """
     return _Reader(text, file, keys).config()
 
 
 def merged(configs: Sequence[Config]) -> Config:
-    """Return what several files say together, of which the first says most: it hides profiles and goes before rules."""
+    """Merge several files; profiles of an earlier file hide those of later ones, and its rules are tried first.
+
+    Raises InvalidValue if a rule names a profile that no file has.
+    """
     defaults, profiles = Entries(), dict[str, Entries]()
     for config in reversed(configs):
         defaults = config.defaults.over(defaults)
@@ -161,7 +176,7 @@ _SECTIONS_HINT = "there is [defaults], [profiles.NAME] and [rules]"
 
 
 class _Reader:
-    """One file's text, read; every step raises InvalidValue with the file and the line."""
+    """The reader of one file's text; each step raises InvalidValue with the file and the line."""
 
     def __init__(self, text: str, file: str, keys: Mapping[str, Key | None]) -> None:
         self._file = file
@@ -265,7 +280,7 @@ class _Reader:
 
 
 def _nearest(word: str, words: Iterable[str]) -> list[str]:
-    import difflib  # noqa: PLC0415  3 ms, for a mistake alone
+    import difflib  # noqa: PLC0415  3 ms, needed only for a mistake
 
     return difflib.get_close_matches(word, words, n=1)
 

@@ -1,4 +1,4 @@
-"""The config files: where they are, whether they may be trusted, what they say together."""
+"""The config files: where they are, whether they can be trusted, and their merged content."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SYSTEM_FILE = "/etc/scoperun/config.toml"
 
 
 def config_paths(environment: Mapping[str, str]) -> list[str]:
-    """Return where config files may be, the user's before the system's; a folder that is not absolute is none."""
+    """Return the possible paths of config files, the user's before the system's; relative folders are ignored."""
     folder = environment.get("XDG_CONFIG_HOME", "")
     if not os.path.isabs(folder):
         folder = os.path.join(environment.get("HOME") or os.path.expanduser("~"), ".config")
@@ -27,10 +27,11 @@ def config_paths(environment: Mapping[str, str]) -> list[str]:
 def read_config(
     paths: Sequence[str], keys: Callable[[], Mapping[str, Key | None]], *, are_named: bool = False
 ) -> Config | None:
-    """Return what the files at `paths` say together, None if there is none; raise InvalidValue for a bad one.
+    """Return the merged content of the files at `paths`, None if none exists.
 
-    keys: gives the options that they may have; it is called, and TOML's parser imported, if there is a file.
-    are_named: somebody has named them, so that they have to be there.
+    keys: returns the keys that they may have; it is called, and the TOML parser imported, only if a file exists.
+    are_named: the user has named the files, so that they must exist.
+    Raises InvalidValue for a file that cannot be read or trusted, or has a mistake.
     """
     texts = {path: text for path in paths if (text := _text(path, is_named=are_named)) is not None}
     if not texts:
@@ -42,7 +43,7 @@ def read_config(
 
 
 def command_names(command: str) -> list[str]:
-    """Return the names that rules know a command by: its last part, and its full path as far as it is found."""
+    """Return the names that rules match for a command: its last component, and its full path if it is found."""
     name = os.path.basename(command)
     if "/" in command:
         return [name, os.path.abspath(command)]
@@ -53,13 +54,13 @@ def command_names(command: str) -> list[str]:
 
 
 def check_home(environment: Mapping[str, str]) -> None:
-    """Raise InvalidValue if we are root and $HOME is another user's: so are its files, which say what root runs."""
-    if os.geteuid() != 0 or os.stat("/proc/self").st_uid != 0:  # fakeroot(1) only says that we are
+    """Raise InvalidValue if we are root and $HOME is another user's, because files in it decide what root runs."""
+    if os.geteuid() != 0 or os.stat("/proc/self").st_uid != 0:  # the second: fakeroot(1) fakes the first
         return
     home = environment.get("HOME", "")
     try:
         owner = os.stat(home).st_uid
-    except OSError:  # there is nothing in it
+    except OSError:  # it has no files
         return
     if owner not in {0, os.stat("/").st_uid}:
         message = f"refusing to run: HOME={home} belongs to user {owner}, and this is root"
@@ -70,7 +71,7 @@ def _text(path: str, *, is_named: bool) -> str | None:
     try:
         if not is_named and _is_missing(path):
             return None
-        from scoperun.console.trusted_file import read_trusted  # noqa: PLC0415  mostly there is none
+        from scoperun.console.trusted_file import read_trusted  # noqa: PLC0415  most users have no file
 
         return _decoded(read_trusted(path), path)
     except OSError as error:
@@ -78,9 +79,9 @@ def _text(path: str, *, is_named: bool) -> str | None:
 
 
 def _is_missing(path: str) -> bool:
-    """Tell whether there is no such file, as there mostly is none; what cannot be searched has none either.
+    """Return whether the file does not exist, which is the usual case.
 
-    That is the home of another user, as after a su that keeps HOME.
+    A folder that we cannot search counts as one without the file: the home of another user, after a su that keeps HOME.
     """
     try:
         os.stat(path)

@@ -1,4 +1,4 @@
-"""What options are worth where the command line does not say it: by config files, and by the environment."""
+"""The values of all options: from the command line, the environment and config files."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ _IDENTITY = frozenset({"uid", "gid"})
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What options are worth when the command line, the environment and config files have been heard.
+    """The values of options from the command line, the environment and config files together.
 
-    values: by long name; an option that none of them has is missing. Repeatable options have a tuple, to which all add.
-    origins: by long name, what a value comes from: --mem, SCOPERUN_REPORT or config.toml:12 [profiles.build].
+    values: by long name, only for options that one of these gives. A repeatable option has a tuple with the values from
+    all of them.
+    origins: by long name, where a value comes from: --mem, SCOPERUN_REPORT or config.toml:12 [profiles.build].
     """
 
     values: Mapping[str, Any]
@@ -35,9 +36,10 @@ class Settled:
 
 
 def settled(given: Mapping[str, Any], command: str, options: Sequence[Option]) -> Settled:
-    """Return what `options` are worth where the command line says `given`, and has that command.
+    """Return the values of `options`.
 
-    Raises InvalidValue for what is wrong in config files, WrongValue for the environment.
+    given: the values from the command line, by long name. command: the command's first word, which rules match.
+    Raises InvalidValue for a mistake in a config file, WrongValue for one in the environment.
     """
     known = {option.name: option for option in options}
     values, origins = dict(given), {name: f"--{name}" for name in given}
@@ -53,7 +55,7 @@ def settled(given: Mapping[str, Any], command: str, options: Sequence[Option]) -
 def _add_entries(
     values: dict[str, Any], origins: dict[str, str], entries: Entries, known: Mapping[str, Option]
 ) -> None:
-    """Add what config files say, but for properties that an option of the command line sets."""
+    """Add the values from config files, except properties that an option on the command line sets."""
     entries = entries.without_properties({known[name].sets for name in values})
     for name, entry in entries.single.items():
         if name not in values:
@@ -72,9 +74,9 @@ def _value(entry: Entry, option: Option) -> Any:
 
 
 def _add_environment(values: dict[str, Any], origins: dict[str, str], option: Option) -> None:
-    """Add what the environment says, which wins over config files.
+    """Add the value from the environment, which overrides config files.
 
-    If the command runs as another user, it does not count: the environment might be that user's, for whom root runs it.
+    It is ignored if the command runs as another user: root might have started us in the environment of that user.
     """
     text = os.environ.get(option.variable) if option.variable is not None else None
     if not text:
@@ -86,7 +88,7 @@ def _add_environment(values: dict[str, Any], origins: dict[str, str], option: Op
 
 
 def _entries(given: Mapping[str, Any], command: str, known: Mapping[str, Option]) -> Entries | None:
-    """Return what the config files say of this command line, None if nothing."""
+    """Return the config files' entries for this command line, None without any files. Raises InvalidValue."""
     check_home(os.environ)
     variable = str(known[_PROFILE].variable)
     profile, reads_none = given.get(_PROFILE), given.get("no-config", False)
@@ -105,7 +107,7 @@ def _entries(given: Mapping[str, Any], command: str, known: Mapping[str, Option]
 
 
 def _config(file: str | None, *, reads_none: bool, keys: Keys) -> Config | None:
-    """Return what --config FILE says, or else the files in their usual places; None for --no-config, or without any."""
+    """Read --config FILE, or else the files in their usual places; None for --no-config, or if none exists."""
     if file is not None and reads_none:
         raise InvalidValue("--config and --no-config exclude each other")
     if reads_none:
@@ -125,7 +127,7 @@ def _chosen(config: Config, profile: str | None, command: str) -> Entries:
 
 
 def _keys(known: Mapping[str, Option]) -> dict[str, Key | None]:
-    """Return the options as config files may have them; None for those that they may not have."""
+    """Return the options as keys of config files; None for an option that they may not have."""
     return {name: _key(option) if option.in_files else None for name, option in known.items()}
 
 

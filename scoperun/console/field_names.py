@@ -1,4 +1,4 @@
-"""Errors name the library's fields, as `memory_max`; a command line prints its options in their place. No I/O."""
+"""Options in place of fields: the library's errors name `memory_max`, a command line prints --mem. No I/O."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ OPTION_OF_FIELD = {
     "context.environment": "-E",
     "context.working_directory": "-d",
 }
-"""The option that sets a field of RunRequest, its Limits or its ExecContext, as messages write it."""
+"""The option for each field of RunRequest, its Limits or its ExecContext, in the notation of messages."""
 
 MARKED = r"`([a-z_.]+)(?:=([^`]*))?`"
-"""A field in a message, alone or with a value; the marks tell `slice` from the word."""
+"""A field in a message, alone or with a value; the backquotes tell the field `slice` from the word."""
 
 
 def in_options(text: str, options: Mapping[str, str] = OPTION_OF_FIELD) -> str:
-    """Return a message with options in place of fields: `context.nice=5` is --nice 5, `system=True` is --system."""
+    """Return a message with options in place of fields: --nice 5 for `context.nice=5`, --system for `system=True`."""
     return re.sub(MARKED, lambda found: _in_options(found, options), text)
 
 

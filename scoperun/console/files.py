@@ -1,7 +1,8 @@
-"""Files that are written whole or not at all, in the place that was found before the command started.
+"""Files that are written whole or not at all, in a place that was opened before the command started.
 
-Every file that this program writes is a Destination. The place is held from then on, because a command that runs as
-another user can put links and FIFOs there meanwhile; and what cannot be written is known hours earlier.
+Every file that this program writes is a Destination. It holds its folder open from the start, because a command that
+runs as another user could put links and FIFOs into the path meanwhile. A file that cannot be written is refused before
+the command starts, and not hours later.
 """
 
 from __future__ import annotations
@@ -18,41 +19,41 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _OWNERS_ALONE = 0o600
-"""The mode of a new file: there is a command line in it."""
+"""The mode of a new file: only its owner reads it, because it has a command line in it."""
 
 
 class Destination:
-    """A file that will be written; close it.
+    """A file that will be written; the caller closes it.
 
-    A regular file is replaced, so that its readers see the old text or all of the new. Its mode is kept if it belongs
-    to us or to the folder's owner. A link is followed, and a FIFO or a character device written to, if it is root's or
-    ours.
+    A regular file is replaced, so that readers see either the old text or the whole new one. Its mode is kept if it
+    belongs to our user or to the folder's owner. A link is followed, and a FIFO or a character device written to, if it
+    belongs to root or to our user.
     """
 
     def __init__(self, path: str) -> None:
-        """Find the place; raise OSError if nothing could be written there."""
+        """Find the place and check it. Raises OSError if a file could not be written there."""
         self._path = path
         self._place = _place(path)
 
     @property
     def may_wait(self) -> bool:
-        """Whether somebody else decides how long writing takes, e.g. the reader of a FIFO."""
+        """Whether a write can block: on the reader of a FIFO, or on a device."""
         return _is_special(self._place)
 
     def write(self, text: str) -> None:
-        """Write `text`; raise OSError."""
+        """Write `text`, as the whole content of a regular file. Raises OSError."""
         try:
             _write_to(self._place, text)
-        except FileNotFoundError:  # the folder was removed meanwhile: if there is another one, that will do
+        except FileNotFoundError:  # the folder was removed meanwhile: use a new one at the same path
             place = _place(self._path)
             self._place.close()
             self._place = place
             _write_to(place, text)
 
     def begin(self) -> int:
-        """Put an empty file there, and return a descriptor to write to it bit by bit; raise OSError.
+        """Put an empty file there, and return a descriptor to write to it bit by bit, which the caller closes.
 
-        There is none for a FIFO or a device: a write to those may have to wait for somebody else.
+        Raises OSError, also for a FIFO or a device, because a write to these can block.
         """
         if self.may_wait:
             raise OSError(errno.EINVAL, "it is a FIFO or a device, which can keep its writer waiting")
@@ -67,15 +68,15 @@ class Destination:
         return fd
 
     def close(self) -> None:
-        """Let go of the place."""
+        """Close the folder and what is held of the file."""
         self._place.close()
 
     def __enter__(self) -> Self:
-        """Hold it for the length of a with statement."""
+        """Return the destination; the end of the with statement closes it."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let go of it."""
+        """Close it."""
         self.close()
 
 
@@ -93,7 +94,7 @@ def _place(path: str) -> Place:
 
 
 def _hold_open(place: Place) -> None:
-    """Write to a pipe from now on: its reader leaves when nothing does, and the command might have ended by then."""
+    """Open a pipe for writing now: its reader sees the end of file when the command, the last writer, has ended."""
     writer = os.open(f"/proc/self/fd/{place.entry}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     place.release_entry()
     place.entry, place.is_open = writer, True
@@ -106,7 +107,7 @@ def _found(path: str, trusted: Trusted) -> Place:
         if place.status is not None:
             return place
         place.close()
-    # A link that leads nowhere is replaced: nobody knows that it would have led to what was meant.
+    # A link that leads nowhere is replaced: we cannot tell whether its target is what the user meant.
     return walk(path, trusted, follow_last=False)
 
 
@@ -116,7 +117,7 @@ def _is_special(place: Place) -> bool:
 
 
 def _check(place: Place, trusted: Trusted) -> None:
-    """Raise OSError if nothing can be written there, or should not."""
+    """Raise OSError if a file cannot or should not be written there."""
     status, folder = place.status, os.fstat(place.folder)
     if _is_special(place):
         _check_special(place, trusted)
@@ -126,18 +127,18 @@ def _check(place: Place, trusted: Trusted) -> None:
     if status and not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)):
         raise OSError(errno.EINVAL, "it is a socket or a block device")
     if status and folder.st_mode & stat.S_ISVTX and not {0, status.st_uid, folder.st_uid} & {os.geteuid()}:
-        raise _error(errno.EPERM)  # only their owners replace files there, as in /tmp
+        raise _error(errno.EPERM)  # sticky, like /tmp: only owners replace files there
     if place.entry is not None and _mount(place.entry) != _mount(place.folder):
         raise OSError(errno.EBUSY, "it is a mount point, which no other file can replace")
     _try(place)
 
 
 def _try(place: Place) -> None:
-    """See that a file can be made there: access(2) knows nothing of Landlock, or of root in /proc."""
+    """Make a file there and remove it: access(2) ignores Landlock, and is wrong about root in /proc. Raises OSError."""
     try:
         temporary, fd = _temporary(place)
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:  # a disk that is full now need not be so at the end
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:  # the disk might have room at the end
             return
         raise
     os.close(fd)
@@ -145,7 +146,7 @@ def _try(place: Place) -> None:
 
 
 def _check_special(place: Place, trusted: Trusted) -> None:
-    assert place.status is not None  # noqa: S101  it is there
+    assert place.status is not None  # noqa: S101  special files exist
     if not trusted.own(place.status, os.fstat(place.folder)):
         raise PermissionError(errno.EACCES, f"it is a FIFO or a device that {trusted.doubt(place.status)}")
     if not os.access(f"/proc/self/fd/{place.entry}", os.W_OK, effective_ids=True):
@@ -157,7 +158,7 @@ def _check_special(place: Place, trusted: Trusted) -> None:
 
 
 def _try_device(place: Place) -> None:
-    """See that it can be opened: the device itself may be missing, or the terminal that /dev/tty stands for."""
+    """Open it once: the device can be missing, or the terminal that /dev/tty stands for. Raises OSError."""
     os.close(os.open(f"/proc/self/fd/{place.entry}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC))
 
 
@@ -166,7 +167,7 @@ def _error(number: int) -> OSError:
 
 
 def _mount(fd: int) -> str:
-    """Return the number of the mount that what is open belongs to; see proc_pid_fdinfo(5)."""
+    """Return the line with the mount ID of an open file; see proc_pid_fdinfo(5)."""
     with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as file:
         return next(line for line in file if line.startswith("mnt_id:"))
 
@@ -181,7 +182,7 @@ def _write_to(place: Place, text: str) -> None:
 
 @contextmanager
 def _replacing(place: Place) -> Iterator[int]:
-    """Give a new file, which the caller closes; without an error it is put in its place at the end of the context."""
+    """Yield a descriptor of a new file, which the caller closes; leaving without an error renames it into place."""
     temporary, fd = _temporary(place)
     try:
         _set_mode(fd, place)
@@ -194,22 +195,22 @@ def _replacing(place: Place) -> Iterator[int]:
 
 
 def _opened(place: Place) -> int:
-    """Open a FIFO or a device; this waits for a reader of the FIFO."""
-    assert place.entry is not None  # noqa: S101  it is held
+    """Open a FIFO or a device; for a FIFO this waits for a reader."""
+    assert place.entry is not None  # noqa: S101  special files are held open
     if place.is_open:
         return os.dup(place.entry)
     return os.open(f"/proc/self/fd/{place.entry}", os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC)
 
 
 def _temporary(place: Place) -> tuple[str, int]:
-    """Make a file beside the one that is meant; return its name and a descriptor."""
+    """Make a temporary file in the folder; return its name and a descriptor."""
     name = f".scoperun-{os.urandom(8).hex()}.tmp"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     return name, os.open(name, flags, _OWNERS_ALONE, dir_fd=place.folder)
 
 
 def _set_mode(fd: int, place: Place) -> None:
-    """Give a new file its mode, whatever the umask says, and never to a group that the file before was not for."""
+    """Set the mode of a new file, regardless of the umask; never give access to another group than the old file did."""
     mode, before = _OWNERS_ALONE, place.status
     if before and _decides(before, os.fstat(place.folder)):
         mode = before.st_mode & 0o666
@@ -218,21 +219,22 @@ def _set_mode(fd: int, place: Place) -> None:
                 os.fchown(fd, -1, before.st_gid)
             except OSError:
                 mode &= ~0o070
-    with suppress(OSError):  # a file system may know no modes, as vfat
+    with suppress(OSError):  # some file systems have no modes, e.g. vfat
         os.fchmod(fd, mode)
 
 
 def _decides(before: os.stat_result, folder: os.stat_result) -> bool:
-    """Tell whether the mode of a file is for the one that replaces it.
+    """Return whether the file that replaces this one keeps its mode.
 
-    In a common folder others may have left it there, be it as a hard link to one of ours that everybody may read.
+    In a folder that others can write to, another user could have put it there, even as a hard link to a file of ours
+    that is readable by all.
     """
     is_left = others_write(folder) and before.st_nlink > 1
     return stat.S_ISREG(before.st_mode) and before.st_uid in {os.geteuid(), folder.st_uid} and not is_left
 
 
 def _write(fd: int, text: str) -> None:
-    # Not through a file object: that would write again what was broken off when it is closed, and wait again for it.
+    # No file object: its close() would retry a write that a signal has interrupted, and block again.
     try:
         write_all(fd, text)
     finally:
@@ -240,7 +242,7 @@ def _write(fd: int, text: str) -> None:
 
 
 def write_all(fd: int, text: str) -> None:
-    """Write all of `text` to a descriptor; raise OSError."""
+    """Write all of `text` to a descriptor. Raises OSError."""
     rest = memoryview(text.encode())
     while rest:
         rest = rest[os.write(fd, rest) :]

@@ -1,7 +1,7 @@
-"""Lines that are written to a descriptor one after the other, beside what else goes on.
+"""Lines that are written to a descriptor one after the other, without blocking the event loop.
 
-A pipe, a socket or a terminal can be full for as long as its reader likes, and a write that waits would keep signals
-from being passed on. O_NONBLOCK cannot be set: it is shared with every process that has the same open file.
+A pipe, a socket or a terminal can stay full for as long as its reader likes, and a write that blocks would delay the
+signals that we pass on. O_NONBLOCK cannot be set: all processes with the same open file share it.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_PTY_MASTER = os.makedev(5, 2)  # /dev/ptmx: opened again it is another terminal
+_PTY_MASTER = os.makedev(5, 2)  # /dev/ptmx: a second open() makes another terminal
 
 
 class Lines:
-    """A descriptor and what is to be written to it."""
+    """A descriptor and the lines that are still to be written to it."""
 
     def __init__(self, fd: int) -> None:
-        """Write to descriptor `fd`, which belongs to this object from now on."""
+        """Take ownership of descriptor `fd`."""
         self._closing = ExitStack()
         self._closing.callback(os.close, fd)
         self._fd = fd
@@ -32,22 +32,22 @@ class Lines:
         self._task: asyncio.Task[None] | None = None
 
     def put(self, line: str) -> None:
-        """Write `line` when those before it are written."""
+        """Write `line` after those before it; return at once."""
         self._waiting.append(line)
         if self._task is None:
             self._task = asyncio.create_task(self._write_all())
 
     async def written(self) -> None:
-        """Return when all is written; raise OSError if that is not possible."""
+        """Return when all lines are written. Raises OSError if one cannot be."""
         if self._task is not None:
             await self._task
 
     def close(self) -> None:
-        """Let go of the descriptor; what is not written yet will not be."""
+        """Close the descriptor; lines that are not written yet are dropped."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError, asyncio.InvalidStateError):
-                self._task.exception()  # it was said, or comes too late
+                self._task.exception()  # written() has raised it, or it comes too late
         self._closing.close()
 
     async def _write_all(self) -> None:
@@ -59,7 +59,7 @@ class Lines:
         self._task = None
 
     async def _written(self, rest: memoryview) -> int:
-        """Write what there is room for, and return how many bytes that was."""
+        """Wait until there is room, write as much as fits, and return how many bytes that was."""
         while True:
             try:
                 return self._send(rest)
@@ -75,14 +75,14 @@ class Lines:
             ours = self._closing.enter_context(socket.socket(fileno=os.dup(self._fd)))
             return lambda rest: ours.send(rest, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
         if stat.S_ISFIFO(mode) or _is_terminal(self._fd):
-            # Opened again it has flags of its own. That fails if it is another user's, or a FIFO without a reader.
+            # A second open() has flags of its own. It fails for another user's file, and for a FIFO without a reader.
             with suppress(OSError):
                 self._fd = os.open(
                     f"/proc/self/fd/{self._fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
                 )
                 self._closing.callback(os.close, self._fd)
                 return lambda rest: os.write(self._fd, rest)
-        # What it takes for sure if it takes anything, unless another writer is quicker; a file takes all.
+        # The most that fits for sure once poll() says writable, unless another writer is quicker; a file takes all.
         most = select.PIPE_BUF if stat.S_ISFIFO(mode) else 1 if os.isatty(self._fd) else None
         return lambda rest: self._send_if_there_is_room(rest[:most])
 
@@ -99,7 +99,7 @@ def _is_terminal(fd: int) -> bool:
 
 
 async def _writable(fd: int) -> None:
-    """Return when `fd` takes something, or is broken."""
+    """Return when `fd` is writable, or broken."""
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()
     loop.add_writer(fd, ready.set)

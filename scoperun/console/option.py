@@ -1,4 +1,4 @@
-"""An option, as a row of the table of options has it. No I/O."""
+"""One row of the table of options. No I/O."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
 
 class WrongValue(InvalidValue):
-    """The value of `option` cannot be used; the message does not name the option yet."""
+    """A value of `option` is not valid; the message does not name the option yet."""
 
     def __init__(self, option: Option, error: InvalidValue) -> None:
-        """Take the option and what is wrong with its value."""
+        """Copy the message and the hint of `error`, which is about a value of `option`."""
         super().__init__(error.message, hint=error.hint)
         self.option = option
 
@@ -48,21 +48,21 @@ class WrongValue(InvalidValue):
 class Option:
     """One option.
 
-    names: as they are typed, the long one last.
-    help: its line of --help. panel: the heading below which the manual page has it.
-    metavar: what --help calls its value; None for a flag, which has none.
-    parse: makes a value of a text, or raises InvalidValue.
-    contrary: for a flag, the name that takes it back, e.g. --no-wait.
-    shows_default: for a flag, what --help says of its default: a word, or True for the name that is in force.
-    repeatable: each adds to those before it; of any other option the last counts.
-    is_answer: it is answered in place of a run, as --version is.
+    names: as the user types them, the long one last.
+    help: its line in --help. panel: the heading above it in the manual page.
+    metavar: what --help calls its value; None for a flag, which takes no value.
+    parse: turns a text into the value, or raises InvalidValue.
+    contrary: for a flag, the name that turns it off, e.g. --no-wait.
+    shows_default: for a flag, what --help says about its default: a word, or True for the name that is the default.
+    repeatable: each value is added to the ones before it; for any other option the last value counts.
+    is_answer: it is answered instead of a run, e.g. --version.
     field: where its value goes, e.g. limits.memory_max, request.unit, context.nice or output.json; None for lists, and
-        for what is acted on before there is a request.
-    sets: the D-Bus name of the property that it sets. is_live: which can be changed while the scope runs.
+        for options that take effect before the request exists.
+    sets: the D-Bus name of the property that it sets. is_live: that property can be changed while the scope runs.
     commands: the programs that have the option.
-    in_files: a config file may have it. is_number: there it may be a number without quotes.
-    variable: the environment variable that is asked where the command line does not have the option.
-    completion: what a shell offers for its value, or the words that it may be; None if nothing can be known.
+    in_files: config files may have it. is_number: there it may be a number without quotes.
+    variable: the environment variable that is read if the command line does not have the option.
+    completion: what a shell offers for its value: a kind of word, or the words themselves; None for no offer.
     """
 
     names: tuple[str, ...]
@@ -90,14 +90,14 @@ class Option:
 
     @property
     def takes_value(self) -> bool:
-        """A value follows it, as it does any option that is not a flag."""
+        """Whether a value follows it, which is so for every option that is not a flag."""
         return self.metavar is not None
 
     def value(self, text: str) -> Any:
-        """Return what `text` stands for; raises WrongValue."""
+        """Return the value that `text` stands for. Raises WrongValue."""
         try:
             return self.parse(text)
         except InvalidValue as error:
             raise WrongValue(self, error) from None
-        except ValueError:  # more digits than Python makes a number of
+        except ValueError:  # int() refuses so many digits
             raise WrongValue(self, InvalidValue(text)) from None

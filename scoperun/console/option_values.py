@@ -1,4 +1,4 @@
-"""What stands behind an option: text -> value, or InvalidValue. What they need to know of this machine they ask it."""
+"""The parsers of option values: text -> value, or InvalidValue. Some read facts of this machine, e.g. its RAM."""
 
 from __future__ import annotations
 
@@ -21,17 +21,20 @@ if TYPE_CHECKING:
 
 
 def setting(name: str) -> Callable[[str], Value]:
-    """Return what parses the value of the unit file setting `name`."""
+    """Return a parser for the value of the unit file setting `name`."""
     return lambda text: parse_setting(name, text).value
 
 
 def size(text: str) -> int:
-    """Return bytes; a percentage is of the physical memory."""
+    """Return a size in bytes; a percentage is of the physical memory. Raises InvalidValue."""
     return parse_size(text, whole=_physical_memory())
 
 
 def memory(text: str) -> int:
-    """Return bytes of memory to run in; the kernel counts it in pages, and of less than one it would make none."""
+    """Return a memory limit in bytes, at least one page: the kernel counts pages and would round less down to 0.
+
+    Raises InvalidValue.
+    """
     size, page = parse_positive_size(text, whole=_physical_memory()), os.sysconf("SC_PAGE_SIZE")
     if size < page:
         raise InvalidValue(f"{text!r} is less than a page of memory", hint=f"at least {page}; infinity is no limit")
@@ -39,7 +42,7 @@ def memory(text: str) -> int:
 
 
 def soft_memory(text: str) -> SoftMemory | None:
-    """Return what SIZE or SIZE:SIGNAL asks for, None if that is no limit."""
+    """Parse SIZE or SIZE:SIGNAL; None if SIZE is infinity. Raises InvalidValue."""
     size, colon, name = text.partition(":")
     limit = memory(size)
     try:
@@ -50,7 +53,7 @@ def soft_memory(text: str) -> SoftMemory | None:
 
 
 def processors(text: str) -> float:
-    """Return a number of processors, as 0.5."""
+    """Return a number of processors, e.g. 0.5. Raises InvalidValue."""
     try:
         return int(parse_setting("CPUQuota", f"{float(text) * 100:g}%").value) / 1e6  # type: ignore[arg-type]
     except (ValueError, InvalidValue):
@@ -58,14 +61,14 @@ def processors(text: str) -> float:
 
 
 def report_file(text: str) -> str:
-    """Check the name of the report's file: standard output and the like are the command's."""
+    """Return the name of the report's file; raise InvalidValue for a standard stream, which belongs to the command."""
     if _is_stream(text):
         raise InvalidValue(f"{text!r} is a stream, not a file", hint="--report-fd N writes to descriptor N")
     return text
 
 
 def trace_file(text: str) -> str:
-    """Check the name of the trace's file, in the same way."""
+    """Return the name of the trace's file; raise InvalidValue for a stream."""
     if _is_stream(text):
         raise InvalidValue(f"{text!r} is a stream, not a file")
     return text
@@ -76,7 +79,7 @@ def _is_stream(name: str) -> bool:
 
 
 def descriptor(text: str) -> int:
-    """Return a file descriptor that is open here for writing."""
+    """Return the number of a file descriptor that this process has open for writing. Raises InvalidValue."""
     if not text.isascii() or not text.isdigit():
         raise InvalidValue(f"{text!r} is no file descriptor", hint="a number, as 3 of 3>report.json")
     try:
@@ -89,21 +92,24 @@ def descriptor(text: str) -> int:
 
 
 def exit_code(text: str) -> int:
-    """Return an exit status."""
+    """Return an exit status, 0 to 255. Raises InvalidValue."""
     if not (text.isascii() and text.isdigit()) or int(text) > 255:
         raise InvalidValue(f"{text!r} is no exit status", hint="0 to 255")
     return int(text)
 
 
 def nice(text: str) -> int:
-    """Return a nice level."""
+    """Return a nice level, -20 to 19. Raises InvalidValue."""
     if text.removeprefix("-") not in map(str, range(21)) or text == "20":
         raise InvalidValue(f"{text!r} is no nice level", hint="-20 to 19")
     return int(text)
 
 
 def variable(text: str) -> str:
-    """Return NAME=VALUE, with the value that the variable has here if none is given; NAME alone if it has none."""
+    """Return NAME=VALUE; for NAME alone add its value from our environment, or return NAME if it is not set.
+
+    Raises InvalidValue for an empty name or a NUL byte.
+    """
     name, equals, _ = text.partition("=")
     if not name or "\0" in text:
         raise InvalidValue(f"{text!r} is no variable", hint="NAME=VALUE, or NAME to keep the value that it has here")
@@ -111,12 +117,12 @@ def variable(text: str) -> str:
 
 
 def slice_unit(name: str) -> str:
-    """Return the full name of a slice."""
+    """Return the full name of a slice, with `.slice`. Raises InvalidValue."""
     return unit_name(name, suffix=".slice")
 
 
 def check_for_file(text: str, *, is_property: bool) -> None:
-    """Refuse what a config file's value cannot be: text with a NUL byte, and a property that names a file to read."""
+    """Raise InvalidValue for text that a config file must not have: a NUL byte, or @FILE as a property."""
     if "\0" in text:
         raise InvalidValue(f"{text!r} has a NUL byte")
     if is_property and text.startswith("@"):
@@ -124,12 +130,12 @@ def check_for_file(text: str, *, is_property: bool) -> None:
 
 
 def property_name(text: str) -> str:
-    """Return the D-Bus name of the property that NAME=VALUE sets, be it a number or a share."""
+    """Return the D-Bus name of the property that NAME=VALUE sets, whether VALUE is a number or a percentage."""
     return parse_property(assignment(text)).sets
 
 
 def oom_policy(text: str) -> OOMPolicy:
-    """Return a policy by its name in unit files."""
+    """Return the policy that unit files call `text`. Raises InvalidValue."""
     try:
         return OOMPolicy(text)
     except ValueError:
@@ -138,12 +144,12 @@ def oom_policy(text: str) -> OOMPolicy:
 
 
 def assignments(text: str) -> tuple[Assignment, ...]:
-    """Return what -p stands for: one property, or those of a file's lines for @FILE."""
+    """Return what a value of -p assigns: one property, or for @FILE those in its lines. Raises InvalidValue."""
     return tuple(_assignments_in(text[1:])) if text.startswith("@") else (Assignment(assignment(text)),)
 
 
 def assignment(text: str) -> str:
-    """Return NAME=VALUE, with a percentage of the physical memory in bytes."""
+    """Return NAME=VALUE, with a percentage of the physical memory replaced by bytes. Raises InvalidValue."""
     return in_bytes(text, physical_memory=_physical_memory())
 
 

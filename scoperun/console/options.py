@@ -1,8 +1,8 @@
-"""The table of options: one row each, from which everything else that lists options is made.
+"""The table of options, one row each, from which all other lists of options are made.
 
-That is the everyday reading of a command line (plain.py), typer's parameters (cli/declaration.py), the keys of config
-files, the fields of a request, and what --print-properties says of where a value comes from. Tests hold the manual
-page, README.md and the completions against it.
+These are the parser without typer (plain.py), typer's parameters (cli/declaration.py), the keys of config files, the
+fields of a request, and the sources of values in --print-properties. Tests compare the manual page, README.md and the
+completions with it.
 """
 
 from __future__ import annotations
@@ -338,7 +338,7 @@ OPTIONS = (
 
 
 def options_of(command: str) -> tuple[Option, ...]:
-    """Return the options that a program has."""
+    """Return the options of a program, e.g. `scoperun`."""
     return tuple(option for option in OPTIONS if command in option.commands)
 
 

@@ -1,8 +1,8 @@
-"""Paths, walked component by component, so that no stranger decides where they lead.
+"""Paths, walked component by component, so that no other user decides where they lead.
 
-Whoever can write to a folder can put a link there, and can do so between a look at a path and its use. So each part is
-opened below the one before it and never looked up again, and links are followed here, not by the kernel: those of root
-and our own, nobody else's.
+A user with write access to a folder can put a link there, also between the check of a path and its use. So each
+component is opened relative to the one before it and never looked up again, and links are followed by this code, not by
+the kernel: only links that root or our user owns.
 """
 
 from __future__ import annotations
@@ -20,40 +20,46 @@ if TYPE_CHECKING:
     Look = Callable[[str, os.stat_result, os.stat_result], None]
 
 _LINKS = 40
-"""As many as the kernel follows in one path (path_resolution(7))."""
+"""The kernel follows the same number of links in one path (path_resolution(7))."""
 
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class ForeignLink(OSError):
-    """A link on the way belongs neither to root nor to us; strerror names it."""
+    """A link in the path belongs neither to root nor to our user; strerror names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trusted:
-    """Who may decide where our files are: `users`, and the owner of the root directory."""
+    """The users that may decide where our files are.
+
+    users: their IDs. owner_of_all: the ID of the root directory's owner, who may too.
+    """
 
     users: frozenset[int]
     owner_of_all: int
 
     @classmethod
     def here(cls) -> Self:
-        """Return root and us; what geteuid() says may be made up, as by fakeroot(1), so the kernel is asked too."""
+        """Return root and our user, as geteuid() and the kernel report it: fakeroot(1) makes geteuid() return 0."""
         users = frozenset({0, os.geteuid(), os.stat("/proc/self").st_uid})
         return cls(users=users, owner_of_all=os.stat("/").st_uid)
 
     def own(self, status: os.stat_result, folder: os.stat_result) -> bool:
-        """Tell whether what has that status, in a folder of that status, is one of theirs, and put there by them."""
+        """Return whether a file of that status belongs to one of them and was put into its folder by one of them.
+
+        folder: the status of that folder.
+        """
         if status.st_uid in self.users:
-            # Where hard links are not protected (fs.protected_hardlinks) a stranger can give a link or a FIFO of root's
-            # another name, in a folder of his own.
+            # Without fs.protected_hardlinks any user can give a link or a FIFO of root's another name, in a folder of
+            # their own.
             return not _has_names_elsewhere(status) or self._keep(folder)
-        # A user namespace that root is not mapped into shows its files as nobody's, and strangers' files too. What
-        # stands where only its owner could put it is then root's.
+        # In a user namespace without a mapping for root, its files belong to `nobody`, and so do those of all other
+        # unmapped users. A file in a folder that only its owner can write to is then root's.
         return status.st_uid == self.owner_of_all and not others_write(folder)
 
     def doubt(self, status: os.stat_result) -> str:
-        """Return why what has that status is not theirs, in words that follow `it`."""
+        """Return why a file of that status is not theirs, as a phrase that follows the word `it`."""
         if status.st_uid in self.users:
             return "has several names (hard links), of which others may have made this one"
         we = " nor to user ".join(map(str, sorted(self.users - {0})))
@@ -64,21 +70,23 @@ class Trusted:
 
 
 def _has_names_elsewhere(status: os.stat_result) -> bool:
-    """Tell whether what is neither a file nor a folder has several names."""
+    """Return whether this is neither a file nor a folder and has several names."""
     return status.st_nlink > 1 and not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode))
 
 
 def others_write(status: os.stat_result) -> bool:
-    """Tell whether others than the owner may write to what has that status."""
+    """Return whether users other than the owner have write permission."""
     return bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
 
 
 @dataclass(slots=True, kw_only=True)
 class Place:
-    """Where a path leads, held open: the name `name` in the folder `folder`, and what is there.
+    """Where a path leads, held open.
 
-    status: of what is there, None if nothing is; entry: its descriptor, O_PATH unless is_open.
-    is_nameless: it was found at a descriptor of a process, as /proc/1/fd/1 is one, and not by its own name.
+    folder: a descriptor of the folder. name: the entry's name in it.
+    status: the status of the entry, None if it does not exist. entry: its descriptor, O_PATH unless is_open.
+    is_nameless: it was reached through a process's descriptor, e.g. /proc/1/fd/1, and not by a name of its own.
+    is_open: `entry` is open for writing.
     """
 
     folder: int
@@ -89,30 +97,31 @@ class Place:
     is_open: bool = False
 
     def release_entry(self) -> None:
-        """Hold the folder alone, and not what is there."""
+        """Close the entry's descriptor; keep the folder's."""
         if self.entry is not None:
             os.close(self.entry)
             self.entry = None
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close both descriptors."""
         self.release_entry()
         os.close(self.folder)
 
     def __enter__(self) -> Self:
-        """Hold it for the length of a with statement."""
+        """Return the place; the end of the with statement closes it."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let go of it."""
+        """Close it."""
         self.close()
 
 
 def walk(path: str, trusted: Trusted, *, follow_last: bool = True, look: Look = lambda *_: None) -> Place:
-    """Return where `path` leads; raise OSError, and ForeignLink, if there is no such folder.
+    """Return where `path` leads.
 
-    follow_last: whether a link in the last place is followed. look: called for each component on the way with its path,
-    its status and that of the folder that it is in.
+    follow_last: whether to follow a link that is the last component. look: called for each component with its path, its
+    status and the status of its folder.
+    Raises OSError if a folder of the path does not exist or cannot be searched, ForeignLink for a link of another user.
     """
     if not path:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
@@ -127,7 +136,7 @@ def walk(path: str, trusted: Trusted, *, follow_last: bool = True, look: Look = 
 
 
 class _Walker:
-    """A walk: the folder that it has come to, and the components that are left, the next one last."""
+    """The state of a walk: the current folder, and the components that are left, the next one last."""
 
     def __init__(self, path: str, trusted: Trusted, look: Look) -> None:
         self._trusted = trusted
@@ -140,7 +149,7 @@ class _Walker:
         look(self._path or ".", status, status)
 
     def step(self, *, follow_last: bool) -> Place | None:
-        """Take the next component; return the place if it was the last one."""
+        """Walk to the next component; return the place if it was the last one, else None."""
         name = self._rest.pop()
         is_last = not self._rest
         try:
@@ -183,7 +192,7 @@ class _Walker:
         return None
 
     def _nameless(self, path: str, status: os.stat_result) -> Place | None:
-        """Return what a link of procfs leads to if it need not have a name, as a pipe at /proc/self/fd/1."""
+        """Return the target of a procfs link if it might have no name, e.g. a pipe at /proc/self/fd/1; else None."""
         if status.st_dev != os.stat("/proc").st_dev:
             return None
         name = os.path.basename(path)
@@ -196,6 +205,6 @@ class _Walker:
 
 
 def _components(path: str) -> list[str]:
-    """Return the components of a path, the first one last; a slash at the end says that it is a folder."""
+    """Return the components of a path, the first one last; a slash at the end adds `.`, which only a folder has."""
     names = [name for name in path.split("/") if name]
     return [*([] if names and not path.endswith("/") else ["."]), *reversed(names)]

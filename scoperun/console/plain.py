@@ -1,11 +1,11 @@
-"""The everyday reading of a command line, from the table of options, without typer. No I/O.
+"""Parses a command line without mistakes from the table of options, without typer. No I/O.
 
-It reads what has no mistake as click does, and gives up on everything else: typer is asked to read the same words then,
-and says what is wrong with them. tests/unit/cli/test_readings.py holds the two readings against each other.
+It reads a correct command line as click does, and gives up on any other: typer then reads the same words and says what
+is wrong with them. tests/unit/cli/test_readings.py compares the two readings.
 
-An option's value is the next word, whatever that looks like, or what follows = (--name=value) or the letter (-nvalue);
-flags of one letter may be joined (-qn value). Long names are not to be shortened. Options end at --, and at the first
-word that is not one: a dash alone is not.
+An option's value is the next word, whatever it looks like, or the text after = (--name=value) or after the letter
+(-nvalue); flags of one letter can be joined (-qn value). Long names cannot be abbreviated. Options end at --, and at
+the first word that is not an option; a single dash is not one.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 class NotPlain(Exception):
-    """There is a mistake in the command line, or it asks for something else than a run."""
+    """The command line has a mistake, or asks for something other than a run."""
 
 
 def read(argv: Sequence[str], options: Iterable[Option]) -> Reading:
-    """Return what the words say, none of their texts looked at yet; raises NotPlain."""
+    """Return the options and the command that the words give; values are not parsed yet. Raises NotPlain."""
     names = _names(options)
     found: dict[str, tuple[Option, list[Any]]] = {}
     rest = list(reversed(argv))
@@ -42,7 +42,7 @@ def read(argv: Sequence[str], options: Iterable[Option]) -> Reading:
 
 
 def _names(options: Iterable[Option]) -> Names:
-    """Return the options by each of their names, with what it says if it is a flag's."""
+    """Return the options by each of their names, with the value that the name gives to a flag."""
     asked = [option for option in options if not option.is_answer]
     contraries = {option.contrary: (option, False) for option in asked if option.contrary is not None}
     return {name: (option, True) for option in asked for name in option.names} | contraries

@@ -1,4 +1,4 @@
-"""What a command line says, whoever has read it: the text that each option was given, and the command. No I/O."""
+"""A command line, read by plain.py or by typer: the text given for each option, and the command. No I/O."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The words of a command line, in their places.
+    """The words of a command line, sorted into options and command.
 
-    given: by long name, in the order of first mention: the text of an option's value, the texts of a repeatable one,
-    or what a flag says.
-    command: the words from the first on that is not an option's; they may be missing.
+    given: by long name, in the order of first mention: the text of an option's value, the texts of a repeatable option,
+    or a flag's True or False.
+    command: the words from the first one that does not belong to an option; empty if there is none.
     """
 
     given: Mapping[str, str | bool | tuple[str, ...]]
     command: tuple[str, ...]
 
     def values(self, options: Iterable[Option]) -> dict[str, Any]:
-        """Return what the texts stand for, with a tuple for a repeatable option; raises WrongValue for the first.
+        """Return the parsed values by long name, with a tuple for a repeatable option.
 
-        Each text is looked at once: what it names might be gone then, as @/dev/stdin is.
+        Each text is parsed once: a second time could fail, e.g. for @/dev/stdin, which is then at its end.
+        Raises WrongValue for the first text that is not valid.
         """
         known = {option.name: option for option in options}
         return {name: _value(known[name], given) for name, given in self.given.items()}

@@ -1,4 +1,4 @@
-"""Whether a command is a shell that a person types at, which is to survive what runs out of memory in it."""
+"""Whether a command is an interactive shell, which should survive when a command in it runs out of memory."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "fish", "tcsh"})
 _ETC_SHELLS = "/etc/shells"
 
 _WITH_VALUE = frozenset({"-o", "+o", "-O", "+O", "--rcfile", "--init-file", "--init-command"})
-"""Options of shells whose next word is theirs."""
+"""Options of shells that take the next word as their value."""
 
 
 def is_shell_at_terminal(command: Sequence[str]) -> bool:
-    """Tell whether `command` is a shell that reads what to do from a terminal, as the shell itself decides it."""
+    """Return whether `command` is a shell that reads commands from a terminal, by the rule that shells use."""
     return os.isatty(0) and os.isatty(2) and is_shell_for_input(command)
 
 
 def is_shell_for_input(command: Sequence[str]) -> bool:
-    """Tell whether `command` is a shell that reads what to do from its standard input."""
+    """Return whether `command` is a shell that reads commands from its standard input."""
     name = os.path.basename(command[0])
     return _has_options_only(command[1:]) and (name in _SHELLS or name in _installed())
 
@@ -37,7 +37,7 @@ def _installed() -> set[str]:
 
 
 def _has_options_only(words: Sequence[str]) -> bool:
-    """Tell whether there is neither a script to run nor a line of commands: neither an operand nor -c."""
+    """Return whether the words have neither an operand, which would be a script, nor -c."""
     rest = iter(words)
     for word in rest:
         if word in _WITH_VALUE:

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """One of a list that options and config files add to, as NAME=VALUE, and where it stands."""
+    """One property from -p or a config file.
+
+    text: NAME=VALUE. source: where it comes from.
+    """
 
     text: str
     source: str = "-p"
@@ -20,9 +23,10 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Where a request's values come from, as --mem, -p or config.toml:12 [profiles.build].
+    """Where a request's values come from, e.g. --mem, -p or config.toml:12 [profiles.build].
 
-    options: by long name, those that were given. properties: of each of RunRequest.properties.
+    options: the sources of the options that were given, by long name. properties: the source of each of
+    RunRequest.properties, in the same order.
     """
 
     options: Mapping[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""TOML text as a tree, and the line on which each key begins. No I/O."""
+"""TOML text as a tree, and the line on which each key starts. No I/O."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Path = tuple[str, ...]
-"""A key and the tables around it, the outermost first."""
+"""The tables around a key, the outermost first, and the key."""
 
 
 def tree(text: str, file: str) -> dict[str, Any]:
-    """Return what TOML text says; raise InvalidValue, with the file and the line, if it is none."""
+    """Parse TOML text. Raises InvalidValue, with the file and the line, if it is not valid TOML."""
     try:
         return tomli.loads(text)
-    except (ValueError, RecursionError) as error:  # of numbers and lists beyond all measure too
-        # tomli 2.0 has the line in its words alone.
+    except (ValueError, RecursionError) as error:  # huge numbers and deep lists raise these too
+        # tomli 2.0 gives the line only in its message.
         place = re.search(r" \(at (?:line ([0-9]+), column [0-9]+|end of document)\)$", str(error))
         line = int(place[1]) if place and place[1] else text.rstrip("\n").count("\n") + 1
         message = str(error)[: place.start()] if place else str(error)
@@ -31,7 +31,7 @@ def tree(text: str, file: str) -> dict[str, Any]:
 
 
 def key_lines(text: str) -> dict[Path, int]:
-    """Return the line on which each key of valid TOML begins, which tomli does not tell."""
+    """Return the line on which each key of valid TOML starts; tomli does not provide it."""
     lines: dict[Path, int] = {}
     header = ""
     for first, statement in _statements(text):
@@ -44,17 +44,17 @@ def key_lines(text: str) -> dict[Path, int]:
 
 _TOKEN = re.compile(
     r"""
-    "{3} (?: \\. | [^\\] )*? "{3,5} | '{3} .*? '{3,5}  # a text of several lines may end in quotes of its own
+    "{3} (?: \\. | [^\\] )*? "{3,5} | '{3} .*? '{3,5}  # a multi-line text can end in quotes of its own
     | " (?: \\. | [^"\\] )* " | ' [^']* ' | \#[^\n]*
     | [\[{] | [\]}] | \n
     """,
     re.DOTALL | re.VERBOSE,
 )
-"""Where in valid TOML a statement may end, or where a newline or a bracket means nothing."""
+"""Places in valid TOML where a statement can end, and texts and comments, in which it cannot."""
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """Yield each statement of valid TOML, with the line on which it begins: it ends with its line, outside brackets."""
+    """Yield each statement of valid TOML with its first line; it ends at the first newline outside brackets."""
     begin, line, depth = 0, 1, 0
     for token in _TOKEN.finditer(text + "\n"):
         match token[0]:

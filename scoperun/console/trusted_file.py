@@ -1,4 +1,4 @@
-"""A file that decides what is run: it is refused unless only root and we could have put it there."""
+"""Reads a file that decides what is run, and refuses it unless only root or our user could have written it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from scoperun.errors import InvalidValue
 
 
 def read_trusted(path: str) -> bytes:
-    """Return what the file at `path` says; raise InvalidValue if others could have written it, else OSError."""
+    """Return the content of the file at `path`.
+
+    Raises InvalidValue if another user could have written it, OSError if it cannot be read.
+    """
     trusted, doubts = Trusted.here(), list[InvalidValue]()
 
     def look(at: str, status: os.stat_result, folder: os.stat_result) -> None:
@@ -36,13 +39,13 @@ def read_trusted(path: str) -> bytes:
 
 
 def distrust(status: os.stat_result, folder: os.stat_result, trusted: Trusted) -> str | None:
-    """Return why not to follow what has that status on the way to a file, None if there is nothing against it.
+    """Return why a component of a path, or the file itself, is not to be trusted; None if it is.
 
-    folder: the status of the folder that it is in, whose owner and mode are looked at by themselves.
+    status: its status. folder: the status of its folder, whose own owner and mode are checked separately.
     """
     if not trusted.own(status, folder):
         return trusted.doubt(status)
-    # In a sticky folder nobody replaces what is not theirs; the mode of a link says nothing.
+    # In a sticky folder users cannot replace the files of others; the mode of a link has no meaning.
     is_safe = stat.S_ISLNK(status.st_mode) or (stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX)
     return "is writable by others" if others_write(status) and not is_safe else None
 

@@ -1,1 +1,1 @@
-"""Measures scoperun beside what people would use instead: `make bench`."""
+"""Measures scoperun side by side with its alternatives: `make bench`."""

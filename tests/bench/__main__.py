@@ -33,11 +33,11 @@ AMOUNTS = {
     "library": (1000, 100),
     "oom": (100, 5),
 }
-"""What is measured, and how often or how long: of the full measurement, and of a quick look."""
+"""How often, how long or how many each module measures: in the full measurement, and with --quick."""
 
 
 def main() -> int:
-    """Measure, and write the document; the one place where errors become text and an exit status."""
+    """Measure, and write the document; the only place that prints errors."""
     arguments = parser().parse_args()
     amounts = {name: amount[arguments.quick] for name, amount in AMOUNTS.items()}
     try:
@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def in_guest(runs: int) -> dict[str, Any]:
-    """Return what is measured in a guest of the lab, which has a memory controller."""
+    """Measure in a guest of the lab, which has a memory controller. Raises LabError."""
     command = ["python3", "-m", "tests.bench.inside.oom", str(runs)]
     lab = [sys.executable, "-m", "tests.lab", "run", "trixie", "--root", "--time-limit", f"{TIME_LIMIT:g}", "--"]
     done = subprocess.run([*lab, *command], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, check=False)
@@ -76,7 +76,7 @@ def in_guest(runs: int) -> dict[str, Any]:
 
 
 def machine() -> Machine:
-    """Return what this machine is, without its name."""
+    """Return the description of this machine, without its name."""
     models = re.findall(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return Machine(

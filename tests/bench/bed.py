@@ -1,6 +1,6 @@
-"""The bed: a real systemd with a user manager in namespaces, at the machine's own speed. Needs root.
+"""The test bed: a real systemd with a user manager in namespaces, at the machine's own speed. Needs root.
 
-Where the memory controller is on cgroup v1, limits are accepted there and not enforced: it is for measuring time.
+It is for measuring time: on a machine with the memory controller on cgroup v1, limits are accepted but not enforced.
 """
 
 import json
@@ -24,7 +24,10 @@ NAMESPACES = ("--mount", "--cgroup", "--pid", "--uts", "--ipc", "--net", "--fork
 
 
 def measure(arguments: Sequence[str], *, time_limit: float) -> dict[str, Any]:
-    """Run `python3 -m inside ARGUMENTS` in a new bed, and return the results that it wrote."""
+    """Run `python3 -m inside ARGUMENTS` in a new bed, and return its results.
+
+    time_limit: in seconds. Raises LabError.
+    """
     if os.geteuid() != 0:
         raise LabError("The bench bed needs root.", hint="Run it as root: it mounts, and makes a cgroup.")
     root = root_file_system()
@@ -45,16 +48,16 @@ def measure(arguments: Sequence[str], *, time_limit: float) -> dict[str, Any]:
 
 
 def failure(status: int | None, folder: Path) -> LabError:
-    """Return the error of a bed that did not measure what it should."""
+    """Return the error for a bed that wrote no results."""
     how = "exceeded its time limit" if status is None else "ended without results"
     log = folder / "out" / "log"
     return LabError(f"The bench bed {how}.", log=log.read_text(errors="replace") if log.exists() else "")
 
 
 def boot(arguments: Sequence[str], *, time_limit: float) -> int | None:
-    """Boot a bed, wait for its end, and return its status; None if it took too long and was ended."""
+    """Boot a bed, wait for its end, and return its status; None if it exceeded the time limit and was killed."""
     with subgroup() as cgroup:
-        # The shell moves itself, so that all of the bed is in the cgroup from its first process.
+        # The shell moves itself, so that every process of the bed starts in the cgroup.
         enter = f'echo $$ > {shlex.quote(str(cgroup / "cgroup.procs"))}; exec "$@"'
         command = ["sh", "-c", enter, "sh", "unshare", *NAMESPACES, "sh", str(HERE / "boot.sh"), *arguments]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
@@ -63,13 +66,13 @@ def boot(arguments: Sequence[str], *, time_limit: float) -> int | None:
         except subprocess.TimeoutExpired:
             return None
         finally:
-            process.kill()  # and with it, as --kill-child says, the first process of the bed, and so all of them
+            process.kill()  # --kill-child then kills the first process of the bed, and so all of them
             process.wait()
 
 
 @contextmanager
 def subgroup() -> Iterator[Path]:
-    """Give a new cgroup for the length of the context; whatever is left in it is killed."""
+    """Yield a new cgroup; at the end of the context its processes are killed and it is removed."""
     cgroup = hierarchy() / f"scoperun-bench-{os.getpid()}"
     cgroup.mkdir()
     try:
@@ -82,7 +85,7 @@ def subgroup() -> Iterator[Path]:
 
 
 def hierarchy() -> Path:
-    """Return where cgroup v2 is mounted."""
+    """Return the mount point of cgroup v2. Raises LabError."""
     for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines():
         _, mount_point, kind, *_ = line.split()
         if kind == "cgroup2":
@@ -91,10 +94,10 @@ def hierarchy() -> Path:
 
 
 def remove(cgroup: Path) -> None:
-    """Remove a cgroup and those below it, once the last processes are gone."""
+    """Remove a cgroup and those below it once their processes are gone; give up after 10 s."""
     deadline = time.monotonic() + 10
     while cgroup.exists() and time.monotonic() < deadline:
         for folder, _, _ in os.walk(cgroup, topdown=False):
-            with suppress(OSError):  # busy still: the kernel reaps the bed's processes after its first one
+            with suppress(OSError):  # still busy: the kernel reaps the bed's other processes after the first one
                 os.rmdir(folder)
         time.sleep(0.05)

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Boots the root file system as a container of its own: the first process of fresh namespaces becomes its systemd.
-# All that is mounted here is gone with the namespaces.
+# Boots the root file system as a container: the first process of the new namespaces becomes its systemd.
+# All mounts made here end with the namespaces.
 set -eu
 root=$1 project=$2 inside=$3 out=$4
 

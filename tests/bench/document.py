@@ -11,7 +11,7 @@ from .inside.commands import PYSTEMD, RUNEXEC, SCOPE, SCOPERUN, WAIT
 from .inside.startup import BARE, OURS, PACKAGES, PYTHON, SPARED, SPARED_OURS
 
 OUR_MODULES = 0.015
-"""Seconds that our own modules may take to import."""
+"""The target for the import of our own modules, in seconds."""
 
 MIB = 1 << 20
 KIB = 1 << 10
@@ -19,28 +19,29 @@ KIB = 1 << 10
 INTRODUCTION = """\
 # What scoperun costs
 
-This file is written by `make bench`. Everything is measured in one run on one machine, side by side with what people
-would use instead, each doing the same work. Times of another machine, or of this one on another day, are others: the
-ratios are what to look at. What is measured natively runs in namespaces with a systemd and a user manager of its own,
-at the machine's own speed; what needs a memory limit runs in a guest of the lab (user-mode Linux), which is several
-times as slow. Of what is measured several times, the median is given, and the range.
+This file is written by `make bench`. Everything is measured in one run on one machine, side by side with the
+alternatives, each doing the same work. On another machine, or on another day, the times differ: compare the ratios.
+Native measurements run in namespaces with a systemd and a user manager of their own, at the machine's own speed.
+Measurements that need a memory limit run in a guest of the lab (user-mode Linux), which is several times as slow. If
+something is measured several times, the table has the median and the range.
 """
 
 
 WORK = """\
-A job that compiles, sorts, and starts 2,000 processes; its own time, without what starts and ends it. One under each
-is there at once, and both do a twentieth of it in turn, so that what else the machine does is the same for both.
+A job that compiles, sorts, and starts 2,000 processes; its own time, without the start and the end of its wrapper. One
+job under each wrapper exists at the same time, and they take turns, a twentieth of the work each, so that other load on
+the machine affects both in the same way.
 """
 
 IMPORTS = """\
-What `scoperun -- true` imports takes, as `-X importtime` has it, which itself takes some of it; and the same modules in
-a program that spares itself nothing:
+The time that the imports of `scoperun -- true` take, by `-X importtime`, which itself takes a part of it; and the time
+of the same modules in a program without the savings of scoperun/startup.py:
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """What was measured on; memory in bytes."""
+    """The machine that was measured on; memory in bytes."""
 
     processor: str
     processors: int
@@ -79,7 +80,7 @@ def document(results: Mapping[str, Any], machine: Machine) -> str:
 
 
 def facts(versions: Mapping[str, str], machine: Machine) -> str:
-    """Return what was measured, on what, when."""
+    """Return the date, the machine, and the versions of the programs."""
     named = ", ".join(f"{name} {version}" for name, version in versions.items())
     memory = f"{machine.memory / (1 << 30):.0f} GiB of memory"
     return f"{machine.date}: {machine.processors} x {machine.processor}, {memory}, Linux {machine.kernel}.\n{named}.\n"
@@ -95,7 +96,7 @@ def startup(times: Mapping[str, Sequence[float]]) -> Iterable[Sequence[object]]:
 
 
 def ours(times: Mapping[str, Sequence[float]]) -> str:
-    """Return what stands below the start-up's table: the targets, and the cost of our own modules."""
+    """Return the text below the start-up table: the targets, and the cost of our own modules."""
     targets = ((WAIT, 2.2), (RUNEXEC, 0.4), (PYSTEMD, 0.25))
     told = [f"{most:g} x `{name}`: {met(ratio(times, name), most)}" for name, most in targets]
 
@@ -112,7 +113,7 @@ def ours(times: Mapping[str, Sequence[float]]) -> str:
 
 
 def floor(times: Mapping[str, Sequence[float]]) -> str:
-    """Return what no program made of these packages can fall below."""
+    """Return the text about the floor: the time that any program made of these packages needs."""
     packages, bare = median(times[SPARED]), median(times[BARE])
     ratios = " and ".join(f"{bare / median(times[name]):.2f} x `{name}`" for name in (WAIT, RUNEXEC))
     rest = median(times[SCOPERUN]) - bare
@@ -121,41 +122,41 @@ def floor(times: Mapping[str, Sequence[float]]) -> str:
         "interpreter apart (scoperun/startup.py has the rest, with what each saves). With that, Python and the "
         f"packages alone take {milliseconds(packages)}. A program that "
         "then makes a scope, runs the command in it and reads how it ended, without options, limits, a keeper, a "
-        f"report or any care for what goes wrong (tests/bench/inside/bare.py), takes {milliseconds(bare)}, or "
+        f"report or error handling (tests/bench/inside/bare.py), takes {milliseconds(bare)}, or "
         f"{ratios}: the floor of a scoperun that is made of them. Where the time goes, the {milliseconds(rest)} beyond "
         "that among it, is in the next table.\n"
     )
 
 
 def steps_before(results: Iterable[tuple[str, Sequence[float]]]) -> str:
-    """Return what stands above the table of steps."""
+    """Return the text above the table of steps."""
     total = sum(median(seconds) for _, seconds in results)
     return (
-        f"Step by step, {milliseconds(total)} in all, by the machine's clock: what systemd, dbus-daemon and the kernel "
-        "take meanwhile is included.\n"
+        f"Step by step, {milliseconds(total)} in all, by the machine's clock, including the time of systemd, dbus-daemon "
+        "and the kernel.\n"
     )
 
 
 def steps(results: Iterable[tuple[str, Sequence[float]]]) -> Iterable[Sequence[object]]:
-    """Return the rows of what a scoperun does with its time."""
+    """Return the rows of the steps of a run."""
     for name, seconds in results:
         yield name, milliseconds(median(seconds)), span(seconds)
 
 
 def imports(before: Mapping[str, float], after: Mapping[str, float]) -> Iterable[Sequence[object]]:
-    """Return the rows of what imports take."""
+    """Return the rows of import times, by package."""
     for name, seconds in after.items():
         yield name, milliseconds(seconds), milliseconds(before[name])
     yield "all", milliseconds(sum(after.values())), milliseconds(sum(before.values()))
 
 
 def ratio(times: Mapping[str, Sequence[float]], name: str) -> float:
-    """Return how many times as long as another command scoperun takes."""
+    """Return the median time of scoperun divided by that of another command."""
     return median(times[SCOPERUN]) / median(times[name])
 
 
 def met(value: float, most: float) -> str:
-    """Say whether a value is what was aimed at."""
+    """Return a value as text, with `reached` or `not reached` for its target."""
     return f"{value:.2f}, reached" if value <= most else f"{value:.2f}, not reached"
 
 
@@ -167,11 +168,11 @@ def phases(results: Mapping[str, Any]) -> Iterable[Sequence[object]]:
 
 
 def idle(idle: Mapping[str, Any], charged: Mapping[str, int]) -> Iterable[Sequence[object]]:
-    """Return the rows of what is used while the command sleeps."""
+    """Return the rows of what scoperun uses while the command sleeps."""
     yield f"processor time in {idle['seconds']} s", f"{milliseconds(idle['cpu'])} (aimed at: 5 ms)"
     yield f"wakes in {idle['seconds']} s", f"{idle['wakes']} (aimed at: 5)"
     yield "resident memory of scoperun", f"{idle['rss'] / MIB:.1f} MiB (aimed at: 32 MiB)"
-    yield "of that, shared with nobody", f"{idle['private'] / MIB:.1f} MiB"
+    yield "of that, private memory", f"{idle['private'] / MIB:.1f} MiB"
     yield "private memory of the keeper", f"{idle['keeper_private'] / KIB:.0f} KiB (aimed at: 307 KiB)"
     yield (
         "charged to the scope at the command's first instruction",
@@ -192,7 +193,7 @@ def work(results: Mapping[str, Any]) -> Iterable[Sequence[object]]:
 
 
 def pairs(seconds: Mapping[str, Sequence[float]]) -> str:
-    """Return what is said of the jobs that took turns."""
+    """Return the text about the pairs of jobs that took turns."""
     ratios = [one / other - 1 for one, other in zip(seconds[SCOPERUN], seconds[SCOPE], strict=True)]
     least, middle, most = quantiles(ratios, n=4)
     return (
@@ -202,7 +203,7 @@ def pairs(seconds: Mapping[str, Sequence[float]]) -> str:
 
 
 def many(crowd: Mapping[str, Any], library: Mapping[str, Any]) -> Iterable[str]:
-    """Yield what is said of many."""
+    """Yield the texts and tables about many runs at once."""
     number, messages = crowd["number"], crowd["together"]
     yield (
         f"Messages that one scoperun receives from the bus, start to end: {crowd['alone'][0]} alone; among {number} "
@@ -241,19 +242,19 @@ def many(crowd: Mapping[str, Any], library: Mapping[str, Any]) -> Iterable[str]:
 
 
 def oom(results: Mapping[str, Any], native: Mapping[str, Sequence[float]]) -> str:
-    """Return what is said of the report's lateness."""
+    """Return the text about the time from the kill to the report."""
     seconds = results["seconds"]
     slower = median(results["python"]) / median(native[PYTHON])
     return (
         f"In the lab, {len(seconds)} runs of `scoperun --mem 20M -- ./bigleak2` by an ordinary user: median "
         f"{milliseconds(median(seconds))}, worst {milliseconds(max(seconds))}. The clock of that kernel's log advances "
-        f"in steps of 10 ms, so that each may be shorter by as much; and `{PYTHON}` takes {slower:.1f} times as long "
+        f"in steps of 10 ms, so that each time can be 10 ms too long; and `{PYTHON}` takes {slower:.1f} times as long "
         "there as natively.\n"
     )
 
 
 def milliseconds(seconds: float) -> str:
-    """Return a time as text."""
+    """Return a time in seconds as text."""
     return f"{1000 * seconds:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 

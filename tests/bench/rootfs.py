@@ -1,4 +1,4 @@
-"""The bed's root file system: a suite of the lab's, with the peers and what measures them."""
+"""The bed's root file system: a suite of the lab, with scoperun's peers and hyperfine."""
 
 import shutil
 import uuid
@@ -17,25 +17,25 @@ FILES = Path(__file__).parent / "files"
 
 
 def recipe() -> Recipe:
-    """Return what the root file system is made of."""
+    """Return the recipe of the root file system."""
     files = {str(path.relative_to(FILES)): path.read_bytes() for path in FILES.rglob("*") if path.is_file()}
     requirements = [*runtime_requirements(project.requirements()), BENCHEXEC]
     return Recipe(suite=SUITE, packages=(*PACKAGES, *PEERS), requirements=requirements, files=files)
 
 
 def runtime_requirements(requirements: Sequence[str]) -> list[str]:
-    """Leave the tests' requirements out: what is not there cannot be imported by mistake."""
+    """Return the requirements without those of tests: a missing package cannot be imported by mistake."""
     return [each for each in requirements if not each.startswith("pytest")]
 
 
 def root_file_system() -> Path:
-    """Return the folder that is the bed's root, built if the cache lacks it; never write there."""
+    """Return the folder of the root file system, which is read only; build it if the cache does not have it."""
     wanted = recipe()
     return cache.cached("bench", f"bench-{wanted.key}", lambda target: build(wanted, target))
 
 
 def build(wanted: Recipe, root: Path) -> None:
-    """Make the root file system `root`."""
+    """Build the root file system in the folder `root`."""
     host.prepare()
     image.install_packages(wanted, root)
     image.install_wheels(wanted, root)

@@ -1,8 +1,8 @@
-"""A fake org.freedesktop.systemd1: honest by default, and it can refuse, stall, lie and leave.
+"""A fake org.freedesktop.systemd1: by default it answers as systemd does; it can also refuse, stall, lie and leave.
 
-It starts scopes in name only: it knows the processes that it was given, hears of their end and can kill them, but no
-cgroup is made, and so it lists none of them as being there. A test changes what it does at one step (`at`,
-`when_started`, `when_ended`) or what it says (`Unit`).
+Its scopes have no cgroup: it knows the processes that it was given, notices their end and can kill them, but it does
+not list them as processes of the unit. A test changes what it does at a step (`at`, `when_started`, `when_ended`) or
+what it reports (`Unit`).
 """
 
 from __future__ import annotations
@@ -39,7 +39,11 @@ NO_LIMIT = 2**64 - 1
 
 @dataclass(kw_only=True)
 class Unit:
-    """A scope: what was asked for, and what the fake says of it."""
+    """A scope: the properties that were asked for, and what the fake reports about it.
+
+    owner: the bus name that holds a reference, None if none does. running: the PIDs of its processes that have not
+    ended. left_active: a monotonic time in microseconds, 0 before. strangers: PIDs that GetUnitProcesses lists.
+    """
 
     name: str
     properties: dict[str, Variant]
@@ -62,7 +66,7 @@ class Unit:
         return self.properties["PIDs"].value
 
     def get_all(self) -> dict[str, Variant]:
-        """Return the properties of the interface Scope, as GetAll does."""
+        """Return the properties of the interface Scope, as GetAll replies."""
         times = {"TimeoutStopUSec": self.timeout_stop, "RuntimeMaxUSec": Variant("t", NO_LIMIT)}
         asked = {name: self.properties.get(name, default) for name, default in times.items()}
         said = {"Result": Variant("s", self.result), "OOMPolicy": Variant("s", "stop")}
@@ -71,7 +75,7 @@ class Unit:
 
 
 class FakeSystemd:
-    """The manager: the calls that it got, the units that it has."""
+    """The manager: the calls that it has received, and its units."""
 
     def __init__(self, bus: MessageBus) -> None:
         self.bus = bus
@@ -95,14 +99,14 @@ class FakeSystemd:
         return unit
 
     async def called(self, step: str) -> None:
-        """Return once `step` was called."""
+        """Return once `step` has been called."""
         await until(lambda: step in self.steps)
 
     async def gone(self) -> None:
         """Return once no unit is left."""
         await until(lambda: not self.units)
 
-    # What it announces.
+    # Its signals.
 
     def announce_start(self, unit: Unit) -> None:
         self.result_changed(unit)
@@ -136,10 +140,10 @@ class FakeSystemd:
         if self.bus.connected:
             self.bus.send(Message.new_signal(path, interface, member, signature, body))
 
-    # What it is asked.
+    # Its replies.
 
     def leave(self, _: Message | None = None) -> None:
-        """Drop off the bus, in the middle of a call if it is the action at a step."""
+        """Disconnect from the bus; as the action at a step, without a reply to the call."""
         self.bus.disconnect()
 
     def handle(self, message: Message) -> Message | bool:
@@ -198,7 +202,7 @@ class FakeSystemd:
         self.units[name] = unit
         for pid in unit.pids:
             self._watch(unit, pid)
-        # Soon: after the answer, which is queued when this returns.
+        # Later, so that the reply comes first: it is queued when this method returns.
         asyncio.get_running_loop().call_soon(self.when_started, unit)
         return answer(message, "o", f"{PATH}/job/1")
 
@@ -218,7 +222,7 @@ class FakeSystemd:
     def _at_path(self, message: Message) -> Unit:
         return next(unit for unit in self.units.values() if unit.path == message.path)
 
-    # What becomes of its units.
+    # The lives of its units.
 
     def _watch(self, unit: Unit, pid: int) -> None:
         unit.running.add(pid)
@@ -244,7 +248,7 @@ class FakeSystemd:
                 signal.pidfd_send_signal(self._pidfds[pid], number)
 
     def _collect(self, unit: Unit) -> None:
-        """Forget a unit that has ended and that nobody refers to (CollectMode=inactive-or-failed)."""
+        """Remove a unit that has ended and has no reference (CollectMode=inactive-or-failed)."""
         if not unit.running and unit.owner is None:
             self.units.pop(unit.name, None)
             something_changed()
@@ -255,7 +259,7 @@ class FakeSystemd:
             self._collect(unit)
 
     def close(self) -> None:
-        """Kill what was left; only a test that fails has left anything."""
+        """Kill the remaining processes; only a test that fails leaves any."""
         for unit in self.units.values():
             self.kill(unit, signal.SIGKILL)
         for pid in list(self._pidfds):
@@ -264,7 +268,7 @@ class FakeSystemd:
 
 class _Bus(MessageBus):
     def send(self, msg: Message) -> asyncio.Future[None]:
-        """Send, and look at the outcome: the bus may have been killed, and asyncio would complain."""
+        """Send, and fetch the exception if the bus has been killed: asyncio would complain about an unread one."""
         sent = super().send(msg)
         sent.add_done_callback(lambda future: future.cancelled() or future.exception())
         return sent
@@ -272,7 +276,7 @@ class _Bus(MessageBus):
 
 @asynccontextmanager
 async def fake_systemd(address: str) -> AsyncIterator[FakeSystemd]:
-    """Run a fake manager that has its name on the bus at `address`."""
+    """Run a fake manager, with systemd's name, on the bus at `address`."""
     bus = await _Bus(address).connect()
     systemd = FakeSystemd(bus)
     bus.add_message_handler(systemd.handle)
@@ -293,7 +297,7 @@ async def fake_systemd(address: str) -> AsyncIterator[FakeSystemd]:
     finally:
         systemd.close()
         bus.disconnect()
-        with suppress(Exception):  # the bus may have been killed
+        with suppress(Exception):  # the bus might have been killed
             await bus.wait_for_disconnect()
         bus._stream.close()  # noqa: SLF001  the library leaves both to the garbage collector
         bus._sock.close()  # noqa: SLF001

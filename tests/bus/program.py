@@ -1,4 +1,4 @@
-"""scoperun as a program: start it, talk to it, see what it left behind."""
+"""scoperun as a program: start it, talk to it, and find the processes that it leaves behind."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
 
 BUS = "dbus-daemon"
-# The fake cannot put a process into a cgroup.
+# The fake cannot put a process into a cgroup, so limits are not enforced.
 SCOPERUN = (sys.executable, "-m", "scoperun", "--no-require-limits")
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -32,7 +32,7 @@ _NOBODY = 1 << 22  # the kernel's limit of process ids: no process ever has this
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """A program that has ended."""
+    """A program that has ended: its exit status, its output, and the PIDs of our children that are left."""
 
     status: int
     out: str
@@ -41,18 +41,18 @@ class Ended:
 
     @property
     def report(self) -> dict[str, Any]:
-        """What --json printed, and it must be all that was printed."""
+        """The report that --json printed; stderr must have nothing else."""
         return validated(self.err)
 
     @property
     def complaint(self) -> str:
-        """The one line on stderr."""
+        """The only line on stderr."""
         (line,) = self.err.splitlines()
         return line
 
 
 async def start(*argv: str, through: str | None = None) -> Process:
-    """Start scoperun with these arguments, `through` being a line of sh that ends up as "$@"."""
+    """Start scoperun with these arguments; `through` is a line of sh that finally runs them, as "$@"."""
     around = () if through is None else ("/bin/sh", "-c", through, "sh")
     return await asyncio.create_subprocess_exec(
         *around, *SCOPERUN, *argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True
@@ -60,7 +60,7 @@ async def start(*argv: str, through: str | None = None) -> Process:
 
 
 async def start_command(script: str, *options: str) -> Process:
-    """Start scoperun with a line of sh as its command; return once that has printed its first line."""
+    """Start scoperun with a line of sh as its command; return once the command has printed a line."""
     process = await start("--json", *options, "--", "sh", "-c", script)
     await line(process)
     return process
@@ -75,7 +75,7 @@ async def line(process: Process) -> str:
 
 
 async def end(process: Process, stdin: str = "") -> Ended:
-    """Say `stdin` to the command and wait for the end of scoperun."""
+    """Send `stdin` to the command and wait for the end of scoperun."""
     try:
         async with asyncio.timeout(PATIENCE):
             out, err = await process.communicate(stdin.encode() if process.stdin else None)
@@ -94,16 +94,16 @@ async def scoperun(*argv: str, through: str | None = None) -> Ended:
 
 
 async def state(pid: int, wanted: str) -> None:
-    """Return once a process is in state `wanted`, as T for stopped; its parent alone has an event for that."""
+    """Return once a process is in state `wanted`, e.g. T for stopped; only its parent could wait for an event."""
     async with asyncio.timeout(PATIENCE):
         while _stat(pid)[1][:1] != [wanted]:  # noqa: ASYNC110
             await asyncio.sleep(0)
 
 
 def signal_from_outside(process: Process, number: int) -> None:
-    """Send a signal that says it comes from no process of the scope.
+    """Send a signal whose sender's PID is not that of a process in the scope.
 
-    The fake puts nothing into a cgroup: whatever is sent from here looks as if the command had sent it itself.
+    The fake moves no process into a cgroup, so that a signal from here would look as if the command had sent it.
     """
     info = struct.pack("=iiiiII104x", number, 0, _SI_QUEUE, 0, _NOBODY, os.getuid())
     pidfd = os.pidfd_open(process.pid)
@@ -113,20 +113,20 @@ def signal_from_outside(process: Process, number: int) -> None:
 
 
 def children() -> list[int]:
-    """Our children without the bus; zombies are among them, and those whom a parent that ended has left to us."""
+    """Return the PIDs of our children except the bus, with zombies and with orphans that we have adopted."""
     numbers = (int(name) for name in os.listdir("/proc") if name.isdigit())
     found = {pid: _stat(pid) for pid in numbers}
     return [pid for pid, (name, rest) in found.items() if rest[1:2] == [str(os.getpid())] and name != BUS]
 
 
 def adopt_orphans(wanted: bool) -> None:
-    """Have what scoperun leaves behind become our children."""
+    """Make this process adopt the processes that scoperun leaves behind, or stop that."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(wanted), 0, 0, 0)
 
 
 def bury_children(*, except_for: set[int]) -> None:
-    """Kill and reap what a test that failed has left."""
-    while left := set(children()) - except_for:  # more come when their parent goes
+    """Kill and reap the processes that a failed test has left."""
+    while left := set(children()) - except_for:  # more appear when their parent ends
         for pid in left:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -135,7 +135,7 @@ def bury_children(*, except_for: set[int]) -> None:
 
 
 def _stat(pid: int) -> tuple[str, list[str]]:
-    """Return a process's name, and what /proc/PID/stat says after it: its state, its parent and so on."""
+    """Return a process's name, and the fields after it in /proc/PID/stat: state, parent and so on."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             name, _, rest = file.read().partition("(")[2].rpartition(") ")

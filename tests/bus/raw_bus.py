@@ -1,4 +1,4 @@
-"""A server that is no message bus, or a bad one: for what a dbus-daemon will not do.
+"""A server that is not a message bus, or a faulty one: for behaviour that a dbus-daemon does not show.
 
 Each script below plays the server's part of one connection.
 """
@@ -24,7 +24,7 @@ class Peer:
         self.socket = connection
 
     async def hear(self, words: bytes) -> None:
-        """Return once the client has said `words`."""
+        """Return once the client has sent `words`. Raises EOFError."""
         heard = b""
         while words not in heard:
             some = await asyncio.get_running_loop().sock_recv(self.socket, 4096)
@@ -36,13 +36,13 @@ class Peer:
         await asyncio.get_running_loop().sock_sendall(self.socket, words)
 
     async def closed(self) -> None:
-        """Return once the client has gone."""
+        """Return once the client has closed the connection."""
         while await asyncio.get_running_loop().sock_recv(self.socket, 4096):
             pass
 
 
 async def silent(peer: Peer) -> None:
-    """Accept, and say nothing."""
+    """Accept, and send nothing."""
     await peer.closed()
 
 
@@ -59,7 +59,7 @@ async def rejecting(peer: Peer) -> None:
 
 
 async def babbling(peer: Peer) -> None:
-    """Say what is no line of the authentication, and not even text."""
+    """Send bytes that are not a line of the authentication, and not even text."""
     await peer.hear(b"AUTH EXTERNAL")
     await peer.say(b"\xff\xfe\r\n")
     await peer.closed()
@@ -87,27 +87,27 @@ async def gone_at_hello(peer: Peer) -> None:
 
 
 async def garbage(peer: Peer) -> None:
-    """Say what is no message."""
+    """Send bytes that are not a message."""
     await _authenticate(peer)
     await peer.say(b"\xff" * 64)
     await peer.closed()
 
 
 async def half_a_bus(peer: Peer) -> None:
-    """Greet as a bus does, and then read no more, so that whatever is sent to it breaks the pipe."""
+    """Greet as a bus does, and then close the read side, so that the next write fails with EPIPE."""
     await greet(peer)
     peer.socket.shutdown(socket.SHUT_RD)
 
 
 async def greet(peer: Peer) -> None:
-    """Be a bus till the client has a name."""
+    """Act as a bus until the client has its name."""
     await _authenticate(peer)
     await peer.say(_to_hello(MessageType.METHOD_RETURN, ":1.1"))
 
 
 @asynccontextmanager
 async def raw_bus(path: str, script: Callable[[Peer], Awaitable[None]]) -> AsyncIterator[None]:
-    """Play `script` for the one client that comes, at the socket `path`; its end is kept till the end of the block."""
+    """Run `script` for the only client that connects to the socket `path`; the end of the context cancels it."""
     with socket.socket(socket.AF_UNIX) as listening:
         listening.setblocking(False)
         listening.bind(path)
@@ -122,7 +122,7 @@ async def raw_bus(path: str, script: Callable[[Peer], Awaitable[None]]) -> Async
 
 @contextmanager
 def full_backlog(path: str) -> Iterator[None]:
-    """Listen at `path` without ever accepting, with no room left for one more that wants to connect."""
+    """Listen at `path` without accepting, with a full backlog, so that the next client cannot connect."""
     with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as first:
         listening.bind(path)
         listening.listen(0)

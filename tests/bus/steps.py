@@ -1,4 +1,4 @@
-"""What can be scripted at a step: the words that the fake systemd and the wire share."""
+"""The actions that a test can put at a step, for the fake systemd and for the wire."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dbus_next.constants import MessageType
 from dbus_next.message import Message
 
 PATIENCE = 20.0
-"""Seconds after which a test that waits for something fails. Nothing is ever expected to take that long."""
+"""Seconds after which a waiting test fails. No wait is expected to take that long."""
 
 Action = Callable[[Message], Message | None]
-"""What to do with a call: it returns the answer, None for no answer at all."""
+"""What to do with a call: it returns the reply, None for no reply."""
 
 
 def step_of(call: Message) -> str:
-    """Return the call in a word or two: StartTransientUnit, Get InvocationID."""
+    """Return the name of a call as a step: StartTransientUnit, Get InvocationID."""
     return f"Get {call.body[1]}" if call.member == "Get" else call.member
 
 
@@ -25,7 +25,7 @@ def answer(call: Message, signature: str = "", *body: object) -> Message:
 
 
 def refusal(name: str, *text: str) -> Action:
-    """Answer with the error `name` and its text, if it has one."""
+    """Return an action that replies with the error `name`, and `text` if it is given."""
 
     def refuse(call: Message) -> Message:
         return Message(
@@ -41,11 +41,11 @@ def refusal(name: str, *text: str) -> Action:
 
 
 def stall(_: Message) -> None:
-    """Never answer."""
+    """Never reply."""
 
 
 def each_of(*actions: Callable[[], object]) -> Callable[..., None]:
-    """Do all of it, whatever the arguments, and give no answer."""
+    """Return an action that calls all of `actions` and does not reply."""
 
     def act(*_: object) -> None:
         for action in actions:
@@ -58,13 +58,13 @@ _changes: list[asyncio.Event] = []
 
 
 def something_changed() -> None:
-    """Wake those who wait in `until`."""
+    """Wake the tasks that wait in `until`."""
     for event in _changes:
         event.set()
 
 
 async def until(reached: Callable[[], object]) -> None:
-    """Return once `reached()` is true; whoever changes the fake or the wire says something_changed()."""
+    """Return once `reached()` is true; code that changes the fake or the wire calls something_changed()."""
     event = asyncio.Event()
     _changes.append(event)
     try:

@@ -1,7 +1,7 @@
-"""The socket that scoperun finds as its bus: hands every message on to the dbus-daemon, notes the calls, interferes.
+"""The socket that scoperun takes for its bus: it forwards messages to the dbus-daemon, records the calls, interferes.
 
-What the daemon itself is asked (AddMatch) can be refused or left unanswered here, and here the line can be cut at a
-given call, before the daemon has seen it. Which process a client is only the wire knows, not the daemon.
+It can refuse a call to the daemon itself (AddMatch) or leave it unanswered, and it can cut the connection at a given
+call, before the daemon has seen it. Only the wire, not the daemon, knows the PID of a client.
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ class Wire:
         return [self._numbered(index) for index in range(len(self.calls))]
 
     async def called(self, step: str) -> None:
-        """Return once `step` was called."""
+        """Return once `step` has been called."""
         await until(lambda: step in self.steps)
 
     async def handed_back(self, word: str) -> None:
-        """Return once `word` was in what the daemon had to say, and is in the socket to be read."""
+        """Return once the daemon has sent `word` and it is in the client's socket."""
         await until(lambda: word.encode() in self._handed_back)
 
     def cut(self, _: Message | None = None) -> None:
-        """Break every connection; with a call, as the action at a step, that call is lost too."""
+        """Close every connection; as the action at a step, the call is lost too."""
         for client in self._clients:
             client.close()
 
@@ -63,7 +63,7 @@ class Wire:
         connection.add_done_callback(self._ended)
 
     async def idle(self) -> None:
-        """Return once nobody is connected."""
+        """Return once no client is connected."""
         await until(lambda: not self._connections)
 
     async def close(self) -> None:
@@ -112,7 +112,7 @@ class Wire:
         to_daemon.write(raw)
 
     async def _hand_back(self, from_daemon: StreamReader, client: StreamWriter) -> None:
-        """Hand the daemon's words back; its end is the client's end too."""
+        """Forward the daemon's bytes to the client, until the daemon closes the connection."""
         with suppress(ConnectionError):
             while some := await from_daemon.read(1 << 16):
                 client.write(some)
@@ -123,7 +123,7 @@ class Wire:
 
 @asynccontextmanager
 async def wire(path: str, daemon: str) -> AsyncIterator[Wire]:
-    """Listen at `path` for those who want to talk to the dbus-daemon at `daemon`."""
+    """Listen at `path` for clients of the dbus-daemon at `daemon`."""
     tapped = Wire(daemon)
     server = await asyncio.start_unix_server(tapped.serve, path)
     try:
@@ -135,7 +135,7 @@ async def wire(path: str, daemon: str) -> AsyncIterator[Wire]:
 
 
 def _of_the_client(client: StreamWriter) -> dict[str, Action]:
-    """Return what the daemon would answer if the client were connected to it itself."""
+    """Return the replies that the daemon would give if the client were connected to it directly."""
     credentials = client.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
     (pid,) = struct.unpack_from("i", credentials)
     return {"GetConnectionUnixProcessID": lambda call: answer(call, "u", pid)}
@@ -149,7 +149,7 @@ async def _hand_on_authentication(reader: StreamReader, to_daemon: StreamWriter)
 
 
 async def _message(reader: StreamReader) -> bytes:
-    """One message as it is on the wire: a fixed part, the fields of its header, padding to 8 bytes, its body."""
+    """Return the bytes of one message: a fixed part, the header's fields, padding to 8 bytes, the body."""
     fixed = await reader.readexactly(16)
     body, _, fields = struct.unpack("<III", fixed[4:])
     return fixed + await reader.readexactly((fields + 7) // 8 * 8 + body)

@@ -1,4 +1,4 @@
-"""A real user manager: the host's if it has the memory controller, else one of the lab's guests."""
+"""Fixtures for tests with a real manager: that of a guest, or of a machine that can enforce limits."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +12,13 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out what cannot run here."""
+    """Skip the tests that cannot run here."""
     leave_out([item for item in items if item.path.is_relative_to(HERE)])
 
 
 @pytest.fixture(scope="session")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the examples and this folder's programs, compiled."""
+    """Return a folder with the compiled programs of `examples/` and of this folder."""
     folder = tmp_path_factory.mktemp("examples")
     for source in [*(HERE.parents[1] / "examples").glob("*.c"), *HERE.glob("*.c")]:
         compiled(source, folder / source.stem)
@@ -27,7 +27,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def clean() -> Iterator[Others]:
-    """See that nothing of ours is left when a file's tests are done; return what was there before them."""
+    """Yield what existed before a file's tests, and assert that they leave no scope."""
     others = Others.now()
     yield others
     assert units() <= others.units, "units were left behind"
@@ -35,6 +35,6 @@ def clean() -> Iterator[Others]:
 
 @pytest.fixture
 def story(examples: Path, tmp_path: Path, clean: Others) -> Iterator[Story]:
-    """Run scoperun in the examples' folder; afterwards see that nothing of it is left."""
+    """Yield a Story in the examples' folder, and assert that the test leaves no scope and no keeper."""
     with leaving_nothing(clean):
         yield Story(cwd=examples, report_file=tmp_path / "report.json")

@@ -1,8 +1,8 @@
-"""Runs in new mount and PID namespaces, as a container's first process: starts a user manager, then runs a command.
+"""The first process of a container with new mount and PID namespaces: starts a user manager, then runs a command.
 
     python3 -m tests.guest.container CGROUP COMMAND...
 
-CGROUP is the folder of a cgroup for the manager.
+CGROUP is the folder of the manager's cgroup.
 """
 
 import os
@@ -16,7 +16,7 @@ SYSTEMD = "/lib/systemd/systemd"
 
 def main(cgroup: str, *command: str) -> int:
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
-    os.makedirs("/run/systemd/system")  # says that systemd runs here (sd_booted(3))
+    os.makedirs("/run/systemd/system")  # the mark that systemd runs here, see sd_booted(3)
     os.makedirs(RUNTIME_DIR, mode=0o700)
     environment = os.environ | {"XDG_RUNTIME_DIR": RUNTIME_DIR}
     environment.pop("DBUS_SESSION_BUS_ADDRESS", None)

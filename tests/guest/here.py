@@ -1,4 +1,4 @@
-"""What can be tested on this machine: it has to be a guest of the lab, or a person's own with a user manager."""
+"""Which tests can run on this machine: a guest of the lab, or a person's machine with a user manager."""
 
 import os
 import pwd
@@ -19,7 +19,7 @@ NO_MEMORY = "the user manager has no memory controller"
 HARMFUL = "it would harm this machine"
 
 lab_only = pytest.mark.skipif(not IN_A_GUEST, reason=f"{HARMFUL}; run: python -m tests.lab test")
-"""For a test that a guest can take and a person's machine cannot: its bus is killed, its kernel log written to."""
+"""For a test that would harm a person's machine, e.g. kills its bus or writes to its kernel log."""
 
 
 def leave_out(items: Iterable[pytest.Item]) -> None:
@@ -31,7 +31,7 @@ def leave_out(items: Iterable[pytest.Item]) -> None:
 
 
 def what_is_missing() -> str | None:
-    """Return why no limit can be held here, None if one can."""
+    """Return why limits cannot be enforced here, None if they can."""
     if "XDG_RUNTIME_DIR" not in os.environ:
         return "no user manager: XDG_RUNTIME_DIR is not set"
     state = subprocess.run(
@@ -46,7 +46,10 @@ def what_is_missing() -> str | None:
 
 
 def why_not(needs: Needs, missing: str | None) -> str | None:
-    """Return why a test cannot run where `missing` is missing, None if it can."""
+    """Return why a test cannot run here, None if it can.
+
+    missing: why limits cannot be enforced here, None if they can.
+    """
     if not IN_A_GUEST and (needs.user != Needs().user or needs.ram is not None):
         return HARMFUL
     if needs.user != Needs().user and pwd.getpwuid(os.geteuid()).pw_name != needs.user:

@@ -1,7 +1,7 @@
-"""A place without some of the machine's files: a mount namespace in which /dev/null lies over them.
+"""Hides files in a mount namespace in which /dev/null is mounted over them.
 
-There they cannot be executed, are empty to read, and /dev/kmsg is not the kernel's log. See mount_namespaces(7); where
-this user is not root, a user namespace around it gives the right to mount.
+There they cannot be executed and are empty to read, and /dev/kmsg is not the kernel's log. See mount_namespaces(7). For
+a user that is not root, a user namespace around it gives the right to mount.
 """
 
 import ctypes
@@ -18,7 +18,7 @@ CLONE_NEWNS, CLONE_NEWUSER, MS_BIND = 0x20000, 0x10000000, 0x1000
 
 
 def hidden(*files: str) -> Sequence[str]:
-    """Return the words that run the command after them where these files are hidden."""
+    """Return the words before a command that run it in a namespace without these files."""
     mounts = [f"mount --bind /dev/null {shlex.quote(os.path.realpath(file))}" for file in files]
     if os.geteuid() == 0:
         return ["unshare", "--mount", "sh", "-c", " && ".join([*mounts, 'exec "$@"']), "sh"]
@@ -28,7 +28,7 @@ def hidden(*files: str) -> Sequence[str]:
 
 
 def scoperun_without(*files: str, folder: Path) -> str:
-    """Make a scoperun in `folder` from which these files are hidden; return the PATH that has it first."""
+    """Write a script `scoperun` to `folder` that runs scoperun without these files; return a PATH that starts there."""
     scoperun = folder / "scoperun"
     words = [*hidden(*files), str(shutil.which("scoperun"))]
     scoperun.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n', encoding="utf-8")
@@ -37,11 +37,11 @@ def scoperun_without(*files: str, folder: Path) -> str:
 
 
 def hide(*files: str) -> None:
-    """Hide these files from this process and its children, for good; for a process of a user that is not root."""
+    """Hide these files from this process and its children, permanently; for a user that is not root."""
     uid, gid = os.getuid(), os.getgid()
     libc = ctypes.CDLL(None, use_errno=True)
     _see(libc.unshare(CLONE_NEWUSER | CLONE_NEWNS))
-    Path("/proc/self/setgroups").write_text("deny", encoding="ascii")  # or the kernel takes no map of groups
+    Path("/proc/self/setgroups").write_text("deny", encoding="ascii")  # otherwise the kernel refuses the map of groups
     Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1", encoding="ascii")
     Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1", encoding="ascii")
     for file in files:

@@ -1,4 +1,4 @@
-/* hold MIB: takes so much memory and ends well. */
+/* hold MIB: takes MIB of memory, and exits with 0. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-"""A command that waits for a word while something happens to what scoperun depends on."""
+"""A command that waits for a line of input while the test disturbs systemd, the bus or scoperun."""
 
 import subprocess
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ WAITS = "echo $$; read word; "
 
 
 class Life:
-    """A command that waits for a word, in a scope of this name."""
+    """A command that waits for a line of input, in the scope `name`.scope."""
 
     def __init__(self, story: Story, name: str, options: tuple[str, ...], then: str) -> None:
         self._story = story
@@ -22,19 +22,19 @@ class Life:
         self.cgroup = cgroup_of(self.pid)
 
     def end(self) -> tuple[int, dict[str, Any]]:
-        """Say the word; return the exit status and the report once all is over."""
+        """Send the line; return the exit status and the report once scoperun has ended and the cgroup is removed."""
         self.scoperun.communicate(b"on\n", timeout=GENEROUS)
         cgroup_gone(self.cgroup)
         return self.scoperun.returncode, self.report()
 
     def report(self) -> dict[str, Any]:
-        """Return the report."""
+        """Return the report that scoperun wrote."""
         return self._story.report()
 
 
 @contextmanager
 def running(story: Story, *options: str, name: str = "life", then: str = "exit 3") -> Iterator[Life]:
-    """Run a command that waits for a word; leave none of its processes, however the test goes."""
+    """Run a command that waits for a line of input; kill all its processes at the end, also if the test fails."""
     life = Life(story, name, options, then)
     try:
         yield life
@@ -42,7 +42,7 @@ def running(story: Story, *options: str, name: str = "life", then: str = "exit 3
         life.scoperun.kill()
         life.scoperun.communicate()
         if life.scope in transient_units():
-            with suppress(subprocess.CalledProcessError):  # it ends by itself just now
+            with suppress(subprocess.CalledProcessError):  # it has just ended by itself
                 systemctl("kill", "-s", "KILL", life.scope)
 
 

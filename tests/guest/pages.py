@@ -1,4 +1,4 @@
-"""A file that is on a disk and not in memory: what reads it is charged for its pages."""
+"""A file on a disk, not in memory: its pages are charged to the process that reads it."""
 
 import os
 import tempfile
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def on_disk(size: int) -> Iterator[str]:
-    """Make a file of so many bytes, no page of which is in the page cache; give its path."""
+    """Make a file of `size` bytes with no page in the page cache, and yield its path."""
     with tempfile.NamedTemporaryFile(dir="/var/tmp") as file:  # /tmp is often in memory
         file.write(os.urandom(size))
         file.flush()
@@ -18,7 +18,7 @@ def on_disk(size: int) -> Iterator[str]:
 
 
 def drop_from_page_cache(file: str) -> None:
-    """Have the next to read a file read it from the disk."""
+    """Drop a file from the page cache, so that the next process to read it reads the disk."""
     fd = os.open(file, os.O_RDONLY)
     os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
     os.close(fd)

@@ -1,6 +1,6 @@
-/* Lives at its memory limit without running out of it, then kills itself: what an OOM kill looks like from afar.
+/* Runs at its memory limit without running out of memory, then kills itself: this looks like an OOM kill.
  *
- * pressure FILE: takes 4 MiB, reads FILE through the page cache, which the kernel has to reclaim all the while,
+ * pressure FILE: takes 4 MiB, reads FILE through the page cache, so that the kernel has to reclaim pages all the time,
  * and ends by SIGKILL. */
 #include <fcntl.h>
 #include <signal.h>

@@ -1,5 +1,5 @@
-/* Has the PID of a process that has ended: reborn PID NAME, as root. A child of that PID is called so, and takes memory
- * until it is killed; ends with 0 if SIGKILL did it. */
+/* reborn PID NAME, as root: reuses the PID of a process that has ended. It forks a child with this PID and this name,
+ * which takes memory until it is killed. Exits with 0 if SIGKILL ended the child. */
 #define _GNU_SOURCE
 #include <linux/sched.h>
 #include <signal.h>

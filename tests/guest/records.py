@@ -1,4 +1,4 @@
-"""The kernel log as a test reads it."""
+"""Helpers with which tests read the kernel log."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 async def read_until(
     log: KernelLog, is_enough: Callable[[Sequence[KernelRecord]], bool], *, within: float = GENEROUS
 ) -> list[KernelRecord]:
-    """Return the records since the log was opened, when they are enough, or after so many seconds of silence."""
+    """Return the records since the log was opened, once they are enough or no new one has come for `within` seconds."""
     records: list[KernelRecord] = []
 
     def take(more: Sequence[KernelRecord]) -> bool:
@@ -27,12 +27,12 @@ async def read_until(
 
 
 async def read_all(log: KernelLog, *, within: float) -> list[KernelRecord]:
-    """Return the records since the log was opened, after so many seconds of silence."""
+    """Return the records since the log was opened, once no new one has come for `within` seconds."""
     return await read_until(log, lambda _: False, within=within)
 
 
 async def read_report(log: KernelLog, cgroup: str, *, victims: int = 1) -> KernelReport:
-    """Return the one report of a cgroup, as soon as it names so many victims."""
+    """Return the only report about a cgroup, as soon as it names `victims` victims."""
 
     def is_enough(records: Sequence[KernelRecord]) -> bool:
         return any(len(report.victims) >= victims for report in reports_of(cgroup, records))
@@ -42,5 +42,5 @@ async def read_report(log: KernelLog, cgroup: str, *, victims: int = 1) -> Kerne
 
 
 def reports_of(cgroup: str, records: Sequence[KernelRecord]) -> tuple[KernelReport, ...]:
-    """Return what the records say of victims in a cgroup, by the cgroup that the kernel names."""
+    """Return the reports in the records whose victims were in a cgroup, by the cgroup that the kernel names."""
     return concerning(parse(records, page_size=PAGE_SIZE), cgroup=cgroup, pids=())

@@ -1,4 +1,4 @@
-"""A small vocabulary to tell stories in: run scoperun, see what it said, what it left."""
+"""A small vocabulary for tests: run scoperun, look at its output and its report, and check that nothing is left."""
 
 import os
 import subprocess
@@ -11,12 +11,16 @@ from typing import Any, Self
 from tests.schema import validated
 
 GENEROUS = 60.0
-"""Seconds after which a test fails instead of hanging; nothing is measured by it."""
+"""Seconds after which a test fails instead of hanging; it is not a measurement."""
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How a scoperun ended: exit status, the streams' bytes, the report from --report."""
+    """How a run ended.
+
+    status: scoperun's exit status. stdout, stderr: its output.
+    report: the report of --report, empty if there is none.
+    """
 
     status: int
     stdout: bytes
@@ -30,13 +34,16 @@ class Ending:
 
 @dataclass(frozen=True)
 class Story:
-    """scoperun as a user runs it, in a folder with the examples."""
+    """scoperun as a user runs it.
+
+    cwd: a folder with the compiled examples. report_file: where reports go.
+    """
 
     cwd: Path
     report_file: Path
 
     def run(self, *words: str, stdin: bytes = b"", **environment: str) -> Ending:
-        """Run `scoperun WORDS` to the end."""
+        """Run `scoperun WORDS` to its end."""
         self.report_file.unlink(missing_ok=True)
         done = subprocess.run(
             ["scoperun", "--report", str(self.report_file), *words],
@@ -62,7 +69,7 @@ class Story:
         )
 
     def refused(self, *words: str, **environment: str) -> str:
-        """Run what must be refused: exit status 125, nothing of the command, one line, which is returned."""
+        """Run words that must be refused, with status 125 and no output of the command; return the line on stderr."""
         ending = self.run(*words, **environment)
         assert ending.status == 125, ending
         assert ending.stdout == b""
@@ -71,45 +78,45 @@ class Story:
         return ending.stderr
 
     def report(self) -> dict[str, Any]:
-        """Return what the last run reported."""
+        """Return the report of the last run, checked against its schema."""
         return validated(self.report_file.read_text())
 
 
 @dataclass(frozen=True)
 class Others:
-    """What is there beside a file's tests and is none of theirs: scopes, and keepers by their PIDs."""
+    """The scopes, and the PIDs of the keepers, that do not belong to the tests of a file."""
 
     units: set[str]
     keepers: set[int]
 
     @classmethod
     def now(cls) -> Self:
-        """Return what is there now."""
+        """Return those that exist now."""
         return cls(units=units(), keepers=keepers())
 
 
 @contextmanager
 def leaving_nothing(before: Others) -> Iterator[None]:
-    """See that what is done here leaves nothing beside what was there before."""
+    """Assert that the context leaves no scope and no keeper except those in `before`."""
     yield
-    # systemd may be about to let one go, which it has done when it answers; not to ask it saves a tenth of all time.
+    # systemd might be about to remove a unit; when it has answered, it has. To ask it only then saves 10 % of all time.
     assert transient_units() <= before.units or units() <= before.units, "units were left behind"
     assert keepers() <= before.keepers, "keepers were left behind"
 
 
 def units() -> set[str]:
-    """Return the scopes that systemd knows of, whosever they are."""
+    """Return the names of all scopes that systemd knows."""
     rows = systemctl("list-units", "--all", "--plain", "--no-legend", "--type=scope").splitlines()
     return {row.split()[0] for row in rows}
 
 
 def transient_units() -> set[str]:
-    """Return the files that systemd has for scopes: it writes one at a start, and deletes it with the unit."""
+    """Return the names of systemd's files for scopes: it writes one at a start, and deletes it with the unit."""
     return {file.name for file in Path(os.environ["XDG_RUNTIME_DIR"], "systemd", "transient").glob("*.scope")}
 
 
 def keepers() -> set[int]:
-    """Return the keepers that run for this user: cat or a shell in a session of its own, with every signal blocked."""
+    """Return the PIDs of this user's keepers: cat or a shell in a session of its own, with every signal blocked."""
     return {pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _is_keeper(pid)}
 
 
@@ -126,7 +133,7 @@ def compiled(source: Path, program: Path) -> None:
 
 
 def pids_of(cgroup: str) -> set[int]:
-    """Return the processes of a cgroup."""
+    """Return the PIDs in a cgroup."""
     return set(map(int, Path(f"/sys/fs/cgroup{cgroup}/cgroup.procs").read_text().split()))
 
 

@@ -1,4 +1,4 @@
-"""A pseudo-terminal to sit at: keys in, screen out, a window that can be resized, a line that can be hung up."""
+"""A pseudo-terminal in the place of a person: it types keys, reads the screen, resizes the window and hangs up."""
 
 import fcntl
 import os
@@ -15,11 +15,11 @@ from typing import Any
 from .story import GENEROUS, Story
 
 BASH = ("bash", "--norc", "--noprofile", "-i")
-"""A shell with job control, and without its user's own settings."""
+"""A shell with job control, without the user's own settings."""
 
 
 class Terminal:
-    """A pseudo-terminal with a program on it, which is the leader of its session."""
+    """A pseudo-terminal with a program that leads its session."""
 
     def __init__(self, *words: str, cwd: Path) -> None:
         self.pid, self.fd = pty.fork()
@@ -34,7 +34,7 @@ class Terminal:
         os.write(self.fd, keys.encode())
 
     def wait_for(self, text: str) -> str:
-        """Read until `text` is on the screen; return what came before it, and forget all up to its end."""
+        """Read until `text` is on the screen; return the text before it, and drop everything up to its end."""
         while text.encode() not in self.screen:
             part = self._more()
             assert part, f"{text!r} does not come; the screen shows {self.screen!r}"
@@ -47,23 +47,23 @@ class Terminal:
         return termios.tcgetattr(self.fd)
 
     def resize(self, *, rows: int, columns: int) -> None:
-        """Change the window's size, of which the kernel tells those in the foreground by SIGWINCH."""
+        """Change the window's size; the kernel sends SIGWINCH to the foreground processes."""
         set_size(self.fd, rows=rows, columns=columns)
 
     def hang_up(self) -> None:
-        """Go away, as sshd does when the connection breaks."""
+        """Close the terminal, as sshd does when the connection breaks."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
 
     def status(self) -> int:
-        """Read to the end and return the program's exit status."""
+        """Read to the end and return the program's exit status, -n for signal n."""
         while part := self._more():
             self.screen += part
         return self._wait()
 
     def end(self) -> None:
-        """Hang up, and leave nothing of the program."""
+        """Hang up, and kill the program if it still runs."""
         self.hang_up()
         if not self._is_over:
             os.kill(self.pid, signal.SIGKILL)
@@ -74,14 +74,14 @@ class Terminal:
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
     def _more(self) -> bytes:
-        """Return what comes next, nothing at the end."""
+        """Wait for the next bytes and return them; none at the end."""
         if self.fd < 0:
             return b""
         ready, _, _ = select.select([self.fd], [], [], GENEROUS)
         assert ready, f"nothing more comes; the screen shows {self.screen!r}"
         try:
             return os.read(self.fd, 4096)
-        except OSError:  # EIO: nobody has the terminal open any more
+        except OSError:  # EIO: no process has the terminal open any more
             return b""
 
 
@@ -92,7 +92,7 @@ def set_size(fd: int, *, rows: int, columns: int) -> None:
 
 @contextmanager
 def terminal(story: Story, *words: str, cwd: Path | None = None) -> Iterator[Terminal]:
-    """Sit at a terminal with a program on it; hang up at the end."""
+    """Run a program on a new terminal; hang up and kill it at the end of the context."""
     term = Terminal(*words, cwd=cwd or story.cwd)
     try:
         yield term
@@ -102,7 +102,7 @@ def terminal(story: Story, *words: str, cwd: Path | None = None) -> Iterator[Ter
 
 @contextmanager
 def interactive_shell(story: Story, *wrap: str) -> Iterator[Terminal]:
-    """Sit at a shell with job control that takes commands, by itself or wrapped."""
+    """Run a shell with job control, by itself or as the command of `wrap`, and wait until it takes commands."""
     with terminal(story, *wrap, *BASH) as term:
         term.type("PS1='>'; echo rea''dy\n")
         term.wait_for("ready\r\n")

@@ -1,4 +1,4 @@
-"""Waiting for what happens, never for time to pass; what does not happen fails after GENEROUS seconds."""
+"""Waits for events, never for time to pass; an event that does not happen fails the test after GENEROUS seconds."""
 
 import ctypes
 import os
@@ -13,7 +13,7 @@ IN_DELETE_SELF = 0x400
 
 
 def line_from(run: subprocess.Popen[bytes]) -> str:
-    """Return the next line that comes on standard output, without its end; `` when there is nothing more."""
+    """Return the next line from standard output, without its newline; an empty text at the end."""
     assert run.stdout is not None
     line = b""
     while not line.endswith(b"\n"):
@@ -25,13 +25,13 @@ def line_from(run: subprocess.Popen[bytes]) -> str:
 
 
 def ready(fd: int) -> int:
-    """Return `fd` when it can be read, or has come to its end."""
+    """Return `fd` once it can be read, or is at its end."""
     assert select.select([fd], [], [], GENEROUS)[0], "nothing comes"
     return fd
 
 
 def process_gone(pid: int) -> None:
-    """Return when process `pid` has ended."""
+    """Return once process `pid` has ended."""
     try:
         pidfd = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -43,12 +43,12 @@ def process_gone(pid: int) -> None:
 
 
 def cgroup_gone(cgroup: str) -> None:
-    """Return when systemd has removed a cgroup, and so is done with its unit."""
+    """Return once systemd has removed a cgroup, because it has finished with the unit."""
     folder = Path(f"/sys/fs/cgroup{cgroup}")
     libc = ctypes.CDLL(None)
     inotify = libc.inotify_init1(os.O_CLOEXEC)
     try:
-        # The watch comes before the look, so that nothing is missed; without a parent there is no cgroup either.
+        # The watch is added before the check, so that no event is missed. If the parent is missing, so is the cgroup.
         libc.inotify_add_watch(inotify, os.fsencode(folder.parent), IN_DELETE | IN_DELETE_SELF)
         while folder.exists():
             os.read(ready(inotify), 4096)

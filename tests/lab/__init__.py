@@ -1,1 +1,1 @@
-"""Boots real systemds in user-mode Linux guests and runs commands in them."""
+"""Boots guests with a real systemd in user-mode Linux and runs commands in them."""

@@ -23,7 +23,7 @@ FAILED = 125  # the lab's own failure, as with env(1), timeout(1) and scoperun i
 
 
 def main() -> int:
-    """Run the lab; the one place where errors become text and an exit status."""
+    """Run the lab and return the exit status; the only place that prints errors."""
     signal.signal(signal.SIGTERM, interrupt)
     words, command = split(sys.argv[1:])
     arguments = parser().parse_args(words)
@@ -36,18 +36,18 @@ def main() -> int:
         return FAILED
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
-    except BrokenPipeError:  # nobody reads our output any more, as with `| head`
+    except BrokenPipeError:  # the reader of our output has ended, e.g. `| head`
         return 128 + signal.SIGPIPE
     return status
 
 
 def interrupt(number: int, _frame: FrameType | None) -> None:
-    """End on SIGTERM as on Ctrl-C: through every `finally`."""
+    """Make SIGTERM, like Ctrl-C, run every `finally`."""
     raise SystemExit(128 + number)
 
 
 def split(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Split the words at the first `--`: ours before it, the guest's after it."""
+    """Split the words at the first `--`: ours are before it, the guest's command after it."""
     end = words.index("--") if "--" in words else len(words)
     return list(words[:end]), list(words[end + 1 :])
 
@@ -77,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def add_machine(command: argparse.ArgumentParser) -> None:
-    """Add what describes one guest."""
+    """Add the options that describe a guest."""
     command.add_argument("suite", choices=SUITES)
     who = command.add_mutually_exclusive_group()
     who.add_argument("--user", choices=USERS, default="tester", help="who runs the command (%(default)s)")
@@ -89,7 +89,7 @@ def add_machine(command: argparse.ArgumentParser) -> None:
 
 
 def machine(arguments: argparse.Namespace) -> Machine:
-    """Return the guest that the arguments describe."""
+    """Return the configuration of the guest that the arguments describe."""
     return Machine(
         suite=SUITES[arguments.suite],
         user=arguments.user,
@@ -129,7 +129,7 @@ def run_shell(arguments: argparse.Namespace, command: list[str]) -> int:
 
 @contextmanager
 def raw_terminal(fd: int) -> Iterator[None]:
-    """Leave every key to the guest's terminal."""
+    """Switch a terminal to raw mode for the context, so that the guest's terminal gets every key."""
     before = termios.tcgetattr(fd)
     tty.setraw(fd)
     try:
@@ -139,16 +139,16 @@ def raw_terminal(fd: int) -> Iterator[None]:
 
 
 def run_tests(arguments: argparse.Namespace, command: list[str]) -> int:
-    """Run the lab's own tests and, on the suites, those that need guests; build what that takes."""
+    """Build missing images, and run the lab's own tests and, on the suites, those that need guests."""
     suites, rows = known(arguments.suites), matrix.rows()
-    # Two guests for each processor, for while one waits for time to pass.
+    # Two guests for each processor: one runs while the other waits for time to pass.
     lanes = [host.one_processor(number) for number in sorted(os.sched_getaffinity(0)) * 2]
     status = side_by_side(matrix.builds(suites) | matrix.runs(rows, suites, command), lanes)
     return max(status, side_by_side(matrix.runs_alone(rows, suites, command), lanes[:1]))
 
 
 def known(suites: Sequence[str]) -> list[str]:
-    """Return the suites, of which argparse cannot check a list that may be empty."""
+    """Return the suites, checked; argparse cannot check a list that can be empty. Raises LabError."""
     for suite in suites:
         if suite not in SUITES:
             raise LabError(f"There is no suite {suite}.", hint=f"There are {', '.join(SUITES)}.")

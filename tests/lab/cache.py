@@ -1,4 +1,4 @@
-"""Where kernels, images and wheels are kept, each complete or not there, one builder at a time."""
+"""The cache of kernels, images and wheels: an entry is complete or missing, and one process at a time builds it."""
 
 import fcntl
 import os
@@ -17,15 +17,16 @@ def folder() -> Path:
 
 
 def cached(family: str, name: str, build: Callable[[Path], None]) -> Path:
-    """Return the cache's entry `name`, built by `build` if it is missing; it replaces those of its family.
+    """Return the cache's entry `name`; if it is missing, build it and remove the older entries of its family.
 
-    A family is what a name starts with: the entries of which only the newest is wanted.
+    family: the start of the names of the entries of which only the newest is kept. build: makes the file or the folder
+    whose path it gets.
     """
     entry = folder() / name
     if entry.exists():
         return entry
     with locked(folder() / f"{family}.lock"):
-        if entry.exists():  # somebody else has built it while we waited
+        if entry.exists():  # another process has built it while we waited
             return entry
         scratch = folder() / f"{family}.new"
         remove(scratch)
@@ -41,14 +42,14 @@ def cached(family: str, name: str, build: Callable[[Path], None]) -> Path:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file: it is the kernel that lets go of it, however the holder ends."""
+    """Hold the lock file; the kernel releases it however this process ends."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a tree, if it is there."""
+    """Remove a file or a tree, if it exists."""
     if path.is_dir():
         shutil.rmtree(path)
     else:

@@ -1,7 +1,7 @@
-"""A plugin for pytest that knows which guest each test needs; the lab loads it with `-p tests.lab.collection`.
+"""A pytest plugin that reads which guest each test needs; the lab loads it with `-p tests.lab.collection`.
 
-With --needs-to FILE it writes down, as JSON, what each collected test needs and the file that the test is in: the lab
-makes its rows of that. With --guest NEEDS, in a guest, it leaves only the tests that need that one.
+With --needs-to FILE it writes the needs and the file of each collected test as JSON: the lab makes its rows from them.
+With --guest NEEDS, in a guest, it selects the tests that need this guest.
 """
 
 import json
@@ -14,7 +14,7 @@ from .needs import Needs
 
 
 def needs_of(item: pytest.Item) -> Needs:
-    """Return what a test needs: what its closest marker says, on itself, its class or its module."""
+    """Return the needs of a test: the arguments of its closest marker, on the test, its class or its module."""
     marker = item.get_closest_marker("guest")
     try:
         return Needs(*marker.args, **marker.kwargs) if marker else Needs()
@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests of other guests."""
+    """Deselect the tests of other guests."""
     wanted = config.getoption("--guest")
     if wanted is None:
         return
@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Write down what the tests need."""
+    """Write the needs of the collected tests."""
     file = session.config.getoption("--needs-to")
     if file is not None:
         rows = [(asdict(needs_of(item)), item.nodeid.partition("::")[0]) for item in session.items]

@@ -1,4 +1,4 @@
-"""The main job, shown: on this machine's user manager if it can hold a limit, else in a guest of the lab."""
+"""A demonstration of an OOM kill: with this machine's user manager if it enforces limits, else in a guest."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ test $status = 137
 
 
 def main() -> int:
-    """Show the session; return 0 if it went as it should."""
+    """Show the session; return 0 if it ended as expected."""
     missing = what_is_missing()
     if missing is None:
         print("demo: on this machine's user manager", flush=True)
@@ -34,7 +34,7 @@ def main() -> int:
 
 
 def show_here() -> int:
-    """Run the session here, with the scoperun that stands beside this interpreter."""
+    """Run the session here, with the scoperun that is installed beside this interpreter."""
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
     with tempfile.TemporaryDirectory() as folder:
         command = ["sh", "-c", SESSION, "demo", folder]
@@ -42,7 +42,7 @@ def show_here() -> int:
 
 
 def show_in_guest() -> int:
-    """Build the guest if need be, and run the session there."""
+    """Build the guest's image if it is missing, and run the session in a guest."""
     lab = [sys.executable, "-m", "tests.lab"]
     subprocess.run([*lab, "build", SUITE], cwd=project.ROOT, check=True)
     command = [*lab, "run", SUITE, "--", "sh", "-c", SESSION, "demo", "/tmp"]  # noqa: S108  the guest's

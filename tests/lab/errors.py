@@ -1,8 +1,11 @@
-"""What the lab reports instead of a traceback."""
+"""Errors that the lab reports without a traceback."""
 
 
 class LabError(Exception):
-    """The lab cannot do what was asked: what, what to do about it, and the log of whoever failed."""
+    """The lab cannot do what was asked.
+
+    message: what failed. hint: what to do about it. log: the output of the program that failed.
+    """
 
     def __init__(self, message: str, *, hint: str = "", log: str = "") -> None:
         super().__init__(message)
@@ -12,4 +15,4 @@ class LabError(Exception):
 
 
 class GuestError(LabError):
-    """The guest ended, or was ended, without reporting how the command went."""
+    """The guest ended, or was killed, without reporting the command's exit status."""

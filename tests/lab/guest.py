@@ -1,4 +1,4 @@
-"""One guest: boots, runs one command, and is gone with all its processes and files."""
+"""One guest: it boots, runs one command, and leaves no process and no file behind."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ CONSOLE = "console.log"
 def run(machine: Machine, command: Sequence[str], *, window: tuple[int, int] | None = None) -> int:
     """Run the command in a new guest on our standard streams, and return its exit status.
 
-    With a `window`, its rows and columns, the command has a terminal of that size.
+    window: rows and columns of the terminal that the command gets; None for pipes. Raises GuestError.
     """
     job = machine.job(command, os.environ, window=window)
     with tempfile.TemporaryDirectory(prefix="scoperun-lab.") as name:
@@ -40,13 +40,13 @@ def run(machine: Machine, command: Sequence[str], *, window: tuple[int, int] | N
 
 
 def no_report(machine: Machine, *, late: bool, log: str) -> GuestError:
-    """Return the error of a guest that did not say how its command went."""
+    """Return the error for a guest that did not report its command's exit status."""
     reason = f"exceeded its time limit of {machine.time_limit:g} s" if late else "ended without reporting"
     return GuestError(f"The {machine.suite.name} guest {reason}.", log=host.tail(log, lines=60))
 
 
 def make_disks(machine: Machine, folder: Path) -> None:
-    """Make the disks that only this guest has."""
+    """Make the disks of this guest alone: payload and swap."""
     payload.write(folder / "payload.tar", machine)
     if machine.swap:
         with (folder / "swap").open("wb") as swap:
@@ -63,20 +63,20 @@ class Guest:
 
 @contextlib.contextmanager
 def booted(machine: Machine, folder: Path) -> Iterator[Guest]:
-    """Start a guest whose files are in `folder`; leave none of its processes behind."""
+    """Start a guest whose files are in `folder`; kill all its processes at the end of the context."""
     ours, theirs = socket.socketpair()
     processors = sorted(os.sched_getaffinity(0))
     arguments = machine.kernel_arguments(image=image(machine.suite), folder=folder, line=theirs.fileno())
     with ours, (folder / CONSOLE).open("wb") as console:
-        with theirs:  # closed here once the guest has it, so that its end is seen
+        with theirs:  # closed here once the guest has it, so that we see the end of file
             process = subprocess.Popen(
                 [*host.one_processor(processors[os.getpid() % len(processors)]), kernel(), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
-                env={**os.environ, "TMPDIR": host.folder_in_memory(machine.ram)},  # for what is the guest's memory
+                env={**os.environ, "TMPDIR": host.folder_in_memory(machine.ram)},  # for the file of the guest's memory
                 pass_fds=[theirs.fileno()],
-                start_new_session=True,  # each process of the guest is one here, in this group
+                start_new_session=True,  # each process of the guest is a process of the host in this group
             )
         pidfd = os.pidfd_open(process.pid)
         try:

@@ -1,4 +1,4 @@
-"""What the lab needs of the host: tools, a mirror, and commands that end when the lab does."""
+"""The host's tools and mirror, and commands that end when the lab does."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .errors import LabError
 
-# The command that is looked for, and the Debian package that has it.
+# Each tool's command, and the Debian package that has it.
 TOOLS = {
     "mmdebstrap": "mmdebstrap",
     "patchelf": "patchelf",
@@ -19,7 +19,7 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
 def prepare() -> None:
-    """Make sure that an image can be built here; install what is missing, if root."""
+    """Check that an image can be built here, and install missing packages. Raises LabError if not root."""
     missing = [package for tool, package in TOOLS.items() if shutil.which(tool) is None]
     if not KEYRING.exists():
         missing.append("debian-archive-keyring")
@@ -32,7 +32,7 @@ def prepare() -> None:
 
 
 def mirror() -> list[str]:
-    """Return the host's Debian mirror; none if it is not a Debian, and mmdebstrap then takes its default."""
+    """Return a list with the host's Debian mirror; empty on other distributions, where mmdebstrap uses its default."""
     if shutil.which("apt-get") is None:
         return []
     query = ["apt-get", "indextargets", "--format", "$(ORIGIN) $(LABEL) $(REPO_URI)", "Created-By: Packages"]
@@ -42,23 +42,23 @@ def mirror() -> list[str]:
 
 
 def one_processor(number: int) -> list[str]:
-    """Return the words before a command that keep it on one processor.
+    """Return the words before a command that pin it to processor `number`.
 
-    A guest's kernel and its processes take turns: on two processors each turn waits for the other one to wake up,
-    which takes twice as long.
+    A guest's kernel and its processes take turns. On two processors each turn waits until the other one wakes up, and
+    everything takes twice as long.
     """
     return ["taskset", "--cpu-list", str(number)]
 
 
 def folder_in_memory(size: int) -> str:
-    """Return a folder for a file of that size, in memory if there is room: the disk would be busy with it."""
-    memory = "/dev/shm"  # noqa: S108  where user-mode Linux would look too
+    """Return a folder for a file of `size` bytes: in memory if there is room, because it would keep the disk busy."""
+    memory = "/dev/shm"  # noqa: S108  the default of user-mode Linux
     has_room = os.path.isdir(memory) and shutil.disk_usage(memory).free >= size
     return memory if has_room else tempfile.gettempdir()
 
 
 def run(command: Sequence[str | Path], *, cwd: Path | None = None) -> None:
-    """Run a command to its end; its output is only worth reading if it fails."""
+    """Run a command to its end. Raises LabError, with the end of its output, if it fails."""
     argv = [str(word) for word in command]
     process = subprocess.Popen(
         argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -12,26 +12,26 @@ from .recipe import PACKAGES, Recipe, Suite
 
 FILES = Path(__file__).parent / "files"
 
-SIZE = "4G"  # sparse: what a guest may write, more than what an image takes
+SIZE = "4G"  # sparse: the room that a guest has for writing, more than an image takes
 
-# Nobody reads these in a guest, and unpacking them takes a quarter of the time.
+# Unpacking these would take a quarter of the time, and guests do not need them.
 WITHOUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 
 
 def recipe(suite: Suite) -> Recipe:
-    """Return the suite's recipe, from the checkout as it is now."""
+    """Return the suite's recipe, from the current state of the checkout."""
     files = {str(path.relative_to(FILES)): path.read_bytes() for path in FILES.rglob("*") if path.is_file()}
     requirements = project.LOCK.read_text(encoding="utf-8").splitlines()
     return Recipe(suite=suite, packages=PACKAGES, requirements=requirements, files=files)
 
 
 def name(wanted: Recipe) -> str:
-    """Return what the cache calls the image of a recipe."""
+    """Return the name of a recipe's image in the cache."""
     return f"{wanted.suite.name}-{wanted.key}.ext4"
 
 
 def exists(suite: Suite) -> bool:
-    """Return whether the suite's image is there already."""
+    """Return whether the suite's image exists already."""
     return (cache.folder() / name(recipe(suite))).exists()
 
 
@@ -42,17 +42,17 @@ def image(suite: Suite) -> Path:
 
 
 def build(wanted: Recipe, target: Path) -> None:
-    """Make the image `target`."""
+    """Build the image as the file `target`."""
     host.prepare()
     root = target.with_suffix(".root")
     install_packages(wanted, root)
     install_wheels(wanted, root)
     shutil.copytree(FILES, root, dirs_exist_ok=True)
     (root / "etc/hostname").write_text(f"{wanted.suite.name}\n", encoding="ascii")
-    # Without a machine-id each boot is a first boot, which presets every unit again.
+    # Without a machine-id each boot counts as the first one and presets every unit again.
     (root / "etc/machine-id").write_text(f"{uuid.uuid4().hex}\n", encoding="ascii")
     host.run(["chroot", root, "/bin/sh", "/customize.sh"])
-    # No journal: a guest is never booted twice. Zeroes need not be written to a file that is sparse.
+    # No journal: an image is never booted twice. The file is sparse, so that its zeroes need not be written.
     options = ["-O", "^has_journal", "-E", "lazy_itable_init=0,assume_storage_prezeroed=1", "-m", "0"]
     host.run(["mke2fs", "-q", "-t", "ext4", *options, "-d", root, target, SIZE])
 
@@ -60,7 +60,7 @@ def build(wanted: Recipe, target: Path) -> None:
 def install_packages(wanted: Recipe, root: Path) -> None:
     """Put the Debian packages into the folder `root`."""
     include = "--include=" + ",".join(wanted.packages)
-    # By dpkg's own configuration: mmdebstrap would filter each archive in Perl, which takes longer than to unpack it.
+    # Filtered by dpkg's configuration: mmdebstrap would filter each archive in Perl, which takes longer than unpacking.
     leave_out = f"cd \"$1/etc\" && mkdir -p dpkg/dpkg.cfg.d && printf 'path-exclude=%s\\n' {shlex.join(WITHOUT)}"
     leave_out += " > dpkg/dpkg.cfg.d/lab"
     options = ["--variant=minbase", "--format=directory", include, STALE_IS_FINE, f"--setup-hook={leave_out}"]
@@ -68,7 +68,7 @@ def install_packages(wanted: Recipe, root: Path) -> None:
 
 
 def install_wheels(wanted: Recipe, root: Path) -> None:
-    """Put the Python packages where Debian's python3 looks for an administrator's."""
+    """Install the Python packages where Debian's python3 looks for those of the administrator."""
     requirements = root.with_suffix(".txt")
     requirements.write_text("\n".join(wanted.requirements), encoding="utf-8")
     python = wanted.suite.python

@@ -1,29 +1,29 @@
-"""The user-mode Linux kernel: Debian sid's, made to run on an older libc's host."""
+"""The user-mode Linux kernel of Debian sid, patched to run on a host with an older libc."""
 
 from pathlib import Path
 
 from . import cache, host
 
-# The mirror may be a snapshot whose sid has outlived its Valid-Until.
+# The mirror can be a snapshot, in which sid is past its Valid-Until.
 STALE_IS_FINE = '--aptopt=Acquire::Check-Valid-Until "false"'
 
-# The guests do without modules, which are nine tenths of the package.
+# The guests need no modules, which are nine tenths of the package.
 WITHOUT_MODULES = "--dpkgopt=path-exclude=/usr/lib/uml/*"
 
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 
 
 def kernel() -> Path:
-    """Return the kernel's executable, fetched if the cache lacks it."""
+    """Return the kernel's executable; fetch it if the cache does not have it."""
     return cache.cached("kernel", "kernel-sid", fetch) / "usr/bin/linux.uml"
 
 
 def fetch(target: Path) -> None:
-    """Unpack the kernel and the libc it was linked to into `target`."""
+    """Unpack the kernel, and the libc that it is linked to, into `target`."""
     host.prepare()
     options = ["--variant=extract", "--include=user-mode-linux,libc6", WITHOUT_MODULES, STALE_IS_FINE]
     host.run(["mmdebstrap", *options, "sid", target, *host.mirror()])
-    # Started through ld.so it would boot and then fail: it executes /proc/self/exe again.
+    # Started through ld.so it would fail after booting, because it executes /proc/self/exe again.
     final = cache.folder() / target.name / LIBRARIES
     loader = final / "ld-linux-x86-64.so.2"
     host.run(["patchelf", "--set-interpreter", loader, "--set-rpath", final, target / "usr/bin/linux.uml"])

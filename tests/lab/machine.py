@@ -1,4 +1,4 @@
-"""How a guest is configured: what its kernel and its agent are told. No I/O."""
+"""The configuration of a guest: its kernel's command line and its agent's job. No I/O."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,12 +10,12 @@ from .recipe import USERS, Suite, home
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-# What a command in the guest learns of the environment of its caller.
+# The variables of our environment that the command in the guest gets.
 PASSED_ON = ("CI", "TERM")
 
 
 def size(text: str) -> int:
-    """Return the bytes of a size as systemd writes it: 512M, 2G. Raises ValueError."""
+    """Return the bytes of a size in systemd's notation: 512M, 2G. Raises ValueError."""
     match = re.fullmatch(r"(\d+)([KMGT]?)", text)
     if match is None:
         raise ValueError(f"not a size: {text!r}")
@@ -24,7 +24,7 @@ def size(text: str) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """One guest. Sizes in bytes, times in seconds."""
+    """The configuration of one guest; sizes in bytes, times in seconds."""
 
     suite: Suite
     user: str = "tester"
@@ -49,7 +49,7 @@ class Machine:
             *("con0=null,fd:1", "con=null", f"ssl0=fd:{line}", "ssl=null"),
             f"systemd.wants=user@{USERS[self.user]}.service",
             "sysctl.kernel.dmesg_restrict=1",  # as in Debian's other kernels
-            "initcall_blacklist=raid6_init",  # measures for a second what no guest uses
+            "initcall_blacklist=raid6_init",  # would run benchmarks for 1 s
         ]
         if self.swap:
             arguments += [f"ubd2={folder}/swap", "zswap.enabled=1"]
@@ -60,7 +60,7 @@ class Machine:
     def job(
         self, command: Sequence[str], environment: Mapping[str, str], *, window: tuple[int, int] | None = None
     ) -> Job:
-        """Return the job of running `command` as a login of the user would."""
+        """Return a job that runs `command` in the environment of a login of the user."""
         uid = USERS[self.user]
         login = {
             "HOME": home(self.user),

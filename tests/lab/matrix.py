@@ -1,4 +1,4 @@
-"""What runs in which guest: a row is all tests that need the same guest, and is run on each suite that they are for."""
+"""Which tests run in which guest: a row has all tests that need the same guest, and runs on each of their suites."""
 
 import json
 import subprocess
@@ -17,15 +17,18 @@ from .parallel import Command
 LAB = ("-m", "tests.lab")
 TESTS = ("tests/guest", "tests/truth")
 PLUGIN = ("-p", "tests.lab.collection")
-LIMIT = ("--time-limit", "1200")  # three times what the longest row takes; a hung guest is a failure all the same
+LIMIT = ("--time-limit", "1200")  # three times as long as the longest row takes
 
 OWN = "tests/lab"
-OWN_SUITE = "trixie"  # in whose guests the lab's own tests run
+OWN_SUITE = "trixie"  # the lab's own tests boot guests of this suite
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The tests that need one guest. files: those that have such tests, some of them others too. tests: how many."""
+    """The tests that need the same guest.
+
+    files: the files with such tests; they can also have tests of other guests. tests: the number of tests.
+    """
 
     needs: Needs
     files: tuple[str, ...]
@@ -33,12 +36,12 @@ class Row:
 
     @property
     def pytest_words(self) -> list[str]:
-        """The words after `python3` that run the tests in their guest."""
+        """The words after `python3` that run the tests inside their guest."""
         return ["-m", "pytest", *PLUGIN, "--guest", str(self.needs), *self.files]
 
 
 def rows(tests: Sequence[str | Path] = TESTS) -> list[Row]:
-    """Collect the tests and return their rows; those with the most tests come first, because they take longest."""
+    """Collect the tests and return their rows; the row with the most tests is first, because it takes longest."""
     files = defaultdict[Needs, list[str]](list)
     for needs, file in collect(tests):
         files[needs].append(file)
@@ -47,9 +50,9 @@ def rows(tests: Sequence[str | Path] = TESTS) -> list[Row]:
 
 
 def collect(tests: Sequence[str | Path]) -> list[tuple[Needs, str]]:
-    """Return what each test needs, and its file.
+    """Return the needs and the file of each test. Raises LabError.
 
-    pytest does it in a process of its own, because it imports all tests. Raises LabError if it fails.
+    pytest collects them in a process of its own, because it imports all test modules.
     """
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder, "needs.json")
@@ -62,24 +65,24 @@ def collect(tests: Sequence[str | Path]) -> list[tuple[Needs, str]]:
 
 
 def builds(suites: Sequence[str]) -> dict[str, Command]:
-    """Return the command lines that build the suites' images, by the suite."""
+    """Return the command lines that build the suites' images, by suite."""
     return {suite: Command([*LAB, "build", suite]) for suite in suites}
 
 
 def runs(rows: Iterable[Row], suites: Sequence[str], pytest_arguments: Sequence[str]) -> dict[str, Command]:
-    """Return the command lines that test the lab and the suites, each after its image, by what to call them."""
+    """Return the command lines that test the lab and the suites, by name; each waits for its suite's image."""
     own = {OWN: Command(["-m", "pytest", OWN, *pytest_arguments], after=OWN_SUITE)}
     rest = commands([row for row in rows if not row.needs.alone], suites, pytest_arguments)
     return own | rest if OWN_SUITE in suites else rest
 
 
 def runs_alone(rows: Iterable[Row], suites: Sequence[str], pytest_arguments: Sequence[str]) -> dict[str, Command]:
-    """Return the command lines of the tests that are to be run by themselves, when all images are there."""
+    """Return the command lines of the tests that run alone, after all images have been built."""
     return commands([row for row in rows if row.needs.alone], suites, pytest_arguments)
 
 
 def commands(rows: Iterable[Row], suites: Sequence[str], pytest_arguments: Sequence[str]) -> dict[str, Command]:
-    """Return the command lines of rows, by what to call them."""
+    """Return the command lines of rows, by name."""
     return {
         f"{suite} {row.needs}": Command(
             [*LAB, "run", suite, *row.needs.options, *LIMIT, "--", "python3", *row.pytest_words, *pytest_arguments],

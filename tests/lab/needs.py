@@ -1,4 +1,4 @@
-"""The guest that a test needs, as its marker `guest` says it: tests/guest/README.md lists the arguments. No I/O."""
+"""The guest that a test needs, from its marker `guest`; tests/guest/README.md lists the arguments. No I/O."""
 
 from dataclasses import dataclass, fields
 
@@ -8,13 +8,13 @@ from .recipe import SUITES, USERS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """The arguments of the marker `guest`; without any, it is the guest of a test that has no marker.
+    """The arguments of the marker `guest`; the defaults are for a test without a marker.
 
-    user: runs the tests, with a login and a user manager.
-    ram, swap: sizes such as 512M; without a size it is the lab's default, which for swap is none.
+    user: the user that runs the tests, with a login and a user manager.
+    ram, swap: sizes such as 512M; None is the lab's default, which for swap means no swap.
     memory_controller: whether the kernel has one.
-    suite: the only suite on which the test runs; by default it runs on all of them.
-    alone: nothing else runs on the machine meanwhile.
+    suite: the only suite on which the test runs; None for all suites.
+    alone: the test runs while nothing else runs on the machine.
     Raises ValueError for a value that the lab does not know.
     """
 
@@ -35,7 +35,7 @@ class Needs:
                 size(text)
 
     def __str__(self) -> str:
-        """Return the user, and what else is not the default: `user=tester swap=512M`."""
+        """Return the user and all values that are not the default: `user=tester swap=512M`."""
         values = {each.name: (getattr(self, each.name), each.default) for each in fields(self)}
         return " ".join(
             f"{name}={value}" for name, (value, default) in values.items() if name == "user" or value != default

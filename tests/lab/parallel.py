@@ -1,4 +1,4 @@
-"""Several command lines at a time, each one's output printed whole when it is done."""
+"""Runs command lines in parallel, and prints the output of each in one piece when it has ended."""
 
 import asyncio
 import sys
@@ -9,40 +9,43 @@ from dataclasses import dataclass
 from . import project
 
 Lane = Sequence[str]
-"""The words before a command line that give it its place: none, or those that keep it on one processor."""
+"""The words before a command line that pin it to one processor, or no words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command line of Python: the words after `python`. after: the name of another without which it is of no use."""
+    """A command line of Python.
+
+    words: those after `python`. after: the name of a command line that must have succeeded before, None without one.
+    """
 
     words: Sequence[str]
     after: str | None = None
 
 
 def side_by_side(commands: Mapping[str, Command], lanes: Sequence[Lane]) -> int:
-    """Run the command lines, given by name, one at a time in each lane; return 0 only if all of them do."""
+    """Run the command lines, one at a time in each lane; return their highest status, 0 if all succeed."""
     return asyncio.run(Schedule(commands).run(lanes))
 
 
 class Schedule:
-    """Which of the command lines are still to run, and how those went that did."""
+    """The command lines that have not started yet, and the exit statuses of those that have ended."""
 
     def __init__(self, commands: Mapping[str, Command]) -> None:
-        """Begin with all of them."""
+        """Start with all of them waiting."""
         self._waiting = dict(commands)
         self._statuses: dict[str, int] = {}
         self._changed = asyncio.Condition()
 
     async def run(self, lanes: Sequence[Lane]) -> int:
-        """Run all; return the worst status."""
+        """Run all; return the highest status."""
         async with asyncio.TaskGroup() as group:
             for lane in lanes:
                 group.create_task(self._use(lane))
         return max(self._statuses.values(), default=0)
 
     async def _use(self, lane: Lane) -> None:
-        """Run in this lane, one after the other, the first of those that wait whose time has come."""
+        """Run command lines in this lane until none is left; each time take the first that can start."""
         while (name := await self._next()) is not None:
             command = self._waiting.pop(name)
             if command.after and self._statuses[command.after] != 0:
@@ -55,7 +58,7 @@ class Schedule:
                 self._changed.notify_all()
 
     async def _next(self) -> str | None:
-        """Return the first that waits for nothing, once there is one; None if none is left."""
+        """Wait until a command line can start and return its name; None if none is left."""
         async with self._changed:
             await self._changed.wait_for(lambda: not self._waiting or self._first() is not None)
             return self._first()
@@ -66,7 +69,7 @@ class Schedule:
 
 
 async def run_one(name: str, words: Sequence[str]) -> int:
-    """Run one command line, print its output and how it went, and return its exit status."""
+    """Run one command line, print its output and its result, and return its exit status."""
     print(f"{name}: started", flush=True)
     start = time.monotonic()
     process = await asyncio.create_subprocess_exec(

@@ -1,6 +1,6 @@
 """The disk that carries the checkout, its wheel and the agent into a guest: a tar archive, unpacked at boot.
 
-An archive needs no file system to be made or mounted, and says who owns each file.
+An archive needs no file system, and it stores the owner of each file.
 """
 
 import tarfile
@@ -17,7 +17,7 @@ from .recipe import USERS, Suite
 
 INSIDE = Path(__file__).parent / "inside"
 
-# What the tests need of the checkout, in the user's own copy.
+# The parts of the checkout that the tests need, in the user's own copy.
 CHECKOUT = ("tests", "examples", "man", "README.md", "pyproject.toml")
 
 
@@ -33,7 +33,7 @@ def write(target: Path, machine: Machine) -> None:
 
 
 def add(archive: tarfile.TarFile, source: Path, name: str, user: str) -> None:
-    """Add a tree that `user` will own, without what the host's Python left in it."""
+    """Add a tree that `user` will own, without the __pycache__ folders of the host's Python."""
 
     def member(info: tarfile.TarInfo) -> tarfile.TarInfo | None:
         return None if info.name.endswith("__pycache__") else owned(info, user)
@@ -44,8 +44,8 @@ def add(archive: tarfile.TarFile, source: Path, name: str, user: str) -> None:
 def add_files(archive: tarfile.TarFile, top: Path, user: str) -> None:
     """Add the files below `top`, but no folders.
 
-    tar takes a folder's permissions away while it fills it. If that is /usr, what starts meanwhile in the guest cannot
-    read it: dbus-daemon did not find its configuration, and then nobody could log in.
+    tar removes a folder's permissions while it fills it. If that is /usr, programs that start meanwhile in the guest
+    cannot read it: dbus-daemon did not find its configuration, and then no user could log in.
     """
     for path in sorted(path for path in top.rglob("*") if path.is_file()):
         with path.open("rb") as content:
@@ -53,14 +53,14 @@ def add_files(archive: tarfile.TarFile, top: Path, user: str) -> None:
 
 
 def owned(info: tarfile.TarInfo, user: str) -> tarfile.TarInfo:
-    """Make `user` of the guest the owner of a member."""
+    """Make `user` of the guest the owner of an archive's member."""
     info.uid = info.gid = USERS[user]
     info.uname = info.gname = ""
     return info
 
 
 def unpack_wheel(target: Path, suite: Suite) -> None:
-    """Install the project below `target` as the suite's pip would do it for all users."""
+    """Install the project below `target`, in the places where the suite's pip installs for all users."""
     scheme = {
         "purelib": f"/usr/local/lib/python{suite.python}/dist-packages",
         "platlib": f"/usr/local/lib/python{suite.python}/dist-packages",

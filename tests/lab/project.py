@@ -11,14 +11,14 @@ from . import cache, host
 ROOT = Path(__file__).parents[2]
 
 LOCK = Path(__file__).parent / "requirements.lock"
-"""The packages that guests have: of each which release, and the hashes of its files."""
+"""The releases of the packages in guests, and the hashes of their files."""
 
-# All that the wheel is built from.
+# The files and folders from which the wheel is built.
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "bin", "scoperun", "units", "man", "completions")
 
 
 def requirements() -> list[str]:
-    """Return what the project and its tests require, as pyproject.toml says it."""
+    """Return the requirements of the project and its tests, from pyproject.toml."""
     pyproject: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     return [*pyproject["project"]["dependencies"], *pyproject["dependency-groups"]["test"]]
 
@@ -35,7 +35,7 @@ def build(target: Path) -> None:
 
 
 def sources_key() -> str:
-    """Return a key that changes whenever the wheel would."""
+    """Return 16 hex digits that change with the wheel's sources."""
     digest = hashlib.sha256()
     for path in source_files():
         digest.update(f"{path.relative_to(ROOT)}\0{path.stat().st_size}\0".encode())

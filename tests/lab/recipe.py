@@ -1,4 +1,4 @@
-"""What a guest is made of, and the key that names one such making. No I/O."""
+"""The ingredients of a guest's image, and a key that changes with them. No I/O."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """A Debian suite, of interest for the systemd and the Python it brings."""
+    """A Debian suite, with the versions of its systemd and its Python."""
 
     name: str
     systemd: str
@@ -24,7 +24,7 @@ SUITES = {
     )
 }
 
-# What systemd with a user manager needs, what the tests call, and what one misses in `shell`.
+# For systemd with a user manager, for the tests, and for people in `shell`.
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "dbus-user-session", "libpam-systemd"),
     *("python3", "gcc", "libc6-dev", "procps", "util-linux", "login", "passwd"),
@@ -32,7 +32,7 @@ PACKAGES = (
     *("bash-completion", "fish", "zsh"),
 )
 
-# The users of a guest. `tester` reads the kernel's messages, `plain` does not.
+# The users of a guest. `tester` can read the kernel's messages, `plain` cannot.
 USERS = {"root": 0, "tester": 1000, "plain": 1001}
 
 
@@ -43,7 +43,11 @@ def home(user: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """Everything an image depends on; requirements: the lines of a file of pip's."""
+    """Everything that an image depends on.
+
+    packages: of Debian. requirements: the lines of a requirements file of pip.
+    files: by path in the image.
+    """
 
     suite: Suite
     packages: Sequence[str]
@@ -52,7 +56,7 @@ class Recipe:
 
     @property
     def key(self) -> str:
-        """The name of the image: it changes whenever an ingredient does."""
+        """16 hex digits for the image's name, which change with any ingredient."""
         ingredients = {
             "suite": [self.suite.name, self.suite.python],
             "packages": sorted(self.packages),

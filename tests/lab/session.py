@@ -1,4 +1,4 @@
-"""The host's side of a guest's command: moves bytes between our standard streams and the guest's line."""
+"""The host's side of a guest's command: it moves bytes between our standard streams and the guest's line."""
 
 import os
 import select
@@ -14,19 +14,22 @@ STDIN, STDOUT, STDERR = range(3)
 
 
 class Session:
-    """One command, from the guest's first word to its last."""
+    """The exchange with a guest about one command, from its first frame to its last."""
 
     def __init__(self, line: socket.socket, pidfd: int, job: Job) -> None:
         self._line = line
         self._pidfd = pidfd
         self._job = job
         self._frames = Frames()
-        self._unsent = b""  # what the line has not taken yet: no input is read meanwhile
-        self._reads_stdin = False  # not before the guest is ready for it
+        self._unsent = b""  # bytes that the line has not taken yet; until then no input is read
+        self._reads_stdin = False  # only after the guest is ready
         self._status: int | None = None
 
     def run(self, deadline: float) -> int | None:
-        """Return the command's exit status; None if the guest ended, or time did, before there was one."""
+        """Return the command's exit status; None if the guest ended or the deadline passed before it was reported.
+
+        deadline: in seconds of time.monotonic().
+        """
         self._line.setblocking(False)
         while self._status is None:
             ready = self._wait(deadline)
@@ -43,7 +46,7 @@ class Session:
         return {fd for fd, _ in poll.poll(max(0.0, deadline - time.monotonic()) * 1000)}
 
     def _serve(self, ready: AbstractSet[int]) -> bool:
-        """Move what is there; return whether the guest can still have something to say."""
+        """Move the available bytes; return whether the guest can still send some."""
         if self._line.fileno() in ready:
             self._send()
             return self._receive()
@@ -80,7 +83,7 @@ class Session:
         self._send(frame(Kind.STDIN, data))
 
     def _send(self, data: bytes = b"") -> None:
-        """Send as much as the line takes now, and keep the rest."""
+        """Send as many bytes as the line takes now, and keep the rest."""
         self._unsent += data
         try:
             self._unsent = self._unsent[self._line.send(self._unsent) :]

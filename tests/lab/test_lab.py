@@ -1,4 +1,4 @@
-"""The lab itself: a guest reports truthfully, or is reported as one that did not."""
+"""The lab itself: a guest's exit status is the command's own, and a guest without a report is an error."""
 
 import hashlib
 import os
@@ -38,7 +38,7 @@ def lab(
 
 @pytest.fixture(scope="session")
 def built() -> None:
-    """Leave the guests out where the lab was not built: it takes root and a minute, which is not for pytest."""
+    """Skip the guests if the lab was not built, except in CI: pytest does not build it, it takes root and a minute."""
     if not image.exists(SUITES["trixie"]):
         leave_out = pytest.fail if os.environ.get("CI") else pytest.skip
         leave_out("the lab is not built: python -m tests.lab build trixie")
@@ -46,7 +46,7 @@ def built() -> None:
 
 @pytest.fixture
 def private(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Return an environment whose guests leave their traces, if any, in a folder of their own."""
+    """Yield an environment in which guests have a temporary folder of their own; it must be empty at the end."""
     yield {**os.environ, "TMPDIR": str(tmp_path)}
     assert list(tmp_path.iterdir()) == []
     assert guests(tmp_path) == []
@@ -67,10 +67,10 @@ def guests(folder: Path) -> list[str]:
 
 @pytest.mark.usefixtures("built")
 class TestRun:
-    """`run` is as good as running the command here."""
+    """A command behaves under `run` as it does outside of a guest."""
 
     def test_streams_are_separate_and_byte_exact(self) -> None:
-        """All 256 values cross a line that was a terminal once, in both directions and in quantity."""
+        """The serial line, which starts as a terminal, passes all 256 byte values in both directions, 1 MiB of them."""
         given = bytes(range(256)) * 4096
         script = "tee /dev/stderr; printf end >&2; exit 3"
         result = lab(command=["sh", "-c", script], given=given)
@@ -79,7 +79,7 @@ class TestRun:
         assert hashlib.sha256(result.stderr).digest() == hashlib.sha256(given + b"end").digest()
 
     def test_the_command_has_a_user_manager_and_the_project(self) -> None:
-        """Limits can be enforced, and scoperun is installed for whoever runs it."""
+        """Limits can be enforced, and scoperun is installed for all users."""
         group = "/sys/fs/cgroup$(systemctl --user show --property=ControlGroup --value)"
         script = f"cat {group}/cgroup.controllers; command -v scoperun; python3 -c 'import scoperun, pytest'"
         result = lab(command=["sh", "-c", script])
@@ -87,36 +87,36 @@ class TestRun:
         assert result.stdout == b"cpu memory pids\n/usr/local/bin/scoperun\n"
 
     def test_a_signal_is_128_and_its_number(self) -> None:
-        """And a command that does not read its input does not mind that there is some."""
+        """Input that the command does not read changes nothing."""
         result = lab(command=["sh", "-c", "kill -KILL $$"], given=b"unread" * 100_000)
         assert (result.returncode, result.stdout, result.stderr) == (137, b"", b"")
 
 
 @pytest.mark.usefixtures("built")
 class TestNoReport:
-    """A guest that does not say how the command went has failed, and nothing of it is left."""
+    """A guest that does not report an exit status is an error, and leaves no process or file behind."""
 
     def test_a_guest_that_powers_off_has_failed(self, private: dict[str, str]) -> None:
-        """Whatever the command had said before."""
+        """Output before the poweroff does not make it a success."""
         result = lab("--root", command=["sh", "-c", "echo fine; poweroff -ff"], environment=private)
         assert result.returncode == 125
         assert result.stderr.endswith(b"lab: The trixie guest ended without reporting.\n")
 
     def test_a_kernel_panic_shows_its_text(self, private: dict[str, str]) -> None:
-        """The end of the console's log is what one has to debug it."""
+        """The error has the end of the console's log, which is needed for debugging."""
         result = lab("--root", command=["sh", "-c", "echo c > /proc/sysrq-trigger"], environment=private)
         assert result.returncode == 125
         assert b"sysrq triggered crash" in result.stderr
 
     def test_the_time_limit_ends_all_processes(self, private: dict[str, str]) -> None:
-        """Those of the guest are processes of the host, too."""
+        """The guest's processes are processes of the host, and none is left."""
         result = lab("--time-limit", "6", command=["sleep", "infinity"], environment=private)
         assert result.returncode == 125
         assert result.stderr.endswith(b"lab: The trixie guest exceeded its time limit of 6 s.\n")
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_a_signal_to_the_lab_ends_the_guest(self, private: dict[str, str], number: signal.Signals) -> None:
-        """It ends with the status of a process that died of it."""
+        """The lab ends with 128+n, the status of a process that signal n killed."""
         argv = [*LAB, "run", "trixie", "--", "sh", "-c", "echo started; sleep infinity"]
         with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, env=private) as process:
             assert process.stdout is not None
@@ -129,7 +129,7 @@ class TestKey:
     """An image's key changes with its ingredients and with nothing else."""
 
     def test_it_is_stable(self) -> None:
-        """The order of packages is no ingredient."""
+        """The order of packages does not matter."""
         one, other = (replace(RECIPE, packages=list(order)) for order in (("a", "b"), ("b", "a")))
         assert one.key == other.key
 
@@ -144,16 +144,16 @@ class TestKey:
         ],
     )
     def test_it_changes_with_an_ingredient(self, changed: Recipe) -> None:
-        """Each of them."""
+        """Changing any one ingredient changes the key."""
         assert changed.key != RECIPE.key
 
 
 class TestFrames:
-    """Frames arrive whole however the line cuts them."""
+    """Frames are complete wherever the line splits them."""
 
     @pytest.mark.parametrize("cut", range(1, 16))
     def test_any_cut_gives_the_same_frames(self, cut: int) -> None:
-        """Even one inside a header."""
+        """A split can be inside a header."""
         stream = frame(Kind.STDOUT, b"out") + frame(Kind.STDIN) + frame(Kind.EXIT, b"0")
         frames = Frames()
         pieces = [stream[at : at + cut] for at in range(0, len(stream), cut)]
@@ -162,7 +162,7 @@ class TestFrames:
 
 
 def test_input_that_comes_with_the_job_is_not_lost() -> None:
-    """The host need not wait before it sends some: a short one may be all that it will ever send."""
+    """Input that arrives together with the job is kept: it might be all the input that the host ever sends."""
     job = Job(command=["cat"], user="root", uid=0, directory="/", environment={}, swap=False, window=None)
     host, guest = os.openpty()
     try:
@@ -176,7 +176,7 @@ def test_input_that_comes_with_the_job_is_not_lost() -> None:
 
 
 def collected(*words: str, folder: Path = ROOT) -> list[str]:
-    """Return the tests that pytest finds, started in a folder."""
+    """Return the tests that pytest collects when it is started in `folder`."""
     argv = [sys.executable, "-m", "pytest", *words, "--collect-only", "-q"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, check=True)
@@ -201,17 +201,17 @@ def test_of_two_guests(number): ...
 
 
 class TestRows:
-    """Each test runs in the guest that its marker says, once on each of its suites."""
+    """Each test runs in the guest that its marker names, once on each of its suites."""
 
     @pytest.fixture
     def marked(self, tmp_path: Path) -> Path:
-        """Return a folder with tests that have the marker on a module, a test, a parameter, or nowhere."""
+        """Return a folder with tests that have the marker on a module, a test or a parameter, or have no marker."""
         for name, text in MARKED.items():
             (tmp_path / name).write_text(f"import pytest{text}", encoding="utf-8")
         return tmp_path
 
     def test_the_closest_marker_says_which_guest_it_is(self, marked: Path) -> None:
-        """A file can have tests of several guests; in each guest it runs the tests of that one."""
+        """A file can have tests for several guests; each guest runs only its own."""
         found = {row.needs: row for row in rows([marked])}
         tests = {needs: set(collected(*row.pytest_words[2:], folder=marked)) for needs, row in found.items()}
         assert tests == {
@@ -224,13 +224,13 @@ class TestRows:
         assert found[Needs(user="root", suite="sid")].needs.suites == ("sid",)
 
     def test_the_row_with_the_most_tests_is_first(self, marked: Path) -> None:
-        """It takes longest, and the others fit beside it."""
+        """It takes longest, and the other rows run beside it."""
         tests = [row.tests for row in rows([marked])]
         assert tests == sorted(tests, reverse=True)
         assert sum(tests) == 6
 
     def test_every_test_is_in_one_row(self) -> None:
-        """None is left out, and none runs in two guests of a suite."""
+        """No test is left out, and none runs in two guests of a suite."""
         found = rows()
         ours = [test for row in found for test in collected(*row.pytest_words[2:])]
         assert sorted(ours) == sorted(collected(*TESTS))
@@ -247,7 +247,7 @@ class TestRows:
         ],
     )
     def test_a_marker_that_means_nothing_is_an_error(self, tmp_path: Path, marker: str, reason: str) -> None:
-        """A test in the wrong guest might pass there, and one in none would never run."""
+        """A test in the wrong guest might pass there, and one without a guest would never run."""
         text = f"import pytest\n@pytest.mark.{marker}\ndef test_it(): ...\n"
         (tmp_path / "test_marked.py").write_text(text, encoding="utf-8")
         with pytest.raises(LabError) as failure:
@@ -269,11 +269,11 @@ class TestRows:
         ],
     )
     def test_what_is_needed_has_a_name_and_is_booted(self, needs: Needs, text: str, options: list[str]) -> None:
-        """The name is the row's, too."""
+        """The name is also that of the row."""
         assert (str(needs), needs.options) == (text, options)
 
     def test_what_runs_alone_runs_after_the_others(self) -> None:
-        """And waits for no image: all of them are there by then."""
+        """It does not wait for an image, because all images exist by then."""
         alone, other = (Row(Needs(alone=each), files=("test_a.py",), tests=1) for each in (True, False))
         beside = runs([alone, other], ["sid"], [])
         by_itself = runs_alone([alone, other], ["sid"], [])
@@ -282,10 +282,10 @@ class TestRows:
 
 
 class TestSideBySide:
-    """Command lines run when what they need is done, in the order given."""
+    """Command lines run in the given order, once the one that they wait for has ended."""
 
     def test_the_first_that_can_run_does(self, tmp_path: Path) -> None:
-        """With one lane that is the order in which they are written down, but for what comes after another."""
+        """With one lane they run in the given order, except those that wait for a later one."""
         told = tmp_path / "told"
         tell = {name: ["-c", f"open({str(told)!r}, 'a').write('{name} ')"] for name in "abc"}
         commands = {"a": Command(tell["a"], after="c"), "b": Command(tell["b"]), "c": Command(tell["c"])}
@@ -293,7 +293,7 @@ class TestSideBySide:
         assert told.read_text() == "b c a "
 
     def test_one_that_fails_is_told_and_what_needs_it_is_not_run(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """The rest is."""
+        """A command line that waits for a failed one is not run; the others are."""
         fails, succeeds = Command(["-c", "exit(3)"]), Command(["-c", "print('so')"])
         commands = {"a": Command(["-c", "print('never')"], after="b"), "b": fails, "c": succeeds}
         assert side_by_side(commands, lanes=[[], []]) == 3

@@ -1,1 +1,1 @@
-"""Stories about memory of which it is known how they end, because they were arranged."""
+"""Stories about memory whose ends are known, because they are arranged."""

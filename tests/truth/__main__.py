@@ -1,4 +1,4 @@
-"""Plays every kind in every guest that it needs, several times, and writes docs/truth.md: `make truth`."""
+"""Plays every kind several times, in the guests that it needs, and writes docs/truth.md: `make truth`."""
 
 import argparse
 import json
@@ -25,7 +25,8 @@ HOUR = "3600"
 class Guest:
     """A guest.
 
-    needs: of the kinds that are played there. share: how many times as often as is asked for. user: who plays them.
+    needs: the needs of the kinds that are played there. share: the factor on the requested number of rounds.
+    user: the user that plays them.
     """
 
     needs: Needs
@@ -40,14 +41,14 @@ class Guest:
 
 GUESTS = (
     Guest(ANY, 1),
-    Guest(ANY, 0.5, user="plain"),  # who may not read the kernel log
+    Guest(ANY, 0.5, user="plain"),  # cannot read the kernel log
     Guest(SMALL, 2),
     Guest(SWAP, 2),
 )
 
 
 def main() -> int:
-    """Play, write, and return 1 if anything was not as it should be."""
+    """Play all and write the document; return 0 if all reports were right."""
     arguments = parser().parse_args()
     runs = [(suite, guest) for guest in GUESTS for suite in arguments.suites]
     with ThreadPoolExecutor(arguments.guests) as pool:
@@ -72,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def played(suite: str, guest: Guest, *, rounds: int) -> tuple[int, str]:
-    """Play in one guest, print how that went if not well, and return its exit status and its output."""
+    """Play in one guest, print its output if it failed, and return its exit status and its output."""
     times = max(1, round(rounds * guest.share))
     pytest = ["-m", "pytest", "-q", *PLUGIN, "--guest", str(guest.needs), "tests/truth"]
     command = ["env", f"SCOPERUN_TRUTH_ROUNDS={times}", "python3", *pytest]
@@ -86,7 +87,7 @@ def played(suite: str, guest: Guest, *, rounds: int) -> tuple[int, str]:
 
 
 def told(output: str) -> Iterator[Score]:
-    """Yield the scores that a guest told."""
+    """Yield the scores in a guest's output."""
     for line in output.splitlines():
         _, mark, text = line.partition(MARK)
         if mark and text.startswith("{"):
@@ -94,7 +95,7 @@ def told(output: str) -> Iterator[Score]:
 
 
 def without_scores(output: str) -> Sequence[str]:
-    """Return the rest of what a guest said."""
+    """Return the lines of a guest's output without the scores."""
     return [line for line in output.splitlines() if MARK not in line]
 
 

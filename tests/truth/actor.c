@@ -1,14 +1,14 @@
-/* Plays a part in a story about memory: each argument is a word of its part, done in the order given.
+/* Plays a part in a story about memory: each argument is a step, and the steps are done in the given order.
  *
  *   say ROLE     tell the test: "ROLE PID" into the FIFO $TRUTH
- *   go           wait for SIGUSR1, which is held back from the start
- *   name NAME    be called so
- *   adj N        have this oom_score_adj           orphan   be killed when the parent ends
+ *   go           wait for SIGUSR1, which is blocked from the start
+ *   name NAME    take this name
+ *   adj N        set oom_score_adj                 orphan   be killed when the parent ends
  *   take MIB     take memory and keep it           touch MIB  the same, page by page
  *   leak         take memory until killed          creep    the same, slowly
  *   shm          the same in shared memory         file FILE  the same in a file
  *   pipes        the same in the buffers of pipes
- *   until FILE   take memory slowly until FILE is there
+ *   until FILE   take memory slowly until FILE exists
  *   churn FILE   read FILE through the page cache
  *   thread       do the rest in a thread called worker, and let the main thread wait
  *   widow        do the rest in a thread called worker, and end the main thread
@@ -17,7 +17,7 @@
  *   storm N      have N children, each of which tells "child PID" and takes 2 MiB, and tell "died PID" of each that SIGKILL ends
  *   raise N      end by signal N
  *   exit N       end with status N
- *   pause        wait for ever
+ *   pause        wait forever
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -72,7 +72,7 @@ static void go(void)
     sigwait(&cue, &number);
 }
 
-/* All at once: a fault for each page takes a guest five times as long. */
+/* Populates all pages at once: a fault for each page takes five times as long in a guest. */
 static void take(int mib)
 {
     int kind = MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE;
@@ -182,7 +182,7 @@ static void reap(int options)
             tell("died", pid);
 }
 
-/* A child's end of its pipe says how it fares: a byte when it has its memory, the end of the pipe if it died first. */
+/* Each child has a pipe to the parent: it writes a byte when it has its memory; the pipe's end means that it died. */
 static void storm(int children)
 {
     int *pids = calloc(children, sizeof *pids), ends[2];

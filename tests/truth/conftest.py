@@ -1,4 +1,4 @@
-"""What the stories need, and what is told of them when all have been played."""
+"""Fixtures of the stories, and the summary after all have been played."""
 
 import json
 import os
@@ -18,12 +18,12 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out what cannot run here."""
+    """Skip the stories that cannot run here."""
     leave_out([item for item in items if item.path.is_relative_to(HERE)])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tell what happened and what was said of it; to a program that asked for them, each score too."""
+    """Print the truths beside the verdicts; with $SCOPERUN_TRUTH_ROUNDS, also each score as JSON."""
     if "SCOPERUN_TRUTH_ROUNDS" in os.environ:
         for score in play.SCORES:
             terminalreporter.write_line(f"{MARK}{json.dumps(score.to_dict())}")
@@ -33,19 +33,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="module")
 def props() -> Iterator[play.Props]:
-    """Return what the stories need."""
+    """Yield the props of the stories."""
     with play.props() as props:
         yield props
 
 
 @pytest.fixture(scope="module")
 def before() -> Others:
-    """Return what was there before the first story."""
+    """Return the scopes and keepers from before the first story."""
     return Others.now()
 
 
 @pytest.fixture
 def nothing_left(before: Others) -> Iterator[None]:
-    """See that a story leaves nothing behind."""
+    """Assert that a story leaves no scope and no keeper."""
     with leaving_nothing(before):
         yield

@@ -1,4 +1,4 @@
-"""Ways to die for want of memory."""
+"""Ways to be killed because memory runs out."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from .stage import Claim, Stage, count_as_oomd, gone, kill_all
 
 CONTINUE, STOP, KILL = OOMPolicy.CONTINUE, OOMPolicy.STOP, OOMPolicy.KILL
 
-# What a parser of /proc or of the kernel log may take for something else; a name of each kind for each policy.
+# Names that a parser of /proc or of the kernel log could misread; of each sort one name for each policy.
 NAMES = {
     "like the end of a name": (") S 1 (", "1 (x) total-vm:", ",pid=1,uid=0"),
     "like a record": ("Killed process", "a\nb", "\\x0a\t\x1b[31m"),
@@ -22,7 +22,7 @@ NAMES = {
 }
 
 DOUBT = frozenset({"victims"})
-"""Without the log there are two whom it may have been, or one was seen last when it had hardly begun."""
+"""Without the log two processes can have been the victim, or the last snapshot saw it just after its start."""
 
 
 @kind("the command leaks")
@@ -82,7 +82,7 @@ async def widow(stage: Stage) -> Claim:
 
 
 def sharing(how: str, verb: str) -> None:
-    """Add the stories of a leak in a memory that two share: both die, and the kernel counts one and names one."""
+    """Add the stories of a leak in memory that two processes share: both die; the kernel counts and names only one."""
 
     @kind(f"two share their memory by {how}, and one leaks")
     async def leak(stage: Stage) -> Claim:
@@ -101,7 +101,7 @@ for how, verb in {"CLONE_VM": "share", "vfork": "vfork"}.items():
 
 
 def called(what: str, names: tuple[str, ...]) -> None:
-    """Add the story of a leak by a process of these names, one for each policy."""
+    """Add the story of a leak by a process with one of these names, one for each policy."""
 
     @kind(f"a leak that is called {what}")
     async def leak(stage: Stage) -> Claim:
@@ -186,7 +186,7 @@ async def heedless(stage: Stage) -> Claim:
 
 @kind("another leaks while systemd stops the scope for the first", STOP, may_lose_counters=True)
 async def in_the_stop(stage: Stage) -> Claim:
-    """Systemd then kills all that is left, and the process that holds the counters with it."""
+    """systemd then kills all processes that are left, also the one that holds the counters."""
     script = "trap '' TERM; $A say leaker go leak & $A say leaker go leak & wait"
     async with stage.scope("sh", "-c", script) as scope:
         leakers = await stage.pid("leaker"), await stage.pid("leaker", count=2)
@@ -216,7 +216,7 @@ async def innocent(stage: Stage) -> Claim:
         chosen, leaker = await stage.pid("innocent"), await stage.pid("leaker")
         stage.tell(leaker)
         report = await stage.report(scope)
-    # What the first one had is not much: before its shell is heard the leaker may be at the limit again.
+    # The first one had little memory: the leaker can be at the limit again before the first one's shell reports.
     both = [leaker] if stage.told("status") == [137] else []
     shells = [(pid, "sh") for pid in (scope.start.pid, *stage.told("inner"))]
     return killed(report, chosen, *both, *with_group(stage, leaker, *shells), withheld=DOUBT)
@@ -224,7 +224,7 @@ async def innocent(stage: Stage) -> Claim:
 
 @kind("one of several alike is chosen, and the others are killed for it", CONTINUE)
 async def workers(stage: Stage) -> Claim:
-    """As by a server that starts its workers anew: all of one size, and all killed, but by the kernel only one."""
+    """Like a server that restarts its workers: all have one size and are killed, but only one by the kernel."""
     alike = 'take 4 say alike pause & alike="$alike $!"; '
     script = f"$A adj 1000 take 4 say chosen pause & chosen=$!; $A {alike} $A {alike}"
     script += "$A say leaker go until $SCRATCH/done exit 0 & leaker=$!; "
@@ -287,12 +287,12 @@ async def coincidence(stage: Stage) -> Claim:
 
 @kind("another is killed before the leak while scoperun is held up", CONTINUE)
 async def held_up(stage: Stage) -> Claim:
-    """What it saw before is old by then, and it saw nothing of the leak."""
+    """Its last snapshot is old by then, and none shows the leak."""
     script = "$A take 12 churn $PAGES say other pause & other=$!; $A say leaker go leak & leaker=$!; wait $leaker; "
     script += "echo status $? >$TRUTH; wait $other; echo status $? >$TRUTH; exit 0"
     async with stage.scope("sh", "-c", script) as scope:
         other, leaker = await stage.pid("other"), await stage.pid("leaker")
-        time.sleep(1.2)  # noqa: ASYNC251  it is the loop that is held up
+        time.sleep(1.2)  # noqa: ASYNC251  blocks scoperun's event loop on purpose
         os.kill(other, signal.SIGKILL)
         process_gone(other)
         stage.tell(leaker)
@@ -306,7 +306,7 @@ BELOW = """
     mkdir $here/rest $here/work
     for pid in $(cat $here/cgroup.procs); do echo $pid >$here/rest/cgroup.procs; done 2>/dev/null
     echo +memory >$here/cgroup.subtree_control"""
-"""Makes two cgroups below the scope, and moves what is in the scope into the first."""
+"""Makes two cgroups below the scope, and moves the scope's processes into the first."""
 
 
 @kind("a cgroup below the scope has a lower limit", CONTINUE)
@@ -322,7 +322,7 @@ async def below(stage: Stage) -> Claim:
 
 @kind("a cgroup below the scope dies as one, and a child of one that was in it", CONTINUE)
 async def group_below(stage: Stage) -> Claim:
-    """The child is outside, and is killed because its parent ends."""
+    """The child is outside of the group, and is killed because its parent ends."""
     script = rf"""{BELOW}
     echo 1 >$here/work/memory.oom.group
     sh -c "echo \$\$ >$here/work/cgroup.procs
@@ -362,21 +362,21 @@ async def oomd(stage: Stage) -> Claim:
         count_as_oomd(scope.start.cgroup)
         kill_all(scope.start.cgroup)
         report = await stage.report(scope)
-    # systemd says nothing of it under this policy before 259, and the count went with the cgroup.
+    # Before 259, systemd does not report it under this policy, and the count is removed with the cgroup.
     is_lost = stage.survives and int(report["systemd"].split(".")[0].split("~")[0]) < 259
     withheld = frozenset({"victims", "kills", *(["verdict"] if is_lost else [])})
     return killed(report, victim, limit_of="systemd-oomd", withheld=withheld)
 
 
 def command_if_killed(report: dict[str, Any]) -> list[int]:
-    """Return the command, unless systemd ended it after scoperun's own process in the scope was chosen in its stead."""
+    """Return the command's pid, unless the kernel chose scoperun's own process and systemd then ended the command."""
     return [report["pid"]] if report["signal"] == signal.SIGKILL else []
 
 
 def teller_of_deaths(stage: Stage, report: dict[str, Any], deaths: int) -> list[tuple[int, str]]:
-    """See that the shell told of so many deaths, or else is dead too: return it then.
+    """Assert that the shell reported `deaths` deaths, or was killed too; return it as a victim in that case.
 
-    While the memory of one that was killed is not free yet, the kernel may want another, and nobody else is there.
+    Before the memory of a killed process is free, the kernel can need another victim, and only the shell is left.
     """
     was_killed = report["signal"] == signal.SIGKILL
     told = stage.told("status")
@@ -385,5 +385,5 @@ def teller_of_deaths(stage: Stage, report: dict[str, Any], deaths: int) -> list[
 
 
 def with_group(stage: Stage, *others: int | tuple[int, str]) -> tuple[int | tuple[int, str], ...]:
-    """Return those who die too where the whole scope does."""
+    """Return the other victims if the policy kills the whole scope, else none."""
     return others if stage.policy is KILL else ()

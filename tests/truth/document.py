@@ -9,28 +9,30 @@ from .score import WHAT, Mark, Score
 INTRODUCTION = """\
 # Is what scoperun says true?
 
-This file is written by `make truth`. Each run below is a command whose end was arranged, so that it is known what
-really happened: whether it ran out of memory, whom the kernel killed, and at whose limit. What scoperun reported was
-then held against that. The stories are in `tests/truth/`; `.ci/run` plays each of them once on every suite.
+This file is written by `make truth`. Each run below is a command whose end is arranged, so that the truth is known:
+whether it runs out of memory, which processes the kernel kills, and at whose limit. scoperun's report is then compared
+with the truth. The stories are in `tests/truth/`; `.ci/run` plays each of them once on every suite.
 
-**unknown** is an answer too, and the right one where what would tell was withheld:
+**unknown** is an answer too. It is right for a fact of which no trace is left:
 
-* a victim, where the kernel log cannot be read and two processes remain of which either may have been it, or where it
-  was born and killed before anybody could look;
-* limit, victims and their number, where the whole scope was killed and the counters went with it, or where its
-  processes were so small that the kernel took the one that holds the counters;
-* the same, where the kernel left it out of its log: after ten reports within five seconds it says who was killed and
-  no more, and of a whole scope it does not name whom systemd, which kills too under `OOMPolicy=kill`, hit first;
-* the verdict, under `OOMPolicy=continue`, where somebody killed all of the scope, or the kernel the last of it.
+* a victim, if the kernel log cannot be read and either of two processes can have been the victim, or if the victim was
+  born and killed before scoperun could see it;
+* limit, victims and their number, if the whole scope was killed and the counters were removed with it, or if its
+  processes were so small that the kernel chose the one that holds the counters;
+* the same, if the kernel left it out of its log: after ten reports within five seconds it logs which process was killed
+  and nothing more; and of a whole scope it does not log the processes that systemd, which kills too under
+  `OOMPolicy=kill`, hit first;
+* the verdict, under `OOMPolicy=continue`, if another process killed the whole scope, or the kernel killed the last
+  process in it.
 
-It is *unknown without need* where something was left that tells. That is a bug as much as *wrong* is one, and fails
-the test. The kernel log is *withheld* from a user outside of the groups that may read it, or by having no journalctl;
-the processor is *busy* with an endless loop beside the command.
+It is *unknown without need* if a trace was left. That is a bug as much as *wrong* is, and fails the test. The kernel
+log is *withheld* by running as a user outside of the groups that can read it, or by hiding journalctl; the processor is
+*busy* with an endless loop beside the command.
 """
 
 
 def matrix_lines(scores: Iterable[Score]) -> list[str]:
-    """Return what happened against what was said, for a terminal."""
+    """Return the confusion matrix as lines for a terminal."""
     matrix = Counter((each.happened, each.verdict) for each in scores)
     rows = [f"{truth:15}{verdict:10}{runs:>5}" for (truth, verdict), runs in sorted(matrix.items())]
     return [f"{'what happened':15}{'verdict':10}{'runs':>5}", *rows]
@@ -62,13 +64,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def systems(scores: Iterable[Score]) -> Iterable[Sequence[object]]:
-    """Return the rows of the systems that were asked."""
+    """Return the rows of the versions of systemd and the kernel."""
     runs = Counter((each.systemd, each.kernel) for each in scores)
     return [(systemd, kernel, count) for (systemd, kernel), count in sorted(runs.items())]
 
 
 def matrix(scores: Iterable[Score]) -> str:
-    """Return the confusion matrix."""
+    """Return the confusion matrix as a table in Markdown."""
     runs = Counter((each.happened, each.verdict) for each in scores)
     verdicts = sorted({verdict for _, verdict in runs}, key=lambda verdict: (verdict == "unknown", verdict))
     rows = [
@@ -79,7 +81,7 @@ def matrix(scores: Iterable[Score]) -> str:
 
 
 def circumstances(scores: Sequence[Score]) -> Iterable[Sequence[object]]:
-    """Return the rows of marks by what they are for, log and load."""
+    """Return the rows of marks, by fact, log and load."""
     for what in WHAT:
         for log, load in ((True, False), (True, True), (False, False), (False, True)):
             marks = Counter(each.marks.get(what) for each in scores if (each.log, each.load) == (log, load))
@@ -88,14 +90,14 @@ def circumstances(scores: Sequence[Score]) -> Iterable[Sequence[object]]:
 
 
 def kinds(scores: Sequence[Score]) -> Iterable[Sequence[object]]:
-    """Return a row for each kind, in the order in which they were played."""
+    """Return a row for each kind, in the order in which the kinds were played."""
     for kind in dict.fromkeys(each.kind for each in scores):
         of_kind = [each for each in scores if each.kind == kind]
         yield (kind.replace("|", "\\|"), len(of_kind), *(cell(of_kind, what) for what in WHAT))
 
 
 def cell(scores: Sequence[Score], what: str) -> str:
-    """Return the marks of a kind for one thing."""
+    """Return the marks of a kind for one fact."""
     marks = Counter(each.marks.get(what) for each in scores)
     if not marks.keys() - {None}:
         return ""

@@ -1,4 +1,4 @@
-"""The kinds of stories, and the words that their truths are told in."""
+"""The kinds of stories, and the functions that state their truth."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -18,14 +18,15 @@ WAYS = ((True, False), (False, True), (True, True), (False, False))
 """Whether the kernel log can be read, and whether the processor is busy."""
 
 ANY, SMALL, SWAP = Needs(), Needs(ram="256M"), Needs(swap="512M")
-"""Guests: one like most tests have, one that is small enough to be filled, one with swap."""
+"""Guests: that of most tests, one that is small enough to be filled, one with swap."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of story. policies: those with which it is known how it ends. guest: the one that it needs.
+    """A kind of story.
 
-    may_lose_counters: the process that holds them may be killed too, though not for OOMPolicy=kill.
+    name: what happens. play: the story. policies: those under which its end is known. guest: the one that it needs.
+    may_lose_counters: the process that holds the counters can be killed too, even without OOMPolicy=kill.
     """
 
     name: str
@@ -36,7 +37,7 @@ class Kind:
 
     @property
     def variants(self) -> list[Variant]:
-        """All ways to play it, in an order in which neighbours differ in as much as they can."""
+        """All variants of it, in an order in which neighbours differ as much as possible."""
         round_trip = lcm(len(self.policies), len(WAYS))
         turns = range(len(self.policies) * len(WAYS))
         ways = (WAYS[(turn + turn // round_trip) % len(WAYS)] for turn in turns)
@@ -60,7 +61,7 @@ def kind(
 
 
 def ended(report: dict[str, Any], verdict: str, *, withheld: bool = False) -> Claim:
-    """Say that a run ended so and nobody was killed for want of memory; `withheld`: nothing is left to tell it."""
+    """Claim that a run ended with this verdict, without an OOM kill; `withheld`: the verdict can be unknown."""
     return Claim(report, Truth(happened=verdict, withheld=frozenset({"verdict"} if withheld else ())))
 
 
@@ -72,10 +73,11 @@ def killed(
     withheld: frozenset[str] = frozenset(),
     counted: int | None = None,
 ) -> Claim:
-    """Say that these processes were killed for want of memory: actors unless they are named.
+    """Claim that these processes were killed because memory ran out.
 
-    units: who may be said to have the limit, by default the scope, and nobody if the machine was full.
-    counted: how many kills were counted, if less.
+    victims: PIDs of actors, or pairs of a PID and a name; a name can have alternatives, separated by |.
+    limit_of: whose limit it was. units: the units that the report can name for it; by default the scope, and None for a
+    full machine. withheld: what can be unknown. counted: the number of kills that the kernel counted, if smaller.
     """
     names = dict((victim, "actor") if isinstance(victim, int) else victim for victim in victims)
     truth = Truth(

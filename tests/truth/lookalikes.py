@@ -1,4 +1,4 @@
-"""Ways to end that look like running out of memory and are not."""
+"""Ways to end that look like running out of memory but are something else."""
 
 import os
 import signal
@@ -145,7 +145,7 @@ async def escaped(stage: Stage) -> Claim:
 
 @kind("leaves the scope and is killed for want of memory where it went")
 async def left(stage: Stage) -> Claim:
-    """The counters of the scope say nothing of that."""
+    """The scope's counters do not show the kill."""
     escape = "exec systemd-run --user --scope --collect -q -p MemoryMax=10M -p MemorySwapMax=0"
     report = await stage.shell(f"{escape} $A leak")
     assert report["left_scope"] is not None
@@ -190,6 +190,6 @@ async def slowed(stage: Stage) -> Claim:
 
 
 def under_pressure(report: dict[str, Any]) -> dict[str, Any]:
-    """See that a run did look like one that ran out of memory."""
+    """Return the report; assert that the run reached its limit, as one that ran out of memory does."""
     assert report["memory"]["events"]["max"] > 0, "the limit was not felt"
     return report

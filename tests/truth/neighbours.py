@@ -1,4 +1,4 @@
-"""Limits that are not the scope's own: of a slice, of a cgroup that others share, of the machine."""
+"""Limits that are not the scope's own: of a slice, which others share, and of the machine."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ NO_LIMIT = Limits()
 ROOMY = Limits(memory_max=100 * MiB)
 
 CHOSEN = ("adj", "1000")
-"""What has the kernel prefer a process as its victim."""
+"""The actor's words with which the kernel prefers it as a victim."""
 
 
 @kind("the slice's limit is lower than the scope's")
@@ -26,7 +26,7 @@ async def lower_slice(stage: Stage) -> Claim:
 
 @kind("the slice is killed as a whole", OOMPolicy.CONTINUE, OOMPolicy.KILL, may_lose_counters=True)
 async def whole_slice(stage: Stage) -> Claim:
-    """Set from within: systemd takes it back when it starts a scope in the slice."""
+    """The command sets memory.oom.group, because systemd resets it when it starts a scope in the slice."""
     slice_of = "here=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup); echo 1 >${here%/*}/memory.oom.group; "
     script = slice_of + "for i in 1 2 3; do $A take 1 say member pause & done; $A say leaker go leak; exit 5"
     with capped_slice(20 * MiB):
@@ -86,8 +86,8 @@ async def neighbours_death_and_murder(stage: Stage) -> tuple[Claim, Claim]:
 @kind("a child at the scope's limit, then another at the slice's", OOMPolicy.CONTINUE)
 async def both_limits(stage: Stage) -> Claim:
     script = "$A say leaker leak; $A adj 1000 say leaker go leak; exit 0"
-    # The second had hardly begun when it was seen last: at the slice's limit it is killed at once. And the kernel may
-    # leave out of its log whose limit that was.
+    # The last snapshot saw the second child just after its start: at the slice's limit it is killed at once. The kernel
+    # can also leave out of its log whose limit that was.
     withheld = frozenset({"limit"} if stage.variant.log else {"limit", "victims"})
     with capped_slice(30 * MiB):
         async with stage.scope("sh", "-c", script, slice=SLICE) as scope:
@@ -113,7 +113,7 @@ async def machine(stage: Stage) -> Claim:
 async def smaller_machine(stage: Stage) -> Claim:
     script = "$A say leaker adj 1000 leak; exit 5"
     report = await stage.shell(script, limits=Limits(memory_max=2048 * MiB))
-    # Nothing tells the scope beforehand that the machine gets full, so that nobody looks who is in it.
+    # No event in the scope announces that the machine gets full, so that scoperun takes no snapshot before the kill.
     withheld = frozenset() if stage.variant.log else frozenset({"victims"})
     group = with_group(stage, (report["pid"], "sh"))
     return killed(report, *stage.told("leaker"), *group, limit_of="host", withheld=withheld)
@@ -122,7 +122,7 @@ async def smaller_machine(stage: Stage) -> Claim:
 @kind("a child at the scope's limit, then another as the machine is full", OOMPolicy.CONTINUE, guest=SMALL)
 async def then_machine(stage: Stage) -> Claim:
     script = "$A say leaker leak; $A adj 1000 say leaker take 10 go pause; exit 0"
-    # Of the second it is not known whether the scope's limit was reached for it, where it was reached once more.
+    # If the scope's limit was reached once more, it is not known whether the second child was killed for it.
     withheld = frozenset({"limit"} if stage.variant.log else {"limit", "victims"})
     async with stage.scope("sh", "-c", script) as scope:
         second = await stage.pid_unless_over(scope, "leaker", count=2)

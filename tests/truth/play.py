@@ -1,4 +1,4 @@
-"""Plays the kinds of stories that a guest can play, each in as many variants as are asked for."""
+"""Plays the kinds of stories that a guest can play, each in the requested number of variants."""
 
 import asyncio
 import grp
@@ -28,7 +28,7 @@ from .stage import Claim, Stage, Variant, busy
 STORIES = (deaths, lookalikes, neighbours)
 
 ROUNDS = int(os.environ.get("SCOPERUN_TRUTH_ROUNDS", "1"))
-"""How often each kind is played, each time in another variant until there are no more."""
+"""How often each kind is played: each time in another variant, until all have been used."""
 
 SCORES: list[Score] = []
 
@@ -37,7 +37,7 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class Props:
-    """What the stories need: the actor's program, and a file on a disk."""
+    """The props of the stories: the actor's program, and a file on a disk."""
 
     actor: str
     pages: str
@@ -45,7 +45,7 @@ class Props:
 
 @contextmanager
 def props() -> Iterator[Props]:
-    """Make the props."""
+    """Yield new props; remove them at the end of the context."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         compiled(HERE / "actor.c", folder / "actor")
@@ -53,7 +53,7 @@ def props() -> Iterator[Props]:
 
 
 def play(kind: Kind, props: Props) -> list[str]:
-    """Play a kind ROUNDS times and return what was said of it that is not true."""
+    """Play a kind ROUNDS times and return the failures as texts."""
     variants = [each for each in kind.variants if is_log_readable() or not each.log]
     first = KINDS.index(kind)
     failures = []
@@ -65,27 +65,27 @@ def play(kind: Kind, props: Props) -> list[str]:
 
 
 def played(kind: Kind, variant: Variant, props: Props) -> list[tuple[Score, str]]:
-    """Play one variant where the log is as it says; return what `judged` does."""
+    """Play one variant, with the log readable or hidden as the variant says; return what `judged` returns."""
     if variant.log or not is_log_readable():
         return judged(kind, variant, props)
     return in_child(partial(played_without_log, kind, variant, props))
 
 
 def played_without_log(kind: Kind, variant: Variant, props: Props) -> list[tuple[Score, str]]:
-    """Take the log away from this process, and play."""
+    """Hide the log from this process for good, and play."""
     hide(JOURNALCTL)
     return judged(kind, variant, props)
 
 
 def judged(kind: Kind, variant: Variant, props: Props) -> list[tuple[Score, str]]:
-    """Play one variant; return the score of each claim, with its failure in words, or with an empty text."""
+    """Play one variant; return the score of each claim, with its failure as text, empty if there is none."""
     with set_up(variant, props) as stage:
         claims = asyncio.run(asyncio.wait_for(kind.play(stage), GENEROUS))
     return [judgement(kind, stage, claim) for claim in (claims if isinstance(claims, tuple) else (claims,))]
 
 
 def judgement(kind: Kind, stage: Stage, claim: Claim) -> tuple[Score, str]:
-    """Return the score of a claim, and its failure in words, empty if there is none."""
+    """Return the score of a claim, and its failure as text, empty if there is none."""
     variant = stage.variant
     circumstances = Circumstances(
         kind=kind.name,
@@ -105,21 +105,22 @@ def judgement(kind: Kind, stage: Stage, claim: Claim) -> tuple[Score, str]:
 
 @contextmanager
 def set_up(variant: Variant, props: Props) -> Iterator[Stage]:
-    """Set up the stage for a variant."""
+    """Yield the stage for a variant."""
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm")))
         os.mkfifo(scratch / "TRUTH")
-        fifo = os.open(scratch / "TRUTH", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)  # neither end waits for the other
+        fifo = os.open(scratch / "TRUTH", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)  # both ends: open() blocks for none
         stack.callback(os.close, fifo)
         stack.enter_context(busy() if variant.load else nullcontext())
         yield Stage(actor=props.actor, pages=props.pages, scratch=scratch, fifo=fifo, variant=variant)
 
 
 def logged(claim: Claim, circumstances: Circumstances) -> Circumstances:
-    """Return the circumstances with what the kernel log says, by journalctl's word.
+    """Return the circumstances with the facts from the kernel log, as journalctl prints it.
 
-    It names victims with their cgroup unless it is the command's own process. The kernel leaves out reports that follow
-    too fast, and whom systemd kills at the same time; journald loses records when it is too slow.
+    A victim counts as logged if the log names it with the scope's cgroup, or if it is the command itself. The kernel
+    leaves out reports that come too fast, and victims that systemd kills at the same time; journald loses records when
+    it is too slow.
     """
     oom = claim.report["oom"]
     by_log = {victim["pid"] for victim in (oom and oom["victims"]) or () if victim["source"] == "kernel log"}
@@ -134,7 +135,8 @@ def logged(claim: Claim, circumstances: Circumstances) -> Circumstances:
     named = set(map(int, summaries))
     killed = {int(pid) for pid in re.findall(r"Killed process (\d+) \(", text)}
     events = claim.report["memory"]["events"] or {"oom_group_kill": 0}
-    is_group = circumstances.policy == "kill" or events["oom_group_kill"] > 0  # of whom one is chosen, and summed up
+    # Of a group the log has one summary, for the process that was chosen.
+    is_group = circumstances.policy == "kill" or events["oom_group_kill"] > 0
     return replace(
         circumstances,
         logged=frozenset(killed & {claim.report["pid"], *named} & victims | by_log),
@@ -144,7 +146,7 @@ def logged(claim: Claim, circumstances: Circumstances) -> Circumstances:
 
 
 def without_details(report: dict[str, Any]) -> dict[str, Any]:
-    """Return what matters of a report to see why it is wrong."""
+    """Return the parts of a report that show why it is wrong."""
     oom = report["oom"] and {key: value for key, value in report["oom"].items() if key != "kernel_log"}
     log = [record for each in (report["oom"] or {}).get("kernel_log") or () for record in each["records"]]
     said = [record for record in log if "oom-kill:" in record or "Killed process" in record]
@@ -153,5 +155,5 @@ def without_details(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_log_readable() -> bool:
-    """Tell whether this user may read the journal."""
+    """Return whether this user has permission to read the journal."""
     return bool({"systemd-journal", "adm"} & {grp.getgrgid(number).gr_name for number in os.getgroups()})

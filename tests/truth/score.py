@@ -1,4 +1,4 @@
-"""What a report is worth, held against what really happened. No I/O."""
+"""Scores a report: compares it with what really happened. No I/O."""
 
 import enum
 from collections.abc import Mapping
@@ -6,16 +6,16 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 MARK = "truth: "
-"""What stands before each score, as JSON, on a guest's standard output if $SCOPERUN_TRUTH_ROUNDS is set."""
+"""The text before each score, which is JSON, in a guest's output if $SCOPERUN_TRUTH_ROUNDS is set."""
 
 MOST = 1 << 30
-"""Bytes that a guest has at the most."""
+"""The memory of the largest guest, in bytes."""
 
 
 class Mark(enum.StrEnum):
     """How a statement of a report relates to the truth; only the last two are failures.
 
-    UNKNOWN: not known, and what would tell it was withheld. UNDUE: not known though it could be.
+    UNKNOWN: the report says unknown, and no trace was left. UNDUE: it says unknown although a trace was left.
     """
 
     RIGHT = "right"
@@ -25,7 +25,7 @@ class Mark(enum.StrEnum):
 
     @property
     def is_failure(self) -> bool:
-        """The report should have said something else."""
+        """Whether the report should have said something else."""
         return self in {Mark.UNDUE, Mark.WRONG}
 
 
@@ -33,11 +33,11 @@ class Mark(enum.StrEnum):
 class Truth:
     """What really happened.
 
-    happened: in the words of a verdict.
-    victims: whom the OOM killer killed, and the names that each may be given, by pid.
-    counted: how many kills the kernel counted, where several died of one for they shared a memory.
-    limit_of, limit_units: whose limit it was, and what may be said to have it.
-    withheld: what may be called unknown: verdict, victims, limit, kills.
+    happened: the right verdict.
+    victims: the processes that the OOM killer killed: by pid, the names that the report can give them.
+    counted: the number of kills that the kernel counted, if several processes shared their memory and died of one kill.
+    limit_of, limit_units: whose limit it was, and the units that the report can name for it.
+    withheld: the facts that can be unknown: verdict, victims, limit, kills.
     """
 
     happened: str
@@ -50,15 +50,16 @@ class Truth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
-    """Under which a story was played.
+    """The circumstances of a run.
 
+    kind, policy: the kind of story and its OOM policy.
     log: the kernel log could be read. load: the processor was busy.
-    logged: the victims of whom the log says that they are ours; the kernel leaves some out, and so does journald.
-    unnamed: the victims of whom it says nothing.
-    is_limit_told: it says at whose limit the last of them was killed.
+    logged: the victims that the log assigns to the scope; the kernel leaves some out, and so does journald.
+    unnamed: the victims that the log does not mention.
+    is_limit_told: the log says at whose limit the last of them was killed.
     seen: the processes that scoperun saw while they lived; one that is born and killed at once is not among them.
-    counted: scoperun saw a kill counted while the scope stood.
-    may_lose_counters: the process that holds the counters may have been killed too.
+    counted: scoperun saw the kernel count a kill while the scope existed.
+    may_lose_counters: the process that holds the counters can have been killed too.
     """
 
     kind: str
@@ -75,7 +76,10 @@ class Circumstances:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """One run: what happened, what was said, and what that is worth; a mark is None where there is nothing to say."""
+    """One run: the truth, the verdict, and a mark for each fact; a mark is None if the fact does not apply.
+
+    complaint: what else is wrong with the report, empty if nothing is.
+    """
 
     systemd: str
     kernel: str
@@ -93,22 +97,22 @@ class Score:
 
     @property
     def marks(self) -> Mapping[str, Mark]:
-        """The marks that there are."""
+        """The marks that are not None, by fact."""
         marks = {what: getattr(self, f"{what}_mark") for what in WHAT}
         return {what: mark for what, mark in marks.items() if mark is not None}
 
     @property
     def is_failure(self) -> bool:
-        """Something of the report is not as it should be."""
+        """Whether anything in the report is wrong."""
         return any(mark.is_failure for mark in self.marks.values()) or bool(self.complaint)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what json.dumps takes."""
+        """Return the score as a dict for json.dumps."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Return the score that `to_dict` made this of."""
+        """Return the score from the result of `to_dict`."""
         marks = {f"{what}_mark" for what in WHAT}
         fields: dict[str, Any] = {
             name: Mark(value) if value and name in marks else value for name, value in values.items()
@@ -117,11 +121,11 @@ class Score:
 
 
 WHAT = ("verdict", "victims", "limit", "kills")
-"""What there are marks for."""
+"""The facts that have marks."""
 
 
 def score(report: Mapping[str, Any], truth: Truth, circumstances: Circumstances) -> Score:
-    """Return what a report is worth."""
+    """Return the score of a report."""
     oom = report["oom"] if truth.happened == report["verdict"] == "oom-kill" else None
     excused = truth.withheld | _taken_along(report, circumstances) | _taken_by_surprise(report, circumstances)
     return Score(
@@ -146,12 +150,12 @@ def score(report: Mapping[str, Any], truth: Truth, circumstances: Circumstances)
 
 
 def _taken_along(report: Mapping[str, Any], circumstances: Circumstances) -> frozenset[str]:
-    """Return what cannot be known without the counters: a group kill takes them along, and counts some twice.
+    """Return the facts that are unknown without the counters: a group kill removes them, and counts some kills twice.
 
-    The kernel's log tells whose limit it was and who was in the group, but leaves that out after ten reports within
-    five seconds, and of a machine that is full it lists everybody. Under OOMPolicy=kill systemd kills too: of whom it
-    is the first to hit the log says nothing. Whether the process that holds them was one of those that were counted, if
-    it was killed by itself, the log alone tells.
+    The kernel's log has the limit and the members of the group, but leaves them out after ten reports within five
+    seconds, and for a full machine it lists all processes. Under OOMPolicy=kill systemd kills too, and the log does not
+    mention the processes that it hits first. If the process that holds the counters was killed by itself, only the log
+    says whether it was one of the counted ones.
     """
     oom, events = report["oom"], report["memory"]["events"]
     log = (oom and oom["kernel_log"]) or ()
@@ -161,14 +165,14 @@ def _taken_along(report: Mapping[str, Any], circumstances: Circumstances) -> fro
         return frozenset({"kills"} if circumstances.may_lose_counters and not circumstances.log else ())
     if any(each["tasks"] and each["oom_memcg"] for each in log):
         return frozenset({"kills"} if circumstances.unnamed else ())
-    # Who had been seen may have ended otherwise before the others were killed.
+    # A process that was seen can have ended in another way before the others were killed.
     return frozenset({"kills"} if log else {"kills", "victims"})
 
 
 def _taken_by_surprise(report: Mapping[str, Any], circumstances: Circumstances) -> frozenset[str]:
-    """Return `verdict` if all died, the process that holds the counters too, before anybody saw that one was killed.
+    """Return `verdict` if all processes died, with the one that holds the counters, before scoperun saw a kill.
 
-    The kernel takes that process where the others are as small, and systemd says nothing under this policy.
+    The kernel chooses that process if the others are as small, and systemd reports nothing under this policy.
     """
     is_over = (
         report["memory"]["events"] is None and circumstances.may_lose_counters and circumstances.policy == "continue"
@@ -192,7 +196,7 @@ def _limit_mark(oom: Mapping[str, Any], truth: Truth, *, excused: bool) -> Mark:
 
 
 def _kills_mark(oom: Mapping[str, Any], truth: Truth, *, excused: bool) -> Mark:
-    # Who died of another's kill is one more where it is known who that was.
+    # A process that died of another one's kill, because they shared memory, is one more kill if it is known.
     is_count = oom["kills"] == truth.counted and len(oom["victims"] or ()) < len(truth.victims)
     is_right = oom["kills"] == (len(truth.victims) or None) or is_count
     return _mark(right=is_right, unknown=oom["kills"] is None, excused=excused)
@@ -207,7 +211,7 @@ def _mark(*, right: bool, unknown: bool, excused: bool) -> Mark:
 
 
 def _complaint(report: Mapping[str, Any], truth: Truth, circumstances: Circumstances) -> str:
-    """Return what else is not as it should be, nothing if all is."""
+    """Return what else is wrong with the report, an empty text if nothing is."""
     oom = report["oom"]
     if (report["verdict"] == "oom-kill") != (oom is not None):
         return "oom belongs to the verdict oom-kill and to no other"

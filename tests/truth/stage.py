@@ -1,4 +1,4 @@
-"""Where a story is played: the actor's folder, what the actors tell, and scoperun beside them."""
+"""Where a story is played: the actors' folder, the messages of the actors, and scoperun."""
 
 import asyncio
 import os
@@ -26,7 +26,10 @@ SLICE = "truth.slice"
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """How a story is played: the policy, whether the kernel log can be read, whether the processor is busy."""
+    """A variant of a story.
+
+    policy: the OOM policy. log: the kernel log can be read. load: the processor is busy.
+    """
 
     policy: OOMPolicy
     log: bool
@@ -35,7 +38,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A report, and what really happened."""
+    """A report as JSON, and what really happened."""
 
     report: dict[str, Any]
     truth: Truth
@@ -43,12 +46,12 @@ class Claim:
 
 @dataclass
 class Stage:
-    """One story's stage.
+    """The stage of one story.
 
-    actor: the program that plays. pages: a file on a disk, to be read. scratch: a folder in memory.
-    fifo: what the actors tell.
+    actor: the path of the actors' program. pages: a file on a disk, for reading. scratch: a folder in memory.
+    fifo: a descriptor for the actors' messages.
     seen: the pids of all processes that scoperun has seen while they lived.
-    counted: the scopes of which scoperun has seen a kill counted.
+    counted: the scopes in which scoperun has seen the kernel count a kill.
     """
 
     actor: str
@@ -67,11 +70,11 @@ class Stage:
 
     @property
     def survives(self) -> bool:
-        """Whether the rest of a scope lives on after an OOM kill."""
+        """Whether the other processes of a scope survive an OOM kill."""
         return self.policy is OOMPolicy.CONTINUE
 
     def options(self, options: RunOptions) -> RunOptions:
-        """Return the options of a run: the usual limit, this variant's policy, unless told otherwise."""
+        """Return the options of a run, with the usual limit and this variant's policy unless `options` set others."""
         limits = options.get("limits", Limits(memory_max=LIMIT))
         if limits.oom_policy is None and not any("Delegate" in text for text in options.get("properties", ())):
             limits = replace(limits, oom_policy=self.policy)
@@ -90,12 +93,12 @@ class Stage:
         return await self.run(self.actor, *words, **options)
 
     async def shell(self, script: str, **options: Unpack[RunOptions]) -> dict[str, Any]:
-        """Run a script of sh as the command: $A is the actor."""
+        """Run a script of sh as the command; $A is the actor."""
         return await self.run("sh", "-c", script, **options)
 
     @asynccontextmanager
     async def scope(self, *command: str, **options: Unpack[RunOptions]) -> AsyncIterator[Scope]:
-        """Run a command that things are done to."""
+        """Run a command for the context, which can act on it."""
         async with Scope(command, **self.options(options)) as scope:
             watch = asyncio.create_task(self._watch(scope))
             yield scope
@@ -109,14 +112,14 @@ class Stage:
                     self.counted.add(scope.start.unit)
 
     async def pid(self, role: str, *, count: int = 1) -> int:
-        """Wait until an actor has said its role, for the `count`th time, and return its pid."""
+        """Wait until actors have told this role `count` times, and return the last one's pid."""
         while len(self._told[role]) < count:
             await readable(self.fifo)
             self.listen()
         return self._told[role][count - 1]
 
     async def pid_unless_over(self, scope: Scope, role: str, *, count: int) -> int | None:
-        """Return what `pid` does, None if the scope's command ends first."""
+        """Return what `pid` returns, None if the scope's command ends first."""
         pid, end = asyncio.create_task(self.pid(role, count=count)), asyncio.create_task(scope.report())
         await asyncio.wait({pid, end}, return_when=asyncio.FIRST_COMPLETED)
         end.cancel()
@@ -126,12 +129,12 @@ class Stage:
         return pid.result()
 
     def told(self, role: str) -> list[int]:
-        """Return the pids, or the other numbers, that were told of a role so far."""
+        """Return the pids, or other numbers, that have been told with a role so far."""
         self.listen()
         return self._told[role]
 
     def listen(self) -> None:
-        """Take in what the actors have told."""
+        """Read the actors' messages."""
         data = b""
         while True:
             try:
@@ -147,12 +150,12 @@ class Stage:
         os.kill(pid, signal.SIGUSR1)
 
     async def report(self, scope: Scope) -> dict[str, Any]:
-        """Return the report on a scope once there is one."""
+        """Wait for the report on a scope and return it."""
         return as_json(await scope.report())
 
 
 async def readable(fd: int) -> None:
-    """Return when a descriptor can be read."""
+    """Return once a descriptor can be read."""
     loop, is_readable = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(fd, is_readable.set)
     try:
@@ -163,7 +166,7 @@ async def readable(fd: int) -> None:
 
 
 async def gone(pid: int) -> None:
-    """Return when a process has ended."""
+    """Return once a process has ended."""
     try:
         pidfd = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -175,13 +178,13 @@ async def gone(pid: int) -> None:
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """Return a report as its readers have it."""
+    """Return a report as its JSON, checked against the schema."""
     return validated(report.to_json())
 
 
 @contextmanager
 def busy() -> Iterator[None]:
-    """Have a process for each processor that wants all of it."""
+    """Keep every processor busy with an endless loop during the context."""
     loops = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in os.sched_getaffinity(0)]
     try:
         yield
@@ -193,7 +196,7 @@ def busy() -> Iterator[None]:
 
 @contextmanager
 def capped_slice(limit: int) -> Iterator[str]:
-    """Have a slice with a limit of its own."""
+    """Yield a slice with a memory limit of `limit` bytes."""
     systemctl("set-property", "--runtime", SLICE, f"MemoryMax={limit}", "MemorySwapMax=0")
     try:
         yield SLICE
@@ -202,7 +205,7 @@ def capped_slice(limit: int) -> Iterator[str]:
 
 
 def kill_all(cgroup: str | None) -> None:
-    """Kill all of a cgroup with SIGKILL, as systemd-oomd does, and wait until that is over."""
+    """Kill all processes of a cgroup with SIGKILL, as systemd-oomd does, and wait until the cgroup is removed."""
     assert cgroup is not None
     folder = Path(f"/sys/fs/cgroup{cgroup}")
     (folder / "cgroup.kill").write_text("1")
@@ -210,5 +213,5 @@ def kill_all(cgroup: str | None) -> None:
 
 
 def count_as_oomd(cgroup: str | None) -> None:
-    """Count a kill where systemd-oomd does before it kills."""
+    """Count a kill in the extended attribute in which systemd-oomd counts before it kills."""
     os.setxattr(f"/sys/fs/cgroup{cgroup}", "user.oomd_ooms", b"1")

@@ -1,4 +1,4 @@
-"""The truth about every way to die for want of memory, and about every way to look like it: it is known beforehand."""
+"""The report is true for every way to run out of memory, and for every way to look like it."""
 
 from dataclasses import asdict
 

@@ -1,4 +1,4 @@
-"""What the table of options declares, for the documents and the completions to agree with."""
+"""Facts from the table of options, with which tests compare the documents and the completions."""
 
 from scoperun.console.options import OPTIONS
 from scoperun.spec.settings import SETTINGS
@@ -11,7 +11,7 @@ ENVIRONMENT = (
 _SETTING_OF = {setting.dbus_name: name for name, setting in SETTINGS.items() if setting.dbus_name is not None}
 
 PROPERTIES = {option.name: _SETTING_OF.get(option.sets, option.sets) for option in OPTIONS if option.sets is not None}
-"""The setting of unit files that an option sets, by the option's long name without dashes."""
+"""The unit file setting that an option sets, by the option's long name without dashes."""
 
 
 def takes_value() -> dict[str, bool]:

@@ -1,6 +1,6 @@
-"""Runs as systemd and the kernel tell of them: what is known at the start, then what happens, in the usual order.
+"""Runs as sequences of events: what is known at the start, then the events in their usual order.
 
-Each story holds every trace that a recent systemd and a kernel with the memory controller leave.
+Each story has all the events that come from a recent systemd and a kernel with the memory controller.
 """
 
 import datetime
@@ -53,13 +53,13 @@ STARTED: tuple[Event, ...] = (
     StateChanged("active"),
     JobRemoved("done"),
 )
-"""What every story begins with, in the order that one connection keeps."""
+"""The first events of every story, in the order in which one connection delivers them."""
 
 RESULT_AGAIN = ResultChanged("success")
-"""A Result= from before, announced again after a daemon-reload."""
+"""An old Result=, announced again after a daemon-reload."""
 
 STUB = ScopeProperties(result="success", oom_policy="")
-"""What is read of a unit that was collected: systemd loads an empty one of that name."""
+"""The properties of a unit that was collected: systemd loads an empty one with its name."""
 
 
 def exited(status: int) -> WorkloadExited:
@@ -67,7 +67,7 @@ def exited(status: int) -> WorkloadExited:
 
 
 def counted(oom_kill: int, *processes: Process, oomd_marks: Sequence[OomdMark] | None = ()) -> Counters:
-    """None for `oomd_marks` is a kernel whose cgroups have no extended attributes for users."""
+    """Return counters; `oomd_marks` is None for a kernel whose cgroups have no extended attributes for users."""
     return Counters(
         memory_events={"low": 0, "high": 0, "max": 3, "oom": oom_kill, "oom_kill": oom_kill, "oom_group_kill": 0},
         oomd_marks=oomd_marks,
@@ -89,7 +89,10 @@ def read(result: str, policy: str = "stop") -> ScopeProperties:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """What happened, the verdict that is right, and what was there to see after the start."""
+    """A run.
+
+    name: what happened. verdict: the right one. events: those after the start.
+    """
 
     name: str
     verdict: Verdict
@@ -243,7 +246,7 @@ STORIES = (
 
 
 def told(events: Iterable[Event], limits: LimitsInForce = LIMITS, command: tuple[str, ...] = ("./work",)) -> Report:
-    """Return the report on a scope that started and to which `events` then happened."""
+    """Return the report on a scope for which `events` came after its start."""
     invocation = Invocation()
     for event in (*STARTED, *events):
         invocation.feed(event)

@@ -1,1 +1,1 @@
-"""What runs in the bed. The standard library alone, and scoperun where that is what is measured."""
+"""The programs that run in the bed; they import the standard library, and scoperun only where it is measured."""

@@ -1,4 +1,4 @@
-"""Takes the measurements that the arguments name, in their order, and writes the results as JSON."""
+"""Takes the measurements in the arguments, NAME=ROUNDS, one after the other, and writes the results as JSON."""
 
 import importlib
 import json
@@ -10,7 +10,7 @@ RESULTS = Path("/bench/out/results.json")
 
 
 def main() -> None:
-    """Measure, and write once all of it is there."""
+    """Measure, and write all results at the end, by an atomic rename."""
     results = {}
     for argument in sys.argv[1:]:
         name, _, rounds = argument.partition("=")

@@ -1,4 +1,4 @@
-/* Says what its own cgroup has been charged by now, and at the most until now: memory.current and memory.peak. */
+/* Prints memory.current and memory.peak of its own cgroup. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-"""What is measured side by side: each runs a command and waits for its end."""
+"""The programs that are measured side by side: each runs a command and waits for its end."""
 
 import shlex
 
@@ -17,9 +17,9 @@ BEFORE: dict[str, list[str]] = {
     RUNEXEC: ["python3", "-m", "benchexec.runexecutor", "--no-container", "--output", "/dev/null", "--"],
     PYSTEMD: ["python3", "-c", RUN_PYSTEMD],
 }
-"""The words before a command, by what to call them."""
+"""The words before a command, by the program's name."""
 
 
 def line(name: str, *command: str) -> str:
-    """Return a shell's line that runs the command."""
+    """Return a shell line that runs the command with the program `name`."""
     return shlex.join([*BEFORE[name], *command])

@@ -1,4 +1,4 @@
-"""Many at once: what each one hears of the others, how long they take to start, and what memory they take."""
+"""Many at once: the messages that each one receives, the time until all run, and their memory."""
 
 import signal
 import subprocess
@@ -13,7 +13,7 @@ from . import commands
 SLEEP = 20
 TIME_LIMIT = 120
 
-# scoperun, counting each message that it receives, signal or answer.
+# scoperun, counting each message that it receives, signals and replies.
 COUNTING = """
 import atexit, os, sys
 from dbus_next import message_bus
@@ -34,7 +34,7 @@ sys.exit(status)
 
 
 def measure(number: int) -> dict[str, Any]:
-    """Return the messages that one scoperun receives alone and among `number`, and what so many of them take."""
+    """Return the number of messages that a scoperun receives alone and among `number`, and the cost of `number`."""
     alone = messages(1, sleep=1)
     together = messages(number, sleep=SLEEP)
     names = (commands.SCOPERUN, commands.SCOPE)
@@ -43,7 +43,7 @@ def measure(number: int) -> dict[str, Any]:
 
 
 def messages(number: int, *, sleep: int) -> list[int]:
-    """Return how many messages each of `number` concurrent scoperuns received."""
+    """Return the number of messages that each of `number` concurrent scoperuns received, sorted."""
     with tempfile.TemporaryDirectory() as folder:
         counts = f"{folder}/counts"
         command = ["python3", "-c", COUNTING, counts, "-q", "--", "sleep", str(sleep)]
@@ -56,7 +56,7 @@ def messages(number: int, *, sleep: int) -> list[int]:
 
 
 def crowd(before: Sequence[str], number: int) -> dict[str, float]:
-    """Start `number` commands at once; return the seconds until all of them run, and the memory beside theirs."""
+    """Start `number` commands at once; return the seconds until all run, and the bytes of memory beside theirs."""
     with tempfile.TemporaryDirectory() as folder:
         command = [*before, "sh", "-c", 'echo >> "$1"; exec sleep 1000', "sh", f"{folder}/running"]
         start = time.monotonic()
@@ -75,7 +75,7 @@ def crowd(before: Sequence[str], number: int) -> dict[str, float]:
 
 
 def wait_for_no_scopes() -> None:
-    """Return when systemd is done with what was: it would keep the next ones waiting."""
+    """Return when systemd has removed all scopes: otherwise this work would delay the next ones."""
     deadline = time.monotonic() + TIME_LIMIT
     listing = ["systemctl", "--user", "list-units", "--all", "--no-legend", "--type=scope", "run-*", "scoperun-*"]
     while subprocess.run(listing, check=True, capture_output=True).stdout:
@@ -85,7 +85,7 @@ def wait_for_no_scopes() -> None:
 
 
 def wait_for_lines(file: Path, number: int) -> None:
-    """Return when a file has so many lines."""
+    """Return when a file has `number` lines, which are empty ones."""
     deadline = time.monotonic() + TIME_LIMIT
     while not file.exists() or file.stat().st_size < number:
         if time.monotonic() > deadline:
@@ -94,20 +94,20 @@ def wait_for_lines(file: Path, number: int) -> None:
 
 
 def proportional(processes: Iterable[subprocess.Popen[bytes]]) -> int:
-    """Return the memory of the processes and what they started, but for the commands themselves, in bytes."""
+    """Return the memory of the processes and their children, without the commands themselves, in bytes."""
     ours = {process.pid for process in processes}
     family = {pid: Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip() for pid in with_children(ours)}
     return sum(pss(pid) for pid, name in family.items() if name != "sleep")
 
 
 def with_children(pids: Iterable[int]) -> list[int]:
-    """Return processes and their children."""
+    """Return the processes and their children."""
     children = (Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split() for pid in pids)
     return [*pids, *(int(pid) for each in children for pid in each)]
 
 
 def pss(pid: int) -> int:
-    """Return a process's share of the memory that it has in common with others, and its own."""
+    """Return a process's private memory and its share of shared memory (Pss), in bytes; 0 if it has ended."""
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8")
     except (ProcessLookupError, FileNotFoundError):

@@ -1,4 +1,4 @@
-"""What scoperun and its keeper use while the command sleeps."""
+"""The processor time and memory of scoperun and its keeper while the command sleeps."""
 
 import os
 import re
@@ -9,19 +9,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-SETTLED = 2  # seconds after which nothing more is asked of systemd since the command began
+SETTLED = 2  # seconds after the command's start; scoperun asks systemd nothing more then
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a process has used up to now: seconds of processor time, and how often it woke up."""
+    """What a process has used so far.
+
+    cpu: seconds of processor time. wakes: how often it woke up.
+    """
 
     cpu: float
     wakes: int
 
 
 def measure(seconds: int) -> dict[str, Any]:
-    """Watch scoperun for so many seconds; sizes in bytes."""
+    """Measure scoperun for `seconds` seconds; sizes in bytes."""
     unit = f"bench-idle-{os.getpid()}.scope"
     command = ["scoperun", "-q", "--unit", unit, "--", "sh", "-c", f"echo; exec sleep {seconds + SETTLED + 60}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
@@ -45,7 +48,7 @@ def measure(seconds: int) -> dict[str, Any]:
 
 
 def sample(pid: int) -> Sample:
-    """Read what all threads of a process have used."""
+    """Return what all threads of a process have used so far."""
     nanoseconds, wakes = 0, 0
     for task in Path(f"/proc/{pid}/task").iterdir():
         nanoseconds += int((task / "schedstat").read_text(encoding="ascii").split()[0])
@@ -55,7 +58,7 @@ def sample(pid: int) -> Sample:
 
 
 def keeper_of(unit: str) -> int:
-    """Return the keeper: of the scope's two processes the one that does not sleep(1)."""
+    """Return the keeper's pid: of the scope's two processes, the one that is not sleep(1)."""
     show = ["systemctl", "--user", "show", "--property=ControlGroup", "--value", unit]
     cgroup = subprocess.run(show, check=True, capture_output=True, text=True).stdout.strip()
     pids = Path(f"/sys/fs/cgroup{cgroup}/cgroup.procs").read_text(encoding="ascii").split()
@@ -64,12 +67,12 @@ def keeper_of(unit: str) -> int:
 
 
 def status(pid: int, name: str) -> int:
-    """Return a size from /proc/PID/status."""
+    """Return a size from /proc/PID/status, in bytes."""
     text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     return 1024 * int(re.findall(rf"^{name}:\s+(\d+) kB", text, re.MULTILINE)[0])
 
 
 def private(pid: int) -> int:
-    """Return the memory that nobody shares with a process."""
+    """Return the private memory of a process, in bytes."""
     text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8")
     return 1024 * sum(map(int, re.findall(r"^Private_\w+:\s+(\d+) kB", text, re.MULTILINE)))

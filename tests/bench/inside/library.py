@@ -1,4 +1,4 @@
-"""One process that runs a thousand commands, 32 at a time, beside xargs with systemd-run and the least of it."""
+"""A thousand commands, 32 at a time, from one process: with scoperun.run, with xargs and systemd-run, with bare.py."""
 
 import asyncio
 import cProfile
@@ -21,7 +21,7 @@ XARGS = f"seq {{}} | xargs -P{AT_A_TIME} -I_ systemd-run --user --scope -q /bin/
 
 
 def measure(number: int) -> dict[str, Any]:
-    """Return the scopes per second of each, and the library's descriptors and memory then and after as many again."""
+    """Return the scopes per second of each, and the library's descriptors and memory after one and two rounds."""
     start = time.monotonic()
     subprocess.run(["sh", "-c", XARGS.format(number)], check=True)
     xargs = number / (time.monotonic() - start)
@@ -29,15 +29,15 @@ def measure(number: int) -> dict[str, Any]:
 
 
 def told_by(module: str, number: int) -> dict[str, Any]:
-    """Return what one of our modules prints that runs so many commands in a process of its own."""
+    """Run a module in a process of its own, with `number` commands, and return the JSON that it prints."""
     run = subprocess.run(["python3", "-m", f"inside.{module}", str(number)], check=True, stdout=subprocess.PIPE)
     told: dict[str, Any] = json.loads(run.stdout)
     return told
 
 
 async def run_many(number: int) -> None:
-    """Run `true` so many times."""
-    import scoperun  # noqa: PLC0415  only the process that is measured has it
+    """Run `true` `number` times."""
+    import scoperun  # noqa: PLC0415  only the measured process needs it
 
     slots = asyncio.Semaphore(AT_A_TIME)
 
@@ -53,7 +53,7 @@ async def run_many(number: int) -> None:
 
 
 async def be_measured(number: int) -> dict[str, Any]:
-    """Run the first hundred for warmth, then all that are counted, and as many again to see what grows."""
+    """Run a hundred to warm up, then `number` that are measured, and as many again to see what grows."""
     await run_many(WARM)
     start, used = time.monotonic(), time.process_time()
     await run_many(number)
@@ -65,7 +65,7 @@ async def be_measured(number: int) -> dict[str, Any]:
 
 
 async def profile() -> dict[str, float]:
-    """Return the shares of the time in which the process did something, by whose code that was."""
+    """Return the shares of the time that was not spent waiting, by the package of the code."""
     profiler = cProfile.Profile()
     profiler.enable()
     await run_many(WARM)
@@ -79,12 +79,12 @@ async def profile() -> dict[str, float]:
 
 
 def is_fork_or_wait(function: str) -> bool:
-    """Tell whether a function is counted by itself, or does nothing but wait."""
+    """Return whether a function is fork, which is counted separately, or only waits."""
     return "posix.fork" in function or "'poll' of 'select.epoll'" in function
 
 
 def state() -> dict[str, int]:
-    """Return this process's descriptors and resident memory."""
+    """Return this process's number of descriptors, and its resident memory in bytes."""
     gc.collect()
     resident = re.findall(r"^VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
     return {"descriptors": len(os.listdir("/proc/self/fd")), "rss": 1024 * int(resident[0])}

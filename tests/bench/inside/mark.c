@@ -1,6 +1,6 @@
-/* Says when it began and when it ended, in nanoseconds of the monotonic clock, and what its cgroup was charged by then.
+/* Writes when it began and when it ended, in nanoseconds of the monotonic clock, to FILE or stdout.
  *
- * usage: mark FILE
+ * usage: mark [FILE]
  */
 #include <fcntl.h>
 #include <stdio.h>

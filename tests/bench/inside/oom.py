@@ -1,8 +1,8 @@
-"""In a guest of the lab, as root: from the kernel's kill to the last byte of the report, and what a scope is charged.
+"""The time from the kernel's kill to the report's last byte, and the charge of a new scope; in a guest, as root.
 
     python3 -m tests.bench.inside.oom RUNS
 
-scoperun runs as an ordinary user, whose manager is started for it; root reads the kernel's clock.
+scoperun runs as an ordinary user, whose manager is started first; root reads the kernel's clock.
 """
 
 import json
@@ -26,7 +26,7 @@ def main() -> None:
     subprocess.run(["systemctl", "start", f"user@{UID}.service"], check=True)
     subprocess.run(["cc", "-O2", "-o", LEAK, "examples/bigleak2.c"], check=True)
     subprocess.run(["cc", "-O2", "-static", "-o", CHARGED, "tests/bench/inside/charged.c"], check=True)
-    killed(1)  # the first one reads the programs from the disk
+    killed(1)  # the first run reads the programs from the disk
     print(json.dumps({"seconds": killed(int(sys.argv[1])), "charged": charged(), "python": python()}))
 
 
@@ -42,21 +42,24 @@ def killed(runs: int) -> list[float]:
 def clock_ahead(kmsg: int) -> float:
     """Return how many seconds the kernel log's clock is ahead of the monotonic one.
 
-    In user-mode Linux that clock stands still for 10 ms at a time: the most that it is ahead is right, and a kill may
-    seem to be up to so much earlier than it was.
+    In user-mode Linux it advances in steps of 10 ms: the largest difference is the right one, and a kill can seem up to
+    10 ms earlier than it was.
     """
     asked = []
     for _ in range(20):
         asked.append(time.monotonic())
         with open("/dev/kmsg", "w", encoding="ascii") as line:
-            line.write("bench: now\n")  # without the end of the line it would wait for more
+            line.write("bench: now\n")  # without the newline the kernel waits for more text
         time.sleep(0.0013)
     told = [at for at, text in records(kmsg) if text == "bench: now"]
     return max(at - now for at, now in zip(told, asked, strict=True))
 
 
 def out_of_memory(kmsg: int, ahead: float) -> float:
-    """Have one command killed; return the seconds from there until scoperun's last word."""
+    """Run a command into an OOM kill; return the seconds from the kill to scoperun's last output.
+
+    Raises RuntimeError if it ends in another way.
+    """
     command = [*USER, "scoperun", "--mem", "20M", "--", LEAK]
     with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
@@ -81,9 +84,9 @@ def records(kmsg: int) -> Iterator[tuple[float, str]]:
 
 
 def charged() -> dict[str, Any]:
-    """Return the bytes that a scope has been charged when its command begins, and at the most until then.
+    """Return the memory charged to a scope when its command starts, and the peak until then, in bytes.
 
-    A small command's own pages are among them.
+    Both include the pages of the command, a small one.
     """
     command = [*USER, "scoperun", "-q", "--mem", "20M", "--", CHARGED]
     run = subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True, text=True)
@@ -92,7 +95,7 @@ def charged() -> dict[str, Any]:
 
 
 def python() -> list[float]:
-    """Return the seconds that Python takes here to do nothing, for comparison."""
+    """Return the seconds that `python3 -c pass` takes in the guest, for comparison."""
     seconds = []
     for _ in range(9):
         start = time.monotonic()

@@ -1,4 +1,4 @@
-"""From the start of the program to the command's first instruction, and from its last one to the program's end."""
+"""The times from the program's start to the command's first instruction, and from its last one to the program's end."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ NAMES = (commands.SCOPERUN, commands.SCOPE, commands.WAIT)
 
 
 def measure(rounds: int) -> dict[str, Any]:
-    """Return the seconds before and after the command."""
+    """Return the seconds before and after the command, by program, for each of `rounds` rounds."""
     before: dict[str, list[float]] = {name: [] for name in NAMES}
     after: dict[str, list[float]] = {name: [] for name in NAMES}
     with tempfile.TemporaryDirectory() as folder:
@@ -27,14 +27,17 @@ def measure(rounds: int) -> dict[str, Any]:
 
 
 def compiled(folder: Path) -> str:
-    """Return the program that says when it ran."""
+    """Compile mark.c, which writes when it ran, and return the program's path."""
     mark = str(folder / "mark")
     subprocess.run(["cc", "-O2", "-static", "-o", mark, str(Path(__file__).with_name("mark.c"))], check=True)
     return mark
 
 
 def timed(command: list[str]) -> tuple[float, float]:
-    """Run the command, whose last word is the file of marks; return the seconds before and after its marks."""
+    """Run the command, whose last word is the file of marks; return the seconds before and after them.
+
+    Raises RuntimeError if it fails.
+    """
     start = time.monotonic_ns()
     pid = os.posix_spawnp(command[0], command, os.environ)
     _, status = os.waitpid(pid, 0)

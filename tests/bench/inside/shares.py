@@ -1,4 +1,4 @@
-"""Whose code time goes into."""
+"""Sums of times, by the package of the code."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ REST = "Python and its other modules"
 
 
 def by_package(times: Iterable[tuple[str, float]]) -> dict[str, float]:
-    """Return the sums of times that are given with a module's name, or with the file that it is in."""
+    """Return the sum of times for each package; each time comes with the name or the file of its module."""
     sums: Counter[str] = Counter()
     for where, seconds in times:
         parts = where.replace(".", "/").split("/")

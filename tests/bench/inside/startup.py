@@ -1,4 +1,4 @@
-"""Whole commands that do nothing, timed by hyperfine: what it costs to start one."""
+"""The start-up cost: whole commands that do nothing, timed by hyperfine."""
 
 import json
 import re
@@ -33,7 +33,10 @@ os._exit(0)
 
 
 def measure(rounds: int) -> dict[str, Any]:
-    """Return each command's times in seconds, in rounds of a few runs each, so that a slow moment is everybody's."""
+    """Return each command's times in seconds.
+
+    Each round has a few runs of every command, so that a slow moment of the machine affects all of them.
+    """
     lines = {name: commands.line(name, "/bin/true") for name in commands.BEFORE}
     lines |= {"bash -c": "bash -c /bin/true", PYTHON: PYTHON}
     packages, with_ours = "asyncio, dbus_next.aio", ", ".join(["asyncio", "dbus_next.aio", *our_modules()])
@@ -56,7 +59,7 @@ def measure(rounds: int) -> dict[str, Any]:
 
 
 def hyperfine(lines: list[str]) -> list[list[float]]:
-    """Return the times of a few runs of each line."""
+    """Return the times of RUNS_IN_ROUND runs of each line, in seconds."""
     with tempfile.TemporaryDirectory() as folder:
         export = Path(folder, "export.json")
         options = ["--shell=none", "--warmup=1", f"--runs={RUNS_IN_ROUND}", "--style=none", f"--export-json={export}"]
@@ -66,22 +69,22 @@ def hyperfine(lines: list[str]) -> list[list[float]]:
 
 
 def python(program: str) -> str:
-    """Return the line that runs a program."""
+    """Return the line that runs a Python program."""
     return shlex.join(["python3", "-c", program])
 
 
 def unspared(modules: str) -> list[str]:
-    """Return the words that import modules as any program does."""
+    """Return the words that import modules without the savings of scoperun.startup."""
     return ["python3", "-c", f"import {modules}"]
 
 
 def our_modules() -> list[str]:
-    """Return those of our modules that `scoperun -- true` imports."""
+    """Return the names of our modules that `scoperun -- true` imports."""
     return sorted(name for name, _ in import_times(RUN) if name.split(".")[0] == "scoperun")
 
 
 def imports(words: list[str], rounds: int) -> dict[str, float]:
-    """Return the seconds that a program's imports take in the median, by whose modules they are."""
+    """Return the median seconds that a program's imports take, by package."""
     times: dict[str, list[float]] = defaultdict(list)
     for _ in range(rounds):
         for name, seconds in shares.by_package(import_times(words)).items():
@@ -90,7 +93,7 @@ def imports(words: list[str], rounds: int) -> dict[str, float]:
 
 
 def import_times(words: list[str]) -> list[tuple[str, float]]:
-    """Return the modules that a program imports, and the seconds that each takes without those it imports."""
+    """Return the modules that a program imports, each with its own seconds, without those of its imports."""
     python, *rest = words
     trace = subprocess.run([python, "-X", "importtime", *rest], check=True, capture_output=True, text=True).stderr
     rows = re.findall(r"^import time: +(\d+) \| +\d+ \| +(\S+)$", trace, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Where the time of a scoperun goes that runs `true`: step by step, by the machine's clock."""
+"""The wall-clock time of each step of scoperun when it runs `true`."""
 
 import itertools
 import os
@@ -20,11 +20,11 @@ STEPS = (
     "the event loop is closed, and the report made",
     "the process ends",
 )
-"""What happens until each of the moments in traced.py, and until the process has ended."""
+"""The steps before each of the moments in traced.py, and before the end of the process."""
 
 
 def measure(rounds: int) -> list[list[object]]:
-    """Return the steps, and the seconds that each takes in each of so many runs."""
+    """Return the steps, each with its seconds in each of `rounds` runs; a first run is not counted."""
     with tempfile.TemporaryDirectory() as folder:
         runs = [run(Path(folder, "marks")) for _ in range(rounds + 1)][1:]
     return [[name, [each[number] for each in runs]] for number, name in enumerate(STEPS)]

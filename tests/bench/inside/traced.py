@@ -1,20 +1,20 @@
-"""scoperun, with the moments written to a file at which it comes to each of its steps: `traced.py FILE WORDS`.
+"""scoperun, which writes to a file the moments at which it reaches each step: `traced.py FILE WORDS`.
 
-A module's functions are wrapped as soon as it has been imported, so that nothing is imported earlier than it would be.
+A module's functions are wrapped right after its import, so that nothing is imported earlier than without the trace.
 """
 
 import time
 
 BEGAN = time.monotonic_ns()
 
-import builtins  # noqa: E402  the clock first
+import builtins  # noqa: E402  the clock is read first
 import os  # noqa: E402
 import sys  # noqa: E402
 
 ASYNC = 0x80
-"""CO_COROUTINE of inspect, which is not imported for it."""
+"""inspect.CO_COROUTINE; inspect itself is not imported, because that takes time."""
 
-# Module, function, whether its call or its return is the moment; in the order of time.
+# Module, function, and whether the moment is its call or its return; in the order of time.
 MOMENTS = (
     ("scoperun.cli.options", "parse", "call"),
     ("scoperun.cli.options", "parse", "return"),

@@ -1,4 +1,4 @@
-"""What is measured, and with which versions of it."""
+"""The versions of the measured programs and packages."""
 
 import subprocess
 from importlib.metadata import version
@@ -15,7 +15,7 @@ PACKAGES = ("scoperun", "dbus-next", "typer", "benchexec")
 
 
 def measure(_rounds: int) -> dict[str, Any]:
-    """Return the versions."""
+    """Return the versions, by name."""
     return {package: version(package) for package in PACKAGES} | {
         name: said(command) for name, command in PROGRAMS.items()
     }

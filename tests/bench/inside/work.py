@@ -1,4 +1,4 @@
-"""What a command costs that works: it compiles, sorts, and starts two thousand processes."""
+"""The speed of a command that works: it compiles, sorts, and starts two thousand processes."""
 
 import resource
 import subprocess
@@ -31,10 +31,10 @@ done
 
 
 def measure(rounds: int) -> dict[str, Any]:
-    """Return how long the job took, and its processor time: of it alone, without what starts and ends it.
+    """Return the job's seconds of wall clock and of processor time, without the start and the end of its wrapper.
 
-    The jobs of a round are there at once, and do a part each in turn: what the machine does meanwhile is the same for
-    both.
+    Both jobs of a round exist at the same time and take turns, part by part, so that other load on the machine affects
+    both in the same way.
     """
     seconds: dict[str, list[float]] = {name: [] for name in NAMES}
     cpu: dict[str, list[float]] = {name: [] for name in NAMES}
@@ -49,7 +49,7 @@ def measure(rounds: int) -> dict[str, Any]:
 
 
 def one_round(folder: Path) -> dict[str, list[float]]:
-    """Return the seconds and the processor time of each job."""
+    """Return the seconds of wall clock and of processor time of each job."""
     sums = {name: [0.0, 0.0] for name in NAMES}
     with ExitStack() as stack:
         jobs = {name: stack.enter_context(job(name, folder)) for name in NAMES}
@@ -63,13 +63,13 @@ def one_round(folder: Path) -> dict[str, list[float]]:
 
 
 def job(name: str, folder: Path) -> subprocess.Popen[str]:
-    """Start a job, which does a part of it for each line that it is given."""
+    """Start a job, which does one part for each line on its standard input."""
     command = [*commands.BEFORE[name], "python3", "-m", "inside.work", str(folder)]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def prepare(folder: Path) -> None:
-    """Write what the job reads."""
+    """Write the files that the job reads."""
     functions = (f"int f{each}(int x) {{ return x * {each} + (x >> {each % 31}); }}" for each in range(FUNCTIONS))
     (folder / "job.c").write_text("\n".join(functions), encoding="ascii")
     lines = (f"{each * 2654435761 % 2**32:08x}" for each in range(LINES))
@@ -77,7 +77,7 @@ def prepare(folder: Path) -> None:
 
 
 def work(folder: str) -> None:
-    """For each line that comes do a part of the job, and print the seconds and the processor time that it took."""
+    """For each line of input do a part of the job, and print its seconds of wall clock and of processor time."""
     for _ in sys.stdin:
         start, before = time.monotonic(), used()
         subprocess.run(["sh", "-e", "-c", JOB, "job", folder], check=True)
@@ -85,7 +85,7 @@ def work(folder: str) -> None:
 
 
 def used() -> float:
-    """Return the processor time of all that has ended."""
+    """Return the processor time of all child processes that have ended, in seconds."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 

@@ -1,4 +1,4 @@
-"""Runs the one command a guest is booted for, and relays its streams and its exit status to the host."""
+"""Runs the guest's command, and relays its streams and its exit status to the host."""
 
 import fcntl
 import os
@@ -34,20 +34,20 @@ class Line:
         self._frames = Frames()
 
     def send(self, kind: Kind, data: bytes = b"") -> None:
-        """Send one frame; wait while the host is slow."""
+        """Send one frame; block while the host is slow."""
         rest = memoryview(frame(kind, data))
         while rest:
             rest = rest[os.write(self.fd, rest) :]
 
     def receive(self) -> Iterator[tuple[Kind, bytes]]:
-        """Wait for bytes and yield the frames they complete."""
+        """Wait for bytes and yield the frames that they complete. Raises HostGone."""
         data = os.read(self.fd, CHUNK)
         if not data:
             raise HostGone
         yield from self._frames.feed(data)
 
     def drain(self) -> None:
-        """Wait until the host has it all: systemd powers off as soon as this process ends."""
+        """Wait until the host has all bytes: systemd powers the guest off as soon as this process ends."""
         termios.tcdrain(self.fd)
 
 
@@ -61,7 +61,7 @@ class Child:
 
 
 def main() -> None:
-    """Do the job that the host sends."""
+    """Run the job that the host sends."""
     line = Line(LINE)
     line.send(Kind.READY)
     job, given = receive_job(line)
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def receive_job(line: Line) -> tuple[Job, list[bytes]]:
-    """Return the job, which is the first thing that the host sends, and the input that came with it."""
+    """Return the job, which is the host's first frame, and the input that arrived together with it."""
     bodies: list[bytes] = []
     while not bodies:
         bodies += [body for _, body in line.receive()]
@@ -114,12 +114,12 @@ def spawn_on_terminal(job: Job, window: tuple[int, int]) -> Child:
 
 
 def become(job: Job) -> None:
-    """Turn this forked process into the command; what goes wrong is said as a shell says it."""
+    """Turn this forked process into the command; report errors on stderr, with the exit statuses of a shell."""
     try:
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and exec would keep that
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and exec keeps that
         Path("/proc/self/oom_score_adj").write_text("0", encoding="ascii")  # the agent's is -1000
         for fd in range(3):
-            os.fchown(fd, job.uid, -1)  # or else the user could not open /dev/stderr
+            os.fchown(fd, job.uid, -1)  # otherwise the user cannot open /dev/stderr
         os.initgroups(job.user, job.uid)
         os.setresgid(job.uid, job.uid, job.uid)
         os.setresuid(job.uid, job.uid, job.uid)
@@ -144,13 +144,13 @@ class Relay:
         self._line = line
         self._child = child
         self._outputs = dict(child.outputs)
-        self._input = deque(given)  # what the child has not read yet; b"" is end of file
+        self._input = deque(given)  # input that the child has not read yet; b"" is end of file
         self._exited = os.pidfd_open(child.pid)
         for fd in (child.stdin, *child.outputs):
             os.set_blocking(fd, False)
 
     def run(self) -> int:
-        """Return the child's exit status, 128+n for a signal. Processes it left behind are not waited for."""
+        """Return the child's exit status, 128+n for signal n. It does not wait for processes that the child left."""
         while self._exited not in (ready := self._wait()):
             for fd in ready:
                 self._serve(fd)
@@ -164,7 +164,7 @@ class Relay:
         poll = select.poll()
         for fd in (self._exited, *self._outputs):
             poll.register(fd, select.POLLIN)
-        if self._input:  # and then the line is left alone: the host waits, as a writer to a full pipe does
+        if self._input:  # the line is not read meanwhile: the host waits, like the writer of a full pipe
             poll.register(self._child.stdin, select.POLLOUT | (select.POLLIN if self._terminal else 0))
         else:
             poll.register(self._line.fd, select.POLLIN)
@@ -183,12 +183,12 @@ class Relay:
             self._feed()
 
     def _output(self, fd: int) -> bool:
-        """Relay what there is to read; return whether there was something."""
+        """Relay the available output; return whether there was any."""
         try:
             data = os.read(fd, CHUNK)
         except BlockingIOError:
             return False
-        except OSError:  # EIO: nobody has the terminal open any more
+        except OSError:  # EIO: no process has the terminal open any more
             data = b""
         if data:
             self._line.send(self._outputs[fd], data)
@@ -197,13 +197,13 @@ class Relay:
         return bool(data)
 
     def _feed(self) -> None:
-        """Give the child as much input as it takes."""
+        """Write as much input to the child as it takes."""
         data = self._input.popleft()
         try:
             written = os.write(self._child.stdin, data) if data else 0
         except BlockingIOError:
             written = 0
-        except OSError:  # the child has closed its standard input: the rest is for nobody
+        except OSError:  # the child has closed its standard input: drop the rest
             return
         if not data and not self._terminal:
             os.close(self._child.stdin)

@@ -1,4 +1,4 @@
-"""What a guest is asked to do. No I/O."""
+"""The job of a guest. No I/O."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -6,21 +6,21 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Job:
-    """One command, and whose it is."""
+    """One command, its user and its environment."""
 
     command: list[str]
     user: str
-    uid: int  # and the number of the user's group
+    uid: int  # also the number of the user's group
     directory: str
     environment: dict[str, str]
     swap: bool  # switch the swap disk on
-    window: tuple[int, int] | None  # rows and columns, if the command is to have a terminal
+    window: tuple[int, int] | None  # rows and columns of the command's terminal; None for pipes
 
     def to_json(self) -> bytes:
-        """Return the job as it travels."""
+        """Return the job as JSON."""
         return json.dumps(asdict(self)).encode()
 
     @classmethod
     def from_json(cls, text: bytes) -> "Job":
-        """Return the job that travelled as `text`."""
+        """Return the job from its JSON."""
         return cls(**json.loads(text))

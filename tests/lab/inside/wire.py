@@ -1,4 +1,4 @@
-"""The frames that host and guest exchange over one serial line. No I/O."""
+"""The frames that host and guest exchange over a serial line. No I/O."""
 
 import struct
 from collections.abc import Iterator
@@ -8,10 +8,10 @@ HEADER = struct.Struct("!cI")
 
 
 class Kind(Enum):
-    """What a frame carries, and who sends it."""
+    """The kinds of frames, each with its sender and content."""
 
-    READY = b"R"  # guest: the line is raw now, nothing sent before would have arrived whole
-    JOB = b"J"  # host: what to run, JSON
+    READY = b"R"  # guest: the line is raw now; bytes sent before might be changed
+    JOB = b"J"  # host: the job, as JSON
     STDIN = b"0"  # host: bytes; none means end of file
     STDOUT = b"1"  # guest: bytes
     STDERR = b"2"  # guest: bytes
@@ -19,12 +19,12 @@ class Kind(Enum):
 
 
 def frame(kind: Kind, data: bytes = b"") -> bytes:
-    """Return one frame as it travels."""
+    """Return the bytes of one frame."""
     return HEADER.pack(kind.value, len(data)) + data
 
 
 class Frames:
-    """Bytes in, whole frames out."""
+    """Splits a stream of bytes into frames."""
 
     def __init__(self) -> None:
         self._pending = bytearray()
