@@ -1,4 +1,4 @@
-"""Limits that hold nothing are refused: systemd accepts one that it cannot set, and says nothing."""
+"""Refuse limits that are not in force: systemd silently accepts limits that it cannot set."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 _CONTROLLERS = {"TasksMax": "pids", "CPUQuotaPerSecUSec": "cpu"}
 
 _NEEDED = {"MemoryAccounting", "TasksAccounting", "AddRef", "CollectMode", "Description", "Documentation", "Slice"}
-"""Properties of nearly every run, none of which can be void."""
+"""Properties of nearly every run. They need no check, since they cannot be without effect."""
 
 
 def check_limits(properties: Iterable[Property], scope: ScopeCgroup) -> None:
-    """Raise LimitNotEnforced if the kernel does not do what `properties` ask for `scope`, as far as can be seen."""
+    """Raise LimitNotEnforced if the kernel visibly does not apply `properties` to `scope`."""
     asked = [each for each in properties if each.name not in _NEEDED]
     missing = not_in_force(asked, scope.limits(), page_size=os.sysconf("SC_PAGE_SIZE"))
     for limit in missing:
         controller = _CONTROLLERS.get(limit.name, "memory")
         raise _not_enforced(describe(limit), scope.cgroup.missing(controller) or "the kernel does not keep it so")
     if rest := [each for each in asked if each.name not in READ_BACK]:
-        from scoperun.kernel.readback import why_void  # noqa: PLC0415  the usual limits do without
+        from scoperun.kernel.readback import why_void  # noqa: PLC0415  the usual limits do not need it
 
         for each in rest:
             if (reason := why_void(each, scope.cgroup)) is not None:
