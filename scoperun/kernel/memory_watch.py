@@ -70,9 +70,9 @@ class MemoryWatch:
         self._endings = Endings()
         self._holds_all = False
         self._rested = False
-        self._hears_ends = False
+        self._listens_to_exits = False
         self._rest: asyncio.TimerHandle | None = None
-        self._deaf_from = 0.0
+        self._exits_ignored_from = 0.0
         self._last = replace(scope.first_snapshot(), stalls=vmstat.stalls())
         self._spent = 0.0
         self._began = self._last.at
@@ -100,7 +100,7 @@ class MemoryWatch:
         began = time.monotonic()
         snapshot = self._scope.snapshot(before=self._last, wait_status=self._endings.wait_status)
         if snapshot is not None:
-            prompted = bool(snapshot.ended) and self._hears_ends
+            prompted = bool(snapshot.ended) and self._listens_to_exits
             rested = self._rested or snapshot.rested
             self._last = replace(snapshot, stalls=vmstat.stalls(), rested=rested, prompted=prompted)
             self._rested = False
@@ -119,7 +119,7 @@ class MemoryWatch:
         if not self._epoll.closed:
             asyncio.get_running_loop().remove_reader(self._epoll.fileno())
             asyncio.get_running_loop().remove_reader(self._endings.fileno())
-        self._hears_ends = False
+        self._listens_to_exits = False
 
     def _woken(self) -> None:
         """Take a snapshot, then listen again, after a pause if the budget is exceeded."""
@@ -141,11 +141,11 @@ class MemoryWatch:
         """
         loop = asyncio.get_running_loop()
         if self._rest is None:  # a new pause: the excess so far is not from snapshots prompted by an exit
-            self._deaf_from = excess + self._budget.reserve
+            self._exits_ignored_from = excess + self._budget.reserve
         self._rested = True
         self._rest = loop.call_later(excess / self._budget.share, self._listen)
-        self._hears_ends = self._holds_all and excess < self._deaf_from
-        if self._hears_ends:
+        self._listens_to_exits = self._holds_all and excess < self._exits_ignored_from
+        if self._listens_to_exits:
             loop.add_reader(self._endings.fileno(), self._woken)
 
 

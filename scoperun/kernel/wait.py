@@ -17,7 +17,7 @@ LAST_MOMENT = 1.0
 
 async def readable(fd: int) -> None:
     """Return when `fd` has something to read, its other end is closed, or, for a pidfd, its process has ended."""
-    import asyncio  # noqa: PLC0415  code that waits has imported it already, code that only forks does not need it
+    import asyncio  # noqa: PLC0415  code that only forks does not need it
 
     loop = asyncio.get_running_loop()
     ready = loop.create_future()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handles:
-    """One run whose scope is started. They exist if, and only if, the run has begun.
+    """One run whose scope is started; before that the run has no Handles.
 
     run: what was asked for. unit: the scope as systemd knows it; scope: the same as the kernel shows it.
     workload: the command's own process. keeper: the process that holds the scope's counters.

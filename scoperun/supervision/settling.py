@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from scoperun.supervision.handles import Handles
 
 _SILENCE = 2.0
-"""Seconds without a new record after which the kernel log is complete; journald hears of a kill later than we do."""
+"""Seconds without a new record after which the kernel log is complete; journald learns of a kill later than we do."""
 
 _SILENCE_OF_NOTHING = 0.3
 """The same if it is unknown whether the kernel killed anything."""
