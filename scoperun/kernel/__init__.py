@@ -1,1 +1,1 @@
-"""cgroup files, /proc, pidfds and the kernel's log. Reads only."""
+"""What the kernel shows: cgroup files, /proc, pidfds and the kernel's log. Reads only."""

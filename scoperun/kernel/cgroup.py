@@ -1,4 +1,4 @@
-"""What the kernel says of a cgroup, whoever is in it: its limits, its counters, its processes. Reads only."""
+"""What the kernel says about any cgroup: its limits, its counters, its processes. Reads only."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 _MOUNTS = "/proc/self/mounts"
 
 _DELETED = " (deleted)"
-"""What the kernel appends to the name of a cgroup that was removed; only the dead can still be in it."""
+"""What the kernel appends to the name of a removed cgroup; only dead processes can still be in one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cgroup:
     """A cgroup of the v2 hierarchy.
 
-    name: its path as the kernel writes it, as /user.slice/…/x.scope.
-    path: where its files are.
+    name: its path as the kernel writes it, e.g. /user.slice/…/x.scope.
+    path: the folder of its files.
     counts_alone: its memory.events leave out what happens in the cgroups below (mount option memory_localevents).
     """
 
@@ -39,19 +39,19 @@ class Cgroup:
 
     @property
     def units(self) -> tuple[str, ...]:
-        """The units that the cgroup lies in, the outermost first, and itself: the parts of its path."""
+        """The units that the cgroup is in, the outermost first, and itself: the parts of its path."""
         return units_of(self.name)
 
     @property
     def slice(self) -> str | None:
-        """The slice unit that the cgroup lies in."""
+        """The slice unit directly above the cgroup, None if that is not a slice."""
         parent = self.units[-2] if len(self.units) > 1 else ""
         return parent if parent.endswith(".slice") else None
 
     def slice_of_manager(self, *, system: bool) -> str:
-        """Return the slice that the cgroup lies in, of those of the system's manager or of the user's.
+        """Return the innermost slice of the system's or of the user's manager that the cgroup is in.
 
-        Raises ScoperunError where that manager has nothing to do with this cgroup.
+        Raises ScoperunError if the cgroup is not below the user's manager.
         """
         units = self.units
         if not system:
@@ -66,7 +66,7 @@ class Cgroup:
         return slices[-1] if slices else "-.slice"
 
     def of_unit(self, unit: str) -> Cgroup | None:
-        """Return the cgroup of `unit` if it is this one or one above."""
+        """Return the cgroup of `unit` if that is this one or one above it; None if not."""
         if unit not in self.units:
             return None
         below = len(self.units) - 1 - self.units.index(unit)
@@ -74,11 +74,11 @@ class Cgroup:
         return Cgroup(name, path, self.counts_alone)
 
     def contains(self, name: str) -> bool:
-        """Tell whether the cgroup of that name is this one, or lies below."""
+        """Tell whether the cgroup of that name is this one or one below it."""
         return f"{name}/".startswith(f"{self.name}/")
 
     def limits(self) -> LimitsInForce:
-        """Return the limits that the kernel holds the cgroup to."""
+        """Return the limits that the kernel holds the cgroup to; None for each that it does not have."""
         return LimitsInForce(
             memory_max=self.number("memory.max"),
             memory_high=self.number("memory.high"),
@@ -89,7 +89,7 @@ class Cgroup:
         )
 
     def missing(self, controller: str) -> str | None:
-        """Return where controller memory, pids, cpu, cpuset or io ends on the way here, None if it does not."""
+        """Return why the cgroup lacks controller memory, pids, cpu, cpuset or io, as text; None if it has it."""
         if os.path.exists(f"{self.path}/{controller}.{'cpus' if controller == 'cpuset' else 'max'}"):
             return None
         if controller not in (_text(f"{_hierarchy()[0]}/cgroup.controllers") or "").split():
@@ -97,20 +97,20 @@ class Cgroup:
         return f"systemd does not delegate the {controller} controller to this user's manager"
 
     def own_events(self) -> dict[str, int]:
-        """Return what happened to this cgroup's memory alone (memory.events.local); nothing if that is not there."""
+        """Return this cgroup's own memory events, without those below (memory.events.local); {} without that file."""
         return self.table("memory.events.local") or {}
 
     def own_events_upwards(self) -> dict[str, dict[str, int]]:
-        """Return the same of this cgroup and of each one above it, by name, from here upwards."""
+        """Return the own events of this cgroup and of each one above it, by name, from here upwards."""
         return {level.name: level.own_events() for level in self._levels()}
 
     def event_files(self) -> list[str]:
-        """Return the files that change when something happens to this cgroup's memory: its own, and those above."""
+        """Return the files that change when something happens to this cgroup's memory: its own and those above."""
         _, *above = self._levels()
         return [f"{self.path}/memory.events", *(f"{level.path}/memory.events.local" for level in above)]
 
     def _levels(self) -> list[Cgroup]:
-        """Return this cgroup and each one above it; the root only in a container, which has limits there."""
+        """Return this cgroup and each one above it; the root only in a container, where the root has limits."""
         levels = [Cgroup(name, path, self.counts_alone) for name, path in self._upwards()]
         return [level for level in levels if level.name != "/" or os.path.exists(f"{level.path}/memory.events.local")]
 
@@ -123,9 +123,9 @@ class Cgroup:
             yield name, path
 
     def below(self) -> Iterator[Cgroup]:
-        """Yield the cgroups below this one; those that are removed meanwhile are left out."""
+        """Yield the cgroups below this one, without those that are removed meanwhile."""
         try:
-            # A cgroup's folder has a link from each one inside it, beside its own two; most have none.
+            # A cgroup's folder has two links and one more for each folder in it. Most have none, and no walk is needed.
             is_leaf = os.stat(self.path).st_nlink == 2
         except OSError:
             return
@@ -134,23 +134,23 @@ class Cgroup:
                 yield Cgroup(f"{self.name}{folder.removeprefix(self.path)}", folder)
 
     def pids(self) -> list[int] | None:
-        """Return the processes in this cgroup alone; None if it is gone."""
+        """Return the PIDs in this cgroup, without those below; None if the cgroup is gone."""
         text = self.text("cgroup.procs")
         return None if text is None else list(map(int, text.split()))
 
     def text(self, file: str) -> str | None:
-        """Return what a file says, None if there is none."""
+        """Return the text of one of its files, None if there is no such file."""
         return _text(f"{self.path}/{file}")
 
     def number(self, file: str) -> int | None:
-        """Return the number that a file consists of, INFINITY for max; None if there is no such file."""
+        """Return the number in a file, INFINITY for max; None if there is no such file."""
         text = self.text(file)
         if text is None:
             return None
         return INFINITY if text.strip() == "max" else int(text)
 
     def table(self, file: str) -> dict[str, int] | None:
-        """Return the numbers of a file by their names; None if there is no such file."""
+        """Return the numbers in a file by their names; None if there is no such file."""
         text = self.text(file)
         if text is None:
             return None
@@ -158,7 +158,7 @@ class Cgroup:
         return {row[0]: int(row[1]) for row in rows if len(row) == 2}
 
     def attribute(self, name: str) -> bytes | None:
-        """Return an extended attribute, b"" if there is none; None if that cannot be known."""
+        """Return an extended attribute, b"" if it is not set, None if it cannot be read."""
         try:
             return os.getxattr(self.path, name)
         except OSError as error:
@@ -172,11 +172,11 @@ class Cgroup:
 
 
 NOWHERE = Cgroup("", "/nonexistent")
-"""A cgroup of which nothing can be read."""
+"""A cgroup that has no files."""
 
 
 def cgroup_of(pid: int) -> Cgroup:
-    """Return the cgroup that process `pid` is in."""
+    """Return the cgroup that process `pid` is in; raise ScoperunError if it is not in one of cgroup v2."""
     name = cgroup_name_of(pid)
     if name is None:
         raise ScoperunError(
@@ -188,9 +188,9 @@ def cgroup_of(pid: int) -> Cgroup:
 
 
 def cgroup_name_of(pid: int) -> str | None:
-    """Return the name of the cgroup that process `pid` is in, or died in; None if that is not known.
+    """Return the name of the cgroup that process `pid` is in, or died in; None if it is not known.
 
-    Raises ScoperunError if /proc does not let us read it.
+    Raises ScoperunError if we may not read /proc/PID/cgroup.
     """
     for line in _needed(f"/proc/{pid}/cgroup").split("\n"):
         if line.startswith("0::"):
@@ -200,7 +200,7 @@ def cgroup_name_of(pid: int) -> str | None:
 
 
 def _is_there(name: str) -> bool:
-    """Tell whether there is a cgroup of this name, which may end like that of one that was removed."""
+    """Tell whether there is a cgroup of this name, even one whose real name ends in " (deleted)"."""
     return os.path.exists(os.path.join(_hierarchy()[0], name.lstrip("/")))
 
 
@@ -211,9 +211,9 @@ def _hierarchy() -> tuple[str, bool]:
 def hierarchy(mounts: str) -> tuple[str, bool]:
     """Return where cgroup v2 is mounted and whether with memory_localevents, from the text of /proc/self/mounts.
 
-    That is /sys/fs/cgroup, or beside the hierarchies of v1. Raises ScoperunError if it is mounted nowhere.
+    That is /sys/fs/cgroup, or a folder beside the v1 hierarchies. Raises ScoperunError if it is not mounted.
     """
-    for line in mounts.split("\n"):  # not splitlines: a name may have what ends lines elsewhere
+    for line in mounts.split("\n"):  # not splitlines, which also splits at other characters, and names can have those
         _, mount_point, kind, options, *_ = *line.split(" "), "", "", "", ""
         if kind == "cgroup2":
             return mount_point, "memory_localevents" in options.split(",")
@@ -221,7 +221,7 @@ def hierarchy(mounts: str) -> tuple[str, bool]:
 
 
 def _needed(file: str) -> str:
-    """Return what a file of /proc says; raise ScoperunError if that cannot be read, but not if it is not there."""
+    """Return the text of a file in /proc, "" if it is not there; raise ScoperunError if it cannot be read."""
     try:
         with open(file, "rb") as opened:
             return os.fsdecode(opened.read())
@@ -232,7 +232,7 @@ def _needed(file: str) -> str:
 
 
 def _text(file: str) -> str | None:
-    """Return what a file says, None if there is none, or no more: ENODEV is a cgroup that was just removed."""
+    """Return the text of a file, None if it cannot be read; ENODEV means that the cgroup was just removed."""
     try:
         with open(file, "rb", buffering=0) as opened:
             return os.fsdecode(opened.readall())

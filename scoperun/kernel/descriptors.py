@@ -1,4 +1,4 @@
-"""How many descriptors this process may still have: what cannot be opened looks like what is not there."""
+"""How many descriptors this process may still open. Checked because a failed open looks like a missing file."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ import os
 from contextlib import ExitStack
 
 _OWN = 64
-"""More than a run takes, with the streams of whoever started it."""
+"""More descriptors than a run needs, with the streams that it inherited."""
 
 _PIPES = 4
-"""What is read at the end, with journalctl's help, takes fewer descriptors than so many pipes."""
+"""Pipes that have more descriptors than the reading at the end of a run needs, journalctl included."""
 
 _LOOP = 2
-"""An epoll and a pair of sockets."""
+"""Pipes that have at least as many descriptors as an event loop: an epoll and a pair of sockets."""
 
 
 def to_spare() -> int:
-    """Return how many may be held for as long as a command runs, less than 1 if none: a quarter of what is left."""
+    """Return how many descriptors may be held while a command runs, a quarter of what is left; below 1 if none."""
     return (os.sysconf("SC_OPEN_MAX") - _OWN) // 4
 
 
 def see_room_to_read() -> None:
-    """Raise OSError if too few are left for what is read at the end."""
+    """Raise OSError if too few descriptors are left for the reading at the end of a run."""
     _see_room_for(_PIPES)
 
 
 def see_room_for_loop() -> None:
-    """Raise OSError if too few are left for an event loop; when asyncio finds that out, it says more on stderr."""
+    """Raise OSError if too few descriptors are left for an event loop; asyncio itself would print more to stderr."""
     _see_room_for(_LOOP)
 
 

@@ -1,4 +1,4 @@
-"""How processes ended that are not our children: a pidfd tells since Linux 6.15, also when their parent has asked."""
+"""How processes ended that are not our children: since Linux 6.15 a pidfd says so, even after they were reaped."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _EXIT = 1 << 3
 
 
 class Endings:
-    """Holds a pidfd of each process that it is asked to watch."""
+    """Holds a pidfd of each process that it watches, which can be no more than descriptors.to_spare()."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Begin without processes."""
         self._most = to_spare()
         self._pidfds: dict[int, int] = {}
         self._epoll = select.epoll()
 
     def fileno(self) -> int:
-        """Return a descriptor that can be read while one of those that are watched has ended."""
+        """Return a descriptor that is readable while a watched process has ended."""
         return self._epoll.fileno()
 
     def watch(self, pids: AbstractSet[int]) -> bool:
-        """Hold pidfds of these processes and no others; tell whether all could be had."""
+        """Hold pidfds of these processes and no others; tell whether there is one for each."""
         for pid in self._pidfds.keys() - pids:
             os.close(self._pidfds.pop(pid))
         for pid in pids - self._pidfds.keys():
@@ -47,12 +47,12 @@ class Endings:
         return len(self._pidfds) == len(pids)
 
     def close(self) -> None:
-        """Let go of all."""
+        """Close all descriptors."""
         self.watch(set())
         self._epoll.close()
 
     def wait_status(self, pid: int) -> int | None:
-        """Return the wait status of a process that has ended or is about to, negative for a signal; None if unknown."""
+        """Return the exit status of a process that has ended or is about to, negative for a signal; None if unknown."""
         status = wait_status(pid)
         if status is None and pid in self._pidfds:
             return _status_from(self._pidfds[pid])
@@ -63,7 +63,7 @@ def _status_from(pidfd: int) -> int | None:
     request = bytearray(_INFO.pack(_EXIT, *[0] * 13))
     try:
         fcntl.ioctl(pidfd, _GET_INFO, request)
-    except OSError:  # an older kernel, or its parent has not asked yet
+    except OSError:  # an older kernel, or its parent has not waited for it yet
         return None
     told, *_, status = _INFO.unpack(request)
     return os.waitstatus_to_exitcode(status) if told & _EXIT else None

@@ -1,4 +1,4 @@
-"""The system's journal, which has the kernel's records for those who may not read /dev/kmsg."""
+"""The system's journal, which has the kernel's records for users that may not read /dev/kmsg."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _JOURNALS = ("/run/log/journal", "/var/log/journal")
 
 _JOURNALCTL = ("/usr/bin/journalctl", "/bin/journalctl", "/run/current-system/sw/bin/journalctl")
-"""Where the system's own is, on NixOS too. One in PATH is of the user's choosing, or of whoever wrote there."""
+"""Where the system's own journalctl is; the last is for NixOS. $PATH could lead to another program."""
 
 _NOT_PERMITTED = (
     "the kernel log may not be read by this user: "
@@ -30,22 +30,23 @@ _NO_JOURNAL = (
 _NO_JOURNALCTL = "the kernel log may not be read by this user, and there is no journalctl to read the journal with"
 
 _CHUNK = 1 << 16  # a pipe's default capacity
-_SLACK = 1.0  # of the wall's clock, which may be slewed
+_SLACK = 1.0  # seconds; the wall clock might be slewed
 
-# printk's own number; systemd 256 and older have it under the name that is not quite right, newer ones under both.
+# printk's own time. systemd 256 and older have it only under the second name, which is not quite right, newer ones
+# under both.
 _TIMES = ("_SOURCE_BOOTTIME_TIMESTAMP", "_SOURCE_MONOTONIC_TIMESTAMP")
 
 
 @dataclass(slots=True)
 class Journal:
-    """A running journalctl, of which each line is one entry."""
+    """A running journalctl, which prints one entry per line. fd: the end of its output. pid: 0 once it was reaped."""
 
     fd: int
     pid: int
     _rest: bytes = b""
 
     def take(self) -> Sequence[KernelRecord] | None:
-        """Return what is there, None at the end; raise KernelLogUnreadable if journalctl failed."""
+        """Return the records that are there, None at the end; raise KernelLogUnreadable if journalctl failed."""
         with suppress(BlockingIOError):
             chunk = os.read(self.fd, _CHUNK)
             if not chunk:
@@ -56,7 +57,7 @@ class Journal:
         return []
 
     def close(self) -> None:
-        """End journalctl, whatever it is doing."""
+        """Kill journalctl."""
         os.close(self.fd)
         if self.pid:
             os.kill(self.pid, signal.SIGKILL)
@@ -70,9 +71,9 @@ class Journal:
 
 
 def journal_record(line: bytes) -> KernelRecord | None:
-    """Return an entry of the journal as JSON, None if it is not the kernel's own.
+    """Return the record in a JSON entry of the journal, None if it is not from the kernel.
 
-    journald writes the fields with an underscore itself, and takes the facility from /dev/kmsg.
+    journald itself writes the fields that begin with an underscore, and takes the facility from /dev/kmsg.
     """
     try:
         entry = json.loads(line)
@@ -86,14 +87,15 @@ def journal_record(line: bytes) -> KernelRecord | None:
         case str(text):
             return KernelRecord(text, at)
         case [*values] if all(isinstance(value, int) and 0 <= value < 256 for value in values):
-            return KernelRecord(os.fsdecode(bytes(values)), at)  # what is not UTF-8, or not printable
+            return KernelRecord(os.fsdecode(bytes(values)), at)  # text that is not UTF-8 or not printable
     return None
 
 
 def follow_journal(since: float, root: str = "") -> Journal:
-    """Ask journalctl for what there is since a moment of the wall's clock, and what is to come.
+    """Start journalctl for the kernel's records since a time of the wall clock, and for those to come.
 
-    root: the folder in which the system's files lie, its journalctl too; by default /. Raise KernelLogUnreadable.
+    since: seconds since 1970. root: the folder with the system's files, its journalctl too; by default /.
+    Raise KernelLogUnreadable if this user may not read the journal, or journalctl cannot be started.
     """
     if reason := _why_unreadable(root):
         raise KernelLogUnreadable(reason)
@@ -109,7 +111,7 @@ def follow_journal(since: float, root: str = "") -> Journal:
 
 
 def _spawn_journalctl(since: float, stdout: int, root: str) -> int:
-    """Start journalctl, which ends by itself when nobody reads its output any more: it does not outlive us."""
+    """Start journalctl and return its PID. It does not outlive us: it ends once its output has no reader."""
     programs = [root + program for program in _JOURNALCTL]
     program = next(filter(os.path.exists, programs), programs[0])
     command = [
@@ -126,14 +128,14 @@ def _spawn_journalctl(since: float, stdout: int, root: str) -> int:
             (os.POSIX_SPAWN_DUP2, stdout, 1),
             (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
         ],
-        setsid=True,  # what the terminal does to our process group is not for it
+        setsid=True,  # keeps away what the terminal sends to our process group
         setsigmask=[],
         setsigdef=[signal.SIGPIPE],
     )
 
 
 def _why_unreadable(root: str) -> str | None:
-    """Return why the system's journal cannot be read; journalctl itself just prints nothing then."""
+    """Return why the system's journal cannot be read, None if it can. journalctl itself just prints nothing."""
     machine_id = _machine_id(root)
     files = [f"{root}{folder}/{machine_id}/system.journal" for folder in _JOURNALS]
     if any(os.access(file, os.R_OK) for file in files):
@@ -146,7 +148,7 @@ def _exists(file: str) -> bool:
         os.stat(file)
     except FileNotFoundError:
         return False
-    except OSError:  # in a folder that is closed to us
+    except OSError:  # in a folder that we may not search
         return True
     return True
 

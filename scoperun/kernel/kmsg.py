@@ -18,30 +18,30 @@ _DEVICE = os.makedev(1, 11)
 _LONGEST = 8192  # of a record; CONSOLE_EXT_LOG_MAX of the kernel
 _AT_A_TIME = 256
 _OF_THE_KERNEL = re.compile(rb"[0-7],")
-"""The priorities of the kernel's own facility, 0: it does not let user space have that."""
+"""The priorities of facility 0, the kernel's own, which it does not let user space use."""
 
 
 @dataclass(slots=True)
 class Kmsg:
-    """/dev/kmsg from one record on; each read is one record."""
+    """/dev/kmsg from some record on; each read returns one record."""
 
     fd: int
 
     @classmethod
     def open(cls, root: str = "") -> Kmsg | None:
-        """Open it at its end, as `root`/dev/kmsg; None if that is not permitted, or if it is something else."""
+        """Open `root`/dev/kmsg at its end; return None if that is not permitted or not the kernel's device."""
         try:
             fd = os.open(f"{root}/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         except OSError:
             return None
-        if os.fstat(fd).st_rdev != _DEVICE:  # in a container it may be a terminal of that name
+        if os.fstat(fd).st_rdev != _DEVICE:  # in a container it can be a terminal under that name
             os.close(fd)
             return None
         os.lseek(fd, 0, os.SEEK_END)
         return cls(fd)
 
     def take(self) -> Sequence[KernelRecord]:
-        """Return the next records that are there, not too many at a time."""
+        """Return the next records that are there, at most 256."""
         records: list[KernelRecord] = []
         with suppress(BlockingIOError):
             while len(records) < _AT_A_TIME:
@@ -49,7 +49,7 @@ class Kmsg:
         return records
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the device."""
         os.close(self.fd)
 
     def _next(self) -> KernelRecord:
@@ -60,7 +60,7 @@ class Kmsg:
 
 
 def kmsg_record(data: bytes) -> KernelRecord:
-    """Return a record of /dev/kmsg; of one that is not the kernel's own there is only the time.
+    """Return a record of /dev/kmsg, without its text if it is not from the kernel.
 
     Documentation/ABI/testing/dev-kmsg: `priority,sequence,microseconds,flags;text`, then lines of KEY=value.
     """

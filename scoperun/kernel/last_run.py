@@ -1,9 +1,9 @@
-"""When a process ended, though nobody looked: the kernel's scheduler knows when it ran last.
+"""When a process ended that was not observed at its end: the kernel's scheduler knows when it ran last.
 
-/proc/PID/sched says so on the clock of a processor's run queue (se.exec_start, in milliseconds). Each processor has its
-own, which stands still in interrupts and while a hypervisor runs others; so ours is read on the same processor, and a
-process may have ended a little earlier than what is returned, never later. Older kernels without CONFIG_SCHED_DEBUG say
-nothing.
+/proc/PID/sched has that time (se.exec_start, in milliseconds) on the clock of a processor's run queue. Each processor
+has its own such clock, which stands still in interrupts and while a hypervisor runs other guests. So we read our own
+se.exec_start on the same processor to compare. The process can have ended a little earlier than returned, never later.
+Older kernels without CONFIG_SCHED_DEBUG do not have the file.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ import time
 from scoperun.kernel.process_table import cpu_time, processor_of
 
 _NAMES = (rb"se\.exec_start", rb"se\.sum_exec_runtime")
-"""Up to when a thread has run, and for how long, in milliseconds."""
+"""Until when a thread has run, and for how long, in milliseconds."""
 
 _SECONDS_APART = 1e-6
-"""By which two ways to read one processor time may differ."""
+"""The most by which two ways to read the same processor time differ."""
 
 
 def ended_by(pid: int) -> float | None:
-    """Return when a child had ended that has not been waited for, in seconds on the monotonic clock; None is not known.
+    """Return the time by which a child that is not reaped yet had ended, in seconds on the monotonic clock.
 
-    It is not known of a process that had more threads: the first of them, which is what is left, may have ended before.
+    None if it is not known, e.g. for a process that had several threads: its first thread, the one that is left to
+    look at, might have ended before the others.
     """
     last, used, processor = _ran(pid), cpu_time(pid), processor_of(pid)
     if last is None or used is None or processor is None or abs(last[1] - used) > _SECONDS_APART:
@@ -33,17 +34,17 @@ def ended_by(pid: int) -> float | None:
     try:
         os.sched_setaffinity(0, {processor})
         try:
-            os.sched_yield()  # has our own entry brought up to date
+            os.sched_yield()  # updates our own se.exec_start
             own, now = _ran(os.getpid()), time.monotonic()
         finally:
             os.sched_setaffinity(0, before)
-    except OSError:  # that processor is gone, or not for us
+    except OSError:  # the processor is offline, or we may not run on it
         return None
     return None if own is None else now - max(own[0] - last[0], 0)
 
 
 def _ran(pid: int) -> tuple[float, float] | None:
-    """Return up to when a thread has run and for how long, in seconds; None if the kernel does not say."""
+    """Return until when a thread has run and for how long, in seconds; None if the kernel does not say."""
     try:
         with open(f"/proc/{pid}/sched", "rb", buffering=0) as file:
             text = file.readall()

@@ -1,6 +1,6 @@
-"""Reading the kernel log, of which the kernel's own reports of OOM kills are a part.
+"""Reading the kernel log, which has the kernel's own reports of OOM kills.
 
-From /dev/kmsg where this user may read it, else from the system's journal. Never polls: both say when there is more.
+It is read from /dev/kmsg if this user may, else from the system's journal. Never polls: both say when there is more.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from scoperun.kernel.journal import Journal
 
 _PATIENCE = 10
-"""How many times as long as silence a log that goes on and on may be read."""
+"""A log that never falls silent is read for this many times the allowed silence."""
 
 
 @dataclass(slots=True, kw_only=True)
 class KernelLog:
     """The kernel log from the moment that it was opened, to be closed after use.
 
-    opened: that moment, in seconds of the monotonic clock; wall: the same on the wall's, which may be set since.
-    root: the folder in which the system's files lie, empty for /.
+    opened: that moment, in seconds on the monotonic clock. wall: the same on the wall clock, which might be set since.
+    root: the folder with the system's files, empty for /.
     """
 
     opened: float
@@ -41,11 +41,11 @@ class KernelLog:
 
     @classmethod
     def open(cls, root: str = "") -> KernelLog:
-        """Remember where the log ends now: what is read later comes after."""
+        """Remember where the log ends now; `read` returns only later records."""
         return cls(opened=time.monotonic(), wall=time.time(), root=root, _kmsg=Kmsg.open(root))
 
     def close(self) -> None:
-        """Let go of the log."""
+        """Close the log."""
         if self._kmsg is not None:
             self._kmsg.close()
             self._kmsg = None
@@ -55,20 +55,24 @@ class KernelLog:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let go of the log."""
+        """Close the log."""
         self.close()
 
     async def read(
         self, take: Callable[[Sequence[KernelRecord]], bool], *, within: float, since: float | None = None
     ) -> bool:
-        """Hand the kernel's own records to `take` until it says that they are enough; return whether all were read.
+        """Hand the kernel's own records to `take` until it has enough, or until the log's end; return False if neither.
 
-        All have been read when there was nothing new for `within` seconds, or something that is newer than the call.
-        There is something to wait for: the kernel kills first and says so afterwards, and journald hears of it later.
-        A report comes record by record, so it is enough when the victims are named, not when there is a report.
+        A log that goes on for 10 times `within` is given up.
 
-        since: the moment, after `open`, from which on records are of interest. What user space writes to the kernel log
-        is left out, or has no text. Raise KernelLogUnreadable.
+        take: returns whether the records so far are enough. A report comes record by record, so they are enough when
+            the victims are named, not when there is a report.
+        within: seconds without a new record after which the log is at its end. A record that is newer than the call
+            ends it too. The wait is needed because the kernel kills first and logs afterwards, and journald reads
+            later still.
+        since: the time, in seconds on the monotonic clock and not before `open`, from which records are of interest.
+
+        Records that user space wrote to the kernel log are left out, or have no text. Raise KernelLogUnreadable.
         """
         since = self.opened if since is None else since
         if self._kmsg is not None:
@@ -82,12 +86,12 @@ class KernelLog:
             journal.close()
 
     def _on_the_wall(self, moment: float) -> float:
-        """Return when a moment was by the wall's clock, the earlier if that has been set: journald sorts by it."""
+        """Return a monotonic time on the wall clock, by which journald sorts; the earlier one if that clock was set."""
         return min(self.wall + (moment - self.opened), time.time() - (time.monotonic() - moment))
 
 
 def kernel_clock() -> KernelClock:
-    """Return how far the log's clock may be off at the moment."""
+    """Return by how much the log's clock can be off from ours now."""
     from scoperun.evidence.kernel_clock import KernelClock  # noqa: PLC0415  most runs do not read the log
 
     shift = monotonic_ahead()
@@ -118,8 +122,8 @@ async def _read(
 
 
 async def _has_more(source: Kmsg | Journal, within: float) -> bool:
-    """Wait until there is more to take, tell whether it came in time; let others have their turn in any case."""
-    await asyncio.sleep(0)
+    """Wait until there is more to take; tell whether it came within so many seconds."""
+    await asyncio.sleep(0)  # let other tasks run in any case
     with suppress(TimeoutError):
         async with asyncio.timeout(within):
             await readable(source.fd)

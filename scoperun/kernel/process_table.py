@@ -1,4 +1,4 @@
-"""What /proc says of a process: its memory while it lives, how it ended while its parent has not asked. Reads only."""
+"""What /proc says about a process: its memory while it lives, how it ended until it is reaped. Reads only."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def running_name(pid: int) -> str | None:
 
 
 def name_of(pid: int) -> str | None:
-    """Return the name of process `pid`, also of one that has ended; None once its parent knows that it has."""
+    """Return the name of process `pid`, also of one that has ended; None once its parent has reaped it."""
     stat = _stat(pid)
     return stat and stat[0]
 
@@ -46,13 +46,13 @@ def task(pid: int) -> Task | None:
 
 
 def is_stopped(pid: int) -> bool:
-    """Tell whether process `pid` is stopped by a signal; a debugger is something else."""
+    """Tell whether process `pid` is stopped by a signal, and not by a debugger."""
     stat = _stat(pid)
     return stat is not None and stat[1][0] == "T"
 
 
 def heeds(pid: int, number: int) -> bool:
-    """Tell whether signal `number` ends process `pid`: it neither ignores it nor has a handler for it."""
+    """Tell whether process `pid` neither ignores signal `number` nor has a handler for it."""
     status = _status(pid) or {}
     return not any(int(status.get(mask, "0"), 16) >> (number - 1) & 1 for mask in ("SigIgn", "SigCgt"))
 
@@ -64,9 +64,9 @@ def has_ended(pid: int) -> bool:
 
 
 def is_hidden(pid: int) -> bool:
-    """Tell whether process `pid` is there, but not in our /proc.
+    """Tell whether process `pid` exists, but is not in our /proc.
 
-    It is another user's under the mount option hidepid, or in another PID namespace: then the kernel calls it 0.
+    It is another user's and /proc is mounted with hidepid, or it is in another PID namespace and its PID is 0 here.
     """
     if pid == 0 or os.path.exists(f"/proc/{pid}"):
         return pid == 0
@@ -94,9 +94,9 @@ def processor_of(pid: int) -> int | None:
 
 
 def wait_status(pid: int) -> int | None:
-    """Return the wait status of a process that has ended or is about to; None if it cannot be known.
+    """Return the exit status of a process that has ended or is about to, negative if a signal killed it.
 
-    It is there until the parent asks for it, and for processes of the same user. Negative if a signal killed it.
+    None if it is not known: it can be read until the parent reaps the process, for processes of the same user.
     """
     stat, status = _stat(pid), _status(pid)
     if stat is None or status is None:
@@ -108,7 +108,7 @@ def wait_status(pid: int) -> int | None:
     except OSError:
         return None
     code = int(stat[1][_EXIT_CODE])
-    # An exit code of 0 may be one that is not set yet.
+    # An exit code of 0 might not be set yet.
     return os.waitstatus_to_exitcode(code) if is_readable and (code or _is_dead(stat[1])) else None
 
 
@@ -122,7 +122,7 @@ def _is_dead(stat: list[str]) -> bool:
 
 
 def _has_more_threads(stat: list[str]) -> bool:
-    """Tell whether others live on when the first thread has ended, which is the one that is shown."""
+    """Tell whether there are threads besides the first, whose state is shown: they can outlive it."""
     return int(stat[_THREADS]) > 1
 
 
@@ -132,7 +132,7 @@ def _kill_is_pending(status: dict[str, str]) -> bool:
 
 
 def _stat(pid: int) -> tuple[str, list[str]] | None:
-    """Return the name and the fields after it; it stands between the first and the last parenthesis."""
+    """Return the name, which is between the first and the last parenthesis, and the fields after it."""
     text = _text(pid, "stat")
     if text is None:
         return None
@@ -141,7 +141,7 @@ def _stat(pid: int) -> tuple[str, list[str]] | None:
 
 
 def _status(pid: int) -> dict[str, str] | None:
-    """Return the fields of /proc/PID/status; a newline in the name is escaped there."""
+    """Return the fields of /proc/PID/status, in which a newline in the name is escaped."""
     text = _text(pid, "status")
     return None if text is None else dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
 
@@ -157,7 +157,7 @@ def _number(pid: int, file: str) -> int | None:
 
 
 def _text(pid: int, file: str) -> str | None:
-    """Return what a file of /proc/PID says, None if the process is gone."""
+    """Return the text of a file in /proc/PID, None if the process is gone."""
     try:
         with open(f"/proc/{pid}/{file}", "rb", buffering=0) as opened:
             return os.fsdecode(opened.readall())

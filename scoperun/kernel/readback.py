@@ -1,7 +1,7 @@
-"""Whether the kernel does what a property asks for: systemd accepts what it cannot do, and says nothing. Reads only.
+"""Whether the kernel applies a property: systemd silently accepts properties that it cannot apply. Reads only.
 
-What is compared number by number is in scoperun/spec/limits.py; this is the rest: processors and disks by the files of
-their controllers, network and devices by the BPF programs that systemd attaches for them.
+scoperun/spec/limits.py compares the limits that are plain numbers. This is the rest: processors and disks by the files
+of their controllers, network and devices by the BPF programs that systemd attaches for them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _WHILE_STARTING = {
     "StartupMemorySwapMax": "memory",
     "StartupMemoryZSwapMax": "memory",
 }
-"""What is in force while the machine starts, and only then; by the controller that it needs."""
+"""Properties that are in force only while the machine starts, with the controller that each needs."""
 
 _SETS = {"AllowedCPUs": "cpuset.cpus", "AllowedMemoryNodes": "cpuset.mems"}
 _DISKS = {
@@ -58,7 +58,7 @@ _PROGRAMS = {
     "DevicePolicy": _DEVICE,
 }
 _TAKE_PRIVILEGE = {"BPFProgram", "NFTSet"}
-"""What systemd does with privileges alone, and cannot be read back as simply."""
+"""Properties that systemd applies only with privileges, and that are not as simple to read back."""
 
 _OOMD = {"ManagedOOMSwap", "ManagedOOMMemoryPressure"}
 _OOMD_RUNS = "/run/systemd/units/invocation:systemd-oomd.service"
@@ -70,7 +70,7 @@ _QUERY = struct.Struct("=IIIIQI36x")  # target_fd, attach_type, query_flags, att
 
 
 def why_void(wanted: Property, cgroup: Cgroup) -> str | None:
-    """Return why the kernel does not do what a property asks for; None if it does, or if it is not for it to do."""
+    """Return why the kernel does not apply a property; None if it does, or if the property is not for the kernel."""
     if not wanted.value or wanted.value in (INFINITY, "auto"):
         return None  # it asks for nothing
     name = wanted.name
@@ -89,7 +89,7 @@ def why_void(wanted: Property, cgroup: Cgroup) -> str | None:
 
 
 def _is_kept(wanted: Property, cgroup: Cgroup, file: str) -> bool:
-    """Tell whether the file of the controller says what was asked for, as far as the two can be compared."""
+    """Tell whether the controller's file has what was asked for, as far as the two can be compared."""
     text = cgroup.text(file)
     if text is None:
         return False
@@ -118,7 +118,7 @@ def _why_no_program(name: str, cgroup: Cgroup) -> str | None:
 
 
 def _programs(cgroup: Cgroup, attach_type: int) -> int:
-    """Return how many BPF programs of a type are attached to a cgroup; raise OSError."""
+    """Return how many BPF programs of a type are attached to a cgroup; raise OSError if the kernel does not say."""
     fd = os.open(cgroup.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         query = ctypes.create_string_buffer(_QUERY.pack(fd, attach_type, 0, 0, 0, 0), _QUERY.size)

@@ -1,4 +1,4 @@
-"""A scope of ours as its cgroup shows it: what is read there, without the keeper that holds it open. Reads only."""
+"""A scope of ours as its cgroup shows it, without the keeper that holds it open. Reads only."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
 
 
 _MOST_LISTS = 100
-"""How often processes are listed at most, if one of them has ended each time."""
+"""The most times that processes are listed, if one of them has ended each time."""
 
 _TRIES = 3
-"""How often what belongs together is read until no kill has come between."""
+"""The most times that files which belong together are read, if a kill comes in between each time."""
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 _HUGE_PAGE = _PAGE * _PAGE // 8
-"""Bytes that one entry of a page directory maps: as many pages as pointers of eight bytes fit on one."""
+"""Bytes that one entry of a page directory maps: as many pages as pointers of eight bytes fit in a page."""
 
 OOMD_MARK = "user.oomd_ooms"
-"""The extended attribute in which systemd-oomd counts, before it kills all that is in the cgroup."""
+"""The extended attribute in which systemd-oomd counts its kills, before it kills all processes in the cgroup."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScopeCgroup:
     """The cgroup of a scope.
 
-    keeper: the process that holds it open, which is left out of all that is read.
-    machines_kills: how many OOM kills there had been in the whole machine when the scope began, None is not known.
+    keeper: the PID of the process that holds the cgroup open; it is left out of everything that is read.
+    machines_kills: the number of OOM kills in the whole machine when the scope began, None if it is not known.
     """
 
     cgroup: Cgroup
@@ -54,7 +54,7 @@ class ScopeCgroup:
 
     def counters(self) -> Counters:
         """Return the counters and processes of the scope."""
-        # What tells most comes first: where the keeper was killed too, the cgroup goes while it is read.
+        # The most important files come first: if the keeper was killed too, the cgroup is removed while we read it.
         cgroup = self.cgroup
         own, tasks_peak, events = cgroup.own_events(), cgroup.number("pids.peak"), self._all_events()
         has_more_to_tell = events is None or events.get("oom_kill")
@@ -79,14 +79,14 @@ class ScopeCgroup:
         )
 
     def _limits_if_there(self) -> LimitsInForce | None:
-        """Return the limits, None if the cgroup has gone meanwhile: what cannot be read then is not a missing limit."""
+        """Return the limits, None if the cgroup is gone: then a file that cannot be read is not a missing limit."""
         limits = self.limits()
         return limits if os.path.exists(self.cgroup.path) else None
 
     def processes(self) -> tuple[Process, ...] | None:
-        """Return the processes that run in the scope and below; None if it is gone.
+        """Return the processes that run in the scope and below; None if the scope is gone.
 
-        One that has ended since they were listed may have forked before that: then the list is read again.
+        A process that has ended since it was listed might have forked before its end. Then the list is read again.
         """
         for _ in range(_MOST_LISTS):
             pids = self._pids()
@@ -101,11 +101,14 @@ class ScopeCgroup:
     def snapshot(
         self, *, before: MemorySnapshot | None = None, wait_status: Callable[[int], int | None] = wait_status
     ) -> MemorySnapshot | None:
-        """Return what the scope's memory is like now, and what became of those who lived `before`; None if it is gone.
+        """Return the state of the scope's memory and its processes, None if the scope is gone.
 
-        wait_status tells how a process ended, None if that is not known.
-        What it says of processes and memory is from before a kill, or from after it was counted: else it is read again.
-        Where kill follows upon kill, what the memory was is not known, and nor is which processes came and went.
+        before: the snapshot before this one; its processes that have ended since are in `ended`.
+        wait_status: returns how the process with this PID ended, None if that is not known.
+
+        Processes and memory are all read before a kill, or all after it was counted; else they are read again. If one
+        kill follows another, the memory is not known, nor are the processes that came and went: the snapshot has
+        None for the memory, and `rested`.
         """
         at, own, events = time.monotonic(), self.cgroup.own_events(), self._events()
         for _ in range(_TRIES):
@@ -137,7 +140,7 @@ class ScopeCgroup:
         )
 
     def first_snapshot(self) -> MemorySnapshot:
-        """Return what is known before the command runs: who ran into which limit by then counts for nothing."""
+        """Return the snapshot from before the command runs. It has the OOM counts so far, which are not this run's."""
         ooms, groups = self._ooms_and_groups({}, {})
         return MemorySnapshot(
             at=time.monotonic(), events={}, ooms=ooms, groups=groups, limit=self.cgroup.number("memory.max")
@@ -148,7 +151,7 @@ class ScopeCgroup:
     ) -> tuple[dict[str, int | None], dict[str, int | None]]:
         """Return the `ooms` and the `groups` of a snapshot.
 
-        own: what was read of the scope alone just before. events: of the scope and of all that is below.
+        own: the scope's own events, read just before. events: those of the scope and of all cgroups below.
         """
         upwards = self.cgroup.own_events_upwards()
         is_below = (events or {}).get("oom_group_kill", 0)
@@ -157,14 +160,14 @@ class ScopeCgroup:
         return ooms(upwards, own, in_scope=(events or {}).get("oom")), groups
 
     def oomd_marks(self) -> list[OomdMark] | None:
-        """Return the marks on the scope and on the cgroups in it; None if they cannot be known."""
+        """Return the marks on the scope and on the cgroups below; None if they cannot be read."""
         found = [(cgroup, cgroup.attribute(OOMD_MARK)) for cgroup in (self.cgroup, *self.cgroup.below())]
         if found[0][1] is None:
             return None
         return [OomdMark(_number(mark), tuple(_living(cgroup))) for cgroup, mark in found if mark]
 
     def _pids(self) -> dict[int, str] | None:
-        """Return the processes in the scope and below, each with its cgroup's name; None if the scope is gone."""
+        """Return the PIDs in the scope and below, each with its cgroup's name; None if the scope is gone."""
         own = self.cgroup.pids()
         if own is None:
             return None
@@ -175,7 +178,7 @@ class ScopeCgroup:
         return places
 
     def _events(self) -> dict[str, int] | None:
-        """Return memory.events of the scope and of all that is below; None if it is gone."""
+        """Return memory.events of the scope and of all cgroups below; None if the scope is gone."""
         events = self.cgroup.table("memory.events")
         if events is not None and self.cgroup.counts_alone:
             for cgroup in self.cgroup.below():
@@ -184,7 +187,7 @@ class ScopeCgroup:
         return events
 
     def _all_events(self) -> dict[str, int] | None:
-        """Return the same, but None where a cgroup below that is gone may have taken a kill with it."""
+        """Return the same, but None if a removed cgroup below might have taken the count of a kill with it."""
         events = self._events()
         if not self.cgroup.counts_alone or _kills(events):
             return events
@@ -195,10 +198,12 @@ class ScopeCgroup:
 def ooms(
     upwards: Mapping[str, Mapping[str, int]], own: Mapping[str, int], *, in_scope: int | None
 ) -> dict[str, int | None]:
-    """Return the `ooms` of a snapshot from what happened to each cgroup alone, by name, from the scope up.
+    """Return the `ooms` of a snapshot: for each cgroup, by name, how often it ran into its own limit.
 
-    own: what was read of the scope just before, which stands if it is gone. That it had not run into its limit then
-        does not, nor how often it had if more is known since: `in_scope`, which counts what is below with it.
+    upwards: the own events of each cgroup, by name, from the scope up.
+    own: the scope's own events, read just before. Their count stands in if the scope is gone by now, but not if it is 0
+        or differs from a known `in_scope`: then there can have been more since.
+    in_scope: the count of the scope and of all cgroups below, None if it is not known.
     """
     counts = {name: each.get("oom") for name, each in upwards.items()}
     scope, before = next(iter(counts)), own.get("oom") or None
@@ -208,7 +213,7 @@ def ooms(
 
 
 def _tasks(places: Collection[int], before: MemorySnapshot | None) -> tuple[tuple[Task, ...], tuple[Task, ...]]:
-    """Return the processes that live in the scope, and those that do not live any more."""
+    """Return the processes that live in the scope, and those that have ended since `before` or are about to."""
     tasks = {pid: task(pid) or (Task(pid=pid, name=None) if is_hidden(pid) else None) for pid in places}
     living = {pid: each for pid, each in tasks.items() if each is not None}
     lived = {each.pid: each for each in (before.tasks if before else ())}
@@ -217,7 +222,7 @@ def _tasks(places: Collection[int], before: MemorySnapshot | None) -> tuple[tupl
 
 
 def _last_seen(task: Task) -> Task:
-    """Return a process that has ended with the name that it had in the end: it may have had another before its exec."""
+    """Return an ended process under its last name: it might have had another one before an exec."""
     return replace(task, name=name_of(task.pid) or task.name)
 
 
@@ -226,13 +231,13 @@ def _number(mark: bytes) -> int | None:
 
 
 def _living(cgroup: Cgroup) -> Iterator[int]:
-    """Yield the processes that live in a cgroup and below."""
+    """Yield the PIDs of the processes that live in a cgroup and below."""
     for each in (cgroup, *cgroup.below()):
         yield from (pid for pid in each.pids() or () if is_hidden(pid) or not has_ended(pid))
 
 
 def _faulted(stat: Mapping[str, int] | None) -> int | None:
-    """Return the bytes that the page faults in memory.stat can have taken at the most."""
+    """Return the most bytes that the page faults in memory.stat can have allocated; None if they are not counted."""
     if stat is None or "pgfault" not in stat:
         return None
     return stat["pgfault"] * _PAGE + stat.get("thp_fault_alloc", 0) * _HUGE_PAGE

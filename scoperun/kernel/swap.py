@@ -4,9 +4,9 @@ from __future__ import annotations
 
 
 def has_swap(file: str = "/proc/swaps") -> bool:
-    """Tell whether there is swap; where that is not told there may be."""
+    """Tell whether there is swap; True if `file` cannot be read, because there might be some."""
     try:
         with open(file, encoding="utf-8", errors="replace") as swaps:
-            return len(swaps.readlines()) > 1  # below the heading
+            return len(swaps.readlines()) > 1  # the first is the heading
     except OSError:
         return True

@@ -1,4 +1,4 @@
-"""What the kernel counts for the whole machine: /proc/vmstat, from proc_vmstat(5)."""
+"""What the kernel counts for the whole machine: /proc/vmstat, see proc_vmstat(5)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 
 def stalls() -> int | None:
-    """Return how often an allocation had to free memory first, which is counted by zone; None if it is not."""
+    """Return how often an allocation had to free memory first, over all zones; None if that is not counted."""
     return _sum(rb"allocstall\w*")
 
 

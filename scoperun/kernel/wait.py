@@ -1,4 +1,4 @@
-"""Waiting for a file descriptor in the running loop, and holding processes by one."""
+"""Waiting for a file descriptor in the running loop, and holding processes by their pidfds."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 LAST_MOMENT = 1.0
-"""Seconds in which what was killed is dead, unless a debugger or a disk that hangs holds it: that might be for ever."""
+"""Seconds within which a killed process is dead, unless a debugger or a hung disk holds it, perhaps for ever."""
 
 
 async def readable(fd: int) -> None:
-    """Return when `fd` has something to read, its other end is closed, or, if a pidfd, its process has ended."""
-    import asyncio  # noqa: PLC0415  what waits has it already, and what only forks does without
+    """Return when `fd` has something to read, its other end is closed, or, for a pidfd, its process has ended."""
+    import asyncio  # noqa: PLC0415  code that only forks does not need it
 
     loop = asyncio.get_running_loop()
     ready = loop.create_future()
@@ -29,7 +29,7 @@ async def readable(fd: int) -> None:
 
 
 async def process_ended(pid: int) -> None:
-    """Return when the process `pid` has ended, which may be any process of this user."""
+    """Return when process `pid` has ended, which need not be our child. Raises OSError if it cannot be held."""
     try:
         pidfd = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -41,14 +41,14 @@ async def process_ended(pid: int) -> None:
 
 
 def has_ended(pidfd: int) -> bool:
-    """Tell whether a process is dead, whether or not its parent or its debugger has taken note."""
+    """Tell whether a process is dead, even if its parent or its debugger has not waited for it yet."""
     return _is_readable(pidfd, within=0)
 
 
 def bury(pidfd: int, *, within: float = LAST_MOMENT) -> None:
-    """Leave no zombie of a child that is dead within so many seconds, unless a debugger has not taken note yet.
+    """Reap a child that is dead within so many seconds, unless its debugger has not waited for it yet.
 
-    For the end of all: nothing else is heard meanwhile.
+    This blocks the event loop, so it is only for the end of a run.
     """
     if _is_readable(pidfd, within=within):
         with suppress(ChildProcessError):  # another part of this program has waited for it
@@ -63,7 +63,7 @@ def _is_readable(fd: int, *, within: float) -> bool:
 
 @contextmanager
 def held(pids: Iterable[int]) -> Iterator[dict[int, int]]:
-    """Give a pidfd of each of these processes that is there: its number may become another's, a pidfd cannot."""
+    """Give a pidfd of each of these processes that exists. A PID can be reused, a pidfd cannot."""
     pidfds: dict[int, int] = {}
     try:
         for pid in pids:

@@ -1,1 +1,1 @@
-"""The processes that are forked: the command and the keeper, and what they share with this one."""
+"""The processes that we fork, the command and the keeper, and what they share with this process."""

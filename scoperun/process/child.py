@@ -1,7 +1,7 @@
 """The command's own process: fork, hold, release, wait.
 
-The child blocks on a pipe until its scope stands, so that the command is inside from its first instruction. If scoperun
-dies meanwhile the pipe closes, and the child goes without having run anything.
+The child blocks on a pipe until its scope is started, so that the command is in the scope from its first instruction.
+If scoperun dies meanwhile, the pipe closes, and the child exits without having run anything.
 """
 
 from __future__ import annotations
@@ -28,12 +28,15 @@ _PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)
 _NO_ERRNO = 0
 
 _PROMPT = 0.05
-"""Seconds within which the end of the command has been noticed as it came; the kernel's own clock may tick coarsely."""
+"""An end that was noticed within this many seconds is taken to be now: the kernel's own clock can tick coarsely."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Child:
-    """A child that holds still until `release`; close it to let nothing of it remain."""
+    """A child that waits until `release`; `close` leaves neither a process nor a descriptor.
+
+    command: the words that it will execute. pid, pidfd: of its process. released: `release` was called.
+    """
 
     command: tuple[str, ...]
     pid: int
@@ -46,63 +49,69 @@ class Child:
     _exit: WorkloadExited | None = None
 
     async def release(self, invocation_id: str) -> None:
-        """Let the child exec the command, with $INVOCATION_ID set; raise if it cannot be executed."""
+        """Let the child exec the command, with $INVOCATION_ID set.
+
+        Raises CommandNotFound, CommandNotExecutable or another ScoperunError if the command cannot be executed.
+        """
         self.released = True
         self._cpu_before = cpu_time(self.pid)
-        with suppress(BrokenPipeError):  # the child is dead already, which `wait` will tell
+        with suppress(BrokenPipeError):  # the child is dead already; `wait` will say how it ended
             os.write(self._hold, invocation_id.encode())
         await readable(self._exec_error)
-        # The other end closes on exec: nothing to read says that the command runs, or that the child was killed first.
+        # The other end closes on exec. Nothing to read means that the command runs, or that the child was killed first.
         if failure := os.read(self._exec_error, 4096):
             raise _exec_failure(self.command[0], failure)
 
     async def wait(self) -> WorkloadExited:
-        """Return how the command ended, once it has."""
+        """Wait for the end of the command and return how it ended.
+
+        Raises ScoperunError if another part of this program took the status, or only a debugger has it.
+        """
         await readable(self.pidfd)
         return self._reap()
 
     @property
     def ended(self) -> bool:
-        """The command's own process has ended, whether or not it has been waited for."""
+        """Whether the command's own process has ended, even if it has not been waited for."""
         return self._exit is not None or has_ended(self.pidfd)
 
     def stopped_by(self) -> int | None:
-        """Return the signal that has stopped the command's own process, None if it is not stopped at this moment."""
+        """Return the signal that has stopped the command's own process, None if it is not stopped now."""
         if self._exit is not None:
             return None
         try:
             stop = os.waitid(os.P_PIDFD, self.pidfd, os.WSTOPPED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:  # another part of this program was told of its end
+        except ChildProcessError:  # another part of this program has reaped it
             return None
         return stop and stop.si_status
 
     def was_not_watched(self) -> None:
-        """Take note that this process was itself stopped, and the command has ended: maybe long ago."""
+        """Note that this process was stopped itself, so that the command might have ended long ago."""
         self._late |= self._exit is None
 
     def send(self, number: int) -> bool:
-        """Send signal `number` to the command's own process, if it still runs, and tell whether that was permitted."""
+        """Send signal `number` to the command's own process if it still runs; tell whether that was permitted."""
         if self._exit is None:
             try:
                 signal.pidfd_send_signal(self.pidfd, number)
             except ProcessLookupError:
                 pass
-            except PermissionError:  # it has become another user's, as sudo(8) does
+            except PermissionError:  # it runs as another user now, e.g. as sudo(8) does
                 return False
         return True
 
     def kill(self) -> None:
-        """Kill the command's own process, if we may; `close` waits for its end."""
+        """Kill the command's own process if we may; `close` waits for its end."""
         self.send(signal.SIGKILL)
 
     def close(self) -> None:
-        """Kill what runs, if we may, and leave no zombie; give the descriptors back."""
+        """Kill the child if we may, reap it, and close the descriptors."""
         bury(self.pidfd, within=LAST_MOMENT if self.send(signal.SIGKILL) else 0)
         for fd in (self.pidfd, self._hold, self._exec_error):
             os.close(fd)
 
     def _reap(self) -> WorkloadExited:
-        """Wait for the process, which has ended, once: afterwards its number may be another's."""
+        """Reap the process, which has ended, and return how. Only once: afterwards its PID can be reused."""
         if self._exit is None:
             now, ended = time.monotonic(), ended_by(self.pid)
             name, cgroup = name_of(self.pid), _last_cgroup(self.pid)
@@ -118,9 +127,10 @@ class Child:
         return self._exit
 
     def _status_and_cpu(self) -> tuple[int, float | None]:
-        """Return how the process ended, and its processor time; this does not wait.
+        """Return how the process ended, and its processor time in seconds; does not wait.
 
-        A debugger is told before the parent, and might never take note; until then /proc alone tells.
+        The kernel tells a debugger before the parent. Until the debugger has waited, which might be never, only /proc
+        has the status.
         """
         try:
             pid, status, used = os.wait4(self.pid, os.WNOHANG)
@@ -135,8 +145,8 @@ class Child:
 
 
 def _last_cgroup(pid: int) -> str | None:
-    """Return the cgroup that a process died in: a zombie is still shown where it was."""
-    from scoperun.kernel.cgroup import cgroup_name_of  # noqa: PLC0415  it is there since the scope stands
+    """Return the name of the cgroup that a process died in: /proc still shows a zombie where it was."""
+    from scoperun.kernel.cgroup import cgroup_name_of  # noqa: PLC0415  already imported when the scope was started
 
     with suppress(ScoperunError):
         return cgroup_name_of(pid)
@@ -147,8 +157,8 @@ def _last_cgroup(pid: int) -> str | None:
 class Preparation:
     """What happens in the child before the exec.
 
-    environment: all variables of the command, but for $INVOCATION_ID. steps: called in their order; an OSError of
-    theirs is reported with its file name as what was tried.
+    environment: all variables of the command except $INVOCATION_ID.
+    steps: called in this order. If one raises OSError, the error's file name is reported as what was tried.
     """
 
     environment: Mapping[str, str]
@@ -156,7 +166,7 @@ class Preparation:
 
 
 def spawn(command: Sequence[str], preparation: Preparation) -> Child:
-    """Fork a child that will run `command` when released."""
+    """Fork a child that will run `command` when released; raise ScoperunError if that fails."""
     try:
         return _spawn(command, preparation)
     except OSError as error:
@@ -188,7 +198,7 @@ def _end(pid: int) -> None:
 
 
 def _hold_then_exec(command: Sequence[str], preparation: Preparation, hold: int, exec_error: int) -> NoReturn:
-    """In the child: wait for the word, then become the command. Nothing may return or raise from here."""
+    """In the child: wait for the invocation ID, then become the command. Nothing may return or raise from here."""
     tried = "?"
     try:
         invocation_id = os.read(hold, 64)
@@ -202,14 +212,14 @@ def _hold_then_exec(command: Sequence[str], preparation: Preparation, hold: int,
             execute(command, environment)
     except OSError as error:
         os.write(exec_error, f"{error.errno} {tried and error.filename}".encode(errors="surrogateescape"))
-    except Exception as error:  # as of a NUL byte in a variable: our exit status would pass for the command's
+    except Exception as error:  # e.g. a NUL byte in a variable: our exit status would be taken for the command's
         os.write(exec_error, f"{_NO_ERRNO} {error}".encode(errors="backslashreplace"))
     finally:
         os._exit(ScoperunError.exit_status)
 
 
 def _exec_failure(command: str, failure: bytes) -> ScoperunError:
-    """Sort as env(1) and timeout(1) do."""
+    """Return the error for what the child wrote, distinguished as env(1) and timeout(1) do."""
     number, _, tried = os.fsdecode(failure).partition(" ")
     if int(number) == _NO_ERRNO:
         return ScoperunError(f"cannot start the command: {tried}")

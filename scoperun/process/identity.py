@@ -1,8 +1,8 @@
-"""How the command starts where that is not how we run: nice level, groups, group, user, directory, environment.
+"""How the command starts if it differs from how we run: nice level, groups, group, user, directory, environment.
 
-The order is the one that is safe: what takes privilege comes before it is given up, groups before the group before
-the user, and every step is checked, the last one by trying to take it back. The directory comes after the user, who
-may not be allowed into it. systemd-run(1) does the same for scopes.
+The order is the safe one. Steps that need privileges come before these are given up: groups, then the group, then the
+user. Every step is checked, the last one by an attempt to take it back. The directory comes after the user, so that the
+user's own permissions decide. systemd-run(1) does the same for scopes.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """An ExecContext with its names looked up; for use in the child.
+    """An ExecContext with its names looked up, for use in the child.
 
-    uid, gid, groups: numbers, None to keep ours. environment: the variables that are set beside the inherited ones;
-    not_inherited: those that are not handed on.
+    uid, gid, groups: numbers, None to keep ours. nice: the nice level, None to keep ours.
+    working_directory: a path, None to keep ours.
+    environment: variables that are set in addition to the inherited ones.
+    not_inherited: names of variables that are not inherited.
     """
 
     uid: int | None
@@ -39,7 +41,7 @@ class Identity:
     not_inherited: frozenset[str] = frozenset()
 
     def assume(self) -> None:
-        """Become that identity; raise OSError, with what was tried as its file name."""
+        """Take on this identity; raise OSError, with what was tried as its file name."""
         if self.nice is not None:
             _attempt(f"nice level {self.nice}", os.setpriority, os.PRIO_PROCESS, 0, self.nice)
         if self.groups is not None:
@@ -53,7 +55,7 @@ class Identity:
             os.chdir(self.working_directory)
 
     def _check(self) -> None:
-        """See that nothing of what was given up can be had again."""
+        """Raise PermissionError if the identity is not in effect, or if root can be regained."""
         if self.uid is not None and os.getresuid() != (self.uid,) * 3:
             raise PermissionError(errno.EPERM, "", f"user {self.uid}")
         if self.gid is not None and os.getresgid() != (self.gid,) * 3:
@@ -63,7 +65,7 @@ class Identity:
 
 
 def identity(context: ExecContext) -> Identity:
-    """Look up the names of `context`; raise InvalidValue for those that are not there."""
+    """Look up the names in `context`; raise InvalidValue if one does not exist, or if root is needed and missing."""
     user = None if context.user is None else _user(context.user)
     gid = user.pw_gid if user else None
     if context.group is not None:
@@ -87,7 +89,7 @@ def identity(context: ExecContext) -> Identity:
 
 
 _OF_OUR_SESSION = frozenset({"XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"})
-"""What leads to our own systemd and our own bus, where another user has nothing to look for."""
+"""Variables that lead to our own systemd and our own bus, which are of no use to another user."""
 
 
 def _user(name: str) -> pwd.struct_passwd:

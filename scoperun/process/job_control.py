@@ -1,7 +1,7 @@
-"""Stopping when the command does, so that a shell with job control sees its job stop, and going on when it goes on.
+"""Stop when the command stops, so that a shell with job control sees its job stop, and continue when it continues.
 
-A stopped process hears nothing. What continues the whole job, as fg does, continues us too; but the command can also be
-continued or killed alone. So a child of ours watches it while we are stopped: the waker.
+A stopped process receives nothing. What continues the whole job, e.g. fg, continues us too; but the command can also be
+continued or killed alone. So while we are stopped a child of ours watches the command: the waker.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 
 def stop_with(workload: Child, number: int, signals: int) -> int | None:
-    """Stop as the command has, by signal `number`; return once continued, with the PID that the waker had.
+    """Stop this process by signal `number`, as the command was; return the waker's PID once continued.
 
-    signals: the signalfd by which this process is told of its children; it holds back what stops a process.
-    Returns None at once where no shell would continue us: without a terminal, or in an orphaned process group, in which
-    the kernel has none of these signals stop a process.
+    signals: the signalfd that receives SIGCHLD; the signals that stop a process are blocked.
+    Return None at once if no shell would continue us: there is no terminal, or the waker cannot be started. In an
+    orphaned process group the kernel does not let these signals stop a process.
     """
-    # SIGSTOP cannot be held back, and stops a process in an orphaned group too.
+    # SIGSTOP cannot be blocked, and it stops a process in an orphaned process group too.
     number = signal.SIGTSTP if number == signal.SIGSTOP else number
     if not _has_terminal():
         return None
     try:
         waker = _start_waker(workload, signals)
-    except OSError:  # e.g. too many processes: better awake than asleep for ever
+    except OSError:  # e.g. too many processes: better not to stop than to stop for ever
         return None
-    # What continues us from here on takes back a stop that is held; what came before shows in the command's state.
+    # A SIGCONT from here on cancels the pending stop; an earlier one shows in the command's state.
     os.kill(os.getpid(), number)
     if workload.stopped_by() is None:
         signal.sigtimedwait({number}, 0)
@@ -55,10 +55,11 @@ def _has_terminal() -> bool:
 def _start_waker(workload: Child, signals: int) -> int:
     """Fork the waker.
 
-    It is not the command's parent, and is not told when that continues. But SIGCHLD to us also wakes whatever waits for
-    an epoll instance to which we have added our signalfd ("epoll(7) semantics" in signalfd(2)). Two details: none is
-    sent while one is pending, so that one is taken first. And what is woken looks for signals of its own, so the waker
-    has one pending; EPOLLET then has that count once for each time that it is woken.
+    The waker is not the command's parent, so it gets no SIGCHLD when the command continues. But SIGCHLD to us also
+    wakes every process that waits for an epoll instance to which we have added our signalfd ("epoll(7) semantics" in
+    signalfd(2)). Two details: no SIGCHLD is sent while one is pending, so we take a pending one first. And a process
+    that is woken looks for signals of its own, so the waker keeps one pending; with EPOLLET that counts once for each
+    time that the waker is woken.
     """
     with select.epoll() as epoll, ExitStack() as opened:
         us = os.pidfd_open(os.getpid())
@@ -76,10 +77,10 @@ def _start_waker(workload: Child, signals: int) -> int:
 def _wake(sleeper: int, command: int, epoll: select.epoll) -> NoReturn:
     """In the waker: continue the process of pidfd `sleeper` at the next news of the command."""
     try:
-        os.kill(os.getpid(), signal.SIGCHLD)  # it is held
-        epoll.poll()  # that is the first one to count
+        os.kill(os.getpid(), signal.SIGCHLD)  # stays pending, as SIGCHLD is blocked
+        epoll.poll()  # returns at once, for that one
         if is_stopped(command):
             epoll.poll()
-        signal.pidfd_send_signal(sleeper, signal.SIGCONT)  # or it is dead
+        signal.pidfd_send_signal(sleeper, signal.SIGCONT)  # raises if that process is dead
     finally:
         os._exit(0)

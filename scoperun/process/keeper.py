@@ -1,9 +1,9 @@
 """The process that keeps the scope's counters readable.
 
 A cgroup is removed as soon as its last process has ended, zombies not counted, and memory.events and memory.peak go
-with it; whoever reads them after the command's end loses that race about one time in five. The keeper is a process in
-the scope that does nothing until we have read them. It is cat(1) or, where that is nowhere, a shell, reading a pipe
-whose other end only we hold: tiny, and gone by itself if we die.
+with it: reading them after the command's end loses that race about one time in five. The keeper is a process in the
+scope that does nothing until we have read them. It is cat(1), or a shell where cat is missing, and reads a pipe whose
+other end only we hold: it is tiny, and ends by itself if we die.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PROGRAMS = {
     "/run/current-system/profile/bin/cat": _CAT,  # Guix
     "/bin/sh": _SHELL,  # both have that, for system(3)
 }
-"""Where to look for a program that reads to the end of its standard input; $PATH might lead root to another user's."""
+"""Programs that read their standard input, and their arguments. $PATH could lead root to another user's program."""
 
 _CANNOT_BE_EXECUTED = {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENOEXEC, errno.ELOOP}
 
@@ -47,41 +47,41 @@ class Keeper:
 
     @property
     def was_killed(self) -> bool:
-        """Somebody else has killed it."""
+        """Whether something other than `end` has killed it."""
         if self._closed:
             return False
         try:
             ended = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:  # another part of this program was told; nothing else ends it while we hold the pipe
+        except ChildProcessError:  # another part of this program reaped it; only a kill ends it while we hold the pipe
             return True
         return ended is not None and ended.si_status == signal.SIGKILL
 
     @property
     def process(self) -> Process:
-        """The keeper as one of the processes of the scope."""
+        """The keeper as a process of the scope."""
         return Process(pid=self.pid, name=name_of(self.pid))
 
     async def ends_within(self, seconds: float) -> bool:
-        """Tell whether it is dead in so many seconds; a debugger that holds it might take longer."""
-        import asyncio  # noqa: PLC0415  what only forks does without
+        """Tell whether it is dead within so many seconds; a debugger can hold it for longer."""
+        import asyncio  # noqa: PLC0415  code that only forks does not need it
 
         with suppress(TimeoutError):
             await asyncio.wait_for(readable(self._pidfd), seconds)
         return has_ended(self._pidfd)
 
     def end(self) -> None:
-        """Kill the keeper; the scope can then end."""
+        """Kill the keeper, so that the scope can end."""
         if self._closed:
             return
         self._closed = True
         os.close(self._pipe)
-        # The closed pipe would do, but not soon if the scope is frozen or throttled. Where another part of this program
-        # has waited for the keeper, its number may be another's by now.
+        # The closed pipe would end it as well, but not soon if the scope is frozen or throttled. A pidfd, because its
+        # PID can be reused by now if another part of this program has reaped it.
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
     def close(self) -> None:
-        """Kill the keeper if need be, and leave no zombie; give the descriptors back."""
+        """Kill the keeper if it still runs, reap it, and close the descriptors."""
         self.end()
         if self._pidfd >= 0:
             bury(self._pidfd)
@@ -90,7 +90,7 @@ class Keeper:
 
 
 def spawn() -> Keeper:
-    """Start a keeper, still outside of any scope: what it needs of memory is not charged there."""
+    """Start a keeper outside the scope, so that its memory is not charged there; raise ScoperunError."""
     try:
         return _spawn()
     except OSError as error:
@@ -121,8 +121,8 @@ def _start(file_actions: list[_FileAction]) -> int:
                 words,
                 {},
                 file_actions=file_actions,
-                # A session of its own: what the terminal does to our process group is not for the keeper. And systemd's
-                # SIGTERM under OOMPolicy=stop must not end it; a blocked mask survives the exec.
+                # A session of its own keeps away what the terminal sends to our process group. All signals are blocked,
+                # because systemd's SIGTERM under OOMPolicy=stop must not end it; the mask survives the exec.
                 setsid=True,
                 setsigmask=signal.valid_signals(),
             )
@@ -139,7 +139,7 @@ def _end(pid: int) -> None:
 
 
 def _file_actions(keeper_end: int) -> list[_FileAction]:
-    """Give it the pipe as standard input and nothing else: whatever it held would look open to who reads it."""
+    """Give the keeper the pipe as standard input and close what it inherits, which would keep others' pipes open."""
     return [
         *((os.POSIX_SPAWN_CLOSE, fd) for fd in inherited_descriptors()),
         (os.POSIX_SPAWN_DUP2, keeper_end, 0),

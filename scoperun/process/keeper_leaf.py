@@ -1,7 +1,8 @@
-"""A place of its own for the keeper in a delegated scope; the one thing here that writes below cgroupfs.
+"""A cgroup of its own for the keeper in a delegated scope; the only module here that writes below cgroupfs.
 
-What manages a delegated cgroup, as a container engine does, hands its controllers on to cgroups below, and the kernel
-allows that only where no process is in it itself: https://systemd.io/CGROUP_DELEGATION. So the keeper may not be there.
+A program that manages a delegated cgroup, e.g. a container engine, enables controllers for the cgroups below. The
+kernel allows that only if no process is directly in the delegated cgroup: https://systemd.io/CGROUP_DELEGATION. So the
+keeper must not be there.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ LEAF = "scoperun-keeper"
 
 @contextmanager
 def keeper_leaf(scope: str, *, keeper: int) -> Iterator[None]:
-    """Move the keeper to a leaf of its own below the cgroup `scope`, and remove the leaf when the keeper has ended.
+    """Move the keeper to a leaf of its own below the cgroup `scope`, and remove the leaf on exit.
 
-    Raises OSError.
+    scope: the path of the cgroup's folder. keeper: its PID, which has ended by the exit.
+    Raises OSError if the leaf cannot be made or the keeper not moved.
     """
     leaf = f"{scope}/{LEAF}"
     os.mkdir(leaf)

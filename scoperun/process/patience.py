@@ -1,4 +1,4 @@
-"""What a signal does once the command has ended: it ends a wait of ours, and never costs the command's status."""
+"""What a signal does once the command has ended: it ends a wait of ours, and never loses the command's status."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _FOR_THE_COMMAND = {
     signal.SIGSTKFLT,
     *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
 }
-"""The other signals that end a process by default, without those that the kernel raises for a fault."""
+"""The other signals that end a process by default, except those that the kernel raises for a fault."""
 
 
 class Patience:
-    """How long we wait for whoever takes the report: until a signal comes that asks a program to end."""
+    """How long we wait for whatever takes the report: until a signal comes that asks a program to end."""
 
     def __init__(self) -> None:
         """Leave signals as they are, until `begin`."""
@@ -35,23 +35,24 @@ class Patience:
         self._is_over = False
 
     def begin(self) -> None:
-        """Let no signal kill us from now on; what was ignored stays ignored.
+        """Let no signal kill us from now on; ignored signals stay ignored.
 
-        To be called while signals are held (signals.HeldSignals), so that none can come before, and once the command
-        has been started, so that it does not inherit this.
+        Call this while signals are held (signals.HeldSignals), so that none can come before, and after the command was
+        started, so that it does not inherit this.
         """
-        from scoperun.process.signals import ENDING  # noqa: PLC0415  it is there since they are held
+        from scoperun.process.signals import ENDING  # noqa: PLC0415  already imported to hold the signals
 
         for number in ENDING | _FOR_THE_COMMAND:
             if signal.getsignal(number) is not signal.SIG_IGN:
-                # SIG_IGN would throw away what is held of it for the command.
+                # SIG_IGN would discard the pending ones, which are for the command.
                 signal.signal(number, self._end if number in ENDING else _pass)
 
     @contextmanager
     def waiting(self, *, for_somebody: bool = False) -> Iterator[None]:
-        """Let a signal end what is done here, by raising InterruptedError.
+        """Let a signal break off the body of this context, by raising InterruptedError.
 
-        for_somebody: it may never come to an end by itself, so it is not even begun if a signal came before.
+        for_somebody: the body waits for another program and might never end by itself. So it is not begun if a signal
+            came before.
         """
         if for_somebody and self._is_over:
             raise _interrupted()
@@ -64,7 +65,7 @@ class Patience:
     def _end(self, _number: int, _frame: FrameType | None) -> None:
         self._is_over = True
         if self._is_waiting:
-            self._is_waiting = False  # what has to be cleared away now is not broken off by the next one
+            self._is_waiting = False  # the next signal must not break off the cleanup
             raise _interrupted()
 
 

@@ -1,4 +1,4 @@
-"""The two processes of a scope: the command, which is held until the scope stands, and the keeper."""
+"""The two processes of a scope: the command, which is held until the scope is started, and the keeper."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ class Processes:
 
 @contextmanager
 def spawn(request: RunRequest, *, before_exec: Callable[[], None] | None = None) -> Iterator[Processes]:
-    """Fork both; at the end kill what still runs, and leave no zombie and no descriptor.
+    """Fork both. On exit, kill what still runs, reap it, and close all descriptors.
 
     before_exec: called in the child before it takes on the request's identity.
+    Raises InvalidValue if the request's user or group cannot be used, another ScoperunError if a fork fails.
     """
     held = child.spawn(request.command, _preparation(request, before_exec))
     try:
@@ -46,7 +47,7 @@ def _preparation(request: RunRequest, before_exec: Callable[[], None] | None) ->
     steps = [] if before_exec is None else [before_exec]
     environment = _environment()
     if request.context != ExecContext():
-        from scoperun.process.identity import identity  # noqa: PLC0415  the usual command does without
+        from scoperun.process.identity import identity  # noqa: PLC0415  most commands do not need it
 
         wanted = identity(request.context)
         steps.append(wanted.assume)

@@ -1,4 +1,4 @@
-"""What scoperun does with a signal: it ends the attempt, then it is the command's, then it ends the waiting."""
+"""What a signal to scoperun does: cancel a run before its command runs, then reach the command, then end a wait."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def relaying(signals: HeldSignals, workload: Child) -> Iterator[asyncio.Event]:
-    """Act on held signals for the current task, which is cancelled by one that comes before the command runs.
+    """Act on held signals during the context; one that comes before the command runs cancels the current task.
 
-    Gives what is set by one that comes after the command has ended: whatever is still waited for, that is enough.
+    Gives an event that is set by a signal that comes after the command has ended: it ends any wait that is left.
+    Raises Interrupted if a signal has cancelled the task.
     """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None  # noqa: S101  a coroutine runs in a task
@@ -54,16 +55,17 @@ class _Relay:
         for received in all_received:
             if received.number != signal.SIGCHLD:
                 self._act_on(received)
-        # Last: a shell inside has a process group of its own, so that its SIGCONT, when the job goes on, is from us.
+        # Last, after a SIGCONT was passed on: a shell in the scope has a process group of its own, so when the job is
+        # continued it gets the SIGCONT from us.
         if any(received.number == signal.SIGCHLD for received in all_received):
             self._stop_if_the_command_has()
 
     def _act_on(self, received: Received) -> None:
         if received.number == signal.SIGCONT and received.sender == self._waker:
-            return  # this is how we came back from a stop
+            return  # the waker has continued us
         is_ending = received.number in self._signals.ending
         if self._workload.ended:
-            if received.number == signal.SIGCONT:  # we were stopped, perhaps when it ended
+            if received.number == signal.SIGCONT:  # we were stopped, perhaps when the command ended
                 self._workload.was_not_watched()
             elif is_ending:
                 self.enough.set()
@@ -78,11 +80,11 @@ class _Relay:
             self._task.cancel()
 
     def _has_it_already(self, received: Received) -> bool:
-        """Tell whether the command has sent it itself, e.g. with kill(0, …), which has reached us both."""
+        """Tell whether the command sent the signal itself, e.g. with kill(0, …), which reaches both of us."""
         return self._workload.released and _is_in_scope_of(self._workload, received.sender)
 
     def _stop_if_the_command_has(self) -> None:
-        # Of several SIGCHLD one is kept, so this one may be about another child, or about what is over already.
+        # The kernel keeps one of several SIGCHLD, so this one might be about another child or an earlier stop.
         number = self._workload.stopped_by()
         if number is not None and self._workload.released:
             from scoperun.process.job_control import stop_with  # noqa: PLC0415  most commands never stop
@@ -91,7 +93,7 @@ class _Relay:
 
 
 def _is_in_scope_of(workload: Child, pid: int) -> bool:
-    from scoperun.kernel.cgroup import cgroup_of  # noqa: PLC0415  it is there since the scope stands
+    from scoperun.kernel.cgroup import cgroup_of  # noqa: PLC0415  already imported when the scope was started
 
     try:
         return cgroup_of(pid) == cgroup_of(workload.pid)

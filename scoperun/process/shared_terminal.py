@@ -1,6 +1,6 @@
-"""The terminal that a command shares with us, and whether it could type there: what it types our shell would run.
+"""Whether a command could put input into the terminal that it shares with us: our shell would run that input.
 
-See TIOCSTI in ioctl_tty(2). From Linux 6.2 on a sysctl keeps it to root.
+See TIOCSTI in ioctl_tty(2). Since Linux 6.2 a sysctl can restrict it to root.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ _SYSCTL = "/proc/sys/dev/tty/legacy_tiocsti"
 
 
 def can_be_typed_at(sysctl: str = _SYSCTL) -> bool:
-    """Tell whether there is a terminal, and a process without privilege may put input into it."""
+    """Tell whether there is a terminal, and a process without privileges may put input into it."""
     return _typing_is_allowed(sysctl) and (_has_controlling_terminal() or any(map(os.isatty, range(3))))
 
 

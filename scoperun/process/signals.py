@@ -1,8 +1,8 @@
 """Signals sent to this process, held back and handed on to the command.
 
-The command shares our process group, so that pipelines, Ctrl-C and Ctrl-Z work as without us. What the terminal sends
-reaches it by itself; what is sent to scoperun alone has to be passed on. Only siginfo tells the two apart, and only
-signalfd(2) gives siginfo without a moment in which Python would run a handler.
+The command shares our process group, so that pipelines, Ctrl-C and Ctrl-Z work as without us. A signal from the
+terminal reaches the command by itself; a signal to scoperun alone has to be passed on. Only siginfo distinguishes the
+two, and only signalfd(2) gives siginfo without a moment in which Python would run a handler.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ ENDING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT
 """Signals that ask a program to end."""
 
 STOPPING = frozenset({signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU})
-"""Signals that stop a process and can be held back: we stop when the command does, see scoperun.process.job_control."""
+"""Signals that stop a process and can be blocked: we stop when the command does, see scoperun.process.job_control."""
 
-# To the whole foreground process group. SIGHUP is not here: that can also go to one process alone.
+# Sent to the whole foreground process group. Not SIGHUP, which the kernel can also send to one process alone.
 _FROM_TERMINAL = STOPPING | {signal.SIGINT, signal.SIGQUIT, signal.SIGWINCH, signal.SIGCONT}
 
-# What the kernel raises for something that this process has done itself: a fault, a write, its own processor time.
+# Raised by the kernel for something that this process has done itself: a fault, a write, its own processor time.
 _RAISED_IN_US = {
     *(signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS),
     *(signal.SIGXCPU, signal.SIGXFSZ, signal.SIGPIPE),
 }
 
-# All that can be caught. A fault of our own kills us although its signal is held: the kernel sees to that.
+# All that can be caught. A fault of our own still kills us although its signal is blocked: the kernel forces it.
 _HELD = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
 _SI_KERNEL = 0x80
@@ -43,10 +43,11 @@ _SFD_NONBLOCK_CLOEXEC = os.O_NONBLOCK | os.O_CLOEXEC
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """One signal: its number, its sender's process (0 if outside of our PID namespace).
+    """One signal.
 
+    number: the signal. sender: the sender's PID, 0 if the kernel sent it or the sender is outside our PID namespace.
     from_terminal: the kernel sent it to the whole foreground process group.
-    raised_in_us: it is about this process alone.
+    raised_in_us: this process itself caused it, so it is not for the command.
     """
 
     number: int
@@ -56,12 +57,13 @@ class Received:
 
 
 class HeldSignals:
-    """Holds signals back from the moment it is made; read them from `fd`.
+    """Blocks all signals that can be caught, from the moment it is made; `read` returns them.
 
-    What was ignored when we started is held too: the command might have a handler for it by now, as without us.
-    SIGCHLD must not be ignored, or the kernel throws the command's status away.
+    Signals that were ignored when we started are held too: the command might have a handler for them by now.
+    SIGCHLD must not be ignored, or the kernel discards the command's status.
 
-    ending: those that may end an attempt or a wait, unless ignored when we started (nohup, a script's background job).
+    fd: the signalfd, readable when a signal is there. ending: the signals that end a run that has not begun, or a wait:
+    ENDING without those ignored when we started (nohup, a script's background job).
     """
 
     def __init__(self) -> None:
@@ -72,14 +74,14 @@ class HeldSignals:
         self.fd = _signalfd(_HELD)
 
     def undo_in_child(self) -> None:
-        """Give the command the dispositions and the mask that we were started with; for use after a fork."""
+        """Restore the dispositions and the mask that we were started with; for the child, after a fork."""
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGCHLD, self._children)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
     def read(self) -> list[Received]:
-        """Return the signals that came since the last call."""
+        """Return the signals that came since the last call, at most 32."""
         try:
             infos = os.read(self.fd, 32 * _SIGINFO_SIZE)
         except BlockingIOError:
@@ -91,7 +93,7 @@ class HeldSignals:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let signals through again; one that came before was for the command."""
+        """Discard the signals that are held, which were for the command, and let signals through again."""
         while self.read():
             pass
         os.close(self.fd)

@@ -1,4 +1,4 @@
-"""The standard streams and what else this process inherited, all of which belongs to the command."""
+"""The standard streams and the other descriptors that this process inherited, all of which are for the command."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from scoperun.errors import ScoperunError
 
 
 def occupy_closed_streams() -> None:
-    """Open what is closed of descriptors 0, 1 and 2, so that no pipe of ours takes the number.
+    """Open those of descriptors 0, 1 and 2 that are closed, so that no pipe of ours gets such a number.
 
-    The command still finds them closed, as it would without us: what we open here is closed on exec.
+    The command still finds them closed, as it would without us: exec closes what is opened here.
     """
     for fd in range(3):
         try:
             os.fstat(fd)
         except OSError:
-            _null()  # the lowest free number, which is fd
+            _null()  # gets the lowest free number, which is fd
 
 
 def keep_from_command(fd: int) -> int:
-    """Return a descriptor for what `fd` is, which the command will not have; nor `fd` itself, if it is no stream."""
+    """Return a duplicate of `fd` that the command will not inherit; close `fd` unless it is a standard stream."""
     ours = duplicate(fd)
     if fd > 2:
         os.close(fd)
@@ -29,15 +29,15 @@ def keep_from_command(fd: int) -> int:
 
 
 def duplicate(fd: int) -> int:
-    """Return another descriptor for what `fd` is, closed on exec."""
-    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)  # os.dup takes the number of a standard stream that is closed
+    """Return a duplicate of `fd` that exec closes."""
+    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)  # os.dup could return the number of a closed standard stream
 
 
 def give_up_streams() -> None:
-    """Let go of standard input and output once the command has them.
+    """Close our standard input and output once the command has them.
 
-    While we held them, a reader of the command's output would wait for us after the command has closed it, and a
-    writer to its input would never hear that the command reads no more.
+    If we kept them, a reader of the command's output would wait for us after the command has closed it, and a writer to
+    its input would not notice that the command has stopped reading.
     """
     null = _null()
     for fd in (0, 1):
@@ -46,7 +46,7 @@ def give_up_streams() -> None:
 
 
 def inherited_descriptors() -> set[int]:
-    """Return the descriptors that were handed to this process: Python closes what it opens itself on exec (PEP 446)."""
+    """Return the descriptors that this process inherited. Exec closes those that Python opened itself (PEP 446)."""
     return {fd for fd in map(int, os.listdir("/proc/self/fd")) if _is_inherited(fd)}
 
 

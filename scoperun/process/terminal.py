@@ -1,4 +1,4 @@
-"""The terminal that a command is given, which is left as a shell leaves it: in the modes that it had."""
+"""The terminal that a command gets. Like a shell, we restore its modes afterwards."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _OFLAG, _LFLAG = 1, 3
-"""Where tcgetattr has these flags in what it returns."""
+"""The indices of these flags in what tcgetattr returns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +22,20 @@ class Modes:
     attributes: list[Any]
 
     def restore(self) -> None:
-        """Give the terminal these modes again, unless others have it now; hold SIGTTOU back meanwhile."""
-        import termios  # noqa: PLC0415  for a terminal alone
+        """Set the terminal to these modes again, unless another process group has it now. SIGTTOU must be blocked."""
+        import termios  # noqa: PLC0415  only needed with a terminal
 
-        with suppress(OSError, termios.error), _controlling_terminal() as fd:  # it may have been hung up
+        with suppress(OSError, termios.error), _controlling_terminal() as fd:  # it might have been hung up
             if _is_ours_again(fd) and termios.tcgetattr(fd) != self.attributes:
-                # Not TCSADRAIN: output that was stopped by Ctrl-S would be waited for.
+                # Not TCSADRAIN, which would wait for output that was stopped by Ctrl-S.
                 termios.tcsetattr(fd, termios.TCSANOW, self.attributes)
 
 
 def modes() -> Modes | None:
-    """Return the modes of the terminal that a command is about to get, if it has it to itself.
+    """Return the modes of the terminal that a command is about to get, if no other program uses the terminal.
 
-    None unless its input and its output are both our controlling terminal and we are in the foreground: the left side
-    of a pipe to a pager ends while the pager goes on, and in the background the modes are those of something else.
+    None unless input and output are both our controlling terminal and we are in the foreground: the left side of a pipe
+    to a pager ends while the pager continues, and in the background the modes belong to another process group.
     """
     if not (os.isatty(0) and os.isatty(1)):
         return None
@@ -50,9 +50,9 @@ def modes() -> Modes | None:
 
 
 def line_end(fd: int) -> str:
-    """Return what ends a line of text on descriptor `fd`.
+    """Return what ends a line of text on descriptor `fd`: a line feed, after a carriage return if that is needed.
 
-    On a terminal that is left raw a line feed alone would have the next line begin below the end of this one.
+    On a terminal that is left in raw mode, after a line feed alone the next line would begin below the end of this one.
     """
     flags = _flags(fd)
     if flags is None:
@@ -64,7 +64,7 @@ def line_end(fd: int) -> str:
 
 
 def takes_keys(fd: int) -> bool:
-    """Tell whether a program takes keys one by one from terminal `fd`: its line is not empty then, nor its screen."""
+    """Tell whether a program reads terminal `fd` key by key: then neither its current line nor its screen is empty."""
     flags = _flags(fd)
     if flags is None:
         return False
@@ -86,7 +86,7 @@ def _flags(fd: int) -> list[Any] | None:
 
 @contextmanager
 def _controlling_terminal() -> Iterator[int]:
-    """Open it for this once: as long as we held it, its other end would not see that the command has closed it."""
+    """Open it for a moment only: while we held it, its other end would not see that the command has closed it."""
     fd = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
     try:
         yield fd
@@ -95,7 +95,7 @@ def _controlling_terminal() -> Iterator[int]:
 
 
 def _is_ours_again(fd: int) -> bool:
-    """Tell whether our process group has the terminal; take it back from one that is gone, e.g. of a killed shell."""
+    """Tell whether our process group has the terminal; take it from a group that is gone, e.g. of a killed shell."""
     group = os.tcgetpgrp(fd)
     if group == os.getpgrp():
         return True

@@ -1,4 +1,4 @@
-"""What a run needs of the process that it is about, be it a child of this one or not."""
+"""What a run needs from the command's process, which need not be our child."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ class Workload(Protocol):
 
     @property
     def pid(self) -> int:
-        """Its PID, which no other process gets before `wait` has returned."""
+        """Its PID, which cannot be reused before `wait` has returned."""
 
     async def wait(self) -> WorkloadExited:
-        """Return how it ended, once it has; raise ScoperunError if that will never be known."""
+        """Wait for its end and return how it ended; raise ScoperunError if that cannot be known."""
 
     def send(self, number: int) -> bool:
-        """Send it signal `number`, if it still runs, and tell whether that was permitted."""
+        """Send it signal `number` if it still runs; tell whether that was permitted."""
 
     def kill(self) -> None:
-        """Kill it, if that is permitted."""
+        """Kill it if that is permitted."""

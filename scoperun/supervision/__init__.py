@@ -1,1 +1,1 @@
-"""The order: from a request to a report."""
+"""The order of a run, from the request to the report."""

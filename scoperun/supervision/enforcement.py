@@ -1,4 +1,4 @@
-"""Limits that hold nothing are refused: systemd accepts one that it cannot set, and says nothing."""
+"""Refuse limits that are not in force: systemd silently accepts limits that it cannot set."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 _CONTROLLERS = {"TasksMax": "pids", "CPUQuotaPerSecUSec": "cpu"}
 
 _NEEDED = {"MemoryAccounting", "TasksAccounting", "AddRef", "CollectMode", "Description", "Documentation", "Slice"}
-"""Properties of nearly every run, none of which can be void."""
+"""Properties of nearly every run. They need no check, since they cannot be without effect."""
 
 
 def check_limits(properties: Iterable[Property], scope: ScopeCgroup) -> LimitsInForce:
-    """Return the limits that the kernel holds `scope` to.
+    """Return the limits that the kernel applies to `scope`.
 
-    Raise LimitNotEnforced if it does not do what `properties` ask for, as far as can be seen.
+    Raise LimitNotEnforced if the kernel visibly does not apply `properties`.
     """
     limits = scope.limits()
     asked = [each for each in properties if each.name not in _NEEDED]
@@ -34,7 +34,7 @@ def check_limits(properties: Iterable[Property], scope: ScopeCgroup) -> LimitsIn
         controller = _CONTROLLERS.get(limit.name, "memory")
         raise _not_enforced(describe(limit), scope.cgroup.missing(controller) or "the kernel does not keep it so")
     if rest := [each for each in asked if each.name not in READ_BACK]:
-        from scoperun.kernel.readback import why_void  # noqa: PLC0415  the usual limits do without
+        from scoperun.kernel.readback import why_void  # noqa: PLC0415  the usual limits do not need it
 
         for each in rest:
             if (reason := why_void(each, scope.cgroup)) is not None:

@@ -1,6 +1,6 @@
-"""The events of one run: each is taken in as it comes, by the invocation first, then by what waits and what watches.
+"""The events of one run: each goes to the invocation first, then to the waiting and watching tasks.
 
-What traces them is told before all others: whatever follows from an event is in the trace after it.
+The trace gets an event before all of these, so that everything that follows from an event comes after it in the trace.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class Feed:
-    """What leads into one invocation. Everything happens in one event loop, so nothing is queued on the way."""
+    """The way into one invocation. Everything happens in one event loop, so events are not queued on the way."""
 
     def __init__(self, trace: Callable[[Event], None] | None = None) -> None:
-        """Begin with nothing known; `trace` is given every event from the first on, and must not raise."""
+        """Begin with an empty invocation. `trace` is called with every event, and must not raise."""
         self.invocation = Invocation()
         self._trace = trace
         self._waits: list[tuple[Reached, asyncio.Future[None]]] = []
@@ -31,7 +31,7 @@ class Feed:
         self._is_over = False
 
     def put(self, event: Event) -> None:
-        """Take in an event."""
+        """Pass an event to the trace, the invocation, the waits and the watchers."""
         if self._trace is not None:
             self._trace(event)
         self.invocation.feed(event)
@@ -42,7 +42,7 @@ class Feed:
             watcher.put_nowait(event)
 
     async def until(self, reached: Reached, *, within: float | None = None) -> None:
-        """Wait until the invocation has got to a point; raise BusLost if that takes `within` seconds."""
+        """Wait until `reached` holds for the invocation; raise BusLost if it does not within `within` seconds."""
         if reached(self.invocation):
             return
         wait = reached, asyncio.get_running_loop().create_future()
@@ -56,13 +56,13 @@ class Feed:
             self._waits.remove(wait)
 
     def end(self) -> None:
-        """Let those who watch go."""
+        """End every `watch`; a later one ends at once."""
         self._is_over = True
         for watcher in self._watchers:
             watcher.put_nowait(None)
 
     async def watch(self) -> AsyncIterator[Event]:
-        """Give what is taken in from now on, until the end."""
+        """Yield each event from now on, until `end` is called."""
         if self._is_over:
             return
         watcher: asyncio.Queue[Event | None] = asyncio.Queue()

@@ -1,4 +1,4 @@
-"""What a run has in hand from the moment that its scope stands."""
+"""The objects that belong to a run from the moment its scope is started."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handles:
-    """One run whose scope stands: to have these is to have begun.
+    """One run whose scope is started; before that the run has no Handles.
 
-    run: what was asked for. unit: the scope as systemd knows it; scope: as the kernel shows it.
+    run: what was asked for. unit: the scope as systemd knows it; scope: the same as the kernel shows it.
     workload: the command's own process. keeper: the process that holds the scope's counters.
     memory: the watch on the scope's memory. kernel_log: the kernel's log from now on.
-    feed: what all events go to. start: what the report says of the beginning.
+    feed: takes all events. start: what the report says about the start.
     """
 
     run: RunRequest
@@ -41,5 +41,5 @@ class Handles:
 
     @property
     def invocation(self) -> Invocation:
-        """What has become of the run so far."""
+        """What is known about the run so far."""
         return self.feed.invocation

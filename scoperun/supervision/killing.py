@@ -1,4 +1,4 @@
-"""Killing all that is in a scope, also what systemd may not kill."""
+"""Kill all processes of a scope, including those that systemd may not kill."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
 
 
 async def kill_all(unit: Unit, cgroup: Cgroup) -> None:
-    """Kill every process of the scope, the keeper included, whichever user's it is by now.
+    """Kill every process of the scope, the keeper included, whichever user each belongs to by now.
 
-    Raise what systemd answers where that cannot be done.
+    Raise systemd's error, one of UNANSWERED, if neither systemd nor the kernel can kill them.
 
     The user's systemd may not send signals to root's processes, e.g. those of sudo(8). It can have the kernel kill the
-    cgroup, but does so for KillUnit alone, not when a time limit is over; and systemd 252 does not do so at all.
+    cgroup, but does so only for KillUnit, not when a time limit expires; systemd 252 never does.
     """
     try:
         await unit.kill(signal.SIGKILL)
     except UNANSWERED as error:
         try:
             _kill_cgroup(cgroup)
-        except OSError:  # it is gone, the kernel is older than 5.14, or the cgroup is not this user's
+        except OSError:  # the cgroup is gone or not this user's, or the kernel is older than 5.14
             raise error from None
 
 
 def _kill_cgroup(cgroup: Cgroup) -> None:
-    """Write to the file by which the kernel kills a cgroup; nothing else here does so."""
+    """Write to cgroup.kill, by which the kernel kills a cgroup. No other function does."""
     with open(os.open(f"{cgroup.path}/cgroup.kill", os.O_WRONLY | os.O_CLOEXEC), "wb", buffering=0) as file:
         file.write(b"1")

@@ -1,7 +1,7 @@
 """Run a command in a scope: run(), run_sync() and wrap().
 
-They fork when all is imported that systemd is asked with. A page of memory that is shared with a child is copied when
-this process touches it, and an import touches nearly all there are.
+They fork after importing all modules that talk to systemd. After a fork, a page of memory that is shared with the child
+is copied as soon as this process touches it, and an import touches nearly all pages.
 """
 
 from __future__ import annotations
@@ -32,19 +32,20 @@ if TYPE_CHECKING:
 
 
 class RunOptions(TypedDict, total=False):
-    """What can be said of a run beside its command.
+    """The options of a run besides its command.
 
     limits: what the scope may use.
-    soft_memory: a limit at which the command is told by a signal, before the kernel kills at that of `limits`.
-    unit: the scope's name, with or without .scope; by default one that nothing else has.
-    slice: the slice to put it in; by default systemd's, app.slice.
-    slice_inherit: put it in the slice that the caller runs in, or in `slice` below that.
-    description: words for people; by default the command's own.
-    properties: further properties as systemd-run -p takes them, as ("MemoryHigh=15M",); they win over `limits`.
-    require_limits: whether to refuse where the kernel does not hold the scope to its limits; by default yes.
-    system: ask the system's manager, not the user's; that takes root.
+    soft_memory: a limit at which the command gets a signal, before the kernel kills at the limit in `limits`.
+    unit: the scope's name, with or without .scope; by default a unique one.
+    slice: the slice to put the scope in; by default systemd's, app.slice.
+    slice_inherit: put the scope in the slice that the caller runs in, or in `slice` below that.
+    description: text for people; by default the command line.
+    properties: further properties as for systemd-run -p, e.g. ("MemoryHigh=15M",); they override `limits`.
+    require_limits: refuse to run if the kernel does not hold the scope to its limits; by default True.
+    system: use the system manager instead of the user's; needs root.
     context: how the command starts: environment, directory, user, group, nice level.
-    wait: return only when nothing is left in the scope. kill_leftovers: end what is left when the command has ended.
+    wait: return only when no process is left in the scope.
+    kill_leftovers: stop what is left in the scope when the command has ended.
     """
 
     limits: Limits
@@ -62,10 +63,10 @@ class RunOptions(TypedDict, total=False):
 
 
 async def run(command: Sequence[str], **options: Unpack[RunOptions]) -> Report:
-    """Run `command` in a scope of its own and return how it ended; RunOptions says what the options are.
+    """Run `command` in a scope of its own and return how it ended. RunOptions describes the options.
 
     No shell is involved. The command inherits this program's streams, environment and working directory. Cancelling
-    the task ends everything in the scope. Raises ScoperunError, with nothing left behind, if the command could not
+    the task kills everything in the scope. Raises ScoperunError, with nothing left behind, if the command could not
     be run or supervised.
     """
     from scoperun.supervision.order import supervise
@@ -76,7 +77,7 @@ async def run(command: Sequence[str], **options: Unpack[RunOptions]) -> Report:
 
 
 def run_sync(command: Sequence[str], **options: Unpack[RunOptions]) -> Report:
-    """Do what `run` does, for a program without an event loop. Ctrl-C ends everything in the scope."""
+    """Do what `run` does, for a program without an event loop. Ctrl-C kills everything in the scope."""
     import asyncio
 
     from scoperun.supervision.order import supervise
@@ -94,13 +95,15 @@ def wrap(
     give_up: Collection[int] = (),
     trace: Callable[[Event], None] | None = None,
 ) -> Report:
-    """Do what `run_sync` does, for a program that is there for this command alone, as the command line is.
+    """Do what `run_sync` does, for a program that serves only this command, as the command line does.
 
-    Signals sent to this process are passed on to the command, the terminal is left as a shell leaves it, and this
-    process lets go of its standard input and output once the command has them. `beside` is entered when the command
-    runs, and left when there is a report. `give_up`: other descriptors that are the command's alone: while we held a
-    pipe, its reader would wait for us after the command has closed it. `trace` is given every event, also those from
-    before the command runs; it must not raise.
+    Signals sent to this process are passed on to the command, the terminal is restored as a shell restores it, and
+    this process closes its standard input and output once the command has them.
+
+    beside: a context that is entered when the command runs, and left when there is a report.
+    give_up: further descriptors to close once the command has them. If we kept the write end of a pipe, its reader
+        would wait for us after the command has closed it.
+    trace: called with every event, also those from before the command runs; it must not raise.
     """
     from scoperun.process.signals import HeldSignals
     from scoperun.process.streams import give_up_streams, occupy_closed_streams

@@ -1,4 +1,4 @@
-"""What the command has left in its scope: waited for, or stopped, where that was asked for."""
+"""The processes that the command leaves in its scope: wait for them or stop them, if that was asked for."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 
 
 async def see_to_leftovers(handles: Handles, enough: asyncio.Event) -> bool:
-    """Stop what the command has left, or wait for it, if that was asked for, and tell whether it was.
+    """Stop the processes that the command left, or wait for them, if that was asked for; tell whether it was.
 
-    The wait ends when none is left, when `enough` is set, or when systemd gives up the scope: it does so with
-    processes in it that it cannot kill, or must not (SendSIGKILL=no).
+    The wait ends when no process is left, when `enough` is set, or when systemd gives up the scope. systemd gives it up
+    if it cannot kill the processes in it, or must not (SendSIGKILL=no).
     """
     is_stopped = handles.run.kill_leftovers and await _stop(handles)
     if not is_stopped and not handles.run.wait:
         return False
     feed = handles.feed
-    with suppress(OSError):  # what cannot be waited for is not waited for
+    with suppress(OSError):  # e.g. too few descriptors: then there is no wait
         await first_of(_none_left(handles.scope), enough.wait(), feed.until(lambda invocation: invocation.ended))
     feed.put(events.LeftoversAwaited())
     return True
 
 
 async def _stop(handles: Handles) -> bool:
-    """Have systemd stop the scope, and tell whether it does; its Result= will not be about the command then."""
+    """Have systemd stop the scope; tell whether it does. Read Result= first: the stop can change it."""
     with suppress(*UNANSWERED):
         handles.feed.put(await handles.unit.read())
         handles.feed.put(events.StopRequested())
@@ -44,14 +44,14 @@ async def _stop(handles: Handles) -> bool:
 
 
 async def _none_left(scope: ScopeCgroup) -> None:
-    """Return when none but the keeper is left in the scope: what is born meanwhile is on the next list."""
+    """Return when only the keeper is left in the scope. The next list has the processes that were born meanwhile."""
     while processes := scope.processes():
         for process in processes:
             await process_ended(process.pid)
 
 
 async def first_of(*waits: Coroutine[Any, Any, Any]) -> None:
-    """Wait until one of them returns, or raises what is raised then, and give up the others."""
+    """Wait until the first of the coroutines returns or raises, cancel the others, and raise what it raised."""
     tasks = [asyncio.create_task(wait) for wait in waits]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

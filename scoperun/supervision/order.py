@@ -1,4 +1,4 @@
-"""The order of a run, from the request to the report: `supervised` reads as its table of contents."""
+"""The order of a run, from the request to the report: `supervised` reads like a table of contents."""
 
 from __future__ import annotations
 
@@ -42,8 +42,11 @@ async def supervised(
 ) -> AsyncIterator[Supervision]:
     """Run the held workload in a scope of its own for the length of the context.
 
-    Whatever breaks it off, an error, a cancellation, or its end before there is a report, ends the workload and leaves
-    nothing of the scope. `enough`, when set, ends a wait for what the command left behind. `trace` is given each event.
+    If the context is left before there is a report, normally or by an error or a cancellation, the workload is killed
+    and nothing is left of the scope.
+
+    enough: when set, ends a wait for what the command left behind. trace: called with every event; it must not raise.
+    Raises ScoperunError if the scope cannot be started or watched, or the command cannot be executed.
     """
     feed = Feed(trace)
     async with shared_manager(os.environ, system=run.system) as manager, AsyncExitStack() as stack:
@@ -51,8 +54,8 @@ async def supervised(
         stack.callback(unit.forget)
         watches = await stack.enter_async_context(AsyncExitStack())
         tasks = await stack.enter_async_context(Tasks())
-        exited = tasks.start(_tell_the_end(processes.workload, feed))
-        tasks.start(_tell_the_loss(manager, feed))
+        exited = tasks.start(_feed_exit(processes.workload, feed))
+        tasks.start(_feed_loss(manager, feed))
         await stack.enter_async_context(cleared_away(unit, processes, feed))
         await _start(run, unit, processes, feed)
         from scoperun.supervision.standing import stand  # noqa: PLC0415  _start has imported it
@@ -73,34 +76,34 @@ def _requested(run: RunRequest) -> ScopeRequest:
 def _inherited_slice(run: RunRequest) -> str | None:
     if not run.slice_inherit:
         return None
-    from scoperun.kernel.cgroup import cgroup_of  # noqa: PLC0415  others need it later
+    from scoperun.kernel.cgroup import cgroup_of  # noqa: PLC0415  the other modules that use it are imported later
 
     return cgroup_of(os.getpid()).slice_of_manager(system=run.system)
 
 
-async def _tell_the_end(workload: Workload, feed: Feed) -> None:
+async def _feed_exit(workload: Workload, feed: Feed) -> None:
     feed.put(await workload.wait())
 
 
-async def _tell_the_loss(manager: Manager, feed: Feed) -> None:
+async def _feed_loss(manager: Manager, feed: Feed) -> None:
     feed.put(ConnectionLost(await manager.lost()))
 
 
 async def _start(run: RunRequest, unit: Unit, processes: Processes, feed: Feed) -> None:
-    """Have systemd start the scope with both processes in it, and wait until it stands."""
+    """Have systemd start the scope with both processes in it, and wait until it is started."""
     await unit.start([processes.workload.pid, processes.keeper.pid])
     try:
-        # The kernel mostly takes longer to move the processes than this: time that would be spent waiting.
+        # The kernel usually takes longer to move the processes than these imports take: they cost no extra time here.
         import scoperun.supervision.standing  # noqa: PLC0415
         import scoperun.supervision.supervision  # noqa: F401, PLC0415
-    except OSError as error:  # as of too few descriptors
+    except OSError as error:  # e.g. too few descriptors
         await until_started(run, unit, feed)
         raise ScoperunError(f"cannot watch the scope: {error.strerror}") from None
     await until_started(run, unit, feed)
 
 
 async def until_started(run: RunRequest, unit: Unit, feed: Feed) -> None:
-    """Wait until the scope stands; raise if it never will."""
+    """Wait until the scope is started. Raise ScopeFailed if its start job fails, BusLost if the bus is lost."""
     await feed.until(lambda invocation: invocation.started, within=unit.timeout)
     match feed.invocation:
         case Invocation(job_result="done"):
@@ -116,13 +119,16 @@ async def until_started(run: RunRequest, unit: Unit, feed: Feed) -> None:
 
 @asynccontextmanager
 async def cleared_away(unit: Unit, processes: Processes, feed: Feed) -> AsyncIterator[None]:
-    """At the end see both processes dead, and the scope gone if systemd still tells; raise if others are in there."""
+    """On exit kill both processes, then wait for the end of the scope if systemd still announces it.
+
+    Raises ScopeFailed if the scope has other processes in it.
+    """
     try:
         yield
     finally:
         with suppress(*UNANSWERED):
             if not processes.workload.released and _is_there(unit, feed):
-                from scoperun.supervision.strangers import see_no_strangers  # noqa: PLC0415  it does not happen
+                from scoperun.supervision.strangers import see_no_strangers  # noqa: PLC0415  almost never needed
 
                 await see_no_strangers(unit, processes)
         processes.keeper.end()
@@ -134,5 +140,5 @@ async def cleared_away(unit: Unit, processes: Processes, feed: Feed) -> AsyncIte
 
 
 def _is_there(unit: Unit, feed: Feed) -> bool:
-    """Tell whether the scope is there, and systemd tells what becomes of it."""
+    """Tell whether the scope is loaded and systemd announces its changes to us."""
     return feed.invocation.active_state is not None and unit.is_announced

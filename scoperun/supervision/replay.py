@@ -1,4 +1,4 @@
-"""A trace read again: the report of the run that it is of, made anew from its events. Only that file is read.
+"""Make the report of a run again from its trace; no other file is read.
 
 python3 -m scoperun.supervision.replay [--json] FILE
 """
@@ -27,27 +27,27 @@ _USAGE = "usage: python3 -m scoperun.supervision.replay [--json] FILE"
 
 
 class BadTrace(ScoperunError):
-    """No report can be made of a trace."""
+    """A trace from which no report can be made."""
 
 
 class Replay(NamedTuple):
-    """The report that a trace leads to, and whether the run had come to its own by then."""
+    """report: what the trace leads to. is_whole: the trace goes on to the run's own report."""
 
     report: Report
     is_whole: bool
 
 
 def replay(trace: Iterable[str]) -> Replay:
-    """Return the report that the lines of a trace lead to; raise BadTrace, which names the line, if there is none."""
+    """Return the report that the lines of a trace lead to. Raise BadTrace if there is none; it names a bad line."""
     invocation = Invocation()
     begun: Begun | None = None
     start: Start | None = None
     concluded: Concluded | None = None
     for number, line in enumerate(trace, 1):
         if concluded is not None:
-            break  # what came after the report is not in it
+            break  # later events are not in the report
         if not line.endswith("\n"):
-            break  # the end of the line was not written
+            break  # the line was not written to its end
         match _record(line, number, begun):
             case Begun() as begun:
                 pass
@@ -79,7 +79,7 @@ def _record(line: str, number: int, begun: Begun | None) -> Any:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the report of the trace that the arguments name, and return the exit status: 0, or 125 without a report."""
+    """Print the report of the trace that `arguments` name; return the exit status, 0 or, without a report, 125."""
     paths = [each for each in arguments if each != "--json"]
     if len(paths) != 1 or paths[0].startswith("-"):
         return _failed(_USAGE)
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str]) -> int:
         return _failed(f"cannot read {paths[0]!r}: {error.strerror}")
     except ScoperunError as error:
         return _failed(f"{paths[0]!r}: {error}")
-    except Exception as error:  # a value of another type than its field has, e.g. a text in place of a number
+    except Exception as error:  # a value has not the type of its field, e.g. is a text and not a number
         if sys.flags.dev_mode:
             raise
         return _failed(f"{paths[0]!r} makes no sense: {type(error).__name__}: {error} (python3 -X dev shows where)")
@@ -101,7 +101,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _text(report: Report) -> str:
-    from scoperun.report.text import report_text  # noqa: PLC0415  with --json it is not needed
+    from scoperun.report.text import report_text  # noqa: PLC0415  not needed with --json
 
     return report_text(report)
 

@@ -1,4 +1,4 @@
-"""Scope: a run to watch and to steer, for those who want more than its report."""
+"""Scope: a run to watch and control, for programs that need more than its report."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ class Scope:
             await scope.set_limits(scoperun.Limits(memory_max=2 * scoperun.GiB))
             report = await scope.report()
 
-    Leaving the context before there is a report ends everything in the scope. The options are those of `run`;
+    Leaving the context before there is a report kills everything in the scope. The options are those of `run`;
     see RunOptions.
     """
 
     def __init__(self, command: Sequence[str], **options: Unpack[RunOptions]) -> None:
-        """Check the request; nothing is started yet. Raises InvalidValue for what nothing can be made of."""
+        """Check the request; nothing is started yet. Raises InvalidValue for a value that is not valid."""
         self._request = RunRequest(command=words(command), **options)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        """Start the scope and let the command run; raises ScoperunError, with nothing left behind."""
+        """Start the scope and let the command run. If that fails, raises ScoperunError with nothing left behind."""
         async with AsyncExitStack() as stack:
             processes = stack.enter_context(spawn(self._request))
             self._supervision = await stack.enter_async_context(supervised(self._request, processes, asyncio.Event()))
@@ -50,27 +50,27 @@ class Scope:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """End what still runs."""
+        """Kill what still runs, unless there is a report."""
         await self._stack.__aexit__(kind, error, traceback)
 
     @property
     def start(self) -> Start:
-        """What is known of the scope: its unit, its invocation, its cgroup, its limits in force, the command's pid."""
+        """What is known about the scope: its unit, invocation, cgroup, limits in force, and the command's PID."""
         return self._supervision.start
 
     async def report(self) -> Report:
-        """Return how the command ended, once it has."""
+        """Wait for the end of the command and return how it ended."""
         return await self._supervision.report()
 
     def events(self) -> AsyncIterator[Event]:
-        """Give what happens from now on (each a scoperun.Event), until there is a report."""
+        """Yield each scoperun.Event from now on, until there is a report."""
         return self._supervision.watch()
 
     async def set_limits(self, limits: Limits) -> None:
-        """Change limits of the running scope; None leaves one as it is.
+        """Change limits of the running scope; a limit that is None stays as it is.
 
-        Raises InvalidValue for those that can only be set at its start (runtime_max, timeout_stop, oom_policy),
-        LimitNotEnforced if the kernel does not hold the scope to a new one.
+        Raises InvalidValue for limits that can only be set at the start (runtime_max, timeout_stop, oom_policy), and
+        LimitNotEnforced if the kernel does not hold the scope to a new limit.
         """
         await self._supervision.set_limits(limits)
 
@@ -79,9 +79,9 @@ class Scope:
         await self._supervision.kill(number)
 
     async def freeze(self) -> None:
-        """Have no process of the scope run, until `thaw`."""
+        """Suspend every process of the scope until `thaw`."""
         await self._supervision.freeze()
 
     async def thaw(self) -> None:
-        """Have the processes of a frozen scope run again."""
+        """Resume the processes of a frozen scope."""
         await self._supervision.thaw()

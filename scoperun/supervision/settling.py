@@ -1,4 +1,4 @@
-"""Settling: what is read of a scope once its command has ended, before it is let go."""
+"""Settling: what is read about a scope after its command has ended and before it is released."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from scoperun.supervision.handles import Handles
 
 _SILENCE = 2.0
-"""Seconds of silence after which nothing more is expected of journald, which hears of a kill later than we."""
+"""Seconds without a new record after which the kernel log is complete; journald learns of a kill later than we do."""
 
 _SILENCE_OF_NOTHING = 0.3
-"""The same where there need not have been one."""
+"""The same if it is unknown whether the kernel killed anything."""
 
 
 _OOMD_KILLS_WITHIN = 1.0
-"""Seconds in which systemd-oomd, which has killed one process of a cgroup, has killed the others."""
+"""Seconds within which systemd-oomd kills the rest of a cgroup once it has killed one process of the cgroup."""
 
 
 class Settling:
-    """One scope after its command's end; nothing of it is left afterwards but what lives on in it."""
+    """One scope after its command has ended. Only processes that live on in the scope are left afterwards."""
 
     def __init__(self, handles: Handles, enough: asyncio.Event) -> None:
         """Take a run whose command has ended; `enough`, when set, ends a wait for what the command left behind."""
@@ -48,7 +48,7 @@ class Settling:
         self._oomd_marks: Sequence[events.OomdMark] = ()
 
     async def settle(self) -> None:
-        """Read what the scope leaves behind, let it end, and read what systemd and the kernel say of it."""
+        """Read the counters, let the scope end, and read what systemd and the kernel log say about it."""
         self._oomd_marks = await self._killed_by_oomd()
         counters = self._read_counters()
         if counters.processes and await see_to_leftovers(self._handles, self._enough):
@@ -60,9 +60,9 @@ class Settling:
             self._feed.put(await read_kernel_log(self._handles, _SILENCE if has_killed else _SILENCE_OF_NOTHING))
 
     async def _killed_by_oomd(self) -> Sequence[events.OomdMark]:
-        """Return the marks of systemd-oomd on cgroups whose processes end with the command, if a kill ended that.
+        """Return systemd-oomd's marks if the command was killed and the processes of the marked cgroups end as well.
 
-        Only then does a mark prove something, and by then the cgroup may be gone, and the mark with it.
+        Only then does a mark prove a kill. By then the cgroup and its mark can be gone, so the marks are read first.
         """
         exited = self._feed.invocation.exit
         if exited is None or exited.status != -signal.SIGKILL:
@@ -72,13 +72,13 @@ class Settling:
         return [replace(mark, pids=()) for mark in marks] if await _ended(pids, within=_OOMD_KILLS_WITHIN) else ()
 
     async def _hear_the_end(self, counters: events.Counters) -> None:
-        """Wait until the scope has ended, unless something lives on in it, and let go of it."""
+        """Wait until the scope has ended, unless processes live on in it, read its properties, and release it."""
         with suppress(*UNANSWERED):
             if not counters.processes:
                 await first_of(self._over(within=self._unit.timeout), self._given_up())
             elif await self._is_stopping(counters):
                 await first_of(self._stopped(), self._enough.wait())
-        await asyncio.gather(self._read_properties(), self._unref())  # systemd answers one after the other
+        await asyncio.gather(self._read_properties(), self._unref())  # systemd handles them in this order
         await kill_what_outlived(self._handles)
         self._feed.put(events.LeftRunning(await self._left()))
 
@@ -86,25 +86,25 @@ class Settling:
         await self._feed.until(lambda invocation: invocation.over, within=within)
 
     async def _given_up(self) -> None:
-        """Return once a signal has ended the wait for a keeper that does not end, e.g. because a debugger holds it."""
+        """Return if a signal ends the wait and the keeper does not end, e.g. because a debugger holds it."""
         await self._enough.wait()
         if await self._keeper.ends_within(LAST_MOMENT):
-            await asyncio.get_running_loop().create_future()  # systemd is about to say so
+            await asyncio.get_running_loop().create_future()  # never: systemd is about to announce the scope's end
 
     async def _stopped(self) -> None:
-        """Return when systemd is done with stopping the scope: SIGTERM, SIGKILL, and it gives up in the end."""
+        """Return when systemd has stopped the scope: SIGTERM, SIGKILL after TimeoutStopSec=, and then it gives up."""
         timeout_stop = await self._unit.timeout_stop()
         await self._over(within=2 * timeout_stop + self._unit.timeout)
 
     async def _left(self) -> tuple[events.Process, ...] | None:
-        """Return what lives in the scope; the keeper too, if that does not end."""
+        """Return the processes in the scope, with the keeper if it does not end; None if the scope is gone."""
         processes = self._scope.processes()
         if processes is None or await self._keeper.ends_within(LAST_MOMENT):
             return processes
         return (*processes, self._keeper.process)
 
     async def _read_properties(self) -> None:
-        with suppress(*UNANSWERED):  # it may answer though it announced nothing
+        with suppress(*UNANSWERED):  # systemd might answer although it announced nothing
             self._feed.put(await self._unit.read())
             if self._feed.invocation.result == "timeout" and self._feed.invocation.left_active is None:
                 for left_active in await self._unit.left_active():
@@ -115,31 +115,31 @@ class Settling:
             await self._unit.unref()
 
     async def _is_stopping(self, counters: events.Counters) -> bool:
-        """Tell whether systemd ends the scope though processes are left in it."""
+        """Tell whether systemd is stopping the scope although processes are left in it."""
         if not self._feed.invocation.stopping:
             self._feed.put(await self._unit.state())
         if self._feed.invocation.stopping or not counters.oom_kill:
             return self._feed.invocation.stopping
-        # It may not have noticed yet what we have read already.
+        # systemd might not have noticed yet the OOM kill that we have read.
         properties = await self._unit.read()
         return properties.oom_policy in {"stop", "kill"}
 
     def _read_counters(self) -> events.Counters:
-        """Read the counters."""
+        """Read the counters, feed them, and return them."""
         counters = self._scope.counters()
         counters = replace(counters, keeper_killed=self._keeper.was_killed)
         if counters.oomd_marks is None and self._oomd_marks:  # the cgroup is gone
             counters = replace(counters, oomd_marks=self._oomd_marks)
         if (counters.oom_kill or 0) > self._feed.invocation.memory.kills_seen:
-            self._handles.memory.look()  # the kill came too late to have woken us
+            self._handles.memory.look()  # the kill came too late to wake the watch
         self._feed.put(counters)
         return counters
 
     def _read_counters_again(self, before: events.Counters) -> events.Counters:
-        """Read the counters when what was left has been waited for.
+        """Read the counters again after the leftovers were stopped or waited for.
 
-        systemd kills the keeper too where it has to kill the rest after our stop. Then those from before stand, but
-        for the most that was used, and for sums: there may have been more since.
+        If systemd has to kill the rest after our stop, it kills the keeper too, and the counters are gone. Then those
+        from before stand, but without peaks and sums, which can have grown since.
         """
         counters = self._read_counters()
         if counters.processes is None and self._feed.invocation.stop_requested:
@@ -148,20 +148,24 @@ class Settling:
 
 
 async def kill_what_outlived(handles: Handles) -> None:
-    """Kill what lives on though systemd has given up killing it: it may not send signals to what sudo(8) runs."""
+    """Kill processes that systemd has given up killing: a user's systemd may not signal what sudo(8) runs."""
     processes, known = handles.scope.processes(), handles.invocation
     if not processes or not (known.failed or (known.ended and known.stop_requested)):
         return
     with suppress(*UNANSWERED):
-        properties = await handles.unit.read()  # by its invocation: the name might be another scope's by now
+        properties = await handles.unit.read()  # by its invocation ID: another scope might have the name by now
         if properties.kills_all:
             await kill_all(handles.unit, handles.scope.cgroup)
             await _ended([process.pid for process in processes], within=LAST_MOMENT)
 
 
 async def read_kernel_log(handles: Handles, silence: float) -> events.KernelLogRead:
-    """Return what the kernel log says of the scope until it has named all, or been silent for so many seconds."""
-    from scoperun.evidence.membership import membership  # noqa: PLC0415  a run without an OOM does without these
+    """Return what the kernel log says about the scope, or why it cannot be read.
+
+    silence: the seconds without a new record after which the log is taken to be complete, unless it has named every
+    victim before.
+    """
+    from scoperun.evidence.membership import membership  # noqa: PLC0415  a run without an OOM does not need these
     from scoperun.evidence.scope_log import ScopeLog  # noqa: PLC0415
 
     invocation = handles.invocation
@@ -176,7 +180,7 @@ async def read_kernel_log(handles: Handles, silence: float) -> events.KernelLogR
 
 
 async def _ended(pids: Iterable[int], *, within: float) -> bool:
-    """Wait until these processes have ended, and tell whether they have in so many seconds."""
+    """Wait up to `within` seconds for the end of these processes; tell whether all have ended."""
     with suppress(TimeoutError, OSError):
         async with asyncio.timeout(within):
             for pid in pids:

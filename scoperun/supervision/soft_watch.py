@@ -1,8 +1,8 @@
-"""The watch on a soft limit: tell the command that it has passed it, and kill it if that was of no use.
+"""The watch on a soft limit: send the command a signal when it passes the limit, kill it if that does not help.
 
-The limit is MemoryHigh=, since the kernel says when that is passed. But above it the kernel also slows the command
-down, without swap to a crawl in which it can do nothing about it: so MemoryHigh= is lifted as soon as the command is
-told, and set again when what it needs has gone below.
+The limit is MemoryHigh=, because the kernel reports when that is passed. But above MemoryHigh= the kernel also slows
+the command down, without swap so much that the command cannot react. So MemoryHigh= is lifted as soon as the signal is
+sent, and set again when the memory that the command needs is below the limit.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
     from scoperun.systemd.unit import Unit
 
 _DEFAULT_TIMEOUT_STOP = 90.0
-"""systemd's own TimeoutStopSec=, for when it does not say what it is."""
+"""systemd's default TimeoutStopSec=, in seconds, for when systemd does not answer."""
 
 _TELLING = 1.0
-"""Seconds that systemd has at the least to send the signal: who is killed first cannot be told any more."""
+"""Seconds that systemd always has to send the signal, before a kill makes the signal pointless."""
 
 
 class SoftWatch:
-    """The watch on one scope; whatever systemd does not answer is left undone."""
+    """The watch on one scope. A step for which systemd gives no answer is skipped."""
 
     def __init__(self, soft: SoftMemory, unit: Unit, scope: ScopeCgroup, feed: Feed) -> None:
-        """Take the scope as it was started."""
+        """Begin with MemoryHigh= set to the limit, as the scope was started."""
         self._soft = soft
         self._unit = unit
         self._scope = scope
@@ -57,14 +57,14 @@ class SoftWatch:
         async for event in self._feed.watch():
             if isinstance(event, MemorySnapshot) and event.at >= answered and self._is_passed(event):
                 await self._respond(event)
-                answered = time.monotonic()  # what was seen meanwhile has had its answer
+                answered = time.monotonic()  # snapshots taken meanwhile belong to the passing just handled
 
     async def not_killing(self) -> None:
-        """Return when a kill that has begun is done: who reads the scope before finds some of the dying."""
+        """Wait for a kill that has begun. To read the scope earlier would find some of the dying processes."""
         await self._not_killing.wait()
 
     async def let_go(self) -> None:
-        """Leave what lives on in the scope as one who was told: nobody will tell it any more."""
+        """Lift MemoryHigh= from processes that outlive this run: they will get no signal."""
         with suppress(*UNANSWERED):
             await self._set_high(INFINITY)
 
@@ -87,7 +87,7 @@ class SoftWatch:
             await self._restore()
 
     async def _tell(self, at: float) -> None:
-        """Send the signal, and only then lift MemoryHigh=: until then it holds the command back from its hard limit."""
+        """Send the signal, then lift MemoryHigh=, which until then keeps the command away from its hard limit."""
         with suppress(*UNANSWERED):
             await self._unit.kill(self._soft.signal)
             self._feed.put(SoftMemoryTold(at=at))
@@ -100,7 +100,7 @@ class SoftWatch:
             self._feed.put(SoftMemoryRestored())
 
     async def _kill_after(self) -> float:
-        """Return the seconds from the signal to the kill; a drop-in may have put others in place of those asked for."""
+        """Return the seconds from the signal to the kill: TimeoutStopSec= in force, which a drop-in can override."""
         with suppress(*UNANSWERED):
             return await self._unit.timeout_stop()
         asked = self._unit.request.timeout_stop
@@ -116,10 +116,13 @@ class SoftWatch:
             self._not_killing.set()
 
     async def _kill_all(self) -> None:
-        """Kill all but the keeper, which systemd would kill too: its counters prove that this is no OOM kill."""
+        """Kill all processes but the keeper, whose counters prove that this is not an OOM kill.
+
+        systemd would kill the keeper too. So it is asked only if we cannot kill the processes ourselves.
+        """
         while pids := self._pids():
             with held(pids) as pidfds:
-                # A number that is still on the list once its process is held was not given to another since.
+                # A PID that is still listed after its pidfd was opened has not been reused in between.
                 inside = [pidfds[pid] for pid in self._pids() if pid in pidfds]
                 if not all(map(_killed, inside)) or not inside:
                     await kill_all(self._unit, self._scope.cgroup)
@@ -136,7 +139,7 @@ class SoftWatch:
 
 
 def _killed(pidfd: int) -> bool:
-    """Kill a process, and tell whether that was permitted."""
+    """Kill a process; tell whether that was permitted."""
     try:
         signal.pidfd_send_signal(pidfd, signal.SIGKILL)
     except ProcessLookupError:

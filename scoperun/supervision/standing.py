@@ -1,4 +1,4 @@
-"""From a scope that systemd has started to the handles on it: what is read back, and what is watched from now on."""
+"""Make the handles of a scope that systemd has started: read its limits back, begin to watch it."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ if TYPE_CHECKING:
 
 
 async def stand(run: RunRequest, unit: Unit, processes: Processes, feed: Feed, watches: AsyncExitStack) -> Handles:
-    """Return the handles on a scope that systemd has started; what they watch with is closed with `watches`.
+    """Return the handles of a scope that systemd has started; its watches are closed with `watches`.
 
-    Raise ScoperunError if its limits are not in force, or if it cannot be watched.
+    Raise ScopeFailed if the command is not in the scope, LimitNotEnforced if a limit is not in force, another
+    ScoperunError if the scope cannot be watched.
     """
     _, runtime_max = await asyncio.gather(unit.identify(), unit.runtime_max())
     scope = _seen_scope(run, unit, processes)
@@ -64,10 +65,13 @@ async def stand(run: RunRequest, unit: Unit, processes: Processes, feed: Feed, w
 
 
 def _seen_scope(run: RunRequest, unit: Unit, processes: Processes) -> ScopeCgroup:
-    """Return the scope's cgroup, NOWHERE if the command is not in it; raise if that is not to be taken."""
+    """Return the scope's cgroup, NOWHERE if the command is not in it.
+
+    Raise ScopeFailed for the latter, if the run requires its limits.
+    """
     commands = cgroup_of(processes.workload.pid)
     cgroup = commands.of_unit(unit.name)
-    # The counters of another cgroup say nothing of the command.
+    # Not the cgroup that the command is in instead: its counters say nothing about the command.
     kills = vmstat.oom_kills() if commands.counts_alone else None
     if cgroup is None and run.require_limits:
         raise ScopeFailed(f"Failed to start scope {unit.name!r}: the command is still in {commands.name}")
@@ -75,13 +79,13 @@ def _seen_scope(run: RunRequest, unit: Unit, processes: Processes) -> ScopeCgrou
 
 
 async def _see_no_strangers(unit: Unit, processes: Processes) -> None:
-    from scoperun.supervision.strangers import see_no_strangers  # noqa: PLC0415  it does not happen
+    from scoperun.supervision.strangers import see_no_strangers  # noqa: PLC0415  almost never needed
 
     await see_no_strangers(unit, processes)
 
 
 def _give_keeper_a_leaf(scope: ScopeCgroup, watches: AsyncExitStack) -> None:
-    from scoperun.process.keeper_leaf import keeper_leaf  # noqa: PLC0415  the usual command does without
+    from scoperun.process.keeper_leaf import keeper_leaf  # noqa: PLC0415  most commands do not need it
 
     try:
         watches.enter_context(keeper_leaf(scope.cgroup.path, keeper=scope.keeper))
@@ -90,7 +94,7 @@ def _give_keeper_a_leaf(scope: ScopeCgroup, watches: AsyncExitStack) -> None:
 
 
 def _start(run: RunRequest, unit: Unit, scope: ScopeCgroup, pid: int, limits: LimitsInForce) -> Start:
-    """Return what the report says of the beginning, which is now."""
+    """Return what the report says about the start, which is now."""
     return Start(
         systemd=None,
         kernel=os.uname().release,
@@ -110,6 +114,6 @@ def _start(run: RunRequest, unit: Unit, scope: ScopeCgroup, pid: int, limits: Li
 
 
 def _working_directory(wanted: str | None) -> str | None:
-    with suppress(OSError):  # ours was removed
-        return utf8(os.path.realpath(wanted or ""))  # not normpath: link/.. is not beside the link
+    with suppress(OSError):  # our working directory was removed
+        return utf8(os.path.realpath(wanted or ""))  # not normpath, for which link/.. is the folder of the link
     return None

@@ -1,6 +1,6 @@
-"""Processes that systemd has put into our scope in place of ours: they are let go of, never stopped or killed.
+"""Release the processes that systemd has put into our scope in place of ours; never stop or kill them.
 
-scoperun.systemd.pid_namespace sees beforehand that this cannot happen, as far as it can know what is behind the bus.
+scoperun.systemd.pid_namespace refuses a run beforehand if this would happen, as far as the bus lets it know.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ _LIMITS = {
     "IOWriteIOPSMax", "DevicePolicy", "DeviceAllow", "IPAddressDeny", "IPIngressFilterPath", "IPEgressFilterPath",
     "SocketBindDeny", "RestrictNetworkInterfaces", "ManagedOOMSwap", "ManagedOOMMemoryPressure",
 }  # fmt: skip
-"""The properties that restrict a scope's processes, and that can be changed while it runs."""
+"""The properties that restrict a scope's processes and can be changed while the scope runs."""
 
 _UNLIMITED: dict[str, Value] = {
     "t": INFINITY, "s": "auto", "ay": b"", "as": [], "a(st)": [], "a(ss)": [], "a(iayu)": [], "a(iiqq)": [],
     "(bas)": [False, []],
 }  # fmt: skip
-"""What takes such a property back, by its type."""
+"""The value that lifts such a property, by its D-Bus signature."""
 
 
 async def see_no_strangers(unit: Unit, processes: Processes) -> None:
-    """Let go of the processes in the scope that are not ours; raise ScopeFailed that names them if there are any."""
+    """Release processes in the scope that are not ours, if there are any, and raise ScopeFailed, which names them."""
     ours = {processes.workload.pid, processes.keeper.pid}
     if _inside(unit.name, ours) == ours:
         return
     listed = await unit.processes()
-    # Ours are looked for again: while systemd starts the scope they are on their way into it.
+    # Look for ours again: while systemd starts the scope, it is still moving them there.
     if strangers := sorted(set(listed) - _inside(unit.name, ours)):
         lifted = "the limits are lifted again" if await _let_go(unit) else "the limits could not be lifted"
         raise ScopeFailed(
@@ -66,16 +66,16 @@ def _is_inside(unit: str, pid: int) -> bool:
 
 
 async def _let_go(unit: Unit) -> bool:
-    """Have the scope restrict its processes no longer, and tell whether that was done."""
+    """Abandon the scope and lift its limits; tell whether all of that was done."""
     limits = [each for each in unit.request.properties if each.sets in _LIMITS]
-    # All at once, but each in a call of its own: systemd sets none of several where it refuses one.
+    # All at once, but one call each: if systemd refuses one property of a call, it sets none of them.
     steps = [_done(unit.abandon()), *(_done(_lift(unit, each)) for each in limits)]
     is_done = all(await asyncio.gather(*steps))
     return await _done(unit.unref()) and is_done
 
 
 async def _lift(unit: Unit, limit: Property) -> None:
-    signature = "t" if limit.signature == "u" else limit.signature  # TasksMax takes TasksMaxScale back
+    signature = "t" if limit.signature == "u" else limit.signature  # TasksMax= lifts TasksMaxScale
     lifted = Property(name=limit.sets, signature=signature, value=_UNLIMITED[signature])
     await unit.set_properties((lifted,))
 

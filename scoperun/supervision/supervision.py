@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 
 class Supervision:
-    """What can be seen of a run, and done to it. Leaving the context before there is a report kills all of the scope.
+    """A run to watch and control. Leaving the context before there is a report kills everything in the scope.
 
     enough: when set, ends a wait for what the command left behind.
     """
 
     def __init__(self, handles: Handles, tasks: Tasks, enough: asyncio.Event) -> None:
-        """Take a run whose scope stands."""
+        """Take a run whose scope is started."""
         self.enough = enough
         self._handles = handles
         self._tasks = tasks
@@ -48,7 +48,7 @@ class Supervision:
         handles = self._handles
         if handles.run.soft_memory is None:
             return None
-        from scoperun.supervision.soft_watch import SoftWatch  # noqa: PLC0415  the usual command does without
+        from scoperun.supervision.soft_watch import SoftWatch  # noqa: PLC0415  most commands do not need it
 
         soft_watch = SoftWatch(handles.run.soft_memory, handles.unit, handles.scope, handles.feed)
         self._tasks.start(soft_watch.run())
@@ -59,7 +59,7 @@ class Supervision:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Kill what still runs, unless the scope has settled: then what lives on in it was left there."""
+        """Kill what still runs, unless the scope has settled: what still runs then is meant to live on."""
         if self._is_over:
             return
         if self._end is not None:
@@ -70,7 +70,7 @@ class Supervision:
                 await kill_all(self._handles.unit, self._handles.scope.cgroup)
 
     def begin(self, exited: asyncio.Task[None]) -> None:
-        """See to the end of the run, whose command runs by now. exited: done when the command has ended."""
+        """Begin to wait for the end of the command, which runs by now. exited: done when the command has ended."""
         self._tasks.start(self._learn_version())
         self._end = self._tasks.start(self._to_the_end(exited))
 
@@ -80,14 +80,14 @@ class Supervision:
         return self._handles.start
 
     async def report(self) -> Report:
-        """Return how the command ended, once it has."""
-        assert self._end is not None  # noqa: S101  it was released
+        """Wait for the end of the run and return how the command ended."""
+        assert self._end is not None  # noqa: S101  `begin` was called
         await asyncio.shield(self._end)
         start = replace(self.start, systemd=self._version)
         return conclude(self._handles.run.command, start, self._handles.invocation)
 
     async def _to_the_end(self, exited: asyncio.Task[None]) -> None:
-        """Wait for the end of the command, let the scope settle, and then let those who watch go."""
+        """Wait for the end of the command, let the scope settle, and end the watches."""
         self._tasks.start(self._kill_what_outlives())
         try:
             await exited
@@ -101,28 +101,28 @@ class Supervision:
             self._handles.feed.end()
 
     async def _kill_what_outlives(self) -> None:
-        """Kill the command if it lives on though systemd has given up the scope; `exited` then says how it ended."""
+        """Kill the command if systemd gives up the scope while it runs; its exit is then noticed as usual."""
         await self._handles.feed.until(lambda invocation: invocation.exited or invocation.failed)
         if not self._handles.invocation.exited:
             await kill_what_outlived(self._handles)
 
     async def _learn_version(self) -> None:
-        """Ask while the command runs: neither its start nor its report waits for that."""
+        """Ask for systemd's version while the command runs: neither its start nor its report waits for the answer."""
         with suppress(*UNANSWERED):
             self._version = await self._handles.unit.manager.version()
 
     def watch(self) -> AsyncIterator[Event]:
-        """Give what happens from now on, until there is a report."""
+        """Yield each event from now on, until there is a report."""
         return self._handles.feed.watch()
 
     @property
     def is_stopped_after_oom(self) -> bool:
-        """Systemd ends the scope because a process in it ran out of memory, and the command still runs."""
+        """Whether systemd is stopping the scope after an OOM kill while the command still runs."""
         known = self._handles.invocation
         return known.result == "oom-kill" and known.stopping and not known.exited
 
     async def kill_after(self) -> float | None:
-        """Return the seconds from a stop to its SIGKILL, math.inf if none is sent; None if that is not known."""
+        """Return the seconds from a stop to its SIGKILL, math.inf if none is sent, None if systemd does not answer."""
         unit = self._handles.unit
         with suppress(*UNANSWERED):
             properties = await unit.read()
@@ -130,7 +130,11 @@ class Supervision:
         return None
 
     async def set_limits(self, limits: Limits) -> None:
-        """Change limits of the running scope, and see that the kernel holds it to them."""
+        """Change limits of the running scope, and check that the kernel holds it to them.
+
+        Raises InvalidValue for a limit that cannot be changed, LimitNotEnforced for one that is not in force, one of
+        UNANSWERED if systemd refuses.
+        """
         run = self._handles.run
         if run.soft_memory is not None and limits.memory_high is not None:
             raise InvalidValue("memory_high cannot be changed: MemoryHigh= is the soft limit of this scope")
@@ -144,9 +148,9 @@ class Supervision:
         await self._handles.unit.kill(number)
 
     async def freeze(self) -> None:
-        """Have no process of the scope run, until `thaw`."""
+        """Suspend every process of the scope until `thaw`."""
         await self._handles.unit.freeze()
 
     async def thaw(self) -> None:
-        """Have the processes of a frozen scope run again."""
+        """Resume the processes of a frozen scope."""
         await self._handles.unit.thaw()

@@ -12,14 +12,14 @@ _T = TypeVar("_T")
 
 
 class Tasks:
-    """Tasks that are cancelled at the end of the context. Unlike in a TaskGroup none of them ends the others."""
+    """Tasks that are cancelled at the end of the context. Unlike in a TaskGroup, a failing task leaves the others."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Begin without tasks."""
         self._tasks: list[asyncio.Task[Any]] = []
 
     def start(self, coroutine: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
-        """Run a coroutine beside what else goes on."""
+        """Run a coroutine as a task and return the task."""
         task = asyncio.create_task(coroutine)
         self._tasks.append(task)
         return task
@@ -29,7 +29,7 @@ class Tasks:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Cancel those that still run, and wait for them."""
+        """Cancel the tasks that still run, and wait for them."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,8 +1,8 @@
-"""A trace: what happened in a run as lines of JSON, from which its report can be made again (replay.py).
+"""A trace: the events of a run as lines of JSON, from which replay.py makes its report again.
 
-Each line is an object: `time`, in seconds on the monotonic clock, `class`, and the fields of that record. The first is
-Begun, then come the events as they are taken in. Start is among them, once the scope stands, which is when it is known.
-The last is Concluded. If it is missing, scoperun was killed or could not write on.
+Each line is an object: `time`, in seconds on the monotonic clock, `class`, and the fields of that record. The first
+line is Begun. Then come the events in the order in which they are taken in, and among them Start, which is written once
+the scope is started. The last line is Concluded. If it is missing, scoperun was killed or could not write any more.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from scoperun.spec.soft_memory import SoftMemory
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
-    """The first line: the version of scoperun, and the command's words."""
+    """The first line. scoperun: its version. command: the command's words."""
 
     scoperun: str
     command: tuple[str, ...]
@@ -33,13 +33,13 @@ class Begun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Concluded:
-    """The last line: the report was made of the lines before it. systemd: its version, None if it did not say."""
+    """The last line: the report was made from the lines before. systemd: its version, None if it did not answer."""
 
     systemd: str | None
 
 
 _LINES = {each.__name__: each for each in (Begun, Start, Concluded, *get_args(events.Event))}
-"""The classes of which there is a line."""
+"""The classes that a line can have."""
 
 _RECORDS: dict[str, type[Any]] = _LINES | {
     each.__name__: each
@@ -55,7 +55,7 @@ _RECORDS: dict[str, type[Any]] = _LINES | {
         SoftMemory,
     )
 }
-"""Those, and the classes that they consist of: no other is ever made of what a file says."""
+"""Those and the classes of their fields. Reading a trace makes instances of these dataclasses only."""
 
 
 def line(record: object, *, at: float) -> str:
@@ -64,7 +64,7 @@ def line(record: object, *, at: float) -> str:
 
 
 def record(text: str) -> Any:
-    """Return the record that a line stands for; raise ValueError, which says why, if it stands for none."""
+    """Return the record that a line stands for; raise ValueError, which says why, if there is none."""
     try:
         whole = json.loads(text)
     except ValueError:
@@ -79,7 +79,7 @@ def record(text: str) -> Any:
 
 
 def _encoded(value: Any) -> Any:
-    """Return what JSON has for a value. An object with a `class` is what that says; one without is a mapping."""
+    """Return a value as JSON has it. An object with a `class` is of that class; one without is a mapping."""
     if type(value) is _RECORDS.get(type(value).__name__):
         return {"class": type(value).__name__} | {
             each.name: _encoded(getattr(value, each.name)) for each in fields(value)
@@ -128,7 +128,7 @@ def _made(cls: type[Any], values: dict[str, Any]) -> Any:
 
 
 def _plain(name: object, rest: dict[str, Any]) -> Any:
-    """Return a value of a class that is not ours."""
+    """Return a value whose class is not one of ours; raise ValueError if it is unknown."""
     match name, rest:
         case "list", {"items": list(items), **more} if not more:
             return list(map(_decoded, items))

@@ -1,1 +1,1 @@
-"""The manager over D-Bus."""
+"""systemd's manager over D-Bus."""

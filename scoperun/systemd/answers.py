@@ -1,6 +1,6 @@
 """What systemd says over D-Bus, as our values. No I/O.
 
-Here alone a variant is seen to be of the type that it should have. One that is not is as good as none.
+Only this module checks that a variant has the type that it should have. One that has another type counts as missing.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ WANTED = {
     "Result", "ActiveState", "InvocationID", LEFT_ACTIVE, "OOMPolicy", "KillMode", "SendSIGKILL", "OOMKills",
     "ManagedOOMKills", "MemoryPeak", "MemorySwapPeak",
 }  # fmt: skip
-"""The properties that are read here where systemd sends all that it has."""
+"""The properties that are read here; systemd sends all properties of an interface."""
 
 _LONGEST_WORD = 255
 _ID = 16  # bytes
 
 
 def events(member: str | None, body: list[Any], *, ahead: float = 0.0) -> list[Event]:
-    """Return what a signal says of the scope that it is about; `ahead` as in `left_active`."""
+    """Return what a signal says about its scope, nothing if that is of no interest; `ahead` as in `left_active`."""
     match member, body:
         case "JobRemoved", [_, _, _, result] if _is_word(result):
             return [JobRemoved(result)]
@@ -43,7 +43,7 @@ def events(member: str | None, body: list[Any], *, ahead: float = 0.0) -> list[E
 
 
 def job_of(member: str | None, body: list[Any]) -> str | None:
-    """Return the unit whose job is over, None if a signal is about something else."""
+    """Return the unit whose job is over, None if the signal is not JobRemoved."""
     match member, body:
         case "JobRemoved", [_, _, str(unit), _]:
             return unit
@@ -51,7 +51,7 @@ def job_of(member: str | None, body: list[Any]) -> str | None:
 
 
 def invocation(member: str | None, body: list[Any]) -> str | None:
-    """Return the invocation ID of a unit that is announced as active, in hexadecimal; None if a signal says nothing."""
+    """Return the invocation ID of a unit that is announced as active, in hexadecimal; None if the signal has none."""
     match member, body:
         case "PropertiesChanged", [str(interface), {"ActiveState": "active", "InvocationID": bytes(value)}, _]:
             return value.hex() if interface == UNIT and len(value) == _ID else None
@@ -59,9 +59,9 @@ def invocation(member: str | None, body: list[Any]) -> str | None:
 
 
 def left_active(usec: object, *, ahead: float = 0.0) -> list[LeftActive]:
-    """Return when a unit began to end, as an event; nothing if it has not.
+    """Return when a unit began to end, as an event in a list; an empty list if it has not begun.
 
-    ahead: seconds by which our monotonic clock is ahead of systemd's.
+    usec: microseconds on systemd's monotonic clock. ahead: seconds by which our monotonic clock is ahead of systemd's.
     """
     return [LeftActive(usec / 1e6 + ahead)] if _is_number(usec) and usec else []
 
@@ -82,28 +82,28 @@ def scope_properties(properties: Mapping[str, Any]) -> ScopeProperties:
 
 
 def word(name: str, value: object) -> str:
-    """Return the value of property `name`, a word; raise BusLost if it is anything else."""
+    """Return the value of property `name`; raise BusLost if it is not a word."""
     if not _is_word(value):
         raise _nonsense(name)
     return str(value)
 
 
 def time(name: str, value: object) -> float:
-    """Return the seconds of property `name`, math.inf for no end; raise BusLost if it is anything else."""
+    """Return the value of property `name` in seconds, math.inf for infinity; raise BusLost if it is not a time."""
     if not _is_number(value):
         raise _nonsense(name)
     return seconds(value)
 
 
 def identifier(name: str, value: object) -> str:
-    """Return the value of property `name`, 16 bytes or none, in hexadecimal; raise BusLost if it is anything else."""
+    """Return the value of property `name` in hexadecimal; raise BusLost if it is not 16 or 0 bytes."""
     if not isinstance(value, bytes) or len(value) not in {0, _ID}:
         raise _nonsense(name)
     return value.hex()
 
 
 def _known(value: object) -> int | None:
-    """Return a number; systemd writes UINT64_MAX for what it could not read."""
+    """Return a number, None if there is none: systemd sends UINT64_MAX for a value that it could not read."""
     return value if _is_number(value) and value != INFINITY else None
 
 

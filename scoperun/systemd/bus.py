@@ -1,9 +1,9 @@
-"""A D-Bus connection that ends in time.
+"""A D-Bus connection on which every wait for an answer has an end.
 
-dbus-next 0.2.3 is unmaintained, and its MessageBus is not used: connect() blocks, spins at the end of the stream, and
-takes an error for a name; a call has no time limit and hangs on a lost connection; whatever anything on the bus sends
-is unmarshalled, and logged where it is odd. tests/bus has a test for each of these. One fence is left: dbus_next cannot
-be imported where typing.no_type_check_decorator is gone (Python 3.15).
+dbus-next 0.2.3 is unmaintained, and its MessageBus is not used. Its connect() blocks, spins at the end of the stream,
+and takes an error for a name. Its calls have no time limit, and hang on a lost connection. It unmarshals every message
+from any process on the bus, and logs the odd ones. tests/bus has a test for each of these. One more problem is solved
+in dbus.py: dbus_next cannot be imported without typing.no_type_check_decorator, which Python 3.15 does not have.
 """
 
 from __future__ import annotations
@@ -29,13 +29,15 @@ if TYPE_CHECKING:
 _DAEMON = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
 
 _MOST_UNSENT = 1 << 16
-"""Bytes that wait to be sent, above which calls to us are no longer answered."""
+"""Bytes waiting to be sent above which calls to us are no longer answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A method to call: where it is, and the D-Bus signatures of its arguments and of its answer.
+    """A method to call.
 
+    destination, path, interface, member: the method's D-Bus address and name.
+    signature, answer: the D-Bus signatures of its arguments and of its answer.
     wanted: the keys of dictionaries that matter in its answer; None is all.
     """
 
@@ -50,22 +52,22 @@ class Method:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """A signal that came in; most are looked at no further than their path."""
+    """A signal that came in. Its body is read only on request: for most signals the path is enough."""
 
     frame: Frame
 
     @property
     def path(self) -> str | None:
-        """The object that it is from."""
+        """The path of the object that sent it."""
         return self.frame.path
 
     @property
     def member(self) -> str | None:
-        """What it is called."""
+        """Its name."""
         return self.frame.member
 
     def body(self, wanted: Container[str] | None = None) -> list[Any]:
-        """Return what it says as plain Python, where variants are what they contain; nothing if it cannot be read.
+        """Return its arguments as plain Python, with variants replaced by their contents; [] if it cannot be read.
 
         wanted: the keys of dictionaries that matter; None is all.
         """
@@ -79,23 +81,23 @@ class ErrorReply(Exception):
     """The other side answered with an error."""
 
     def __init__(self, name: str, text: str) -> None:
-        """Take the error's D-Bus name and what it says, which is put on one line."""
+        """name: the error's D-Bus name. text: its message, which is put on one line."""
         super().__init__(f"{name}: {text}")
         self.name = name
         self.text = " ".join(text.splitlines())
 
 
 class Connection:
-    """A connection to a message bus; `timeout` seconds are the end of every wait for an answer.
+    """A connection to a message bus; every wait for an answer ends after `timeout` seconds.
 
-    name: the one that the bus has given us, such as :1.42. peer: the process that listens for the bus.
-    on_signal: takes each signal that a rule matches.
+    name: our name on the bus, e.g. :1.42. peer: the process that listens on the bus's socket.
+    on_signal: called with each signal that a rule matches.
     """
 
     name: str
 
     def __init__(self, socket: BusSocket, timeout: float) -> None:
-        """Use a socket that is authenticated; see `connect`."""
+        """Use an authenticated socket; see `connect`."""
         self.timeout = timeout
         self.peer: Credentials = socket.peer
         self._socket = socket
@@ -110,15 +112,18 @@ class Connection:
 
     @property
     def is_usable(self) -> bool:
-        """It is not lost, nor has it fallen silent: a call was not answered in time, and nothing was heard since."""
+        """Whether it is neither lost nor silent, i.e. nothing has come in since a call that got no answer in time."""
         return not (self._silent or self._socket.lost.done())
 
     async def greet(self) -> None:
-        """Have the bus give us a name."""
+        """Get our name from the bus."""
         (self.name,) = await self._ask(Method(*_DAEMON, "Hello", answer="s"))
 
     async def call(self, method: Method, *arguments: object) -> list[Any]:
-        """Return the body of the answer as plain Python; raise ErrorReply, or BusLost if there is none in time."""
+        """Return the body of the answer as plain Python.
+
+        Raises ErrorReply if the answer is an error, BusLost if there is no readable answer in time.
+        """
         heard_before = self._heard
         if not self.is_usable:
             raise BusLost("the connection to the bus is lost")
@@ -126,7 +131,7 @@ class Connection:
             async with asyncio.timeout(self.timeout):
                 return await self._ask(method, *arguments)
         except TimeoutError:
-            self._silent = self._heard == heard_before  # then the next answer is not waited for
+            self._silent = self._heard == heard_before  # then further calls fail at once
             raise BusLost(f"{method.member}: no answer within {self.timeout:g} s") from None
         except _Broken as broken:
             raise BusLost(f"{method.member}: the connection to the bus broke: {broken}") from None
@@ -134,20 +139,20 @@ class Connection:
             raise BusLost(f"{method.member}: the answer {answer}") from None
 
     async def match(self, rule: str) -> None:
-        """Have the bus send us the signals that match `rule`; raises as `call` does."""
+        """Have the bus send us the signals that match `rule`; raises what `call` raises."""
         await self.call(Method(*_DAEMON, "AddMatch", "s"), rule)
 
     async def pid_of(self, name: str) -> int:
-        """Return what the bus says is the number of the process behind a name; raises as `call` does."""
+        """Return the PID that the bus has for the owner of a name; raises what `call` raises."""
         (pid,) = await self.call(Method(*_DAEMON, "GetConnectionUnixProcessID", "s", "u"), name)
         return int(pid)
 
     def close(self) -> None:
-        """Close the socket; whatever is not sent yet is dropped."""
+        """Close the socket; data that is not sent yet is dropped."""
         self._socket.close()
 
     async def lost(self) -> str:
-        """Return why the connection broke, once it has."""
+        """Wait until the connection breaks and return why."""
         return _reason(await asyncio.shield(self._socket.lost))
 
     async def _ask(self, method: Method, *arguments: object) -> list[Any]:
@@ -188,14 +193,15 @@ class Connection:
                 self._refuse(frame.serial, frame.sender)
 
     def _take_signal(self, frame: Frame) -> None:
-        # One that is addressed to us has come past our rules, and so past the sender, path and unit that they name:
-        # anybody on the bus can send it. What systemd announces is for all, and the bus follows who owns its name.
+        # A signal that is addressed to us bypasses our match rules, and with them the sender, path and unit that they
+        # name: any process on the bus can send one. systemd's announcements are broadcasts, for which the bus checks
+        # sender= against the current owner of systemd's name.
         if frame.destination is not None:
             return
         self.on_signal(Signal(frame))
 
     def _refuse(self, serial: int, caller: str) -> None:
-        """Answer a call to us, whatever it is: we have no methods."""
+        """Answer a call to us with an error, because we have no methods."""
         self._send(
             Message(
                 message_type=MessageType.ERROR,
@@ -216,9 +222,10 @@ class Connection:
 
 @asynccontextmanager
 async def connect(address: str, *, timeout: float) -> AsyncIterator[Connection]:
-    """Connect to the bus at `address`, such as unix:path=/run/user/1000/bus, or at the first of several that works.
+    """Connect to the bus at `address`, e.g. unix:path=/run/user/1000/bus, or to the first of several that works.
 
-    Every wait for an answer ends after `timeout` seconds.
+    Every wait for an answer ends after `timeout` seconds. Raises BusUnavailable, or its subclass BusLost after
+    `timeout`.
     """
     connection = await _first_that_works(addresses(address), timeout)
     try:
@@ -258,11 +265,11 @@ async def _connected(address: Address, timeout: float) -> Connection:
 
 
 def _drop(_signal: Signal) -> None:
-    """Take a signal before there is anything that wants one."""
+    """Drop a signal: there is no receiver yet."""
 
 
 def variant(signature: str, value: object) -> Variant:
-    """Return `value` as a D-Bus variant of that type."""
+    """Return `value` as a D-Bus variant of the type `signature`."""
     return Variant(signature, value)
 
 
@@ -271,11 +278,11 @@ class _Broken(Exception):
 
 
 class _Unreadable(Exception):
-    """A message says nothing that we can make sense of."""
+    """A message that we cannot read."""
 
 
 def _read(frame: Frame, wanted: Container[str] | None = None) -> list[Any]:
-    """Return what a message says as plain Python."""
+    """Return a message's arguments as plain Python; raise _Unreadable."""
     if frame.raw is None:
         raise _Unreadable("is longer than any of systemd's")
     try:
@@ -287,7 +294,7 @@ def _read(frame: Frame, wanted: Container[str] | None = None) -> list[Any]:
 
 
 def _answer(frame: Frame, method: Method) -> list[Any]:
-    """Return what the answer to a call says; raise ErrorReply if it is an error."""
+    """Return the arguments of an answer; raise ErrorReply if it is an error, _Unreadable if it has another type."""
     if frame.kind == frames.ERROR:
         said = next(iter(_read(frame)), "")
         raise ErrorReply(frame.error_name or "", said if isinstance(said, str) else "")

@@ -1,4 +1,4 @@
-"""Where the user's bus is: what the environment says of it, and what a D-Bus address says."""
+"""Where the user's bus is: from the environment to a D-Bus address, and from that to a socket."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CHECK = "check: systemctl --user is-system-running"
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One address of a list.
+    """One address out of a D-Bus address list.
 
     https://dbus.freedesktop.org/doc/dbus-specification.html#addresses
     """
@@ -32,7 +32,7 @@ class Address:
         return self.text
 
     def socket_name(self) -> bytes:
-        """Return the name for connect(2); raise ValueError if the address has none."""
+        """Return the name for connect(2); raise ValueError if the address does not name a Unix socket."""
         transport, _, options = self.text.partition(":")
         values = dict(_option(each) for each in options.split(",") if each)
         path, abstract = values.get("path", b""), values.get("abstract", b"")
@@ -44,7 +44,7 @@ class Address:
 
 
 def addresses(text: str) -> list[Address]:
-    """Return the addresses that a D-Bus address lists, to be tried in turn; raise BusUnavailable if it lists none."""
+    """Return the addresses in a D-Bus address list, to be tried in turn; raise BusUnavailable if it is empty."""
     listed = [Address(each) for each in text.split(";") if each]
     if not listed:
         raise BusUnavailable(f"{text!r} is not the address of a bus")
@@ -58,7 +58,7 @@ def _option(text: str) -> tuple[str, bytes]:
 
 
 def _unescaped(text: str) -> bytes:
-    """Return what follows a %: a byte in two digits, and more."""
+    """Return the bytes of a text that followed a %: a byte in two hexadecimal digits, and more; raise ValueError."""
     digits, rest = text[:2], text[2:]
     if len(digits) < 2 or not set(digits) <= _HEXADECIMAL:
         raise ValueError(f"%{digits} is not a valid escape")
@@ -67,10 +67,10 @@ def _unescaped(text: str) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What there is to find the bus of a user's manager by.
+    """What helps to find the bus of a user's manager.
 
-    runtime_dir, session_bus: XDG_RUNTIME_DIR and DBUS_SESSION_BUS_ADDRESS.
-    uid: this user. usual: the folder that systemd-logind makes for this user, which is what XDG_RUNTIME_DIR should say.
+    runtime_dir, session_bus: XDG_RUNTIME_DIR and DBUS_SESSION_BUS_ADDRESS, None if not set.
+    uid: this user. usual: the folder that systemd-logind makes for this user, which XDG_RUNTIME_DIR should name.
     """
 
     runtime_dir: str | None
@@ -80,7 +80,7 @@ class Surroundings:
 
     @classmethod
     def of(cls, environment: Mapping[str, str], *, runtime_dirs: str = "/run/user") -> Surroundings:
-        """Return those of this process; an empty variable is as good as none."""
+        """Return those of this process; an empty variable counts as not set."""
         uid = own_credentials().uid
         return cls(
             runtime_dir=environment.get("XDG_RUNTIME_DIR") or None,
@@ -90,10 +90,10 @@ class Surroundings:
         )
 
     def bus(self) -> str:
-        """Return the address of the bus that the user's manager is on; raise BusUnavailable if it is not to be found.
+        """Return the address of the bus of the user's manager; raise BusUnavailable if it cannot be found.
 
-        The session's bus comes second: under dbus-run-session and the like it is a bus without systemd. Where neither
-        variable is set, as under cron(8), the bus is where systemd-logind has it.
+        The session's bus comes second, because under dbus-run-session and similar programs it is a bus without systemd.
+        If neither variable is set, e.g. under cron(8), the bus is in systemd-logind's usual folder.
         """
         if self.runtime_dir and (not self.session_bus or _has_bus(self.runtime_dir)):
             return _address_in(self.runtime_dir)
@@ -105,11 +105,11 @@ class Surroundings:
         raise BusUnavailable(f"no user bus: {message}", hint=self.remedy())
 
     def remedy(self) -> str:
-        """Return what to do where the bus was not found, does not work, or is another user's."""
+        """Return what to do if the bus was not found, does not work, or is another user's."""
         return "; ".join(filter(None, (self._foreign_folder(), self._way_out(), _CHECK)))
 
     def _foreign_folder(self) -> str | None:
-        """Say that the folder is another user's, as it is under su(1)."""
+        """Say that the folder is another user's, e.g. under su(1); return None if it is not."""
         try:
             owner = os.stat(self.runtime_dir or self.usual).st_uid
         except (OSError, ValueError):
@@ -125,8 +125,8 @@ class Surroundings:
 
 
 def user(uid: int) -> str:
-    """Return the user of that number for people."""
-    import pwd  # noqa: PLC0415  for a mistake alone
+    """Return the user with this number as text for people."""
+    import pwd  # noqa: PLC0415  only needed for an error
 
     try:
         return f"user {pwd.getpwuid(uid).pw_name}"

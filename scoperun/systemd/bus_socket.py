@@ -1,4 +1,4 @@
-"""The socket of a message bus: connected, authenticated, read in small bites, written without waiting."""
+"""The socket of a message bus: connect, authenticate, read in small pieces, write without waiting."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _BITE = 1 << 16
-"""Bytes read at a time: all else has its turn between two bites, so a large message holds nothing up."""
+"""Bytes read at a time. Other tasks run between two reads, so a large message does not hold them up."""
 
 _LONGEST_LINE = 1 << 14
 
@@ -22,36 +22,36 @@ _CREDENTIALS = struct.Struct("iII")
 
 
 class Refused(Exception):
-    """The other side does not authenticate us."""
+    """The bus refuses to authenticate us."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """The process at the other end of a socket by the numbers of our namespaces: pid 0 is one that has none there."""
+    """A process by its numbers in our namespaces. pid: 0 if it has none in our PID namespace. uid: its user."""
 
     pid: int
     uid: int
 
     @classmethod
     def of_peer(cls, connected: socket.socket) -> Credentials:
-        """Return those of the process that listened there, or made the pair: the kernel's word (SO_PEERCRED)."""
+        """Return those of the process that listens at the other end, or made the pair (SO_PEERCRED)."""
         raw = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         pid, uid, _ = _CREDENTIALS.unpack(raw)
         return cls(pid=pid, uid=uid)
 
 
 def own_credentials() -> Credentials:
-    """Return ours as the kernel tells them, whatever getuid(2) has been replaced by, as under fakeroot(1)."""
+    """Return ours as the kernel has them, even if getuid(2) is replaced, e.g. by fakeroot(1)."""
     one, other = socket.socketpair()
     with one, other:
         return Credentials.of_peer(one)
 
 
 class BusSocket:
-    """A connection to a message bus. lost: set once the connection has broken, with the reason."""
+    """A connection to a message bus. peer: the process that listens. lost: done once broken, with the reason."""
 
     def __init__(self, name: bytes) -> None:
-        """Connect to the socket of that name, without waiting for room in its backlog; raise OSError if that fails."""
+        """Connect to the socket `name`; raise OSError if that fails, at once if its backlog is full."""
         self._loop = asyncio.get_running_loop()
         self.lost: asyncio.Future[Exception] = self._loop.create_future()
         self._unsent = bytearray()
@@ -65,9 +65,9 @@ class BusSocket:
             raise
 
     async def authenticate(self) -> None:
-        """Authenticate as the user that the kernel says we are; raise Refused or EOFError.
+        """Authenticate as the user that the kernel says we are; raise Refused, EOFError or OSError.
 
-        No number is sent: in a user namespace the same user can have another number than on the bus's side.
+        No UID is sent, because in a user namespace the same user can have a different UID than on the bus's side.
         https://dbus.freedesktop.org/doc/dbus-specification.html#auth-mechanisms-external
         """
         await self._loop.sock_sendall(self._socket, b"\0AUTH EXTERNAL\r\nDATA\r\n")
@@ -80,7 +80,7 @@ class BusSocket:
         await self._loop.sock_sendall(self._socket, b"BEGIN\r\n")
 
     async def _line(self, received: bytearray) -> str:
-        """Return the next line of the authentication; what came with it remains in `received`."""
+        """Return the next line of the authentication; bytes after it stay in `received`."""
         while (end := received.find(b"\r\n")) < 0:
             part = await self._loop.sock_recv(self._socket, 4096)
             if not part:
@@ -93,19 +93,19 @@ class BusSocket:
         return line
 
     def start(self, read: Callable[[bytes], None]) -> None:
-        """Have what comes in given to `read` from now on; an exception of its ends the connection."""
+        """Call `read` with the data that comes in from now on; if it raises, the connection ends."""
         self._read = read
         self._loop.add_reader(self._socket, self._readable)
 
     def write(self, data: bytes) -> None:
-        """Send `data`, or keep it until there is room."""
+        """Send `data`; what does not fit is sent once there is room."""
         self._unsent += data
         if len(self._unsent) == len(data):
             self._writable()
 
     @property
     def unsent(self) -> int:
-        """How many bytes wait for room."""
+        """The number of bytes that are not sent yet."""
         return len(self._unsent)
 
     def close(self) -> None:
@@ -139,8 +139,8 @@ class BusSocket:
             self._loop.remove_writer(self._socket)
 
     def _break(self, error: Exception) -> None:
-        """Listen no more, and say why."""
-        with suppress(ValueError):  # it is closed
+        """Stop listening, and set `lost`."""
+        with suppress(ValueError):  # the socket is closed
             self._loop.remove_reader(self._socket)
             self._loop.remove_writer(self._socket)
         if not self.lost.done():

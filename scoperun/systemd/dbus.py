@@ -1,7 +1,7 @@
-"""What is used of dbus-next: its messages, and its unmarshaller, which here reads no more than is wanted.
+"""The parts of dbus-next that are used: its messages, and its unmarshaller, which here reads only what is wanted.
 
-This module alone imports it; what is not used of it, and why, is in bus.py. A signal of systemd's has dozens of
-properties, of which two matter here: to read them all is a quarter of the processor time that a run takes.
+Only this module imports dbus-next; bus.py says what is not used, and why. A signal from systemd has dozens of
+properties, of which two matter here. Reading them all takes a quarter of the processor time of a run.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if not hasattr(typing, "no_type_check_decorator"):
     typing.no_type_check_decorator = lambda decorator: decorator
 
-import dbus_next.errors  # noqa: F401  first, where the package itself is empty (startup.py): it imports what imports it
+import dbus_next.errors  # noqa: F401  first, since it is in an import cycle and the package can be empty (startup.py)
 from dbus_next.constants import MessageType
 from dbus_next.message import Message
 from dbus_next.signature import SignatureTree, Variant
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from scoperun.systemd.frames import Frame
 
     class Unmarshaller:
-        """dbus-next has no types: these are the methods that are used."""
+        """The methods that are used; dbus-next has no types."""
 
         buf: bytes
         offset: int
@@ -48,7 +48,7 @@ else:
     from dbus_next._private.unmarshaller import Unmarshaller
 
 _SIZES = {"y": 1, "b": 4, "n": 2, "q": 2, "i": 4, "u": 4, "x": 8, "t": 8, "d": 8, "h": 4}
-"""Bytes of what is always as long; it begins at a multiple of that."""
+"""The size in bytes of types of a fixed size; a value is aligned to its size."""
 
 _AT_EIGHT = "xtd{("
 
@@ -56,17 +56,17 @@ _NUMBERS = {ord("l"): struct.Struct("<I"), ord("B"): struct.Struct(">I")}
 
 
 def body(frame: Frame, wanted: Container[str] | None = None) -> list[Any]:
-    """Return the values in a message's body: a variant is what it contains, and an array of bytes is bytes.
+    """Return the values in a message's body, with variants replaced by their contents, and arrays of bytes as bytes.
 
-    wanted: the keys of dictionaries whose values are to be read; the others are left out. None is all.
-    Raise an exception of any class if there is less than the signature promises, or something else.
+    wanted: the keys of dictionaries whose values are read; the others are left out. None is all.
+    Raise an exception of any class if the body does not match the signature.
     """
     reader = _Reader(frame, wanted)
     return [reader.read_argument(each) for each in _types(frame.signature)]
 
 
 def _has_names(child: SignatureType) -> bool:
-    """Tell whether an array of such elements is a dictionary with strings for keys."""
+    """Tell whether an array of such elements is a dictionary whose keys are strings."""
     return child.signature.startswith("{s")
 
 
@@ -75,7 +75,7 @@ def _types(signature: str) -> list[SignatureType]:
 
 
 class _Reader(Unmarshaller):
-    """Reads a body that is there as a whole."""
+    """Reads a body that is in memory as a whole."""
 
     def __init__(self, frame: Frame, wanted: Container[str] | None) -> None:
         if frame.raw is None:
@@ -130,7 +130,7 @@ class _Reader(Unmarshaller):
         return found
 
     def _begin_array(self, child: SignatureType) -> int:
-        """Return where the array ends; it begins with its length."""
+        """Read the array's length, with which it begins, and return where it ends."""
         length = self.read_uint32()
         if child.token in _AT_EIGHT:
             self.align(8)

@@ -1,7 +1,7 @@
 """D-Bus messages in a stream of bytes: where each one ends, and what its header says. No I/O.
 
-Whoever is on the bus can send us messages, and large ones. Bodies are not looked into here, and a message that is
-larger than any of systemd's is passed over without ever being in memory as a whole.
+Any process on the bus can send us messages, also large ones. Bodies are not read here, and a message that is larger
+than any of systemd's is skipped without ever being in memory as a whole.
 https://dbus.freedesktop.org/doc/dbus-specification.html#message-protocol-messages
 """
 
@@ -16,10 +16,10 @@ METHOD_CALL, METHOD_RETURN, ERROR, SIGNAL = 1, 2, 3, 4
 _NO_REPLY_EXPECTED = 1
 
 LARGEST = 1 << 20
-"""Bytes: systemd's longest answer, all properties of a unit, has a tenth of that."""
+"""Bytes. systemd's longest answer, all properties of a unit, has a tenth of that."""
 
 LARGEST_HEADER = 1 << 14
-"""Bytes: an answer's header has a few names of 255 bytes each at the most."""
+"""Bytes. An answer's header has a few names of at most 255 bytes each."""
 
 _FIXED = 16  # the part of a header before its fields
 _LARGEST_BY_THE_SPECIFICATION = 1 << 27
@@ -39,15 +39,16 @@ _FIELDS = {
 
 
 class Malformed(Exception):
-    """The bytes are not D-Bus messages, and where the next one begins cannot be known."""
+    """The bytes are not D-Bus messages, so it cannot be known where the next message begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """One message: what its header says, and all of its bytes, None if it is too large.
+    """One message: the fields of its header, and its bytes.
 
-    kind: METHOD_CALL, METHOD_RETURN, ERROR, SIGNAL, or what a newer specification has.
-    body_at: where its body begins. signature: the types of what is in there.
+    kind: METHOD_CALL, METHOD_RETURN, ERROR, SIGNAL, or a kind of a newer specification.
+    raw: all of its bytes, None if it is larger than LARGEST.
+    body_at: the offset of its body in `raw`. signature: the types of the values in the body.
     """
 
     kind: int
@@ -66,7 +67,7 @@ class Frame:
 
     @property
     def expects_reply(self) -> bool:
-        """It is a call whose caller waits for an answer."""
+        """Whether it is a call whose caller waits for an answer."""
         return self.kind == METHOD_CALL and not self.flags & _NO_REPLY_EXPECTED
 
 
@@ -74,12 +75,12 @@ class Frames:
     """The messages of one connection, cut out of its bytes as they come in."""
 
     def __init__(self) -> None:
-        """Begin where a message begins."""
+        """Begin at the first byte of a message."""
         self._buffer = bytearray()
         self._passed_over = 0
 
     def take(self, data: bytes) -> list[Frame]:
-        """Return the messages that end with `data`, or that are found too large; raise Malformed.
+        """Return the messages that are complete with `data`, or turn out to be too large; raise Malformed.
 
         A message whose header cannot be read is left out.
         """
@@ -93,7 +94,7 @@ class Frames:
         return frames
 
     def _complete(self) -> _Size | None:
-        """Return the size of the first message, if as much of it is here as is to be looked at."""
+        """Return the size of the first message if all bytes of it that are needed are here; None if not."""
         if len(self._buffer) < _FIXED:
             return None
         size = _Size.of(self._buffer)
@@ -108,7 +109,10 @@ class Frames:
 
 @dataclass(frozen=True, slots=True)
 class _Size:
-    """How long a message is. fields: the bytes of its header's fields; header: all of that; total: with the body."""
+    """The size of a message in bytes. fields: its header's fields. header: its whole header. total: with the body.
+
+    order: its byte order, for struct.
+    """
 
     order: str
     fields: int
@@ -128,7 +132,7 @@ class _Size:
 
     @property
     def needed(self) -> int:
-        """The bytes that are to be looked at."""
+        """The number of bytes that are read of it."""
         if self.fields > LARGEST_HEADER:
             return _FIXED
         return self.header if self.total > LARGEST else self.total
@@ -146,11 +150,11 @@ def _frame(raw: bytes, size: _Size) -> Frame | None:
 
 
 class _Unreadable(Exception):
-    """A header has a field of a type that none of today's fields has."""
+    """A header has a field of an unexpected type."""
 
 
 def _fields(raw: bytes, size: _Size) -> dict[str, Any]:
-    """Return the fields of a header by name: an array of structures of a number and a variant."""
+    """Return the fields of a header by name; in the header they are an array of structures: a number and a variant."""
     fields: dict[str, Any] = {}
     at, end = _FIXED, _FIXED + size.fields
     while at < end:
@@ -169,7 +173,7 @@ def _fields(raw: bytes, size: _Size) -> dict[str, Any]:
 
 
 def _value(raw: bytes, at: int, kind: str, order: str) -> tuple[str | int, int]:
-    """Return the value at `at`, and where it ends."""
+    """Return the value of type `kind` at offset `at`, and the offset of its end; raise if it cannot be read."""
     if kind == "g":
         begin, length = at + 1, raw[at]
     elif kind in {"s", "o", "u"}:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from scoperun.spec.scope import ScopeRequest
 
     Take = Callable[[str | None, list[Any]], None]
-    """Takes a signal's name and its body."""
+    """Called with a signal's name and its body."""
 
 _SYSTEMD = "org.freedesktop.systemd1"
 _PATH = "/org/freedesktop/systemd1"
@@ -49,17 +49,17 @@ _NO_SYSTEMD = {
 }
 
 SYSTEM_BUS = "unix:path=/run/dbus/system_bus_socket"
-"""Not from the environment: for the system's manager it is root who connects."""
+"""Not taken from the environment, because root connects to it."""
 
 DEFAULT_TIMEOUT = 25.0
-"""Seconds for one answer, as in libsystemd; $SYSTEMD_BUS_TIMEOUT is another."""
+"""Seconds to wait for one answer, as in libsystemd; $SYSTEMD_BUS_TIMEOUT overrides it."""
 
 UNANSWERED = (BusUnavailable, ManagerError)
-"""What a question to systemd may raise: once the command runs, none of it is the command's concern."""
+"""What a call to systemd can raise. Once the command runs, none of these must affect it."""
 
 
 class Manager:
-    """A connection to a systemd manager, which any number of scopes share; see `connect`."""
+    """A connection to a systemd manager, shared by any number of scopes; see `connect`."""
 
     def __init__(self, connection: bus.Connection, *, system: bool = False, ahead: float = 0.0) -> None:
         """Use a connection to the message bus that the manager is on, the user's or the system's.
@@ -76,27 +76,28 @@ class Manager:
 
     @property
     def timeout(self) -> float:
-        """Seconds after which a wait for systemd has an end."""
+        """Seconds after which a wait for systemd ends."""
         return self._connection.timeout
 
     @property
     def is_usable(self) -> bool:
-        """The connection is not lost, as far as is known."""
+        """Whether the connection works, as far as is known."""
         return self._connection.is_usable
 
     async def version(self) -> str:
-        """Return systemd's version, as 257.9-1."""
+        """Return systemd's version, e.g. 257.9-1; raise one of UNANSWERED."""
         return answers.word("Version", await self.get(_PATH, _MANAGER, "Version"))
 
     async def lost(self) -> str:
-        """Return why the connection broke, once it has."""
+        """Wait until the connection breaks and return why."""
         return await self._connection.lost()
 
     async def listen(self, request: ScopeRequest, pid: int, take: Take) -> None:
-        """Hand the signals of a scope to `take`, and of no other unit; raises as `call` does.
+        """Hand the signals of a scope, and of no other unit, to `take`; raises what `call` raises.
 
-        Called before its start, or the first announcements are missed. pid: a process of ours that is to be in it.
-        Raise BusUnavailable if systemd would read process numbers in another PID namespace.
+        Call it before the scope's start, or the first announcements are missed.
+        pid: a process of ours that will be in the scope. Raises BusUnavailable if systemd would read PIDs in another
+        PID namespace.
         """
         rules = self._match_all() if self._routes else self._match(request.path, request.unit)
         self._routes[request.path] = take
@@ -106,14 +107,14 @@ class Manager:
             raise self._error(error) from None
 
     async def _match(self, path: str, unit: str) -> None:
-        """Have the bus send the signals of one scope: those of others would wake this process for nothing.
+        """Have the bus send the signals of one scope only: those of others would wake this process for nothing.
 
-        With AddRef they come without Subscribe(), which would have every scoperun on the machine woken by every other.
+        With AddRef they come without Subscribe(), with which every scoperun on the machine would wake every other one.
         """
         await asyncio.gather(self._add(f"path='{path}'"), self._add_jobs(f",arg2='{unit}'"))
 
     async def _match_all(self) -> None:
-        """Have the bus send the signals of all scopes, once: two rules in all, in place of two for each of many."""
+        """Have the bus send the signals of all scopes: two rules in total in place of two for each scope."""
         if self._hears_all is None:
             every = self._add(f"path_namespace='{_PATH}/unit'")
             self._hears_all = asyncio.gather(every, self._add_jobs(""))
@@ -127,14 +128,14 @@ class Manager:
         await self._connection.match(f"type='signal',sender='{_SYSTEMD}',{job}")
 
     async def _see_same_numbers(self, pid: int) -> None:
-        """Ask the bus once: all that it can know is the same for each run."""
+        """Check /proc for each run, but the bus only once: its answer is the same for every run."""
         see_proc(pid)
         if self._same_numbers is None:
             self._same_numbers = asyncio.ensure_future(see_bus(self._connection))
         await asyncio.shield(self._same_numbers)
 
     def forget(self, request: ScopeRequest) -> None:
-        """Give nothing more of a scope."""
+        """Stop handing on the signals of a scope."""
         self._routes.pop(request.path, None)
 
     async def call(self, member: str, signature: str, *arguments: object, answer: str = "") -> list[Any]:
@@ -154,11 +155,11 @@ class Manager:
         return dict(values)
 
     def no_systemd(self, text: str) -> BusUnavailable:
-        """Return the error for a bus on which there is no manager."""
+        """Return the error for a bus without a manager."""
         return BusUnavailable(f"no systemd on this bus: {text}", hint=self._check)
 
     def _route(self, signal: bus.Signal) -> None:
-        """Hand a signal to the scope whose path it carries, or whose job it is about."""
+        """Hand a signal to the scope whose path it has, or whose job it is about."""
         take = self._routes.get(signal.path or "")
         if take is not None:
             take(signal.member, signal.body(answers.WANTED))
@@ -181,7 +182,10 @@ class Manager:
 
 @asynccontextmanager
 async def connect(environment: Mapping[str, str], *, system: bool = False) -> AsyncIterator[Manager]:
-    """Connect to the user's or the system's manager."""
+    """Connect to the user's or the system's manager.
+
+    Raises BusUnavailable if that fails, InvalidValue if $SYSTEMD_BUS_TIMEOUT is not a time.
+    """
     timeout = _bus_timeout(environment)
     if system:
         opened = bus.connect(SYSTEM_BUS, timeout=timeout)
@@ -193,7 +197,11 @@ async def connect(environment: Mapping[str, str], *, system: bool = False) -> As
 
 @asynccontextmanager
 async def _users_bus(surroundings: Surroundings, *, timeout: float) -> AsyncIterator[bus.Connection]:
-    """Connect to the bus of this user: root can connect to everybody's, but no manager there takes root's processes."""
+    """Connect to the bus of this user.
+
+    root can connect to any user's bus, but the manager on it does not accept root's processes. So the bus must belong
+    to this user.
+    """
     async with AsyncExitStack() as stack:
         try:
             address = surroundings.bus()

@@ -1,8 +1,8 @@
-"""Whether systemd reads our process numbers as we do: in another PID namespace they are other processes' numbers.
+"""Whether systemd reads PIDs as we do: in another PID namespace the same numbers mean other processes.
 
-That is so in a sandbox or a container that has the bus from outside: systemd would put strangers into our scope. A
-PIDFD (PIDFDs=, from systemd 255 on) would name the right process, but what is read of the scope afterwards, its
-cgroup.procs and the kernel's log, would not have our numbers either. See pid_namespaces(7).
+That happens in a sandbox or a container that uses the bus of the host: systemd would put other processes into our
+scope. A PIDFD (PIDFDs=, since systemd 255) would name the right process, but what is read about the scope afterwards,
+its cgroup.procs and the kernel's log, would not have our numbers either. See pid_namespaces(7).
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _OUTSIDE = (
 
 
 async def see_bus(connection: Connection) -> None:
-    """See that the bus is in our PID namespace; raise BusUnavailable if there is a doubt.
+    """Raise BusUnavailable unless the bus is certainly in our PID namespace.
 
-    Two processes have numbers for each other only if they are in the same namespace: one that is in a namespace below
-    the other's has no number for it. Behind a proxy the bus tells the proxy's number.
+    Two processes have PIDs for each other only if they are in the same namespace: a process in a namespace below has
+    no PID for a process in the one above. Behind a proxy, the bus returns the proxy's PID.
     """
     own = os.getpid()
     if connection.peer.pid == 0:
@@ -42,22 +42,19 @@ async def see_bus(connection: Connection) -> None:
 
 
 def see_proc(child: int) -> None:
-    """See that /proc shows processes by our numbers, and that our child has no other number than ours.
-
-    Raise BusUnavailable if not.
-    """
+    """Raise BusUnavailable unless /proc is of our PID namespace, and our child `child` is in that namespace too."""
     own = os.getpid()
     if _numbers("self") not in ([], [own]):
         hint = "mount -t proc proc /proc, or unshare --mount-proc"
         raise BusUnavailable("/proc is of another PID namespace: it shows other processes by our numbers", hint=hint)
-    # The first process of a namespace ends only after all others in there are waited for, such as the keeper.
+    # There the command would be the first process, which ends only after all others in the namespace, e.g. the keeper.
     if _numbers(str(child)) not in ([], [child]):
         hint = "scoperun -- unshare --pid --fork COMMAND"
         raise BusUnavailable("the command would be in another PID namespace than scoperun", hint=hint)
 
 
 def _numbers(process: str) -> list[int]:
-    """Return the process's number in each namespace from that of /proc to its own; none where the kernel has none."""
+    """Return the process's PID in each namespace from that of /proc to its own; [] if the kernel does not say."""
     file = f"/proc/{process}/status"
     try:
         with open(file, "rb") as status:

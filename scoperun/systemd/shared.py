@@ -17,14 +17,17 @@ if TYPE_CHECKING:
     from scoperun.systemd.manager import Manager
 
 _VARIABLES = ("DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "SYSTEMD_BUS_TIMEOUT")
-"""What the connection depends on in the environment."""
+"""The environment variables that the connection depends on."""
 
 _Key = tuple[bool, tuple[str | None, ...]]
 
 
 @dataclass(slots=True, kw_only=True)
 class _Shared:
-    """One connection, opened by the first run that gets the lock; `failure` is why that could not be done."""
+    """One connection, opened by the first run that gets the lock. failure: why it could not be opened.
+
+    users: the number of runs that use it; the last one closes it.
+    """
 
     users: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -34,12 +37,12 @@ class _Shared:
 
     @property
     def is_usable(self) -> bool:
-        """Another run may join: the connection is being opened, or works as far as is known."""
+        """Whether another run can join: the connection is being opened, or works as far as is known."""
         return self.failure is None and (self.manager is None or self.manager.is_usable)
 
     async def opened(self, environment: Mapping[str, str], *, system: bool) -> Manager:
         async with self.lock:
-            if self.failure is not None:  # each run that has waited for it is told
+            if self.failure is not None:  # every run that waited for the lock gets it
                 raise self.failure
             if self.manager is None:
                 try:
@@ -51,14 +54,14 @@ class _Shared:
 
 
 _SHARED: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[_Key, _Shared]] = WeakKeyDictionary()
-"""The connections of each event loop: a program may have several loops, one after the other or one in each thread."""
+"""The connections of each event loop: a program can have several loops, one after the other or one in each thread."""
 
 
 @asynccontextmanager
 async def shared_manager(environment: Mapping[str, str], *, system: bool = False) -> AsyncIterator[Manager]:
-    """Give the connection to the user's or the system's manager; raises as `manager.connect` does.
+    """Give the connection to the user's or the system's manager; raises what `manager.connect` raises.
 
-    One that is lost is given to no further run.
+    If the connection is lost, the next run opens a new one.
     """
     connections = _SHARED.setdefault(asyncio.get_running_loop(), {})
     key = (system, tuple(map(environment.get, _VARIABLES)))

@@ -1,4 +1,4 @@
-"""One scope as systemd's manager knows it: started, heard of, read, changed, killed, let go of."""
+"""One scope as systemd's manager knows it: start it, follow it, read it, change it, kill it, release it."""
 
 from __future__ import annotations
 
@@ -26,16 +26,17 @@ _NO_SUCH_UNIT = "org.freedesktop.systemd1.NoSuchUnit"
 
 
 class Unit:
-    """A scope unit, from its request on. Whatever asks systemd raises one of manager.UNANSWERED if there is no answer.
+    """A scope unit, from its request on. Each method that asks systemd can raise one of manager.UNANSWERED.
 
-    request: as systemd took it. asked: when it was asked, in seconds on the monotonic clock.
-    invocation_id: 32 hexadecimal digits, empty before `identify`.
-    manager: the connection that it is asked over.
-    is_announced: what becomes of the scope is announced, as long as it is referred to.
+    request: the request, after `start` as systemd accepted it.
+    asked: when systemd was asked for the scope, in seconds on the monotonic clock.
+    invocation_id: 32 hexadecimal digits, empty until it is announced or `identify` was called.
+    manager: the connection to systemd.
+    is_announced: systemd announces the scope's changes to us, because we still have a reference to it.
     """
 
     def __init__(self, manager: Manager, request: ScopeRequest, give: Callable[[Event], None]) -> None:
-        """Take a request that systemd has not been asked for yet; `give` takes what is announced of the scope."""
+        """request: not sent to systemd yet. give: called with each event that is announced about the scope."""
         self.request = request
         self.asked = math.nan
         self.invocation_id = ""
@@ -51,14 +52,14 @@ class Unit:
 
     @property
     def timeout(self) -> float:
-        """Seconds after which a wait for systemd has an end."""
+        """Seconds after which a wait for systemd ends."""
         return self.manager.timeout
 
     async def start(self, pids: list[int]) -> None:
         """Queue the start of the scope with the processes `pids` in it.
 
-        What becomes of the job is announced as JobRemoved, and the unit's changes as ResultChanged and StateChanged.
-        Properties that were not asked for, and that this systemd does not know, are left out.
+        The job's result is announced as JobRemoved, the unit's changes as ResultChanged and StateChanged.
+        Properties that the user did not ask for, and that this systemd does not know, are left out.
         """
         await self.manager.listen(self.request, pids[0], self._take)
         self.asked = time.monotonic()
@@ -73,7 +74,7 @@ class Unit:
     async def identify(self) -> None:
         """Learn the invocation ID of the running scope, if it was not announced; raise ScopeFailed if it has none.
 
-        Where a condition is not met systemd skips the scope, and calls the job of its start done all the same.
+        If a condition is not met, systemd skips the scope, and still reports its start job as done.
         """
         if self.invocation_id:
             return
@@ -85,35 +86,35 @@ class Unit:
     async def read(self) -> ScopeProperties:
         """Return the scope's properties.
 
-        The path with the invocation ID is there for as long as this invocation is loaded. The path with the unit's
-        name always answers: when the unit is gone systemd loads an empty one, whose Result= is success.
+        The path with the invocation ID exists as long as this invocation is loaded. The path with the unit's name
+        always answers: if the unit is gone, systemd loads an empty one, whose Result= is success.
         """
         return answers.scope_properties(await self.manager.get_all(unit_path(self.invocation_id), SCOPE))
 
     async def state(self) -> StateChanged:
-        """Return the unit's ActiveState=, as what would have been announced."""
+        """Return the unit's ActiveState=, as the event that would announce it."""
         name = "ActiveState"
         return StateChanged(answers.word(name, await self.manager.get(unit_path(self.invocation_id), UNIT, name)))
 
     async def left_active(self) -> list[LeftActive]:
-        """Return when the scope began to end, as what would have been announced; nothing if it has not."""
+        """Return when the scope began to end, as the event that would announce it; [] if it has not begun."""
         usec = await self.manager.get(unit_path(self.invocation_id), UNIT, LEFT_ACTIVE)
         return answers.left_active(usec, ahead=self.manager.ahead)
 
     async def runtime_max(self) -> float | None:
         """Return the seconds after which systemd ends the scope (RuntimeMaxSec=), None if it does not.
 
-        A drop-in for scopes may have put another time in place of the one that was asked for.
+        A drop-in for scopes can override the time that was asked for.
         """
         limit = await self._time("RuntimeMaxUSec")
         return None if limit == math.inf else limit
 
     async def timeout_stop(self) -> float:
-        """Return the seconds that the scope has to end when it is stopped (TimeoutStopSec=), math.inf for no end."""
+        """Return the seconds that the scope has to end when it is stopped (TimeoutStopSec=), math.inf for no limit."""
         return await self._time("TimeoutStopUSec")
 
     async def set_properties(self, properties: Iterable[Property]) -> None:
-        """Set properties while the scope runs, for as long as it does."""
+        """Set properties of the running scope, until its end."""
         # systemctl set-property --runtime UNIT NAME=VALUE...
         await self.manager.call("SetUnitProperties", "sba(sv)", self.name, True, _variants(properties))
 
@@ -122,7 +123,7 @@ class Unit:
         await self.manager.call("KillUnit", "ssi", self.name, "all", number)
 
     async def freeze(self) -> None:
-        """Freeze the scope's processes; returns when they are frozen."""
+        """Freeze the scope's processes; return when they are frozen."""
         await self.manager.call("FreezeUnit", "s", self.name)
 
     async def thaw(self) -> None:
@@ -130,33 +131,33 @@ class Unit:
         await self.manager.call("ThawUnit", "s", self.name)
 
     async def stop(self) -> None:
-        """Queue the stop of the scope: SIGTERM, and after TimeoutStopSec= SIGKILL."""
+        """Queue the stop of the scope: SIGTERM, then after TimeoutStopSec= SIGKILL."""
         await self.manager.call("StopUnit", "ss", self.name, "replace", answer="o")
 
     async def unref(self) -> None:
-        """Give up the reference that AddRef took; once the scope has ended nothing of it remains then."""
+        """Release the reference that AddRef took. Without it, systemd unloads the scope once that has ended."""
         self.is_announced = False
         await self.manager.call("UnrefUnit", "s", self.name)
 
     async def processes(self) -> list[int]:
-        """Return the processes of the scope, by systemd's numbers."""
+        """Return the PIDs of the scope's processes in systemd's PID namespace."""
         (processes,) = await self.manager.call("GetUnitProcesses", "s", self.name, answer="a(sus)")
         return [pid for _, pid, _ in processes]
 
     async def abandon(self) -> None:
-        """Have systemd leave the scope's processes alone from now on, whatever time limit or OOM policy it has."""
+        """Have systemd leave the scope's processes alone from now on, whatever its time limit or OOM policy."""
         try:
             await self.manager.call("AbandonScope", "s", self.name)
         except ManagerError as error:
-            if error.name != _NOT_RUNNING:  # its start has failed: it is left alone
+            if error.name != _NOT_RUNNING:  # its start has failed, so there is nothing to abandon
                 raise
 
     def forget(self) -> None:
-        """Hear nothing more of the scope."""
+        """Receive no more signals of the scope."""
         self.manager.forget(self.request)
 
     def _take(self, member: str | None, body: list[Any]) -> None:
-        """Take a signal. The last invocation ID that is announced before the start job is over is this scope's."""
+        """Handle a signal. The last invocation ID that is announced before the end of the start job is this scope's."""
         for event in answers.events(member, body, ahead=self.manager.ahead):
             self._is_started |= isinstance(event, JobRemoved)
             self._give(event)
@@ -173,7 +174,7 @@ class Unit:
         try:
             await self.manager.call("StartTransientUnit", signature, self.name, "fail", properties, [], answer="o")
         except ManagerError as error:
-            if error.name == _NO_SUCH_UNIT:  # the bus's word: it has no unit to start systemd by
+            if error.name == _NO_SUCH_UNIT:  # from the bus, which has no unit to activate systemd with
                 raise self.manager.no_systemd(error.message) from None
             error.message = f"Failed to start scope {self.name!r}: {error.message}"
             raise
@@ -184,7 +185,7 @@ def _variants(properties: Iterable[Property]) -> list[list[object]]:
 
 
 def _without_refused(request: ScopeRequest, refusal: PropertyRefused) -> ScopeRequest:
-    """Leave out a property that this systemd does not know, unless it was asked for."""
+    """Leave out a property that this systemd does not know; raise PropertyRefused if the user asked for it."""
     refused = [each for each in request.properties if each.name == refusal.property_name and not each.asked]
     if not refused:
         raise refusal

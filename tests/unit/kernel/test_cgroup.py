@@ -1,4 +1,4 @@
-"""What is read of a cgroup is what its files say, without the keeper, and None where they say nothing."""
+"""A cgroup is read as its files have it, without the keeper; what they do not have is None."""
 
 import errno
 import itertools
@@ -24,12 +24,12 @@ KEEPER = 4241
 
 
 def scope(path: Path, **files: str) -> ScopeCgroup:
-    """Make the cgroup of a scope of files, pids_max for pids.max."""
+    """Make a scope's cgroup with these files; pids_max is pids.max."""
     return ScopeCgroup(cgroup(path, **files), KEEPER)
 
 
 def cgroup(path: Path, **files: str) -> Cgroup:
-    """Make a cgroup of files, pids_max for pids.max."""
+    """Make a cgroup with these files; pids_max is pids.max."""
     path.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         (path / name.replace("_", ".")).write_text(f"{text}\n", encoding="ascii")
@@ -37,7 +37,7 @@ def cgroup(path: Path, **files: str) -> Cgroup:
 
 
 def after_each_file(path: Path, happens: Callable[[str, str | None], None]) -> ScopeCgroup:
-    """Return the scope whose cgroup is at `path`; something happens there after each file of it was read."""
+    """Return the scope whose cgroup is at `path`; something happens after each read of one of its files."""
 
     class Changing(Cgroup):
         def text(self, file: str) -> str | None:
@@ -86,7 +86,7 @@ def test_the_kills_of_systemd_oomd_are_an_attribute_of_the_cgroup(
 def test_no_attribute_is_no_kill_and_an_unreadable_one_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int, kills: int | None
 ) -> None:
-    """A kernel before 5.7 has no such attributes, and a cgroup that is gone has none any more."""
+    """A kernel before 5.7 does not have such attributes, and a removed cgroup has lost them."""
 
     def refuse(*_: object) -> bytes:
         raise OSError(error, os.strerror(error))
@@ -116,7 +116,7 @@ def test_what_page_faults_took_a_huge_page_counts_as_one(tmp_path: Path, stat: s
 def test_of_a_cgroup_that_is_gone_what_was_read_just_before_stands_unless_it_is_nothing_or_less(
     own: int | None, in_scope: int | None, known: int | None
 ) -> None:
-    """It may have run into its limit since, and so may a cgroup below."""
+    """The cgroup, or one below, might have run into its limit since."""
     read_before = {} if own is None else {"oom": own}
     assert ooms({"/job.scope": {}}, read_before, in_scope=in_scope) == {"/job.scope": known}
 
@@ -139,7 +139,7 @@ def test_a_cgroup_that_goes_while_it_is_read_has_lost_no_limit(tmp_path: Path) -
 
 
 def test_a_kill_in_the_midst_of_a_snapshot_has_it_taken_again(tmp_path: Path) -> None:
-    """Memory from before a kill beside counters from after it, or some of each, is nothing that ever was."""
+    """Memory from before a kill and counters from after it never existed at the same time."""
     scope(tmp_path, memory_current="20000000", cgroup_procs="", memory_events="oom_kill 0")
     cgroup(tmp_path, memory_stat="anon 20000000")
 
@@ -153,7 +153,7 @@ def test_a_kill_in_the_midst_of_a_snapshot_has_it_taken_again(tmp_path: Path) ->
 
 
 def test_where_kill_follows_upon_kill_the_memory_is_not_known(tmp_path: Path) -> None:
-    """Nobody waits until it is over: signals are to be passed on meanwhile."""
+    """A snapshot does not wait for the end of the kills, because signals must be passed on in time."""
     scope(tmp_path, memory_current="20000000", memory_stat="anon 1", cgroup_procs="", memory_events="oom_kill 0")
     kills = itertools.count(1)
 
@@ -191,7 +191,7 @@ def test_a_cgroup_below_that_vanishes_leaves_the_others(tmp_path: Path, monkeypa
 
 
 def test_who_forks_and_ends_while_the_processes_are_listed_leaves_a_child_that_is_listed(tmp_path: Path) -> None:
-    """As the process in the middle does when a daemon is started."""
+    """A daemon is started in this way: the process in the middle forks and ends."""
     scope(tmp_path, cgroup_procs=f"{2**22 + 1}\n")
 
     def fork_and_end(*_: object) -> None:
@@ -207,7 +207,7 @@ def test_one_that_is_listed_though_it_has_ended_is_not_waited_for(tmp_path: Path
 
 
 def test_one_that_is_listed_and_hidden_lives_without_a_name(tmp_path: Path) -> None:
-    """As a process in another PID namespace, which the kernel lists as 0."""
+    """An example is a process in another PID namespace, which the kernel lists as 0."""
     job = scope(tmp_path, cgroup_procs=f"{os.getpid()}\n0", memory_events="oom_kill 0")
     mine, hidden = job.processes() or ()
     assert (mine.pid, hidden) == (os.getpid(), Process(pid=0, name=None))
@@ -221,14 +221,14 @@ def test_one_that_is_listed_and_hidden_lives_without_a_name(tmp_path: Path) -> N
 def test_a_mark_of_systemd_oomds_on_a_cgroup_in_which_a_process_lives_is_a_forgery(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: bytes
 ) -> None:
-    """It kills all, the keeper too."""
+    """systemd-oomd kills all processes of a cgroup, the keeper too."""
     monkeypatch.setattr(os, "getxattr", lambda *_: mark)
     job = ScopeCgroup(cgroup(tmp_path, cgroup_procs=f"{os.getpid()}"), keeper=os.getpid())
     assert job.counters().oomd_kills == 0
 
 
 def test_a_mark_below_the_scope_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """systemd-oomd kills leaves."""
+    """systemd-oomd kills leaf cgroups."""
     job = scope(tmp_path, cgroup_procs=f"{os.getpid()}")
     cgroup(tmp_path / "leaf", cgroup_procs="")
     marks = {str(tmp_path): b"1", str(tmp_path / "leaf"): b"2"}

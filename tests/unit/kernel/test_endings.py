@@ -1,4 +1,4 @@
-"""The ends of others' processes are watched with descriptors that nobody else needs."""
+"""The ends of processes that are not our children are watched only with spare descriptors."""
 
 import os
 import resource

@@ -1,4 +1,4 @@
-"""The kernel's own records are read from where they are, as they come, each once."""
+"""The kernel's own records are read from /dev/kmsg or the journal, as they come, each once."""
 
 import json
 import time
@@ -60,7 +60,7 @@ def test_an_entry_of_the_journal_is_taken_if_it_is_the_kernels(entry: dict[str, 
     [
         ({"_SOURCE_MONOTONIC_TIMESTAMP": "3230000"}, 3.23),
         ({"_SOURCE_MONOTONIC_TIMESTAMP": "9", "_SOURCE_BOOTTIME_TIMESTAMP": "3230000"}, 3.23),
-        ({"__MONOTONIC_TIMESTAMP": "3230000"}, None),  # when journald heard of it
+        ({"__MONOTONIC_TIMESTAMP": "3230000"}, None),  # when journald received it
         ({"_SOURCE_MONOTONIC_TIMESTAMP": "soon"}, None),
         ({"_SOURCE_MONOTONIC_TIMESTAMP": ["1", "2"]}, None),
     ],
@@ -83,7 +83,7 @@ JOURNAL = "run/log/journal/m/system.journal"
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Return the root of a file system with a journal to be read, and without /dev/kmsg and journalctl."""
+    """Return the root of a file system with a readable journal, and without /dev/kmsg and journalctl."""
     for folder in ("dev", "etc", "bin", "run/log/journal/m"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "etc" / "machine-id").write_text("m\n", encoding="ascii")
@@ -92,13 +92,13 @@ def root(tmp_path: Path) -> Path:
 
 
 def says(program: Path, *lines: str) -> None:
-    """Make a program of a script."""
+    """Make an executable script."""
     program.write_text("\n".join(["#!/bin/sh", *lines]), encoding="ascii")
     program.chmod(0o755)
 
 
 def journalctl_says(root: Path, *lines: str) -> None:
-    """Make the journalctl of a file system; /usr/bin/journalctl is looked for first, and is not there."""
+    """Make the journalctl of a file system, but not as /usr/bin/journalctl, which is tried first."""
     says(root / "bin" / "journalctl", *lines)
 
 
@@ -112,7 +112,7 @@ def echo(text: str, *, at: float | None = None) -> str:
 
 
 class Reader:
-    """Takes what comes, until there is a record of this text."""
+    """Takes records until there is one with this text."""
 
     def __init__(self, until: str | None = None) -> None:
         self.texts: list[str] = []
@@ -152,7 +152,7 @@ async def test_a_journalctl_that_ends_has_said_all(root: Path) -> None:
 
 
 async def test_a_log_that_goes_on_is_at_its_end_with_what_is_newer_than_the_question(root: Path) -> None:
-    """Records come in their order: nothing from before is still to come."""
+    """Records come in order, so no earlier one is still to come."""
     later = time.monotonic() + 30
     journalctl_says(root, echo("one", at=later - 30), echo("two", at=later), "while :; do sleep 0.01; echo {}; done")
     reader = Reader()
@@ -168,7 +168,7 @@ async def test_a_log_that_goes_on_and_on_is_not_read_to_its_end(root: Path) -> N
 
 
 async def test_what_was_written_before_is_not_handed_on(root: Path) -> None:
-    """As by a journald that was stopped then, or when the clock on the wall was set back since."""
+    """Older records come if journald was stopped at the time, or if the wall clock was set back since."""
     now = time.monotonic()
     journalctl_says(root, echo("old", at=now - 5), echo("new", at=now + 0.5), echo("of no known time"))
     reader = Reader()
@@ -223,7 +223,7 @@ async def test_without_a_journal_there_is_nothing_to_read(root: Path) -> None:
 
 
 async def test_a_file_that_is_no_kernel_log_is_not_read(root: Path) -> None:
-    """In a container /dev/kmsg may be the console."""
+    """In a container /dev/kmsg can be the console."""
     (root / "dev" / "kmsg").write_text("6,1,2,-;forged\n", encoding="ascii")
     journalctl_says(root, echo("one"))
     reader = Reader()

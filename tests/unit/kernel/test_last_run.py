@@ -1,4 +1,4 @@
-"""When a child ended is what the kernel says of it, and not when we come to look."""
+"""The time of a child's end is what the kernel says, not when we look."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ def test_it_had_ended_when_it_was_seen_to_have() -> None:
         ended(child)
         seen = time.monotonic()
         deadline = seen + 0.5
-        while time.monotonic() < deadline:  # a processor that is never idle, whose clock runs on
+        while time.monotonic() < deadline:  # keeps the processor busy, so that its clock goes on
             pass
         at = ended_by(child.pid)
     assert at is not None

@@ -1,4 +1,4 @@
-"""What /proc says of processes: those that live, those that are about to end, and those that have."""
+"""What /proc says about processes that live, that are about to end, and that have ended."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ def running(*command: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def ended(process: subprocess.Popen[bytes]) -> int:
-    """Return the process's number when it has ended and nobody has asked for its status yet."""
+    """Wait for the end of the process without reaping it, and return its PID."""
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     return process.pid
 
@@ -73,7 +73,7 @@ def test_a_process_that_is_being_killed_has_ended() -> None:
 
 
 def test_a_process_lives_on_without_its_first_thread() -> None:
-    """It is shown as a zombie, and is none."""
+    """/proc shows it as a zombie, but it lives."""
     with running(sys.executable, "-c", LEADERLESS) as process:
         assert process.stdout is not None
         process.stdout.readline()

@@ -1,4 +1,4 @@
-"""Who a command is to run as is looked up before anything is forked."""
+"""The user and group of a command are looked up before anything is forked."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from scoperun.spec.request import ExecContext
 
 @pytest.mark.parametrize("name", ["²", "٣", "scoperun-nobody", "99999999999999999999", "-1", "nul\0", ""])
 def test_a_user_who_is_not_there_is_named(name: str) -> None:
-    """Some digits make no number, and others make one that nobody has written."""
+    """Of Unicode's digits, int() refuses some, and accepts others that are not meant as a UID."""
     with pytest.raises(InvalidValue) as refused:
         identity(ExecContext(user=name))
     assert refused.value.message == f"`context.user`: there is no user {name!r}"

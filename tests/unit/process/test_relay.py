@@ -1,4 +1,4 @@
-"""What a signal does in the course of a run; what needs a whole run is in tests/bus."""
+"""What a signal does before, during and after the command; tests that need a whole run are in tests/bus."""
 
 import asyncio
 import os
@@ -46,15 +46,15 @@ def workload(signals: HeldSignals) -> Iterator[Child]:
 
 
 async def ended(workload: Child) -> None:
-    """Run the command to its end, of which nothing takes note yet."""
+    """Run the command to its end without reaping it."""
     await workload.release("0" * 32)
     await readable(workload.pidfd)
 
 
 async def continued() -> None:
-    """Have this process continued, as after a stop, and the loop see to what has come."""
+    """Continue this process, as after a stop, and let the event loop handle the signal."""
     os.kill(os.getpid(), signal.SIGCONT)
-    for _ in range(2):  # a turn to hear of it, which follows on ours, and one to act
+    for _ in range(2):  # one iteration to see the signalfd, one to act
         await asyncio.sleep(0)
 
 

@@ -1,4 +1,4 @@
-"""A terminal can be typed at where the kernel lets everybody, or is too old to ask."""
+"""Input can be put into a terminal if the kernel allows it to all users, or is too old for the sysctl."""
 
 import os
 import pty

@@ -31,7 +31,7 @@ async def test_a_command_of_one_string_is_refused_in_an_event_loop_too() -> None
 
 
 def test_one_word_is_one_string_all_the_same() -> None:
-    """Its letters would be the words of a command."""
+    """A string would be taken as a sequence of its letters."""
     with pytest.raises(InvalidValue, match=r"^command 'ls' is one string"):
         run_sync("ls")
 

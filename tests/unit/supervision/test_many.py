@@ -1,4 +1,4 @@
-"""Many properties cost many times what one costs, and not the square: a generated file may have thousands."""
+"""The cost grows linearly with the number of properties: a generated file can have thousands."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from scoperun.spec.properties import Property, combined
 pytestmark = pytest.mark.usefixtures("config")
 
 TOO_MUCH = 20
-"""Ten times the entries cost ten times the processor time, and some of it is noise; the square would be a hundred."""
+"""Ten times the entries cost ten times the processor time, plus noise; quadratic cost would be a hundred times."""
 
 
 def cost(work: Callable[[], object]) -> float:

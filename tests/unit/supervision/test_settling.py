@@ -1,4 +1,4 @@
-"""What the kernel's log says of the process that holds the counters is heard, and told apart from its victims."""
+"""A kill of the keeper in the kernel's log is noticed, and is not counted as a victim."""
 
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,7 +12,7 @@ KEEPER = 4241
 
 
 async def test_the_keepers_kill_is_heard_where_the_kernel_names_no_cgroup() -> None:
-    """As after ten reports within five seconds."""
+    """The kernel names no cgroup after ten reports within five seconds."""
 
     async def read(take: Any, *, within: float, since: float | None) -> bool:
         assert not take([killed(99, "stranger"), killed(START.pid, "sh")])

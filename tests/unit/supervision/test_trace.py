@@ -1,4 +1,4 @@
-"""What is written of a run is read again as it was, and leads to the same report."""
+"""A trace is read as it was written, and leads to the same report."""
 
 import datetime
 import itertools
@@ -36,7 +36,7 @@ NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=datetime.UTC)
 
 
 def trace(*records: object) -> list[str]:
-    """Return the lines of a trace with these records after its first."""
+    """Return the lines of a trace with these records after the first line."""
     whole = (Begun(scoperun=scoperun.__version__, command=COMMAND), *records)
     return [f"{line(each, at=float(number))}\n" for number, each in enumerate(whole)]
 

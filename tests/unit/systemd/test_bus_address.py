@@ -1,4 +1,4 @@
-"""Where the bus is: by the environment, by where systemd-logind has it, and by a D-Bus address."""
+"""Where the bus is: from the environment, in systemd-logind's folder, and from a D-Bus address."""
 
 import os
 from pathlib import Path
@@ -26,7 +26,7 @@ def surroundings(run_user: Path, runtime_dir: str | Path = "", session_bus: str 
 
 def test_without_variables_the_bus_is_where_systemd_logind_has_it(run_user: Path) -> None:
     assert Surroundings.of({}, runtime_dirs=str(run_user)).bus() == f"unix:path={run_user}/{UID}/bus"
-    assert surroundings(run_user).bus() == f"unix:path={run_user}/{UID}/bus"  # empty ones are as good as none
+    assert surroundings(run_user).bus() == f"unix:path={run_user}/{UID}/bus"  # empty variables count as not set
 
 
 def test_the_variables_come_first(run_user: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is read of a message is what dbus-next reads of it, and of dictionaries what is wanted."""
+"""A message is read as dbus-next reads it, but only the wanted keys of dictionaries."""
 
 import random
 from typing import Any
@@ -45,7 +45,7 @@ def test_a_value_of_each_type_is_read(signature: str) -> None:
 
 @pytest.mark.parametrize("signature", VALUES)
 def test_a_value_of_each_type_is_passed_over_if_it_is_not_wanted(signature: str) -> None:
-    """What comes after it is read from where it begins."""
+    """The values after it are read from the right offset."""
     properties = {"a": Variant("y", 1), "other": Variant(signature, VALUES[signature]), "b": Variant("t", 2)}
     assert body(frame("sa{sv}s", "x", properties, "end"), {"a", "b"}) == ["x", {"a": 1, "b": 2}, "end"]
 
@@ -77,7 +77,7 @@ def test_what_is_read_of_mutated_messages_is_what_dbus_next_reads_or_an_error() 
 
 
 def read(mutated: Frame, wanted: set[str] | None = None) -> list[Any] | None:
-    """Return what is read, None for an error of whatever class."""
+    """Return what is read, None for an error of any class."""
     try:
         return body(mutated, wanted)
     except Exception:

@@ -1,4 +1,4 @@
-"""Messages in a stream of bytes: each is found, whatever is in it, and none that is too large is kept."""
+"""Messages in a stream of bytes: each is found, whatever its content, and a message that is too large is not kept."""
 
 import random
 import struct
@@ -44,12 +44,12 @@ def answer(signature: str = "", *body: object) -> bytes:
 
 
 def with_body(message: bytes, size: int) -> bytes:
-    """Return a message without a body with one of so many zeros."""
+    """Return the message with a body of so many zeros."""
     return message[:4] + struct.pack("<I", size) + message[8:] + bytes(size)
 
 
 def with_fields(*fields: bytes, order: str = "<", kind: int = SIGNAL) -> bytes:
-    """Return a message with a header of such fields, each of which begins at a multiple of 8 bytes."""
+    """Return a message with these header fields, each aligned to 8 bytes."""
     *others, last = fields
     joined = b"".join(map(padded, others)) + last
     start = struct.pack(f"{order}cBBBIII", b"l" if order == "<" else b"B", kind, 0, 1, 0, 5, len(joined))
@@ -133,7 +133,7 @@ def test_a_header_that_is_too_large_is_passed_over_with_its_message() -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        [b"\x06\x02as\0\0\0\0\0"],  # a destination of a type that none is of
+        [b"\x06\x02as\0\0\0\0\0"],  # a destination of a wrong type
         [text_field(6, ":1.7"), b"\x01\x01v\0"],
         [text_field(1, "a path that is a string")],
         [b"\x06\x01s\0\xff\xff\xff\x0f"],  # longer than the message
