@@ -1,4 +1,4 @@
-"""A cgroup of its own for the keeper in a delegated scope; the only module here that writes below cgroupfs.
+"""A cgroup of its own for the keeper in a delegated scope; no other module of this package writes below cgroupfs.
 
 A program that manages a delegated cgroup, e.g. a container engine, enables controllers for the cgroups below. The
 kernel allows that only if no process is directly in the delegated cgroup: https://systemd.io/CGROUP_DELEGATION. So the
