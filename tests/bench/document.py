@@ -132,8 +132,8 @@ def steps_before(results: Iterable[tuple[str, Sequence[float]]]) -> str:
     """Return the text above the table of steps."""
     total = sum(median(seconds) for _, seconds in results)
     return (
-        f"Step by step, {milliseconds(total)} in all, by the machine's clock, including the time of systemd, dbus-daemon "
-        "and the kernel.\n"
+        f"Step by step, {milliseconds(total)} in all, by the machine's clock, including the time of systemd, "
+        "dbus-daemon and the kernel.\n"
     )
 
 

@@ -109,7 +109,7 @@ def set_up(variant: Variant, props: Props) -> Iterator[Stage]:
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm")))
         os.mkfifo(scratch / "TRUTH")
-        fifo = os.open(scratch / "TRUTH", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)  # both ends: open() blocks for none
+        fifo = os.open(scratch / "TRUTH", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)  # both ends: open() does not block
         stack.callback(os.close, fifo)
         stack.enter_context(busy() if variant.load else nullcontext())
         yield Stage(actor=props.actor, pages=props.pages, scratch=scratch, fifo=fifo, variant=variant)
