@@ -186,11 +186,7 @@ async def heedless(stage: Stage) -> Claim:
 
 @kind("another leaks while systemd stops the scope for the first", STOP, may_lose_counters=True)
 async def in_the_stop(stage: Stage) -> Claim:
-<<<<<<< HEAD
     """Systemd then kills all processes that are left, also the one that holds the counters."""
-=======
-    """All processes that are left are then killed by systemd, also the one that holds the counters."""
->>>>>>> english3
     script = "trap '' TERM; $A say leaker go leak & $A say leaker go leak & wait"
     async with stage.scope("sh", "-c", script) as scope:
         leakers = await stage.pid("leaker"), await stage.pid("leaker", count=2)
