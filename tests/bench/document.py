@@ -116,15 +116,13 @@ def floor(times: Mapping[str, Sequence[float]]) -> str:
     """Return the text about the floor: the time that any program made of these packages needs."""
     packages, bare = median(times[SPARED]), median(times[BARE])
     ratios = " and ".join(f"{bare / median(times[name]):.2f} x `{name}`" for name in (WAIT, RUNEXEC))
-    rest = median(times[SCOPERUN]) - bare
     return (
-        "scoperun imports asyncio without ssl, collects no garbage meanwhile, and ends without taking the "
-        "interpreter apart (scoperun/startup.py has the rest, with what each saves). With that, Python and the "
-        f"packages alone take {milliseconds(packages)}. A program that "
-        "then makes a scope, runs the command in it and reads how it ended, without options, limits, a keeper, a "
-        f"report or error handling (tests/bench/inside/bare.py), takes {milliseconds(bare)}, or "
-        f"{ratios}: the floor of a scoperun that is made of them. Where the time goes, the {milliseconds(rest)} beyond "
-        "that among it, is in the next table.\n"
+        "scoperun imports asyncio without ssl and of dbus-next only the messages, collects no garbage meanwhile, and "
+        "ends without taking the interpreter apart (scoperun/startup.py). With that, Python and the packages alone "
+        f"take {milliseconds(packages)}: no scoperun that is made of them can start faster. A program that makes a "
+        "scope with dbus-next's own connection, runs the command in it and reads how it ended, without options, "
+        "limits, a keeper, a report or error handling (tests/bench/inside/bare.py), takes "
+        f"{milliseconds(bare)}, or {ratios}.\n"
     )
 
 
@@ -133,7 +131,8 @@ def steps_before(results: Iterable[tuple[str, Sequence[float]]]) -> str:
     total = sum(median(seconds) for _, seconds in results)
     return (
         f"Step by step, {milliseconds(total)} in all, by the machine's clock, including the time of systemd, "
-        "dbus-daemon and the kernel.\n"
+        "dbus-daemon and the kernel. A command that ends at once waits at its end for the kernel, which reports at most "
+        "100 times a second that a cgroup has become empty (CGROUP_FILE_NOTIFY_MIN_INTV in kernel/cgroup/cgroup.c).\n"
     )
 
 
