@@ -131,7 +131,7 @@ def steps_before(results: Iterable[tuple[str, Sequence[float]]]) -> str:
     total = sum(median(seconds) for _, seconds in results)
     return (
         f"Step by step, {milliseconds(total)} in all, by the machine's clock, including the time of systemd, "
-        "dbus-daemon and the kernel. A command that ends at once waits at its end for the kernel, which reports at most "
+        "dbus-daemon and the kernel. A command that ends at once then waits for the kernel, which reports at most "
         "100 times a second that a cgroup has become empty (CGROUP_FILE_NOTIFY_MIN_INTV in kernel/cgroup/cgroup.c).\n"
     )
 
