@@ -20,7 +20,7 @@ from scoperun.spec.scope import unit_path
 from scoperun.spec.sizes import parse_time
 from scoperun.systemd import answers, bus
 from scoperun.systemd.bus_address import Surroundings, user
-from scoperun.systemd.pid_namespace import see_bus, see_proc
+from scoperun.systemd.pid_namespace import see_bus, see_listener, see_proc
 from scoperun.time_namespace import monotonic_ahead
 
 if TYPE_CHECKING:
@@ -128,7 +128,8 @@ class Manager:
         await self._connection.match(f"type='signal',sender='{_SYSTEMD}',{job}")
 
     async def _see_same_numbers(self, pid: int) -> None:
-        """Check /proc for each run, but the bus only once: its answer is the same for every run."""
+        """Check /proc for each run, but ask the bus only once: its answer is the same for every run."""
+        see_listener(self._connection)
         see_proc(pid)
         if self._same_numbers is None:
             self._same_numbers = asyncio.ensure_future(see_bus(self._connection))

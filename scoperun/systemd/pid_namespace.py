@@ -29,15 +29,19 @@ async def see_bus(connection: Connection) -> None:
     no PID for a process in the one above. Behind a proxy, the bus returns the proxy's PID.
     """
     own = os.getpid()
-    if connection.peer.pid == 0:
-        message = "this bus is in another PID namespace, where our process numbers are other processes'"
-        raise BusUnavailable(message, hint=_OUTSIDE)
     try:
         answer = await connection.pid_of(connection.name)
     except ErrorReply as error:
         raise BusUnavailable(f"the bus does not say which process scoperun is there: {error}", hint=_OUTSIDE) from None
     if answer != own:
         message = f"this bus is in another PID namespace, or behind a proxy: process {own} is process {answer} there"
+        raise BusUnavailable(message, hint=_OUTSIDE)
+
+
+def see_listener(connection: Connection) -> None:
+    """Raise BusUnavailable unless the process that listens for the bus has a number in our PID namespace."""
+    if connection.peer.pid == 0:
+        message = "this bus is in another PID namespace, where our process numbers are other processes'"
         raise BusUnavailable(message, hint=_OUTSIDE)
 
 
