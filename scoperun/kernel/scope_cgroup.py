@@ -50,7 +50,8 @@ class ScopeCgroup:
     def limits(self) -> LimitsInForce:
         """Return the limits that the kernel holds the scope to."""
         limits = self.cgroup.limits()
-        return replace(limits, tasks_max=_without_keeper(limits.tasks_max))
+        # systemd 262 writes 0 while it kills the scope's processes, so that they do not fork: not a limit of the scope.
+        return replace(limits, tasks_max=_without_keeper(limits.tasks_max or None))
 
     def counters(self) -> Counters:
         """Return the counters and processes of the scope."""

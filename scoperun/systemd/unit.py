@@ -63,13 +63,11 @@ class Unit:
         """
         await self.manager.listen(self.request, pids[0], self._take)
         self.asked = time.monotonic()
-        while True:
-            try:
-                await self._start_transient_unit(pids)
-            except PropertyRefused as refusal:
-                self.request = _without_refused(self.request, refusal)
-            else:
-                return
+        try:
+            await self._start_without_unknown_properties(pids)
+        except ManagerError:
+            self.is_announced = False  # systemd can have announced it by then, and will not announce its end
+            raise
 
     async def identify(self) -> None:
         """Learn the invocation ID of the running scope, if it was not announced; raise ScopeFailed if it has none.
@@ -166,6 +164,15 @@ class Unit:
 
     async def _time(self, name: str) -> float:
         return answers.time(name, await self.manager.get(self.request.path, SCOPE, name))
+
+    async def _start_without_unknown_properties(self, pids: list[int]) -> None:
+        while True:
+            try:
+                await self._start_transient_unit(pids)
+            except PropertyRefused as refusal:
+                self.request = _without_refused(self.request, refusal)
+            else:
+                return
 
     async def _start_transient_unit(self, pids: list[int]) -> None:
         # systemd-run --scope --unit=UNIT -p NAME=VALUE... COMMAND

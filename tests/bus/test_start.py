@@ -21,14 +21,16 @@ from scoperun.systemd import bus as scoperun_bus
 from scoperun.systemd.manager import Manager, connect
 from scoperun.systemd.unit import Unit
 
+from .fake_systemd import Unit as FakeUnit
 from .program import children, scoperun
 from .steps import PATIENCE, each_of, refusal, stall
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from dbus_next.message import Message
+
     from .fake_systemd import FakeSystemd
-    from .fake_systemd import Unit as FakeUnit
     from .program import Ended
     from .wire import Wire
 
@@ -198,6 +200,19 @@ async def test_a_unit_that_is_there_already_is_an_error_that_names_it(systemd: F
     complaint = await program_fails(systemd, mark, "--unit", "twice")
     assert "'twice.scope'" in complaint
     assert "there already" in complaint
+
+
+async def test_a_unit_that_was_announced_before_it_was_refused_is_not_waited_for(
+    systemd: FakeSystemd, mark: str
+) -> None:
+    """As for a slice whose name is wrong: systemd never announces that such a unit has ended."""
+
+    def announce_and_refuse(call: Message) -> Message:
+        systemd.state_changed(FakeUnit(name=call.body[0], properties={}, owner=None), "inactive")
+        return refusal("org.freedesktop.DBus.Error.InvalidArgs", "no such slice")(call)
+
+    systemd.at["StartTransientUnit"] = announce_and_refuse
+    assert "no such slice" in await program_fails(systemd, mark)
 
 
 async def test_a_value_of_the_wrong_type_is_an_error(systemd: FakeSystemd, mark: str) -> None:

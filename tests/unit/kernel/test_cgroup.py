@@ -125,6 +125,13 @@ def test_what_can_be_read_still_goes_before_it() -> None:
     assert ooms({"/job.scope": {"oom": 3}}, {"oom": 2}, in_scope=4) == {"/job.scope": 3}
 
 
+@pytest.mark.parametrize(("pids_max", "tasks_max"), [("5", 4), ("max", INFINITY), ("0", None)])
+def test_the_limit_on_tasks_is_without_the_keeper_and_not_what_systemd_sets_while_it_kills(
+    tmp_path: Path, pids_max: str, tasks_max: int | None
+) -> None:
+    assert scope(tmp_path, pids_max=pids_max).limits().tasks_max == tasks_max
+
+
 def test_a_cgroup_that_goes_while_it_is_read_has_lost_no_limit(tmp_path: Path) -> None:
     job = scope(tmp_path / "job.scope", memory_events="oom_kill 0", pids_peak="2", memory_max="20000000")
     limits = job.counters().limits
