@@ -149,7 +149,6 @@ async def test_so_is_an_odd_answer_of_the_bus(
 
 
 @pytest.mark.parametrize("step", AFTERWARDS)
-@pytest.mark.usefixtures("impatient")
 async def test_an_odd_answer_while_the_command_runs_costs_no_more_than_what_it_was_to_say(
     step: str, systemd: FakeSystemd, complaints: list[str]
 ) -> None:
