@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
+    from typing import Any
 
 NOT_NEEDED = {"ssl": ("asyncio", 4200)}
 """Modules that another module imports only if they exist: the importing module, and the time saved without them.
@@ -42,6 +43,45 @@ class _Bare:
         return spec
 
 
+class _Postponed(type(sys)):  # type: ignore[misc]  # types.ModuleType; nothing else needs the module types
+    """Stands for a module, and imports it when something is used that this one does not have."""
+
+    def __getattr__(self, attribute: str) -> object:
+        return getattr(_imported(str(self.__name__)), attribute)
+
+
+class _Logger:
+    """Stands for a logger."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> object:
+        return getattr(_imported("logging").getLogger(self._name), attribute)
+
+
+def _imported(name: str) -> "Any":
+    """Return a module, imported in place of what stands for it."""
+    if isinstance(sys.modules.get(name), _Postponed):
+        del sys.modules[name]
+    __import__(name)
+    return sys.modules[name]
+
+
+_WAITS = ("FIRST_COMPLETED", "FIRST_EXCEPTION", "ALL_COMPLETED")
+
+POSTPONED: "dict[str, tuple[str, int, dict[str, object]]]" = {
+    "inspect": ("asyncio", 5400, {}),
+    "logging": ("asyncio", 2500, {"DEBUG": 10, "getLogger": _Logger}),
+    "concurrent.futures": ("asyncio", 500, {each: each for each in _WAITS}),
+    "subprocess": ("asyncio", 1900, {"PIPE": -1, "STDOUT": -2, "DEVNULL": -3}),
+}
+"""Modules that another module imports, but uses only for what a run rarely or never does.
+
+The importing module, the time saved, and what the importing module uses while it is imported itself.
+"""
+
+
 class _Nothing:
     """A loader that executes nothing."""
 
@@ -58,5 +98,16 @@ def spare() -> None:
     """Make the following imports faster. Only for the program: this changes Python for the whole process."""
     gc.set_threshold(COLLECT_AFTER)
     sys.meta_path.insert(0, _Bare)
+    for name, (_, _, used) in POSTPONED.items():
+        _postpone(name, used)
     for module in NOT_NEEDED:
         sys.modules[module] = None  # type: ignore[assignment]  # importing it raises ImportError
+
+
+def _postpone(name: str, used: "dict[str, object]") -> None:
+    module = sys.modules[name] = _Postponed(name)
+    for attribute, value in used.items():
+        setattr(module, attribute, value)
+    package, _, last = name.rpartition(".")
+    if package:  # `import a.b` sets a.b only when it imports it
+        setattr(__import__(package), last, module)

@@ -21,7 +21,7 @@ def boottime_ahead() -> float:
 
 
 def _ahead(clock: str) -> float:
-    with suppress(OSError), open(_OFFSETS, encoding="ascii") as file:  # missing on a kernel without time namespaces
+    with suppress(OSError), open(_OFFSETS, encoding="utf-8") as file:  # missing on a kernel without time namespaces
         for name, seconds, nanoseconds in map(str.split, file):
             if name == clock:
                 return int(seconds) + int(nanoseconds) / 1e9

@@ -168,7 +168,7 @@ def _error(number: int) -> OSError:
 
 def _mount(fd: int) -> str:
     """Return the line with the mount ID of an open file; see proc_pid_fdinfo(5)."""
-    with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as file:
+    with open(f"/proc/self/fdinfo/{fd}", encoding="utf-8") as file:
         return next(line for line in file if line.startswith("mnt_id:"))
 
 

@@ -155,7 +155,7 @@ def _exists(file: str) -> bool:
 
 def _machine_id(root: str) -> str:
     try:
-        with open(f"{root}/etc/machine-id", encoding="ascii") as file:
+        with open(f"{root}/etc/machine-id", encoding="utf-8") as file:
             return file.read().strip()
     except OSError:
         return ""

@@ -31,6 +31,8 @@ _PROGRAMS = {
 }
 """Programs that read their standard input, and their arguments. $PATH could lead root to another user's program."""
 
+_ALL_SIGNALS = frozenset(signal.valid_signals())
+
 _CANNOT_BE_EXECUTED = {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENOEXEC, errno.ELOOP}
 
 _FileAction = tuple[int, ...] | tuple[int, int, str, int, int]
@@ -124,7 +126,7 @@ def _start(file_actions: list[_FileAction]) -> int:
                 # A session of its own keeps away what the terminal sends to our process group. All signals are blocked,
                 # because systemd's SIGTERM under OOMPolicy=stop must not end it; the mask survives the exec.
                 setsid=True,
-                setsigmask=signal.valid_signals(),
+                setsigmask=_ALL_SIGNALS,
             )
         except OSError as error:
             if error.errno not in _CANNOT_BE_EXECUTED:

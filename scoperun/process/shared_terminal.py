@@ -17,7 +17,7 @@ def can_be_typed_at(sysctl: str = _SYSCTL) -> bool:
 
 def _typing_is_allowed(sysctl: str) -> bool:
     try:
-        with open(sysctl, encoding="ascii") as file:
+        with open(sysctl, encoding="utf-8") as file:
             return file.read().strip() != "0"
     except OSError:  # before 6.2
         return True

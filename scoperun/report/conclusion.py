@@ -96,6 +96,24 @@ def kernel_may_have_killed(start: Start, invocation: Invocation) -> bool | None:
             return False
 
 
+def systemd_may_know_more(invocation: Invocation) -> bool:
+    """Tell whether the scope's properties can add something to what is known already.
+
+    They cannot if the command was not killed, systemd has announced the scope's end as a success, and the counters,
+    with their peaks, were read when no process was left and show no kill.
+    """
+    exited, counters = invocation.exit, invocation.counters or Counters()
+    kills = (counters.oom_kill, counters.oomd_kills, invocation.memory.kills_seen)
+    return not (
+        exited is not None
+        and exited.status != -SIGKILL
+        and invocation.final_result == "success"
+        and kills == (0, 0, 0)
+        and counters.processes == ()
+        and None not in {counters.memory_peak, counters.memory_swap_peak}
+    )
+
+
 def _runtime(start: Start, exited: WorkloadExited) -> float:
     """Return the seconds that the command ran; the kernel's clock for its end can be as coarse as a tick."""
     return max(round(exited.at - start.monotonic, 6), 0.0)

@@ -13,7 +13,7 @@ from scoperun.evidence.kernel_report import KernelLogUnreadable
 from scoperun.kernel.log import kernel_clock
 from scoperun.kernel.wait import LAST_MOMENT, process_ended
 from scoperun.record import replace
-from scoperun.report.conclusion import kernel_may_have_killed
+from scoperun.report.conclusion import kernel_may_have_killed, systemd_may_know_more
 from scoperun.supervision.killing import kill_all
 from scoperun.supervision.leftovers import first_of, see_to_leftovers
 from scoperun.systemd.manager import UNANSWERED
@@ -104,6 +104,8 @@ class Settling:
         return (*processes, self._keeper.process)
 
     async def _read_properties(self) -> None:
+        if not systemd_may_know_more(self._feed.invocation):
+            return
         with suppress(*UNANSWERED):  # systemd might answer although it announced nothing
             self._feed.put(await self._unit.read())
             if self._feed.invocation.result == "timeout" and self._feed.invocation.left_active is None:

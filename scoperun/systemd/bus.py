@@ -9,6 +9,7 @@ in dbus.py: dbus_next cannot be imported without typing.no_type_check_decorator,
 from __future__ import annotations
 
 import asyncio
+import struct
 from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -287,7 +288,7 @@ def _read(frame: Frame, wanted: Container[str] | None = None) -> list[Any]:
         raise _Unreadable("is longer than any of systemd's")
     try:
         return body(frame, wanted)
-    except EOFError:
+    except (EOFError, struct.error):
         raise _Unreadable("cannot be read: end of message") from None
     except Exception as error:
         raise _Unreadable(f"cannot be read: {_reason(error)}") from None

@@ -50,6 +50,8 @@ else:
 _SIZES = {"y": 1, "b": 4, "n": 2, "q": 2, "i": 4, "u": 4, "x": 8, "t": 8, "d": 8, "h": 4}
 """The size in bytes of types of a fixed size; a value is aligned to its size."""
 
+_SIZES_IN_VARIANTS = {token.encode(): size for token, size in _SIZES.items()}
+
 _AT_EIGHT = "xtd{("
 
 _NUMBERS = {ord("l"): struct.Struct("<I"), ord("B"): struct.Struct(">I")}
@@ -99,15 +101,16 @@ class _Reader(Unmarshaller):
 
     def read_uint32(self, _type: SignatureType | None = None) -> int:
         begin = (self.offset + 3) & ~3
-        if begin + 4 > len(self.buf):
-            raise EOFError
-        self.offset = begin + 4
         (number,) = self._number.unpack_from(self.buf, begin)
+        self.offset = begin + 4
         return int(number)
 
     def read_string(self, _type: SignatureType | None = None) -> str:
-        length = self.read_uint32()
-        begin = self.read(length + 1)
+        begin = ((self.offset + 3) & ~3) + 4
+        (length,) = self._number.unpack_from(self.buf, begin - 4)
+        self.offset = begin + length + 1
+        if self.offset > len(self.buf):
+            raise EOFError
         return str(self.buf[begin : begin + length], "utf-8")
 
     def read_variant(self, _type: SignatureType | None = None) -> Any:
@@ -118,15 +121,16 @@ class _Reader(Unmarshaller):
         child = type_.children[0]
         if self._wanted is None or not _has_names(child):
             return super().read_array(type_)
+        key, value = child.children
         end = self._begin_array(child)
         found: dict[str, Any] = {}
         while self.offset < end:
-            self.align(8)
-            key = self.read_string()
-            if key in self._wanted:
-                found[key] = self.read_argument(child.children[1])
+            self.offset = (self.offset + 7) & ~7
+            name = self.read_string(key)
+            if name in self._wanted:
+                found[name] = self.read_argument(value)
             else:
-                self._skip(child.children[1])
+                self._skip(value)
         return found
 
     def _begin_array(self, child: SignatureType) -> int:
@@ -138,13 +142,12 @@ class _Reader(Unmarshaller):
 
     def _skip(self, type_: SignatureType) -> None:
         match type_.token:
+            case "v":  # by far the most
+                self._skip_variant()
             case "s" | "o":
                 self.read(self.read_uint32() + 1)
             case "g":
                 self.read(self.read_byte() + 1)
-            case "v":
-                (contained,) = _types(self.read_signature())
-                self._skip(contained)
             case "a":
                 end = self._begin_array(type_.children[0])
                 self.read(end - self.offset)
@@ -153,5 +156,19 @@ class _Reader(Unmarshaller):
                 for child in type_.children:
                     self._skip(child)
             case token:
-                self.align(_SIZES[token])
-                self.read(_SIZES[token])
+                self._skip_fixed(_SIZES[token])
+
+    def _skip_variant(self) -> None:
+        """Skip a variant. Most of what is skipped is a property's number: for these, nothing is looked up."""
+        begin = self.read(1) + 1
+        self.offset = begin + self.buf[begin - 1] + 1
+        signature = self.buf[begin : self.offset - 1]
+        if size := _SIZES_IN_VARIANTS.get(signature):
+            self._skip_fixed(size)
+        else:
+            (contained,) = _types(signature.decode())
+            self._skip(contained)
+
+    def _skip_fixed(self, size: int) -> None:
+        self.offset = (self.offset + size - 1) & -size
+        self.read(size)

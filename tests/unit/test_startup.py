@@ -1,12 +1,13 @@
 """Other modules work without what the program leaves out while it starts."""
 
 import gc
+import importlib
 import subprocess
 import sys
 
 import pytest
 
-from scoperun.startup import COLLECT_AFTER, NOT_NEEDED
+from scoperun.startup import COLLECT_AFTER, NOT_NEEDED, POSTPONED
 
 ASKED_FOR = """
 import sys
@@ -34,10 +35,10 @@ def printed(program: str) -> str:
     return ended.stdout.strip()
 
 
-@pytest.mark.parametrize("module", NOT_NEEDED)
+@pytest.mark.parametrize("module", [*NOT_NEEDED, *POSTPONED])
 def test_a_module_that_is_spared_would_be_imported(module: str) -> None:
     """Remove a row that no longer saves anything."""
-    importer, _ = NOT_NEEDED[module]
+    importer, *_ = (NOT_NEEDED | POSTPONED)[module]
     assert printed(ASKED_FOR.format(module=module, importer=importer)) == "True"
 
 
@@ -45,6 +46,38 @@ def test_a_module_that_is_spared_would_be_imported(module: str) -> None:
 def test_what_would_import_it_does_without(module: str) -> None:
     importer, _ = NOT_NEEDED[module]
     assert printed(SPARED.format(module=module, importer=importer)) == f"None {COLLECT_AFTER}"
+
+
+@pytest.mark.parametrize("module", POSTPONED)
+def test_a_postponed_module_is_imported_when_it_is_used(module: str) -> None:
+    """Not by the modules of a run; afterwards it has all that it should have."""
+    program = (
+        "import sys; from scoperun.startup import spare; spare(); "
+        "import asyncio, scoperun.cli.command, scoperun.cli.options, scoperun.supervision.launch; "
+        "import scoperun.supervision.order, scoperun.supervision.standing, scoperun.supervision.supervision; "
+        f"stands_for = sys.modules[{module!r}]; import {module} as again; print(again is stands_for, end=' '); "
+        f"stands_for.__all__; import {module} as real; "
+        "print(hasattr(real, '__file__'), stands_for.__all__ is real.__all__)"
+    )
+    assert printed(program) == "True True True"
+
+
+@pytest.mark.parametrize("module", POSTPONED)
+def test_what_stands_for_a_module_has_the_same_values(module: str) -> None:
+    real = importlib.import_module(module)
+    _, _, used = POSTPONED[module]
+    assert {name: getattr(real, name) for name in used if name != "getLogger"} == {
+        name: value for name, value in used.items() if name != "getLogger"
+    }
+
+
+def test_an_error_that_asyncio_logs_is_logged() -> None:
+    program = (
+        "from scoperun.startup import spare; spare(); import asyncio\n"
+        "async def main():\n asyncio.get_running_loop().call_exception_handler({'message': 'odd'})\nasyncio.run(main())"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert ended.stderr.strip() == "odd"
 
 
 def test_a_library_spares_nothing() -> None:
