@@ -15,15 +15,16 @@ TIME_LIMIT = 120
 
 # scoperun, counting each message that it receives, signals and replies.
 COUNTING = """
-import atexit, os, sys
-from dbus_next import message_bus
+import sys
+from scoperun.systemd.frames import Frames
 received = 0
-process_message = message_bus.BaseMessageBus._process_message
-def counting(self, message):
+take = Frames.take
+def counting(self, data):
     global received
-    received += 1
-    return process_message(self, message)
-message_bus.BaseMessageBus._process_message = counting
+    frames = take(self, data)
+    received += len(frames)
+    return frames
+Frames.take = counting
 from scoperun.cli.command import main
 out = sys.argv.pop(1)
 status = main()
@@ -52,7 +53,10 @@ def messages(number: int, *, sleep: int) -> list[int]:
             if process.wait(TIME_LIMIT + sleep) != 0:
                 raise RuntimeError(f"scoperun failed: {process.returncode}")
         wait_for_no_scopes()
-        return sorted(map(int, Path(counts).read_text(encoding="ascii").split()))
+        counted = sorted(map(int, Path(counts).read_text(encoding="ascii").split()))
+        if not counted[0]:
+            raise RuntimeError("a scoperun received no message")
+        return counted
 
 
 def crowd(before: Sequence[str], number: int) -> dict[str, float]:

@@ -40,6 +40,7 @@ def measure(seconds: int) -> dict[str, Any]:
             **asdict(Sample(after.cpu - before.cpu, after.wakes - before.wakes)),
             "rss": status(process.pid, "VmRSS"),
             "private": private(process.pid),
+            "asyncio_private": private_of_asyncio(),
             "keeper_rss": status(keeper, "VmRSS"),
             "keeper_private": private(keeper),
         }
@@ -55,6 +56,18 @@ def sample(pid: int) -> Sample:
         switches = re.findall(r"^voluntary_ctxt_switches:\s+(\d+)", (task / "status").read_text(), re.MULTILINE)
         wakes += int(switches[0])
     return Sample(nanoseconds / 1e9, wakes)
+
+
+def private_of_asyncio() -> int:
+    """Return the private memory in bytes of a Python that has imported asyncio and does nothing."""
+    program = "import asyncio, time; print(flush=True); time.sleep(1000)"
+    with subprocess.Popen(["python3", "-c", program], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            return private(process.pid)
+        finally:
+            process.kill()
 
 
 def keeper_of(unit: str) -> int:

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import shares
+from . import processors, shares
 
 AT_A_TIME = 32
 WARM = 100
@@ -22,10 +22,17 @@ XARGS = f"seq {{}} | xargs -P{AT_A_TIME} -I_ systemd-run --user --scope -q /bin/
 
 def measure(number: int) -> dict[str, Any]:
     """Return the scopes per second of each, and the library's descriptors and memory after one and two rounds."""
-    start = time.monotonic()
+    start, before = time.monotonic(), processors.used()
     subprocess.run(["sh", "-c", XARGS.format(number)], check=True)
     xargs = number / (time.monotonic() - start)
-    return {"number": number, "xargs": xargs, "bare": told_by("bare", number), **told_by("library", number)}
+    machine = processors.since(before, number)
+    return {
+        "number": number,
+        "xargs": xargs,
+        "xargs_machine": machine,
+        "bare": told_by("bare", number),
+        **told_by("library", number),
+    }
 
 
 def told_by(module: str, number: int) -> dict[str, Any]:
@@ -55,12 +62,14 @@ async def run_many(number: int) -> None:
 async def be_measured(number: int) -> dict[str, Any]:
     """Run a hundred to warm up, then `number` that are measured, and as many again to see what grows."""
     await run_many(WARM)
-    start, used = time.monotonic(), time.process_time()
+    start, used, machine = time.monotonic(), time.process_time(), processors.used()
     await run_many(number)
     seconds, processor = time.monotonic() - start, time.process_time() - used
+    whole = processors.since(machine, number)
     before = state()
     await run_many(number)
-    measured = {"library": number / seconds, "processor": processor / number, "before": before, "after": state()}
+    measured = {"library": number / seconds, "processor": processor / number, "machine": whole}
+    measured |= {"before": before, "after": state()}
     return {**measured, "profile": await profile()}
 
 
