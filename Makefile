@@ -2,7 +2,6 @@
 
 PYTHON ?= python3
 VENV := .venv
-PACKAGES := python3-venv dbus-daemon gcc libc6-dev
 
 .PHONY: help demo test truth bench check coverage images host-test guest-test lock clean
 
@@ -52,10 +51,7 @@ coverage: $(VENV)/ready
 	$(VENV)/bin/coverage report
 
 $(VENV)/ready: pyproject.toml requirements.lock
-	@dpkg-query --show --showformat='' $(PACKAGES) 2>/dev/null || \
-	    if test "$$(id -u)" = 0; then apt-get update --quiet=2 && \
-	        apt-get install --quiet=2 --yes --no-install-recommends $(PACKAGES) >/dev/null; \
-	    else echo 'make: first, as root: apt-get install $(PACKAGES)' >&2; false; fi
+	@sh tests/packages.sh $(PYTHON)
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --require-hashes --requirement requirements.lock
 	$(VENV)/bin/pip install --quiet --no-deps --no-build-isolation --editable .
