@@ -14,7 +14,7 @@ SETTLED = 50
 
 
 async def assert_nothing_leaks(run: Run, *, runs: int) -> None:
-    """Assert that later runs leave no more descriptors, tasks and children than the first, and less than an object each."""
+    """Assert that later runs leave no more descriptors, tasks and children than the first, and few objects."""
     before = await counted_after(run, SETTLED)
     after = await counted_after(run, runs - SETTLED)
     assert after[:3] == before[:3]
