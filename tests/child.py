@@ -1,4 +1,4 @@
-"""A function called in a child process, for what a process cannot undo: a namespace, the dispositions of signals."""
+"""A function that runs in a child process, for changes that a process cannot undo: a namespace, signal dispositions."""
 
 import traceback
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What holds for every tier of tests."""
+"""Fixtures and hooks for all tests."""
 
 import os
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have no configuration but what a test makes itself."""
+    """Make sure that there is no configuration except what a test makes itself."""
     monkeypatch.setenv("XDG_CONFIG_HOME", "/nowhere")
     for name in ("SCOPERUN_PROFILE", "SCOPERUN_REPORT"):
         monkeypatch.delenv(name, raising=False)
@@ -15,7 +15,7 @@ def no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """In CI a test that was left out is a test that failed."""
+    """In CI a skipped test is a failure."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

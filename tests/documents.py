@@ -25,7 +25,7 @@ def section(name: str) -> str:
 
 
 def terms(name: str) -> list[str]:
-    """Return what a section of the manual page explains one after the other: the lines after .TP, without macro."""
+    """Return the terms of a section of the manual page: the lines after .TP, without their macro."""
     lines = re.findall(r"^\.TP\n\.[BIR]+ (.*)$", section(name), flags=re.MULTILINE)
     return [line.replace('"', "") for line in lines]
 
@@ -43,6 +43,6 @@ def library_examples() -> list[str]:
 
 
 def configurations() -> list[str]:
-    """Return what both documents show of config files."""
+    """Return the config files that both documents show."""
     in_readme = re.findall(r"^```toml\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
     return [*in_readme, *re.findall(r"^\.EX\n(.*?)^\.EE$", section("PROFILES"), flags=re.MULTILINE | re.DOTALL)]

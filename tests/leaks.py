@@ -1,4 +1,4 @@
-"""What a program may not have more of when it has run many commands."""
+"""What a program must not accumulate when it runs many commands."""
 
 import asyncio
 import gc
@@ -10,11 +10,11 @@ from typing import Any
 Run = Callable[[], Awaitable[Any]]
 
 SETTLED = 50
-"""Runs after which whatever is kept once for all is there."""
+"""Runs after which everything that is kept permanently exists."""
 
 
 async def assert_nothing_leaks(run: Run, *, runs: int) -> None:
-    """Descriptors, tasks, children and objects, counted after the first runs and after the last."""
+    """Assert that later runs leave no more descriptors, tasks and children than the first, and few objects."""
     before = await counted_after(run, SETTLED)
     after = await counted_after(run, runs - SETTLED)
     assert after[:3] == before[:3]
@@ -22,7 +22,7 @@ async def assert_nothing_leaks(run: Run, *, runs: int) -> None:
 
 
 async def counted_after(run: Run, runs: int) -> tuple[list[str], int, str, int]:
-    """Do so many runs; return what there is afterwards of our own."""
+    """Do so many runs; return the number of our own descriptors, tasks, children and objects."""
     for _ in range(runs):
         await run()
     gc.collect()

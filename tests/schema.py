@@ -1,4 +1,4 @@
-"""The published schema of reports: every report in every test is held against it."""
+"""The published schema of reports: every report in every test is checked against it."""
 
 import json
 from importlib.resources import files
@@ -10,7 +10,7 @@ VALIDATOR = Draft202012Validator(json.loads((files("scoperun") / "report.schema.
 
 
 def validated(text: str) -> dict[str, Any]:
-    """Return the report that `text` is, if it is one."""
+    """Return the report in `text`, after checking it against the schema."""
     report: dict[str, Any] = json.loads(text)
     VALIDATOR.validate(report)
     return report

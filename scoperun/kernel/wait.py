@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 LAST_MOMENT = 1.0
-"""Seconds within which a killed process is dead, unless a debugger or a hung disk holds it, perhaps for ever."""
+"""Seconds within which a killed process is dead, unless a debugger or a hung disk holds it, perhaps forever."""
 
 
 async def readable(fd: int) -> None:

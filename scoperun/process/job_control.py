@@ -31,7 +31,7 @@ def stop_with(workload: Child, number: int, signals: int) -> int | None:
         return None
     try:
         waker = _start_waker(workload, signals)
-    except OSError:  # e.g. too many processes: better not to stop than to stop for ever
+    except OSError:  # e.g. too many processes: better not to stop than to stop forever
         return None
     # A SIGCONT from here on cancels the pending stop; an earlier one shows in the command's state.
     os.kill(os.getpid(), number)

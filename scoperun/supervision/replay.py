@@ -90,7 +90,7 @@ def main(arguments: Sequence[str]) -> int:
         return _failed(f"cannot read {paths[0]!r}: {error.strerror}")
     except ScoperunError as error:
         return _failed(f"{paths[0]!r}: {error}")
-    except Exception as error:  # a value has not the type of its field, e.g. is a text and not a number
+    except Exception as error:  # a value does not have the type of its field, e.g. a text in place of a number
         if sys.flags.dev_mode:
             raise
         return _failed(f"{paths[0]!r} makes no sense: {type(error).__name__}: {error} (python3 -X dev shows where)")

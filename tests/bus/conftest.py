@@ -41,7 +41,7 @@ _CONFIGURATION = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Co
 
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
-    """Have orphans become ours, so that a test can see them, and end those that one has left."""
+    """Adopt orphans, so that a test can see them, and end those that a test has left."""
     before = set(children())
     adopt_orphans(True)
     yield
@@ -62,7 +62,7 @@ def runtime_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 @pytest.fixture
 def impatient(runtime_dir: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have scoperun give up on an answer soon, but not sooner than a busy machine answers."""
+    """Make scoperun give up on an answer soon, but not sooner than a busy machine answers."""
     monkeypatch.setenv("SYSTEMD_BUS_TIMEOUT", "2s")
 
 
@@ -79,7 +79,7 @@ async def daemon(runtime_dir: str) -> AsyncIterator[Process]:
         "--nopidfile",
         "--print-address",
         stdout=PIPE,
-        stderr=DEVNULL,  # it may not raise its limit of descriptors, and says so
+        stderr=DEVNULL,  # it cannot raise its limit of descriptors, and says so
     )
     assert process.stdout is not None
     async with asyncio.timeout(PATIENCE):
@@ -106,8 +106,8 @@ async def systemd(bus: Wire, runtime_dir: str) -> AsyncIterator[FakeSystemd]:
 
 
 @pytest.fixture
-async def somebody(systemd: FakeSystemd, runtime_dir: str) -> AsyncIterator[MessageBus]:
-    """Have somebody else on the bus."""
+async def other_client(systemd: FakeSystemd, runtime_dir: str) -> AsyncIterator[MessageBus]:
+    """Connect another client to the bus."""
     bus = await MessageBus(f"unix:path={runtime_dir}/daemon".replace(" ", "%20")).connect()
     yield bus
     bus.disconnect()

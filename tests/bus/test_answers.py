@@ -1,4 +1,4 @@
-"""Answers and signals that no systemd gives: one line before the command runs, and never its status afterwards."""
+"""Answers and signals that systemd never sends: one line before the command runs, and no change of its status later."""
 
 from __future__ import annotations
 
@@ -87,13 +87,13 @@ OF_THE_BUS = ["Hello", "AddMatch 1", "AddMatch 2", "GetConnectionUnixProcessID"]
 
 
 def odd_answers(step: str) -> list[tuple[str, list[Any]]]:
-    """Return signatures and bodies of what no systemd answers there."""
+    """Return signatures and bodies that systemd never answers at this step."""
     return BODIES + (VALUES if step.startswith("Get ") else PROPERTIES_OF_A_SCOPE if step == "GetAll" else [])
 
 
 @pytest.fixture
 async def complaints() -> list[str]:
-    """Collect what asyncio would print of exceptions that nothing has looked at."""
+    """Collect what asyncio would print about exceptions that were never retrieved."""
     heard: list[str] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: heard.append(str(context)))
     return heard
@@ -107,7 +107,7 @@ async def run_to_the_end() -> library.Report:
 
 
 async def run_or_refuse() -> ScoperunError | None:
-    """Run the command: it runs to its end, or there is one line, and nothing is left."""
+    """Run the command: either it runs to its end, or there is one line and nothing is left."""
     error = None
     try:
         await run_to_the_end()
@@ -124,10 +124,10 @@ def answering(signature: str, body: list[Any]) -> Callable[[Message], Message]:
 
 @pytest.mark.parametrize("step", BEFORE_THE_COMMAND)
 @pytest.mark.usefixtures("impatient")
-async def test_an_odd_answer_before_the_command_runs_is_one_line(
+async def test_a_malformed_answer_before_the_command_runs_is_one_line(
     step: str, systemd: FakeSystemd, complaints: list[str]
 ) -> None:
-    systemd.announces_invocation = step != "Get InvocationID"  # else that is not asked
+    systemd.announces_invocation = step != "Get InvocationID"  # otherwise scoperun does not ask
     for signature, body in odd_answers(step):
         systemd.at[step] = answering(signature, body)
         await run_or_refuse()
@@ -137,7 +137,7 @@ async def test_an_odd_answer_before_the_command_runs_is_one_line(
 
 @pytest.mark.parametrize("step", OF_THE_BUS)
 @pytest.mark.usefixtures("impatient")
-async def test_so_is_an_odd_answer_of_the_bus(
+async def test_a_malformed_answer_of_the_bus_is_one_line(
     step: str, bus: Wire, systemd: FakeSystemd, complaints: list[str]
 ) -> None:
     for signature, body in BODIES:
@@ -149,7 +149,7 @@ async def test_so_is_an_odd_answer_of_the_bus(
 
 
 @pytest.mark.parametrize("step", AFTERWARDS)
-async def test_an_odd_answer_while_the_command_runs_costs_no_more_than_what_it_was_to_say(
+async def test_a_malformed_answer_while_the_command_runs_costs_only_its_value(
     step: str, systemd: FakeSystemd, complaints: list[str]
 ) -> None:
     for signature, body in odd_answers(step):
@@ -159,8 +159,10 @@ async def test_an_odd_answer_while_the_command_runs_costs_no_more_than_what_it_w
     assert complaints == []
 
 
-async def test_nor_does_one_on_when_the_scope_began_to_end(systemd: FakeSystemd, complaints: list[str]) -> None:
-    """That is asked where a time limit may have ended the scope, and its end was not announced."""
+async def test_a_malformed_answer_about_the_start_of_the_stop_costs_only_its_value(
+    systemd: FakeSystemd, complaints: list[str]
+) -> None:
+    """Scoperun asks for this if a time limit might have ended the scope, and its end was not announced."""
     step = "Get ActiveExitTimestampMonotonic"
 
     def say_little(unit: Unit) -> None:
@@ -179,14 +181,14 @@ NOT_WORDS = [each for each in VARIANTS if each.value != "a word"]
 
 
 @pytest.mark.parametrize("number", NOT_NUMBERS, ids=lambda variant: variant.signature)
-async def test_what_is_not_a_number_is_not_known(number: Variant, systemd: FakeSystemd) -> None:
+async def test_a_value_that_is_not_a_number_counts_as_unknown(number: Variant, systemd: FakeSystemd) -> None:
     said = {"Result": Variant("s", "success"), **dict.fromkeys(NUMBERS, number)}
     systemd.at["GetAll"] = answering("a{sv}", [said])
     assert (await run_to_the_end()).oom is None
 
 
 @pytest.mark.parametrize("word", NOT_WORDS, ids=lambda variant: variant.signature)
-async def test_what_is_not_a_word_is_not_known(word: Variant, systemd: FakeSystemd) -> None:
+async def test_a_value_that_is_not_a_word_counts_as_unknown(word: Variant, systemd: FakeSystemd) -> None:
     systemd.at["Get Version"] = answering("v", [word])
     systemd.at["GetAll"] = answering("a{sv}", [{"Result": word}])
     report = await run_to_the_end()
@@ -194,7 +196,7 @@ async def test_what_is_not_a_word_is_not_known(word: Variant, systemd: FakeSyste
 
 
 def odd_signals(unit: Unit) -> Iterator[Message]:
-    """Yield signals that match the rules of a run, and say nothing."""
+    """Yield signals that match the rules of a run, but are malformed."""
     for signature, body in BODIES:
         yield Message.new_signal(PATH, MANAGER, "JobRemoved", signature, body)
         yield Message.new_signal(unit.path, PROPERTIES, "PropertiesChanged", signature, body)
@@ -212,7 +214,7 @@ def changed(unit: Unit, interface: str, properties: dict[str, Variant]) -> Messa
 
 @pytest.fixture
 async def say_odd_things(systemd: FakeSystemd) -> AsyncIterator[Callable[[Unit, Callable[[Unit], None]], None]]:
-    """Return the action of sending odd signals, one at a time as dbus-next can only do, and then doing a next thing."""
+    """Return an action that sends malformed signals, one at a time because of dbus-next, and then calls `then`."""
     async with asyncio.TaskGroup() as speeches:
 
         async def speech(unit: Unit, then: Callable[[Unit], None]) -> None:
@@ -223,9 +225,7 @@ async def say_odd_things(systemd: FakeSystemd) -> AsyncIterator[Callable[[Unit, 
         yield lambda unit, then: speeches.create_task(speech(unit, then)) and None
 
 
-async def test_signals_that_make_no_sense_are_passed_over(
-    systemd: FakeSystemd, say_odd_things: Any, complaints: list[str]
-) -> None:
+async def test_malformed_signals_are_ignored(systemd: FakeSystemd, say_odd_things: Any, complaints: list[str]) -> None:
     systemd.when_started = lambda unit: say_odd_things(unit, systemd.announce_start)
     systemd.when_ended = lambda unit: say_odd_things(unit, systemd.announce_end)
     report = await run_to_the_end()
@@ -234,7 +234,9 @@ async def test_signals_that_make_no_sense_are_passed_over(
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_start_of_which_only_nonsense_is_said_is_given_up(systemd: FakeSystemd, say_odd_things: Any) -> None:
+async def test_a_start_that_is_followed_only_by_malformed_signals_is_given_up(
+    systemd: FakeSystemd, say_odd_things: Any
+) -> None:
     systemd.when_started = lambda unit: say_odd_things(unit, lambda _: None)
     error = await run_or_refuse()
     assert str(error) == "systemd says nothing more of the scope within 2 s"
@@ -242,8 +244,8 @@ async def test_a_start_of_which_only_nonsense_is_said_is_given_up(systemd: FakeS
 
 
 @pytest.mark.parametrize("step", [*BEFORE_THE_COMMAND, *AFTERWARDS])
-async def test_the_program_prints_no_more_than_a_line_or_its_report(step: str, systemd: FakeSystemd) -> None:
-    systemd.announces_invocation = step != "Get InvocationID"  # else that is not asked
+async def test_the_program_prints_only_one_line_or_its_report(step: str, systemd: FakeSystemd) -> None:
+    systemd.announces_invocation = step != "Get InvocationID"  # otherwise scoperun does not ask
     systemd.at[step] = answering("v", [Variant("as", ["no", "such", "type"])])
     ended = await scoperun("--json", "--", "sh", "-c", "exit 3")
     if step in AFTERWARDS:
@@ -252,8 +254,8 @@ async def test_the_program_prints_no_more_than_a_line_or_its_report(step: str, s
         assert (ended.status, ended.out, ended.complaint[:10]) == (125, "", "scoperun: ")
 
 
-async def test_no_bytes_of_an_answer_are_anything_else_than_an_answer_or_an_error(runtime_dir: str) -> None:
-    """The headers are whole, and what comes after them is anything."""
+async def test_random_bytes_in_an_answer_lead_to_an_answer_or_an_error(runtime_dir: str) -> None:
+    """The headers are intact, and the rest is random."""
     chance = random.Random(14)  # noqa: S311
 
     async def mutating(peer: Peer) -> None:

@@ -1,4 +1,4 @@
-"""What dbus-next does not do by itself; see scoperun/systemd/bus.py."""
+"""Protections that dbus-next does not have by itself; see scoperun/systemd/bus.py."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ WANTED = ("org.freedesktop.systemd1.Manager", "Version")
 
 @asynccontextmanager
 async def connected(path: str, *, timeout: float = 10 * PATIENCE) -> AsyncIterator[Connection]:
-    """Be connected to the bus at `path`; the block fails, and does not hang, when it takes too long."""
+    """Connect to the bus at `path` for the context; it fails instead of hanging if it takes too long."""
     address = f"unix:path={quote(path)}"
     async with (
         asyncio.timeout(PATIENCE),
@@ -51,13 +51,13 @@ def open_files() -> list[str]:
 
 @pytest.fixture
 async def complaints() -> list[str]:
-    """Collect what asyncio says of exceptions that nobody has looked at."""
+    """Collect what asyncio says about exceptions that were never retrieved."""
     heard: list[str] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: heard.append(context["message"]))
     return heard
 
 
-def test_the_library_is_imported_where_typing_has_no_no_type_check_decorator() -> None:
+def test_the_library_can_be_imported_without_typing_no_type_check_decorator() -> None:
     """Python 3.15 has removed it."""
     code = "import typing; vars(typing).pop('no_type_check_decorator', None); import scoperun.systemd.bus"
     assert subprocess.run([sys.executable, "-W", "error", "-c", code], check=False).returncode == 0
@@ -75,10 +75,10 @@ def test_the_library_is_imported_where_typing_has_no_no_type_check_decorator() -
         (raw.garbage, "refuses the connection"),
     ],
 )
-async def test_what_is_no_good_bus_is_refused_in_one_line(
+async def test_a_faulty_bus_is_refused_in_one_line(
     script: Callable[[Peer], object], reason: str, runtime_dir: str
 ) -> None:
-    """As a program, which an outer limit ends: dbus-next spins at the end of the stream and no timeout fires."""
+    """Runs as a program with a time limit: at the end of the stream dbus-next spins, and no timeout of ours fires."""
     async with raw_bus(f"{runtime_dir}/bus", script):
         ended = await scoperun("--", "touch", f"{runtime_dir}/ran")
     assert (ended.status, ended.left, os.listdir(runtime_dir)) == (125, [], ["bus"])
@@ -88,22 +88,22 @@ async def test_what_is_no_good_bus_is_refused_in_one_line(
 
 @pytest.mark.parametrize("script", [raw.silent, raw.silent_to_hello])
 @pytest.mark.usefixtures("impatient")
-async def test_a_bus_that_is_silent_is_given_up(script: Callable[[Peer], object], runtime_dir: str) -> None:
+async def test_a_silent_bus_is_given_up(script: Callable[[Peer], object], runtime_dir: str) -> None:
     async with raw_bus(f"{runtime_dir}/bus", script):
         ended = await scoperun("--", "touch", f"{runtime_dir}/ran")
     assert (ended.status, ended.left, os.listdir(runtime_dir)) == (125, [], ["bus"])
     assert "does not answer within 2 s" in ended.complaint
 
 
-async def test_a_bus_that_accepts_nobody_does_not_block(runtime_dir: str) -> None:
-    """As a program: a connect() that blocks would block this test too."""
+async def test_a_bus_that_does_not_accept_does_not_block(runtime_dir: str) -> None:
+    """Runs as a program: a blocking connect() would block this test too."""
     with full_backlog(f"{runtime_dir}/bus"):
         ended = await scoperun("--", "touch", f"{runtime_dir}/ran")
     assert (ended.status, ended.left, os.listdir(runtime_dir)) == (125, [], ["bus"])
     assert "cannot connect to the bus" in ended.complaint
 
 
-async def test_a_call_after_the_loss_raises_at_once(bus: Wire, systemd: FakeSystemd, runtime_dir: str) -> None:
+async def test_a_call_after_the_bus_was_lost_raises_at_once(bus: Wire, systemd: FakeSystemd, runtime_dir: str) -> None:
     async with connected(f"{runtime_dir}/bus") as connection:
         assert await connection.call(VERSION, *WANTED)
         bus.cut()
@@ -112,16 +112,14 @@ async def test_a_call_after_the_loss_raises_at_once(bus: Wire, systemd: FakeSyst
             await connection.call(VERSION, *WANTED)
 
 
-async def test_a_call_that_waits_when_the_bus_breaks_raises(bus: Wire, systemd: FakeSystemd, runtime_dir: str) -> None:
+async def test_a_pending_call_raises_when_the_bus_is_lost(bus: Wire, systemd: FakeSystemd, runtime_dir: str) -> None:
     systemd.at["Get Version"] = bus.cut
     async with connected(f"{runtime_dir}/bus") as connection:
         with pytest.raises(BusLost, match=r"Get: the connection to the bus broke: end of stream"):
             await connection.call(VERSION, *WANTED)
 
 
-async def test_a_call_that_is_never_answered_raises_after_the_time_limit(
-    systemd: FakeSystemd, runtime_dir: str
-) -> None:
+async def test_a_call_without_an_answer_raises_after_the_time_limit(systemd: FakeSystemd, runtime_dir: str) -> None:
     systemd.at["Get Version"] = stall
     async with connected(f"{runtime_dir}/bus", timeout=0.3) as connection:
         with pytest.raises(BusLost, match=r"Get: no answer within 0\.3 s"):
@@ -129,7 +127,7 @@ async def test_a_call_that_is_never_answered_raises_after_the_time_limit(
 
 
 @pytest.mark.parametrize("text", [("what went wrong",), ()])
-async def test_an_answer_that_is_an_error_raises_with_its_name_and_text(
+async def test_an_error_answer_raises_with_its_name_and_text(
     text: tuple[str, ...], systemd: FakeSystemd, runtime_dir: str
 ) -> None:
     systemd.at["Get Version"] = refusal("a.b.Error", *text)
@@ -139,7 +137,7 @@ async def test_an_answer_that_is_an_error_raises_with_its_name_and_text(
     assert (caught.value.name, caught.value.text) == ("a.b.Error", "".join(text))
 
 
-async def test_a_match_rule_that_is_refused_raises(bus: Wire, runtime_dir: str) -> None:
+async def test_a_refused_match_rule_raises(bus: Wire, runtime_dir: str) -> None:
     async with connected(f"{runtime_dir}/bus") as connection:
         with pytest.raises(ErrorReply, match="MatchRuleInvalid"):
             await connection.match("type='nonsense'")
@@ -156,8 +154,8 @@ async def test_the_loss_of_the_bus_is_noticed(
         assert await lost == "end of stream"
 
 
-async def test_every_descriptor_is_closed_again(systemd: FakeSystemd, bus: Wire, runtime_dir: str) -> None:
-    """As they are at once, without the garbage collector."""
+async def test_every_descriptor_is_closed(systemd: FakeSystemd, bus: Wire, runtime_dir: str) -> None:
+    """They are closed at once, without the garbage collector."""
     gc.collect()
     gc.disable()
     try:
@@ -185,7 +183,7 @@ async def test_every_descriptor_is_closed_after_a_refusal_too(
     assert open_files() == before
 
 
-async def test_a_message_that_cannot_be_sent_leaves_no_complaint(runtime_dir: str, complaints: list[str]) -> None:
+async def test_a_message_that_cannot_be_sent_causes_no_complaint(runtime_dir: str, complaints: list[str]) -> None:
     async with raw_bus(f"{runtime_dir}/bus", raw.half_a_bus), connected(f"{runtime_dir}/bus") as connection:
         with pytest.raises(BusLost, match="Broken pipe"):
             await connection.call(VERSION, *WANTED)
@@ -195,11 +193,11 @@ async def test_a_message_that_cannot_be_sent_leaves_no_complaint(runtime_dir: st
     assert complaints == []
 
 
-async def test_nothing_is_logged_when_the_bus_breaks(
+async def test_nothing_is_logged_when_the_bus_is_lost(
     systemd: FakeSystemd, killing_bus: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing but the report is on stderr, even where Python complains of all that it can."""
-    monkeypatch.setenv("PYTHONWARNINGS", "always")  # not PYTHONDEVMODE, in which asyncio complains of a slow machine
+    """Only the report is on stderr, even with all of Python's warnings enabled."""
+    monkeypatch.setenv("PYTHONWARNINGS", "always")  # not PYTHONDEVMODE, in which asyncio complains about a slow machine
     process = await start_command("echo; read _; exit 3")
     killing_bus()
     ended = await end(process)
@@ -209,13 +207,13 @@ async def test_nothing_is_logged_when_the_bus_breaks(
 async def test_the_bus_is_found_through_xdg_runtime_dir(
     systemd: FakeSystemd, runtime_dir: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is preferred to the session bus, which may be one without systemd. The directory's name has spaces here."""
+    """It is preferred to the session bus, which can be one without systemd. Here the directory's name has spaces."""
     assert " " in runtime_dir
     monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere")
     assert (await scoperun("--", "true")).status == 0
 
 
-async def test_the_session_bus_comes_second(
+async def test_the_session_bus_is_used_second(
     systemd: FakeSystemd, runtime_dir: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", f"{runtime_dir}/nothing")
@@ -232,7 +230,7 @@ async def test_of_several_addresses_the_first_that_works_is_used(
     assert (await scoperun("--", "true")).status == 0
 
 
-async def test_where_none_of_them_works_each_is_named(runtime_dir: str) -> None:
+async def test_if_no_address_works_each_is_named(runtime_dir: str) -> None:
     with pytest.raises(BusUnavailable) as caught:
         async with manager.connect({"DBUS_SESSION_BUS_ADDRESS": "unix:path=/nowhere;tcp:host=a"}):
             pass
@@ -269,7 +267,7 @@ async def test_a_runtime_dir_without_a_bus_is_one_line(runtime_dir: str) -> None
         ";",
     ],
 )
-async def test_an_address_that_cannot_be_used_is_refused_in_one_line(address: str) -> None:
+async def test_an_unusable_address_is_refused_in_one_line(address: str) -> None:
     with pytest.raises(BusUnavailable) as caught:
         async with manager.connect({"DBUS_SESSION_BUS_ADDRESS": address}):
             pass

@@ -1,4 +1,4 @@
-"""What a debugger holds, or a disk that hangs, does not end when it is killed: scoperun does not wait for ever."""
+"""A process that a debugger or a hanging disk holds does not end when it is killed: scoperun does not wait forever."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def ptrace(request: int, pid: int, data: int) -> int:
 
 @contextmanager
 def traced(pid: int, options: int = 0) -> Iterator[None]:
-    """Be a debugger of process `pid` which takes no note of anything, and let it go in the end."""
+    """Act as a debugger of process `pid` that ignores its stops, and detach in the end."""
     assert ptrace(PTRACE_SEIZE, pid, options) == 0, os.strerror(ctypes.get_errno())
     try:
         yield
@@ -37,8 +37,8 @@ def traced(pid: int, options: int = 0) -> Iterator[None]:
         ptrace(PTRACE_DETACH, pid, 0)
 
 
-async def test_a_keeper_that_a_debugger_holds_does_not_make_scoperun_deaf(systemd: FakeSystemd) -> None:
-    """It stops where it would end: for systemd the scope goes on, and nothing announces its end."""
+async def test_a_keeper_that_a_debugger_holds_does_not_block_scoperun(systemd: FakeSystemd) -> None:
+    """It stops where it would end: for systemd the scope goes on, and its end is not announced."""
     process = await start_command(UNTIL_TOLD)
     keeper = systemd.unit.pids[1]
     with traced(keeper, PTRACE_O_TRACEEXIT):
@@ -51,14 +51,14 @@ async def test_a_keeper_that_a_debugger_holds_does_not_make_scoperun_deaf(system
     await systemd.gone()
 
 
-async def test_a_command_whose_debugger_sleeps_has_ended_all_the_same(systemd: FakeSystemd) -> None:
+async def test_a_command_whose_debugger_sleeps_counts_as_ended(systemd: FakeSystemd) -> None:
     process = await start_command(UNTIL_TOLD)
     with traced(systemd.unit.pids[0]):
         ended = await end(process, "\n")
         assert (ended.status, ended.report["exit_code"]) == (3, 3)
 
 
-async def test_a_signal_that_killed_it_is_known_too(systemd: FakeSystemd) -> None:
+async def test_the_signal_that_killed_it_is_known_too(systemd: FakeSystemd) -> None:
     process = await start_command("echo; exec tail -f /dev/null")
     command = systemd.unit.pids[0]
     with traced(command):

@@ -1,4 +1,4 @@
-"""A program that runs a thousand commands is afterwards as it was before."""
+"""A program that runs a thousand commands leaks nothing."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 async def test_a_thousand_runs_leak_nothing(daemon: Process, runtime_dir: str) -> None:
-    """What may leak is our own; tests/guest has it on a real systemd, where fewer runs take as long."""
-    os.symlink("daemon", f"{runtime_dir}/bus")  # without the wire between, which remembers all that it hears
+    """Only our own code is tested here; tests/guest does this with a real systemd, where fewer runs take as long."""
+    os.symlink("daemon", f"{runtime_dir}/bus")  # without the wire in between, which records every call
     async with fake_systemd(f"unix:path={runtime_dir}/daemon".replace(" ", "%20")) as systemd:
 
         async def run() -> None:

@@ -1,4 +1,4 @@
-"""What others on the bus send to scoperun, which anybody can: it is not read, and holds nothing up."""
+"""Messages that other clients of the bus send to scoperun: they are not read, and delay nothing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LARGE = 16 << 20
 
 
 def signal_to(name: str | None, size: int = 0) -> bytes:
-    """Return a signal to `name` with an array of so many bytes, of which many small values could be made."""
+    """Return a signal to `name` with an array of so many bytes, from which many small values could be made."""
     message = Message.new_signal("/a", "a.b", "C", "au", [[]])
     message.destination, message.serial = name, 7
     raw = bytes(message._marshall())  # noqa: SLF001
@@ -54,7 +54,7 @@ def version(serial: int, *, version: str = "257.9-1") -> bytes:
 
 
 def after(*words: bytes) -> Callable[[Peer], Awaitable[None]]:
-    """Return the script of a bus that says this, and then answers the client's call."""
+    """Return the script of a bus that sends these bytes, and then answers the client's call."""
 
     async def script(peer: Peer) -> None:
         await greet(peer)
@@ -68,7 +68,7 @@ def after(*words: bytes) -> Callable[[Peer], Awaitable[None]]:
 
 
 def malformed(raw: bytes) -> bytes:
-    """Return a message whose body is not what its signature says."""
+    """Return a message whose body does not match its signature."""
     return raw[:-4] + b"\xff\xff\xff\x7f"
 
 
@@ -80,17 +80,17 @@ def malformed(raw: bytes) -> bytes:
         signal_to(":1.1") * 5000,
         malformed(signal_to(":1.1")),
         malformed(signal_to(None)),
-        version(777),  # of a call that was never made
+        version(777),  # the answer to a call that was never made
         version(0xFFFFFFFF) * 2,
     ],
     ids=["large", "large to all", "many", "malformed", "malformed to all", "answer", "answers"],
 )
-async def test_the_answer_comes_through_whatever_else_there_is(words: bytes, runtime_dir: str) -> None:
+async def test_the_answer_is_found_among_other_messages(words: bytes, runtime_dir: str) -> None:
     async with raw_bus(f"{runtime_dir}/bus", after(words)), connected(f"{runtime_dir}/bus") as connection:
         assert await connection.call(VERSION, *WANTED) == ["257.9-1"]
 
 
-async def test_no_value_is_made_of_what_is_addressed_to_us(runtime_dir: str) -> None:
+async def test_no_value_is_made_from_messages_that_others_send(runtime_dir: str) -> None:
     """A number in a list takes ten times the memory that it takes in a message."""
     bus = raw_bus(f"{runtime_dir}/bus", after(signal_to(":1.1", LARGEST - 1000)))
     async with bus, connected(f"{runtime_dir}/bus") as connection:
@@ -120,22 +120,24 @@ CALLS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call["member"])
 async def test_a_call_is_refused_and_nothing_is_printed(
-    call: dict[str, Any], systemd: FakeSystemd, somebody: MessageBus
+    call: dict[str, Any], systemd: FakeSystemd, other_client: MessageBus
 ) -> None:
-    """What dbus-next does with it is to print a traceback."""
+    """dbus-next by itself would print a traceback."""
     process = await start_command("echo; read _; exit 3")
     async with asyncio.timeout(PATIENCE):
-        reply = await somebody.call(Message(destination=systemd.unit.owner, path="/a/b", **call))
+        reply = await other_client.call(Message(destination=systemd.unit.owner, path="/a/b", **call))
     assert reply is not None
     assert (reply.message_type, reply.error_name) == (MessageType.ERROR, "org.freedesktop.DBus.Error.UnknownMethod")
     assert (await end(process, "\n")).report["verdict"] == "exit-code"
 
 
-async def test_a_call_that_expects_no_reply_gets_none(bus: Wire, systemd: FakeSystemd, somebody: MessageBus) -> None:
+async def test_a_call_that_expects_no_reply_gets_none(
+    bus: Wire, systemd: FakeSystemd, other_client: MessageBus
+) -> None:
     process = await start_command("echo; read _; exit 3")
-    await somebody.send(call_to(systemd.unit.owner, MessageFlag.NO_REPLY_EXPECTED))
+    await other_client.send(call_to(systemd.unit.owner, MessageFlag.NO_REPLY_EXPECTED))
     async with asyncio.timeout(PATIENCE):
-        await somebody.call(call_to(systemd.unit.owner))
+        await other_client.call(call_to(systemd.unit.owner))
     await end(process, "\n")
     assert bus.replies == 1
 
@@ -144,12 +146,12 @@ def call_to(name: str | None, flags: MessageFlag = MessageFlag.NONE) -> Message:
     return Message(destination=name, path="/a", interface="a.b", member="C", flags=flags)
 
 
-async def test_a_signal_is_passed_on_while_somebody_sends_what_is_large(
-    systemd: FakeSystemd, somebody: MessageBus
+async def test_a_signal_is_forwarded_while_another_client_sends_large_messages(
+    systemd: FakeSystemd, other_client: MessageBus
 ) -> None:
-    """What is not answered yet is still on its way to scoperun."""
+    """The call that was not answered yet is still on its way to scoperun."""
     process = await start_command("trap 'exit 4' WINCH; echo; read _; exit 3")
     large = signal_to(systemd.unit.owner, LARGE)
-    await asyncio.get_running_loop().sock_sendall(somebody._sock, large)  # noqa: SLF001
+    await asyncio.get_running_loop().sock_sendall(other_client._sock, large)  # noqa: SLF001
     signal_from_outside(process, signal.SIGWINCH)
     assert await asyncio.wait_for(process.wait(), PATIENCE) == 4

@@ -1,4 +1,4 @@
-"""The two processes of a scope: what stands in the way of them is one line, and nothing is left of either."""
+"""The two processes of a scope: if one cannot be started, that is one line, and nothing is left of either."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def open_files() -> list[str]:
 
 @contextmanager
 def room_for(number: int) -> Iterator[None]:
-    """Have room for so many descriptors more."""
+    """Leave room for so many more descriptors."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     filling: list[int] = []
     resource.setrlimit(resource.RLIMIT_NOFILE, (int(max(open_files(), key=int)) + 20, before[1]))
@@ -47,7 +47,7 @@ def room_for(number: int) -> Iterator[None]:
 
 
 def spawns_with_room_for(number: int) -> bool:
-    """Tell whether so many descriptors are enough; if not, that is one line, and nothing is left."""
+    """Tell whether so many descriptors are enough; if not, that must be one line, and nothing may be left."""
     files, processes = open_files(), children()
     try:
         with room_for(number), spawn(REQUEST):
@@ -60,13 +60,13 @@ def spawns_with_room_for(number: int) -> bool:
         assert (open_files(), children()) == (files, processes)
 
 
-def test_where_no_descriptor_is_free_nothing_is_left_of_the_attempt() -> None:
-    """It fails at each step in turn: at a pipe, at another, at the pidfd, at the keeper's pipe."""
+def test_without_free_descriptors_nothing_is_left_of_the_attempt() -> None:
+    """It fails at each step in turn: at the first pipe, at the second, at the pidfd, at the keeper's pipe."""
     assert [spawns_with_room_for(number) for number in range(8)] == [False] * 6 + [True] * 2
 
 
 @pytest.mark.parametrize(("call", "time"), [("fork", 1), ("pidfd_open", 1), ("posix_spawn", 1), ("pidfd_open", 2)])
-def test_a_process_too_many_is_one_line_and_nothing_is_left(
+def test_without_room_for_a_process_it_is_one_line_and_nothing_is_left(
     call: str, time: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original: Callable[..., int] = getattr(os, call)
@@ -86,11 +86,11 @@ def test_a_process_too_many_is_one_line_and_nothing_is_left(
 
 
 def refuse_signals(*_: object) -> NoReturn:
-    """Do what the kernel does when a process has become another user's, as sudo(8) does."""
+    """Raise what the kernel answers when a process has become another user's, as with sudo(8)."""
     raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
 
-def test_a_command_that_has_become_another_users_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_that_became_another_users_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     with spawn(REQUEST) as processes:
         processes.keeper.close()
         monkeypatch.setattr(signal, "pidfd_send_signal", refuse_signals)
@@ -99,7 +99,7 @@ def test_a_command_that_has_become_another_users_is_not_waited_for(monkeypatch: 
         assert children() == [processes.workload.pid]
 
 
-def test_a_command_that_was_another_users_and_has_ended_is_no_zombie(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ended_command_that_became_another_users_is_reaped(monkeypatch: pytest.MonkeyPatch) -> None:
     with spawn(REQUEST) as processes:
         processes.keeper.close()
         os.kill(processes.workload.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""While the command runs, and how it ends."""
+"""The command while it runs, and its end."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ if TYPE_CHECKING:
 
 UNTIL_TOLD = "echo; read _; exit 3"
 """A command that says that it runs, and ends with status 3 when it is told to."""
-
+"""A command that prints a line, and exits with 3 when it gets one."""
 UNTIL_KILLED = "echo; exec tail -f /dev/null"
 KILLED_WHEN_TOLD = "echo; read _; kill -KILL $$"
 
 
 def silence(systemd: FakeSystemd) -> None:
-    """Have systemd answer and announce nothing from now on."""
+    """Make systemd answer and announce nothing from now on."""
     for step in ("Get Version", "GetAll", "KillUnit", "UnrefUnit"):
         systemd.at[step] = stall
     systemd.when_ended = lambda _: None
@@ -60,7 +60,7 @@ def silence(systemd: FakeSystemd) -> None:
 
 
 @pytest.mark.parametrize(("script", "status"), [(":", 0), ("exit 3", 3), ("exit 255", 255), ("kill -TERM $$", 143)])
-async def test_the_command_s_status_is_scoperun_s(script: str, status: int, systemd: FakeSystemd) -> None:
+async def test_scoperuns_status_is_the_commands(script: str, status: int, systemd: FakeSystemd) -> None:
     ended = await scoperun("--json", "--", "sh", "-c", script)
     assert (ended.status, ended.left) == (status, [])
     await systemd.gone()
@@ -94,21 +94,21 @@ def script(folder: str, text: str, name: str = "script") -> str:
     return path
 
 
-async def test_a_script_without_an_interpreter_is_the_shells(systemd: FakeSystemd, runtime_dir: str) -> None:
-    """As under env(1) and nice(1): it has its words as they are, and its own path as $0."""
+async def test_a_script_without_an_interpreter_runs_in_the_shell(systemd: FakeSystemd, runtime_dir: str) -> None:
+    """As under env(1) and nice(1): its arguments are unchanged, and $0 is its path."""
     path = script(runtime_dir, 'printf "%s," "$0" "$@"; exit 3')
     ended = await scoperun("-q", "--", path, "one", "-two", "", "th ree")
     assert (ended.status, ended.out, ended.left) == (3, f"{path},one,-two,,th ree,", [])
 
 
-async def test_a_script_without_an_interpreter_is_found_in_the_path(systemd: FakeSystemd, runtime_dir: str) -> None:
+async def test_a_script_without_an_interpreter_is_found_in_path(systemd: FakeSystemd, runtime_dir: str) -> None:
     path = script(runtime_dir, 'echo "$0"')
     search = f"/nowhere:{path}/beside:{runtime_dir}:/usr/bin:/bin"
     ended = await scoperun("-q", "-E", f"PATH={search}", "--", "script")
     assert (ended.status, ended.out) == (0, f"{path}\n")
 
 
-async def test_what_may_not_be_executed_hides_nothing_behind_it_in_the_path(
+async def test_a_file_that_cannot_be_executed_does_not_hide_a_later_one_in_path(
     systemd: FakeSystemd, runtime_dir: str
 ) -> None:
     os.mkdir(f"{runtime_dir}/first")
@@ -125,7 +125,7 @@ async def test_an_empty_file_succeeds(systemd: FakeSystemd, runtime_dir: str) ->
     assert (ended.status, ended.err, ended.left) == (0, "", [])
 
 
-async def test_a_script_whose_interpreter_is_missing_is_told_so(systemd: FakeSystemd, runtime_dir: str) -> None:
+async def test_a_script_with_a_missing_interpreter_is_reported_as_such(systemd: FakeSystemd, runtime_dir: str) -> None:
     ended = await scoperun("--", script(runtime_dir, "#!/nonexistent/interpreter\n"))
     assert (ended.status, ended.left) == (127, [])
     assert "(it is there: what is missing may be the interpreter after its #!)" in ended.complaint
@@ -136,13 +136,13 @@ OWN_PID = ("LISTEN_PID", "WATCHDOG_PID", "SYSTEMD_EXEC_PID", "GIO_LAUNCHED_DESKT
 
 
 @pytest.mark.parametrize("name", OWN_PID)
-async def test_what_is_meant_for_scoperuns_process_is_meant_for_the_commands(name: str, systemd: FakeSystemd) -> None:
+async def test_a_variable_for_scoperuns_pid_gets_the_commands_pid(name: str, systemd: FakeSystemd) -> None:
     ended = await scoperun("-q", "--", "sh", "-c", f"echo $(({name} - $$))", through=f'export {name}=$$; exec "$@"')
     assert ended.out == "0\n"
 
 
 @pytest.mark.parametrize("name", OWN_PID)
-async def test_what_is_meant_for_another_process_stays_so(name: str, systemd: FakeSystemd) -> None:
+async def test_a_variable_for_another_pid_is_unchanged(name: str, systemd: FakeSystemd) -> None:
     ended = await scoperun("-q", "--", "printenv", name, through=f'{name}=1 exec "$@"')
     assert ended.out == "1\n"
 
@@ -154,7 +154,7 @@ print(os.getenv("LISTEN_PIDFDID", "none"), os.fstat(os.pidfd_open(os.getpid())).
 
 
 @pytest.mark.parametrize("pid", ["$$", "1"])
-async def test_the_inode_of_a_pidfd_goes_with_the_number(pid: str, systemd: FakeSystemd) -> None:
+async def test_a_pidfd_inode_is_replaced_with_the_pid(pid: str, systemd: FakeSystemd) -> None:
     through = f'LISTEN_PID={pid} LISTEN_PIDFDID=1 exec "$@"'
     ended = await scoperun("-q", "--", sys.executable, "-c", TELL_PIDFD, through=through)
     told, own, descriptors = ended.out.split(maxsplit=2)
@@ -162,7 +162,7 @@ async def test_the_inode_of_a_pidfd_goes_with_the_number(pid: str, systemd: Fake
     assert descriptors.startswith("['0', '1', '2', '3', '4']")
 
 
-async def test_a_variable_that_is_not_there_is_not_added(systemd: FakeSystemd) -> None:
+async def test_a_missing_variable_is_not_added(systemd: FakeSystemd) -> None:
     ended = await scoperun("-q", "--", sys.executable, "-c", TELL_PIDFD, through='LISTEN_PID=$$ exec "$@"')
     assert ended.out.startswith("none ")
 
@@ -174,10 +174,10 @@ async def test_the_command_knows_its_invocation_id(systemd: FakeSystemd) -> None
 
 
 @pytest.mark.parametrize("directory", ["link/..", "link", "link/../away/.", "."])
-async def test_the_working_directory_is_the_one_that_the_command_finds_itself_in(
+async def test_the_reported_directory_is_the_commands_physical_one(
     directory: str, systemd: FakeSystemd, runtime_dir: str
 ) -> None:
-    """What is above a symbolic link's target is not what is above the link."""
+    """The parent of a symbolic link's target is not the parent of the link."""
     os.makedirs(f"{runtime_dir}/far/away")
     os.symlink("far/away", f"{runtime_dir}/link")
     ended = await scoperun("--json", "-d", f"{runtime_dir}/{directory}", "--", "pwd", "-P")
@@ -191,7 +191,7 @@ async def test_the_working_directory_is_the_one_that_the_command_finds_itself_in
 def breaking(
     request: pytest.FixtureRequest, bus: Wire, systemd: FakeSystemd, killing_bus: Callable[[], None], impatient: None
 ) -> Callable[[], None]:
-    """Return what breaks something while the command runs."""
+    """Return a function that breaks something while the command runs."""
     ways: dict[str, Callable[[], None]] = {
         "the bus is cut": bus.cut,
         "the bus dies": killing_bus,
@@ -201,7 +201,7 @@ def breaking(
     return ways[request.param]
 
 
-async def test_a_command_that_runs_goes_on_whatever_breaks(breaking: Callable[[], None]) -> None:
+async def test_a_running_command_goes_on_whatever_breaks(breaking: Callable[[], None]) -> None:
     process = await start_command(UNTIL_TOLD)
     breaking()
     ended = await end(process, "\n")
@@ -210,8 +210,8 @@ async def test_a_command_that_runs_goes_on_whatever_breaks(breaking: Callable[[]
     assert ended.report["result"] is None
 
 
-async def test_a_kill_that_nobody_explains_is_not_called_a_signal(breaking: Callable[[], None]) -> None:
-    """Unless the kernel has counted OOM kills for the cgroup that the tests run in, and none came."""
+async def test_an_unexplained_kill_is_not_called_a_signal(breaking: Callable[[], None]) -> None:
+    """Unless the kernel counts OOM kills for the cgroup that the tests run in, and counted none."""
     process = await start_command(KILLED_WHEN_TOLD)
     breaking()
     ended = await end(process, "\n")
@@ -220,7 +220,7 @@ async def test_a_kill_that_nobody_explains_is_not_called_a_signal(breaking: Call
     assert ended.report["result"] is None
 
 
-async def test_a_time_limit_of_which_nothing_was_heard_leaves_the_verdict_open(
+async def test_a_time_limit_whose_result_was_not_heard_leaves_the_verdict_unknown(
     breaking: Callable[[], None],
 ) -> None:
     process = await start_command(UNTIL_TOLD, "--timeout", "5min")
@@ -231,21 +231,21 @@ async def test_a_time_limit_of_which_nothing_was_heard_leaves_the_verdict_open(
 
 @pytest.fixture(params=["stall", "cut", "die", "refuse", "leave"])
 def way_to_fail(request: pytest.FixtureRequest, bus: Wire, systemd: FakeSystemd, killing_bus: Any) -> Any:
-    """Return what happens to a call."""
+    """Return the action of a call that fails."""
     refuse = refusal("org.freedesktop.DBus.Error.Failed", "no more")
     return {"stall": stall, "cut": bus.cut, "die": killing_bus, "refuse": refuse, "leave": systemd.leave}[request.param]
 
 
 @pytest.mark.parametrize("step", ["Get Version", "GetAll", "UnrefUnit"])
 @pytest.mark.usefixtures("impatient")
-async def test_a_command_that_was_let_go_is_not_ended_by_what_breaks_then(
+async def test_a_failure_after_the_command_was_released_does_not_end_it(
     step: str, way_to_fail: Any, systemd: FakeSystemd, runtime_dir: str
 ) -> None:
     """Either it never ran, and scoperun says so, or it ran to its end."""
     systemd.at[step] = way_to_fail
     mark = f"{runtime_dir}/ran"
     process = await start("--", "sh", "-c", 'echo; read _; touch "$0"; exit 3', mark)
-    # On a busy machine the start itself can take longer than an answer is waited for.
+    # On a busy machine the start itself can take longer than scoperun waits for an answer.
     waits = [asyncio.create_task(systemd.called("Get Version")), asyncio.create_task(process.wait())]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     for wait in waits:
@@ -260,7 +260,7 @@ async def test_a_command_that_was_let_go_is_not_ended_by_what_breaks_then(
 
 @pytest.fixture
 def killed(systemd: FakeSystemd, bus: Wire) -> Callable[..., Any]:
-    """Run a command till systemd has said that it stops the scope, these being the values of Result= in turn."""
+    """Run a command until systemd has announced these values of Result= in turn and stopped the scope."""
 
     async def run(number: int, *results: str, options: tuple[str, ...] = ()) -> Ended:
         process = await start_command(UNTIL_KILLED, *options)
@@ -278,7 +278,7 @@ def killed(systemd: FakeSystemd, bus: Wire) -> Callable[..., Any]:
 
 
 def forget(systemd: FakeSystemd) -> None:
-    """Have nothing be read of the unit, as if it were gone."""
+    """Make the unit unreadable, as if it were gone."""
     systemd.at["GetAll"] = refusal("org.freedesktop.systemd1.NoUnitForInvocationID", "gone")
 
 
@@ -300,7 +300,7 @@ async def test_an_oom_kill_that_is_announced_after_the_end_counts(systemd: FakeS
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_an_oom_kill_that_was_never_announced_is_read(systemd: FakeSystemd) -> None:
+async def test_an_oom_kill_that_was_not_announced_is_read(systemd: FakeSystemd) -> None:
     process = await start_command(UNTIL_KILLED)
     systemd.when_ended = lambda _: None
     systemd.unit.result = "oom-kill"
@@ -310,8 +310,8 @@ async def test_an_oom_kill_that_was_never_announced_is_read(systemd: FakeSystemd
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_an_oom_kill_that_is_announced_while_systemd_is_asked_counts(systemd: FakeSystemd) -> None:
-    """What came before the answer has come in time."""
+async def test_an_oom_kill_that_is_announced_before_the_answer_counts(systemd: FakeSystemd) -> None:
+    """The announcement arrives before the answer, so it is in time."""
 
     def announce_and_refuse(call: Message) -> Message | None:
         systemd.result_changed(systemd.unit, "oom-kill")
@@ -324,7 +324,7 @@ async def test_an_oom_kill_that_is_announced_while_systemd_is_asked_counts(syste
 
 
 async def test_an_oom_kill_is_not_undone_by_an_old_value_that_is_announced_again(killed: Any) -> None:
-    """Systemd does that after a reload; and a unit that was collected reads as a success."""
+    """Systemd announces it after a reload; and a collected unit reads as a success."""
     ended = await killed(signal.SIGKILL, "oom-kill", "success")
     assert (ended.status, ended.report["verdict"], ended.report["result"]) == (137, "oom-kill", "oom-kill")
 
@@ -339,8 +339,8 @@ async def test_oom_kills_that_systemd_counted_are_reported(systemd: FakeSystemd)
     assert {"source": "OOMKills", "value": 2} in ended.report["evidence"]
 
 
-async def test_what_systemd_could_not_read_is_null(systemd: FakeSystemd) -> None:
-    """It writes UINT64_MAX then."""
+async def test_values_that_systemd_could_not_read_are_null(systemd: FakeSystemd) -> None:
+    """Systemd sends UINT64_MAX for them."""
     process = await start_command(UNTIL_TOLD)
     systemd.unit.scope_properties = {
         name: Variant("t", (1 << 64) - 1) for name in ("OOMKills", "MemoryPeak", "MemorySwapPeak", "CPUUsageNSec")
@@ -349,30 +349,30 @@ async def test_what_systemd_could_not_read_is_null(systemd: FakeSystemd) -> None
     assert (ended.status, ended.report["verdict"], ended.report["oom"]) == (3, "exit-code", None)
 
 
-async def test_a_time_limit_of_ours_gives_124(killed: Any) -> None:
+async def test_our_time_limit_gives_status_124(killed: Any) -> None:
     ended = await killed(signal.SIGTERM, "timeout", options=("--timeout", "1ms"))
     assert (ended.status, ended.report["verdict"], ended.report["signal"]) == (124, "timeout", signal.SIGTERM)
 
 
-async def test_a_time_limit_of_somebody_else_leaves_the_status(killed: Any) -> None:
-    """As when systemctl stop had to wait too long."""
+async def test_a_time_limit_that_is_not_ours_leaves_the_status(killed: Any) -> None:
+    """For example `systemctl stop` that had to wait too long."""
     ended = await killed(signal.SIGKILL, "timeout")
     assert (ended.status, ended.report["verdict"]) == (137, "timeout")
 
 
-async def test_a_word_of_a_newer_systemd_is_shown(killed: Any) -> None:
+async def test_an_unknown_result_of_a_newer_systemd_is_shown(killed: Any) -> None:
     ended = await killed(signal.SIGTERM, "word-of-tomorrow")
     assert (ended.status, ended.report["result"]) == (143, "word-of-tomorrow")
 
 
-async def test_a_unit_that_is_said_to_be_over_while_the_command_runs_is_not_the_end(systemd: FakeSystemd) -> None:
+async def test_a_false_end_of_the_unit_while_the_command_runs_is_ignored(systemd: FakeSystemd) -> None:
     """A race of systemd before 258 (https://github.com/systemd/systemd/issues/36781)."""
     process = await start_command(UNTIL_TOLD)
     systemd.state_changed(systemd.unit, "inactive")
     assert (await end(process, "\n")).status == 3
 
 
-async def test_signals_that_nobody_understands_do_no_harm(systemd: FakeSystemd) -> None:
+async def test_unknown_signals_are_ignored(systemd: FakeSystemd) -> None:
     process = await start_command(UNTIL_TOLD)
     for _ in range(2):
         systemd.bus.send(strange_signal(systemd))
@@ -385,10 +385,10 @@ def strange_signal(systemd: FakeSystemd) -> Message:
 
 
 @pytest.mark.parametrize("is_unicast", [True, False])
-async def test_what_somebody_else_says_of_the_scope_does_not_count(
-    is_unicast: bool, bus: Wire, systemd: FakeSystemd, somebody: MessageBus
+async def test_signals_about_the_scope_from_other_clients_are_ignored(
+    is_unicast: bool, bus: Wire, systemd: FakeSystemd, other_client: MessageBus
 ) -> None:
-    """Whoever is on the bus can send a signal to scoperun alone, past what it has asked the bus for."""
+    """Any client of the bus can send a signal to scoperun directly, which needs no match rule."""
     process = await start_command(UNTIL_KILLED)
     for interface, changed in (("Scope", {"Result": "oom-kill"}), ("Unit", {"ActiveState": "failed"})):
         properties = {name: Variant("s", value) for name, value in changed.items()}
@@ -397,8 +397,8 @@ async def test_what_somebody_else_says_of_the_scope_does_not_count(
             systemd.unit.path, "org.freedesktop.DBus.Properties", "PropertiesChanged", "sa{sv}as", body
         )
         forged.destination = systemd.unit.owner if is_unicast else None
-        await somebody.send(forged)
-    await somebody.introspect("org.freedesktop.DBus", "/org/freedesktop/DBus")  # once it is answered they are delivered
+        await other_client.send(forged)
+    await other_client.introspect("org.freedesktop.DBus", "/org/freedesktop/DBus")  # its answer comes after them
     systemd.state_changed(systemd.unit, "deactivating")
     await bus.handed_back("deactivating")
     systemd.kill(systemd.unit, signal.SIGKILL)
@@ -416,20 +416,20 @@ async def test_a_signal_reaches_the_command(name: str, systemd: FakeSystemd) -> 
     process = await start_command(UNTIL_KILLED)
     signal_from_outside(process, number)
     ended = await end(process)
-    # After SIGINT a shell gives up its loop only if the signal has ended what ran in it.
+    # After SIGINT a shell ends its loop only if the signal has killed the process that ran in it.
     status = -number if number == signal.SIGINT else 128 + number
     assert (ended.status, ended.report["signal"], ended.left) == (status, number, [])
 
 
-async def test_a_signal_of_the_command_s_own_does_not_come_back_to_it(systemd: FakeSystemd) -> None:
-    """As with kill(0, ...). The second signal comes after it, and is the one that counts."""
+async def test_a_signal_from_the_command_is_not_sent_back_to_it(systemd: FakeSystemd) -> None:
+    """As with kill(0, ...). The second signal comes later, and is forwarded."""
     process = await start_command(f"kill -USR1 $PPID; {UNTIL_KILLED}")
     signal_from_outside(process, signal.SIGUSR2)
     assert (await end(process)).report["signal"] == signal.SIGUSR2
 
 
-async def test_the_end_of_a_child_that_scoperun_inherited_is_not_told_to_the_command(systemd: FakeSystemd) -> None:
-    """As of a producer in `exec scoperun ... < <(producer)`. The second signal is the one that counts."""
+async def test_the_end_of_an_inherited_child_is_not_forwarded_to_the_command(systemd: FakeSystemd) -> None:
+    """E.g. of a producer in `exec scoperun ... < <(producer)`. The second signal is forwarded."""
     process = await start_command("trap 'exit 9' CHLD; trap 'exit 4' WINCH; echo; read _; exit 3")
     signal_from_outside(process, signal.SIGCHLD)
     signal_from_outside(process, signal.SIGWINCH)
@@ -450,7 +450,9 @@ async def test_a_signal_before_the_command_runs_ends_the_attempt(
     assert "ran" not in os.listdir(runtime_dir)
 
 
-async def test_a_second_signal_does_not_break_the_clean_up(bus: Wire, systemd: FakeSystemd, runtime_dir: str) -> None:
+async def test_a_second_signal_does_not_interrupt_the_clean_up(
+    bus: Wire, systemd: FakeSystemd, runtime_dir: str
+) -> None:
     ended_but_unsaid: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
     systemd.when_started = lambda unit: systemd.state_changed(unit, "active")
     systemd.when_ended = ended_but_unsaid.set_result
@@ -469,10 +471,10 @@ async def test_a_second_signal_does_not_break_the_clean_up(bus: Wire, systemd: F
     assert "ran" not in os.listdir(runtime_dir)
 
 
-async def test_a_command_that_stops_does_not_stop_scoperun_where_no_shell_would_continue_it(
+async def test_a_stopped_command_does_not_stop_scoperun_if_no_shell_would_continue_it(
     systemd: FakeSystemd,
 ) -> None:
-    """As in a script, in CI, under cpulimit. There is no terminal here; tests/guest has those."""
+    """E.g. in a script, in CI, or under cpulimit. There is no terminal here; tests/guest has those tests."""
     process = await start_command(UNTIL_TOLD)
     command = systemd.unit.pids[0]
     for _ in range(10):
@@ -506,7 +508,7 @@ async def start_telling(*options: str, through: str | None = None) -> Process:
     return process
 
 
-async def test_every_signal_that_can_be_caught_reaches_the_command(systemd: FakeSystemd) -> None:
+async def test_every_signal_that_can_be_caught_is_forwarded(systemd: FakeSystemd) -> None:
     process = await start_telling()
     for number in sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, signal.SIGTERM}):
         signal_from_outside(process, number)
@@ -515,8 +517,8 @@ async def test_every_signal_that_can_be_caught_reaches_the_command(systemd: Fake
     assert (await end(process)).status == 0
 
 
-async def test_what_the_kernel_raises_for_what_scoperun_does_is_not_the_commands(systemd: FakeSystemd) -> None:
-    """As SIGPIPE: nothing reads the lines of the report."""
+async def test_a_signal_that_scoperun_causes_itself_is_not_forwarded(systemd: FakeSystemd) -> None:
+    """E.g. SIGPIPE: no process reads the lines of the report."""
     without_reader = """exec bash -c 'exec 7> >(:); wait $!; exec "$@"' sh "$@" """
     process = await start_telling("--report-fd", "7", through=without_reader)
     signal_from_outside(process, signal.SIGUSR1)
@@ -527,8 +529,8 @@ async def test_what_the_kernel_raises_for_what_scoperun_does_is_not_the_commands
     assert "scoperun: cannot write the report to descriptor 7: Broken pipe\n" in ended.err
 
 
-async def test_a_signal_that_was_ignored_reaches_a_command_that_does_not_ignore_it(systemd: FakeSystemd) -> None:
-    """As SIGHUP under nohup(1), for a daemon that reads its configuration then."""
+async def test_an_ignored_signal_is_forwarded_to_a_command_that_handles_it(systemd: FakeSystemd) -> None:
+    """E.g. SIGHUP under nohup(1), at which a daemon reads its configuration again."""
     process = await start_telling(through='trap "" HUP; exec "$@"')
     signal_from_outside(process, signal.SIGHUP)
     assert await line(process) == f"{signal.SIGHUP:d}"
@@ -536,7 +538,7 @@ async def test_a_signal_that_was_ignored_reaches_a_command_that_does_not_ignore_
     assert (await end(process)).status == 0
 
 
-async def test_a_signal_that_was_ignored_does_not_end_the_attempt(systemd: FakeSystemd) -> None:
+async def test_an_ignored_signal_does_not_end_the_attempt(systemd: FakeSystemd) -> None:
     def hang_up_first(call: Message) -> Message:
         signal_from_outside(process, signal.SIGHUP)
         return systemd.honest(call)
@@ -546,8 +548,8 @@ async def test_a_signal_that_was_ignored_does_not_end_the_attempt(systemd: FakeS
     assert (await end(process)).status == 3
 
 
-async def test_a_signal_that_does_not_end_the_attempt_is_there_when_the_command_starts(systemd: FakeSystemd) -> None:
-    """As SIGALRM of a timer that was set before: the command has no handler yet, as without scoperun."""
+async def test_a_signal_that_does_not_end_the_attempt_is_pending_when_the_command_starts(systemd: FakeSystemd) -> None:
+    """E.g. SIGALRM from an earlier timer: the command has no handler yet, as without scoperun."""
 
     def alarm_first(call: Message) -> Message:
         signal_from_outside(process, signal.SIGALRM)
@@ -558,7 +560,7 @@ async def test_a_signal_that_does_not_end_the_attempt_is_there_when_the_command_
     assert (await end(process)).report["signal"] == signal.SIGALRM
 
 
-# What the command sees is what it would see without us.
+# The command has what it would have without scoperun.
 
 
 async def without_us(*argv: str, through: str) -> tuple[int, str]:
@@ -577,21 +579,23 @@ async def with_us(*argv: str, through: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("ignored", ["HUP", "INT QUIT", "TERM", "CHLD", "USR1 USR2 WINCH", "TSTP CONT", ""])
-async def test_the_command_has_the_signal_dispositions_that_it_would_have(ignored: str, systemd: FakeSystemd) -> None:
-    """SIGPIPE and SIGXFSZ among them, which Python ignores; and nohup and background jobs stay what they are."""
+async def test_the_command_has_the_same_signal_dispositions_as_without_scoperun(
+    ignored: str, systemd: FakeSystemd
+) -> None:
+    """Among them SIGPIPE and SIGXFSZ, which Python ignores, and those that nohup and background jobs have."""
     through = f'trap "" {ignored}; exec "$@"' if ignored else 'exec "$@"'
     argv = ("grep", "-E", "^(Sig(Ign|Blk|Cgt|Pnd)|ShdPnd)", "/proc/self/status")
     assert await with_us(*argv, through=through) == await without_us(*argv, through=through)
 
 
 @pytest.mark.parametrize("through", ['exec "$@"', *(f'exec "$@" {each}' for each in ("<&-", ">&-", "2>&-", "7>&1"))])
-async def test_the_command_has_the_descriptors_that_it_would_have(through: str, systemd: FakeSystemd) -> None:
-    """Those that are closed stay closed. Each bit of the status is a descriptor."""
+async def test_the_command_has_the_same_descriptors_as_without_scoperun(through: str, systemd: FakeSystemd) -> None:
+    """Closed ones stay closed. Each bit of the status is a descriptor."""
     script = "s=0; for n in 0 1 2 3 7; do s=$((s * 2)); [ -e /proc/$$/fd/$n ] && s=$((s + 1)); done; exit $s"
     assert await with_us("sh", "-c", script, through=through) == await without_us("sh", "-c", script, through=through)
 
 
-async def test_all_three_streams_may_be_closed(systemd: FakeSystemd, runtime_dir: str) -> None:
+async def test_all_three_streams_can_be_closed(systemd: FakeSystemd, runtime_dir: str) -> None:
     report = f"{runtime_dir}/report"
     ended = await scoperun("--report", report, "--", "sh", "-c", "exit 3", through='exec "$@" <&- >&- 2>&-')
     assert (ended.status, ended.out, ended.err) == (3, "", "")
@@ -599,7 +603,7 @@ async def test_all_three_streams_may_be_closed(systemd: FakeSystemd, runtime_dir
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-async def test_the_lines_of_a_report_go_where_they_should_whatever_is_closed(
+async def test_the_reports_lines_go_to_their_descriptor_whatever_is_closed(
     closed: str, systemd: FakeSystemd, runtime_dir: str
 ) -> None:
     through = f'exec "$@" 3>{shlex.quote(runtime_dir)}/lines {closed}'
@@ -609,18 +613,18 @@ async def test_the_lines_of_a_report_go_where_they_should_whatever_is_closed(
     assert [each["event"] for each in lines] == ["started", "finished"]
 
 
-async def test_a_descriptor_that_was_inherited_can_be_written_to(systemd: FakeSystemd) -> None:
+async def test_an_inherited_descriptor_can_be_written_to(systemd: FakeSystemd) -> None:
     ended = await scoperun("--json", "--", "sh", "-c", "echo here >&7", through='exec "$@" 7>&1')
     assert (ended.status, ended.out) == (0, "here\n")
 
 
-async def test_a_parent_that_ignores_its_children_does_not_cost_the_status(systemd: FakeSystemd) -> None:
+async def test_the_status_is_known_although_the_parent_ignores_sigchld(systemd: FakeSystemd) -> None:
     ended = await scoperun("--json", "--", "sh", "-c", "exit 3", through='trap "" CHLD; exec "$@"')
     assert (ended.status, ended.report["exit_code"]) == (3, 3)
 
 
 async def test_a_reader_sees_the_end_of_output_that_the_command_has_closed(systemd: FakeSystemd) -> None:
-    """While the command still runs: neither scoperun nor the keeper holds the stream."""
+    """It sees the end while the command runs: neither scoperun nor the keeper has the stream open."""
     process = await start_command("echo; exec >&-; read _; exit 3")
     assert await line(process) == ""
     assert process.stdout is not None
@@ -628,7 +632,7 @@ async def test_a_reader_sees_the_end_of_output_that_the_command_has_closed(syste
     assert (await end(process, "\n")).status == 3
 
 
-async def test_a_writer_hears_that_the_command_reads_no_more(systemd: FakeSystemd) -> None:
+async def test_a_writer_notices_that_the_command_has_closed_its_input(systemd: FakeSystemd) -> None:
     input_end, our_end = os.pipe()
     process = await asyncio.create_subprocess_exec(
         *SCOPERUN, "--json", "--", "sh", "-c", "exec <&-; echo; kill -STOP $$; exit 3",
@@ -669,7 +673,7 @@ async def test_a_running_command_goes_on_when_scoperun_is_killed(systemd: FakeSy
 
 @pytest.fixture
 async def running(systemd: FakeSystemd, bus: Wire) -> AsyncIterator[asyncio.Task[library.Report]]:
-    """Start a run in this very process, until its command runs; nothing is left of it in the end."""
+    """Start a run in this process and wait until its command runs; leave nothing behind."""
     files, tasks = len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks())
     told, tell = os.pipe()
     os.set_inheritable(tell, True)
@@ -694,7 +698,7 @@ async def cancel(run: asyncio.Task[library.Report]) -> None:
         await asyncio.wait_for(run, PATIENCE)
 
 
-async def test_a_run_that_is_cancelled_ends_all_of_its_scope(
+async def test_cancelling_a_run_ends_all_processes_of_the_scope(
     running: asyncio.Task[library.Report], systemd: FakeSystemd
 ) -> None:
     await cancel(running)
@@ -728,19 +732,19 @@ async def test_a_cancelled_run_leaves_nothing_when_the_bus_dies(
 
 
 def take_the_status_of(pid: int) -> None:
-    """Do what a program does that waits for any child of its own, once this one has ended."""
+    """Act as a program that waits for any of its children, after this one has ended."""
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
 
 
 async def in_time(run: asyncio.Task[library.Report]) -> library.Report:
-    """Return what the run does; one that must be cancelled to end has failed, whatever it says then."""
+    """Return the result of the run; a run that must be cancelled fails the test."""
     await asyncio.wait([run], timeout=PATIENCE)
     assert run.done()
     return run.result()
 
 
-async def test_a_run_whose_status_somebody_else_has_taken_is_an_error(
+async def test_a_run_whose_status_was_taken_by_the_program_is_an_error(
     running: asyncio.Task[library.Report], systemd: FakeSystemd
 ) -> None:
     take_the_status_of(systemd.unit.pids[0])
@@ -749,7 +753,7 @@ async def test_a_run_whose_status_somebody_else_has_taken_is_an_error(
     await systemd.gone()
 
 
-async def test_a_run_goes_on_when_somebody_else_has_waited_for_its_keeper(
+async def test_a_run_goes_on_if_the_program_has_waited_for_its_keeper(
     running: asyncio.Task[library.Report], systemd: FakeSystemd
 ) -> None:
     command, keeper = systemd.unit.pids
@@ -759,7 +763,7 @@ async def test_a_run_goes_on_when_somebody_else_has_waited_for_its_keeper(
     assert report.signal == signal.SIGTERM
 
 
-async def test_nothing_is_left_when_somebody_else_has_waited_for_both(
+async def test_nothing_is_left_if_the_program_has_waited_for_both(
     running: asyncio.Task[library.Report], systemd: FakeSystemd
 ) -> None:
     for pid in systemd.unit.pids:
@@ -768,7 +772,7 @@ async def test_nothing_is_left_when_somebody_else_has_waited_for_both(
         await in_time(running)
 
 
-async def test_a_program_that_ignores_its_children_does_not_wait_for_ever(systemd: FakeSystemd) -> None:
+async def test_a_program_that_ignores_sigchld_does_not_wait_forever(systemd: FakeSystemd) -> None:
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
         with pytest.raises(ScoperunError, match="another part of this program"):
@@ -779,7 +783,7 @@ async def test_a_program_that_ignores_its_children_does_not_wait_for_ever(system
     await systemd.gone()
 
 
-async def test_a_scope_that_is_gone_is_no_missing_systemd(systemd: FakeSystemd) -> None:
+async def test_a_scope_that_is_gone_is_not_reported_as_a_missing_systemd(systemd: FakeSystemd) -> None:
     for step in ("FreezeUnit", "SetUnitProperties"):
         systemd.at[step] = refusal("org.freedesktop.systemd1.NoSuchUnit", "Unit gone.scope not loaded.")
     async with library.Scope(["true"], require_limits=False) as scope:
@@ -789,7 +793,7 @@ async def test_a_scope_that_is_gone_is_no_missing_systemd(systemd: FakeSystemd) 
                 await late
 
 
-async def test_runs_can_go_on_beside_each_other(systemd: FakeSystemd) -> None:
+async def test_runs_can_be_concurrent(systemd: FakeSystemd) -> None:
     commands = [["sh", "-c", f"exit {status}"] for status in range(8)]
     reports = await asyncio.gather(*(library.run(each, require_limits=False) for each in commands))
     assert [report.exit_code for report in reports] == list(range(8))
@@ -797,7 +801,7 @@ async def test_runs_can_go_on_beside_each_other(systemd: FakeSystemd) -> None:
     await systemd.gone()
 
 
-async def test_a_command_that_a_program_cannot_run_is_an_exception(systemd: FakeSystemd) -> None:
+async def test_a_missing_command_raises(systemd: FakeSystemd) -> None:
     with pytest.raises(library.CommandNotFound):
         await library.run(["scoperun-no-such-command"], require_limits=False)
     assert children() == []
@@ -805,9 +809,7 @@ async def test_a_command_that_a_program_cannot_run_is_an_exception(systemd: Fake
 
 
 @pytest.mark.parametrize("variable", ["A=\0", "=B", "A=\ud800"])
-async def test_an_environment_that_no_command_can_have_is_no_exit_status_of_the_command(
-    variable: str, systemd: FakeSystemd
-) -> None:
+async def test_an_invalid_environment_raises(variable: str, systemd: FakeSystemd) -> None:
     context = library.ExecContext(environment=(variable,))
     with pytest.raises(ScoperunError, match=r"^cannot start the command: "):
         await library.run(["true"], require_limits=False, context=context)
@@ -815,8 +817,8 @@ async def test_an_environment_that_no_command_can_have_is_no_exit_status_of_the_
     await systemd.gone()
 
 
-async def test_a_gibibyte_goes_through_unchanged(systemd: FakeSystemd) -> None:
-    """Scoperun is not in its way: it has let go of both ends. In a guest of the lab that takes too long."""
+async def test_a_gibibyte_arrives_unchanged(systemd: FakeSystemd) -> None:
+    """Scoperun is not involved: it has closed both ends. This takes too long in a guest of the lab."""
     pipeline = f"yes | head -c 1G | {shlex.join(SCOPERUN)} -q -- cat | cmp - <(yes | head -c 1G)"
     process = await asyncio.create_subprocess_exec("bash", "-c", pipeline, stderr=PIPE)
     async with asyncio.timeout(PATIENCE):

@@ -1,4 +1,4 @@
-"""One connection carries all runs of a process, and a signal is for the unit whose path it carries."""
+"""All runs of a process share one connection, and a signal belongs to the unit whose path it has."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 async def at_once(*commands: list[str]) -> list[library.Report]:
-    """Run commands beside each other."""
+    """Run commands concurrently."""
     runs = (library.run(command, require_limits=False) for command in commands)
     return await asyncio.wait_for(asyncio.gather(*runs), PATIENCE)
 
 
-async def test_runs_at_once_share_a_connection_that_is_closed_with_the_last(bus: Wire, systemd: FakeSystemd) -> None:
+async def test_concurrent_runs_share_a_connection_that_closes_with_the_last(bus: Wire, systemd: FakeSystemd) -> None:
     reports = await at_once(*(["sh", "-c", f"exit {status}"] for status in range(1, 6)))
     assert [report.exit_code for report in reports] == [1, 2, 3, 4, 5]
     assert len({report.unit for report in reports}) == 5
@@ -31,8 +31,8 @@ async def test_runs_at_once_share_a_connection_that_is_closed_with_the_last(bus:
     assert bus.steps.count("Hello") == 2
 
 
-async def test_of_many_runs_the_bus_is_asked_for_all_signals_once(bus: Wire, systemd: FakeSystemd) -> None:
-    """It allows a connection so many rules; of one run it is asked for no more signals than that run's."""
+async def test_the_bus_is_asked_for_signals_once_for_many_runs(bus: Wire, systemd: FakeSystemd) -> None:
+    """It limits the rules per connection; a single run asks only for the signals of its own unit."""
     await at_once(*[["true"]] * 8)
     rules = [call.body[0] for call in bus.calls if call.member == "AddMatch"]
     assert len(rules) == 4
@@ -42,8 +42,8 @@ async def test_of_many_runs_the_bus_is_asked_for_all_signals_once(bus: Wire, sys
     assert systemd.units == {}
 
 
-async def test_what_befalls_another_unit_is_not_this_runs(systemd: FakeSystemd) -> None:
-    """Both hear of both, and each takes its own."""
+async def test_a_signal_about_one_unit_does_not_affect_another_run(systemd: FakeSystemd) -> None:
+    """Both runs receive both signals, and each uses its own."""
     ends: dict[str, str] = {"oom": "oom-kill", "well": "success"}
 
     def end(unit: Unit) -> None:
@@ -56,8 +56,8 @@ async def test_what_befalls_another_unit_is_not_this_runs(systemd: FakeSystemd) 
     assert {report.unit.removesuffix(".scope"): report.result for report in reports} == ends
 
 
-async def test_a_signal_that_carries_another_units_path_is_passed_over(systemd: FakeSystemd) -> None:
-    """The bus would not send it, but what it sends is not for this code to trust."""
+async def test_a_signal_with_another_units_path_is_ignored(systemd: FakeSystemd) -> None:
+    """The bus would not send it, but this code does not rely on that."""
 
     def start(unit: Unit) -> None:
         name, unit.name = unit.name, "other.scope"
@@ -72,7 +72,7 @@ async def test_a_signal_that_carries_another_units_path_is_passed_over(systemd: 
     assert (report.verdict, report.result) == ("exit-code", "success")
 
 
-async def test_the_invocation_is_the_one_that_was_announced_or_else_is_asked_for(systemd: FakeSystemd) -> None:
+async def test_the_invocation_id_is_the_announced_one_or_is_read(systemd: FakeSystemd) -> None:
     (report,) = await at_once(["true"])
     assert "Get InvocationID" not in systemd.steps
     systemd.announces_invocation = False
@@ -82,7 +82,7 @@ async def test_the_invocation_is_the_one_that_was_announced_or_else_is_asked_for
 
 
 @pytest.mark.usefixtures("systemd")
-async def test_all_that_wait_for_a_connection_are_told_why_there_is_none(bus: Wire) -> None:
+async def test_all_runs_that_wait_for_a_connection_get_its_error(bus: Wire) -> None:
     bus.at["Hello"] = refusal("org.freedesktop.DBus.Error.LimitsExceeded", "too many")
     runs = (library.run(["true"], require_limits=False) for _ in range(3))
     failures = await asyncio.wait_for(asyncio.gather(*runs, return_exceptions=True), PATIENCE)
@@ -93,12 +93,12 @@ async def test_all_that_wait_for_a_connection_are_told_why_there_is_none(bus: Wi
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_connection_that_has_fallen_silent_is_given_to_no_further_run(bus: Wire, systemd: FakeSystemd) -> None:
-    """The run that has it goes on with it, and can be ended."""
+async def test_a_silent_connection_is_not_used_for_further_runs(bus: Wire, systemd: FakeSystemd) -> None:
+    """The run that already uses it continues with it, and can be ended."""
     systemd.at["FreezeUnit"] = stall
     async with library.Scope(["sleep", "60"], require_limits=False) as scope:
         await systemd.called("Get Version")
-        await scope.set_limits(library.Limits(tasks_max=9))  # its answer comes last: nothing more is on its way
+        await scope.set_limits(library.Limits(tasks_max=9))  # its answer comes last, so nothing else is on its way
         with pytest.raises(library.BusLost, match=r"^FreezeUnit: no answer within"):
             await scope.freeze()
         (report,) = await at_once(["true"])
@@ -107,10 +107,8 @@ async def test_a_connection_that_has_fallen_silent_is_given_to_no_further_run(bu
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_connection_on_which_one_answer_is_late_and_others_come_is_not_lost(
-    bus: Wire, systemd: FakeSystemd
-) -> None:
-    """As while systemd waits for the freezer."""
+async def test_a_connection_with_one_late_answer_among_others_is_not_lost(bus: Wire, systemd: FakeSystemd) -> None:
+    """E.g. while systemd waits for the freezer."""
     systemd.at["FreezeUnit"] = stall
     async with library.Scope(["sleep", "60"], require_limits=False) as scope:
         freezing = asyncio.create_task(scope.freeze())

@@ -1,4 +1,4 @@
-"""A soft limit whose command keeps its memory ends in a kill, whatever systemd does; the cgroup is a folder here."""
+"""A command that stays above its soft limit is killed, whatever systemd does; here the cgroup is a folder."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ IGNORES_TERM = 'trap "" TERM; echo; exec tail -f /dev/null'
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """A command in a folder that looks like a cgroup, under the eyes of a SoftWatch."""
+    """A command in a folder that looks like a cgroup, watched by a SoftWatch."""
 
     folder: Path
     feed: Feed
@@ -63,7 +63,7 @@ class Scope:
         (self.folder / "memory.current").write_text(f"{memory}\n")
 
     def announce(self, memory: int) -> None:
-        """Have the kernel say that memory.events has changed."""
+        """Change memory.events, as the kernel does."""
         self.uses(memory)
         self.feed.put(MemorySnapshot(at=time.monotonic(), events={}, ooms={}, current=memory, stat={}))
 
@@ -85,7 +85,7 @@ class Scope:
 
 @pytest.fixture
 async def scope(systemd: FakeSystemd, tmp_path: Path, impatient: None) -> AsyncIterator[Callable[..., Any]]:
-    """Return what starts a scope with a soft limit."""
+    """Return a function that starts a scope with a soft limit."""
 
     @asynccontextmanager
     async def start(kill_after: float | None = AT_ONCE, script: str = IGNORES_TERM) -> AsyncIterator[Scope]:
@@ -99,7 +99,7 @@ async def scope(systemd: FakeSystemd, tmp_path: Path, impatient: None) -> AsyncI
         async with manager.connect(os.environ) as connection:
             unit = Unit(connection, wanted, feed.put)
             await unit.start([command.pid])
-            spared = os.getpid()  # what a kill must spare
+            spared = os.getpid()  # a process that a kill must spare
             watch = SoftWatch(SoftMemory(LIMIT), unit, ScopeCgroup(Cgroup("/soft.scope", str(tmp_path)), spared), feed)
             task = asyncio.create_task(watch.run())
             await asyncio.sleep(0)  # it listens from its first step on
@@ -120,7 +120,7 @@ def high(systemd: FakeSystemd) -> list[int]:
     return [call.body[2][0][1].value for call in systemd.calls if call.member == "SetUnitProperties"]
 
 
-async def test_what_passes_is_told_and_not_slowed_down(scope: Any, systemd: FakeSystemd) -> None:
+async def test_a_command_above_the_limit_is_told_and_not_slowed(scope: Any, systemd: FakeSystemd) -> None:
     async with scope(kill_after=60, script="echo; exec tail -f /dev/null") as running:
         running.announce(LIMIT + 1)
         await systemd.called("SetUnitProperties")
@@ -129,7 +129,7 @@ async def test_what_passes_is_told_and_not_slowed_down(scope: Any, systemd: Fake
         assert high(systemd) == [INFINITY]
 
 
-async def test_what_does_not_pass_is_left_alone(scope: Any, systemd: FakeSystemd) -> None:
+async def test_a_command_below_the_limit_is_left_alone(scope: Any, systemd: FakeSystemd) -> None:
     async with scope() as running:
         running.announce(LIMIT)
         running.feed.end()
@@ -138,7 +138,7 @@ async def test_what_does_not_pass_is_left_alone(scope: Any, systemd: FakeSystemd
         assert "KillUnit" not in systemd.steps
 
 
-async def test_what_keeps_its_memory_is_killed_and_the_keeper_is_not(scope: Any, systemd: FakeSystemd) -> None:
+async def test_a_command_that_keeps_its_memory_is_killed_but_not_the_keeper(scope: Any, systemd: FakeSystemd) -> None:
     async with scope() as running:
         with (running.folder / "cgroup.procs").open("a") as procs:
             procs.write(f"{os.getpid()}\n")
@@ -150,8 +150,10 @@ async def test_what_keeps_its_memory_is_killed_and_the_keeper_is_not(scope: Any,
 
 
 @pytest.mark.parametrize("kill_after", [0, AT_ONCE])
-async def test_what_is_killed_at_once_is_told_before(kill_after: float, scope: Any, systemd: FakeSystemd) -> None:
-    """And the report says so: who is killed first cannot be told any more."""
+async def test_a_command_that_is_killed_at_once_is_told_first(
+    kill_after: float, scope: Any, systemd: FakeSystemd
+) -> None:
+    """The report says so as well; after the kill it could not be told any more."""
     async with scope(kill_after=kill_after) as running:
         running.announce(LIMIT + 1)
         assert await running.ended() == -signal.SIGKILL
@@ -159,11 +161,11 @@ async def test_what_is_killed_at_once_is_told_before(kill_after: float, scope: A
         assert [call.body[2] for call in systemd.calls if call.member == "KillUnit"] == [signal.SIGTERM]
 
 
-async def test_what_has_gone_below_is_told_again_the_next_time(scope: Any, systemd: FakeSystemd) -> None:
+async def test_a_command_that_went_below_is_told_again_the_next_time(scope: Any, systemd: FakeSystemd) -> None:
     async with scope(kill_after=0.2) as running:
         running.announce(LIMIT + 1)
         await systemd.called("SetUnitProperties")
-        running.announce(LIMIT + 2)  # what is seen before the answer is no second time
+        running.announce(LIMIT + 2)  # seen before the answer, so it is not a second time
         running.uses(LIMIT)
         await running.has_happened(SoftMemoryRestored)
         assert high(systemd) == [INFINITY, LIMIT]
@@ -172,7 +174,7 @@ async def test_what_has_gone_below_is_told_again_the_next_time(scope: Any, syste
         assert running.happened.count(SoftMemoryPassed) == 2
 
 
-async def test_the_time_is_the_scopes_own_if_none_was_asked_for(scope: Any, systemd: FakeSystemd) -> None:
+async def test_the_scopes_own_stop_timeout_is_the_default(scope: Any, systemd: FakeSystemd) -> None:
     async with scope(kill_after=None) as running:
         systemd.unit.timeout_stop = Variant("t", 1000)
         running.announce(LIMIT + 1)
@@ -182,7 +184,7 @@ async def test_the_time_is_the_scopes_own_if_none_was_asked_for(scope: Any, syst
 
 @pytest.mark.parametrize("step", ["KillUnit", "SetUnitProperties"])
 @pytest.mark.parametrize("way", ["stall", "refuse", "cut", "leave"])
-async def test_whatever_systemd_does_not_do_the_kill_comes(
+async def test_the_kill_comes_even_if_systemd_fails(
     step: str, way: str, scope: Any, systemd: FakeSystemd, bus: Wire
 ) -> None:
     refuse = refusal("org.freedesktop.DBus.Error.Failed", "no more")
@@ -195,7 +197,7 @@ async def test_whatever_systemd_does_not_do_the_kill_comes(
         assert (SoftMemoryTold in running.happened) == (step == "SetUnitProperties")
 
 
-async def test_a_signal_that_is_refused_leaves_nothing_slowed_down(scope: Any, systemd: FakeSystemd) -> None:
+async def test_if_the_signal_is_refused_the_limit_is_still_lifted(scope: Any, systemd: FakeSystemd) -> None:
     systemd.at["KillUnit"] = refusal("org.freedesktop.DBus.Error.Failed", "no more")
     async with scope(kill_after=60) as running:
         running.announce(LIMIT + 1)
@@ -204,7 +206,7 @@ async def test_a_signal_that_is_refused_leaves_nothing_slowed_down(scope: Any, s
         assert running.happened == [SoftMemoryPassed]
 
 
-async def test_what_is_let_go_is_not_left_with_a_limit_that_nobody_watches(scope: Any, systemd: FakeSystemd) -> None:
+async def test_after_the_watch_has_ended_the_limit_is_lifted(scope: Any, systemd: FakeSystemd) -> None:
     async with scope() as running:
         await running.watch.let_go()
         assert high(systemd) == [INFINITY]

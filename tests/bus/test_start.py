@@ -1,4 +1,4 @@
-"""Up to the moment at which the command runs: all that can go wrong, and that nothing is left of it then."""
+"""Everything until the command runs: all that can go wrong, and that nothing is left then."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def mark(runtime_dir: str) -> str:
 
 @pytest.fixture
 def on_the_wire(bus: Wire, systemd: FakeSystemd) -> Callable[..., None]:
-    """Have the bus do something at a step, in place of handing it on."""
+    """Return a function that makes the bus act at a step instead of forwarding the call."""
 
     def interfere(step: str, action: Any) -> None:
-        systemd.announces_invocation = step != "Get InvocationID"  # else that is not asked
+        systemd.announces_invocation = step != "Get InvocationID"  # otherwise scoperun does not ask
         if step == "JobRemoved":
             systemd.when_started = action
         else:
@@ -61,10 +61,10 @@ def on_the_wire(bus: Wire, systemd: FakeSystemd) -> Callable[..., None]:
 
 @pytest.fixture
 def on_the_bus(systemd: FakeSystemd) -> Callable[..., None]:
-    """Have systemd do something at a step, in place of answering."""
+    """Return a function that makes systemd act at a step instead of answering."""
 
     def interfere(step: str, action: Any) -> None:
-        systemd.announces_invocation = step != "Get InvocationID"  # else that is not asked
+        systemd.announces_invocation = step != "Get InvocationID"  # otherwise scoperun does not ask
         if step == "JobRemoved":
             systemd.when_started = action
         else:
@@ -74,7 +74,7 @@ def on_the_bus(systemd: FakeSystemd) -> Callable[..., None]:
 
 
 async def program_fails(systemd: FakeSystemd, mark: str, *options: str) -> str:
-    """Run scoperun, which fails as it should, and return its complaint."""
+    """Run scoperun, which must fail, and return its complaint."""
     ended = await scoperun(*options, "--", "touch", mark)
     assert (ended.status, ended.out, ended.left) == (125, "", [])
     await nothing_is_left(systemd, mark)
@@ -98,60 +98,60 @@ async def nothing_is_left(systemd: FakeSystemd, mark: str) -> None:
 
 @pytest.fixture(params=["program", "library"])
 def fails(request: pytest.FixtureRequest, systemd: FakeSystemd, mark: str) -> Callable[[], Any]:
-    """scoperun, as a program and as a library, which fails as it should and leaves nothing."""
+    """Return a function that runs scoperun as a program or a library, asserting that it fails and leaves nothing."""
     failing = program_fails if request.param == "program" else library_fails
     return lambda: failing(systemd, mark)
 
 
 @pytest.mark.parametrize("step", ON_THE_WIRE)
-async def test_a_call_that_is_refused_ends_it(step: str, on_the_wire: Any, fails: Any) -> None:
+async def test_a_refused_call_ends_the_start(step: str, on_the_wire: Any, fails: Any) -> None:
     on_the_wire(step, refusal("org.freedesktop.DBus.Error.AccessDenied", "it may not do that"))
     await fails()
 
 
 @pytest.mark.parametrize("step", ["Hello", "AddMatch 1", "StartTransientUnit"])
-async def test_a_call_that_is_refused_without_a_word_ends_it(step: str, on_the_wire: Any, fails: Any) -> None:
+async def test_a_refused_call_without_a_text_ends_the_start(step: str, on_the_wire: Any, fails: Any) -> None:
     on_the_wire(step, refusal("org.freedesktop.DBus.Error.AccessDenied"))
     await fails()
 
 
 @pytest.mark.parametrize("step", BEFORE_THE_COMMAND)
 @pytest.mark.usefixtures("impatient")
-async def test_a_step_that_is_never_answered_ends_it(step: str, on_the_wire: Any, fails: Any) -> None:
+async def test_a_step_without_an_answer_ends_the_start(step: str, on_the_wire: Any, fails: Any) -> None:
     on_the_wire(step, stall)
     await fails()
 
 
 @pytest.mark.parametrize("step", ASKED_OF_SYSTEMD)
 @pytest.mark.usefixtures("impatient")
-async def test_an_answer_that_is_lost_ends_it(step: str, on_the_bus: Any, systemd: FakeSystemd, fails: Any) -> None:
-    """Systemd has done what it was asked for, and nobody heard so."""
+async def test_a_lost_answer_ends_the_start(step: str, on_the_bus: Any, systemd: FakeSystemd, fails: Any) -> None:
+    """Systemd has done what was asked, but its answer never arrives."""
     on_the_bus(step, lambda call: systemd.honest(call) and None)
     await fails()
 
 
 @pytest.mark.parametrize("step", BEFORE_THE_COMMAND)
-async def test_a_connection_that_breaks_ends_it(step: str, bus: Wire, on_the_wire: Any, fails: Any) -> None:
+async def test_a_broken_connection_ends_the_start(step: str, bus: Wire, on_the_wire: Any, fails: Any) -> None:
     on_the_wire(step, bus.cut)
     await fails()
 
 
 @pytest.mark.parametrize("step", ["AddMatch 2", "JobRemoved"])
-async def test_a_bus_that_dies_ends_it(step: str, killing_bus: Any, on_the_wire: Any, fails: Any) -> None:
+async def test_the_end_of_the_bus_ends_the_start(step: str, killing_bus: Any, on_the_wire: Any, fails: Any) -> None:
     on_the_wire(step, killing_bus)
     await fails()
 
 
 @pytest.mark.parametrize("step", [*ASKED_OF_SYSTEMD, "JobRemoved"])
 @pytest.mark.usefixtures("impatient")
-async def test_a_systemd_that_leaves_the_bus_ends_it(
+async def test_a_systemd_that_leaves_the_bus_ends_the_start(
     step: str, systemd: FakeSystemd, on_the_bus: Any, fails: Any
 ) -> None:
     on_the_bus(step, systemd.leave)
     await fails()
 
 
-async def test_without_systemd_on_the_bus_a_check_is_named(bus: Wire, mark: str) -> None:
+async def test_without_systemd_on_the_bus_the_error_names_a_check(bus: Wire, mark: str) -> None:
     ended = await scoperun("--", "touch", mark)
     assert (ended.status, ended.left) == (125, [])
     assert "systemctl --user is-system-running" in ended.complaint
@@ -160,7 +160,7 @@ async def test_without_systemd_on_the_bus_a_check_is_named(bus: Wire, mark: str)
 # What systemd refuses.
 
 
-async def test_a_property_nobody_asked_for_is_left_out_where_systemd_does_not_know_it(systemd: FakeSystemd) -> None:
+async def test_a_property_of_ours_that_systemd_does_not_know_is_left_out(systemd: FakeSystemd) -> None:
     systemd.unknown_properties = {"MemoryAccounting", "TasksAccounting"}
     ended = await scoperun("--json", "--", "sh", "-c", "exit 3")
     assert (ended.status, ended.left) == (3, [])
@@ -176,25 +176,25 @@ async def test_a_property_nobody_asked_for_is_left_out_where_systemd_does_not_kn
         ("RuntimeMaxUSec", ("--timeout", "5")),
     ],
 )
-async def test_a_property_that_was_asked_for_is_named_where_systemd_does_not_know_it(
+async def test_a_requested_property_that_systemd_does_not_know_is_named(
     name: str, options: tuple[str, ...], systemd: FakeSystemd, mark: str
 ) -> None:
     systemd.unknown_properties = {name}
     assert f"{name}=" in await program_fails(systemd, mark, *options)
 
 
-async def test_a_property_without_which_nothing_works_is_named_too(systemd: FakeSystemd, mark: str) -> None:
+async def test_a_necessary_property_that_systemd_does_not_know_is_named(systemd: FakeSystemd, mark: str) -> None:
     systemd.unknown_properties = {"AddRef"}
     assert "AddRef=" in await program_fails(systemd, mark)
 
 
-async def test_a_systemd_that_refuses_the_same_property_for_ever_is_given_up(systemd: FakeSystemd, mark: str) -> None:
+async def test_a_systemd_that_always_refuses_the_same_property_is_given_up(systemd: FakeSystemd, mark: str) -> None:
     text = "Cannot set property MemoryAccounting, or unknown property."
     systemd.at["StartTransientUnit"] = refusal("org.freedesktop.DBus.Error.PropertyReadOnly", text)
     await program_fails(systemd, mark)
 
 
-async def test_a_unit_that_is_there_already_is_an_error_that_names_it(systemd: FakeSystemd, mark: str) -> None:
+async def test_a_unit_that_exists_is_an_error_with_its_name(systemd: FakeSystemd, mark: str) -> None:
     text = "Unit twice.scope was already loaded or has a fragment file."
     systemd.at["StartTransientUnit"] = refusal("org.freedesktop.systemd1.UnitExists", text)
     complaint = await program_fails(systemd, mark, "--unit", "twice")
@@ -202,10 +202,8 @@ async def test_a_unit_that_is_there_already_is_an_error_that_names_it(systemd: F
     assert "there already" in complaint
 
 
-async def test_a_unit_that_was_announced_before_it_was_refused_is_not_waited_for(
-    systemd: FakeSystemd, mark: str
-) -> None:
-    """As for a slice whose name is wrong: systemd never announces that such a unit has ended."""
+async def test_a_unit_that_was_announced_and_then_refused_is_not_waited_for(systemd: FakeSystemd, mark: str) -> None:
+    """E.g. with a wrong slice name: systemd never announces the end of such a unit."""
 
     def announce_and_refuse(call: Message) -> Message:
         systemd.state_changed(FakeUnit(name=call.body[0], properties={}, owner=None), "inactive")
@@ -221,15 +219,13 @@ async def test_a_value_of_the_wrong_type_is_an_error(systemd: FakeSystemd, mark:
     assert text in await program_fails(systemd, mark)
 
 
-async def test_an_error_of_several_lines_is_put_into_one(systemd: FakeSystemd, mark: str) -> None:
+async def test_an_error_of_several_lines_is_printed_on_one(systemd: FakeSystemd, mark: str) -> None:
     systemd.at["StartTransientUnit"] = refusal("org.freedesktop.DBus.Error.InvalidArgs", "one\ntwo\n")
     assert "one two" in await program_fails(systemd, mark)
 
 
 @pytest.mark.parametrize("result", ["failed", "canceled", "timeout", "dependency", "a word of tomorrow"])
-async def test_a_job_that_is_not_done_is_an_error_that_says_where_to_look(
-    result: str, systemd: FakeSystemd, mark: str
-) -> None:
+async def test_a_failed_job_is_an_error_that_says_where_to_look(result: str, systemd: FakeSystemd, mark: str) -> None:
     def fail(unit: FakeUnit) -> None:
         unit.result = "resources"
         systemd.announce_end(unit)
@@ -248,7 +244,7 @@ NO_SYSTEMD = ["org.freedesktop.DBus.Error.ServiceUnknown", "org.freedesktop.syst
 async def either(
     request: pytest.FixtureRequest, systemd: FakeSystemd, runtime_dir: str
 ) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-    """Return what starts a command in a scope of the user's manager or of the system's, which are one here."""
+    """Return a function that starts a command in a scope of the user's or the system's manager, which are one here."""
     run = RunRequest(command=("true",), unit="either", system=request.param == "system")
     async with scoperun_bus.connect(f"unix:path={quote(runtime_dir)}/bus", timeout=PATIENCE) as connection:
         with spawn(run) as processes:
@@ -262,7 +258,7 @@ async def either(
             yield start
 
 
-async def test_a_job_that_has_failed_is_in_the_journal_of_its_own_manager(
+async def test_the_error_about_a_failed_job_names_the_journal_of_its_manager(
     either: Callable[[], Awaitable[None]], systemd: FakeSystemd, request: pytest.FixtureRequest
 ) -> None:
     systemd.when_started = lambda unit: systemd.job_removed(unit, "failed")
@@ -272,7 +268,7 @@ async def test_a_job_that_has_failed_is_in_the_journal_of_its_own_manager(
 
 
 @pytest.mark.parametrize("name", NO_SYSTEMD)
-async def test_without_systemd_the_check_is_of_the_manager_that_was_asked(
+async def test_without_systemd_the_check_is_for_the_requested_manager(
     name: str, either: Callable[[], Awaitable[None]], systemd: FakeSystemd, request: pytest.FixtureRequest
 ) -> None:
     systemd.at["StartTransientUnit"] = refusal(name, "not there")
@@ -282,7 +278,7 @@ async def test_without_systemd_the_check_is_of_the_manager_that_was_asked(
         await either()
 
 
-async def test_a_scope_that_was_let_go_of_is_not_waited_for(systemd: FakeSystemd, runtime_dir: str) -> None:
+async def test_a_scope_without_a_reference_is_not_waited_for(systemd: FakeSystemd, runtime_dir: str) -> None:
     """Without a reference systemd announces nothing more: the wait would last until the bus's time limit."""
     run, feed = RunRequest(command=("true",), unit="let-go", require_limits=False), Feed()
     environment = {"XDG_RUNTIME_DIR": runtime_dir, "SYSTEMD_BUS_TIMEOUT": str(100 * PATIENCE)}
@@ -297,15 +293,15 @@ async def test_a_scope_that_was_let_go_of_is_not_waited_for(systemd: FakeSystemd
     assert "UnrefUnit" in systemd.steps
 
 
-async def test_a_command_that_is_not_in_its_scope_though_systemd_says_so_is_not_run(
+async def test_a_command_that_is_not_in_its_scope_is_not_run_even_if_the_job_is_done(
     systemd: FakeSystemd, mark: str
 ) -> None:
     """The fake makes no cgroup, and says that the start job is done."""
     assert "the command is still in " in await program_fails(systemd, mark, "--require-limits", "--mem", "123M")
 
 
-async def test_a_job_that_is_over_before_its_unit_has_changed_is_a_start(systemd: FakeSystemd) -> None:
-    """The order of signals does not matter."""
+async def test_a_job_that_ends_before_its_unit_changes_is_a_start(systemd: FakeSystemd) -> None:
+    """The order of the signals does not matter."""
     systemd.when_started = lambda unit: each_of(
         lambda: systemd.job_removed(unit, "done"),
         lambda: systemd.state_changed(unit, "active"),
@@ -314,7 +310,7 @@ async def test_a_job_that_is_over_before_its_unit_has_changed_is_a_start(systemd
     assert (await scoperun("--json", "--", "sh", "-c", "exit 3")).status == 3
 
 
-# What systemd is asked.
+# What systemd is asked for.
 
 
 def properties_of(systemd: FakeSystemd) -> dict[str, tuple[str, Any]]:
@@ -330,7 +326,7 @@ async def run_to_the_end(*options: str) -> Ended:
     return ended
 
 
-async def test_signals_are_asked_for_before_the_start_and_for_this_unit_only(bus: Wire, systemd: FakeSystemd) -> None:
+async def test_signals_are_subscribed_before_the_start_and_for_this_unit_only(bus: Wire, systemd: FakeSystemd) -> None:
     await run_to_the_end("--unit", "a-b")
     assert bus.steps[:5] == ["Hello", "AddMatch 1", "AddMatch 2", "GetConnectionUnixProcessID", "StartTransientUnit"]
     rules = [call.body[0] for call in bus.calls if call.member == "AddMatch"]
@@ -340,14 +336,14 @@ async def test_signals_are_asked_for_before_the_start_and_for_this_unit_only(bus
     assert "Subscribe" not in bus.steps
 
 
-async def test_both_processes_are_given_to_the_scope(systemd: FakeSystemd) -> None:
+async def test_both_processes_are_passed_to_the_scope(systemd: FakeSystemd) -> None:
     ended = await run_to_the_end()
     kind, pids = properties_of(systemd)["PIDs"]
     assert (kind, len(set(pids))) == ("au", 2)
     assert ended.report["pid"] in pids
 
 
-async def test_the_unit_goes_by_itself_when_nobody_refers_to_it(systemd: FakeSystemd) -> None:
+async def test_the_unit_is_removed_when_nothing_refers_to_it(systemd: FakeSystemd) -> None:
     await run_to_the_end()
     properties = properties_of(systemd)
     assert properties["AddRef"] == ("b", True)
@@ -387,17 +383,17 @@ async def test_without_options_no_limit_is_set(systemd: FakeSystemd) -> None:
     assert properties_of(systemd).keys() == names
 
 
-async def test_a_scope_says_that_it_is_ours(systemd: FakeSystemd) -> None:
+async def test_a_scope_has_our_documentation(systemd: FakeSystemd) -> None:
     await run_to_the_end()
     assert properties_of(systemd)["Documentation"] == ("as", ["man:scoperun(1)"])
 
 
-async def test_a_scope_refers_to_the_users_documentation_in_place_of_ours(systemd: FakeSystemd) -> None:
+async def test_requested_documentation_replaces_ours(systemd: FakeSystemd) -> None:
     await run_to_the_end("-p", "Documentation=man:true(1)", "-p", "Documentation=https://example.org/a")
     assert properties_of(systemd)["Documentation"] == ("as", ["man:true(1)", "https://example.org/a"])
 
 
-async def test_a_command_that_is_no_utf_8_can_be_described(systemd: FakeSystemd) -> None:
+async def test_a_command_that_is_not_utf_8_can_be_described(systemd: FakeSystemd) -> None:
     ended = await scoperun("--json", "--", "sh", "-c", ":", os.fsdecode(b"\xff"))
     assert ended.status == 0
     assert properties_of(systemd)["Description"] == ("s", r"sh -c : \xff")

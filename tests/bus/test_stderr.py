@@ -1,4 +1,4 @@
-"""What scoperun says is whole, however slowly it is read."""
+"""Scoperun's messages are complete, however slowly they are read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LONG = "x" * 20_000
 
 @pytest.fixture
 async def slow_reader(systemd: FakeSystemd) -> AsyncIterator[tuple[Process, int]]:
-    """Start scoperun, its stderr a pipe that does not block and holds a page; its report is longer, and has begun."""
+    """Start scoperun with a small non-blocking pipe as stderr and a longer report; return once the report has begun."""
     ours, stderr = os.pipe()
     fcntl.fcntl(stderr, fcntl.F_SETPIPE_SZ, 4096)
     os.set_blocking(stderr, False)
@@ -39,7 +39,7 @@ async def slow_reader(systemd: FakeSystemd) -> AsyncIterator[tuple[Process, int]
     os.close(ours)
 
 
-async def test_a_report_is_whole_where_its_reader_is_slow(slow_reader: tuple[Process, int]) -> None:
+async def test_a_slow_reader_gets_the_whole_report(slow_reader: tuple[Process, int]) -> None:
     process, stderr = slow_reader
     async with asyncio.timeout(PATIENCE):
         report = await asyncio.to_thread(Path(f"/proc/self/fd/{stderr}").read_text)
@@ -47,7 +47,9 @@ async def test_a_report_is_whole_where_its_reader_is_slow(slow_reader: tuple[Pro
         assert await process.wait() == 3
 
 
-async def test_a_reader_who_leaves_amid_the_report_does_not_cost_the_status(slow_reader: tuple[Process, int]) -> None:
+async def test_a_reader_that_closes_during_the_report_does_not_change_the_status(
+    slow_reader: tuple[Process, int],
+) -> None:
     process, stderr = slow_reader
     with open(os.devnull) as nothing:  # noqa: ASYNC230  it is nothing
         os.dup2(nothing.fileno(), stderr)
@@ -55,7 +57,7 @@ async def test_a_reader_who_leaves_amid_the_report_does_not_cost_the_status(slow
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT])
-async def test_a_signal_ends_the_wait_for_a_reader_and_does_not_cost_the_status(
+async def test_a_signal_ends_the_wait_for_a_reader_and_keeps_the_status(
     slow_reader: tuple[Process, int], number: signal.Signals
 ) -> None:
     process, _ = slow_reader

@@ -1,4 +1,4 @@
-"""A systemd that reads process numbers as another PID namespace's: nothing is started, and strangers are let go of."""
+"""A systemd that reads PIDs as those of another namespace: nothing is started, and strangers are released."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def another(call: Message) -> Message:
 
 @pytest.mark.parametrize("tell", [another, refusal("org.freedesktop.DBus.Error.NameHasNoOwner", "who?")])
 @pytest.mark.parametrize("option", ["--mem=20M", "--no-require-limits"])
-async def test_where_the_bus_knows_us_by_another_number_nothing_is_started(
+async def test_if_the_bus_has_another_pid_for_us_nothing_is_started(
     tell: Action, option: str, bus: Wire, systemd: FakeSystemd
 ) -> None:
     bus.at["GetConnectionUnixProcessID"] = tell
@@ -40,7 +40,7 @@ async def test_where_the_bus_knows_us_by_another_number_nothing_is_started(
 
 @pytest.fixture(params=["active", "failed"])
 def capture(request: pytest.FixtureRequest, systemd: FakeSystemd) -> Callable[[Unit], None]:
-    """Have systemd put strangers into the scope, whose start is then done, or has failed halfway."""
+    """Make systemd put strangers into the scope, with a start job that is done or has failed halfway."""
 
     def announce(unit: Unit) -> None:
         unit.strangers = STRANGERS
@@ -54,7 +54,7 @@ def capture(request: pytest.FixtureRequest, systemd: FakeSystemd) -> Callable[[U
 
 @pytest.mark.usefixtures("capture")
 @pytest.mark.parametrize("option", ["--require-limits", "--no-require-limits"])
-async def test_strangers_are_named_and_let_go_of(option: str, systemd: FakeSystemd) -> None:
+async def test_strangers_are_named_and_released(option: str, systemd: FakeSystemd) -> None:
     refused = await scoperun(option, "--mem", "20M", "-p", "TasksMax=5%", "--unit", "a", "--", "echo", "ran")
     assert (refused.status, refused.out) == (125, "")
     assert refused.complaint == (
@@ -73,7 +73,7 @@ def properties_set(call: Message) -> list[Any]:
 
 @pytest.mark.usefixtures("capture")
 @pytest.mark.parametrize("step", ["SetUnitProperties", "AbandonScope", "UnrefUnit"])
-async def test_what_could_not_be_done_for_them_is_said(step: str, systemd: FakeSystemd) -> None:
+async def test_what_could_not_be_undone_for_them_is_printed(step: str, systemd: FakeSystemd) -> None:
     systemd.at[step] = refusal("org.freedesktop.DBus.Error.AccessDenied", "no")
     refused = await scoperun("--mem", "20M", "--", "echo", "ran")
     assert refused.complaint.endswith("there 7001, 7002; the limits could not be lifted")
@@ -81,7 +81,7 @@ async def test_what_could_not_be_done_for_them_is_said(step: str, systemd: FakeS
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_start_whose_end_is_never_heard_of_lets_strangers_go_too(systemd: FakeSystemd) -> None:
+async def test_strangers_are_released_even_if_the_end_of_the_start_is_not_announced(systemd: FakeSystemd) -> None:
     def announce_half(unit: Unit) -> None:
         unit.strangers = STRANGERS
         systemd.state_changed(unit, "active")

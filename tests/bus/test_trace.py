@@ -1,4 +1,4 @@
-"""What --trace writes of a run: all that happened, as it happened, and never a reason for the run to fail."""
+"""The trace of a run that --trace writes: all events as they happened, and never a reason for the run to fail."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def lines(file: Path) -> list[dict[str, Any]]:
 
 
 def replayed(file: Path) -> dict[str, Any]:
-    """Return the report that a trace leads to, as JSON has it."""
+    """Return the report that a trace leads to, in JSON's types."""
     with file.open(newline="\n") as trace:
         report, is_whole = replay(trace)
     assert is_whole
@@ -44,9 +44,7 @@ def replayed(file: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
-async def test_a_trace_leads_to_the_very_same_report(
-    systemd: FakeSystemd, tmp_path: Path, command: tuple[str, ...]
-) -> None:
+async def test_a_trace_leads_to_the_same_report(systemd: FakeSystemd, tmp_path: Path, command: tuple[str, ...]) -> None:
     trace = tmp_path / "trace"
     ended = await scoperun("--json", "--trace", str(trace), "--", *command)
     assert replayed(trace) == ended.report
@@ -76,13 +74,13 @@ async def test_a_trace_begins_before_the_command_runs_and_ends_with_the_report(
     assert times == sorted(times)
 
 
-async def test_a_trace_is_its_owners_alone(systemd: FakeSystemd, tmp_path: Path) -> None:
+async def test_only_its_owner_can_read_a_trace(systemd: FakeSystemd, tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     await scoperun("--trace", str(trace), "--", "true")
     assert stat.S_IMODE(trace.stat().st_mode) == 0o600
 
 
-async def test_a_crash_leaves_what_has_happened(systemd: FakeSystemd, tmp_path: Path) -> None:
+async def test_a_crash_leaves_the_events_so_far(systemd: FakeSystemd, tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     process = await start_command(UNTIL_TOLD, "--trace", str(trace))
     process.send_signal(signal.SIGKILL)
@@ -92,7 +90,7 @@ async def test_a_crash_leaves_what_has_happened(systemd: FakeSystemd, tmp_path: 
     assert not classes & {"WorkloadExited", "Concluded"}
 
 
-async def test_a_trace_says_what_a_start_that_failed_came_to(systemd: FakeSystemd, tmp_path: Path) -> None:
+async def test_a_trace_contains_the_error_of_a_failed_start(systemd: FakeSystemd, tmp_path: Path) -> None:
     systemd.when_started = lambda unit: systemd.job_removed(unit, "failed")
     trace = tmp_path / "trace"
     ended = await scoperun("--trace", str(trace), "--", "true")
@@ -100,10 +98,8 @@ async def test_a_trace_says_what_a_start_that_failed_came_to(systemd: FakeSystem
     assert [each["result"] for each in lines(trace) if each["class"] == "JobRemoved"] == ["failed"]
 
 
-async def test_a_trace_that_cannot_be_written_on_changes_nothing_of_the_run(
-    systemd: FakeSystemd, tmp_path: Path
-) -> None:
-    """The limit is 512 bytes: the first line fits, and nothing else can have been written of the rest but a part."""
+async def test_a_trace_that_cannot_be_written_does_not_change_the_run(systemd: FakeSystemd, tmp_path: Path) -> None:
+    """The limit is 512 bytes: the first line fits, and of the rest only a part can have been written."""
     trace = tmp_path / "trace"
     ended = await scoperun(
         *("--json", "--trace", str(trace), "--", "sh", "-c", "exit 3"), through='ulimit -f 1; exec "$@"'
@@ -111,11 +107,11 @@ async def test_a_trace_that_cannot_be_written_on_changes_nothing_of_the_run(
     report, said = ended.err.splitlines()
     assert (ended.status, json.loads(report)["verdict"]) == (3, "exit-code")
     assert said == f"scoperun: cannot write the trace to '{trace}': File too large"
-    assert trace.stat().st_size in {512, 1024}  # what sh counts in
+    assert trace.stat().st_size in {512, 1024}  # the unit of sh's limit
 
 
 @pytest.mark.parametrize("place", ["", "none/trace", "/dev/null", "/proc/self/trace"])
-async def test_a_place_that_cannot_be_written_is_refused_before_the_command_starts(
+async def test_an_unwritable_trace_file_is_refused_before_the_command_starts(
     systemd: FakeSystemd, tmp_path: Path, place: str
 ) -> None:
     ended = await scoperun("--trace", f"{tmp_path / place}", "--", "echo", "it runs")
@@ -124,7 +120,7 @@ async def test_a_place_that_cannot_be_written_is_refused_before_the_command_star
     assert "StartTransientUnit" not in systemd.steps
 
 
-async def test_a_command_does_not_get_the_file(systemd: FakeSystemd, tmp_path: Path) -> None:
+async def test_the_command_does_not_inherit_the_file(systemd: FakeSystemd, tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     ended = await scoperun("--json", "--trace", str(trace), "--", "ls", "-l", "/proc/self/fd")
     assert "trace" not in ended.out

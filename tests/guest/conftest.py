@@ -27,7 +27,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def clean() -> Iterator[Others]:
-    """Yield what existed before a file's tests, and assert that they leave no scope."""
+    """Record what exists before a file's tests, and assert afterwards that they have left no scope."""
     others = Others.now()
     yield others
     assert units() <= others.units, "units were left behind"

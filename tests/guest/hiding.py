@@ -1,7 +1,7 @@
 """Hides files in a mount namespace in which /dev/null is mounted over them.
 
-There they cannot be executed and are empty to read, and /dev/kmsg is not the kernel's log. See mount_namespaces(7). For
-a user that is not root, a user namespace around it gives the right to mount.
+There they cannot be executed and read as empty, and /dev/kmsg is not the kernel's log. See mount_namespaces(7). A user
+that is not root gets the right to mount from a user namespace around it.
 """
 
 import ctypes

@@ -1,4 +1,4 @@
-"""Runs a command in a PID namespace, with PIDs that other processes have outside: it uses up the PIDs before them.
+"""Runs a command in a PID namespace, with PIDs that processes outside also have: it uses up the PIDs before them.
 
     python3 -m tests.guest.inside_namespace NEXT SOCKET COMMAND...
 

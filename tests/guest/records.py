@@ -1,4 +1,4 @@
-"""Helpers with which tests read the kernel log."""
+"""Helpers that read the kernel log for tests."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 async def read_until(
     log: KernelLog, is_enough: Callable[[Sequence[KernelRecord]], bool], *, within: float = GENEROUS
 ) -> list[KernelRecord]:
-    """Return the records since the log was opened, once they are enough or no new one has come for `within` seconds."""
+    """Return the records since the log was opened, once they are enough or none has come for `within` seconds."""
     records: list[KernelRecord] = []
 
     def take(more: Sequence[KernelRecord]) -> bool:

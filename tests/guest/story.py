@@ -99,7 +99,7 @@ class Others:
 def leaving_nothing(before: Others) -> Iterator[None]:
     """Assert that the context leaves no scope and no keeper except those in `before`."""
     yield
-    # systemd might be about to remove a unit; when it has answered, it has. To ask it only then saves 10 % of all time.
+    # systemd might be about to remove a unit; once it has answered, it has. Asking only then saves 10 % of the time.
     assert transient_units() <= before.units or units() <= before.units, "units were left behind"
     assert keepers() <= before.keepers, "keepers were left behind"
 

@@ -1,4 +1,4 @@
-"""What systemd tells a process by its number, or by its pidfd, it tells the command: as under env(1)."""
+"""What systemd passes to a process by PID or by pidfd reaches the command, as it does under env(1)."""
 
 import socket
 import subprocess
@@ -18,7 +18,7 @@ print(systemd.sd_listen_fds(0), "sockets, watchdog", systemd.sd_watchdog_enabled
 COMMAND = ("scoperun", "-q", "--", "python3", "-c", TELL)
 
 
-def test_a_socket_is_taken_by_the_command(tmp_path: Path) -> None:
+def test_the_command_takes_the_socket_of_socket_activation(tmp_path: Path) -> None:
     path = str(tmp_path / "socket")
     words = ["systemd-socket-activate", "-E", "XDG_RUNTIME_DIR", "-l", path, *COMMAND]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as activated:
@@ -30,7 +30,7 @@ def test_a_socket_is_taken_by_the_command(tmp_path: Path) -> None:
     assert out == b"1 sockets, watchdog 0\n"
 
 
-def test_a_watchdog_is_the_commands() -> None:
+def test_the_command_gets_the_watchdog() -> None:
     words = ["systemd-run", "--user", "--quiet", "--wait", "--pipe", "-p", "WatchdogSec=30", *COMMAND]
     done = subprocess.run(words, capture_output=True, timeout=GENEROUS, check=True)
     assert done.stdout == b"0 sockets, watchdog 1\n"

@@ -1,4 +1,4 @@
-"""Where the bus is found, and how: without variables, with another user's, by a list, from within a user namespace."""
+"""How scoperun finds the bus: without variables, by a list, in a user namespace, with another user's."""
 
 import os
 import subprocess
@@ -17,34 +17,34 @@ def run(*words: str | bytes, **environment: str | bytes) -> subprocess.Completed
     )
 
 
-def test_without_variables_as_under_cron(clean: Others) -> None:
+def test_the_bus_is_found_without_variables_as_under_cron(clean: Others) -> None:
     done = run("env", "-i", f"PATH={os.environ['PATH']}", *RUN)
     assert (done.returncode, done.stderr[:9]) == (0, "scoperun:")
 
 
 @pytest.mark.parametrize("mapping", ["--map-root-user", "--map-current-user"])
-def test_from_a_user_namespace(mapping: str, clean: Others) -> None:
+def test_the_bus_is_found_from_a_user_namespace(mapping: str, clean: Others) -> None:
     assert run("unshare", "--user", mapping, *RUN).returncode == 0
 
 
-def test_by_the_first_address_of_a_list_that_works(clean: Others) -> None:
+def test_the_first_address_of_a_list_that_works_is_used(clean: Others) -> None:
     listed = f"unix:path=/nowhere;unix:path={os.environ['XDG_RUNTIME_DIR']}/bus;unix:path=/never"
     assert run(*RUN, XDG_RUNTIME_DIR="", DBUS_SESSION_BUS_ADDRESS=listed).returncode == 0
 
 
-def test_another_users_folder_is_said_to_be_that(story: Story) -> None:
-    """So it is after su(1), which keeps the variables."""
+def test_the_error_says_that_xdg_runtime_dir_belongs_to_another_user(story: Story) -> None:
+    """su(1) keeps the variables, so this happens after it."""
     own = os.environ["XDG_RUNTIME_DIR"]
     said = story.refused("--", "true", XDG_RUNTIME_DIR="/sys", DBUS_SESSION_BUS_ADDRESS="unix:path=/sys/bus")
     assert f"(XDG_RUNTIME_DIR belongs to user root; export XDG_RUNTIME_DIR={own}; check: " in said
 
 
-def test_a_folder_whose_name_is_not_utf_8_is_one_line(clean: Others) -> None:
+def test_a_runtime_directory_that_is_not_utf_8_is_refused_in_one_line(clean: Others) -> None:
     refused = run("scoperun", "--", "true", XDG_RUNTIME_DIR=b"/run/\xff\n", DBUS_SESSION_BUS_ADDRESS="")
     assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (125, "", 1)
 
 
-def test_the_systems_bus_is_not_taken_for_the_users(story: Story) -> None:
+def test_the_system_bus_is_refused_as_the_users_bus(story: Story) -> None:
     said = story.refused(
         "--", "true", XDG_RUNTIME_DIR="", DBUS_SESSION_BUS_ADDRESS="unix:path=/run/dbus/system_bus_socket"
     )

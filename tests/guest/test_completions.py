@@ -1,4 +1,4 @@
-"""The completions in the shells that they are for, whichever release of these a system has."""
+"""The completions work in bash, zsh and fish, in the version that each system has."""
 
 import os
 import subprocess
@@ -50,7 +50,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(("line", "offered"), OFFERED)
 def test_fish_offers(line: str, offered: list[str], folder: Path) -> None:
     own = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"), str(folder))
-    environment = os.environ | own | {"XDG_DATA_DIRS": "/usr/local/share:/usr/share"}  # before 4.0 it has to be set
+    environment = os.environ | own | {"XDG_DATA_DIRS": "/usr/local/share:/usr/share"}  # required before 4.0
     done = subprocess.run(
         ["fish", "--private", "-c", "complete -C $argv[1]", line],
         cwd=folder,

@@ -1,4 +1,4 @@
-"""A config file that cannot be read is an error; in a folder that cannot be searched there is none."""
+"""An unreadable config file is an error; a file in a folder that the user cannot search counts as missing."""
 
 import os
 import subprocess
@@ -23,12 +23,12 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-def test_a_file_that_may_not_be_read_starts_nothing(story: Story, config: Path) -> None:
+def test_an_unreadable_file_is_an_error(story: Story, config: Path) -> None:
     config.chmod(0)
     assert story.refused("--", "true") == f"scoperun: cannot read {config}: Permission denied\n"
 
 
-def test_a_folder_that_may_not_be_searched_has_no_file_for_this_user(story: Story, config: Path) -> None:
+def test_a_file_in_a_folder_that_cannot_be_searched_counts_as_missing(story: Story, config: Path) -> None:
     config.parent.chmod(0)
     ending = story.run("--", "true")
     assert (ending.status, ending.report["limits"]["memory_max"]) == (0, "infinity")
@@ -37,7 +37,7 @@ def test_a_folder_that_may_not_be_searched_has_no_file_for_this_user(story: Stor
 
 
 @pytest.mark.parametrize("mode", [0o775, 0o757, 0o777])
-def test_a_folder_that_others_write_to_starts_nothing(story: Story, config: Path, mode: int) -> None:
+def test_a_folder_that_others_can_write_to_is_an_error(story: Story, config: Path, mode: int) -> None:
     config.parents[1].chmod(mode)
     line = story.refused("--", "true")
     folder = config.parents[1]
@@ -45,7 +45,7 @@ def test_a_folder_that_others_write_to_starts_nothing(story: Story, config: Path
     assert story.run("--no-config", "--", "true").report["limits"]["memory_max"] == "infinity"
 
 
-def test_a_file_that_is_named_is_read_in_place_of_the_usual_ones(story: Story, config: Path, tmp_path: Path) -> None:
+def test_a_named_file_replaces_the_usual_ones(story: Story, config: Path, tmp_path: Path) -> None:
     config.write_text("[broken")
     (tmp_path / "named.toml").write_text('[defaults]\nmem = "30M"\n')
     ending = story.run("--config", str(tmp_path / "named.toml"), "--", "true")
@@ -55,15 +55,15 @@ def test_a_file_that_is_named_is_read_in_place_of_the_usual_ones(story: Story, c
 LIMIT = "MemoryMax=20971520"
 
 
-def test_in_a_user_namespace_ones_own_file_is_ones_own(config: Path) -> None:
-    """Where root's folders are nobody's, and we are root."""
+def test_in_a_user_namespace_the_users_own_file_is_trusted(config: Path) -> None:
+    """There root's folders have an unmapped owner, and the user appears as root."""
     words = ["unshare", "--user", "--map-root-user", "scoperun", "--print-properties", "--", "true"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert LIMIT in done.stdout
 
 
-def test_in_a_user_namespace_a_report_is_written_where_one_may(config: Path, tmp_path: Path) -> None:
+def test_in_a_user_namespace_a_report_is_written(config: Path, tmp_path: Path) -> None:
     script = f"""
 from scoperun.console.files import Destination
 for path in "/dev/null", "{tmp_path}/report.json", "/proc/self/cwd/report.json":
@@ -76,8 +76,8 @@ print(open("{tmp_path}/report.json").read())
     assert done.stdout == "written\n"
 
 
-def test_a_root_that_is_made_up_is_no_root(config: Path, tmp_path: Path) -> None:
-    """As by fakeroot: what the kernel says counts, and it says that the home is the caller's."""
+def test_fakeroot_does_not_make_the_user_root(config: Path, tmp_path: Path) -> None:
+    """The kernel's answer counts, and it says that the home belongs to the caller."""
     (tmp_path / "toy.c").write_text("int geteuid(void) { return 0; }\nint getuid(void) { return 0; }\n")
     toy = tmp_path / "toy.so"
     subprocess.run(["cc", "-shared", "-fPIC", "-o", str(toy), str(tmp_path / "toy.c")], check=True)

@@ -1,4 +1,4 @@
-"""Kills that are OOMs and kills that only look like it, in a row: every verdict is right."""
+"""OOM kills and kills that only look like one, in turn: every verdict is right."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -16,13 +16,13 @@ ROUNDS = 40
 
 @pytest.fixture
 def pages() -> Iterator[str]:
-    """Return a file on a disk: reading it is charged to the reader if nobody has its pages in the page cache."""
+    """Return a file on a disk: reading it is charged to the reader if its pages are not in the page cache."""
     with on_disk(4 * MiB) as file:
         yield file
 
 
 async def test_no_verdict_is_wrong(story: Story, examples: Path, pages: str) -> None:
-    """80 runs, alternating policies; what really happened is known because the test arranged it."""
+    """80 runs with alternating policies; the test knows what happened because it arranged it."""
     bigleak2, pressure = str(examples / "bigleak2"), str(examples / "pressure")
     leaks = ([bigleak2], ["sh", "-c", f"{bigleak2}; exit 1"])
     matrix: Counter[tuple[str, str]] = Counter()

@@ -1,4 +1,4 @@
-"""A delegated scope is the command's to divide: the keeper is not in its way, and in no list."""
+"""The command can divide a delegated scope: the keeper is not in its way, and appears in no list."""
 
 import pytest
 
@@ -15,7 +15,7 @@ echo 0 >$here/work/memory.swap.max
 
 
 @pytest.mark.parametrize("delegate", ["yes", "memory pids"])
-def test_what_manages_containers_can_hand_its_controllers_on(story: Story, delegate: str) -> None:
+def test_a_container_manager_can_delegate_its_controllers(story: Story, delegate: str) -> None:
     script = f"{DIVIDE} (echo 0 >$here/work/cgroup.procs; exec ./bigleak2); exit $?"
     ending = story.run("-p", f"Delegate={delegate}", "--", "sh", "-c", script)
     assert (ending.status, ending.verdict) == (137, "oom-kill")
@@ -23,18 +23,18 @@ def test_what_manages_containers_can_hand_its_controllers_on(story: Story, deleg
     assert ending.report["left_running"] == []
 
 
-def test_the_keeper_is_no_process_of_the_commands(story: Story) -> None:
+def test_the_keeper_is_not_listed_as_left_running(story: Story) -> None:
     script = f"{DIVIDE} (echo 0 >$here/work/cgroup.procs; exec sleep 1000) >/dev/null 2>&1 & exit 3"
     ending = story.run("--kill-leftovers", "-p", "Delegate=yes", "--", "sh", "-c", f"{script}")
     assert (ending.status, ending.verdict, ending.report["left_running"]) == (3, "exit-code", [])
 
 
-def test_a_process_alone_in_a_delegated_scope_is_one_task(story: Story) -> None:
+def test_the_keeper_is_not_counted_as_a_task_in_a_delegated_scope(story: Story) -> None:
     assert story.run("-p", "Delegate=yes", "--", "sleep", "0.1").report["tasks_peak"] == 1
 
 
-def test_a_subgroup_is_as_without_us(story: Story) -> None:
-    """Systemd knows the setting for scopes, and has the command where it says."""
+def test_delegate_subgroup_works_as_without_scoperun(story: Story) -> None:
+    """Systemd has the setting for scopes too, and starts the command in that subgroup."""
     words = ("sh", "-c", "cut -d: -f3 /proc/self/cgroup")
     ending = story.run("-q", "-p", "Delegate=yes", "-p", "DelegateSubgroup=sub", "--", *words)
     if ending.status == 125:

@@ -25,7 +25,7 @@ def steps(session: str) -> list[tuple[str, str]]:
 
 
 def printed(commands: list[str], home: Path) -> list[str]:
-    """Run the commands in one shell, where $? is the status of the one before; return what each prints."""
+    """Run the commands in one shell, in which $? is the status of the previous one; return what each prints."""
     script = "".join(f"{command}\nlast=$?; printf '\\036'; (exit $last)\n" for command in commands)
     ours = {"HOME": str(home), "XDG_CONFIG_HOME": ""}
     done = subprocess.run(
@@ -49,7 +49,7 @@ def pattern(expected: str) -> str:
 
 @pytest.fixture
 def folder(story: Story, tmp_path: Path) -> Path:
-    """Return a folder with the examples; `story` sees that nothing is left behind."""
+    """Return a folder with the examples; `story` asserts that nothing is left behind."""
     shutil.copytree(CHECKOUT / "examples", tmp_path / "examples")
     subprocess.run(["cc", "-o", "bigleak2", "examples/bigleak2.c"], cwd=tmp_path, check=True)
     return tmp_path
@@ -57,13 +57,13 @@ def folder(story: Story, tmp_path: Path) -> Path:
 
 @pytest.fixture(params=sessions())
 def session(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Return a session; afterwards the units that it sets something of are as they were."""
+    """Return a session; restore the units whose properties it sets afterwards."""
     yield request.param
     for unit in re.findall(r"set-property --runtime (\S+)", request.param):
         systemctl("revert", unit)
 
 
-def test_a_session_goes_as_written(session: str, folder: Path) -> None:
+def test_a_session_prints_what_the_document_shows(session: str, folder: Path) -> None:
     commands = steps(session)
     outputs = printed([command for command, _ in commands], folder)
     assert len(outputs) == len(commands)
@@ -72,7 +72,7 @@ def test_a_session_goes_as_written(session: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("example", library_examples())
-def test_a_library_example_goes_as_written(example: str, folder: Path) -> None:
+def test_a_library_example_prints_what_the_document_shows(example: str, folder: Path) -> None:
     body = "".join(f"    {line}\n" for line in example.splitlines())
     program = f"import asyncio\nasync def main():\n{body}asyncio.run(main())\n"
     subprocess.run(["python3", "-c", program], cwd=folder, check=True, timeout=GENEROUS)

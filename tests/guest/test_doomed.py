@@ -1,4 +1,4 @@
-"""The user manager itself ends while a command runs. Root of a guest of its own, who starts it again for each test."""
+"""The user manager itself ends while a command runs. Each test, as root of a guest, starts it again."""
 
 import json
 import os
@@ -29,7 +29,7 @@ by_either_signal = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIG
 
 @dataclass(frozen=True)
 class Run:
-    """scoperun as the user runs it, not among the processes of the user's manager."""
+    """scoperun as the user runs it, outside of the processes of the user's manager."""
 
     scoperun: subprocess.Popen[bytes]
 
@@ -42,7 +42,7 @@ class Run:
 
 @pytest.fixture(autouse=True)
 def manager() -> Iterator[None]:
-    """A user manager for this test alone; afterwards nothing of the user's is left."""
+    """A user manager for this test only; no process of the user is left afterwards."""
     subprocess.run(["systemctl", "restart", MANAGER], check=True, timeout=GENEROUS)
     REPORT.unlink(missing_ok=True)
     yield
@@ -52,7 +52,7 @@ def manager() -> Iterator[None]:
 
 
 def start(*options: str, script: str) -> Run:
-    """Run a script of bash in a scope until it says that it is ready."""
+    """Start a bash script in a scope, and wait until it says that it is ready."""
     scoperun = subprocess.Popen(
         ["scoperun", "--report", str(REPORT), "--mem", "20M", *options, "--", "bash", "-c", script],
         cwd=HOME,
@@ -74,7 +74,7 @@ def end_manager(number: int) -> None:
 
 
 @by_either_signal
-def test_the_status_is_the_signal_that_ended_the_command_and_no_oom(number: int) -> None:
+def test_the_status_is_the_signal_that_killed_the_command_and_the_verdict_is_not_oom(number: int) -> None:
     run = start(script=CALM)
     end_manager(number)
     status, report = run.end()
@@ -83,7 +83,7 @@ def test_the_status_is_the_signal_that_ended_the_command_and_no_oom(number: int)
     assert report["verdict"] in {"signal", "unknown"}
 
 
-def test_a_command_that_ends_in_order_keeps_its_status() -> None:
+def test_a_command_that_handles_sigterm_keeps_its_status() -> None:
     run = start(script=ORDERLY)
     end_manager(signal.SIGTERM)
     status, report = run.end()
@@ -92,7 +92,7 @@ def test_a_command_that_ends_in_order_keeps_its_status() -> None:
 
 
 @by_either_signal
-def test_with_a_time_limit_the_verdict_is_no_timeout(number: int) -> None:
+def test_with_a_time_limit_the_verdict_is_not_timeout(number: int) -> None:
     run = start("--timeout", "1h", script=CALM)
     end_manager(number)
     status, report = run.end()
@@ -101,7 +101,7 @@ def test_with_a_time_limit_the_verdict_is_no_timeout(number: int) -> None:
 
 
 @by_either_signal
-def test_leftovers_go_with_the_manager(number: int) -> None:
+def test_leftovers_end_with_the_manager(number: int) -> None:
     run = start("--wait", script="sleep 1000 >/dev/null 2>&1 & echo ready; exec sleep 1000")
     end_manager(number)
     status, report = run.end()

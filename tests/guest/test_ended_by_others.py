@@ -1,4 +1,4 @@
-"""Others end the unit, or systemd falls silent: the status is the command's, and no more is said than is known."""
+"""The unit is stopped from outside, or systemd stops answering: the status is the command's, and nothing is guessed."""
 
 import os
 import signal
@@ -15,12 +15,12 @@ pytestmark = lab_only
 
 
 def manager_pid() -> int:
-    """Return the PID of the user manager, which is the parent of what it runs."""
+    """Return the PID of the user manager, which is the parent of the processes that it runs."""
     stat = Path(f"/proc/{main_pid('dbus.service')}/stat").read_text()
     return int(stat.rpartition(") ")[2].split()[1])
 
 
-def test_a_manager_that_falls_silent_costs_its_word_not_the_status(
+def test_a_manager_that_stops_answering_does_not_change_the_status(
     story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SYSTEMD_BUS_TIMEOUT", "2s")
@@ -36,7 +36,7 @@ def test_a_manager_that_falls_silent_costs_its_word_not_the_status(
     assert (run.scoperun.returncode, report["verdict"], report["result"]) == (3, "exit-code", None)
 
 
-def test_stopping_the_unit_ends_the_command_by_sigterm_which_is_no_timeout(story: Story) -> None:
+def test_stopping_the_unit_kills_the_command_with_sigterm_and_is_not_a_timeout(story: Story) -> None:
     with running(story, "--timeout", "1h") as run:
         systemctl("stop", "life.scope")
         status, report = run.end()
@@ -45,7 +45,7 @@ def test_stopping_the_unit_ends_the_command_by_sigterm_which_is_no_timeout(story
 
 
 def stopped(story: Story, *options: str, script: str) -> int:
-    """Have systemd stop the scope of a script of bash, and return the exit status."""
+    """Stop the scope of a bash script through systemd, and return the exit status."""
     run = story.start("--unit", "life", *options, "--", "bash", "-c", script)
     cgroup = cgroup_of(int(line_from(run)))
     systemctl("stop", "life.scope")
@@ -54,19 +54,19 @@ def stopped(story: Story, *options: str, script: str) -> int:
     return run.returncode
 
 
-def test_stopping_the_unit_leaves_a_command_that_ends_in_order_its_status(story: Story) -> None:
+def test_a_command_that_handles_the_stop_keeps_its_status(story: Story) -> None:
     assert stopped(story, script="trap 'exit 7' TERM; echo $$; while :; do read word; done") == 7
     assert (story.report()["verdict"], story.report()["result"]) == ("exit-code", "success")
 
 
-def test_stopping_a_unit_whose_command_ignores_it_is_not_our_timeout(story: Story) -> None:
-    """124 says that --timeout ended the command, and it had an hour."""
+def test_stopping_a_unit_whose_command_ignores_sigterm_is_not_our_timeout(story: Story) -> None:
+    """Status 124 means that --timeout ended the command, which had an hour."""
     script = "trap '' TERM; echo $$; while :; do read word; done"
     assert stopped(story, "--timeout", "1h", "--kill-after", "1s", script=script) == 137
 
 
-def test_killing_all_of_the_unit_is_no_oom(story: Story) -> None:
-    """The keeper dies too, and the kernel's counters with it."""
+def test_killing_the_whole_unit_is_not_an_oom(story: Story) -> None:
+    """The keeper dies too, and the kernel's counters are gone."""
     with running(story, "--mem", "20M") as run:
         systemctl("kill", "-s", "KILL", "life.scope")
         status, report = run.end()

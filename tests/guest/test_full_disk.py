@@ -1,4 +1,4 @@
-"""A report for a disk that is full: one line, the command's own exit status, and the disk as it was."""
+"""A report to a full disk costs one line: the exit status is the command's, and the disk's content is unchanged."""
 
 import subprocess
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.guest(user="root")
 
 @pytest.fixture(params=["size=64k", "nr_inodes=3"])
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own without room for another byte, or another file, beside the two that it has."""
+    """A separate file system with two files, and no room for another byte or another file."""
     folder = tmp_path / "disk"
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", request.param, "tmpfs", str(folder)], check=True)
@@ -26,7 +26,7 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("name", ["report.json", "new.json"])
-def test_a_full_disk_costs_one_line_and_what_was_there_stays(disk: Path, name: str) -> None:
+def test_a_full_disk_costs_one_line_and_keeps_the_old_report(disk: Path, name: str) -> None:
     file = disk / name
     words = ["scoperun", "-q", "--system", "--report", str(file), "--", "sh", "-c", "exit 3"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=GENEROUS, check=False)

@@ -1,4 +1,4 @@
-"""The memory of the whole machine runs short: the command's status stands, and there is a report."""
+"""The whole machine runs out of memory: the command's status is kept, and there is a report."""
 
 import signal
 import subprocess
@@ -12,7 +12,7 @@ from .waiting import line_from
 
 pytestmark = lab_only
 
-# Takes memory until only LEAVE bytes are left on the machine; if something has to be killed for it, then this.
+# Takes memory until only LEAVE bytes are left on the machine; it is the first process to kill if that is too little.
 FILL = """
 import mmap, os, sys
 with open("/proc/self/oom_score_adj", "w") as file:
@@ -34,7 +34,7 @@ def fill(*, leave: int) -> list[str]:
 
 @pytest.fixture
 def full() -> Iterator[None]:
-    """Have 40 MiB of memory left on the machine; in a scope, so that nothing else is stopped if this is killed."""
+    """Leave 40 MiB of memory free on the machine; in a scope, so that nothing else is stopped if this is killed."""
     words = ["systemd-run", "--user", "--scope", "--collect", "-q", *fill(leave=40 << 20)]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as filler:
         assert line_from(filler) == "full"
@@ -49,16 +49,16 @@ def full() -> Iterator[None]:
     ("script", "status", "verdict", "exit_code", "number"),
     [("exit 3", 3, "exit-code", 3, None), ("kill -9 $$", 137, "signal", None, signal.SIGKILL)],
 )
-def test_a_run_under_pressure_ends_with_the_commands_status_and_a_report(
+def test_a_run_under_pressure_keeps_the_commands_status_and_has_a_report(
     story: Story, full: None, script: str, status: int, verdict: str, exit_code: int | None, number: int | None
 ) -> None:
-    """The verdict is never unknown: it is the filler that would be killed, not the keeper, so the counters are read."""
+    """The verdict is never unknown: the kernel would kill the filler, not the keeper, so the counters are readable."""
     ending = story.run("-q", "--mem", "10M", "--", "sh", "-c", script)
     assert (ending.status, ending.verdict) == (status, verdict)
     assert (ending.report["exit_code"], ending.report["signal"]) == (exit_code, number)
 
 
-def test_a_command_that_takes_all_the_memory_there_is_was_out_of_memory(story: Story) -> None:
+def test_a_command_that_fills_the_machine_is_out_of_memory(story: Story) -> None:
     ending = story.run("--", *fill(leave=0))
     assert (ending.status, ending.verdict) == (137, "oom-kill")
     assert ending.report["limits"]["memory_max"] in {None, "infinity"}

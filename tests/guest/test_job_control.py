@@ -1,4 +1,4 @@
-"""A command that stops, whoever stops it, stops its job where a shell looks after that, and goes on when it goes on."""
+"""Stopping and continuing: a stopped command stops its job under a job-control shell, and continues with it."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ TIMES = 50
 
 @dataclass(frozen=True)
 class Job:
-    """A command on a terminal that waits for the word. scoperun: its parent's PID."""
+    """A command on a terminal that waits for a line of input. scoperun: the PID of its parent."""
 
     term: Terminal
     pid: int
@@ -26,7 +26,7 @@ class Job:
     word: Path
 
     def end(self) -> None:
-        """Give the command its word, with which it ends with status 5, and see scoperun end too."""
+        """Send the command its line, after which it exits with 5, and wait until scoperun has ended too."""
         self.word.write_text("on\n")
         process_gone(self.scoperun)
 
@@ -54,7 +54,7 @@ def start(words: str, tmp_path: Path) -> Start:
 
 @contextmanager
 def stopped_job(story: Story, words: str, start: Start) -> Iterator[Job]:
-    """Stop a job of an interactive shell by Ctrl-Z; the shell's prompt is there."""
+    """Stop a job of an interactive shell with Ctrl-Z, and wait for the shell's message."""
     with interactive_shell(story) as term:
         term.type(f"{words}\n")
         job = start(term)
@@ -66,7 +66,7 @@ def stopped_job(story: Story, words: str, start: Start) -> Iterator[Job]:
 
 
 def test_a_shell_can_be_suspended(story: Story) -> None:
-    """It stops itself alone, by SIGSTOP, and the shell outside sees its job stop."""
+    """The shell inside stops only itself, by SIGSTOP, and the shell outside sees its job stop."""
     with interactive_shell(story) as term:
         term.type(f"scoperun --report {story.report_file} -- bash --norc --noprofile -i\n")
         term.type("PS1='>'; echo ins''ide\n")
@@ -82,21 +82,21 @@ def test_a_shell_can_be_suspended(story: Story) -> None:
         term.status()
 
 
-def test_a_job_whose_stopped_command_is_continued_alone_goes_on(story: Story, words: str, start: Start) -> None:
+def test_continuing_only_the_stopped_command_continues_the_job(story: Story, words: str, start: Start) -> None:
     with stopped_job(story, words, start) as job:
         os.kill(job.pid, signal.SIGCONT)
         job.end()
     assert story.report()["exit_code"] == 5
 
 
-def test_a_job_whose_stopped_command_is_killed_ends(story: Story, words: str, start: Start) -> None:
+def test_killing_the_stopped_command_ends_the_job(story: Story, words: str, start: Start) -> None:
     with stopped_job(story, words, start) as job:
         os.kill(job.pid, signal.SIGKILL)
         process_gone(job.scoperun)
     assert story.report()["signal"] == signal.SIGKILL
 
 
-def test_a_signal_is_passed_on_after_the_command_was_continued_alone(story: Story, words: str, start: Start) -> None:
+def test_a_signal_is_forwarded_after_only_the_command_was_continued(story: Story, words: str, start: Start) -> None:
     with stopped_job(story, words, start) as job:
         os.kill(job.pid, signal.SIGCONT)
         os.kill(job.scoperun, signal.SIGTERM)
@@ -104,9 +104,7 @@ def test_a_signal_is_passed_on_after_the_command_was_continued_alone(story: Stor
     assert story.report()["exit_code"] == 6
 
 
-def test_a_job_that_was_stopped_by_somebody_else_can_be_continued_by_the_shell(
-    story: Story, words: str, start: Start
-) -> None:
+def test_fg_continues_a_job_whose_command_was_stopped_from_outside(story: Story, words: str, start: Start) -> None:
     with interactive_shell(story) as term:
         term.type(f"{words}\n")
         job = start(term)
@@ -120,8 +118,8 @@ def test_a_job_that_was_stopped_by_somebody_else_can_be_continued_by_the_shell(
         term.status()
 
 
-def test_a_command_of_a_script_is_stopped_and_continued_many_times(story: Story, words: str, start: Start) -> None:
-    """As by cpulimit: no shell looks after the job, though there is a terminal."""
+def test_a_command_of_a_script_can_be_stopped_and_continued_many_times(story: Story, words: str, start: Start) -> None:
+    """As cpulimit does: there is a terminal, but no shell controls the job."""
     with terminal(story, "bash", "-c", f"{words}; echo st=$?") as term:
         job = start(term)
         for _ in range(TIMES):
@@ -132,8 +130,10 @@ def test_a_command_of_a_script_is_stopped_and_continued_many_times(story: Story,
         term.status()
 
 
-def test_a_script_of_an_interactive_shell_goes_on_too(story: Story, words: str, start: Start, tmp_path: Path) -> None:
-    """The shell looks after the script, which does not stop: nothing but the command itself continues the job."""
+def test_a_script_of_an_interactive_shell_continues_with_its_command(
+    story: Story, words: str, start: Start, tmp_path: Path
+) -> None:
+    """The shell controls the script, which does not stop: only continuing the command continues the job."""
     (tmp_path / "script").write_text(f"{words}\necho st=$?\n")
     with interactive_shell(story) as term:
         term.type(f"bash {tmp_path}/script\n")
@@ -147,7 +147,7 @@ def test_a_script_of_an_interactive_shell_goes_on_too(story: Story, words: str, 
         term.status()
 
 
-def test_a_stop_of_scoperun_alone_leaves_the_command_alone(story: Story, words: str, start: Start) -> None:
+def test_stopping_only_scoperun_does_not_stop_the_command(story: Story, words: str, start: Start) -> None:
     with terminal(story, "bash", "-c", f"{words}; echo st=$?") as term:
         job = start(term)
         os.kill(job.scoperun, signal.SIGSTOP)

@@ -27,7 +27,7 @@ def run(story: Story, around: Sequence[str], *words: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-def test_a_shell_keeps_the_counters_where_there_is_no_cat(story: Story) -> None:
+def test_a_shell_keeps_the_counters_if_cat_is_missing(story: Story) -> None:
     words = ("--oom-policy", "continue", "--", "sh", "-c", "./bigleak2; exit 3")
     assert run(story, hidden("/bin/cat"), *words)[0] == 3
     report = story.report()
@@ -36,15 +36,15 @@ def test_a_shell_keeps_the_counters_where_there_is_no_cat(story: Story) -> None:
 
 
 @pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
-def test_whatever_the_shell_is_it_outlives_what_stops_the_scope(story: Story, shell: str) -> None:
-    """Under OOMPolicy=stop systemd sends SIGTERM, and the counters stay readable."""
+def test_every_shell_survives_the_signal_that_stops_the_scope(story: Story, shell: str) -> None:
+    """Under OOMPolicy=stop systemd sends SIGTERM, and the counters must stay readable."""
     around = [*hidden("/bin/cat"), "unshare", "--mount", "sh", "-c", f'mount --bind {shell} /bin/sh && exec "$@"', "sh"]
     assert run(story, around, "--", "bash", "-c", "./bigleak2; sleep 1000")[0] == 128 + 15
     report = story.report()
     assert (report["verdict"], report["oom"]["kills"]) == ("oom-kill", 1)
 
 
-def test_where_neither_can_be_executed_nothing_runs(story: Story, tmp_path: Path) -> None:
+def test_without_cat_and_shell_nothing_runs(story: Story, tmp_path: Path) -> None:
     around = hidden("/bin/cat", "/bin/sh")
     status, complaint = run(story, around, "--", "touch", str(tmp_path / "ran"))
     assert status == 125
@@ -52,8 +52,8 @@ def test_where_neither_can_be_executed_nothing_runs(story: Story, tmp_path: Path
     assert not (tmp_path / "ran").exists()
 
 
-def test_the_path_is_not_searched(story: Story, tmp_path: Path) -> None:
-    """Whoever can write to one of its folders would have a process in root's name."""
+def test_the_keeper_is_not_searched_in_path(story: Story, tmp_path: Path) -> None:
+    """Otherwise a user that can write to one of its folders could run a program as root."""
     for name in ("cat", "sh"):
         (tmp_path / name).write_text(f"#!/bin/bash\n>{tmp_path}/ran\n")
         (tmp_path / name).chmod(0o755)

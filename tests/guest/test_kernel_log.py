@@ -1,4 +1,4 @@
-"""The kernel's own report of a kill, read as a user who may read the system's journal but not /dev/kmsg."""
+"""The kernel's own report of a kill, as a user reads it that can read the system's journal but not /dev/kmsg."""
 
 import asyncio
 import grp
@@ -31,7 +31,7 @@ def no_child_is_left() -> bool:
     return False
 
 
-async def test_the_kill_is_reported_with_whose_limit_it_was_and_who_was_there(story: Story) -> None:
+async def test_the_report_has_the_limit_and_the_processes_from_the_kernels_log(story: Story) -> None:
     with KernelLog.open() as log:
         ending = story.run("--mem", "20M", "--oom-policy", "continue", "--", "sh", "-c", "./bigleak2; true")
         report = await read_report(log, ending.report["cgroup"])
@@ -45,10 +45,10 @@ async def test_the_kill_is_reported_with_whose_limit_it_was_and_who_was_there(st
     assert no_child_is_left()
 
 
-async def test_of_a_group_kill_every_victim_is_named(story: Story) -> None:
-    """The keeper is one of the group, too.
+async def test_every_victim_of_a_group_kill_is_named(story: Story) -> None:
+    """The keeper is in the group, too.
 
-    By OOMPolicy=kill systemd would kill as well; whoever it hits before the kernel does, the kernel does not name.
+    With OOMPolicy=kill systemd kills as well; the kernel does not name the processes that systemd kills first.
     """
     group_kill = 'echo 1 > "/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)/memory.oom.group"; ./bigleak2; true'
     with KernelLog.open() as log:
@@ -59,7 +59,7 @@ async def test_of_a_group_kill_every_victim_is_named(story: Story) -> None:
 
 
 @pytest.mark.parametrize("name", [b"two\nlines", b"\xff (x) \\x41", b"Killed process", b",task=x,pid=1"])
-async def test_a_victim_has_the_name_that_it_gave_itself(story: Story, tmp_path: Path, name: bytes) -> None:
+async def test_a_victim_is_named_as_it_named_itself(story: Story, tmp_path: Path, name: bytes) -> None:
     program = os.fsencode(tmp_path) + b"/" + name
     shutil.copy(story.cwd / "bigleak2", program)
     with KernelLog.open() as log:
@@ -68,7 +68,7 @@ async def test_a_victim_has_the_name_that_it_gave_itself(story: Story, tmp_path:
     assert [os.fsencode(victim.name) for victim in report.victims] == [name]
 
 
-def test_on_request_the_kernels_own_words_stand_below_the_report(story: Story) -> None:
+def test_the_kernels_own_words_are_printed_below_the_report_on_request(story: Story) -> None:
     ending = story.run("--oom-log", "--mem", "20M", "--", "./bigleak2")
     report, _, quoted = ending.stderr.partition("invoked oom-killer: ")
     assert report.splitlines()[-2].startswith("   Runtime: ")
@@ -77,7 +77,7 @@ def test_on_request_the_kernels_own_words_stand_below_the_report(story: Story) -
 
 
 @pytest.mark.skipif(EVERYBODY_MAY_READ, reason="everybody may read /dev/kmsg here")
-def test_who_may_not_read_them_is_told_why_instead(story: Story, tmp_path: Path) -> None:
+def test_a_user_that_cannot_read_the_log_is_told_why(story: Story, tmp_path: Path) -> None:
     path = scoperun_without(JOURNALCTL, folder=tmp_path)
     ending = story.run("--oom-log", "--mem", "20M", "--", "./bigleak2", PATH=path)
     runtime, reason = ending.stderr.splitlines()[-2:]
@@ -86,7 +86,7 @@ def test_who_may_not_read_them_is_told_why_instead(story: Story, tmp_path: Path)
     assert reason == f"scoperun: {ending.report['oom']['kernel_log_reason']}"
 
 
-def test_the_systems_journalctl_is_asked_and_no_other(story: Story, tmp_path: Path) -> None:
+def test_only_the_systems_journalctl_is_run(story: Story, tmp_path: Path) -> None:
     forger = tmp_path / "journalctl"
     forger.write_text(f"#!/bin/sh\ntouch {tmp_path}/asked\n", encoding="ascii")
     forger.chmod(0o755)
@@ -95,7 +95,7 @@ def test_the_systems_journalctl_is_asked_and_no_other(story: Story, tmp_path: Pa
     assert not (tmp_path / "asked").exists()
 
 
-async def test_what_was_before_is_not_read(story: Story) -> None:
+async def test_older_records_are_not_read(story: Story) -> None:
     with KernelLog.open() as log:
         first = story.run("--unit", "again", "--mem", "20M", "--", "./bigleak2")
         await read_report(log, first.report["cgroup"])
@@ -103,7 +103,7 @@ async def test_what_was_before_is_not_read(story: Story) -> None:
         assert await read_all(log, within=0.5) == []
 
 
-async def test_a_reading_that_is_given_up_leaves_nothing_behind() -> None:
+async def test_a_cancelled_reading_leaves_nothing_behind() -> None:
     with KernelLog.open() as log:
         reading = asyncio.create_task(read_all(log, within=GENEROUS))
         await asyncio.sleep(0)  # in which it starts

@@ -1,4 +1,4 @@
-"""scoperun itself dies by SIGKILL: the command does not notice."""
+"""scoperun itself is killed by SIGKILL: the command does not notice."""
 
 import os
 import select
@@ -7,7 +7,7 @@ from pathlib import Path
 from .story import GENEROUS, Story, cgroup_of, pids_of, systemctl
 
 
-def test_the_workload_goes_on_under_its_limit_and_the_keeper_is_gone(story: Story) -> None:
+def test_the_command_keeps_running_under_its_limit_and_the_keeper_ends(story: Story) -> None:
     run = story.start("--unit", "orphan", "--mem", "20M", "--", "sh", "-c", "echo $$; exec sleep 1000")
     assert run.stdout is not None
     command = int(run.stdout.readline())

@@ -1,4 +1,4 @@
-"""A program that runs many commands is afterwards as it was before."""
+"""A program that runs many commands leaks nothing."""
 
 import pytest
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.guest(suite="trixie")
 
 
 async def test_runs_leak_nothing(story: Story) -> None:
-    """A thousand of them are done beside a fake systemd, in tests/bus: here they take a guest two minutes."""
+    """tests/bus does a thousand runs on a fake systemd; in a guest that would take two minutes."""
 
     async def run() -> None:
         assert (await scoperun.run(["true"])).exit_code == 0

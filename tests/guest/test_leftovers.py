@@ -1,4 +1,4 @@
-"""What is left in the scope is told as it is: what lives, what systemd is about to end, what it cannot end."""
+"""What is left in the scope: processes that go on, that systemd is about to end, and that it cannot end."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ DEAF = "trap '' TERM; sleep 1000 >/dev/null 2>&1 & exit 4"
 
 
 def as_root(script: str) -> None:
-    """Run a script of sh as root, which takes no password in a guest."""
+    """Run a shell script as root, which needs no password in a guest."""
     subprocess.run(["su", "root", "-c", script], check=True)
 
 
@@ -31,7 +31,7 @@ def sudo() -> None:
 
 @contextmanager
 def ended_afterwards(report: dict[str, Any]) -> Iterator[None]:
-    """See to it that nothing is left of what was left."""
+    """Kill the remaining processes of the scope afterwards."""
     try:
         yield
     finally:
@@ -46,10 +46,10 @@ def ended_afterwards(report: dict[str, Any]) -> Iterator[None]:
         ["sudo", "sleep", "1000"],
     ],
 )
-def test_what_the_users_manager_may_not_kill_ends_with_its_time_all_the_same(
+def test_a_timeout_ends_processes_that_the_users_manager_cannot_kill(
     story: Story, sudo: None, command: list[str]
 ) -> None:
-    """The user's systemd may not send root's process a signal, and has given the scope up."""
+    """The user's systemd cannot send a signal to a process of root, and gives the scope up."""
     ending = story.run("--timeout", "2s", "--kill-after", "1s", "--", *command)
     with ended_afterwards(ending.report):
         assert (ending.status, ending.report["verdict"]) == (124, "timeout")
@@ -57,7 +57,7 @@ def test_what_the_users_manager_may_not_kill_ends_with_its_time_all_the_same(
         cgroup_gone(ending.report["cgroup"])
 
 
-def test_so_it_does_with_kill_leftovers(story: Story, sudo: None) -> None:
+def test_kill_leftovers_ends_processes_that_the_users_manager_cannot_kill(story: Story, sudo: None) -> None:
     words = ("--kill-leftovers", "--kill-after", "1s", "--", "sh", "-c")
     ending = story.run(*words, "sudo -b sleep 1000 </dev/null >/dev/null 2>&1; exit 4")
     with ended_afterwards(ending.report):
@@ -75,31 +75,31 @@ def test_a_leftover_that_systemd_must_not_kill_is_not_waited_for(story: Story, o
         assert ending.status == (124 if option == "--wait" else 4)
 
 
-def test_what_systemd_is_about_to_end_is_not_told_as_left(story: Story) -> None:
+def test_processes_that_systemd_is_about_to_end_are_not_reported_as_left(story: Story) -> None:
     script = "for i in $(seq 80); do sleep 1000 & done; exec sleep 1000"
-    # One that is forked when the others are told to end is not told: it is killed.
+    # A process that is forked while the others get SIGTERM gets none; it is killed later.
     ending = story.run("--timeout", "1s", "--kill-after", "1s", "--", "sh", "-c", script)
     assert (ending.status, ending.report["left_running"]) == (124, [])
     assert "left in the scope" not in ending.stderr
 
 
-def test_what_systemd_takes_long_to_end_is_waited_for(story: Story) -> None:
-    """Somebody stops the scope; the command heeds that, its child does not until it is killed."""
+def test_scoperun_waits_while_systemd_ends_processes_slowly(story: Story) -> None:
+    """The scope is stopped from outside; the command exits at SIGTERM, but its child only at SIGKILL."""
     stop = "systemctl --user stop --no-block heeds.scope"
     script = f"(trap '' TERM; sleep 1000 >/dev/null 2>&1) & trap 'exit 6' TERM; {stop}; wait"
     ending = story.run("--unit", "heeds", "--kill-after", "2s", "--", "sh", "-c", script)
     assert (ending.status, ending.report["left_running"]) == (6, [])
 
 
-def test_a_leftover_is_called_what_it_has_become(story: Story) -> None:
-    """It had another name when the command ended, that of the shell that had forked it."""
+def test_a_leftover_has_the_name_of_the_program_that_it_became(story: Story) -> None:
+    """When the command ended, the process still had the name of the shell that had forked it."""
     ending = story.run("--unit", "leaves", "--", "sh", "-c", "sleep 1000 >/dev/null 2>&1 & exit 4")
     with ended_afterwards(ending.report):
         assert [left["name"] for left in ending.report["left_running"]] == ["sleep"]
     systemctl("list-units")
 
 
-def test_a_hidden_leftover_lives_without_a_name(story: Story, sudo: None) -> None:
+def test_a_hidden_leftover_is_reported_without_a_name(story: Story, sudo: None) -> None:
     as_root("mount -o remount,hidepid=2 /proc")
     try:
         ending = story.run("--", "sh", "-c", "sudo -b sleep 1000 </dev/null >/dev/null 2>&1; exit 4")
@@ -111,8 +111,8 @@ def test_a_hidden_leftover_lives_without_a_name(story: Story, sudo: None) -> Non
         assert "left in the scope: a process (pid" in ending.stderr
 
 
-def test_a_peak_from_before_the_leftovers_were_stopped_is_not_the_peak(story: Story, tmp_path: Path) -> None:
-    """One takes its memory when told to end; the other has to be killed, and systemd then kills the keeper too."""
+def test_a_peak_read_before_the_leftovers_were_stopped_is_not_reported(story: Story, tmp_path: Path) -> None:
+    """One process takes memory at SIGTERM; the other needs SIGKILL, and systemd then kills the keeper too."""
     takes = "signal.signal(signal.SIGTERM, lambda *_: exit(len(bytearray(12 << 20)) % 2))"
     python = f"import signal; {takes}; print(flush=True); signal.pause()"
     script = f'python3 -c "{python}" >{tmp_path}/fifo 2>&1 & read line <{tmp_path}/fifo; {DEAF}'
@@ -123,8 +123,8 @@ def test_a_peak_from_before_the_leftovers_were_stopped_is_not_the_peak(story: St
     assert peak is None or peak > 12 << 20
 
 
-def test_a_command_that_was_killed_before_its_leftovers_ran_out_of_memory_is_no_victim(story: Story) -> None:
-    """All that was left is killed as a whole then, its counters with it."""
+def test_a_command_killed_before_its_leftovers_ran_out_of_memory_is_not_a_victim(story: Story) -> None:
+    """The whole scope is then killed as one, and the counters are gone."""
     script = "tail -f --pid $$ /dev/null >/dev/null && ./bigleak2 >/dev/null & kill -9 $$"
     ending = story.run("--wait", "--mem", "20M", "--oom-policy", "kill", "--", "sh", "-c", script)
     assert (ending.status, ending.verdict) == (137, "oom-kill")

@@ -1,4 +1,4 @@
-"""Limits are those that held: at the kill, at the end, by the word of whoever keeps them."""
+"""The report has the limits that were in force at the kill and at the end, as the kernel or systemd states them."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ THREADED = (
 HAS_40M = "python3 -c 'bytearray(40 << 20)'"
 
 
-def test_a_limit_that_was_lowered_is_the_one_that_kills(story: Story) -> None:
+def test_a_limit_lowered_from_outside_is_reported_as_the_one_that_killed(story: Story) -> None:
     script = "systemctl --user set-property --runtime lowered.scope MemoryMax=20M; exec ./bigleak2"
     ending = story.run("--unit", "lowered", "--mem", "200M", "--", "sh", "-c", script)
     assert (ending.status, ending.verdict) == (137, "oom-kill")
@@ -34,14 +34,14 @@ def test_a_limit_that_was_lowered_is_the_one_that_kills(story: Story) -> None:
     assert "limit of 200M" not in ending.stderr
 
 
-def test_a_limit_that_the_command_lowers_itself_is_the_one_that_kills(story: Story) -> None:
+def test_a_limit_lowered_by_the_command_is_reported_as_the_one_that_killed(story: Story) -> None:
     script = "echo 20M >/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)/memory.max; exec ./bigleak2"
     ending = story.run("--mem", "200M", "--", "sh", "-c", script)
     assert (ending.verdict, ending.report["oom"]["limit"]) == ("oom-kill", 20 * MIB)
     assert ending.report["limits_changed"] == {"memory_max": 200 * MIB}
 
 
-def test_a_limit_that_was_raised_is_not_said_to_hold_the_peak(story: Story) -> None:
+def test_a_raised_limit_is_not_reported_as_reached(story: Story) -> None:
     script = f"systemctl --user set-property --runtime raised.scope MemoryMax=200M TasksMax=100; {HAS_40M}"
     ending = story.run("--unit", "raised", "--mem", "20M", "--tasks", "50", "--", "sh", "-c", script)
     assert (ending.status, ending.verdict) == (0, "success")
@@ -51,8 +51,8 @@ def test_a_limit_that_was_raised_is_not_said_to_hold_the_peak(story: Story) -> N
     assert "MemoryMax= 200M at the end, 20M at the start" in ending.stderr
 
 
-def test_a_limit_that_is_read_late_is_not_taken_for_the_one_that_was_reached(story: Story) -> None:
-    """While scoperun is stopped the command runs out of memory at 20M and at 30M, and it has 12M in the end."""
+def test_a_limit_that_was_read_late_is_not_reported_as_reached(story: Story) -> None:
+    """While scoperun is stopped the command runs out of memory at 20M and at 30M, and its last limit is 12M."""
     here = "/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)"
     then = f"./bigleak2; echo 30M >{here}/memory.max; ./bigleak2; echo 12M >{here}/memory.max; exit 0"
     with running(story, "--mem", "20M", "--oom-policy", "continue", name="late", then=then) as run:
@@ -70,7 +70,7 @@ def test_a_limit_that_is_read_late_is_not_taken_for_the_one_that_was_reached(sto
 
 @contextmanager
 def drop_in(text: str) -> Iterator[None]:
-    """Have settings for every scope of this user's manager, which win over what is asked for."""
+    """Add a drop-in for every scope of this user's manager, which overrides what scoperun asks for."""
     file = Path.home() / ".config/systemd/user/scope.d/test.conf"
     file.parent.mkdir(parents=True)
     file.write_text(f"[Scope]\n{text}\n")
@@ -83,7 +83,7 @@ def drop_in(text: str) -> Iterator[None]:
         systemctl("daemon-reload")
 
 
-def test_a_time_from_a_drop_in_is_the_scopes_time(story: Story) -> None:
+def test_a_time_limit_from_a_drop_in_is_in_force(story: Story) -> None:
     with drop_in("RuntimeMaxSec=1"):
         ending = story.run("--", "sleep", "1000")
         asked = story.run("--timeout", "1h", "--", "sleep", "1000")
@@ -92,8 +92,8 @@ def test_a_time_from_a_drop_in_is_the_scopes_time(story: Story) -> None:
         assert "ran for longer than 1s" in each.stderr
 
 
-def test_the_time_to_stop_from_a_drop_in_is_the_soft_limits_too(story: Story) -> None:
-    """The drop-in's second is waited for, not the hour that was asked for."""
+def test_the_stop_timeout_from_a_drop_in_applies_to_the_soft_limit_too(story: Story) -> None:
+    """Scoperun waits for the drop-in's second, not for the hour that was asked for."""
     with drop_in("TimeoutStopSec=1"):
         script = (
             "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); kept = bytearray(40 << 20); signal.pause()"
@@ -103,10 +103,10 @@ def test_the_time_to_stop_from_a_drop_in_is_the_soft_limits_too(story: Story) ->
 
 
 @pytest.mark.parametrize("threads", [False, True])
-def test_a_command_that_ended_while_scoperun_was_stopped_is_not_called_a_timeout(story: Story, threads: bool) -> None:
-    """Of one that had more threads the kernel does not say when it ended, and then nor does the report.
+def test_a_command_that_ended_while_scoperun_was_stopped_is_not_a_timeout(story: Story, threads: bool) -> None:
+    """If it had more threads the kernel does not tell when it ended, and then the report does not either.
 
-    systemd, which ended the scope meanwhile, keeps no count of OOM kills before 259.
+    systemd ended the scope meanwhile; before version 259 it does not count OOM kills.
     """
     then = f"exec python3 -c '{THREADED if threads else 'pass'}'"
     with running(story, "--timeout", "10s", "--kill-after", "1s", name="asleep", then=then) as run:
@@ -114,7 +114,7 @@ def test_a_command_that_ended_while_scoperun_was_stopped_is_not_called_a_timeout
         run.scoperun.stdin.write(b"on\n")  # type: ignore[union-attr]
         run.scoperun.stdin.flush()  # type: ignore[union-attr]
         process_gone(run.pid)
-        cgroup_gone(run.cgroup)  # when the time is over
+        cgroup_gone(run.cgroup)  # once the time is over
         os.kill(run.scoperun.pid, signal.SIGCONT)
         assert run.scoperun.wait() == 0
         report = run.report()
@@ -126,15 +126,15 @@ def test_a_command_that_ended_while_scoperun_was_stopped_is_not_called_a_timeout
         assert report["runtime"] < 10
 
 
-def test_a_time_that_is_over_is_a_timeout_in_a_time_namespace_too(story: Story) -> None:
-    """What systemd tells is on the machine's clock."""
+def test_a_timeout_is_recognized_in_a_time_namespace(story: Story) -> None:
+    """Systemd's timestamps are on the machine's clock."""
     unshare = ("unshare", "--map-root-user", "--time", "--monotonic", "50000", "--boottime", "70000", "--fork")
     words = ("scoperun", "--timeout", "1s", "--report", str(story.report_file), "--", "sleep", "1000")
     assert subprocess.run([*unshare, *words], check=False, timeout=GENEROUS).returncode == 124
     assert story.report()["verdict"] == "timeout"
 
 
-def test_a_stop_that_begins_before_the_time_is_over_and_takes_until_after_it_is_not_our_timeout(story: Story) -> None:
+def test_a_stop_that_begins_before_the_time_limit_and_ends_after_it_is_not_our_timeout(story: Story) -> None:
     options = ("--timeout", "2s", "--kill-after", "3s")
     with running(story, *options, name="stopped", then="trap '' TERM; echo; while :; do read word; done") as run:
         run.scoperun.stdin.write(b"on\n")  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""What happens to systemd and to the bus while a command runs costs knowledge at most, never the command's status."""
+"""Restarts of systemd or the bus while a command runs can cost details of the report, never the status."""
 
 import os
 import signal
@@ -22,18 +22,18 @@ def reload() -> None:
 
 
 def reexecute() -> None:
-    """Systemd reads its state back and then answers again."""
+    """Systemd restores its state and then answers again."""
     systemctl("daemon-reexec")
     systemctl("show", "-P", "Version")
 
 
 def restart_bus() -> None:
-    systemctl("reset-failed", "dbus.service")  # forgets how often: systemd would refuse the fifth start in a row
+    systemctl("reset-failed", "dbus.service")  # resets the counter: systemd would refuse the fifth start in a row
     systemctl("restart", "dbus.service")
 
 
 def kill_bus() -> None:
-    """The bus's socket is systemd's, who starts it again when somebody calls."""
+    """Systemd owns the bus's socket and starts the bus again for the next client."""
     systemctl("reset-failed", "dbus.service")
     pid = main_pid("dbus.service")
     os.kill(pid, signal.SIGKILL)
@@ -46,7 +46,7 @@ LOST = (restart_bus, kill_bus)
 LIMITED = ("--mem", "20M")
 LEAK = "./bigleak2 >/dev/null"
 
-# The options, and the rest of the script, of each command to which it happens. The last has the least time.
+# The options, and the rest of the script, of each command that runs meanwhile. The last has the shortest time limit.
 COMMANDS: dict[str, tuple[tuple[str, ...], str]] = {
     "limited": (LIMITED, "exit 3"),
     "successful": ((), "exit 0"),
@@ -64,7 +64,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str]] = {
 
 @dataclass(frozen=True)
 class Lives:
-    """The commands to which it happened, by name. are_lost: nothing that systemd has said since was heard."""
+    """The commands that ran meanwhile, by name. are_lost: nothing that systemd has said since was received."""
 
     lives: dict[str, Life]
     are_lost: bool
@@ -77,7 +77,7 @@ class Lives:
 def lives(
     request: pytest.FixtureRequest, examples: Path, tmp_path_factory: pytest.TempPathFactory, clean: Others
 ) -> Iterator[Lives]:
-    """Start all of the commands, and have it happen."""
+    """Start all commands, and then disturb them."""
     happen: Callable[[], None] = request.param
     reports = tmp_path_factory.mktemp("reports")
     with ExitStack() as stack:
@@ -89,7 +89,7 @@ def lives(
         yield Lives(lives, are_lost=happen in LOST)
 
 
-def test_the_limit_holds_and_the_status_is_the_commands_own(lives: Lives) -> None:
+def test_the_limit_holds_and_the_status_is_the_commands(lives: Lives) -> None:
     life = lives["limited"]
     limit = Path(f"/sys/fs/cgroup{life.cgroup}/memory.max").read_text()
     assert life.pid in pids_of(life.cgroup)
@@ -100,7 +100,7 @@ def test_the_limit_holds_and_the_status_is_the_commands_own(lives: Lives) -> Non
     assert report["left_running"] == []
 
 
-def test_a_success_is_a_success_and_what_was_not_heard_is_null(lives: Lives) -> None:
+def test_a_success_stays_a_success_and_unknown_values_are_null(lives: Lives) -> None:
     status, report = lives["successful"].end()
     result = None if lives.are_lost else "success"
     assert (status, report["verdict"], report["result"]) == (0, "success", result)
@@ -108,30 +108,30 @@ def test_a_success_is_a_success_and_what_was_not_heard_is_null(lives: Lives) -> 
 
 
 @pytest.mark.parametrize("policy", ["stop", "continue"])
-def test_an_oom_afterwards_is_an_oom(lives: Lives, policy: str) -> None:
+def test_a_later_oom_kill_of_the_command_is_reported(lives: Lives, policy: str) -> None:
     status, report = lives[f"leaking-{policy}"].end()
     assert (status, report["verdict"]) == (137, "oom-kill")
     assert report["oom"]["kills"] == 1
 
 
-def test_an_oom_of_a_child_afterwards_is_an_oom(lives: Lives) -> None:
+def test_a_later_oom_kill_of_a_child_is_reported(lives: Lives) -> None:
     status, report = lives["leaking-child"].end()
     assert (status, report["verdict"], report["exit_code"]) == (5, "oom-kill", 5)
 
 
-def test_an_oom_that_takes_the_counters_along_is_an_oom_or_unknown(lives: Lives) -> None:
+def test_a_later_oom_kill_that_removes_the_counters_is_an_oom_kill_or_unknown(lives: Lives) -> None:
     status, report = lives["leaking-kill"].end()
     assert status == 137
     assert report["verdict"] in ({"oom-kill", "unknown"} if report["result"] is None else {"oom-kill"})
 
 
-def test_a_plain_kill_afterwards_is_no_oom(lives: Lives) -> None:
+def test_a_later_plain_kill_is_not_an_oom_kill(lives: Lives) -> None:
     status, report = lives["killed"].end()
     assert (status, report["verdict"]) == (137, "signal")
 
 
-def test_killing_all_of_the_unit_afterwards_is_no_oom(lives: Lives) -> None:
-    """The keeper dies too, and the kernel's counters with it."""
+def test_a_later_kill_of_the_whole_unit_is_not_an_oom_kill(lives: Lives) -> None:
+    """The keeper dies too, and the kernel's counters are gone."""
     life = lives["killed-with-its-scope"]
     systemctl("kill", "-s", "KILL", life.scope)
     status, report = life.end()
@@ -140,16 +140,16 @@ def test_killing_all_of_the_unit_afterwards_is_no_oom(lives: Lives) -> None:
     assert (report["result"] is None) == lives.are_lost
 
 
-def test_a_signal_afterwards_is_passed_on(lives: Lives) -> None:
+def test_a_later_signal_is_forwarded(lives: Lives) -> None:
     life = lives["signalled"]
     life.scoperun.terminate()
-    life.scoperun.wait(GENEROUS)  # or else the word might come first
+    life.scoperun.wait(GENEROUS)  # otherwise the word might come first
     status, report = life.end()
     assert (status, report["verdict"], report["signal"]) == (128 + signal.SIGTERM, "signal", signal.SIGTERM)
 
 
-def test_leftovers_do_not_make_scoperun_wait_for_ever(lives: Lives) -> None:
-    """They are ended, or the report names them."""
+def test_scoperun_does_not_wait_for_leftovers_forever(lives: Lives) -> None:
+    """They have ended, or the report names them."""
     life = lives["leaving"]
     stdout, _ = life.scoperun.communicate(b"on\n", timeout=GENEROUS)
     report = life.report()
@@ -160,8 +160,8 @@ def test_leftovers_do_not_make_scoperun_wait_for_ever(lives: Lives) -> None:
         process_gone(int(stdout))
 
 
-def test_a_timeout_afterwards_still_ends_the_command(lives: Lives) -> None:
-    """Whoever ended a command that had a time limit is not known where systemd was not heard."""
+def test_a_later_timeout_still_ends_the_command(lives: Lives) -> None:
+    """If systemd was not heard, it is not known whether the time limit ended the command."""
     status, report = lives["timed"].end()
     heard = report["result"] is not None
     assert status == (124 if heard else 128 + signal.SIGTERM)

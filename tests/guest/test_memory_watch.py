@@ -1,4 +1,4 @@
-"""The kernel says when memory runs short, and scoperun looks then: soon, and not more often than it is worth."""
+"""The kernel tells when memory runs short, and scoperun then takes a snapshot: soon, and not too often."""
 
 import asyncio
 import os
@@ -27,10 +27,10 @@ from .waiting import line_from
 
 MIB = 1024**2
 RESTS = 8
-"""So many times the watch rests, and looks once after that, while what it costs is measured."""
+"""How often the watch rests, and takes a snapshot after it, while its cost is measured."""
 
-# Reads a file that is larger than the limit, again and again, without haste: the limit is hit all the time, and nobody
-# is killed.
+# Slowly reads a file that is larger than the limit, again and again: it reaches the limit all the time, and the kernel
+# kills no process.
 STORM = """
 import sys, time
 while True:
@@ -52,11 +52,11 @@ while True:
 """
 
 
-def test_whoever_watches_sees_the_memory_before_and_after_a_kill(story: Story, large: Path, tmp_path: Path) -> None:
-    """The command's processes with their memory, the counters, and who is missing afterwards."""
+def test_the_watch_sees_the_memory_before_and_after_a_kill(story: Story, large: Path, tmp_path: Path) -> None:
+    """It sees the command's processes with their memory, the counters, and which process is missing afterwards."""
 
     def without_journalctl() -> None:
-        """Know only what was seen."""
+        """Make the report only from what the watch saw."""
         hide(JOURNALCTL)
         asyncio.run(see_a_kill(large, tmp_path))
 
@@ -99,15 +99,15 @@ async def see_a_kill(large: Path, folder: Path) -> None:
 
 @pytest.fixture
 def large() -> Iterator[Path]:
-    """Return a file that is not in memory, as those in /tmp may be."""
+    """Return a file that is not in memory; those in /tmp can be."""
     with tempfile.NamedTemporaryFile(dir="/var/tmp") as file:
         file.truncate(24 * MIB)
         yield Path(file.name)
 
 
-async def test_the_end_of_one_that_was_seen_ends_a_rest(story: Story, large: Path, tmp_path: Path) -> None:
-    """Whoever lived at the limit before the kill is known to have lived until then, however dear the looks before."""
-    budget = Budget(burst=-GENEROUS)  # the first look is followed by a rest of hours
+async def test_the_end_of_a_seen_process_ends_a_rest(story: Story, large: Path, tmp_path: Path) -> None:
+    """A process that lived at the limit before the kill is known to have lived until then, even if looks are rare."""
+    budget = Budget(burst=-GENEROUS)  # a rest of hours follows the first snapshot
     limits = scoperun.Limits(memory_max=20 * MIB, oom_policy=scoperun.OOMPolicy.CONTINUE)
     rests, is_told = tmp_path / "rests", tmp_path / "told"
     leak = 'python3 -c "$0" "$1" "$2"; until [ -e "$3" ]; do sleep 0.1; done'
@@ -129,13 +129,13 @@ async def test_the_end_of_one_that_was_seen_ends_a_rest(story: Story, large: Pat
     assert kills[0].prompted
 
 
-async def test_a_command_that_lives_at_its_limit_costs_next_to_nothing(
+async def test_a_command_that_lives_at_its_limit_costs_almost_nothing(
     story: Story, large: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The kernel wakes us a hundred times a second; after a first burst less than 1 % of the time goes into it.
+    """The kernel wakes the watch a hundred times a second; after a first burst this takes less than 1 % of the time.
 
-    It is the clock on the wall that tells: what a processor does is counted in ticks here, and whoever is woken by one
-    and has done before the next seems to have taken nothing.
+    This measures the wall clock: the guest counts processor time in ticks, and a process that is woken by a tick and
+    is done before the next one seems to use none.
     """
     waited, woken = 0.0, (0.0, 0.0)
     select = selectors.EpollSelector.select
@@ -165,8 +165,8 @@ async def test_a_command_that_lives_at_its_limit_costs_next_to_nothing(
 
 @lab_only
 @pytest.mark.parametrize(("word", "status"), [("exit 3", 3), ("kill -9 $$", -9), ("kill -15 $$", -15), ("exit 0", 0)])
-def test_how_somebody_elses_child_ended_is_known_after_its_parent_has_asked(word: str, status: int) -> None:
-    """The lab's kernel is younger than 6.15."""
+def test_how_another_processs_child_ended_is_known_after_its_parent_reaped_it(word: str, status: int) -> None:
+    """Needs Linux 6.15; the lab's kernel is newer."""
     parent = f"sh -c 'echo $$; read word; {word}'; echo it has asked"
     with subprocess.Popen(["sh", "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as run:
         child = int(line_from(run))
@@ -183,7 +183,7 @@ def test_how_somebody_elses_child_ended_is_known_after_its_parent_has_asked(word
     assert endings.wait_status(child) is None
 
 
-def test_processes_that_are_watched_no_more_take_no_descriptor() -> None:
+def test_processes_that_are_no_longer_watched_use_no_descriptor() -> None:
     before = os.listdir("/proc/self/fd")
     endings = Endings()
     endings.watch({os.getpid(), 1, 2**22 + 1})

@@ -1,4 +1,4 @@
-"""Unit names: one at a time, and free again afterwards."""
+"""Unit names: each is used once at a time, and can be used again afterwards."""
 
 import shlex
 
@@ -38,7 +38,7 @@ def test_the_unit_is_there_while_the_command_runs(story: Story) -> None:
         (("-p", "Documentation=man:true(1) https://example.org/a"), ["man:true(1)", "https://example.org/a"]),
     ],
 )
-def test_the_unit_says_that_it_is_ours_unless_other_documentation_is_asked_for(
+def test_the_unit_has_our_documentation_unless_another_is_requested(
     story: Story, options: tuple[str, ...], shown: list[str]
 ) -> None:
     run = story.start("--unit", "ours", *options, "--", "sh", "-c", "echo ready; read word")
@@ -52,15 +52,15 @@ def test_the_unit_says_that_it_is_ours_unless_other_documentation_is_asked_for(
 @pytest.mark.parametrize(
     "name", ["_job", "cgroup.x", "memory.job", "pids.a.b", "tasks", "__", "._", "io.x", "notify_on_release"]
 )
-def test_a_name_that_the_cgroup_has_in_another_way_is_as_good_as_any(story: Story, name: str) -> None:
-    """Systemd puts an underscore before what the kernel or systemd itself might call a file."""
+def test_a_name_that_systemd_escapes_in_the_cgroup_works_too(story: Story, name: str) -> None:
+    """Systemd prefixes names with an underscore that the kernel or systemd itself might use for a file."""
     ending = story.run("--unit", name, "--mem", "20M", "--", "./bigleak2")
     assert (ending.status, ending.verdict) == (137, "oom-kill")
     assert ending.report["oom"] | {"limit_of": "scope", "limit_unit": f"{name}.scope"} == ending.report["oom"]
 
 
 @pytest.mark.parametrize("name", ["_my", "memory.my"])
-def test_a_slice_whose_cgroup_is_called_otherwise_is_named_as_it_was_asked_for(story: Story, name: str) -> None:
+def test_a_slice_whose_cgroup_name_is_escaped_is_reported_by_its_unit_name(story: Story, name: str) -> None:
     ending = story.run("--slice", name, "--mem", "20M", "--", "true")
     assert (ending.status, ending.report["slice"]) == (0, f"{name}.slice")
     systemctl("stop", f"{name}.slice")

@@ -1,4 +1,4 @@
-"""What would have been enough is more than memory and swap together."""
+"""How much memory would have been enough: more than memory and swap together."""
 
 import pytest
 
@@ -9,14 +9,14 @@ pytestmark = pytest.mark.guest(swap="512M")
 MIB = 1024 * 1024
 
 
-def test_both_were_full(story: Story) -> None:
+def test_with_swap_both_limits_were_full(story: Story) -> None:
     ending = story.run("--mem", "20M", "--swap", "10M", "--", "./bigleak2")
     assert ending.verdict == "oom-kill"
     assert 29 * MIB <= ending.report["oom"]["needed"] <= 30 * MIB
     assert "more than 30M of memory and swap" in ending.stderr
 
 
-def test_without_swap_it_was_memory_alone(story: Story) -> None:
+def test_without_swap_only_the_memory_limit_counts(story: Story) -> None:
     ending = story.run("--mem", "20M", "--", "./bigleak2")
     assert ending.report["oom"]["needed"] == 20 * MIB
     assert "more than 20M, how much more is not known" in ending.stderr

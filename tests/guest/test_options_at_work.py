@@ -1,4 +1,4 @@
-"""What options have systemd and the kernel do to the command; limits on memory have files of their own."""
+"""What systemd and the kernel do to the command for each option; limits on memory have their own files."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ MIB = 1024 * 1024
 
 OWN_CGROUP = "/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)"
 
-# Forks until it may not; the children wait until their parent has gone.
+# Forks until the limit; the children wait until their parent has ended.
 COUNT_TASKS = """
 import os
 tasks, (hold, _) = 1, os.pipe()
@@ -27,7 +27,7 @@ except BlockingIOError:
     print(tasks)
 """
 
-# Exits with 4 and leaves a process behind, to which SIGTERM does what is put in place of HANDLER.
+# Exits with 4 and leaves a process behind; HANDLER is replaced by its reaction to SIGTERM.
 LEAVE_ONE = """
 import os, signal
 wait, ready = os.pipe()
@@ -46,11 +46,11 @@ def leave_one(*, on_sigterm: str) -> list[str]:
 
 
 def waits_in_background(then: str) -> list[str]:
-    """Return a command that prints its PID and exits with 4, and leaves a child that reads a word first."""
+    """Return a command that prints its PID, exits with 4, and leaves a child that waits for a line and runs `then`."""
     return ["sh", "-c", f"exec 3<&0; (read word <&3; {then}) & echo $$; exit 4"]
 
 
-def test_with_wait_the_report_covers_what_the_command_left_running(story: Story) -> None:
+def test_with_wait_the_report_covers_processes_that_the_command_left_running(story: Story) -> None:
     left = "python3 -c 'bytes = bytearray(40 << 20)'; echo left and done"
     run = story.start("--wait", "--", *waits_in_background(left))
     process_gone(int(line_from(run)))
@@ -61,7 +61,7 @@ def test_with_wait_the_report_covers_what_the_command_left_running(story: Story)
     assert report["memory"]["peak"] > 40 * MIB
 
 
-def test_with_wait_an_oom_after_the_commands_end_is_still_an_oom(story: Story) -> None:
+def test_with_wait_an_oom_after_the_commands_end_is_still_an_oom_kill(story: Story) -> None:
     words = ("--wait", "--mem", "20M", "--oom-policy", "continue")
     run = story.start(*words, "--", *waits_in_background("./bigleak2 >/dev/null"))
     process_gone(int(line_from(run)))
@@ -70,15 +70,15 @@ def test_with_wait_an_oom_after_the_commands_end_is_still_an_oom(story: Story) -
     assert (run.returncode, report["verdict"], report["exit_code"]) == (4, "oom-kill", 4)
 
 
-def test_with_wait_a_timeout_that_ends_what_was_left_is_one(story: Story) -> None:
-    """The command itself had ended well before."""
+def test_with_wait_a_timeout_that_ends_leftovers_is_a_timeout(story: Story) -> None:
+    """The command itself had ended long before."""
     ending = story.run("--wait", "--timeout", "500ms", "--", "sh", "-c", "sleep 1000 & exit 0")
     assert (ending.status, ending.verdict, ending.report["exit_code"]) == (124, "timeout", 0)
     assert "timeout: the scope ran for longer than 500ms" in ending.stderr
 
 
-def test_a_signal_to_scoperun_while_it_waits_for_what_was_left_is_not_lost(story: Story) -> None:
-    """Without scoperun there would be nobody left to wait: a signal to it has to end the waiting at least."""
+def test_a_signal_to_scoperun_while_it_waits_for_leftovers_is_not_lost(story: Story) -> None:
+    """Nothing else would end the wait: the signal must at least do that."""
     run = story.start("--wait", "--", *waits_in_background("exit 0"))
     process_gone(int(line_from(run)))
     run.terminate()
@@ -88,10 +88,8 @@ def test_a_signal_to_scoperun_while_it_waits_for_what_was_left_is_not_lost(story
         run.communicate(b"on\n", timeout=GENEROUS)
 
 
-def test_a_signal_to_scoperun_while_systemd_stops_what_was_left_ends_the_waiting(
-    story: Story, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SYSTEMD_BUS_TIMEOUT", "1h")  # as long as it would wait for systemd
+def test_a_signal_ends_the_wait_for_systemd_to_stop_leftovers(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYSTEMD_BUS_TIMEOUT", "1h")  # how long it would wait for systemd
     run = story.start("--kill-leftovers", "--", *leave_one(on_sigterm=r"lambda *_: os.write(1, b'told\n')"))
     assert line_from(run) == "told"
     run.terminate()
@@ -102,7 +100,7 @@ def test_a_signal_to_scoperun_while_systemd_stops_what_was_left_ends_the_waiting
     run.communicate()
 
 
-def test_a_leftover_that_ends_when_it_is_told_to_is_ended(story: Story) -> None:
+def test_a_leftover_that_exits_at_sigterm_is_ended(story: Story) -> None:
     command = leave_one(on_sigterm="lambda *_: (os.write(1, b'told'), os._exit(0))")
     ending = story.run("--kill-leftovers", "--", *command)
     assert (ending.status, ending.stdout, ending.verdict) == (4, b"told", "exit-code")
@@ -110,14 +108,14 @@ def test_a_leftover_that_ends_when_it_is_told_to_is_ended(story: Story) -> None:
     assert ending.report["result"] == "success"
 
 
-def test_a_leftover_that_does_not_is_killed(story: Story) -> None:
+def test_a_leftover_that_ignores_sigterm_is_killed(story: Story) -> None:
     command = leave_one(on_sigterm="signal.SIG_IGN")
     ending = story.run("--kill-leftovers", "--kill-after", "1s", "--", *command)
     assert (ending.status, ending.verdict) == (4, "exit-code")
     assert ending.report["left_running"] == []
 
 
-def test_a_leftover_that_is_killed_is_no_timeout_even_with_a_timeout(story: Story) -> None:
+def test_a_killed_leftover_is_not_a_timeout_even_if_there_is_one(story: Story) -> None:
     command = leave_one(on_sigterm="signal.SIG_IGN")
     ending = story.run("--kill-leftovers", "--kill-after", "1s", "--timeout", "1h", "--", *command)
     assert (ending.status, ending.verdict) == (4, "exit-code")
@@ -135,7 +133,7 @@ def test_a_slice_can_be_put_below_the_inherited_one(story: Story) -> None:
     assert ending.stdout.decode().split("/")[-3:-1] == ["outer.slice", "outer-inner.slice"]
 
 
-def test_memory_in_percent_is_of_the_machines(story: Story) -> None:
+def test_a_memory_percentage_is_of_the_machines_memory(story: Story) -> None:
     ending = story.run("-q", "--mem", "10%", "--", "sh", "-c", f"cat {OWN_CGROUP}/memory.max")
     page = os.sysconf("SC_PAGE_SIZE")
     tenth = os.sysconf("SC_PHYS_PAGES") * page // 10
@@ -148,7 +146,7 @@ def test_half_a_processor_is_half_of_each_period(story: Story) -> None:
     assert ending.report["limits"]["cpu_quota"] == 0.5
 
 
-def test_there_is_room_for_exactly_the_tasks_that_were_asked_for(story: Story) -> None:
+def test_the_command_gets_exactly_the_requested_number_of_tasks(story: Story) -> None:
     ending = story.run("--tasks", "10", "--wait", "--", "python3", "-c", COUNT_TASKS)
     assert ending.stdout == b"10\n"
     assert (ending.report["limits"]["tasks_max"], ending.report["tasks_peak"]) == (10, 10)

@@ -1,4 +1,4 @@
-"""As root: what the kernel's log says of others, or of another time, is not said of a run."""
+"""As root: the kernel log's records about other processes, or from another time, do not appear in a run's report."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ def story(examples: Path, tmp_path: Path) -> Story:
 
 @pytest.fixture(params=["kernel log", "journal"])
 def source(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Where scoperun reads: for the journal, as a user who may not read /dev/kmsg."""
+    """The source of the log: /dev/kmsg, or the journal for a scoperun that cannot read /dev/kmsg."""
     if request.param == "journal":
         monkeypatch.setenv("PATH", scoperun_without(KMSG, folder=tmp_path))
     return str(request.param)
@@ -38,18 +38,18 @@ def source(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.fixture
 def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have scoperun read the journal."""
+    """Make scoperun read the journal."""
     monkeypatch.setenv("PATH", scoperun_without(KMSG, folder=tmp_path))
 
 
 @pytest.fixture
 def no_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have scoperun read neither."""
+    """Make both logs unreadable for scoperun."""
     monkeypatch.setenv("PATH", scoperun_without(KMSG, JOURNALCTL, folder=tmp_path))
 
 
 class Waiting:
-    """A command that waits for a word, and then does something."""
+    """A command that waits for a line of input, and then does something."""
 
     def __init__(self, story: Story, *options: str, then: str, first: str = "") -> None:
         self._story = story
@@ -57,18 +57,18 @@ class Waiting:
         self.told = line_from(self._run)
 
     def end(self) -> dict[str, Any]:
-        """Say the word, and return the report."""
+        """Send the line, and return the report."""
         return self.ended(b"on\n").report
 
     def ended(self, word: bytes = b"") -> Ending:
-        """Return how the run ended."""
+        """Send the line, and return how the run ended."""
         stdout, stderr = self._run.communicate(word, timeout=GENEROUS)
         return Ending(self._run.returncode, stdout, stderr.decode(), self._story.report())
 
 
 @contextmanager
 def stopped_journald() -> Iterator[None]:
-    """Have journald stand still."""
+    """Stop journald for the test."""
     (pid,) = map(int, subprocess.check_output(["pidof", "systemd-journald"]).split())
     os.kill(pid, signal.SIGSTOP)
     try:
@@ -79,7 +79,7 @@ def stopped_journald() -> Iterator[None]:
 
 @contextmanager
 def clock_set(seconds: int) -> Iterator[None]:
-    """Have the clock on the wall set forward, or back."""
+    """Set the wall clock forward or back for the test."""
     difference = time.time() + seconds - time.monotonic()
     time.clock_settime(time.CLOCK_REALTIME, time.time() + seconds)
     try:
@@ -89,11 +89,11 @@ def clock_set(seconds: int) -> Iterator[None]:
 
 
 def have_the_kernel_say_much() -> None:
-    """Have it write 16,000 records of its own to its log, two at a time."""
+    """Make the kernel write 16,000 records of its own to its log, two at a time."""
     with open("/proc/sysrq-trigger", "wb", buffering=0) as sysrq:
         for _ in range(8000):
             sysrq.write(b"4")  # "Changing Loglevel", "Loglevel set to 4"
-            os.sched_yield()  # to journald: the kernel keeps a hundred of them here
+            os.sched_yield()  # to journald: the kernel rate-limits these to a hundred here
 
 
 def victims(report: dict[str, Any]) -> list[tuple[int, str]]:
@@ -101,7 +101,7 @@ def victims(report: dict[str, Any]) -> list[tuple[int, str]]:
 
 
 def leaked(ending: Ending) -> int:
-    """Return the PID of a command that was killed itself, and see that no other is named."""
+    """Return the PID of a command that was killed itself, and assert that no other is named."""
     pid = int(ending.report["pid"])
     assert [victim for victim, _ in victims(ending.report)] == [pid]
     assert ending.report["oom"]["kills"] == 1
@@ -113,7 +113,7 @@ def leak(story: Story, *options: str) -> Ending:
 
 
 @pytest.mark.usefixtures("journal")
-def test_a_kill_that_journald_heard_of_late_is_not_that_of_the_next_run(story: Story) -> None:
+def test_a_kill_that_journald_reads_late_is_not_reported_for_the_next_run(story: Story) -> None:
     with stopped_journald():
         first = leaked(leak(story))
         run = Waiting(story, "--unit", "same", *CONTINUE, then="./bigleak2; true")
@@ -124,8 +124,8 @@ def test_a_kill_that_journald_heard_of_late_is_not_that_of_the_next_run(story: S
 
 
 @pytest.mark.usefixtures("journal")
-def test_nor_is_it_if_the_next_run_was_killed_otherwise(story: Story) -> None:
-    """Its counters went with it, so that the log is asked."""
+def test_a_late_kill_is_not_reported_for_a_next_run_that_lost_its_counters(story: Story) -> None:
+    """Without counters the log is read."""
     with stopped_journald():
         leaked(leak(story))
         kill = 'echo 1 > "/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)/cgroup.kill"'
@@ -137,9 +137,9 @@ def test_nor_is_it_if_the_next_run_was_killed_otherwise(story: Story) -> None:
 
 @pytest.fixture
 def new_journal_afterwards() -> Iterator[None]:
-    """At the end begin a new journal, without the files before.
+    """Start a new journal at the end, without the previous files.
 
-    While one of those has entries of a time to come, journalctl --since prints all that was written after them.
+    While one of those has entries from the future, journalctl --since prints everything that was written after them.
     """
     yield
     for words in ("--rotate",), ("--quiet", "--vacuum-files=1"):
@@ -148,7 +148,7 @@ def new_journal_afterwards() -> Iterator[None]:
 
 @pytest.mark.usefixtures("journal", "new_journal_afterwards")
 @pytest.mark.parametrize("seconds", [-3600, 3600])
-def test_the_clock_on_the_wall_may_be_set_between_runs_and_in_them(story: Story, seconds: int) -> None:
+def test_the_wall_clock_can_be_set_between_runs_and_during_them(story: Story, seconds: int) -> None:
     pids = {leaked(leak(story))}
     with clock_set(seconds):
         pids.add(leaked(leak(story)))
@@ -161,7 +161,7 @@ def test_the_clock_on_the_wall_may_be_set_between_runs_and_in_them(story: Story,
 
 @pytest.fixture
 def full_slice() -> Iterator[str]:
-    """Have a slice with a limit of 30 MiB."""
+    """Make a slice with a limit of 30 MiB."""
     limits = ("MemoryMax=30M", "MemorySwapMax=0")
     subprocess.run(["systemctl", "set-property", "--runtime", "full.slice", *limits], check=True)
     yield "full.slice"
@@ -170,14 +170,14 @@ def full_slice() -> Iterator[str]:
 
 @pytest.fixture
 def whole_reports(story: Story) -> Iterator[None]:
-    """Have the kernel make whole reports, also afterwards: it does not for up to five seconds after ten of them."""
+    """Have the kernel write complete reports, also afterwards: for up to five seconds after ten reports it does not."""
     until_reports_are_whole(story)
     yield
     until_reports_are_whole(story)
 
 
 def until_reports_are_whole(story: Story) -> None:
-    """Have processes killed until the kernel says where it was; the journal may hear of that much later."""
+    """Kill processes until the kernel names their cgroup; the journal might get that much later."""
     while f",pid={leak(story).report['pid']},uid=" not in subprocess.check_output(["dmesg"], text=True):
         pass
 
@@ -186,8 +186,8 @@ FILL = "block = bytearray(b'1') * (16 << 20); print('full', flush=True); input()
 
 
 @pytest.mark.usefixtures("journal", "whole_reports")
-def test_a_log_that_lacks_the_last_kill_does_not_tell_its_limit(story: Story, full_slice: str) -> None:
-    """The first kill is at the scope's limit, the second at that of the slice, and journald hangs by then."""
+def test_a_log_without_the_last_kill_does_not_decide_the_limit(story: Story, full_slice: str) -> None:
+    """The first kill is at the scope's limit, the second at the slice's, when journald is already stopped."""
     leak = "echo 1000 >/proc/self/oom_score_adj; ./bigleak2; true"
     run = Waiting(story, "--slice", full_slice, *CONTINUE, first="./bigleak2; ", then=leak)
     words = ["scoperun", "--system", "--slice", full_slice, "-qq", "--", sys.executable, "-c", FILL]
@@ -203,7 +203,7 @@ def test_a_log_that_lacks_the_last_kill_does_not_tell_its_limit(story: Story, fu
 
 @pytest.fixture
 def journald_has_caught_up() -> Iterator[None]:
-    """At the end wait until journald has read all of the kernel's log: it would be late for the next test.
+    """Wait at the end until journald has read the whole kernel log; otherwise it would be late for the next test.
 
     journalctl --sync does not wait for that.
     """
@@ -219,9 +219,7 @@ def journald_has_caught_up() -> Iterator[None]:
 
 @pytest.mark.usefixtures("journald_has_caught_up")
 @pytest.mark.parametrize("is_before", [True, False])
-def test_a_log_that_says_much_of_others_is_read_to_what_it_says_of_ours(
-    story: Story, source: str, is_before: bool
-) -> None:
+def test_the_scopes_records_are_found_among_many_others(story: Story, source: str, is_before: bool) -> None:
     if is_before:
         have_the_kernel_say_much()
     run = Waiting(story, *CONTINUE, then="./bigleak2; true")
@@ -238,7 +236,7 @@ def killed_by_sysrq(story: Story) -> tuple[Waiting, Ending]:
     return run, run.ended()
 
 
-def test_a_kill_that_sysrq_asked_for_is_no_shortage_of_memory(story: Story, source: str) -> None:
+def test_a_kill_requested_by_sysrq_is_not_a_shortage_of_memory(story: Story, source: str) -> None:
     run, ending = killed_by_sysrq(story)
     report = ending.report
     assert victims(report) == [(int(run.told), "kernel log")], source
@@ -248,7 +246,7 @@ def test_a_kill_that_sysrq_asked_for_is_no_shortage_of_memory(story: Story, sour
 
 
 @pytest.mark.usefixtures("no_log")
-def test_nor_is_it_where_the_log_does_not_tell_so(story: Story) -> None:
+def test_a_kill_requested_by_sysrq_is_not_a_shortage_even_without_the_log(story: Story) -> None:
     _, ending = killed_by_sysrq(story)
     assert (ending.verdict, ending.report["oom"]["limit_of"]) == ("oom-kill", "unknown")
     assert "the machine had no memory left" not in ending.stderr
@@ -256,15 +254,15 @@ def test_nor_is_it_where_the_log_does_not_tell_so(story: Story) -> None:
 
 @pytest.fixture
 def pages() -> Iterator[str]:
-    """Return a file on a disk that is larger than the limit; in memory it is the page cache of whoever reads it."""
+    """Return a file on a disk that is larger than the limit: its pages are charged to the process that reads it."""
     with on_disk(24 << 20) as file:
         yield file
 
 
 @pytest.mark.usefixtures("whole_reports")
-def test_a_pid_that_was_ours_is_anothers_by_now(story: Story, source: str, pages: str) -> None:
+def test_a_reused_pid_is_not_a_victim_of_the_run(story: Story, source: str, pages: str) -> None:
     run = Waiting(story, *CONTINUE, first=f"cat {pages} >/dev/null & echo $!; wait; ", then="./bigleak2; true")
-    for _ in range(5):  # on a slow machine the kernel may name the cgroup all the same
+    for _ in range(5):  # a slow machine's kernel can name the cgroup nevertheless
         if is_killed_elsewhere(run.told, story.cwd):
             break
     else:
@@ -275,9 +273,9 @@ def test_a_pid_that_was_ours_is_anothers_by_now(story: Story, source: str, pages
 
 
 def is_killed_elsewhere(pid: str, examples: Path) -> bool:
-    """Have a process of this PID killed in another scope, and tell whether the kernel leaves out where.
+    """Have a process with this PID killed in another scope, and tell whether the kernel omits the cgroup.
 
-    It does when it has made ten reports within five seconds.
+    It does after ten reports within five seconds.
     """
     limits = ("-p", "MemoryMax=4M", "-p", "MemorySwapMax=0", "-p", "OOMPolicy=continue")
     script = f"for turn in 1 2 3 4 5 6 7 8 9 10 11; do ./bigleak2; done; ./reborn {pid} cat"

@@ -1,4 +1,4 @@
-"""In a PID namespace that has the bus from outside our numbers are other processes', and none of them is touched."""
+"""In a PID namespace with a bus from outside our PIDs mean other processes there, and none of those is touched."""
 
 import os
 import subprocess
@@ -33,7 +33,9 @@ def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("namespace", [OWN_PROC, PROC_FROM_OUTSIDE, NESTED])
 @pytest.mark.parametrize("option", ["--mem=20M", "--no-require-limits"])
-def test_nothing_is_started_there(namespace: tuple[str, ...], option: str, clean: Others) -> None:
+def test_nothing_is_started_in_a_pid_namespace_with_a_bus_from_outside(
+    namespace: tuple[str, ...], option: str, clean: Others
+) -> None:
     refused = run(*namespace, "scoperun", option, "--", "echo", "ran")
     assert (refused.returncode, refused.stdout) == (125, "")
     assert refused.stderr.startswith("scoperun: this bus is in another PID namespace")
@@ -41,20 +43,20 @@ def test_nothing_is_started_there(namespace: tuple[str, ...], option: str, clean
     assert units() == clean.units
 
 
-def test_nor_by_a_program(clean: Others) -> None:
+def test_the_library_starts_nothing_there_either(clean: Others) -> None:
     refused = run(*OWN_PROC, sys.executable, "-c", LIBRARY)
     assert refused.stderr.splitlines()[-1].startswith("scoperun.errors.BusUnavailable: this bus is in another PID")
     assert units() == clean.units
 
 
-def test_a_command_that_would_be_the_first_of_a_namespace_is_refused(clean: Others) -> None:
-    """It could not end before the keeper, which lives until it has ended."""
+def test_a_command_that_would_be_pid_1_of_a_namespace_is_refused(clean: Others) -> None:
+    """Its end would wait for the keeper's, which lives until the command has ended."""
     refused = run("unshare", "-U", "--map-root-user", "-p", "scoperun", "--", "echo", "ran")
     assert (refused.returncode, refused.stdout) == (125, "")
     assert "scoperun -- unshare --pid --fork COMMAND" in refused.stderr
 
 
-def test_a_command_may_make_a_namespace_of_its_own(clean: Others) -> None:
+def test_a_command_can_create_its_own_namespace(clean: Others) -> None:
     script = "echo $$; grep NSpid /proc/self/status"
     done = run("scoperun", "-q", "--mem", "200M", "--", *OWN_PROC, "sh", "-c", script)
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, "1")
@@ -62,7 +64,7 @@ def test_a_command_may_make_a_namespace_of_its_own(clean: Others) -> None:
 
 @pytest.fixture
 def strangers() -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Start two processes whose numbers follow upon each other."""
+    """Start two processes with consecutive PIDs."""
     started = [subprocess.Popen(["sleep", "1000"])]
     while True:
         started.append(subprocess.Popen(["sleep", "1000"]))
@@ -75,10 +77,10 @@ def strangers() -> Iterator[list[subprocess.Popen[bytes]]]:
 
 
 @pytest.mark.parametrize("option", ["--require-limits", "--no-require-limits"])
-def test_strangers_who_were_taken_for_ours_are_let_go_of(
+def test_strangers_that_were_mistaken_for_ours_are_released(
     option: str, strangers: list[subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
-    """The bus lies about our number, so that the strangers are in the scope before we know."""
+    """The bus lies about our PID, so that the strangers are in the scope before scoperun knows."""
     first, second = (each.pid for each in strangers)
     refused = run(
         *(*OWN_PROC, sys.executable, "-m", "tests.guest.inside_namespace", str(first), f"{tmp_path}/bus"),

@@ -1,4 +1,4 @@
-"""What a command makes up is shown as what it is: it rubs out no row of the report, and adds none."""
+"""Text that the command chooses is printed escaped: it deletes no row of the report, and adds none."""
 
 from pathlib import Path
 

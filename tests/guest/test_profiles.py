@@ -1,4 +1,4 @@
-"""Profiles in force, and the systemd-run line that asks for the same."""
+"""Profiles that take effect, and the systemd-run line that sets the same."""
 
 import json
 import subprocess
@@ -41,14 +41,14 @@ property = ["MemoryHigh=15M", "CPUWeight=50"]
     return file
 
 
-def test_a_profile_is_in_force(story: Story, config: Path) -> None:
+def test_a_profile_takes_effect(story: Story, config: Path) -> None:
     limits = story.run("-P", "small", "--swap", "10M", "--", "true").report["limits"]
     assert (limits["memory_max"], limits["memory_high"]) == (20 * 1024**2, 15 * 1024**2)
     assert (limits["memory_swap_max"], limits["tasks_max"], limits["cpu_quota"]) == (10 * 1024**2, 50, 0.5)
     assert limits["runtime_max"] == 90.5
 
 
-def test_a_rule_has_a_leak_killed_that_nobody_gave_a_limit(story: Story, config: Path) -> None:
+def test_a_rule_limits_a_command_that_was_started_without_a_limit(story: Story, config: Path) -> None:
     ending = story.run("-d", str(story.cwd), "--mem-high", "infinity", "--", "./bigleak2")
     assert (ending.status, ending.verdict) == (137, "oom-kill")
 

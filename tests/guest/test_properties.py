@@ -1,6 +1,6 @@
-"""A property is what systemd-run makes of it: both set it, and systemd shows the same of both scopes.
+"""A property means the same to scoperun and systemd-run: systemd shows the same for a scope of each.
 
-What -p is given the command line hands on to the library word by word, which is asked here.
+The command line passes -p to the library unchanged, so these tests use the library.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ NO_LIMITS = Limits()
 
 @dataclass(frozen=True)
 class Row:
-    """A property as it is written, what systemd shows it as, and the first systemd and the last that has it."""
+    """A property as it is written, how systemd shows it, and the first and last systemd that has it."""
 
     text: str
     shown_as: str = ""
@@ -138,7 +138,7 @@ def known_here(group: list[Row]) -> list[Row]:
 
 @contextlib.contextmanager
 def running(unit: str, *properties: str) -> Iterator[None]:
-    """Have systemd-run run a command, and go on when it runs; end it afterwards."""
+    """Run a command with systemd-run, continue once it runs, and end it afterwards."""
     words = ["systemd-run", "--user", "--scope", "--collect", "-q", "--unit", unit]
     words += [*(f"-p{text}" for text in properties), "--", "sh", "-c", "echo; read line"]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as it:
@@ -154,7 +154,7 @@ def running(unit: str, *properties: str) -> Iterator[None]:
 
 
 def shown(unit: str, names: set[str]) -> dict[str, list[str]]:
-    """Return what systemd shows of a unit, in words: it shows dependencies in an order of its own."""
+    """Return the words in which systemd shows a property of a unit; it shows dependencies in its own order."""
     lines = systemctl("show", unit, *(f"-p{name}" for name in sorted(names))).splitlines()
     values: dict[str, list[str]] = {}
     for line in lines:
@@ -174,7 +174,7 @@ def set_by_systemd_run(unit: str, *properties: str, names: set[str]) -> dict[str
 
 
 async def refused(*properties: str, limits: Limits = NO_LIMITS, require_limits: bool = True) -> str:
-    """Ask for what must be refused, and return why."""
+    """Ask for a property that must be refused, and return why."""
     command = ["echo", "it runs"]
     with pytest.raises(scoperun.ScoperunError) as failure:
         await scoperun.run(command, unit=REFUSED, properties=properties, limits=limits, require_limits=require_limits)
@@ -182,12 +182,12 @@ async def refused(*properties: str, limits: Limits = NO_LIMITS, require_limits: 
 
 
 def without_keeper(tasks: list[str]) -> list[str]:
-    """Leave out the task that scoperun adds to a limit on tasks: its keeper is one of them."""
+    """Subtract the task that scoperun adds to a limit on tasks for its keeper."""
     return [str(int(number) - 1) for number in tasks]
 
 
 @pytest.mark.parametrize("group", GROUPS)
-async def test_a_property_is_what_systemd_run_makes_of_it(story: Story, group: str) -> None:
+async def test_a_property_is_set_as_by_systemd_run(story: Story, group: str) -> None:
     known = known_here(GROUPS[group])
     names = {row.shown for row in known}
     ours = await set_by_scoperun("ours", *texts(known), names=names)
@@ -199,16 +199,16 @@ async def test_a_property_is_what_systemd_run_makes_of_it(story: Story, group: s
     assert {name for name in names if theirs[name] == plain.get(name)} == set(), "what is as it was proves nothing"
 
 
-async def test_a_property_that_systemd_run_cannot_write_is_set_all_the_same(story: Story) -> None:
+async def test_a_property_that_systemd_run_cannot_write_is_set_too(story: Story) -> None:
     known = known_here(list(OURS_ALONE))
     ours = await set_by_scoperun("ours", *texts(known), names={row.shown for row in known})
     assert ours == {row.shown: OURS_ALONE[row] for row in known}
 
 
-def test_a_share_of_the_memory_is_the_same_number_of_pages(story: Story) -> None:
-    """A share is worked out by systemd of a fraction of 32 bits by scoperun of the bytes: a page may be between.
+def test_a_share_of_memory_is_the_same_number_of_pages(story: Story) -> None:
+    """Systemd calculates a share from a 32-bit fraction, scoperun from bytes: they can differ by a page.
 
-    It is the command line that knows how much memory there is.
+    Only the command line knows how much memory the machine has.
     """
     names = {"MemoryMax", "MemoryHigh", "MemorySwapMax"}
     shares = ["MemoryMax=50%", "MemoryHigh=33.3%", "MemorySwapMax=10%"]
@@ -222,7 +222,7 @@ def test_a_share_of_the_memory_is_the_same_number_of_pages(story: Story) -> None
         assert abs(int(ours[name][0]) - int(theirs[name][0])) <= os.sysconf("SC_PAGE_SIZE")
 
 
-async def test_a_list_that_is_given_empty_begins_anew(story: Story) -> None:
+async def test_an_empty_list_resets_the_list(story: Story) -> None:
     words = ["DeviceAllow=/dev/null rw", "DeviceAllow=", "DeviceAllow=/dev/zero r"]
     names = {"DeviceAllow"}
     assert await set_by_scoperun("anew", *words, names=names) == {"DeviceAllow": ["/dev/zero", "r"]}
@@ -239,7 +239,7 @@ def on_the_bus(unit: str, interface: str, name: str) -> str:
 
 
 async def on_the_bus_by_both(interface: str, name: str, *properties: str) -> str:
-    """Return what a property is when scoperun has set it, having seen that it is the same by systemd-run."""
+    """Return a property as scoperun has set it, after asserting that systemd-run sets the same."""
     async with scoperun.Scope(COMMAND, unit="ours", properties=properties, require_limits=False):
         ours = on_the_bus("ours", interface, name)
     with running("theirs", *properties):
@@ -248,7 +248,7 @@ async def on_the_bus_by_both(interface: str, name: str, *properties: str) -> str
     return ours
 
 
-async def test_what_systemctl_cannot_print_is_the_same_on_the_bus(story: Story) -> None:
+async def test_a_property_that_systemctl_cannot_print_is_the_same_on_the_bus(story: Story) -> None:
     if version() < 255:
         assert "NFTSet=" in await refused("NFTSet=cgroup:inet:filter:scopes")
         return
@@ -257,7 +257,7 @@ async def test_what_systemctl_cannot_print_is_the_same_on_the_bus(story: Story) 
 
 
 @pytest.mark.parametrize("kind", ["Condition", "Assert"])
-async def test_conditions_that_are_met_are_the_same_on_the_bus(story: Story, kind: str) -> None:
+async def test_conditions_that_hold_are_the_same_on_the_bus(story: Story, kind: str) -> None:
     words = [f"{kind}PathExists=/etc", f"{kind}ACPower=|true", f"{kind}PathIsDirectory=|!/nonesuch"]
     assert (await on_the_bus_by_both("Unit", f"{kind}s", *words)).startswith("a(sbbsi) 3 ")
     words += [f"{kind}ACPower=", f"{kind}User=!root"]
@@ -265,13 +265,13 @@ async def test_conditions_that_are_met_are_the_same_on_the_bus(story: Story, kin
 
 
 async def test_a_backslash_in_the_name_of_a_unit_is_kept_as_in_a_unit_file(story: Story) -> None:
-    """The one thing that systemd-run reads in another way: it makes fx2dg.service of it, which is another unit."""
+    """The only difference from systemd-run, which turns it into fx2dg.service: another unit."""
     ours = await set_by_scoperun("ours", "Wants=f\\x2dg.service", names={"Wants"})
     assert ours == {"Wants": ['"f\\\\x2dg.service"']}
 
 
-def test_a_limit_outlives_a_reload_whatever_the_command_looks_like(story: Story) -> None:
-    """Systemd reads the unit's file anew, which has the description in it, and so the command."""
+def test_limits_survive_a_reload_whatever_the_command_looks_like(story: Story) -> None:
+    """Systemd reads the unit's file again, which contains the description, and so the command."""
     script = "echo; read line\n[ -e foo ] && bar\n[Scope]\nMemoryMax=infinity"
     scoperun = story.start("--unit", "lines", "--mem", "20M", "--", "sh", "-c", script)
     assert line_from(scoperun) == ""
@@ -285,8 +285,8 @@ def test_a_limit_outlives_a_reload_whatever_the_command_looks_like(story: Story)
     assert in_force == "20971520\n"
 
 
-async def test_a_property_that_this_systemd_does_not_have_is_named(story: Story) -> None:
-    """The newest has them all, and nothing to refuse."""
+async def test_a_property_that_this_systemd_lacks_is_named(story: Story) -> None:
+    """The newest systemd has all of them, and nothing to refuse."""
     here = version()
     unknown = [row for group in GROUPS.values() for row in group if row.since > here]
     for row in unknown:
@@ -299,10 +299,10 @@ NOT_MET = ["ConditionPathExists=/nonesuch", "AssertPathExists=/nonesuch", "Condi
 
 @pytest.mark.parametrize("text", NOT_MET)
 @pytest.mark.parametrize("require_limits", [True, False])
-async def test_where_a_condition_is_not_met_nothing_is_run_outside_the_scope(
+async def test_a_failed_condition_does_not_run_the_command_outside_the_scope(
     story: Story, text: str, require_limits: bool, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The start job of such a scope is called done, and systemd leaves the processes where they are."""
+    """The start job of such a scope ends with "done", but systemd does not move the processes."""
     limits = Limits(memory_max=20 * MiB)
     line = await refused(text, limits=limits, require_limits=require_limits)
     assert line.startswith("Failed to start scope 'refused.scope': ")
@@ -310,8 +310,8 @@ async def test_where_a_condition_is_not_met_nothing_is_run_outside_the_scope(
     assert "it runs" not in capfd.readouterr().out
 
 
-async def test_a_condition_that_this_systemd_does_not_have_is_named(story: Story) -> None:
-    """A newer one has it, and it is met there."""
+async def test_a_condition_that_this_systemd_lacks_is_named(story: Story) -> None:
+    """A newer systemd has it, and there it holds."""
     if version() < 258:
         line = await refused("ConditionVersion=>1")
         assert line == "Failed to start scope 'refused.scope': Invalid condition type: ConditionVersion"
@@ -320,5 +320,5 @@ async def test_a_condition_that_this_systemd_does_not_have_is_named(story: Story
 
 
 @pytest.mark.parametrize("text", ["Markers=nonesuch", "CPUSetPartition=nonesuch", "BindNetworkInterface=a/b"])
-async def test_a_word_that_only_systemd_knows_is_refused_by_it(story: Story, text: str) -> None:
+async def test_a_word_that_only_systemd_can_check_is_refused_by_systemd(story: Story, text: str) -> None:
     assert (await refused(text)).startswith("Failed to start scope 'refused.scope': ")

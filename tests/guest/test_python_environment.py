@@ -1,4 +1,4 @@
-"""What is set for the command's Python reaches the command, and only the command."""
+"""Python's variables affect the command's Python, and not scoperun's."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ ENVIRONMENT = ("python3", "-Ic", "import os; os.write(1, open('/proc/self/enviro
 
 
 def modules(folder: Path) -> Path:
-    """Fill a folder with modules that scoperun cannot use, under the names of some that it imports."""
+    """Fill a folder with modules that scoperun cannot use, with the names of modules that it imports."""
     folder.mkdir(parents=True)
     for name in MODULES:
         (folder / f"{name}.py").write_text(BREAKS)
@@ -31,7 +31,7 @@ def output(*words: str, environment: dict[bytes, bytes]) -> bytes:
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8", None])
 @pytest.mark.usefixtures("story")
 def test_the_environment_reaches_the_command_byte_by_byte(tmp_path: Path, locale: str | None) -> None:
-    """In its order, too. In the C locale Python adds a variable to its own (PEP 538), in both starts."""
+    """The order is kept too. In the C locale each of the two Python starts adds a variable (PEP 538)."""
     given = {name: value for name, value in os.environb.items() if not name.startswith((b"LC_", b"LANG"))} | {
         b"PYTHONPATH": os.fsencode(modules(tmp_path / "modules")),
         b"PYTHONNOUSERSITE": b"",
@@ -50,18 +50,18 @@ def test_the_environment_reaches_the_command_byte_by_byte(tmp_path: Path, locale
 
 
 def users_packages(home: Path) -> Path:
-    """Return the user's own site-packages, which may not exist."""
+    """Return the user's own site-packages folder, which might not exist."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     return home / ".local/lib" / version / "site-packages"
 
 
-def test_the_users_own_packages_are_not_scoperuns(story: Story, tmp_path: Path) -> None:
+def test_scoperun_does_not_import_the_users_packages(story: Story, tmp_path: Path) -> None:
     modules(users_packages(tmp_path))
     ending = story.run("-q", "--", "echo", "ran", HOME=str(tmp_path))
     assert (ending.status, ending.stdout, ending.stderr) == (0, b"ran\n", "")
 
 
-def test_nor_are_those_of_a_folder_that_they_name(story: Story, tmp_path: Path) -> None:
+def test_scoperun_does_not_import_from_a_path_file_of_the_users(story: Story, tmp_path: Path) -> None:
     packages = users_packages(tmp_path)
     packages.mkdir(parents=True)
     (packages / "work.pth").write_text(f"{modules(tmp_path / 'modules')}\n")
@@ -72,10 +72,10 @@ def test_nor_are_those_of_a_folder_that_they_name(story: Story, tmp_path: Path) 
 
 @pytest.mark.parametrize("variables", [{}, {"PYTHONOPTIMIZE": "1"}])
 @pytest.mark.parametrize("by_path_file", [False, True])
-def test_scoperun_works_where_it_is_a_package_of_the_users(
+def test_scoperun_works_as_a_package_of_the_user(
     story: Story, tmp_path: Path, variables: dict[str, str], *, by_path_file: bool
 ) -> None:
-    """As pip install --user leaves it, without and with --editable; its dependencies are where they were."""
+    """As `pip install --user` installs it, with and without --editable; its dependencies are where they were."""
     packages = users_packages(tmp_path)
     packages.mkdir(parents=True)
     folder = tmp_path / "checkout" if by_path_file else packages
@@ -88,13 +88,13 @@ def test_scoperun_works_where_it_is_a_package_of_the_users(
 
 
 @pytest.mark.parametrize("program", ["true", "false", "nowhere"])
-def test_what_is_named_as_pythons_program_is_not_run_in_its_place(story: Story, program: str) -> None:
+def test_a_program_named_by_pythonexecutable_is_not_run(story: Story, program: str) -> None:
     ending = story.run("-q", "--", "printenv", "PYTHONEXECUTABLE", PYTHONEXECUTABLE=f"/bin/{program}")
     assert (ending.status, ending.stdout, ending.stderr) == (0, f"/bin/{program}\n".encode(), "")
 
 
 @pytest.mark.usefixtures("story")
-def test_the_working_directory_is_not_searched(tmp_path: Path) -> None:
+def test_scoperun_does_not_import_from_the_working_directory(tmp_path: Path) -> None:
     words = ["python3", "-m", "scoperun", "-q", "--", "echo", "ran"]
     done = subprocess.run(words, cwd=modules(tmp_path / "work"), capture_output=True, timeout=GENEROUS, check=True)
     assert (done.stdout, done.stderr) == (b"ran\n", b"")

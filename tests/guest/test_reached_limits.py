@@ -1,4 +1,4 @@
-"""A limit that holds the command back without killing it is told, in words and in numbers."""
+"""A limit that slows or restricts the command without killing it is reported, in words and in numbers."""
 
 from .story import Story
 
@@ -18,26 +18,26 @@ print(refused)
 """
 
 
-def test_tasks_that_were_refused_are_told(story: Story) -> None:
+def test_refused_tasks_are_reported(story: Story) -> None:
     ending = story.run("--tasks", "5", "--", "python3", "-c", FORKS)
     assert (ending.status, ending.stdout) == (0, b"4\n")
     assert (ending.report["tasks_peak"], ending.report["tasks_refused"]) == (5, 4)
     assert "the limit of 5 tasks was reached: a process or thread was refused 4 times" in ending.stderr
 
 
-def test_time_on_the_processor_that_was_withheld_is_told(story: Story) -> None:
+def test_throttled_processor_time_is_reported(story: Story) -> None:
     ending = story.run("--cpus", "0.5", "--", "python3", "-c", BUSY)
     assert ending.report["cpu"]["throttled"] > 0.1
     assert "by the limit of 0.5 processors" in ending.stderr
 
 
-def test_memory_above_the_high_limit_is_told(story: Story) -> None:
+def test_memory_above_the_high_limit_is_reported(story: Story) -> None:
     ending = story.run("--mem-high", "15M", "--timeout", "3s", "--kill-after", "1s", "--", "./hold", "40")
     assert ending.report["memory"]["events"]["high"] > 0
     assert "slowed down above MemoryHigh=15M" in ending.stderr
 
 
-def test_limits_that_were_not_reached_are_not_spoken_of(story: Story) -> None:
+def test_limits_that_were_not_reached_are_not_mentioned(story: Story) -> None:
     words = ("--tasks", "5", "--cpus", "1", "--mem-high", "15M", "--", "python3", "-c", BUSY)
     ending = story.run(*words)
     assert (ending.report["tasks_refused"], ending.report["cpu"]["throttled"]) == (0, 0)

@@ -1,6 +1,6 @@
-"""What only systemd or the bus can refuse: one line, exit status 125, nothing left behind.
+"""Errors that only systemd or the bus can detect: one line, exit status 125, nothing left behind.
 
-What the parser refuses is tried in tests/unit/cli.
+Errors that the parser detects are tested in tests/unit/cli.
 """
 
 from pathlib import Path
@@ -8,8 +8,8 @@ from pathlib import Path
 from .story import Story
 
 
-def test_what_only_systemd_knows_to_be_wrong_is_its_own_word(story: Story) -> None:
-    """It is said at once: systemd has announced the unit by then, and nothing more will come of it."""
+def test_systemds_own_error_is_printed(story: Story) -> None:
+    """It is printed at once: systemd has announced the unit by then, and sends nothing more about it."""
     line = story.refused("--slice", "a--b", "--unit", "sliced", "--", "true", SYSTEMD_BUS_TIMEOUT="1h")
     assert line.startswith("scoperun: Failed to start scope 'sliced.scope': ")
 
@@ -19,6 +19,6 @@ def test_a_dead_bus_is_named(story: Story, tmp_path: Path) -> None:
     assert "unix:path=/nowhere/bus: No such file or directory" in line
 
 
-def test_the_runtime_directory_of_nobody_has_no_bus(story: Story) -> None:
+def test_a_runtime_directory_without_a_bus_is_named(story: Story) -> None:
     line = story.refused("--", "true", XDG_RUNTIME_DIR="/run/user/65534", DBUS_SESSION_BUS_ADDRESS="")
     assert "/run/user/65534/bus" in line

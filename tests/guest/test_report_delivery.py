@@ -1,4 +1,4 @@
-"""Where the report goes: files, descriptors, and that nothing that goes wrong there changes the exit status."""
+"""Where the report goes: files and descriptors. No failure there changes the exit status."""
 
 import fcntl
 import json
@@ -20,7 +20,7 @@ REPORT_KEYS = {"schema", "verdict", "result", "exit_code", "signal", "memory", "
 
 
 def shell(story: Story, script: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a script of bash to its end."""
+    """Run a bash script to its end."""
     return subprocess.run(
         ["bash", "-c", script],
         cwd=story.cwd,
@@ -34,7 +34,7 @@ def shell(story: Story, script: str, **environment: str) -> subprocess.Completed
 
 
 def reported_to(story: Story, file: Path | str) -> Ending:
-    """Run what exits with 3 and is to be reported to a file; see that this is what happened."""
+    """Run a command that exits with 3 and a report to `file`; assert that the status is kept."""
     ending = story.run("-q", "--report", str(file), "--", "sh", "-c", "exit 3")
     assert ending.status == 3
     return ending
@@ -46,31 +46,31 @@ def test_a_full_device_costs_one_line(story: Story) -> None:
 
 
 def not_reported_to(story: Story, file: Path) -> str:
-    """Return why there is no such report, in one line, for which the command was not started."""
+    """Assert that a report to `file` is refused in one line before the command starts, and return the reason."""
     started = story.report_file.with_name("started")
     line = story.refused("--report", str(file), "--", "touch", str(started))
     assert not started.exists()
     return line.removeprefix(f"scoperun: cannot write the report to '{file}': ").removesuffix("\n")
 
 
-def test_a_folder_that_is_not_there_starts_nothing(story: Story, tmp_path: Path) -> None:
+def test_with_a_missing_folder_nothing_starts(story: Story, tmp_path: Path) -> None:
     reason = not_reported_to(story, tmp_path / "missing" / "report.json")
     assert reason == "No such file or directory (its folder has to be there)"
 
 
-def test_a_folder_that_may_not_be_written_starts_nothing(story: Story, tmp_path: Path) -> None:
+def test_with_an_unwritable_folder_nothing_starts(story: Story, tmp_path: Path) -> None:
     folder = tmp_path / "closed"
     folder.mkdir(mode=0o555)
     assert not_reported_to(story, folder / "report.json") == "Permission denied"
     assert list(folder.iterdir()) == []
 
 
-def test_what_is_no_file_starts_nothing(story: Story, tmp_path: Path) -> None:
+def test_with_a_folder_in_place_of_the_file_nothing_starts(story: Story, tmp_path: Path) -> None:
     assert not_reported_to(story, tmp_path) == "Is a directory"
 
 
-def test_a_file_that_cannot_grow_costs_one_line_and_what_was_there_stays(story: Story, tmp_path: Path) -> None:
-    """A limit on the size of files stands in for a disk that is full: it too stops a write halfway."""
+def test_a_file_that_cannot_grow_costs_one_line_and_keeps_the_old_report(story: Story, tmp_path: Path) -> None:
+    """A limit on the size of files replaces a full disk: both stop a write halfway."""
     folder = tmp_path / "full"
     folder.mkdir()
     file = folder / "report.json"
@@ -82,7 +82,7 @@ def test_a_file_that_cannot_grow_costs_one_line_and_what_was_there_stays(story: 
     assert file.read_text() == "the report before"
 
 
-def test_a_report_replaces_the_one_before_and_leaves_nothing_beside_it(story: Story, tmp_path: Path) -> None:
+def test_a_report_replaces_the_previous_one_and_leaves_no_other_file(story: Story, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     file = folder / "report.json"
@@ -92,7 +92,7 @@ def test_a_report_replaces_the_one_before_and_leaves_nothing_beside_it(story: St
     assert list(folder.iterdir()) == [file]
 
 
-def test_a_reader_that_comes_late_is_waited_for(story: Story) -> None:
+def test_a_fifos_late_reader_is_waited_for(story: Story) -> None:
     os.mkfifo(story.report_file)
     run = at_its_report(story, "-q")
     assert json.loads(story.report_file.read_text())["exit_code"] == 3
@@ -101,7 +101,7 @@ def test_a_reader_that_comes_late_is_waited_for(story: Story) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT])
-def test_a_signal_ends_the_wait_for_a_reader_and_costs_no_status(story: Story, number: signal.Signals) -> None:
+def test_a_signal_ends_the_wait_for_a_reader_and_keeps_the_status(story: Story, number: signal.Signals) -> None:
     os.mkfifo(story.report_file)
     run = at_its_report(story)
     run.send_signal(number)
@@ -109,7 +109,7 @@ def test_a_signal_ends_the_wait_for_a_reader_and_costs_no_status(story: Story, n
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_wait_for_a_reader_that_is_slow(story: Story, number: signal.Signals) -> None:
+def test_a_signal_ends_the_wait_for_a_slow_reader(story: Story, number: signal.Signals) -> None:
     os.mkfifo(story.report_file)
     reader = os.open(story.report_file, os.O_RDONLY | os.O_NONBLOCK)
     fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 4096)
@@ -120,7 +120,7 @@ def test_a_signal_ends_the_wait_for_a_reader_that_is_slow(story: Story, number: 
     os.close(reader)
 
 
-def test_a_signal_that_asks_nobody_to_end_does_not_end_it(story: Story) -> None:
+def test_a_signal_that_does_not_ask_to_end_does_not_end_the_wait(story: Story) -> None:
     os.mkfifo(story.report_file)
     run = at_its_report(story, "-q")
     for number in signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGWINCH, signal.SIGRTMIN, signal.SIGRTMAX:
@@ -131,7 +131,7 @@ def test_a_signal_that_asks_nobody_to_end_does_not_end_it(story: Story) -> None:
 
 
 def at_its_report(story: Story, *options: str, words: Sequence[str] = ()) -> subprocess.Popen[bytes]:
-    """Start what exits with 3; return it when the command has ended and the report is next, or being written."""
+    """Start a command that exits with 3; return once it has ended and the report is next, or being written."""
     reader, writer = os.pipe()
     run = subprocess.Popen(
         ["scoperun", *options, "--report", str(story.report_file), "--report-fd", str(writer), "--",
@@ -146,7 +146,7 @@ def at_its_report(story: Story, *options: str, words: Sequence[str] = ()) -> sub
 
 
 def told_without_the_file(story: Story, run: subprocess.Popen[bytes]) -> bool:
-    """Tell whether the command's status and the report in words came though the file did not."""
+    """Tell whether the command's status and the text report are there although the file is not."""
     _, stderr = run.communicate(timeout=GENEROUS)
     first, *rest = stderr.decode().splitlines()
     interrupted = f"scoperun: cannot write the report to '{story.report_file}': interrupted"
@@ -154,7 +154,7 @@ def told_without_the_file(story: Story, run: subprocess.Popen[bytes]) -> bool:
     return (run.returncode, first) == (3, interrupted) and verdict in rest
 
 
-def test_the_environment_names_the_file_and_the_option_wins(story: Story, tmp_path: Path) -> None:
+def test_the_option_overrides_the_file_of_the_environment(story: Story, tmp_path: Path) -> None:
     by_environment, by_option = tmp_path / "environment.json", tmp_path / "option.json"
     shell(story, "scoperun -q -- true", SCOPERUN_REPORT=str(by_environment))
     assert json.loads(by_environment.read_text())["verdict"] == "success"
@@ -164,7 +164,7 @@ def test_the_environment_names_the_file_and_the_option_wins(story: Story, tmp_pa
     assert not by_environment.exists()
 
 
-def test_a_descriptor_gets_a_line_at_the_start_and_one_at_the_end(story: Story, tmp_path: Path) -> None:
+def test_a_descriptor_gets_one_line_at_the_start_and_one_at_the_end(story: Story, tmp_path: Path) -> None:
     lines = tmp_path / "lines"
     script = "scoperun -q --mem 20M --unit lines --report-fd 3 -- sh -c 'echo $$ $INVOCATION_ID; exit 3'"
     done = shell(story, f"{script} 3>{lines}")
@@ -181,7 +181,7 @@ def test_a_descriptor_gets_a_line_at_the_start_and_one_at_the_end(story: Story, 
     assert {key: finished[key] for key in started.keys() - {"event"}} == without(started, "event")
 
 
-def test_the_line_at_the_start_comes_while_the_command_runs(story: Story) -> None:
+def test_the_first_line_is_written_while_the_command_runs(story: Story) -> None:
     reader, writer = os.pipe()
     run = start_with_descriptor(story, writer, "sh", "-c", "read word; exit 3")
     started = json.loads(os.read(ready(reader), 65536))
@@ -192,7 +192,7 @@ def test_the_line_at_the_start_comes_while_the_command_runs(story: Story) -> Non
     os.close(reader)
 
 
-def test_the_command_does_not_have_the_descriptor(story: Story) -> None:
+def test_the_command_does_not_inherit_the_descriptor(story: Story) -> None:
     reader, writer = os.pipe()
     run = start_with_descriptor(story, writer, "sh", "-c", f"test -e /proc/$$/fd/{writer}")
     run.communicate(timeout=GENEROUS)
@@ -200,7 +200,7 @@ def test_the_command_does_not_have_the_descriptor(story: Story) -> None:
     assert run.returncode == 1
 
 
-def test_a_reader_that_was_never_there_costs_one_line(story: Story) -> None:
+def test_a_descriptor_without_a_reader_costs_one_line(story: Story) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     run = start_with_descriptor(story, writer, "sh", "-c", "exit 3")
@@ -209,7 +209,7 @@ def test_a_reader_that_was_never_there_costs_one_line(story: Story) -> None:
     assert stderr.decode() == f"scoperun: cannot write the report to descriptor {writer}: Broken pipe\n"
 
 
-def test_a_reader_that_goes_away_halfway_costs_one_line(story: Story) -> None:
+def test_a_reader_that_closes_early_costs_one_line(story: Story) -> None:
     reader, writer = os.pipe()
     run = start_with_descriptor(story, writer, "sh", "-c", "echo ready; read word; exit 3")
     assert json.loads(os.read(ready(reader), 65536))["event"] == "started"
@@ -220,8 +220,8 @@ def test_a_reader_that_goes_away_halfway_costs_one_line(story: Story) -> None:
     assert stderr.decode() == f"scoperun: cannot write the report to descriptor {writer}: Broken pipe\n"
 
 
-def test_a_reader_that_does_not_read_keeps_no_signal_from_the_command(story: Story) -> None:
-    """Nor does it keep scoperun for ever: a second signal ends the wait for it, and costs no status."""
+def test_a_reader_that_does_not_read_does_not_delay_signals_to_the_command(story: Story) -> None:
+    """It does not hold scoperun forever either: a second signal ends the wait, and the status is kept."""
     reader, writer = full_pipe()
     waits = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, {15}); print('ready', flush=True); "
     waits += "signal.sigwait({15}); raise SystemExit(7)"
@@ -230,7 +230,7 @@ def test_a_reader_that_does_not_read_keeps_no_signal_from_the_command(story: Sto
     run.terminate()
     assert line_from(run) == ""
     lines = b""
-    while not lines.partition(b"\n")[2]:  # the last line has begun, for which there is no room
+    while not lines.partition(b"\n")[2]:  # the last line has begun, and does not fit
         lines += os.read(ready(reader), 4096)
     run.terminate()
     _, stderr = run.communicate(timeout=GENEROUS)
@@ -240,14 +240,14 @@ def test_a_reader_that_does_not_read_keeps_no_signal_from_the_command(story: Sto
 
 
 def full_pipe() -> tuple[int, int]:
-    """Return the ends of a pipe that takes no more."""
+    """Return the ends of a full pipe."""
     reader, writer = os.pipe()
     os.write(writer, b" " * fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096))
     return reader, writer
 
 
 def start_with_descriptor(story: Story, writer: int, *command: str) -> subprocess.Popen[bytes]:
-    """Start a command whose report goes to descriptor `writer`, which is closed here."""
+    """Start a command whose report goes to descriptor `writer`; close our copy."""
     run = subprocess.Popen(
         ["scoperun", "-q", "--report-fd", str(writer), "--", *command],
         cwd=story.cwd,
@@ -272,8 +272,8 @@ def test_json_on_stderr_is_one_object_on_one_line(story: Story) -> None:
 
 
 @pytest.mark.parametrize("descriptors", [4, 5, 10, 11, 13, 14, 15, 17, 20, 24, 32])
-def test_too_few_descriptors_are_a_refusal_and_never_a_success(story: Story, descriptors: int) -> None:
-    """What cannot be opened at the end looks like what is not there."""
+def test_too_few_descriptors_are_refused_and_never_a_success(story: Story, descriptors: int) -> None:
+    """A file that cannot be opened at the end looks like a missing one."""
     run = "scoperun --mem 20M --oom-policy continue --report report.json -- sh -c './bigleak2 >/dev/null; exit 0'"
     ended = shell(story, f"rm -f report.json; ulimit -n {descriptors}; {run}")
     if ended.returncode == 125:

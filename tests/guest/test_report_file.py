@@ -1,4 +1,4 @@
-"""A report that root writes goes where root meant it to go, whatever the folder's owner and the job do meanwhile."""
+"""A report that root writes goes where root asked, even if another user owns the folder or the job changes it."""
 
 import json
 import os
@@ -21,7 +21,7 @@ WORDS = "root's own words\n"
 
 @pytest.fixture
 def secret(tmp_path: Path) -> Iterator[Path]:
-    """Return a folder of root's with a file, of which nothing may change."""
+    """Return a folder of root with a file that must not change."""
     folder = tmp_path / "secret"
     folder.mkdir(mode=0o700)
     (folder / "file").write_text(WORDS)
@@ -35,7 +35,7 @@ def secret(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def theirs(secret: Path) -> Iterator[Path]:
-    """Return a folder of the stranger's; see that no temporary file is left in it."""
+    """Return a folder of the stranger; assert that no temporary file is left in it."""
     for each in secret.parent, secret.parent.parent, secret.parent.parent.parent:
         each.chmod(0o755)
     folder = secret.parent / "theirs" / "jobs"
@@ -47,7 +47,7 @@ def theirs(secret: Path) -> Iterator[Path]:
 
 
 def as_stranger(script: str, *words: str) -> None:
-    """Run a script of sh as the stranger."""
+    """Run a shell script as the stranger."""
     identity = ["setpriv", f"--reuid={STRANGER}", f"--regid={STRANGER}", "--init-groups", "--reset-env"]
     subprocess.run([*identity, "sh", "-ec", script, "sh", *words], check=True, timeout=GENEROUS)
 
@@ -55,7 +55,7 @@ def as_stranger(script: str, *words: str) -> None:
 def run(
     report: Path | str, script: str, *words: object, umask: int = 0o022, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Have root run a job for the stranger, with a report."""
+    """Run a job as the stranger, with scoperun as root and a report."""
     options = ["-q", "--system", "--uid", STRANGER, "--report", str(report)]
     return subprocess.run(
         ["scoperun", *options, "--", "sh", "-ec", f"{script}\nexit 3", "sh", *map(str, words)],
@@ -75,7 +75,7 @@ def is_roots_report(file: Path, mode: int = 0o600) -> bool:
 
 
 def refusal(report: Path | str, started: Path) -> str:
-    """Return why there is no such report, in one line, for which nothing was started."""
+    """Assert that a report there is refused in one line and nothing was started; return the reason."""
     done = run(report, 'touch "$1"', started)
     assert (done.returncode, done.stderr.count("\n")) == (125, 1), done.stderr
     assert not started.exists()
@@ -92,15 +92,15 @@ def refusal(report: Path | str, started: Path) -> str:
         'echo "{}" >"$1/r.json"; chmod 600 "$1/r.json"',
     ],
 )
-def test_a_job_puts_another_thing_in_its_place(theirs: Path, secret: Path, trick: str) -> None:
+def test_what_a_job_puts_in_the_reports_place_is_replaced(theirs: Path, secret: Path, trick: str) -> None:
     done = run(theirs / "r.json", trick, theirs, secret)
     assert (done.returncode, done.stderr) == (3, "")
     assert is_roots_report(theirs / "r.json")
 
 
 @pytest.mark.parametrize("level", ["jobs", ""])
-def test_a_job_puts_a_link_in_place_of_a_folder(theirs: Path, secret: Path, level: str) -> None:
-    """The report goes to the folder that was there before, wherever it has gone."""
+def test_a_folder_that_a_job_replaces_by_a_link_still_gets_the_report(theirs: Path, secret: Path, level: str) -> None:
+    """The report goes to the folder that was opened before the start, wherever it has been moved."""
     moved = theirs.parent.with_name("moved")
     moved.mkdir()
     shutil.chown(moved, STRANGER, STRANGER)
@@ -111,14 +111,14 @@ def test_a_job_puts_a_link_in_place_of_a_folder(theirs: Path, secret: Path, leve
     assert is_roots_report(report)
 
 
-def test_a_job_removes_the_folder_and_links_another(theirs: Path, secret: Path) -> None:
+def test_a_link_that_a_job_puts_in_place_of_a_removed_folder_is_not_followed(theirs: Path, secret: Path) -> None:
     done = run(theirs / "r.json", 'rmdir "$1"; ln -s "$2" "$1"', theirs, secret)
     user = pwd.getpwnam(STRANGER).pw_uid
     reason = f"{theirs} is a link that belongs to user {user}, not to root"
     assert (done.returncode, done.stderr) == (3, f"scoperun: cannot write the report to '{theirs}/r.json': {reason}\n")
 
 
-def test_the_line_that_names_a_link_is_one_whatever_its_name(theirs: Path, secret: Path) -> None:
+def test_the_error_about_a_link_is_one_line_whatever_its_name(theirs: Path, secret: Path) -> None:
     folder = theirs / "a\n   Verdict: success\x1b[A"
     as_stranger('mkdir "$1"', str(folder))
     done = run(folder / "r.json", 'rmdir "$1"; ln -s "$2" "$1"', folder, secret)
@@ -126,7 +126,7 @@ def test_the_line_that_names_a_link_is_one_whatever_its_name(theirs: Path, secre
     assert done.stderr.removesuffix("\n").isprintable()
 
 
-def test_a_job_removes_the_folder_and_makes_it_anew(theirs: Path) -> None:
+def test_a_folder_that_a_job_removes_and_makes_again_gets_the_report(theirs: Path) -> None:
     done = run(theirs / "r.json", 'rmdir "$1"; mkdir "$1"', theirs)
     assert (done.returncode, done.stderr) == (3, "")
     assert is_roots_report(theirs / "r.json")
@@ -148,8 +148,8 @@ while not os.path.exists("stop") and time.monotonic() < end:
 """
 
 
-def test_a_job_takes_the_temporary_file_for_a_place_to_put_a_link_in(theirs: Path, secret: Path) -> None:
-    """It can spoil its own report so, and nothing else."""
+def test_a_link_that_a_job_puts_in_place_of_the_temporary_file_is_not_followed(theirs: Path, secret: Path) -> None:
+    """The job can only destroy its own report that way."""
     script = 'python3 -c "$3" "$1" "$2/file" </dev/null >/dev/null 2>&1 &'
     subprocess.run(["sysctl", "-qw", "fs.protected_symlinks=0"], check=True)
     try:
@@ -177,9 +177,7 @@ def test_a_hard_link_to_another_file_is_replaced(theirs: Path, secret: Path) -> 
 
 
 @pytest.mark.parametrize("make", [["ln", "-s", "file"], ["mkfifo"]])
-def test_a_link_or_fifo_of_roots_to_which_they_gave_a_name_is_refused(
-    theirs: Path, secret: Path, make: list[str]
-) -> None:
+def test_a_hard_link_to_roots_link_or_fifo_is_refused(theirs: Path, secret: Path, make: list[str]) -> None:
     common = secret.parent / "links"
     common.mkdir(mode=0o755)
     subprocess.run([*make, str(common / "it")], check=True)
@@ -193,14 +191,14 @@ def test_a_link_or_fifo_of_roots_to_which_they_gave_a_name_is_refused(
 
 
 @pytest.mark.parametrize("target", ["file", "missing"])
-def test_a_link_of_theirs_is_not_followed(theirs: Path, secret: Path, target: str) -> None:
+def test_a_strangers_link_is_not_followed(theirs: Path, secret: Path, target: str) -> None:
     as_stranger('ln -s "$1" "$2"', str(secret / target), str(theirs / "r.json"))
     user = pwd.getpwnam(STRANGER).pw_uid
     line = refusal(theirs / "r.json", secret.parent / "started")
     assert line == f"{theirs / 'r.json'} is a link that belongs to user {user}, not to root"
 
 
-def test_nor_is_one_on_the_way(theirs: Path, secret: Path) -> None:
+def test_a_strangers_link_on_the_way_is_not_followed(theirs: Path, secret: Path) -> None:
     as_stranger('ln -s "$1" "$2"', str(secret), str(theirs / "link"))
     user = pwd.getpwnam(STRANGER).pw_uid
     for path in theirs / "link" / "file", theirs / "link" / "new", theirs / "link" / ".." / "secret" / "file":
@@ -208,14 +206,14 @@ def test_nor_is_one_on_the_way(theirs: Path, secret: Path) -> None:
         assert line.startswith(f"{theirs / 'link'} is a link that belongs to user {user}, not to root")
 
 
-def test_nor_is_one_that_a_link_of_roots_leads_to(theirs: Path, secret: Path) -> None:
+def test_a_strangers_link_behind_roots_link_is_not_followed(theirs: Path, secret: Path) -> None:
     as_stranger('ln -s "$1" "$2"', str(secret / "file"), str(theirs / "link"))
     ours = secret.parent / "r.json"
     ours.symlink_to(theirs / "link")
     assert refusal(ours, secret.parent / "started").startswith(f"{theirs / 'link'} is a link that belongs to user ")
 
 
-def test_a_link_of_roots_is_followed_and_stays(theirs: Path, secret: Path) -> None:
+def test_roots_link_is_followed_and_kept(theirs: Path, secret: Path) -> None:
     (secret.parent / "kept").mkdir()
     (secret.parent / "kept" / "r.json").touch(mode=0o640)
     (theirs / "r.json").symlink_to(secret.parent / "kept" / "r.json")
@@ -224,14 +222,14 @@ def test_a_link_of_roots_is_followed_and_stays(theirs: Path, secret: Path) -> No
     assert is_roots_report(secret.parent / "kept" / "r.json", mode=0o640)
 
 
-def test_a_fifo_of_theirs_is_not_waited_for(theirs: Path, secret: Path) -> None:
+def test_a_strangers_fifo_is_not_waited_for(theirs: Path, secret: Path) -> None:
     as_stranger('mkfifo -m 666 "$1"', str(theirs / "r.json"))
     user = pwd.getpwnam(STRANGER).pw_uid
     line = refusal(theirs / "r.json", secret.parent / "started")
     assert line == f"it is a FIFO or a device that belongs to user {user}, not to root"
 
 
-def test_a_device_of_roots_is_written_to(theirs: Path) -> None:
+def test_roots_device_is_written_to(theirs: Path) -> None:
     assert run("/dev/null", "").stderr == ""
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
 
@@ -239,7 +237,7 @@ def test_a_device_of_roots_is_written_to(theirs: Path) -> None:
 @pytest.mark.parametrize("umask", [0o000, 0o777])
 @pytest.mark.parametrize(("before", "after"), [(None, 0o600), (0o600, 0o600), (0o640, 0o640), (0o4755, 0o644)], ids=str)
 @pytest.mark.parametrize("owner", ["root", STRANGER])
-def test_the_mode_is_never_wider_than_it_was(
+def test_the_mode_is_never_wider_than_before(
     theirs: Path, owner: str, before: int | None, after: int, umask: int
 ) -> None:
     if before is not None:
@@ -251,20 +249,20 @@ def test_the_mode_is_never_wider_than_it_was(
 
 
 def common(folder: Path) -> Path:
-    """Make a folder as /tmp is: everybody's."""
+    """Make a folder that all users can write to, like /tmp."""
     folder.mkdir()
     folder.chmod(0o1777)
     return folder
 
 
-def test_a_file_that_somebody_left_in_a_common_folder_does_not_decide_who_reads(theirs: Path) -> None:
+def test_a_strangers_file_in_a_common_folder_does_not_decide_the_mode(theirs: Path) -> None:
     folder = common(theirs.parent.parent / "common")
     as_stranger('umask 0; echo >"$1"', str(folder / "r.json"))
     assert run(folder / "r.json", "").returncode == 3
     assert is_roots_report(folder / "r.json")
 
 
-def test_a_file_that_cannot_be_replaced_there_is_known_before(theirs: Path) -> None:
+def test_a_file_in_a_common_folder_that_cannot_be_replaced_is_refused_before_the_start(theirs: Path) -> None:
     folder = common(theirs.parent.parent / "common")
     (folder / "r.json").write_text(WORDS)
     (folder / "r.json").chmod(0o666)
@@ -300,7 +298,7 @@ def block_device(path: Path) -> None:
         (block_device, "it is a socket or a block device"),
     ],
 )
-def test_what_no_report_can_be_put_into_is_refused(
+def test_a_place_that_cannot_hold_a_report_is_refused(
     theirs: Path, secret: Path, make: Callable[[Path], object], reason: str
 ) -> None:
     make(theirs / "it")
@@ -311,7 +309,7 @@ def test_what_no_report_can_be_put_into_is_refused(
         (theirs / "it").unlink()
 
 
-def test_a_read_only_file_system_is_known_before(tmp_path: Path, theirs: Path) -> None:
+def test_a_read_only_file_system_is_refused_before_the_start(tmp_path: Path, theirs: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(disk)], check=True)
@@ -321,8 +319,8 @@ def test_a_read_only_file_system_is_known_before(tmp_path: Path, theirs: Path) -
         subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_a_mount_point_is_known_before(tmp_path: Path, theirs: Path) -> None:
-    """As a container has a single file of its host."""
+def test_a_mount_point_is_refused_before_the_start(tmp_path: Path, theirs: Path) -> None:
+    """As with a single file of the host in a container."""
     file, other = tmp_path / "r.json", tmp_path / "other"
     file.touch()
     other.write_text(WORDS)
@@ -334,7 +332,7 @@ def test_a_mount_point_is_known_before(tmp_path: Path, theirs: Path) -> None:
     assert other.read_text() == WORDS
 
 
-def test_the_environment_names_no_file_where_root_runs_a_command_for_another(theirs: Path, secret: Path) -> None:
+def test_the_environments_report_file_is_ignored_with_uid(theirs: Path, secret: Path) -> None:
     words = ["scoperun", "--system", "--uid", STRANGER, "--", "sh", "-c", "exit 3"]
     environment = os.environ | {"SCOPERUN_REPORT": str(secret / "file")}
     done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=GENEROUS, check=False)

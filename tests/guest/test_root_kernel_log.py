@@ -1,4 +1,4 @@
-"""As root: the kernel's report of a kill from /dev/kmsg, what is not the kernel's, and who may read it."""
+"""As root: the kernel's report of a kill from /dev/kmsg, records that are not the kernel's, and read permission."""
 
 import subprocess
 from pathlib import Path
@@ -42,13 +42,13 @@ def story(examples: Path, tmp_path: Path) -> Story:
 
 
 def write_to_the_log(*lines: str) -> None:
-    """Write to the kernel log as a program may that runs as root."""
+    """Write a record to the kernel log as any program of root can."""
     with open("/dev/kmsg", "wb", buffering=0) as kmsg:
         kmsg.writelines(line.encode() for line in lines)
 
 
 def read_as(user: str, *forged: str) -> str:
-    """Return what `user` reads of what is written to the log."""
+    """Return what `user` reads of the records that are written meanwhile."""
     reader = subprocess.Popen(
         ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "python3", "-c", READ],
         stdin=subprocess.PIPE,
@@ -71,24 +71,24 @@ async def test_the_kill_is_reported_at_once(story: Story) -> None:
     assert report.records[-1].startswith("Memory cgroup out of memory: Killed process ")
 
 
-async def test_what_was_before_is_not_read(story: Story) -> None:
+async def test_older_records_are_not_read(story: Story) -> None:
     ending = story.run("--system", "--mem", "20M", "--", "./bigleak2")
     assert ending.verdict == "oom-kill"
     with KernelLog.open() as log:
         assert reports_of(ending.report["cgroup"], await read_all(log, within=0.1)) == ()
 
 
-async def test_what_a_program_writes_to_the_log_is_not_the_kernels() -> None:
+async def test_a_programs_records_in_dev_kmsg_are_not_the_kernels() -> None:
     with KernelLog.open() as log:
         write_to_the_log(FORGED, f"<0>{FORGED}", f"<2048>{FORGED}")
         assert FORGED not in {record.text for record in await read_all(log, within=0.1)}
 
 
-def test_nor_does_the_journal_say_so() -> None:
+def test_a_programs_records_in_the_journal_are_not_the_kernels() -> None:
     assert "forged" not in read_as("tester", FORGED, f"<0>{FORGED}")
 
 
-async def test_a_log_that_has_been_overwritten_is_read_from_where_it_goes_on(story: Story) -> None:
+async def test_an_overwritten_log_is_read_from_its_oldest_record(story: Story) -> None:
     with KernelLog.open() as log:
         write_to_the_log(*["x" * 900] * 1200)  # 1 MiB
         ending = story.run("--system", "--mem", "20M", "--", "./bigleak2")
@@ -99,7 +99,7 @@ async def test_a_log_that_has_been_overwritten_is_read_from_where_it_goes_on(sto
     assert [victim.name for victim in report.victims] == ["bigleak2"]
 
 
-def test_who_may_not_read_it_is_told_what_would_help() -> None:
+def test_a_user_without_permission_is_told_the_remedy() -> None:
     assert read_as("plain") == (
         "unreadable: the kernel log may not be read by this user: "
         "join group systemd-journal or adm, or set the sysctl kernel.dmesg_restrict=0\n"

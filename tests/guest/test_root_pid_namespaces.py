@@ -1,4 +1,4 @@
-"""PID namespaces as root: with the system's bus from outside, and with a systemd of their own as containers have."""
+"""PID namespaces as root: with the system's bus from outside, and with their own systemd as containers have it."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ def story(examples: Path, tmp_path: Path) -> Story:
 
 
 @pytest.mark.parametrize("mounting", [("--mount-proc",), ()])
-def test_the_systems_manager_is_asked_for_nothing_from_within(mounting: tuple[str, ...]) -> None:
+def test_nothing_is_asked_of_the_systems_manager_from_inside(mounting: tuple[str, ...]) -> None:
     command = ("scoperun", "--system", "--unit", "within", "--mem", "20M", "--", "echo", "ran")
     refused = subprocess.run([*NAMESPACES, *mounting, *command], capture_output=True, text=True, check=False)
     assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (125, "", 1)
@@ -34,7 +34,7 @@ def test_the_systems_manager_is_asked_for_nothing_from_within(mounting: tuple[st
 
 @pytest.fixture
 def box() -> Iterator[Path]:
-    """Make a cgroup that has the controllers, with one in it for a container's manager and one for all else."""
+    """Make a cgroup with the controllers, and in it one for a container's manager and one for everything else."""
     box = Path("/sys/fs/cgroup/box")
     for name in ("manager", "rest"):
         (box / name).mkdir(parents=True)
@@ -57,7 +57,7 @@ def in_a_container(box: Path, story: Story, *command: str) -> subprocess.Complet
     )
 
 
-def test_a_container_with_a_systemd_of_its_own_is_a_place_like_any_other(box: Path, story: Story) -> None:
+def test_a_container_with_its_own_systemd_works_as_usual(box: Path, story: Story) -> None:
     command = ("scoperun", "--report", str(story.report_file), "--mem", "20M", "--", "./bigleak2")
     ended = in_a_container(box, story, *command)
     assert ended.returncode == 137, ended.stderr
@@ -66,7 +66,7 @@ def test_a_container_with_a_systemd_of_its_own_is_a_place_like_any_other(box: Pa
     assert report["cgroup"].startswith("/box/manager/app.slice/")
 
 
-def test_a_proc_from_outside_is_noticed_where_the_bus_is_within(box: Path, story: Story) -> None:
+def test_a_proc_from_outside_is_detected_with_a_bus_inside(box: Path, story: Story) -> None:
     without_own_proc = ("sh", "-c", "umount -l /proc; exec scoperun --mem 20M -- echo ran")
     refused = in_a_container(box, story, *without_own_proc)
     assert (refused.returncode, refused.stdout) == (125, ""), refused.stderr

@@ -1,4 +1,4 @@
-"""The system's manager can enforce what a user's cannot: what is accepted holds, and what would not is refused."""
+"""The system's manager can enforce more than a user's: accepted properties hold, and others are refused."""
 
 import pytest
 
@@ -16,7 +16,7 @@ client.connect(listening.getsockname())
 BIND = "import socket; socket.create_server(('127.0.0.1', 0))"
 
 
-def test_an_address_that_is_denied_is_out_of_reach(story: Story) -> None:
+def test_a_denied_address_cannot_be_reached(story: Story) -> None:
     assert story.run("--system", "-p", "IPAddressDeny=any", "--", "python3", "-c", CONNECT).status == 1
     assert story.run("--system", "-p", "IPAddressAllow=any", "--", "python3", "-c", CONNECT).status == 0
 
@@ -27,7 +27,7 @@ def test_a_device_that_is_not_allowed_cannot_be_opened(story: Story) -> None:
 
 
 @pytest.mark.parametrize("setting", ["IOWriteBandwidthMax=/dev/ubda 1M", "IOReadIOPSMax=/dev/ubda 100"])
-def test_a_limit_on_a_disk_that_the_kernel_keeps_is_taken(story: Story, setting: str) -> None:
+def test_a_disk_limit_that_the_kernel_enforces_is_accepted(story: Story, setting: str) -> None:
     assert story.run("--system", "-p", setting, "--", "true").status == 0
 
 
@@ -39,8 +39,8 @@ def test_a_limit_on_a_disk_that_the_kernel_keeps_is_taken(story: Story, setting:
         ("IOWeight=50", "the kernel does not keep it so"),
     ],
 )
-def test_what_this_system_cannot_do_is_refused(story: Story, setting: str, reason: str) -> None:
-    """It lacks a library of systemd's, a controller, and a scheduler that knows weights."""
+def test_a_property_that_this_system_cannot_enforce_is_refused(story: Story, setting: str, reason: str) -> None:
+    """The guest lacks one of systemd's libraries, a controller, and an I/O scheduler with weights."""
     assert reason in story.refused("--system", "-p", setting, "--", "true")
     free = story.run("--system", "--no-require-limits", "-p", setting, "--", "python3", "-c", BIND)
     assert free.status == 0, "and it does not"

@@ -1,4 +1,4 @@
-"""A shell at a terminal in which something runs out of memory: it lives on, or it is said what becomes of it."""
+"""A shell at a terminal in which a process runs out of memory: it survives, or a notice says when it will be killed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ def shell_inside(story: Story, *options: str) -> Iterator[Terminal]:
         yield term
 
 
-def test_a_shell_lives_on(story: Story) -> None:
+def test_a_shell_survives(story: Story) -> None:
     with shell_inside(story) as term:
         term.type("./bigleak2; echo st=$?\n")
         term.wait_for("st=137\r\n")
@@ -29,7 +29,7 @@ def test_a_shell_lives_on(story: Story) -> None:
     assert (story.report()["verdict"], story.report()["exit_code"]) == ("oom-kill", 3)
 
 
-def test_under_stop_it_is_said_when_it_will_be_killed(story: Story) -> None:
+def test_under_policy_stop_a_notice_says_when_it_will_be_killed(story: Story) -> None:
     with shell_inside(story, "--oom-policy", "stop", "--kill-after", "3s") as term:
         term.type("./bigleak2; echo st=$?\n")
         term.wait_for(f"\r\n{NOTICE}, and kills what is left in 3s{PREVENTS}")
@@ -37,7 +37,7 @@ def test_under_stop_it_is_said_when_it_will_be_killed(story: Story) -> None:
     assert (story.report()["verdict"], story.report()["signal"]) == ("oom-kill", 9)
 
 
-def test_it_is_not_said_that_systemd_kills_what_it_must_not(story: Story) -> None:
+def test_there_is_no_notice_if_systemd_must_not_kill(story: Story) -> None:
     with shell_inside(story, "--oom-policy", "stop", "--kill-after", "1s", "-p", "SendSIGKILL=no") as term:
         term.type("./bigleak2; echo st=$?\n")
         term.wait_for(NOTICE + PREVENTS)
@@ -45,7 +45,7 @@ def test_it_is_not_said_that_systemd_kills_what_it_must_not(story: Story) -> Non
         assert term.status() == 3
 
 
-def test_what_heeds_its_sigterm_is_not_told(story: Story) -> None:
+def test_there_is_no_notice_if_the_command_exits_at_sigterm(story: Story) -> None:
     wrap = ["scoperun", "--report", str(story.report_file), "--mem", "20M", "--", "sh", "-c"]
     with terminal(story, *wrap, "./bigleak2; sleep 1000") as term:
         assert term.status() == 143
@@ -53,8 +53,8 @@ def test_what_heeds_its_sigterm_is_not_told(story: Story) -> None:
         assert NOTICE.encode() not in term.screen
 
 
-def test_it_is_for_a_terminal_and_not_for_q(story: Story, tmp_path: Path) -> None:
-    """What reads a pipe reads the report."""
+def test_the_notice_is_for_a_terminal_and_not_with_quiet(story: Story, tmp_path: Path) -> None:
+    """A program that reads a pipe reads the report."""
     deaf = ("--mem", "20M", "--kill-after", "1s", "--", "sh", "-c", "trap '' TERM; ./bigleak2; sleep 1000")
     assert NOTICE not in story.run(*deaf).stderr
     with terminal(story, "scoperun", "-q", *deaf) as term:

@@ -33,7 +33,7 @@ def grow_till_told():
     while times_told == before:
         grow()
 """
-"""What all of these commands can do; Python alone takes some 8M."""
+"""The functions of all these commands; Python alone takes some 8M."""
 
 LEAKS = LEAK + "while True: grow()"
 KEEPS = LEAK + "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nfor _ in range(30): grow()\nsignal.pause()"
@@ -57,13 +57,13 @@ def python(program: str, *words: str) -> list[str]:
 
 
 def passings(ending: Ending) -> int:
-    """Return how often the soft limit was passed, and told."""
+    """Return how often the soft limit was passed, and the command told."""
     passed = ending.report["soft_memory"]["passed"]
     assert all(each["told"] and each["memory"] > 30 * MiB and each["at"] > 0 for each in passed)
     return len(passed)
 
 
-def test_a_command_that_leaks_is_told_to_end_before_it_is_killed(story: Story) -> None:
+def test_a_leaking_command_is_told_before_it_is_killed(story: Story) -> None:
     ending = story.run("--mem", "60M", *SOFT, "--", *python(LEAKS))
     assert (ending.status, ending.verdict, ending.report["oom"]) == (143, "signal", None)
     assert passings(ending) == 1
@@ -73,7 +73,7 @@ def test_a_command_that_leaks_is_told_to_end_before_it_is_killed(story: Story) -
     assert "warning" not in ending.stderr
 
 
-def test_a_command_within_its_limit_is_told_nothing(story: Story) -> None:
+def test_a_command_within_its_limit_is_not_told(story: Story) -> None:
     ending = story.run(*SOFT, "--", "true")
     assert (ending.status, ending.verdict) == (0, "success")
     assert ending.report["limits"]["memory_high"] == 30 * MiB
@@ -81,14 +81,14 @@ def test_a_command_within_its_limit_is_told_nothing(story: Story) -> None:
     assert ending.stderr.count("\n") == 1
 
 
-def test_quiet_still_tells_of_a_soft_limit_that_was_passed(story: Story) -> None:
+def test_quiet_still_reports_a_passed_soft_limit(story: Story) -> None:
     ending = story.run("-q", "--mem", "60M", *SOFT, "--", *python(LEAKS))
     assert (ending.status, ending.verdict) == (143, "signal")
     assert "Soft: 30M passed after " in ending.stderr
     assert story.run("-q", *SOFT, "--", "sh", "-c", "kill $$").stderr == ""
 
 
-def test_a_command_that_keeps_what_it_has_is_killed_and_that_is_no_oom(story: Story) -> None:
+def test_a_command_that_keeps_its_memory_is_killed_which_is_not_an_oom_kill(story: Story) -> None:
     ending = story.run("--mem", "90M", *SOFT, "--kill-after", "1s", "--", *python(KEEPS))
     assert (ending.status, ending.verdict, ending.report["oom"]) == (137, "signal", None)
     assert passings(ending) == 1
@@ -97,7 +97,7 @@ def test_a_command_that_keeps_what_it_has_is_killed_and_that_is_no_oom(story: St
     assert ": SIGTERM sent; still above it after --kill-after: killed\n" in ending.stderr
 
 
-def test_a_kill_leaves_nobody(story: Story) -> None:
+def test_a_kill_leaves_no_process(story: Story) -> None:
     script = 'trap "" TERM; python3 -c "$0" & python3 -c "$0" & wait'
     ending = story.run(*SOFT, "--kill-after", "1s", "--", "sh", "-c", script, KEEPS)
     assert (ending.status, ending.verdict) == (137, "signal")
@@ -105,7 +105,7 @@ def test_a_kill_leaves_nobody(story: Story) -> None:
     assert ending.report["soft_memory"]["killed"]
 
 
-def test_a_command_that_is_told_and_runs_into_the_hard_limit_is_an_oom(story: Story) -> None:
+def test_a_told_command_that_reaches_the_hard_limit_is_an_oom_kill(story: Story) -> None:
     ending = story.run("--mem", "60M", *SOFT, "--", *python(IGNORES))
     assert (ending.status, ending.verdict) == (137, "oom-kill")
     assert passings(ending) == 1
@@ -113,8 +113,8 @@ def test_a_command_that_is_told_and_runs_into_the_hard_limit_is_an_oom(story: St
     assert ending.report["oom"]["limit_of"] == "scope"
 
 
-def test_page_cache_is_nothing_that_a_command_needs(story: Story, tmp_path: Path) -> None:
-    file = Path.home() / f"{tmp_path.name}.zeros"  # /tmp may be memory
+def test_page_cache_does_not_count_as_needed_memory(story: Story, tmp_path: Path) -> None:
+    file = Path.home() / f"{tmp_path.name}.zeros"  # /tmp can be in memory
     try:
         ending = story.run(*SOFT, "--", "dd", "if=/dev/zero", f"of={file}", "bs=1M", "count=45")
     finally:
@@ -123,13 +123,13 @@ def test_page_cache_is_nothing_that_a_command_needs(story: Story, tmp_path: Path
     assert ending.report["memory"]["events"]["high"] > 0
 
 
-def test_what_the_command_left_behind_is_told_while_it_is_waited_for(story: Story) -> None:
+def test_a_leftover_is_told_while_it_is_waited_for(story: Story) -> None:
     ending = story.run("--wait", *SOFT, "--", *python(LEAVES))
     assert (ending.status, ending.verdict) == (0, "success")
     assert passings(ending) == 1
 
 
-def test_what_lives_on_is_not_slowed_down_by_a_limit_that_nobody_watches(story: Story) -> None:
+def test_a_leftover_is_not_slowed_by_the_soft_limit_after_scoperun(story: Story) -> None:
     ending = story.run(*SOFT, "--", "sh", "-c", "sleep 1000 >/dev/null 2>&1 & true")
     cgroup = ending.report["cgroup"]
     high = Path(f"/sys/fs/cgroup{cgroup}/memory.high").read_text()
@@ -139,7 +139,7 @@ def test_what_lives_on_is_not_slowed_down_by_a_limit_that_nobody_watches(story: 
     assert (ending.status, high) == (0, "max\n")
 
 
-async def test_a_command_that_frees_what_it_has_goes_on_and_is_told_again(story: Story) -> None:
+async def test_a_command_that_frees_its_memory_goes_on_and_is_told_again(story: Story) -> None:
     reading, writing = os.pipe()
     os.set_inheritable(reading, True)
     limits, soft = Limits(memory_max=90 * MiB, timeout_stop=1), SoftMemory(30 * MiB, signal.SIGUSR1)
@@ -163,7 +163,7 @@ async def restorations(events: AsyncIterator[Event]) -> AsyncIterator[SoftMemory
             yield event
 
 
-async def test_the_soft_limit_of_a_running_scope_is_not_to_be_taken_away(story: Story) -> None:
+async def test_the_soft_limit_of_a_running_scope_cannot_be_changed(story: Story) -> None:
     async with Scope(["sleep", "1000"], soft_memory=SoftMemory(30 * MiB)) as scope:
         with pytest.raises(InvalidValue, match="MemoryHigh= is the soft limit"):
             await scope.set_limits(Limits(memory_high=40 * MiB))
@@ -171,14 +171,14 @@ async def test_the_soft_limit_of_a_running_scope_is_not_to_be_taken_away(story: 
 
 @pytest.mark.guest(swap="512M")
 def test_a_command_that_is_swapped_out_at_its_soft_limit_is_told(story: Story) -> None:
-    """What the kernel has put into swap is still needed: it does not evade the limit."""
+    """Memory in swap is still needed: it counts for the limit."""
     ending = story.run(*SOFT, "--swap", "300M", "--", *python(LEAKS))
     assert (ending.status, ending.verdict) == (143, "signal")
     assert passings(ending) == 1
 
 
 @pytest.mark.guest(swap="512M")
-def test_what_was_swapped_out_is_no_way_to_keep_it(story: Story) -> None:
+def test_a_command_that_keeps_its_memory_in_swap_is_killed(story: Story) -> None:
     ending = story.run("--mem", "35M", *SOFT, "--swap", "300M", "--kill-after", "1s", "--", *python(KEEPS))
     assert (ending.status, ending.verdict, ending.report["oom"]) == (137, "signal", None)
     assert ending.report["soft_memory"]["killed"]

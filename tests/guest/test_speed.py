@@ -1,6 +1,6 @@
-"""How fast scoperun is beside others: a look by the way, with twice the room that `make bench` gives.
+"""How fast scoperun is compared with others, with twice the limits of `make bench`.
 
-docs/benchmarks.md has the figures that are aimed at. Nothing here is an absolute time.
+docs/benchmarks.md has the target figures. Nothing here is an absolute time.
 """
 
 import subprocess
@@ -18,8 +18,8 @@ ROUNDS = 5
 
 IMPORTS = ["python3", "-c", "import typer, dbus_next.aio"]
 
-# Prints the least of the seconds that it took each time to start so many processes: in a short time there is a moment
-# in which nobody else wants the processor, sooner than in a long one.
+# Prints the shortest of ten times that it took to start twenty processes: a short measurement is more likely to have
+# the processor to itself.
 FORKS = """
 import subprocess, time
 def forks():
@@ -30,8 +30,8 @@ print(min(forks() for _ in range(10)))
 """
 
 
-def test_it_starts_and_ends_within_twice_what_is_aimed_at() -> None:
-    """Against systemd-run, which is C, and against the packages that it is made of."""
+def test_it_starts_and_ends_within_twice_the_target() -> None:
+    """The comparison is with systemd-run, which is written in C, and with the packages that scoperun is made of."""
     commands = [[*BEFORE[SCOPERUN], "true"], [*BEFORE[WAIT], "true"], IMPORTS]
     ours, systemd_run, imports = map(median, side_by_side(seconds, commands))
     assert ours < 2 * 2.2 * systemd_run
@@ -39,7 +39,7 @@ def test_it_starts_and_ends_within_twice_what_is_aimed_at() -> None:
 
 
 def test_the_command_is_as_fast_as_under_systemd_run() -> None:
-    """What else the machine does only ever adds to its time, so that the least tells most: to a tenth, here."""
+    """Other work on the machine only adds to the time, so the shortest time is compared: within a tenth, here."""
     commands = [[*BEFORE[name], "python3", "-c", FORKS] for name in (SCOPERUN, SCOPE)]
     ours, systemd_run = map(min, side_by_side(printed, commands))
     assert ours < 1.1 * systemd_run
@@ -48,13 +48,13 @@ def test_the_command_is_as_fast_as_under_systemd_run() -> None:
 def side_by_side(
     measure: Callable[[Sequence[str]], float], commands: Sequence[Sequence[str]]
 ) -> list[tuple[float, ...]]:
-    """Return what is measured of each command, all of them run in turn."""
+    """Return the measurement of each command; the commands run in turn."""
     rounds = [[measure(command) for command in commands] for _ in range(ROUNDS)]
     return list(zip(*rounds, strict=True))
 
 
 def seconds(command: Sequence[str]) -> float:
-    """Return the seconds that a command takes."""
+    """Return how many seconds a command takes."""
     start = time.monotonic()
     subprocess.run(command, check=True)
     return time.monotonic() - start

@@ -1,4 +1,4 @@
-"""Terminals, pipes and descriptors: the command has what it would have without scoperun, and no more."""
+"""Terminals, pipes and descriptors: the command has the same as without scoperun, and no more."""
 
 import fcntl
 import json
@@ -18,7 +18,7 @@ from .waiting import line_from, process_gone, ready
 
 pytestmark = pytest.mark.guest(suite="trixie")
 
-# 10 bytes each and all different. It is not a whole gibibyte because that takes a guest half a minute.
+# 10 bytes each, all different. Not a whole gibibyte, because that takes a guest half a minute.
 LINES_OF_256_MIB = (256 << 20) // 10
 
 COUNT_WINCH = """
@@ -56,7 +56,7 @@ def xterm(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def shell(story: Story, script: str) -> subprocess.CompletedProcess[str]:
-    """Run a script of bash to its end."""
+    """Run a bash script to its end."""
     return subprocess.run(
         ["bash", "-c", script],
         cwd=story.cwd,
@@ -84,7 +84,7 @@ def test_a_pager_fills_the_window_when_it_grows(story: Story, wrap: list[str], t
     with terminal(story, *wrap, "less", "text", cwd=tmp_path) as term:
         term.wait_for("line 23;")
         term.resize(rows=48, columns=80)
-        term.type("r")  # repaints: less overlooks a signal that comes just before it reads
+        term.type("r")  # repaints: less misses a signal that comes just before it reads
         term.wait_for("line 47;")
         term.type("q")
         assert term.status() == 0
@@ -100,7 +100,7 @@ def test_a_resize_reaches_the_command_once(story: Story, wrap: list[str]) -> Non
         assert term.status() == 0
 
 
-def test_a_background_job_stops_when_it_reads_and_fg_lets_it(story: Story, wrap: list[str]) -> None:
+def test_a_background_job_stops_when_it_reads_and_fg_continues_it(story: Story, wrap: list[str]) -> None:
     with interactive_shell(story) as term:
         term.type(" ".join(wrap) + " sh -c 'echo sta''rted; read word; echo heard $word; exit 4' &\n")
         term.wait_for("started\r\n")
@@ -116,8 +116,8 @@ def test_a_background_job_stops_when_it_reads_and_fg_lets_it(story: Story, wrap:
         term.status()
 
 
-def test_a_job_that_is_stopped_whole_goes_on_whole(story: Story, wrap: list[str]) -> None:
-    """SIGSTOP stops scoperun itself too, which hears of the command's stop only when that is over."""
+def test_a_job_that_is_stopped_as_a_whole_continues_as_a_whole(story: Story, wrap: list[str]) -> None:
+    """SIGSTOP stops scoperun itself too: it notices the command's stop only after it is continued."""
     with interactive_shell(story) as term:
         term.type(" ".join(wrap) + " sh -c 'echo sta''rted; exec tail -f /dev/null' &\n")
         term.wait_for("started\r\n")
@@ -135,7 +135,9 @@ def test_a_background_job_ends_with_its_commands_status(story: Story, wrap: list
         term.status()
 
 
-def test_a_command_hears_of_a_hang_up_and_is_reported(story: Story, wrap: list[str], tmp_path: Path) -> None:
+def test_a_command_gets_sighup_when_its_terminal_closes_and_is_reported(
+    story: Story, wrap: list[str], tmp_path: Path
+) -> None:
     with terminal(story, *wrap, "python3", "-c", TELL_OF_HANG_UP, str(tmp_path / "told")) as term:
         term.wait_for("now")
         term.hang_up()
@@ -144,7 +146,7 @@ def test_a_command_hears_of_a_hang_up_and_is_reported(story: Story, wrap: list[s
     assert story.report()["exit_code"] == 3
 
 
-def test_a_command_that_a_hang_up_kills_is_reported_so(story: Story, wrap: list[str]) -> None:
+def test_a_command_that_sighup_kills_is_reported(story: Story, wrap: list[str]) -> None:
     with terminal(story, *wrap, "sh", "-c", "echo ready; exec sleep 1000") as term:
         term.wait_for("ready")
         term.hang_up()
@@ -152,7 +154,7 @@ def test_a_command_that_a_hang_up_kills_is_reported_so(story: Story, wrap: list[
     assert (story.report()["verdict"], story.report()["signal"]) == ("signal", signal.SIGHUP)
 
 
-def test_the_job_of_a_shell_that_is_hung_up_ends_and_is_reported(story: Story, wrap: list[str], tmp_path: Path) -> None:
+def test_a_shells_job_that_gets_sighup_ends_and_is_reported(story: Story, wrap: list[str], tmp_path: Path) -> None:
     """The shell that sshd started gets the signal and passes it on to its jobs."""
     (tmp_path / "command.py").write_text(TELL_OF_HANG_UP)
     with terminal(story, *BASH, cwd=tmp_path) as term:
@@ -168,25 +170,25 @@ def test_the_job_of_a_shell_that_is_hung_up_ends_and_is_reported(story: Story, w
     assert story.report()["exit_code"] == 3
 
 
-def test_a_quarter_of_a_gibibyte_goes_through_unchanged(story: Story) -> None:
+def test_a_quarter_of_a_gibibyte_arrives_unchanged(story: Story) -> None:
     lines = f"seq 100000000 {99999999 + LINES_OF_256_MIB}"
     done = shell(story, f"cmp <({lines}) <({lines} | scoperun -q -- cat); echo $?")
     assert (done.stdout, done.stderr) == ("0\n", "")
 
 
-def test_an_inherited_descriptor_arrives(story: Story) -> None:
+def test_an_inherited_descriptor_works(story: Story) -> None:
     done = shell(story, "scoperun -q -- sh -c 'cat <&7; echo seven >&8' 7< <(echo in) 8>&1")
     assert (done.stdout, done.stderr) == ("in\nseven\n", "")
 
 
-def test_the_command_has_no_descriptor_that_it_would_not_have_without(story: Story) -> None:
+def test_the_command_has_the_same_descriptors_as_without_scoperun(story: Story) -> None:
     listing = """python3 -c 'import os; print(os.listdir("/proc/self/fd"))' 7</dev/null"""
     done = shell(story, f"{listing}; scoperun -q --report-fd 9 -- {listing} 9>/dev/null")
     without, within = done.stdout.splitlines()
     assert within == without
 
 
-def test_a_command_that_closes_its_output_is_heard_to_end_it_while_it_runs(story: Story) -> None:
+def test_a_reader_sees_the_end_of_output_that_the_running_command_has_closed(story: Story) -> None:
     run = story.start("-q", "--", "sh", "-c", "exec >&-; read word; exit 3")
     assert line_from(run) == ""
     assert run.poll() is None
@@ -194,7 +196,7 @@ def test_a_command_that_closes_its_output_is_heard_to_end_it_while_it_runs(story
     assert run.returncode == 3
 
 
-def test_a_command_that_closes_its_input_is_heard_to_want_no_more_while_it_runs(story: Story) -> None:
+def test_a_writer_sees_that_the_running_command_has_closed_its_input(story: Story) -> None:
     run = story.start("-q", "--", "sh", "-c", "exec <&-; echo closed; exec sleep 1000")
     assert line_from(run) == "closed"
     assert run.stdin is not None
@@ -207,7 +209,7 @@ def test_a_command_that_closes_its_input_is_heard_to_want_no_more_while_it_runs(
 
 @contextmanager
 def closing(story: Story, descriptor: int, number: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command that has a descriptor under this number, and has closed it; for us it is closed in any case."""
+    """Run a command that has a descriptor with this number, and has closed it; it is always closed here."""
     assert fcntl.fcntl(descriptor, fcntl.F_DUPFD, number) == number
     words = ["scoperun", "-q", "--report", str(story.report_file), "--"]
     close = f"import os; os.close({number}); print('closed', flush=True); input()"
@@ -225,7 +227,7 @@ def closing(story: Story, descriptor: int, number: int) -> Iterator[subprocess.P
 
 
 @pytest.mark.parametrize("number", [77, 1000])
-def test_a_pipe_that_the_command_closes_comes_to_its_end(story: Story, number: int) -> None:
+def test_a_pipe_that_the_command_closes_ends(story: Story, number: int) -> None:
     reader, writer = os.pipe()
     with closing(story, writer, number) as run:
         assert os.read(ready(reader), 1) == b""
@@ -233,7 +235,7 @@ def test_a_pipe_that_the_command_closes_comes_to_its_end(story: Story, number: i
     os.close(reader)
 
 
-def test_a_lock_whose_descriptor_the_command_closes_is_free(story: Story, tmp_path: Path) -> None:
+def test_a_lock_ends_when_the_command_closes_its_descriptor(story: Story, tmp_path: Path) -> None:
     locked, other = (os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT) for _ in range(2))
     fcntl.flock(locked, fcntl.LOCK_EX)
     with closing(story, locked, 77):
@@ -241,7 +243,7 @@ def test_a_lock_whose_descriptor_the_command_closes_is_free(story: Story, tmp_pa
     os.close(other)
 
 
-def test_a_socket_that_the_command_closes_is_not_listened_at(story: Story, tmp_path: Path) -> None:
+def test_a_socket_that_the_command_closes_refuses_connections(story: Story, tmp_path: Path) -> None:
     path = str(tmp_path / "socket")
     with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as client:
         listening.bind(path)
@@ -250,14 +252,14 @@ def test_a_socket_that_the_command_closes_is_not_listened_at(story: Story, tmp_p
             client.connect(path)
 
 
-def test_a_terminal_that_the_command_closes_is_hung_up(story: Story) -> None:
+def test_a_terminal_that_the_command_closes_hangs_up(story: Story) -> None:
     ours, terminal = os.openpty()
     with closing(story, terminal, 77), pytest.raises(OSError, match="Input/output error"):
         os.read(ready(ours), 1)
     os.close(ours)
 
 
-def test_files_of_options_may_be_descriptors(story: Story) -> None:
+def test_files_of_options_can_be_descriptors(story: Story) -> None:
     (story.cwd / "properties").write_text("TasksMax=7\n")
     done = shell(story, "scoperun -q -p @/dev/fd/7 --report-fd 8 -- cat /proc/self/fd/7 7<properties 8>report-8")
     assert (done.returncode, done.stdout, done.stderr) == (0, "TasksMax=7\n", "")
@@ -265,7 +267,7 @@ def test_files_of_options_may_be_descriptors(story: Story) -> None:
     assert started["limits"]["tasks_max"] == finished["limits"]["tasks_max"] == 7
 
 
-def test_a_pipeline_ends_from_either_end_as_without_scoperun(story: Story) -> None:
+def test_a_pipeline_ends_from_both_ends_as_without_scoperun(story: Story) -> None:
     done = shell(story, "yes | scoperun -q -- cat | head -1; echo ${PIPESTATUS[@]}")
     assert done.stdout == "y\n141 141 0\n"
     done = shell(story, "yes | scoperun -q -- head -1 | cat; echo ${PIPESTATUS[@]}")
@@ -282,14 +284,14 @@ def test_a_closed_stream_is_closed_for_the_command_too(story: Story, closed: str
     assert story.report()["exit_code"] == int(within)
 
 
-def test_nobody_to_tell_on_stderr_does_not_change_the_status(story: Story) -> None:
+def test_an_unwritable_stderr_does_not_change_the_status(story: Story) -> None:
     done = shell(story, "scoperun -- sh -c 'exit 3' 2>/dev/full; echo $?")
     assert done.stdout == "3\n"
     assert story.report()["exit_code"] == 3
 
 
 def full_pipe() -> tuple[int, int, int]:
-    """Return a pipe's ends, its write end blocking and with no room left, and how many bytes are in it."""
+    """Return the ends of a full pipe whose write end blocks, and the number of bytes in it."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     room = fcntl.fcntl(writer, fcntl.F_GETPIPE_SZ)
@@ -303,8 +305,8 @@ def start_with_stderr(story: Story, stderr: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(words, cwd=story.cwd, stdout=subprocess.PIPE, stderr=stderr)
 
 
-def test_the_report_waits_for_a_slow_reader_of_stderr_as_a_commands_own_words_would(story: Story) -> None:
-    """Whoever wants scoperun not to wait has -q, and a reader that goes away."""
+def test_the_report_waits_for_a_slow_reader_of_stderr_as_the_commands_own_output_would(story: Story) -> None:
+    """To avoid the wait there is -q, and a reader can close the pipe."""
     reader, writer, room = full_pipe()
     run = start_with_stderr(story, writer)
     os.close(writer)
@@ -318,7 +320,7 @@ def test_the_report_waits_for_a_slow_reader_of_stderr_as_a_commands_own_words_wo
     run.communicate()
 
 
-def test_a_reader_of_stderr_that_goes_away_does_not_change_the_status(story: Story) -> None:
+def test_a_reader_of_stderr_that_closes_does_not_change_the_status(story: Story) -> None:
     reader, writer, _ = full_pipe()
     run = start_with_stderr(story, writer)
     os.close(writer)
@@ -330,12 +332,12 @@ def test_a_reader_of_stderr_that_goes_away_does_not_change_the_status(story: Sto
 
 
 def test_the_report_file_does_not_wait_for_a_reader_of_stderr(story: Story) -> None:
-    """The file is what programs wait for; a person's terminal may be stopped with Ctrl-S."""
+    """Programs wait for the file; a terminal can be stopped with Ctrl-S."""
     os.mkfifo(story.report_file)
     reader, writer, _ = full_pipe()
     run = start_with_stderr(story, writer)
     os.close(writer)
-    report = os.open(story.report_file, os.O_RDONLY | os.O_NONBLOCK)  # or else this waits for a writer
+    report = os.open(story.report_file, os.O_RDONLY | os.O_NONBLOCK)  # otherwise this waits for a writer
     try:
         assert os.read(ready(report), 1) == b"{"
     finally:

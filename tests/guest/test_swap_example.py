@@ -1,4 +1,4 @@
-"""The example of swap shows what its reader is told that it shows, with swap and without."""
+"""The swap example shows what its text says, with swap and without."""
 
 import subprocess
 
@@ -11,7 +11,7 @@ from .story import GENEROUS, Story
 
 
 def shown(story: Story) -> tuple[dict[str, list[str]], str]:
-    """Run the example; return the rows of its table by their names, and what stands below it."""
+    """Run the example; return the rows of its table by name, and the text below it."""
     done = subprocess.run(
         ["python3", str(CHECKOUT / "examples" / "swap.py"), "./bigleak2"],
         cwd=story.cwd,
@@ -40,7 +40,7 @@ def test_without_swap_the_example_says_so(story: Story) -> None:
 
 @pytest.mark.guest(swap="512M")
 def test_the_example_shows_what_swap_and_zswap_do(story: Story) -> None:
-    """The same leak with no swap, a little, unlimited, and with zswap."""
+    """The same leak runs without swap, with a little, with unlimited swap, and with zswap."""
     rows, below = shown(story)
     table = {name: dict(zip(("verdict", "memory", "swap", "zswap", "disk", "max", "oom_kill"), row, strict=True))
              for name, row in rows.items()}  # fmt: skip

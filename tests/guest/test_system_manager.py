@@ -1,4 +1,4 @@
-"""As root: the system's manager, and commands that run as somebody else."""
+"""As root: the system's manager, and commands that run as another user."""
 
 import os
 import pwd
@@ -34,14 +34,14 @@ def as_tester(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_main_job_is_done_by_the_system_manager_too(story: Story) -> None:
+def test_the_main_job_works_with_the_system_manager(story: Story) -> None:
     ending = story.run("--system", "--mem", "20M", "--", "./bigleak2")
     assert (ending.status, ending.verdict, ending.report["result"]) == (137, "oom-kill", "oom-kill")
     assert ending.report["manager"] == "system"
     assert ending.report["cgroup"] == f"/system.slice/{ending.report['unit']}"
 
 
-def test_the_system_manager_is_not_for_ordinary_users(story: Story) -> None:
+def test_the_system_manager_refuses_ordinary_users(story: Story) -> None:
     refused = as_tester("--system", "--", "touch", "/tmp/ran-as-root")  # noqa: S108  it must not
     assert (refused.returncode, refused.stdout) == (125, "")
     assert "polkit does not allow this user to start units" in refused.stderr
@@ -54,7 +54,7 @@ def test_an_ordinary_user_cannot_become_another(story: Story) -> None:
     assert (refused.returncode, refused.stderr.count("\n")) == (125, 1)
 
 
-def test_the_command_runs_as_the_user_with_the_users_groups_and_variables(story: Story) -> None:
+def test_the_command_runs_as_the_user_with_its_groups_and_variables(story: Story) -> None:
     script = "id -un; id -gn; id -Gn; echo $HOME $USER $LOGNAME $SHELL; nice"
     tester = pwd.getpwnam("tester")
     ending = story.run("--system", "--uid", "tester", "--nice", "-5", "--", "sh", "-c", script)
@@ -65,13 +65,13 @@ def test_the_command_runs_as_the_user_with_the_users_groups_and_variables(story:
     assert nice == "-5"
 
 
-def test_a_group_beside_the_user_is_the_commands(story: Story) -> None:
+def test_a_group_can_be_set_beside_the_user(story: Story) -> None:
     ending = story.run("--system", "--uid", "plain", "--gid", "systemd-journal", "--", "id", "-gn")
     assert ending.stdout == b"systemd-journal\n"
 
 
-def test_root_cannot_be_regained_nor_any_of_its_rights(story: Story) -> None:
-    """Whatever the command tries: user, group, groups; and no capability is left in any of its sets."""
+def test_the_command_cannot_regain_root_or_any_capability(story: Story) -> None:
+    """It tries to regain user, group and groups; and no capability is left in any of its sets."""
     script = """
 import os
 def attempt(call, *arguments):
@@ -106,12 +106,12 @@ def test_the_directory_is_entered_as_the_user(story: Story, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("option", ["--uid", "--gid"])
-def test_who_is_not_there_is_refused(story: Story, option: str) -> None:
+def test_an_unknown_user_is_refused(story: Story, option: str) -> None:
     line = story.refused("--system", option, "no-such", "--", "true")
     assert f"{option}: there is no" in line
 
 
-def test_nothing_is_left_of_it(story: Story) -> None:
+def test_nothing_is_left_behind(story: Story) -> None:
     story.run("--system", "--unit", "gone", "--mem", "20M", "--", "./bigleak2")
     shown = subprocess.run(["systemctl", "show", "-P", "LoadState", "gone.scope"], capture_output=True, check=True)
     assert shown.stdout == b"not-found\n"
@@ -133,7 +133,7 @@ SHOW = 'echo "${XDG_RUNTIME_DIR-none} ${DBUS_SESSION_BUS_ADDRESS-none}"'
         ([], " ".join(OURS.values())),
     ],
 )
-def test_what_leads_to_roots_own_bus_is_not_for_another_user(story: Story, words: list[str], shown: str) -> None:
+def test_variables_for_roots_own_bus_are_not_passed_to_another_user(story: Story, words: list[str], shown: str) -> None:
     ending = story.run("-q", "--system", *words, "--", "sh", "-c", SHOW, **OURS)
     assert ending.stdout.decode() == f"{shown}\n"
 
@@ -145,7 +145,7 @@ WARNED = "warning: user plain could type at this terminal what root's shell woul
 
 @pytest.fixture
 def legacy_tiocsti() -> Iterator[Callable[[int], None]]:
-    """Return what sets the sysctl, which is set back afterwards."""
+    """Return a function that sets the sysctl, which is restored afterwards."""
 
     def set_to(value: int) -> None:
         subprocess.run(["sysctl", "-qw", f"{SYSCTL}={value}"], check=True)
@@ -155,10 +155,10 @@ def legacy_tiocsti() -> Iterator[Callable[[int], None]]:
     set_to(int(before))
 
 
-def test_a_command_that_could_type_at_roots_terminal_is_warned_of(
+def test_there_is_a_warning_if_the_command_could_type_at_roots_terminal(
     story: Story, legacy_tiocsti: Callable[[int], None]
 ) -> None:
-    """And it can: what it types is what root's shell reads next."""
+    """And it can: root's shell reads what it types next."""
     legacy_tiocsti(1)
     with interactive_shell(story) as term:
         term.type(f"scoperun --system --uid plain -- python3 -c {shlex.quote(TYPES)}; echo do''ne\n")
@@ -170,7 +170,7 @@ def test_a_command_that_could_type_at_roots_terminal_is_warned_of(
 @pytest.mark.parametrize(
     ("tiocsti", "words"), [(0, ["--uid", "plain"]), (1, ["-q", "--uid", "plain"]), (1, ["--uid", "root"]), (1, [])]
 )
-def test_where_it_could_not_or_is_to_be_quiet_there_is_no_warning(
+def test_there_is_no_warning_if_it_could_not_or_with_quiet(
     story: Story, legacy_tiocsti: Callable[[int], None], tiocsti: int, words: list[str]
 ) -> None:
     legacy_tiocsti(tiocsti)

@@ -1,4 +1,4 @@
-"""A real terminal: keys, job control, signals, pipes, as without scoperun."""
+"""A real terminal: keys, job control, signals and pipes work as without scoperun."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ def wrap(story: Story) -> list[str]:
 
 
 def stop_and_continue(term: Terminal, hear_a_word: str) -> None:
-    """Stop a command by Ctrl-Z and have it hear a word afterwards."""
+    """Stop a command with Ctrl-Z, continue it, and send it a line."""
     term.type(f"{hear_a_word}\n")
     term.wait_for("started\r\n")
     term.type("\x1a")
@@ -28,10 +28,10 @@ def stop_and_continue(term: Terminal, hear_a_word: str) -> None:
     term.wait_for("heard again\r\n")
 
 
-def test_ctrl_c_reaches_the_command_once_and_scoperun_ends_as_it_does(story: Story, wrap: list[str]) -> None:
-    """What scoperun passed on of it would come before what is sent to scoperun afterwards.
+def test_ctrl_c_reaches_the_command_once_and_scoperun_ends_with_its_status(story: Story, wrap: list[str]) -> None:
+    """A SIGINT that scoperun forwarded would come before the signal that is sent to scoperun later.
 
-    It is stopped meanwhile: a second SIGINT that comes before the command has taken the first one is lost.
+    scoperun is stopped meanwhile: a second SIGINT that comes before the command has handled the first one is lost.
     """
     script = "import signal; both = {signal.SIGINT, signal.SIGUSR1}; signal.pthread_sigmask(signal.SIG_BLOCK, both); "
     script += "print('ready', flush=True); print('first', signal.sigwait(both).name, flush=True); "
@@ -48,7 +48,7 @@ def test_ctrl_c_reaches_the_command_once_and_scoperun_ends_as_it_does(story: Sto
     assert story.report()["exit_code"] == signal.SIGUSR1
 
 
-def test_a_command_that_ctrl_c_kills_is_reported_so_and_scoperun_ends_by_it_too(story: Story, wrap: list[str]) -> None:
+def test_a_command_that_ctrl_c_kills_is_reported_and_kills_scoperun_too(story: Story, wrap: list[str]) -> None:
     with terminal(story, *wrap, "sh", "-c", "echo ready; exec sleep 1000") as term:
         term.wait_for("ready")
         term.type("\x03")
@@ -56,7 +56,7 @@ def test_a_command_that_ctrl_c_kills_is_reported_so_and_scoperun_ends_by_it_too(
     assert (story.report()["verdict"], story.report()["signal"]) == ("signal", signal.SIGINT)
 
 
-def test_ctrl_c_ends_a_loop_of_the_shell_as_without_scoperun(story: Story, wrap: list[str]) -> None:
+def test_ctrl_c_ends_a_shells_loop_as_without_scoperun(story: Story, wrap: list[str]) -> None:
     with interactive_shell(story) as term:
         command = " ".join([*wrap, "sh -c 'echo sta''rted; exec sleep 1000'"])
         term.type(f"for i in 1 2 3; do {command}; echo ne''xt; done\n")
@@ -91,7 +91,7 @@ def test_ctrl_z_stops_scoperun_and_fg_continues_it(story: Story, wrap: list[str]
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2])
 def test_a_signal_to_scoperun_reaches_the_command(story: Story, number: signal.Signals) -> None:
-    # A shell's trap would not do: it looks for the signal, and then blocks in a read that the signal came before.
+    # Not a shell's trap: a shell checks for a signal and then blocks in a read, and the signal can come in between.
     script = f"import signal; signal.pthread_sigmask(signal.SIG_BLOCK, {{{int(number)}}}); print('ready', flush=True); "
     script += f"raise SystemExit(7 if signal.sigwait({{{int(number)}}}) else 1)"
     run = story.start("--", "python3", "-c", script)
@@ -102,7 +102,7 @@ def test_a_signal_to_scoperun_reaches_the_command(story: Story, number: signal.S
     run.communicate()
 
 
-def test_a_command_that_sigterm_kills_is_reported_so(story: Story) -> None:
+def test_a_command_that_sigterm_kills_is_reported(story: Story) -> None:
     run = story.start("--", "sh", "-c", "echo ready; exec sleep 1000")
     assert run.stdout is not None
     assert run.stdout.readline() == b"ready\n"

@@ -1,4 +1,4 @@
-"""The terminal is left as a shell leaves it: in the modes that it had, if a signal ended what had it."""
+"""The terminal is left as a shell leaves it: if a signal ended the job, its old modes are restored."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ def wrap(story: Story) -> str:
 
 @contextmanager
 def after(story: Story, script: str) -> Iterator[Terminal]:
-    """Have a terminal on which a script has been run without job control, and wait for it to be looked at."""
+    """Run a script without job control on a terminal, and wait until its modes can be checked."""
     with terminal(story, "bash", "-c", f"{script}; echo do''ne; read word") as term:
         before = term.modes()
         assert before[LFLAG] & termios.ECHO
@@ -40,13 +40,13 @@ def has_echo(term: Terminal) -> bool:
     return bool(term.modes()[LFLAG] & termios.ECHO)
 
 
-def test_echo_is_on_again_when_a_signal_has_ended_the_command(story: Story, wrap: str) -> None:
+def test_echo_is_restored_after_a_signal_ended_the_command(story: Story, wrap: str) -> None:
     with after(story, f"{wrap} sh -c '{NO_ECHO}'") as term:
         assert has_echo(term)
 
 
 @pytest.mark.parametrize("script", [DIES, LEAKS])
-def test_a_raw_terminal_is_as_it_was_before_anything_is_printed(story: Story, wrap: str, script: str) -> None:
+def test_a_raw_terminal_is_restored_before_anything_is_printed(story: Story, wrap: str, script: str) -> None:
     modes = "stty -g"
     with terminal(story, "bash", "-c", f"{modes}; {wrap} python3 -c '{script}'; {modes}; read word") as term:
         before = term.wait_for("\r\n")
@@ -62,7 +62,7 @@ def test_modes_that_the_command_set_on_purpose_stay(story: Story, wrap: str) -> 
         assert not has_echo(term)
 
 
-def test_what_a_pager_beside_the_command_has_set_stays(story: Story, wrap: str, tmp_path: Path) -> None:
+def test_modes_set_by_a_pager_beside_the_command_stay(story: Story, wrap: str, tmp_path: Path) -> None:
     """The command is the left side of a pipe."""
     os.mkfifo(tmp_path / "set")
     pager = f"stty -echo </dev/tty; echo >{tmp_path}/set; cat"
@@ -70,7 +70,7 @@ def test_what_a_pager_beside_the_command_has_set_stays(story: Story, wrap: str, 
         assert not has_echo(term)
 
 
-def test_what_is_set_in_the_foreground_stays_while_the_command_dies_in_the_background(
+def test_modes_set_in_the_foreground_stay_if_the_command_dies_in_the_background(
     story: Story, wrap: str, tmp_path: Path
 ) -> None:
     os.mkfifo(tmp_path / "set")
@@ -79,10 +79,10 @@ def test_what_is_set_in_the_foreground_stays_while_the_command_dies_in_the_backg
         assert not has_echo(term)
 
 
-def test_what_is_set_in_the_foreground_stays_also_for_a_job_that_was_there_before(
+def test_modes_set_in_the_foreground_stay_if_a_job_was_moved_to_the_background(
     story: Story, wrap: str, tmp_path: Path
 ) -> None:
-    """It began in the foreground, was stopped there, and goes on in the background."""
+    """The job started in the foreground, was stopped there, and continues in the background."""
     os.mkfifo(tmp_path / "set")
     command = f"{wrap} sh -c 'echo sta''rted; read word <{tmp_path}/set; kill -9 $$'"
     with terminal(story, "dash", "-i") as term:
@@ -99,8 +99,8 @@ def test_what_is_set_in_the_foreground_stays_also_for_a_job_that_was_there_befor
         term.status()
 
 
-def test_after_a_stop_and_fg_the_modes_are_those_from_before(story: Story, wrap: str) -> None:
-    """The person at the shell has made the terminal usable meanwhile, and the command does as it likes again."""
+def test_after_a_stop_and_fg_the_modes_from_before_are_restored(story: Story, wrap: str) -> None:
+    """The user at the shell changed the modes meanwhile, and the command changes them again."""
     script = f"{RAW}os.kill(os.getpid(), signal.SIGSTOP); tty.setraw(0); os.kill(os.getpid(), signal.SIGKILL)"
     with terminal(story, "dash", "-i") as term:
         term.type("PS1='>'; echo rea''dy\n")
@@ -115,8 +115,8 @@ def test_after_a_stop_and_fg_the_modes_are_those_from_before(story: Story, wrap:
         term.status()
 
 
-def test_a_shell_that_is_killed_at_its_prompt_leaves_the_terminal_as_it_was(story: Story, wrap: str) -> None:
-    """It has a process group of its own, which has the terminal when it dies."""
+def test_the_terminal_is_restored_after_a_shell_is_killed_at_its_prompt(story: Story, wrap: str) -> None:
+    """The shell has its own process group, which is in the foreground when it dies."""
     with terminal(story, "bash", "-c", f"{wrap} bash --norc --noprofile -i; read word") as term:
         before = term.modes()
         term.type("PS1='at-the-prompt>'; echo pi''d=$$.\n")
@@ -131,7 +131,7 @@ def test_a_shell_that_is_killed_at_its_prompt_leaves_the_terminal_as_it_was(stor
         term.status()
 
 
-def test_lines_begin_at_the_left_where_a_command_has_left_the_terminal_raw(story: Story, wrap: str) -> None:
+def test_lines_begin_at_the_left_after_the_command_left_the_terminal_raw(story: Story, wrap: str) -> None:
     with terminal(story, "bash", "-c", f"{wrap} python3 -c '{RAW} exit(3)'; read word") as term:
         report = term.wait_for("Runtime").encode()
         assert report.count(b"\r\n") == report.count(b"\n")

@@ -1,4 +1,4 @@
-"""A trace of a real run leads to its report again."""
+"""The trace of a real run leads to the same report again."""
 
 import json
 import subprocess
@@ -19,12 +19,12 @@ from .story import GENEROUS, Story
         (("--", "true"), "success"),
     ],
 )
-def test_a_trace_leads_to_the_very_same_report(story: Story, words: tuple[str, ...], verdict: str) -> None:
+def test_a_trace_leads_to_the_same_report(story: Story, words: tuple[str, ...], verdict: str) -> None:
     trace = story.report_file.with_name("trace")
     ending = story.run("--trace", str(trace), *words)
     assert ending.verdict == verdict
     assert json.loads(replayed("--json", str(trace))) == ending.report
-    assert ending.stderr.endswith(replayed(str(trace)))  # what the command itself wrote comes before
+    assert ending.stderr.endswith(replayed(str(trace)))  # the command's own output comes before
 
 
 def replayed(*words: str) -> str:

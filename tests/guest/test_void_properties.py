@@ -1,4 +1,4 @@
-"""What systemd accepts and nothing enforces is refused, with the reason, unless it is said that it need not hold."""
+"""Properties that systemd accepts but nothing enforces are refused with the reason, unless the user waives this."""
 
 import pytest
 
@@ -11,7 +11,7 @@ NO_CONTROLLER = [
 
 
 @pytest.mark.parametrize("setting", [*BEYOND_A_USERS_MANAGER, *NO_CONTROLLER, "ManagedOOMSwap=kill"])
-def test_what_would_hold_nothing_is_refused(story: Story, setting: str) -> None:
+def test_a_property_without_effect_is_refused(story: Story, setting: str) -> None:
     line = story.refused("-p", setting, "--", "true")
     assert f"{setting.partition('=')[0]}= would not be enforced: " in line
     assert story.run("--no-require-limits", "-p", setting, "--", "true").status == 0
@@ -24,5 +24,5 @@ def test_what_would_hold_nothing_is_refused(story: Story, setting: str) -> None:
         "StartupCPUWeight=50",
     ],
 )  # fmt: skip
-def test_what_holds_is_not(story: Story, setting: str) -> None:
+def test_a_property_with_effect_is_accepted(story: Story, setting: str) -> None:
     assert story.run("-p", setting, "--", "true").status == 0

@@ -1,4 +1,4 @@
-"""root does what its own configuration says, and nobody else's."""
+"""A configuration that another user controls does not affect what root does."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ LIMIT = "MemoryMax=20971520"
 
 @pytest.fixture
 def theirs(tmp_path: Path) -> Path:
-    """Return a home of another user's, which everybody may search."""
+    """Return another user's home, which all users can search."""
     for each in tmp_path, tmp_path.parent, tmp_path.parent.parent:
         each.chmod(0o755)
     home = tmp_path / "theirs"
@@ -31,7 +31,7 @@ def theirs(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def ours(tmp_path: Path) -> Path:
-    """Return a configuration of root's."""
+    """Return root's configuration."""
     file = tmp_path / "config.toml"
     file.write_text('[defaults]\nmem = "20M"\n')
     return file
@@ -51,13 +51,13 @@ def scoperun(*words: str, **environment: str) -> tuple[int, str, str]:
 
 @pytest.mark.parametrize("words", [[], ["--no-config"]])
 def test_another_users_home_is_refused(theirs: Path, words: list[str]) -> None:
-    """Whatever is read of it: Python itself has read it by then."""
+    """Even if scoperun reads no file there: Python itself has read from it by then."""
     status, _, line = scoperun(*words, HOME=str(theirs))
     reason = f"HOME={theirs} belongs to user {USER}, and this is root (use sudo -H, or HOME=/root)"
     assert (status, line) == (125, f"scoperun: refusing to run: {reason}\n")
 
 
-def test_a_link_of_another_users_is_not_followed(theirs: Path, ours: Path) -> None:
+def test_another_users_link_is_not_followed(theirs: Path, ours: Path) -> None:
     link = theirs / ".config" / "scoperun" / "config.toml"
     link.symlink_to(ours)
     os.lchown(link, USER, USER)
@@ -66,7 +66,7 @@ def test_a_link_of_another_users_is_not_followed(theirs: Path, ours: Path) -> No
     assert (status, line) == (125, f"scoperun: refusing to run: {reason}\n")
 
 
-def test_nor_is_a_file_read_in_a_folder_of_another_users(theirs: Path, ours: Path) -> None:
+def test_a_file_in_another_users_folder_is_not_read(theirs: Path, ours: Path) -> None:
     ours.rename(theirs / ".config" / "scoperun" / "config.toml")
     for words, environment in (
         ([], {"XDG_CONFIG_HOME": str(theirs / ".config")}),
@@ -80,7 +80,7 @@ def test_nor_is_a_file_read_in_a_folder_of_another_users(theirs: Path, ours: Pat
         assert (status, line) == (125, f"scoperun: refusing to run: {reason}\n")
 
 
-def test_a_link_of_roots_is_followed(ours: Path, tmp_path: Path) -> None:
+def test_roots_link_is_followed(ours: Path, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "scoperun").symlink_to("folder")
     (tmp_path / "folder" / "config.toml").symlink_to(ours)
@@ -88,6 +88,6 @@ def test_a_link_of_roots_is_followed(ours: Path, tmp_path: Path) -> None:
     assert (status, LIMIT in shown) == (0, True)
 
 
-def test_where_another_user_has_no_file_there_is_none(theirs: Path) -> None:
+def test_another_user_without_a_file_has_no_effect(theirs: Path) -> None:
     status, shown, line = scoperun(XDG_CONFIG_HOME=str(theirs / ".config"))
     assert (status, LIMIT in shown, line) == (0, False, "")

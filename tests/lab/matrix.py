@@ -17,7 +17,7 @@ from .parallel import Command
 LAB = ("-m", "tests.lab")
 TESTS = ("tests/guest", "tests/truth")
 PLUGIN = ("-p", "tests.lab.collection")
-LIMIT = ("--time-limit", "1200")  # three times as long as the longest row takes
+LIMIT = ("--time-limit", "1200")  # three times as long as the longest row
 
 OWN = "tests/lab"
 OWN_SUITE = "trixie"  # the lab's own tests boot guests of this suite

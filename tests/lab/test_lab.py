@@ -210,7 +210,7 @@ class TestRows:
             (tmp_path / name).write_text(f"import pytest{text}", encoding="utf-8")
         return tmp_path
 
-    def test_the_closest_marker_says_which_guest_it_is(self, marked: Path) -> None:
+    def test_the_closest_marker_decides_on_the_guest(self, marked: Path) -> None:
         """A file can have tests for several guests; each guest runs only its own."""
         found = {row.needs: row for row in rows([marked])}
         tests = {needs: set(collected(*row.pytest_words[2:], folder=marked)) for needs, row in found.items()}
@@ -246,7 +246,7 @@ class TestRows:
             ('guest("root")', "positional argument"),
         ],
     )
-    def test_a_marker_that_means_nothing_is_an_error(self, tmp_path: Path, marker: str, reason: str) -> None:
+    def test_a_marker_with_an_invalid_value_is_an_error(self, tmp_path: Path, marker: str, reason: str) -> None:
         """A test in the wrong guest might pass there, and one without a guest would never run."""
         text = f"import pytest\n@pytest.mark.{marker}\ndef test_it(): ...\n"
         (tmp_path / "test_marked.py").write_text(text, encoding="utf-8")
@@ -268,11 +268,11 @@ class TestRows:
             ),
         ],
     )
-    def test_what_is_needed_has_a_name_and_is_booted(self, needs: Needs, text: str, options: list[str]) -> None:
+    def test_needs_have_a_name_and_options(self, needs: Needs, text: str, options: list[str]) -> None:
         """The name is also that of the row."""
         assert (str(needs), needs.options) == (text, options)
 
-    def test_what_runs_alone_runs_after_the_others(self) -> None:
+    def test_tests_that_run_alone_run_after_the_others(self) -> None:
         """It does not wait for an image, because all images exist by then."""
         alone, other = (Row(Needs(alone=each), files=("test_a.py",), tests=1) for each in (True, False))
         beside = runs([alone, other], ["sid"], [])
@@ -284,7 +284,7 @@ class TestRows:
 class TestSideBySide:
     """Command lines run in the given order, once the one that they wait for has ended."""
 
-    def test_the_first_that_can_run_does(self, tmp_path: Path) -> None:
+    def test_the_first_command_that_can_run_does(self, tmp_path: Path) -> None:
         """With one lane they run in the given order, except those that wait for a later one."""
         told = tmp_path / "told"
         tell = {name: ["-c", f"open({str(told)!r}, 'a').write('{name} ')"] for name in "abc"}
@@ -292,7 +292,9 @@ class TestSideBySide:
         assert side_by_side(commands, lanes=[[]]) == 0
         assert told.read_text() == "b c a "
 
-    def test_one_that_fails_is_told_and_what_needs_it_is_not_run(self, capfd: pytest.CaptureFixture[str]) -> None:
+    def test_a_failed_command_is_reported_and_its_dependents_are_not_run(
+        self, capfd: pytest.CaptureFixture[str]
+    ) -> None:
         """A command line that waits for a failed one is not run; the others are."""
         fails, succeeds = Command(["-c", "exit(3)"]), Command(["-c", "print('so')"])
         commands = {"a": Command(["-c", "print('never')"], after="b"), "b": fails, "c": succeeds}

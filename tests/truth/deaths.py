@@ -178,7 +178,7 @@ async def then_killed(stage: Stage) -> Claim:
     return killed(report, *stage.told("leaker"), withheld=DOUBT)
 
 
-@kind("a child leaks, the command heeds no SIGTERM and ends well", CONTINUE, STOP)
+@kind("a child leaks, the command ignores SIGTERM and ends well", CONTINUE, STOP)
 async def heedless(stage: Stage) -> Claim:
     report = await stage.shell("trap '' TERM; $A say leaker leak; exit 0")
     return killed(report, *stage.told("leaker"))

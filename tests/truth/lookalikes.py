@@ -26,7 +26,7 @@ async def suicide(stage: Stage) -> Claim:
     return ended(under_pressure(await stage.act(*AT_THE_LIMIT, stage.pages, "raise", "9")), "signal")
 
 
-@kind("lives at its limit and is killed by somebody")
+@kind("lives at its limit and is killed by another process")
 async def murder(stage: Stage) -> Claim:
     async with stage.scope(stage.actor, *AT_THE_LIMIT, stage.pages, "say", "victim", "pause") as scope:
         os.kill(await stage.pid("victim"), signal.SIGKILL)
@@ -116,7 +116,7 @@ async def cgroup_killed(stage: Stage) -> Claim:
         return ended(await stage.report(scope), "signal", withheld=stage.survives)
 
 
-@kind("is killed after another of its name ran out of memory")
+@kind("is killed after a process of the same name ran out of memory")
 async def namesake(stage: Stage) -> Claim:
     await stage.act("leak", unit="truth-namesake")
     async with stage.scope(stage.actor, "say", "victim", "pause", unit="truth-namesake") as scope:
@@ -143,7 +143,7 @@ async def escaped(stage: Stage) -> Claim:
     return ended(report, "success")
 
 
-@kind("leaves the scope and is killed for want of memory where it went")
+@kind("leaves the scope and runs out of memory elsewhere")
 async def left(stage: Stage) -> Claim:
     """The scope's counters do not show the kill."""
     escape = "exec systemd-run --user --scope --collect -q -p MemoryMax=10M -p MemorySwapMax=0"
@@ -166,7 +166,7 @@ async def forger(stage: Stage) -> Claim:
     return ended(await stage.shell(f'{here}; python3 -c "{mark}"; kill -9 $$', limits=ROOMY), "signal")
 
 
-@kind("is stopped by somebody before its time is over, and ends well after that")
+@kind("is stopped from outside before its time is over, and ends well after that")
 async def stopped_in_time(stage: Stage) -> Claim:
     script = "trap 'trapped=1' TERM; $A say ready; while [ -z $trapped ]; do sleep 0.1; done; sleep 2; exit 0"
     limits = Limits(memory_max=LIMIT, runtime_max=2)

@@ -71,7 +71,7 @@ async def neighbours_death(stage: Stage) -> tuple[Claim, Claim]:
     return ended(report, "success"), killed(leak, leak["pid"], limit_of="slice", units=(SLICE,))
 
 
-@kind("the neighbour in the slice is killed and the command is killed by somebody")
+@kind("the neighbour in the slice is killed and another process kills the command")
 async def neighbours_death_and_murder(stage: Stage) -> tuple[Claim, Claim]:
     with capped_slice(24 * MiB):
         ours = stage.scope(stage.actor, "take", "4", "say", "ours", "pause", slice=SLICE, limits=ROOMY)
@@ -144,7 +144,7 @@ async def machine_filled(stage: Stage) -> tuple[Claim, Claim]:
     return first, second
 
 
-@kind("a neighbour fills the machine and the command is killed by somebody", guest=SMALL)
+@kind("a neighbour fills the machine and another process kills the command", guest=SMALL)
 async def machine_filled_elsewhere(stage: Stage) -> tuple[Claim, Claim]:
     async with stage.scope(stage.actor, "take", "4", "say", "ours", "pause", limits=NO_LIMIT) as scope:
         pid = await stage.pid("ours")
@@ -173,7 +173,7 @@ async def swapped(stage: Stage) -> Claim:
     return ended(await stage.act("touch", "40", "exit", "0", limits=limits), "success")
 
 
-@kind("is pushed into swap and killed by somebody", guest=SWAP)
+@kind("is pushed into swap and killed by another process", guest=SWAP)
 async def swapped_and_killed(stage: Stage) -> Claim:
     limits = Limits(memory_max=20 * MiB, memory_swap_max=100 * MiB)
     async with stage.scope(stage.actor, "touch", "40", "say", "victim", "pause", limits=limits) as scope:

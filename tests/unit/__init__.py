@@ -1,1 +1,1 @@
-"""The core needs nothing: no bus, no systemd, no clock."""
+"""Tests of the core need no bus, no systemd and no clock."""

@@ -1,4 +1,4 @@
-"""What all tests of the core share."""
+"""Fixtures for all tests of the core."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return where the user's config file is looked for; there is none yet, and no profile is asked for."""
+    """Return the path of the user's config file, which does not exist yet; no profile is selected."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.delenv("SCOPERUN_PROFILE", raising=False)
     file = tmp_path / "scoperun" / "config.toml"

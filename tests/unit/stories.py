@@ -59,7 +59,7 @@ RESULT_AGAIN = ResultChanged("success")
 """An old Result=, announced again after a daemon-reload."""
 
 STUB = ScopeProperties(result="success", oom_policy="")
-"""The properties of a unit that was collected: systemd loads an empty one with its name."""
+"""The properties of a collected unit: systemd loads an empty one with its name."""
 
 
 def exited(status: int) -> WorkloadExited:
@@ -246,7 +246,7 @@ STORIES = (
 
 
 def told(events: Iterable[Event], limits: LimitsInForce = LIMITS, command: tuple[str, ...] = ("./work",)) -> Report:
-    """Return the report on a scope for which `events` came after its start."""
+    """Return the report on a scope in which `events` happened after the start."""
     invocation = Invocation()
     for event in (*STARTED, *events):
         invocation.feed(event)

@@ -1,4 +1,4 @@
-"""The documents name what the program has, and nothing else."""
+"""The documents name what the program has, and nothing that it does not have."""
 
 import dataclasses
 import re
@@ -39,19 +39,19 @@ IN_LISTS = sorted(
 ARCHITECTURE = (CHECKOUT / "docs" / "architecture.md").read_text(encoding="utf-8")
 
 
-def test_the_architecture_has_the_packages_and_what_each_may_import() -> None:
+def test_the_architecture_has_every_package_and_its_imports() -> None:
     rows = re.findall(r"^\| `(\w+)` \| [^|]*\?[^|]*\|([^|]*)\|$", ARCHITECTURE, flags=re.MULTILINE)
     assert [(name, set(re.findall(r"\w+", imports))) for name, imports in rows] == list(ROWS.items())
 
 
-def test_the_architecture_names_the_modules_of_the_ground() -> None:
+def test_the_architecture_names_the_ground_modules() -> None:
     (ground,) = re.findall(r"^The ground is (.*?)\. `scoperun/", ARCHITECTURE, flags=re.MULTILINE | re.DOTALL)
     modules = {name.removeprefix("scoperun.") for name in SOURCES if name.count(".") == 1 and not package(name)}
     assert set(re.findall(r"`(\w+)`", ground)) == modules - {"__main__"}
 
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"`([a-z_/]+\.py)`", ARCHITECTURE))))
-def test_the_architecture_names_files_that_are_there(path: str) -> None:
+def test_the_architecture_names_only_existing_files(path: str) -> None:
     found = [file for file in CHECKOUT.rglob(f"*/{path}") if ".venv" not in file.parts]
     assert (CHECKOUT / path).exists() or found
 
@@ -72,7 +72,7 @@ def test_the_readme_names_every_option(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"`(--?[A-Za-z-]+)[ `]", README))))
-def test_the_readme_names_no_option_that_is_not_there(name: str) -> None:
+def test_the_readme_names_only_existing_options(name: str) -> None:
     assert name in OPTIONS
 
 
@@ -81,11 +81,11 @@ def test_the_readme_names_every_key_of_the_report(key: str) -> None:
     assert f"`{key}`" in README
 
 
-def test_the_manual_explains_the_options_that_there_are() -> None:
+def test_the_manual_explains_exactly_the_existing_options() -> None:
     assert sorted(re.findall(OPTION, "\n".join(terms("OPTIONS")))) == OPTIONS
 
 
-def test_the_manual_has_every_option_below_its_heading() -> None:
+def test_the_manual_has_every_option_in_its_section() -> None:
     _, *parts = re.split(r"^\.SS (.*)\n", section("OPTIONS"), flags=re.MULTILINE)
     explained = {
         heading: set(re.findall(OPTION, " ".join(re.findall(r"^\.TP\n(.*)$", text, flags=re.MULTILINE))))
@@ -97,39 +97,39 @@ def test_the_manual_has_every_option_below_its_heading() -> None:
     assert explained == declared
 
 
-def test_the_manual_speaks_of_no_option_that_is_not_there() -> None:
+def test_the_manual_mentions_only_existing_options() -> None:
     text = MANUAL.partition(".SH EXAMPLES")[0]
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= set(OPTIONS)
 
 
 @pytest.mark.parametrize(("option", "setting"), PROPERTIES.items())
-def test_the_manual_names_the_property_that_an_option_sets(option: str, setting: str) -> None:
+def test_the_manual_names_each_options_property(option: str, setting: str) -> None:
     (explained,) = re.findall(rf"^\.B\S* --{option}(?: .*)?\n(\S+=)", section("OPTIONS"), flags=re.MULTILINE)
     assert explained == f"{setting}="
 
 
-def test_the_manual_explains_the_verdicts_that_there_are() -> None:
+def test_the_manual_explains_exactly_the_existing_verdicts() -> None:
     assert terms("VERDICTS") == [str(verdict) for verdict in Verdict]
 
 
-def test_the_manual_explains_the_keys_of_the_report_that_there_are() -> None:
+def test_the_manual_explains_exactly_the_keys_of_the_report() -> None:
     explained = {key for line in terms("REPORT") for key in re.split("[ ,]+", line)}
     assert sorted(explained) == KEYS
 
 
 @pytest.mark.parametrize("key", IN_LISTS)
-def test_the_manual_explains_the_keys_of_what_stands_in_lists(key: str) -> None:
-    """Beside the list that they stand in."""
+def test_the_manual_explains_the_keys_of_list_items(key: str) -> None:
+    """It does so below the list that contains them."""
     assert re.search(rf"^\.BR? {key}( [,;.])?$", section("REPORT"), flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", ENVIRONMENT)
-def test_the_manual_names_the_environment(name: str) -> None:
+def test_the_manual_names_the_environment_variables(name: str) -> None:
     assert name in terms("ENVIRONMENT")
 
 
-def test_the_manual_says_how_to_mend_a_limit_that_is_not_enforced(tmp_path: Path) -> None:
-    """In the section that the error names."""
+def test_the_manual_tells_how_to_fix_a_limit_that_is_not_enforced(tmp_path: Path) -> None:
+    """It is in the section that the error names."""
     (tmp_path / "memory.max").write_text("max\n", encoding="ascii")
     limits = Limits(memory_max=20 << 20).properties()
     with pytest.raises(LimitNotEnforced, match=r"scoperun\(1\), REQUIREMENTS, says how to mend that"):
@@ -138,18 +138,18 @@ def test_the_manual_says_how_to_mend_a_limit_that_is_not_enforced(tmp_path: Path
     assert [remedy for remedy in remedies if remedy not in section("REQUIREMENTS")] == []
 
 
-def test_the_exit_status_comes_before_the_options() -> None:
+def test_the_manual_has_the_exit_status_before_the_options() -> None:
     assert MANUAL.index(".SH EXIT STATUS") < MANUAL.index(".SH OPTIONS")
 
 
-def test_there_are_sessions_to_be_run() -> None:
-    """tests/guest runs them; here it is seen that they are found."""
+def test_there_are_sessions_to_run() -> None:
+    """tests/guest runs them; this test only checks that they are found."""
     assert len(sessions()) == README.count("```console") + section("EXAMPLES").count(".EX\n")
     assert len(library_examples()) == README.count("```python")
 
 
 @pytest.mark.parametrize("configuration", configurations())
-def test_a_configuration_that_is_shown_does_what_is_said_of_it(
+def test_an_example_configuration_has_the_described_effect(
     configuration: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "scoperun").mkdir()

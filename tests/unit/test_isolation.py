@@ -19,7 +19,7 @@ IMPORTED = (
     "__future__", "copyreg", "dbus_next", "enum", "re", "signal", "tomli", "typer", "typing", "typing_extensions",
 )  # fmt: skip
 IMPORTED_BY_RUNPY = ("collections", "contextlib", "functools", "keyword", "operator", "types", "warnings")
-"""What `python -m` itself imports, depending on the release."""
+"""Modules that `python -m` itself imports, depending on the release."""
 
 
 @pytest.fixture
@@ -47,27 +47,27 @@ def run(*words: str, cwd: Path | None = None, **environment: str) -> tuple[int, 
 VERSION = (0, f"scoperun {scoperun.__version__}\n", "")
 
 
-def test_modules_of_the_commands_are_not_imported(backports: Path) -> None:
+def test_the_commands_modules_are_not_imported(backports: Path) -> None:
     assert run(*MODULE, "--version", PYTHONPATH=str(backports)) == VERSION
 
 
-def test_the_script_imports_none_of_them_at_all(more_backports: Path) -> None:
+def test_the_script_does_not_import_any_of_them(more_backports: Path) -> None:
     assert run(*SCRIPT, "--version", PYTHONPATH=str(more_backports)) == VERSION
 
 
 @pytest.mark.parametrize("path", ["", ".", "..:", "nowhere:."])
-def test_a_relative_path_of_the_commands_is_not_searched(path: str, more_backports: Path) -> None:
+def test_a_relative_pythonpath_of_the_commands_is_not_searched(path: str, more_backports: Path) -> None:
     assert run(*SCRIPT, "--version", cwd=more_backports, PYTHONPATH=path) == VERSION
 
 
 def test_the_working_directory_is_not_searched(backports: Path) -> None:
-    """Not even with -m, which puts it first."""
+    """Not even with -m, which would put it first."""
     assert run(*SCRIPT, "--version", cwd=backports) == VERSION
     assert run(*MODULE, "--version", cwd=backports) == VERSION
     assert run(sys.executable, "-mscoperun", "--version", cwd=backports) == VERSION
 
 
-def test_what_lies_beside_the_script_is_not_imported(more_backports: Path) -> None:
+def test_modules_beside_the_script_are_not_imported(more_backports: Path) -> None:
     script = shutil.copy(SCRIPT[1], more_backports)
     assert run(sys.executable, script, "--version") == VERSION
 
@@ -83,14 +83,14 @@ def test_what_lies_beside_the_script_is_not_imported(more_backports: Path) -> No
         "PYTHON_OF_A_LATER_RELEASE=1",
     ],
 )  # fmt: skip
-def test_a_variable_of_the_commands_changes_nothing(variable: str) -> None:
+def test_a_python_variable_of_the_commands_has_no_effect(variable: str) -> None:
     name, _, value = variable.partition("=")
     status, shown, complaint = run(*SCRIPT, "--print-properties", "--", "true", **{name: value, "LC_ALL": "C.UTF-8"})
     assert (status, complaint) == (0, "")
     assert shown.startswith("Description=true ")
 
 
-def test_words_reach_the_second_start_as_they_are() -> None:
+def test_arguments_reach_the_second_start_unchanged() -> None:
     words = ("--description", "\udcff 'two' \n words", "--print-properties", "--", "true")
     assert run(*SCRIPT, *words, PYTHONOPTIMIZE="1") == run(*SCRIPT, *words)
 
@@ -98,7 +98,7 @@ def test_words_reach_the_second_start_as_they_are() -> None:
 NAMELESS = "import ctypes, os, sys; ctypes.CDLL(None).putenv(b'=nameless'); os.execv(sys.argv[1], sys.argv[1:])"
 
 
-def test_a_variable_without_a_name_keeps_nothing_from_starting(backports: Path) -> None:
+def test_a_variable_without_a_name_does_not_prevent_the_start(backports: Path) -> None:
     with_it = (sys.executable, "-c", NAMELESS, sys.executable)
     code = "import os; from scoperun.environment import given_environment; os.execve('/bin/true', ['true'], {given})"
     assert "illegal environment variable" in run(*with_it, "-c", code.format(given="os.environ"))[2]
@@ -107,17 +107,17 @@ def test_a_variable_without_a_name_keeps_nothing_from_starting(backports: Path) 
 
 
 @pytest.mark.parametrize("option", ["--help", "--version"])
-def test_what_cannot_be_printed_is_said_in_one_line(option: str) -> None:
+def test_an_error_that_cannot_be_printed_is_one_line(option: str) -> None:
     words = ("sh", "-c", 'exec "$@" >/dev/full', "sh", *SCRIPT, option)
     assert run(*words) == (125, "", "scoperun: No space left on device\n")
 
 
-def test_an_option_of_pythons_own_stays_in_force() -> None:
+def test_pythons_own_options_stay_in_force() -> None:
     code = "import sys; from scoperun.isolation import isolate; isolate(); f = sys.flags; print(f.dev_mode, f.optimize)"
     assert run(sys.executable, "-X", "dev", "-c", code, PYTHONOPTIMIZE="1") == (0, "True 0\n", "")
 
 
-def test_a_path_by_which_scoperun_itself_is_found_is_searched(tmp_path: Path) -> None:
+def test_a_path_that_scoperun_itself_is_found_in_is_searched(tmp_path: Path) -> None:
     """Developers use it that way, and installations in a separate folder."""
     shutil.copytree(Path(scoperun.__file__).parent, tmp_path / "scoperun")
     (tmp_path / "scoperun/version.py").write_text('__version__ = "another"\n')
@@ -127,19 +127,19 @@ def test_a_path_by_which_scoperun_itself_is_found_is_searched(tmp_path: Path) ->
     assert run(*MODULE, "--version", cwd=tmp_path, PYTHONOPTIMIZE="1") == another
 
 
-def test_the_plain_path_starts_python_once() -> None:
+def test_without_variables_python_starts_only_once() -> None:
     code = "import os; os.execve = print; from scoperun.isolation import isolate; isolate()"
     assert run(sys.executable, "-c", code) == (0, "", "")
     assert run(sys.executable, "-c", code, PYTHONUNBUFFERED="1", PYTHONPATH="") == (0, "", "")
     assert run(sys.executable, "-c", code, PYTHONPATH="/nowhere")[1] != ""
 
 
-def test_where_python_cannot_start_again_the_first_start_serves() -> None:
+def test_if_python_cannot_start_again_the_first_start_continues() -> None:
     code = "import sys; sys.executable = ''; from scoperun.isolation import isolate; isolate(); print('there')"
     assert run(sys.executable, "-c", code, PYTHONPATH="/nowhere") == (0, "there\n", "")
 
 
 @pytest.mark.parametrize("instruction", ["x", "bash_complete", "bash_source", "complete_fish", "source_zsh"])
-def test_no_variable_makes_a_run_something_else(instruction: str) -> None:
+def test_no_variable_changes_what_a_run_does(instruction: str) -> None:
     words = (*SCRIPT, "--print-properties", "--", "true")
     assert run(*words, _SCOPERUN_COMPLETE=instruction, COMP_WORDS="scoperun", COMP_CWORD="1") == run(*words)

@@ -1,4 +1,4 @@
-"""What is installed: pinned with hashes where CI installs it, whole where a distribution builds it."""
+"""Installations are pinned with hashes in CI, and complete when a distribution builds them."""
 
 import re
 import tomllib
@@ -18,7 +18,7 @@ DEV = [*TEST, *(each for each in GROUPS["dev"] if isinstance(each, str))]
 
 
 def locked(lock: Path) -> dict[str, tuple[str, int]]:
-    """Return the release of each package in a lock, and how many hashes it has there."""
+    """Return the release of each package in a lock file, and its number of hashes."""
     entries = re.findall(
         r"^([\w.-]+)==(\S+)([^\n]*\n(?:    --hash=sha256:[0-9a-f]{64}.*\n)*)", lock.read_text(), re.MULTILINE
     )
@@ -26,7 +26,7 @@ def locked(lock: Path) -> dict[str, tuple[str, int]]:
 
 
 @pytest.mark.parametrize(("lock", "requirements"), [("requirements.lock", DEV), ("tests/lab/requirements.lock", TEST)])
-def test_a_lock_has_a_release_of_each_requirement_with_hashes(lock: str, requirements: list[str]) -> None:
+def test_a_lock_has_a_release_with_hashes_for_each_requirement(lock: str, requirements: list[str]) -> None:
     entries = locked(CHECKOUT / lock)
     assert [name for name, (_, hashes) in entries.items() if not hashes] == []
     for requirement in map(Requirement, requirements):
@@ -39,7 +39,7 @@ def test_both_locks_have_the_same_releases() -> None:
     assert {name: dev[name][0] for name in test} == {name: version for name, (version, _) in test.items()}
 
 
-def test_the_source_distribution_has_all_that_is_kept_in_folders() -> None:
+def test_the_source_distribution_contains_every_folder() -> None:
     included = PYPROJECT["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
     folders = {each.name for each in CHECKOUT.iterdir() if each.is_dir() and not each.name.startswith(".")}
     assert folders - {"dist"} <= set(included)

@@ -14,7 +14,7 @@ BYTES = [*map(chr, range(0xDC80, 0xDD00))]
 
 
 @pytest.mark.parametrize("text", ["plain", "café", "två ord", "日本", "'quoted' \\x1b", ""])
-def test_what_can_be_printed_stays_as_it_is(text: str) -> None:
+def test_printable_text_is_unchanged(text: str) -> None:
     assert one_line(text) == lines(text) == utf8(text) == text
 
 
@@ -30,23 +30,23 @@ def test_what_can_be_printed_stays_as_it_is(text: str) -> None:
         ("\U000e0041", r"\U000e0041"),
     ],
 )
-def test_what_cannot_is_a_visible_escape(text: str, shown: str) -> None:
+def test_unprintable_text_becomes_a_visible_escape(text: str, shown: str) -> None:
     assert one_line(text) == shown
 
 
 @pytest.mark.parametrize("character", [*CONTROLS, *ELSEWHERE, *BREAKS, *BYTES])
-def test_nothing_that_a_terminal_acts_on_is_left(character: str) -> None:
+def test_no_control_character_is_left(character: str) -> None:
     assert one_line(f"a{character}b").isprintable()
     assert lines(f"a{character}b").replace("\n", "").isprintable()
 
 
-def test_whatever_the_text_it_can_be_written() -> None:
+def test_any_text_can_be_written() -> None:
     every = "".join(map(chr, range(sys.maxunicode + 1)))
     assert one_line(every).encode()
     assert lines(every).count("\n") == 1
 
 
-def test_lines_stay_lines() -> None:
+def test_lines_stay_separate() -> None:
     assert lines("one\ntwo\r\n\x1b") == "one\ntwo\\r\n\\x1b"
 
 

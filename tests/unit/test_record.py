@@ -124,11 +124,11 @@ def changed(value: Any) -> str:
 
 
 @pytest.mark.parametrize("question", ANSWERS)
-def test_it_answers_as_the_standard_one(question: str) -> None:
+def test_it_behaves_like_the_standard_one(question: str) -> None:
     assert ANSWERS[question](OURS) == ANSWERS[question](STANDARD)
 
 
-def test_it_replaces_as_the_standard_one() -> None:
+def test_replace_works_like_the_standard_one() -> None:
     mine, standard = OURS["Derived"](size=1, points=(1,)), STANDARD["Derived"](size=1, points=(1,))
     assert repr(ours.replace(mine, name="a", size=2)) == repr(dataclasses.replace(standard, name="a", size=2))
     with pytest.raises(TypeError):
@@ -162,7 +162,7 @@ def test_it_refuses_what_the_standard_one_refuses(mistake: str) -> None:
 
 @ours.dataclass(frozen=True, slots=True, kw_only=True)
 class Pickled:
-    """At the top of a module, where pickle finds it."""
+    """It is at module level, where pickle finds it."""
 
     values: dict[str, int]
     text: str = ""

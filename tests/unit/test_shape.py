@@ -31,7 +31,7 @@ ROWS: dict[str, set[str]] = {
     "console": {"spec", "report"},
     "cli": {"spec", "report", "console", "kernel", "process", "supervision"},
 }
-"""What each package may import, beside itself and the ground: the modules that lie in none (docs/architecture.md)."""
+"""What each package may import besides itself and the ground: the modules in no package (docs/architecture.md)."""
 
 DOORS = {"scoperun", "scoperun.__main__"}
 """The library's names, and the program: nothing imports them, and they import what they open."""
@@ -80,7 +80,7 @@ every_core_module = pytest.mark.parametrize("module", [each for each in SOURCES 
 
 
 def run_time_nodes(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield all of a tree but what stands under `if TYPE_CHECKING`."""
+    """Yield all nodes of a tree except those under `if TYPE_CHECKING`."""
     if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
         for other in node.orelse:
             yield from run_time_nodes(other)
@@ -151,11 +151,11 @@ def test_every_package_has_a_row() -> None:
     assert {path.parent.name for path in ROOT.glob("*/__init__.py")} == set(ROWS)
 
 
-def test_what_is_asked_seen_and_said_is_told_without_io() -> None:
+def test_request_evidence_and_report_are_free_of_io() -> None:
     assert all("No I/O" in documentation(f"scoperun.{name}") for name in ("spec", "evidence", "report"))
 
 
-def test_imports_go_round_in_no_circle() -> None:
+def test_imports_form_no_circle() -> None:
     graph = {module: imported(module) & set(SOURCES) for module in SOURCES}
     assert set(graphlib.TopologicalSorter(graph).static_order()) == set(SOURCES)
 
@@ -167,18 +167,18 @@ def test_the_core_does_no_io_and_has_no_clock(module: str) -> None:
 
 
 @every_core_module
-def test_the_core_needs_the_standard_library_alone(module: str) -> None:
-    """The one exception, tomli, is tomllib for those who have none."""
+def test_the_core_needs_only_the_standard_library(module: str) -> None:
+    """The one exception is tomli, which is tomllib for older Pythons."""
     allowed = {*sys.stdlib_module_names, "scoperun", "tomli"}
     assert {name.partition(".")[0] for name in imported(module)} <= allowed
 
 
-def test_one_module_imports_dbus_next() -> None:
+def test_only_one_module_imports_dbus_next() -> None:
     users = {module for module in SOURCES if any(name.startswith("dbus_next") for name in imported(module))}
     assert users == {"scoperun.systemd.dbus"}
 
 
-def test_one_module_imports_typer() -> None:
+def test_only_one_module_imports_typer() -> None:
     users = {module for module in SOURCES if "typer" in imported(module)}
     assert {user for user in users if not user.startswith("scoperun.ctl")} == {"scoperun.cli.declaration"}
 
@@ -195,23 +195,23 @@ def test_the_package_itself_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize("module", sorted(FIRST))
-def test_what_the_program_imports_first_cannot_be_replaced_by_the_commands_modules(module: str) -> None:
+def test_modules_that_the_program_imports_first_cannot_be_replaced_by_the_commands(module: str) -> None:
     assert imported_at_once(module) <= FIRST | INTERPRETER
 
 
-def test_the_interpreter_brings_what_the_program_imports_first() -> None:
+def test_the_interpreter_contains_the_modules_that_the_program_imports_first() -> None:
     assert INTERPRETER - {"os"} <= set(sys.builtin_module_names)
 
 
 @every_module
-def test_a_module_says_what_it_is_for(module: str) -> None:
+def test_every_module_has_a_docstring(module: str) -> None:
     docstring = documentation(module)
     assert docstring
     assert docstring.splitlines()[0].endswith((".", ":"))
 
 
-def test_the_package_shows_its_names_before_they_are_imported() -> None:
-    """As help() and completion at a prompt ask for them."""
+def test_the_package_lists_its_names_before_they_are_imported() -> None:
+    """Help() and completion at a prompt need this."""
     assert set(dir(scoperun)) == set(scoperun.__all__)
 
 
@@ -221,8 +221,8 @@ def test_a_public_name_can_be_imported(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(scoperun.__all__) - CONSTANTS - UNIONS))
-def test_a_public_name_has_a_docstring_of_its_own(name: str) -> None:
-    """The one that a dataclass makes of its fields is none."""
+def test_every_public_name_has_its_own_docstring(name: str) -> None:
+    """The one that a dataclass generates from its fields does not count."""
     docstring = vars(getattr(scoperun, name)).get("__doc__") or getattr(scoperun, name).__doc__
     assert docstring
     assert not docstring.startswith(f"{name}(")
@@ -233,7 +233,7 @@ def test_constants_are_bytes() -> None:
     assert scoperun.INFINITY == 2**64 - 1
 
 
-def test_a_name_that_is_not_public_is_none() -> None:
+def test_a_name_that_is_not_public_raises() -> None:
     with pytest.raises(AttributeError, match=r"^module 'scoperun' has no attribute 'xyzzy'$"):
         scoperun.xyzzy  # noqa: B018
 
@@ -266,7 +266,7 @@ def test_every_error_that_can_be_caught_is_public() -> None:
 
 
 def constituents(value: Any, found: set[type] | None = None) -> set[type]:
-    """Return the classes of ours that a type is made of, itself included."""
+    """Return our classes that a type consists of, including itself."""
     found = set() if found is None else found
     if isinstance(value, type) and value.__module__.startswith("scoperun"):
         if value in found:
@@ -282,5 +282,5 @@ def constituents(value: Any, found: set[type] | None = None) -> set[type]:
 
 
 @pytest.mark.parametrize("whole", [scoperun.Report, scoperun.Start, scoperun.Event])
-def test_what_a_public_value_consists_of_is_public(whole: Any) -> None:
+def test_the_parts_of_a_public_value_are_public(whole: Any) -> None:
     assert {each.__name__ for each in constituents(whole)} <= set(scoperun.__all__)

@@ -1,4 +1,4 @@
-"""Other modules work without what the program leaves out while it starts."""
+"""Modules that the program skips at its start are not missed by other modules."""
 
 import gc
 import importlib
@@ -36,21 +36,21 @@ def printed(program: str) -> str:
 
 
 @pytest.mark.parametrize("module", [*NOT_NEEDED, *POSTPONED])
-def test_a_module_that_is_spared_would_be_imported(module: str) -> None:
+def test_a_skipped_module_would_otherwise_be_imported(module: str) -> None:
     """Remove a row that no longer saves anything."""
     importer, *_ = (NOT_NEEDED | POSTPONED)[module]
     assert printed(ASKED_FOR.format(module=module, importer=importer)) == "True"
 
 
 @pytest.mark.parametrize("module", NOT_NEEDED)
-def test_what_would_import_it_does_without(module: str) -> None:
+def test_the_importing_modules_work_without_it(module: str) -> None:
     importer, _ = NOT_NEEDED[module]
     assert printed(SPARED.format(module=module, importer=importer)) == f"None {COLLECT_AFTER}"
 
 
 @pytest.mark.parametrize("module", POSTPONED)
-def test_a_postponed_module_is_imported_when_it_is_used(module: str) -> None:
-    """Not by the modules of a run; afterwards it has all that it should have."""
+def test_a_postponed_module_is_imported_at_its_first_use(module: str) -> None:
+    """The modules of a run do not import it; afterwards it has all its names."""
     program = (
         "import sys; from scoperun.startup import spare; spare(); "
         "import asyncio, scoperun.cli.command, scoperun.cli.options, scoperun.supervision.launch; "
@@ -63,7 +63,7 @@ def test_a_postponed_module_is_imported_when_it_is_used(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", POSTPONED)
-def test_what_stands_for_a_module_has_the_same_values(module: str) -> None:
+def test_a_modules_substitute_has_the_same_values(module: str) -> None:
     real = importlib.import_module(module)
     _, _, used = POSTPONED[module]
     assert {name: getattr(real, name) for name in used if name != "getLogger"} == {
@@ -80,14 +80,14 @@ def test_an_error_that_asyncio_logs_is_logged() -> None:
     assert ended.stderr.strip() == "odd"
 
 
-def test_a_library_spares_nothing() -> None:
+def test_the_library_skips_no_module() -> None:
     """A program that imports scoperun keeps its own modules, and its garbage collector."""
     program = "import asyncio, gc, sys, scoperun; scoperun.run; print(sys.modules['ssl'], gc.get_threshold()[0])"
     assert printed(program).startswith("<module 'ssl' ")
     assert printed(program).endswith(f" {gc.get_threshold()[0]}")
 
 
-def test_of_dbus_next_the_program_imports_what_it_needs() -> None:
+def test_only_the_needed_modules_of_dbus_next_are_imported() -> None:
     """Its __init__ imports introspection, and with it an XML parser, which nothing else here imports."""
     program = (
         "import sys; {spared}import scoperun.systemd.dbus as ours; print(bool(ours.Message), 'xml' in sys.modules)"

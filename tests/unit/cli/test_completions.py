@@ -1,4 +1,4 @@
-"""The completions know every option, and a TAB starts no Python."""
+"""The completions know every option, and start no Python at a TAB."""
 
 import itertools
 import re
@@ -61,12 +61,12 @@ def in_fish() -> dict[str, bool]:
 
 
 @pytest.mark.parametrize("options", [in_bash, in_zsh, in_fish])
-def test_a_completion_has_the_options_that_there_are(options: Callable[[], dict[str, bool]]) -> None:
+def test_a_completion_has_exactly_the_existing_options(options: Callable[[], dict[str, bool]]) -> None:
     assert options() == takes_value()
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_completion_has_the_properties_that_scopes_have(shell: str) -> None:
+def test_a_completion_has_the_properties_of_scopes(shell: str) -> None:
     text = (FOLDER / f"scoperun.{shell}").read_text()
     lines = re.findall(r"^ +([A-Z]\w+(?: [A-Z]\w+)*)[ \\']*$", text, flags=re.MULTILINE)
     assert " ".join(lines).split() == sorted(SETTINGS)
@@ -111,7 +111,7 @@ OFFERS = {
         "stop continue kill": "'stop continue kill'",
     },
 }
-"""How each shell is told what to offer; bash and fish know nothing of descriptors."""
+"""The words that tell each shell what to offer; bash and fish cannot complete descriptors."""
 
 OPTIONS_WITH_VALUE = {
     "bash": (r"^        (-.*\) .*) ;;$", r"--([a-z-]+)(?= \||\))"),
@@ -122,7 +122,7 @@ OPTIONS_WITH_VALUE = {
 
 
 @pytest.mark.parametrize("shell", OFFERS)
-def test_a_completion_offers_what_an_option_takes(shell: str) -> None:
+def test_a_completion_offers_the_kind_of_value_that_an_option_takes(shell: str) -> None:
     text = (FOLDER / f"scoperun.{shell}").read_text()
     line, name = OPTIONS_WITH_VALUE[shell]
     offered = {
@@ -137,7 +137,7 @@ def test_a_completion_offers_what_an_option_takes(shell: str) -> None:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """Return a home with a config file, two files, and programs that must or must not be called."""
+    """Return a home with a config file, two files, and programs; the test fails if a forbidden one is started."""
     programs = {"systemctl": SYSTEMCTL, **dict.fromkeys(["scoperun", "python3"], "#!/bin/sh\n>started\n")}
     (tmp_path / "bin").mkdir()
     for name, text in programs.items():
@@ -151,7 +151,7 @@ def place(tmp_path: Path) -> Path:
 
 
 def completed(line: str, place: Path, *, loaded: str = "") -> list[str]:
-    """Return what bash offers for a line whose end has the cursor, as it hands it to a completion."""
+    """Return what bash offers at the end of a line, which is split as bash does it for completions."""
     words = [piece for word in line.split(" ") for piece in re.findall("[=:@]|[^=:@]+", word) or [""]]
     script = f"""
         {loaded}
@@ -215,8 +215,8 @@ def test_bash_offers(line: str, offered: list[str], place: Path) -> None:
     assert completed(line, place) == offered
 
 
-def test_bash_hands_the_command_to_its_own_completion(place: Path) -> None:
-    """bash-completion's function for that takes the number of the word, as bash counts them."""
+def test_bash_completes_the_command_with_its_own_completion(place: Path) -> None:
+    """The function of bash-completion for this takes the index of the word in bash's own split."""
     loaded = "_command_offset() { COMPREPLY=(word-$1); }"
     assert completed("scoperun --mem=20M -p A=1 -- git --no", place, loaded=loaded) == ["word-9"]
     assert completed("scoperun git --no", place, loaded=loaded) == ["word-1"]

@@ -1,4 +1,4 @@
-"""What the program says of an error that nobody has foreseen."""
+"""Unexpected errors of the program."""
 
 import subprocess
 import sys
@@ -35,7 +35,7 @@ UNFORESEEN = {
 
 
 @pytest.mark.parametrize("statement", UNFORESEEN)
-def test_what_nobody_has_foreseen_is_one_line_and_a_failure_of_scoperuns_own(statement: str) -> None:
+def test_an_unexpected_error_is_one_line_with_status_125(statement: str) -> None:
     line = f"scoperun: internal error: {UNFORESEEN[statement]} (python3 -X dev -m scoperun shows where)\n"
     assert failing(statement) == (125, line)
 
@@ -56,11 +56,11 @@ def test_what_nobody_has_foreseen_is_one_line_and_a_failure_of_scoperuns_own(sta
         ("open('/dev/full', 'w').write('.' * 9999)", "No space left on device"),
     ],
 )
-def test_what_the_machine_lacks_is_no_error_within(statement: str, line: str) -> None:
+def test_an_error_of_the_machine_is_not_called_an_internal_one(statement: str, line: str) -> None:
     assert failing(statement) == (125, f"scoperun: {line}\n")
 
 
-def test_a_developer_is_shown_where_it_happened() -> None:
+def test_a_developer_gets_the_traceback() -> None:
     status, complaint = failing("1 / 0", "-X", "dev")
     assert status == 1
     assert "line 6, in main\n" in complaint

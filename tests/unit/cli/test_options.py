@@ -1,4 +1,4 @@
-"""The command line is read up to the command and no further, and what is wrong in it is answered in one line."""
+"""The command line is parsed up to the command, and each mistake in it is reported in one line."""
 
 import math
 import os
@@ -42,7 +42,7 @@ def refusal(*argv: str) -> str:
     return line
 
 
-def test_a_command_alone_is_run_as_it_is() -> None:
+def test_a_command_alone_runs_with_the_defaults() -> None:
     assert request("sleep", "1") == RunRequest(command=("sleep", "1"))
     assert output("true") == Output(report=None, json=False, quiet=False)
 
@@ -60,19 +60,19 @@ def test_a_command_alone_is_run_as_it_is() -> None:
         ("echo", "--no-such-option", "-p"),
     ],
 )
-def test_options_end_at_the_first_word_that_is_none(command: tuple[str, ...]) -> None:
-    """What follows is the command's own, whatever it looks like."""
+def test_options_end_at_the_first_other_word(command: tuple[str, ...]) -> None:
+    """All later words belong to the command, even if they look like options."""
     assert request("--mem", "20M", *command).command == command
     assert request("-q", "--", *command).command == command
 
 
-def test_the_first_double_dash_is_eaten_and_no_other() -> None:
+def test_only_the_first_double_dash_is_removed() -> None:
     assert request("--", "--", "x").command == ("--", "x")
     assert request("--", "-x").command == ("-x",)
     assert request("x", "--", "y").command == ("x", "--", "y")
 
 
-def test_every_option_has_its_place() -> None:
+def test_every_option_sets_its_field() -> None:
     asked = request(
         "--mem", "20M", "--swap", "1M", "--timeout", "5min 20s", "--oom-policy", "continue", "-p", "MemoryHigh=15M",
         "--property", "TasksMax=9", "-u", "job", "--slice", "heavy", "--no-require-limits", "--", "make", "all",
@@ -145,25 +145,25 @@ def test_how_the_command_starts_has_an_option(
         (["--kill-leftovers"], "kill_leftovers", True),
     ],
 )
-def test_a_wish_for_the_scope_has_an_option(argv: list[str], field: str, value: object) -> None:
+def test_an_option_about_the_scope_sets_its_field(argv: list[str], field: str, value: object) -> None:
     fields: dict[str, Any] = {field: value}
     assert request(*argv, "true") == RunRequest(command=("true",), **fields)
 
 
-def test_a_size_may_be_a_share_of_the_memory() -> None:
+def test_a_size_can_be_a_share_of_memory() -> None:
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     asked = request("--mem", "50%", "--swap", "0%", "-p", "MemoryHigh=25%", "-p", "TasksMax=10%", "true")
     assert (asked.limits.memory_max, asked.limits.memory_swap_max) == (memory // 2, 0)
     assert asked.properties == (f"MemoryHigh={memory // 4}", "TasksMax=10%")
 
 
-def test_the_report_may_be_asked_for_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_can_ask_for_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCOPERUN_REPORT", "from-environment.json")
     assert output("true").report == "from-environment.json"
     assert output("--report", "from-option.json", "true").report == "from-option.json"
 
 
-def test_an_empty_environment_asks_for_no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_asks_for_no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCOPERUN_REPORT", "")
     assert output("true").report is None
 
@@ -174,16 +174,16 @@ def test_report_and_exit_status_have_options() -> None:
     assert output("--oom-exit-code", "255", "true") == Output(oom_exit_code=255)
 
 
-def test_a_value_may_follow_an_equals_sign() -> None:
+def test_a_value_can_follow_an_equals_sign() -> None:
     assert request("--mem=20M", "--unit=job", "true") == request("--mem", "20M", "-ujob", "true")
 
 
-def test_the_last_of_an_option_counts() -> None:
+def test_the_last_value_of_an_option_counts() -> None:
     assert request("--mem", "20M", "--mem", "30M", "true").limits.memory_max == 30 * 1024**2
     assert request("--no-require-limits", "--require-limits", "true").require_limits
 
 
-def test_a_report_goes_where_it_is_asked_for() -> None:
+def test_a_report_goes_to_its_destination() -> None:
     assert output("--report", "r.json", "true") == Output(report="r.json", json=False, quiet=False)
     assert output("--json", "-q", "true") == Output(report=None, json=True, quiet=True)
 
@@ -253,14 +253,14 @@ def test_a_report_goes_where_it_is_asked_for() -> None:
         ("--property", "User=nobody", "--uid USER"),
     ],
 )
-def test_a_bad_value_is_answered_with_its_option_itself_and_what_is_right(option: str, value: str, right: str) -> None:
+def test_a_bad_value_is_reported_with_its_option_the_value_and_a_remedy(option: str, value: str, right: str) -> None:
     line = refusal(option, value, "true")
     assert f"'{option}'" in line
     assert (value if option == "--property" else repr(value)).partition("=")[0] in line
     assert right in line
 
 
-def test_a_descriptor_that_cannot_be_written_to_is_refused() -> None:
+def test_an_unwritable_descriptor_is_refused() -> None:
     with open(os.devnull, "rb") as file:
         fd = file.fileno()
         assert f"descriptor {fd} is not open for writing" in refusal("--report-fd", str(fd), "true")
@@ -275,7 +275,7 @@ def test_a_descriptor_that_cannot_be_written_to_is_refused() -> None:
         ("--report-fd", "99999999999999999999", "descriptor 99999999999999999999 is not open"),
     ],
 )
-def test_a_bad_value_of_a_setting_is_answered_with_its_option_and_what_is_right(
+def test_a_bad_value_of_a_property_is_reported_with_its_option_and_a_remedy(
     option: str, value: str, right: str
 ) -> None:
     line = refusal(option, value, "true")
@@ -294,18 +294,18 @@ def test_a_bad_value_of_a_setting_is_answered_with_its_option_and_what_is_right(
         (["--memm", "20M", "true"], "No such option: --memm (Possible options: --mem, --mem-high, --soft-mem)"),
     ],
 )
-def test_an_option_that_is_wrong_itself_is_named(argv: list[str], line: str) -> None:
+def test_an_unknown_option_is_named(argv: list[str], line: str) -> None:
     assert refusal(*argv) == line
 
 
 @pytest.mark.parametrize("argv", [["--me", "20M", "true"], ["--ti", "5", "true"]])
-def test_an_option_is_not_to_be_shortened(argv: list[str]) -> None:
-    """What is short today may be ambiguous tomorrow."""
+def test_an_option_cannot_be_abbreviated(argv: list[str]) -> None:
+    """A unique abbreviation can become ambiguous with the next option."""
     assert refusal(*argv).startswith(f"No such option: {argv[0]}")
 
 
 @pytest.mark.parametrize("argv", [[], ["--"], ["--mem", "20M"], ["--mem", "20M", "--"], ["--", ""], [""]])
-def test_no_command_is_answered_with_the_word_for_it(argv: list[str]) -> None:
+def test_a_missing_command_is_reported_as_such(argv: list[str]) -> None:
     assert "command" in refusal(*argv).lower()
 
 
@@ -319,19 +319,19 @@ def test_no_command_is_answered_with_the_word_for_it(argv: list[str]) -> None:
         (["--mem", "20Q"], "--mem"),
     ],
 )
-def test_of_two_mistakes_that_of_the_option_which_is_mentioned_first_is_told(argv: list[str], option: str) -> None:
+def test_of_two_mistakes_the_one_of_the_first_option_is_reported(argv: list[str], option: str) -> None:
     assert f"'{option}'" in refusal(*argv)
 
 
-def test_a_mistake_in_the_words_is_told_before_one_in_a_value() -> None:
+def test_a_bad_option_is_reported_before_a_bad_value() -> None:
     assert refusal("--mem", "20Q", "-x", "true") == "No such option: -x"
 
 
-def test_what_is_given_again_is_not_looked_at() -> None:
+def test_a_value_that_is_overridden_is_not_checked() -> None:
     assert request("--mem", "20Q", "--mem", "1M", "true").limits.memory_max == 1 << 20
 
 
-def test_the_environments_mistake_is_told_as_the_options(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_value_from_the_environment_is_reported_like_that_of_the_option(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCOPERUN_REPORT", "-")
     line = "Invalid value for '--report': '-' is a stream, not a file (--report-fd N writes to descriptor N)"
     assert refusal("true") == line
@@ -356,44 +356,44 @@ except Exception as error:
 
 
 @pytest.mark.parametrize(("text", "words", "said"), PIPED)
-def test_what_can_be_read_once_is_read_once(text: str, words: list[str], said: str) -> None:
-    """Even if what is in it is a mistake, which is typer's to tell."""
+def test_a_pipe_is_read_once(text: str, words: list[str], said: str) -> None:
+    """Also if its content is wrong, and typer reports that."""
     command = [sys.executable, "-c", READING, "-p", "@/dev/stdin", *words]
     assert said in subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
 
 
-def test_whoever_gives_up_waiting_for_properties_has_run_nothing(tmp_path: Path) -> None:
-    """Which the exit status says."""
+def test_interrupting_the_wait_for_properties_starts_nothing(tmp_path: Path) -> None:
+    """The exit status says so."""
     os.mkfifo(tmp_path / "properties")
     words = ["-m", "scoperun", "-p", f"@{tmp_path}/properties", "--print-properties", "true"]
     command = ["env", "--default-signal=INT", sys.executable, *words]
     with (
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process,
-        open(tmp_path / "properties", "w", encoding="ascii"),  # which waits for its reader
+        open(tmp_path / "properties", "w", encoding="ascii"),  # waits for its reader
     ):
         process.send_signal(signal.SIGINT)
         said = process.communicate()
     assert (process.returncode, *said) == (125, "", "scoperun: interrupted\n")
 
 
-def test_a_text_that_no_bus_can_carry_is_refused_before_anything_starts() -> None:
+def test_a_text_that_d_bus_cannot_carry_is_refused_before_anything_starts() -> None:
     assert "'--property'" in refusal("-p", "Description=caf\udce9", "true")
 
 
-def test_the_version_is_answered(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_prints_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert parse(["--version"]) is None
     assert capsys.readouterr() == (f"scoperun {__version__}\n", "")
 
 
 @pytest.mark.parametrize("argv", [["--help"], ["-h"], ["--mem", "20M", "--help", "no", "matter"]])
-def test_help_is_answered(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_prints_the_usage(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert parse(argv) is None
     out, err = capsys.readouterr()
     assert out.startswith("Usage: scoperun [OPTIONS] [--] COMMAND [ARGS]...\n")
     assert err == ""
 
 
-def test_help_lists_the_options_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_exactly_the_existing_options(capsys: pytest.CaptureFixture[str]) -> None:
     parse(["--help"])
     listed = re.findall("^  (-.*?)(?:  .*)?$", capsys.readouterr().out, flags=re.MULTILINE)
     assert set(re.findall(r"(?<!\w)--?[A-Za-z][a-z-]*", " ".join(listed))) == set(takes_value())
@@ -418,7 +418,7 @@ for argv in ["--version"], ["--help"], ["--mem", "20Q", "true"], ["--no-such-opt
 """
 
 
-def test_nothing_heavy_is_imported_before_the_arguments_are_known_to_be_right() -> None:
+def test_nothing_heavy_is_imported_before_the_arguments_are_checked() -> None:
     run = subprocess.run([sys.executable, "-c", QUICK], capture_output=True, text=True, check=True)
     said = [line for line in run.stderr.splitlines() if not line.startswith("scoperun: ")]
     assert said == ["0", "0", "125", "125", "125"]

@@ -1,4 +1,4 @@
-"""What would be asked of systemd is shown as it would be asked, with where each value comes from; traps are named."""
+"""--print-properties shows what systemd would be asked for, with the source of each value, and names traps."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def systemd_run(*argv: str) -> str:
 
 
 def run(*argv: str, status: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run scoperun where there is no bus."""
+    """Run scoperun without a bus."""
     here = {
         name: value for name, value in os.environ.items() if name not in {"XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"}
     }
@@ -54,7 +54,7 @@ def run(*argv: str, status: int = 0) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def test_each_value_comes_with_its_source(config: Path, tmp_path: Path) -> None:
+def test_each_value_has_its_source(config: Path, tmp_path: Path) -> None:
     config.write_text('[defaults]\noom-policy = "continue"\n[profiles.p]\ntasks = 100\nproperty = ["CPUWeight=7"]\n')
     (tmp_path / "limits").write_text("\nIOWeight=9\n")
     sources, _ = shown("-P", "p", "--mem", "20M", "-p", "KillSignal=2", "-p", f"@{tmp_path}/limits", "sleep", "1")
@@ -99,8 +99,8 @@ def test_each_value_comes_with_its_source(config: Path, tmp_path: Path) -> None:
         ["-p", "MemoryLow=1G", "-p", "MemoryLow=10%", "-p", "MemoryLow=2G", "--tasks", "5", "-p", "TasksMax=50%"],
     ],
 )
-def test_what_is_shown_is_what_is_asked(argv: list[str]) -> None:
-    """In the end: lists add up to the same, and no value is shown that another one replaces."""
+def test_the_shown_properties_are_those_that_are_sent(argv: list[str]) -> None:
+    """They are equal in the end: lists add up to the same, and overridden values are not shown."""
     parsed = parse([*argv, "true"])
     assert parsed is not None
     asked = scope_request("x.scope", parsed.request.scope_properties(inherited_slice="in.slice")).properties
@@ -113,7 +113,7 @@ def test_what_is_shown_is_what_is_asked(argv: list[str]) -> None:
     assert found == expected
 
 
-def test_documentation_that_is_asked_for_is_shown_in_place_of_ours() -> None:
+def test_requested_documentation_is_shown_instead_of_ours() -> None:
     sources, systemd_run = shown("-p", "Documentation=man:true(1)", "true")
     assert {text: source for text, source in sources.items() if text.startswith("Documentation=")} == {
         "Documentation=man:true(1)": "-p"
@@ -130,13 +130,13 @@ def test_documentation_that_is_asked_for_is_shown_in_place_of_ours() -> None:
     ]
 
 
-def test_tasks_are_shown_without_the_room_for_the_keeper() -> None:
+def test_tasks_are_shown_without_the_one_for_the_keeper() -> None:
     sources, words = shown("--tasks", "5", "true")
     assert sources["TasksMax=5"] == "--tasks"
     assert "TasksMax=5" in words
 
 
-def test_a_slice_below_the_callers_own_is_named_in_full() -> None:
+def test_a_slice_below_the_callers_is_shown_by_its_full_name() -> None:
     sources, words = shown("--slice", "b", "--slice-inherit", "true", inherited_slice="a.slice")
     assert sources["Slice=a-b.slice"] == "--slice-inherit"
     assert "--slice=a-b.slice" in words
@@ -161,7 +161,7 @@ def test_a_slice_below_the_callers_own_is_named_in_full() -> None:
         ),
     ],
 )
-def test_the_systemd_run_line_asks_the_same(argv: list[str], line: str) -> None:
+def test_the_systemd_run_line_asks_for_the_same(argv: list[str], line: str) -> None:
     assert systemd_run(*argv) == line
 
 
@@ -189,7 +189,7 @@ def test_a_value_is_written_as_in_a_unit_file(limits: Limits, text: str) -> None
     assert value == wanted.value or text == "CPUQuota=33.33%"
 
 
-def test_it_is_printed_without_a_bus_and_starts_nothing(tmp_path: Path) -> None:
+def test_it_prints_without_a_bus_and_starts_nothing(tmp_path: Path) -> None:
     done = run("--print-properties", "--mem", "20M", "--", "touch", str(tmp_path / "started"))
     assert "\nMemoryMax=20971520" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("systemd-run --user --scope ")
@@ -204,13 +204,13 @@ def test_with_json_it_is_one_object() -> None:
     assert printed["systemd_run"][-4:] == ["--", "sh", "-c", "exit"]
 
 
-def test_every_signature_can_be_printed_as_json() -> None:
+def test_values_of_every_signature_can_be_printed_as_json() -> None:
     settings = ["-p", "AllowedCPUs=0-3", "-p", "IOReadBandwidthMax=/dev/sda 1M", "-p", "IPAddressAllow=10.0.0.0/8"]
     properties = json.loads(run("--print-properties", "--json", *settings, "true").stdout)["properties"]
     assert {each["name"]: each["value"] for each in properties}["AllowedCPUs"][0] == 0b1111
 
 
-def test_a_word_that_is_no_utf8_is_printed_as_it_is() -> None:
+def test_a_word_that_is_not_utf_8_is_printed_unchanged() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "scoperun", "--print-properties", "--", "ls", b"caf\xe9"],
         capture_output=True,
@@ -231,7 +231,7 @@ def test_a_word_that_is_no_utf8_is_printed_as_it_is() -> None:
         ("two words", "'two words'"),
     ],
 )
-def test_a_word_is_one_line_that_a_shell_takes_for_the_same(word: str, shown: str) -> None:
+def test_a_word_is_quoted_on_one_line_so_that_a_shell_reads_it_back(word: str, shown: str) -> None:
     parsed = parse(["--", "printf", "%s", word])
     assert parsed is not None
     line = preview(parsed.request, parsed.sources).to_text().rpartition("\n")[2]
@@ -240,7 +240,7 @@ def test_a_word_is_one_line_that_a_shell_takes_for_the_same(word: str, shown: st
     assert printed == os.fsencode(word)
 
 
-def test_a_row_is_one_line_wherever_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_is_one_line_whatever_it_contains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "x\nMemoryMax=infinity --mem\x1b[A"
     (folder / "scoperun").mkdir(parents=True)
     (folder / "scoperun" / "config.toml").write_text('[defaults]\ntasks = 5\ndescription = "a\\u001b[2K"\n')
@@ -255,7 +255,7 @@ def test_a_row_is_one_line_wherever_it_stands(tmp_path: Path, monkeypatch: pytes
     ]
 
 
-def test_an_output_that_nobody_takes_is_an_error() -> None:
+def test_an_unwritable_output_is_an_error() -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "scoperun", "--print-properties", "true"],
@@ -271,14 +271,14 @@ def trap(*settings: str, has_swap: bool = True) -> list[str]:
     return traps([parse_property(text) for text in settings], has_swap=has_swap)
 
 
-def test_a_high_limit_that_the_hard_one_comes_before_is_a_trap() -> None:
+def test_a_high_limit_not_below_the_hard_one_is_a_trap() -> None:
     for high in "20M", "21M":
         (line,) = trap("MemoryMax=20M", f"MemoryHigh={high}", "MemorySwapMax=0")
         assert line == f"MemoryHigh={high} does nothing: MemoryMax=20M is reached first and kills"
 
 
 @pytest.mark.parametrize("most", ["MemoryMax=20M", "MemoryMax=infinity", "TasksMax=5"])
-def test_a_high_limit_without_swap_is_a_trap_as_nothing_kills(most: str) -> None:
+def test_a_high_limit_without_swap_is_a_trap_because_nothing_kills(most: str) -> None:
     (line,) = trap(most, "MemoryHigh=15M", "MemorySwapMax=0")
     assert line.startswith(
         "MemoryHigh=15M without swap slows the command to a crawl there instead of having it killed: "
@@ -287,14 +287,14 @@ def test_a_high_limit_without_swap_is_a_trap_as_nothing_kills(most: str) -> None
 
 
 @pytest.mark.parametrize("swap", [[], ["MemorySwapMax=1G"], ["MemorySwapMax=infinity", "MemoryMax=20M"]])
-def test_leave_to_swap_is_no_swap_on_a_machine_that_has_none(swap: list[str]) -> None:
+def test_allowing_swap_on_a_machine_without_any_is_a_trap(swap: list[str]) -> None:
     (line,) = trap("MemoryHigh=15M", *swap, has_swap=False)
     assert line.startswith("MemoryHigh=15M without swap slows the command to a crawl there ")
     assert "this machine has none" in line
     assert trap("MemoryHigh=15M", *swap, "ManagedOOMMemoryPressure=kill", has_swap=False) == []
 
 
-def test_whether_there_is_swap_is_what_the_kernel_lists(tmp_path: Path) -> None:
+def test_swap_is_detected_from_proc_swaps(tmp_path: Path) -> None:
     swaps = tmp_path / "swaps"
     swaps.write_text("Filename\tType\tSize\tUsed\tPriority\n")
     assert not has_swap(str(swaps))
@@ -305,8 +305,8 @@ def test_whether_there_is_swap_is_what_the_kernel_lists(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("swap", [["MemorySwapMax=infinity"], []])
-def test_unlimited_swap_beside_a_limit_on_memory_is_a_trap(swap: list[str]) -> None:
-    """Also where nothing is said of swap: that -p MemoryMax= leaves none is for --mem."""
+def test_unlimited_swap_beside_a_memory_limit_is_a_trap(swap: list[str]) -> None:
+    """Also if swap is not mentioned: only --mem implies no swap, -p MemoryMax= does not."""
     (line,) = trap("MemoryMax=20M", *swap)
     assert line.startswith("MemoryMax=20M with unlimited swap pushes the command into swap ")
     assert trap("MemoryMax=20M", *swap, has_swap=False) == []
@@ -325,18 +325,18 @@ def test_unlimited_swap_beside_a_limit_on_memory_is_a_trap(swap: list[str]) -> N
         ["MemoryMax=infinity", "MemorySwapMax=infinity"],
     ],
 )
-def test_what_does_as_it_says_is_no_trap(settings: list[str]) -> None:
+def test_a_setting_that_works_is_not_a_trap(settings: list[str]) -> None:
     assert trap(*settings) == []
 
 
-def test_the_last_of_a_name_is_the_one_that_counts() -> None:
+def test_the_last_value_of_a_name_counts() -> None:
     swap = Property(name="MemorySwapMax", signature="t", value=0)
     limits = Limits(memory_max=2**20, memory_swap_max=INFINITY).properties()
     assert traps(limits, has_swap=True) != []
     assert traps([*limits, swap], has_swap=True) == []
 
 
-def test_a_trap_is_a_warning_and_none_if_quiet() -> None:
+def test_a_trap_is_a_warning_unless_quiet() -> None:
     words = ["--print-properties", "--mem", "20M", "--mem-high", "1G", "true"]
     assert run(*words).stderr.startswith("scoperun: warning: MemoryHigh=1G does nothing: ")
     assert run(*words).stderr.count("\n") == 1

@@ -1,6 +1,6 @@
-"""The command line is read twice over, plainly and by typer, and both readings are the same.
+"""The command line has two parsers, a plain one and typer, and both give the same result.
 
-The plain one gives up where there is a mistake or a question, and nowhere else.
+The plain one gives up at a mistake or a question, and only there.
 """
 
 import itertools
@@ -52,7 +52,7 @@ VALUES = {
     "trace": ["t.jsonl", "--help"],
     "oom-exit-code": ["0", "255"],
 }
-"""What each option takes: also what looks like an option."""
+"""Values for each option, among them some that look like options."""
 
 FLAGS = [(name,) for option in OPTIONS if not option.takes_value and not option.is_answer for name in option.names]
 FLAGS += [(option.contrary,) for option in OPTIONS if option.contrary is not None]
@@ -86,7 +86,7 @@ GIVEN = [
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Be in a folder with the files that options name."""
+    """Change to a folder with the files that options name."""
     (tmp_path / "properties").write_text("TasksMax=5\nMemoryHigh=1M\n")
     (tmp_path / "limits.toml").write_text(CONFIG)
     monkeypatch.chdir(tmp_path)
@@ -94,19 +94,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def same(*argv: str) -> Reading:
-    """Return the reading, the same in both ways. The order counts too: of two wrong values the first is told."""
+    """Return the result, the same from both parsers. The order counts too: the first of two mistakes is reported."""
     plainly, by_typer = plain.read(argv, OPTIONS), read(argv, DECLARED)
     assert by_typer == plainly
     assert list(by_typer.given) == list(plainly.given)
     return plainly
 
 
-def test_every_option_with_a_value_is_tried() -> None:
+def test_every_option_with_a_value_is_tested() -> None:
     assert set(VALUES) == {option.name for option in OPTIONS if option.takes_value}
 
 
 @pytest.mark.parametrize("words", [*FLAGS, *GIVEN], ids=" ".join)
-def test_an_option_is_read_the_same_however_it_is_written(words: tuple[str, ...]) -> None:
+def test_every_spelling_of_an_option_is_parsed_the_same(words: tuple[str, ...]) -> None:
     for command in ["true"], ["--", "-x"], ["--", "--", "true"], ["-", "--mem"]:
         assert same(*words, *command).command == tuple(command[command[0] == "--" :])
 
@@ -114,10 +114,10 @@ def test_an_option_is_read_the_same_however_it_is_written(words: tuple[str, ...]
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(("name", "texts"), VALUES.items(), ids=list(VALUES))
 @pytest.mark.parametrize("variables", [{}, {"SCOPERUN_PROFILE": "build", "SCOPERUN_REPORT": "environment.json"}])
-def test_an_option_asks_for_the_same_whoever_has_read_it(
+def test_both_parsers_lead_to_the_same_request(
     name: str, texts: list[str], variables: dict[str, str], config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With all that the environment and a config file add."""
+    """With everything that the environment and a config file add."""
     config.write_text(CONFIG)
     for variable, value in variables.items():
         monkeypatch.setenv(variable, value)
@@ -146,11 +146,11 @@ COMMANDS = [
     [],
 ]
 ENDINGS = {"read": 800, "refused": 600, "answered": 20}
-"""How many of the lines of one seed end so, at the least: a test of mistakes alone, or of none, would be none."""
+"""The least number of lines per seed with this ending: a test with only mistakes, or none, would prove nothing."""
 
 
 def line(rng: random.Random) -> list[str]:
-    """Return words as they come, mostly options."""
+    """Return random words, mostly options."""
     words: list[str] = []
     for _ in range(rng.randrange(6)):
         kind = rng.random()
@@ -164,7 +164,7 @@ def line(rng: random.Random) -> list[str]:
 
 
 def typers(argv: list[str]) -> Reading | str:
-    """Return what typer reads, or what it says of what cannot be read."""
+    """Return what typer parses, or its error."""
     try:
         reading = read(argv, DECLARED)
     except InvalidValue as error:
@@ -173,7 +173,7 @@ def typers(argv: list[str]) -> Reading | str:
 
 
 def ending(argv: list[str]) -> str:
-    """Tell how a line ends, the same way in both readings."""
+    """Return how a line ends: in a result or in an error, in the same form for both parsers."""
     by_typer = typers(argv)
     try:
         plainly = plain.read(argv, OPTIONS)
@@ -189,7 +189,7 @@ def ending(argv: list[str]) -> str:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_whatever_comes_is_read_the_same(seed: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_random_lines_are_parsed_the_same(seed: int, capsys: pytest.CaptureFixture[str]) -> None:
     rng = random.Random(seed)  # noqa: S311  no secret
     endings = Counter(ending(line(rng)) for _ in range(2000))
     assert endings >= Counter(ENDINGS)
@@ -231,18 +231,18 @@ assert "typer" not in sys.modules
 
 
 def shown_without_typer(*lines: list[str]) -> str:
-    """Read the lines, show what would be asked by the last one, and return that."""
+    """Parse the lines without typer, and return what the last one would ask for."""
     words = [sys.executable, "-c", PARSING.format(lines=lines)]
     return subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 @pytest.mark.usefixtures("folder")
-def test_an_everyday_line_takes_no_typer() -> None:
+def test_everyday_lines_need_no_typer() -> None:
     assert "MemoryMax=20971520 " in shown_without_typer(*EVERYDAY)
 
 
 @pytest.mark.usefixtures("folder")
-def test_nor_do_a_config_file_and_the_environment(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_config_file_and_the_environment_need_no_typer(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config.write_text(CONFIG)
     monkeypatch.setenv("SCOPERUN_PROFILE", "build")
     monkeypatch.setenv("SCOPERUN_REPORT", "environment.json")

@@ -1,6 +1,6 @@
-"""What the parser refuses is answered before any bus is looked for: one line, exit status 125, nothing started.
+"""Errors that the parser finds are reported without any bus: one line, exit status 125, nothing started.
 
-What it refuses is tried option by option in test_options.py.
+The errors of each option are tested in test_options.py.
 """
 
 import os
@@ -20,14 +20,14 @@ import pytest
         (["--report-fd=99"], "'--report-fd'", "descriptor 99 is not open"),
     ],
 )
-def test_bad_words_are_refused_without_a_bus(words: list[str], option: str, reason: str, tmp_path: Path) -> None:
+def test_bad_arguments_are_refused_without_a_bus(words: list[str], option: str, reason: str, tmp_path: Path) -> None:
     line = refusal(words, tmp_path)
     assert option in line
     assert reason in line
 
 
 EVIL = "a\r\x1b[2K\n   Verdict: success\a\x1b]0;title\a\u202e\x9b\n"
-"""A text that would rub out a row on a terminal, and add one."""
+"""A text that would delete a row on a terminal, and add one."""
 
 
 @pytest.mark.parametrize(
@@ -44,14 +44,14 @@ EVIL = "a\r\x1b[2K\n   Verdict: success\a\x1b]0;title\a\u202e\x9b\n"
         [f"--{EVIL}"],
     ],
 )
-def test_what_is_refused_is_quoted_on_one_line(words: list[str], tmp_path: Path) -> None:
+def test_a_refused_value_is_quoted_on_one_line(words: list[str], tmp_path: Path) -> None:
     line = refusal(words, tmp_path)
     assert line.isprintable()
     assert "Verdict: success" in line
 
 
 def refusal(words: list[str], folder: Path) -> str:
-    """Run what must be refused where there is no bus; return the line, having seen that nothing was started."""
+    """Run arguments that must be refused, without a bus; assert that nothing was started, and return the line."""
     nowhere = {"XDG_RUNTIME_DIR": "/nowhere", "DBUS_SESSION_BUS_ADDRESS": "unix:path=/nowhere/bus"}
     report, started = folder / "report.json", folder / "started"
     command = [sys.executable, "-m", "scoperun", "--report", str(report), *words, "--", "touch", str(started)]

@@ -1,4 +1,4 @@
-"""A config file says what the command line leaves out, and what is wrong in it is answered with its line."""
+"""A config file gives the options that the command line leaves out; a mistake in it is reported with its line."""
 
 import os
 import stat
@@ -53,7 +53,7 @@ def test_without_a_file_nothing_changes() -> None:
     assert asked("true").request.limits.memory_max is None
 
 
-def test_a_profile_gives_every_kind_of_option_its_value(config: Path) -> None:
+def test_a_profile_sets_options_of_every_kind(config: Path) -> None:
     config.write_text("""
 [profiles.build]
 mem = "4G"
@@ -89,14 +89,14 @@ oom-exit-code = 99
     assert (output.quiet, output.oom_exit_code) == (True, 99)
 
 
-def test_the_command_line_wins_over_the_profile_and_this_over_the_defaults(config: Path) -> None:
+def test_the_command_line_overrides_the_profile_and_the_profile_overrides_the_defaults(config: Path) -> None:
     config.write_text('[defaults]\nmem = "1M"\ntasks = 1\nswap = "1M"\n[profiles.p]\nmem = "2M"\ntasks = 2\n')
     limits = asked("--profile=p", "--mem", "3M", "true").request.limits
     assert (limits.memory_max, limits.tasks_max, limits.memory_swap_max) == (3 * MiB, 2, MiB)
     assert asked("true").request.limits.tasks_max == 1
 
 
-def test_a_flag_of_a_file_can_be_taken_back_where_the_option_has_a_contrary(config: Path) -> None:
+def test_a_flag_of_a_file_can_be_reset_if_the_option_has_an_opposite(config: Path) -> None:
     flags = ["system", "wait", "kill-leftovers", "json", "quiet", "slice-inherit"]
     config.write_text("[defaults]\nrequire-limits = false\n" + "".join(f"{flag} = true\n" for flag in flags))
     contraries = ["--require-limits", "--user", *(f"--no-{flag}" for flag in flags[1:])]
@@ -105,7 +105,7 @@ def test_a_flag_of_a_file_can_be_taken_back_where_the_option_has_a_contrary(conf
     assert output == Output()
 
 
-def test_lists_add_up_from_the_farthest_to_the_nearest(config: Path) -> None:
+def test_lists_add_up_from_defaults_to_command_line(config: Path) -> None:
     config.write_text(
         '[defaults]\nproperty = ["TasksMax=1"]\nsetenv = ["A=0"]\n'
         '[profiles.p]\nproperty = ["TasksMax=2"]\nsetenv = ["A=1"]\n'
@@ -116,35 +116,35 @@ def test_lists_add_up_from_the_farthest_to_the_nearest(config: Path) -> None:
     assert [each.value for each in request.scope_properties() if each.name == "TasksMax"] == [3]
 
 
-def test_a_share_of_the_memory_is_one_of_this_machines(config: Path) -> None:
+def test_a_share_of_memory_is_of_this_machines(config: Path) -> None:
     config.write_text('[defaults]\nmem-high = "50%"\nproperty = ["MemoryMax=50%"]\n')
     request = asked("true").request
     assert request.properties == (f"MemoryMax={request.limits.memory_high}",)
 
 
-def test_a_variable_without_a_value_has_the_one_that_it_has_here(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_without_a_value_is_inherited(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORD", "here")
     config.write_text('[defaults]\nsetenv = ["WORD"]\n')
     assert asked("true").request.context.environment == ("WORD=here",)
 
 
-def test_an_option_on_the_command_line_wins_over_a_property_of_a_file_that_sets_the_same(config: Path) -> None:
+def test_an_option_of_the_command_line_overrides_the_same_property_of_a_file(config: Path) -> None:
     config.write_text('[defaults]\nproperty = ["MemoryMax=1M", "CPUQuota=50%", "TasksMax=1"]\n')
     request = asked("--mem", "3M", "--cpus", "2", "true").request
     assert request.properties == ("TasksMax=1",)
 
 
-def test_an_option_on_the_command_line_wins_over_a_share_of_the_same_too(config: Path) -> None:
+def test_an_option_of_the_command_line_overrides_the_same_property_as_a_share(config: Path) -> None:
     config.write_text('[defaults]\nproperty = ["TasksMax=50%", "MemoryLow=10%"]\n')
     assert asked("--tasks", "5", "true").request.properties == ("MemoryLow=10%",)
 
 
-def test_an_option_of_a_profile_wins_over_a_property_of_the_defaults_that_sets_the_same(config: Path) -> None:
+def test_an_option_of_a_profile_overrides_the_same_property_of_the_defaults(config: Path) -> None:
     config.write_text('[defaults]\nproperty = ["MemoryMax=1M"]\n[profiles.p]\nmem = "2M"\n')
     assert asked("-P", "p", "true").request.properties == ()
 
 
-def test_the_environment_names_a_profile_where_the_arguments_do_not(
+def test_the_environment_selects_a_profile_unless_the_arguments_do(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config.write_text("[profiles.a]\ntasks = 1\n[profiles.b]\ntasks = 2\n")
@@ -155,7 +155,7 @@ def test_the_environment_names_a_profile_where_the_arguments_do_not(
     assert asked("true").request.limits.tasks_max is None
 
 
-def test_a_rule_chooses_by_the_commands_name_or_path_and_the_first_wins(config: Path) -> None:
+def test_the_first_rule_that_matches_the_commands_name_or_path_selects_the_profile(config: Path) -> None:
     config.write_text(
         "[profiles.a]\ntasks = 1\n[profiles.b]\ntasks = 2\n"
         '[rules]\n"/bin/s*" = "b"\n"true" = "b"\n"s?" = "a"\n"sh" = "b"\n'
@@ -164,14 +164,16 @@ def test_a_rule_chooses_by_the_commands_name_or_path_and_the_first_wins(config: 
     assert tasks == [2, 1, 2, None]
 
 
-def test_a_rule_gives_way_to_a_profile_that_is_named(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_named_profile_overrides_a_rule(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config.write_text('[profiles.a]\ntasks = 1\n[profiles.b]\ntasks = 2\n[rules]\n"*" = "b"\n')
     assert asked("-P", "a", "true").request.limits.tasks_max == 1
     monkeypatch.setenv("SCOPERUN_PROFILE", "a")
     assert asked("true").request.limits.tasks_max == 1
 
 
-def test_a_command_is_known_by_its_last_part_and_its_full_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_matches_by_its_last_part_and_by_its_full_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     program = tmp_path / "program"
     program.write_text("")
     program.chmod(0o755)
@@ -181,7 +183,7 @@ def test_a_command_is_known_by_its_last_part_and_its_full_path(tmp_path: Path, m
     assert command_names("nowhere") == ["nowhere"]
 
 
-def test_the_users_file_hides_profiles_goes_first_with_rules_and_wins_with_defaults() -> None:
+def test_the_users_profiles_rules_and_defaults_come_before_the_systems() -> None:
     users = read('[defaults]\nmem = 1\n[profiles.a]\nmem = 2\n[rules]\n"x" = "a"\n', "users")
     systems = read(
         '[defaults]\nmem = 9\nslice = "s"\n[profiles.a]\nslice = "x"\n[profiles.b]\nmem = 8\n[rules]\n"x*" = "b"\n',
@@ -227,7 +229,7 @@ def test_the_users_file_hides_profiles_goes_first_with_rules_and_wins_with_defau
         ("\ufeff[defaults]", "config.toml:1: "),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line_and_what_is_right(text: str, line: str) -> None:
+def test_a_mistake_is_reported_with_its_line_and_a_remedy(text: str, line: str) -> None:
     with pytest.raises(InvalidValue) as refused:
         merged([read(text)])
     assert line in str(refused.value)
@@ -257,8 +259,8 @@ def test_what_is_wrong_is_told_with_its_line_and_what_is_right(text: str, line: 
         ("command = 'ls'", ":2: unknown key 'command'"),
     ],
 )
-def test_a_value_is_held_to_what_its_option_takes(config: Path, text: str, line: str | None) -> None:
-    """Even in a profile that is not asked for: a file is right, or it is not used."""
+def test_a_value_is_checked_like_that_of_its_option(config: Path, text: str, line: str | None) -> None:
+    """Even in a profile that is not selected: a file is either correct or not used."""
     config.write_text(f"[profiles.other]\n{text}\n")
     if line is None:
         assert asked("true")
@@ -266,7 +268,7 @@ def test_a_value_is_held_to_what_its_option_takes(config: Path, text: str, line:
         assert refusal("true").startswith(f"{config}{line}")
 
 
-def test_an_unknown_profile_is_answered_with_those_there_are(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_profile_is_reported_with_the_existing_ones(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert refusal("-P", "x", "true").startswith("--profile: there is no profile 'x' (there is no config file: ")
     config.write_text("[profiles.b]\n[profiles.a]\n")
     assert refusal("-P", "x", "true") == "--profile: there is no profile 'x' (there is: a, b)"
@@ -291,7 +293,7 @@ def test_an_unknown_profile_is_answered_with_those_there_are(config: Path, monke
         ("[defaults]\nslice = '#' # it's\nmem = 1", 3),
     ],
 )
-def test_a_key_is_found_on_its_line_however_toml_is_written(text: str, line: int) -> None:
+def test_the_line_of_a_key_is_found_in_every_toml_notation(text: str, line: int) -> None:
     assert read(text).defaults.single["mem"].source.line == line
 
 
@@ -322,20 +324,20 @@ def status(owner: int, mode: int) -> os.stat_result:
         (1000, 0o646, 1000, "is writable by others"),
     ],
 )
-def test_what_others_may_have_put_on_the_way_is_not_followed(
+def test_a_path_that_others_can_replace_is_not_trusted(
     kind: int, owner: int, permissions: int, user: int, reason: str | None
 ) -> None:
     trusted = Trusted(users=frozenset({0, user}), owner_of_all=0)
     assert distrust(status(owner, kind | permissions), status(0, 0o755), trusted) == reason
 
 
-def test_in_a_sticky_folder_nobody_replaces_what_is_not_theirs() -> None:
+def test_a_sticky_folder_is_trusted_but_a_file_writable_by_others_is_not() -> None:
     trusted = Trusted(users=frozenset({0, 1000}), owner_of_all=0)
     assert distrust(status(0, stat.S_IFDIR | 0o1777), status(0, 0o755), trusted) is None
     assert distrust(status(0, stat.S_IFREG | 0o1666), status(0, 0o755), trusted) == "is writable by others"
 
 
-def test_of_a_link_only_the_owner_counts() -> None:
+def test_only_the_owner_of_a_link_counts() -> None:
     trusted = Trusted(users=frozenset({0, 1000}), owner_of_all=0)
     assert distrust(status(1000, stat.S_IFLNK | 0o777), status(0, 0o1777), trusted) is None
     whose = "belongs to user 1001, neither to root nor to user 1000"
@@ -378,7 +380,7 @@ def through_a_folder_writable_by_others(config: Path) -> None:
         (lambda config: config.write_bytes(b"# ok\n# caf\xe9\n"), "config.toml:2: not UTF-8, which TOML is"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_an_error_and_not_passed_over(
+def test_an_unusable_file_is_an_error_and_not_ignored(
     config: Path, make: Callable[[Path], object], reason: str
 ) -> None:
     make(config)
@@ -389,13 +391,13 @@ def test_a_file_that_cannot_be_used_is_an_error_and_not_passed_over(
 
 
 @pytest.mark.parametrize("make", [below_a_folder_writable_by_the_group, through_a_folder_writable_by_others])
-def test_where_there_is_no_file_nobody_has_put_one(config: Path, make: Callable[[Path], object]) -> None:
+def test_a_missing_file_in_an_untrusted_folder_is_not_an_error(config: Path, make: Callable[[Path], object]) -> None:
     make(config)
     config.resolve().unlink()
     assert asked("true").request.limits.memory_max is None
 
 
-def test_a_file_that_is_named_is_read_in_place_of_the_others(config: Path, tmp_path: Path) -> None:
+def test_a_named_file_replaces_the_others(config: Path, tmp_path: Path) -> None:
     config.write_text("[broken")
     file = tmp_path / "limits.toml"
     file.write_text('[defaults]\nmem = "1M"\n[profiles.p]\nmem = "2M"\n')
@@ -407,7 +409,7 @@ def test_a_file_that_is_named_is_read_in_place_of_the_others(config: Path, tmp_p
     )
 
 
-def test_a_file_may_be_named_from_here(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_named_file_can_be_relative(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "limits.toml").write_text('[defaults]\nmem = "1M"\n')
     monkeypatch.chdir(tmp_path)
     assert asked("--config", "limits.toml", "true").request.limits.memory_max == MiB
@@ -415,7 +417,7 @@ def test_a_file_may_be_named_from_here(config: Path, tmp_path: Path, monkeypatch
     assert refusal("--config", "limits.toml", "true").startswith(f"refusing to run: {tmp_path} is writable by others")
 
 
-def test_a_file_that_is_named_has_to_be_there_and_to_be_ones_own(config: Path, tmp_path: Path) -> None:
+def test_a_named_file_must_exist_and_be_trusted(config: Path, tmp_path: Path) -> None:
     missing = tmp_path / "missing"
     assert refusal("--config", str(missing), "true") == f"cannot read {missing}: No such file or directory"
     assert refusal("--config", "", "true").startswith("cannot read ")
@@ -423,7 +425,7 @@ def test_a_file_that_is_named_has_to_be_there_and_to_be_ones_own(config: Path, t
     assert refusal("--config", str(config), "true").startswith(f"refusing to run: {config} is writable by others")
 
 
-def test_without_configuration_no_file_is_read(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_no_config_no_file_is_read(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config.write_text("[broken")
     monkeypatch.setenv("SCOPERUN_PROFILE", "p")
     assert asked("--no-config", "true").request == RunRequest(command=("true",))
@@ -432,10 +434,10 @@ def test_without_configuration_no_file_is_read(config: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("identity", [["--uid", "root"], ["--gid", "root"]])
-def test_the_environment_names_no_file_where_a_command_runs_as_another(
+def test_the_environments_report_file_is_ignored_with_uid_or_gid(
     config: Path, monkeypatch: pytest.MonkeyPatch, identity: list[str]
 ) -> None:
-    """It might be the other user's, who would also not have the configuration's file be written."""
+    """The variable might come from the other user; the configuration is trusted."""
     monkeypatch.setenv("SCOPERUN_REPORT", "/environment.json")
     assert asked(*identity, "true").output.report is None
     config.write_text("[defaults]\nreport = '/config.json'\n")
@@ -444,17 +446,17 @@ def test_the_environment_names_no_file_where_a_command_runs_as_another(
     assert asked("true").output.report == "/environment.json"
 
 
-def test_only_root_is_held_to_its_own_home() -> None:
+def test_only_root_must_have_its_own_home() -> None:
     for environment in {"HOME": "/"}, {"HOME": "/nowhere"}, {"HOME": ""}, {}:
         check_home(environment)
 
 
-def test_a_missing_file_is_none(tmp_path: Path) -> None:
+def test_a_missing_file_reads_as_none(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert read_config([str(tmp_path / "missing"), str(tmp_path / "file" / "below")], dict) is None
 
 
-def test_the_properties_of_a_file_of_their_own_are_those_of_its_lines(tmp_path: Path) -> None:
+def test_a_file_of_properties_sets_the_properties_of_its_lines(tmp_path: Path) -> None:
     file = tmp_path / "limits"
     file.write_text("# comment\n\nTasksMax=5\n  ; another\nMemoryHigh=3M\n")
     command_line = asked("-p", "CPUWeight=1", "-p", f"@{file}", "-p", "TasksMax=6", "true")
@@ -462,7 +464,7 @@ def test_the_properties_of_a_file_of_their_own_are_those_of_its_lines(tmp_path: 
     assert command_line.sources.properties == ("-p", f"{file}:3", f"{file}:5", "-p")
 
 
-def test_what_is_wrong_in_a_file_of_properties_is_told_with_its_line(tmp_path: Path) -> None:
+def test_a_mistake_in_a_file_of_properties_is_reported_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "limits"
     file.write_text("\nTasksMx=5\n")
     assert f"{file}:2: unknown property 'TasksMx' (did you mean TasksMax=?)" in refusal("-p", f"@{file}", "true")
@@ -484,7 +486,7 @@ print(cli.main(), *sorted({"asyncio", "dbus_next", "tomli"} & set(sys.modules)),
 
 
 @pytest.mark.parametrize(("exists", "last"), [(True, "0 tomli"), (False, "0")])
-def test_nothing_is_read_for_what_needs_no_file(config: Path, exists: bool, last: str) -> None:
+def test_tomli_is_imported_only_for_a_config_file_that_is_needed(config: Path, exists: bool, last: str) -> None:
     if exists:
         config.write_text("[profiles.p]\n")
     run = subprocess.run([sys.executable, "-c", QUICK], capture_output=True, text=True, check=True)
@@ -492,7 +494,7 @@ def test_nothing_is_read_for_what_needs_no_file(config: Path, exists: bool, last
     assert said == ["0", "0", "125", "125", "125", last]
 
 
-def test_a_broken_file_stands_in_nobodys_way_to_the_help(config: Path) -> None:
+def test_a_broken_file_does_not_prevent_the_help(config: Path) -> None:
     config.write_text("[broken")
     assert parse(["--version"]) is None
     assert parse(["--help"]) is None

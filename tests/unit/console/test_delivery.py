@@ -1,6 +1,6 @@
-"""Whatever becomes of the report, the command's exit status is told.
+"""The command's exit status is returned whatever happens to the report.
 
-Each test is a process of its own: what signals do is set for a whole process, and a signal that has come stays known.
+Each test is a separate process: signal handlers belong to a whole process, and a received signal stays recorded.
 """
 
 import os
@@ -23,7 +23,7 @@ SIGNALS = sorted(ENDING)
 
 
 class Slow:
-    """A file that takes its time, in which a signal comes."""
+    """A file that is slow to write, and during whose write a signal arrives."""
 
     may_wait = True
 
@@ -40,7 +40,7 @@ def report() -> Report:
 
 
 def deliver(output: Output, file: Destination | Slow, *, after: int | None = None) -> None:
-    """Deliver a report as the command line does when the command has ended, after a signal if one is given."""
+    """Deliver a report as the command line does after the command has ended, after a signal if one is given."""
 
     def deliver_it() -> None:
         _PATIENCE.begin()
@@ -52,8 +52,8 @@ def deliver(output: Output, file: Destination | Slow, *, after: int | None = Non
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_report_that_waits_for_a_reader_can_be_interrupted(capfd: pytest.CaptureFixture[str], number: int) -> None:
-    """As by Ctrl-C where nobody reads a FIFO: the report in words comes all the same."""
+def test_the_wait_for_a_reports_reader_can_be_interrupted(capfd: pytest.CaptureFixture[str], number: int) -> None:
+    """E.g. by Ctrl-C at a FIFO without a reader; the text report is printed nevertheless."""
     deliver(Output(report="fifo"), Slow(number))
     said = capfd.readouterr().err
     assert said.startswith("scoperun: cannot write the report to 'fifo': interrupted\n")
@@ -61,7 +61,7 @@ def test_a_report_that_waits_for_a_reader_can_be_interrupted(capfd: pytest.Captu
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_reader_is_not_waited_for_when_a_signal_has_come_before(
+def test_a_reader_is_not_waited_for_after_a_signal(
     capfd: pytest.CaptureFixture[str], tmp_path: Path, number: int
 ) -> None:
     os.mkfifo(tmp_path / "fifo")
@@ -71,13 +71,13 @@ def test_a_reader_is_not_waited_for_when_a_signal_has_come_before(
 
 
 @pytest.mark.parametrize("number", [*SIGNALS, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGPWR])
-def test_a_signal_costs_no_report_that_nobody_is_waited_for(tmp_path: Path, number: int) -> None:
+def test_a_signal_does_not_prevent_a_report_without_a_wait(tmp_path: Path, number: int) -> None:
     with Destination(str(tmp_path / "report.json")) as file:
         deliver(Output(report="report.json", quiet=True), file, after=number)
     assert '"exit_code": 3' in (tmp_path / "report.json").read_text()
 
 
-def test_what_is_cleared_away_is_not_broken_off_by_another_signal() -> None:
+def test_the_clean_up_is_not_interrupted_by_another_signal() -> None:
     cleared = []
 
     def wait() -> None:
@@ -97,7 +97,7 @@ def test_what_is_cleared_away_is_not_broken_off_by_another_signal() -> None:
     assert in_child(wait_patiently) == ["all"]
 
 
-def test_what_was_ignored_stays_ignored() -> None:
+def test_an_ignored_signal_stays_ignored() -> None:
     def begin_with_one_ignored() -> bool:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         Patience().begin()

@@ -1,4 +1,4 @@
-"""The library's errors name its fields, and the command line prints its options in their place."""
+"""Errors of the library name fields, and the command line prints the options in their place."""
 
 import ast
 import re
@@ -19,11 +19,11 @@ from tests.unit.declared import takes_value
 
 LIBRARY = ("spec", "evidence", "report", "systemd", "kernel", "process", "supervision")
 OTHER_PROGRAMS = {"--system", "--user", "--unit", "--wait"}
-"""Options of ours that are those of systemctl, systemd-run and journalctl as well."""
+"""Our options that systemctl, systemd-run and journalctl have too."""
 
 
 def texts() -> Iterator[str]:
-    """Yield all text in the library's modules but docstrings; what is filled in later is N."""
+    """Yield all strings of the library's modules except docstrings; values that are inserted later become N."""
     for folder in LIBRARY:
         for file in set((Path(scoperun.__file__).parent / folder).rglob("*.py")) - {Path(replay.__file__)}:
             yield from texts_in(ast.parse(file.read_text(encoding="utf-8")))
@@ -57,18 +57,18 @@ def texts_in(node: ast.AST) -> Iterator[str]:
         ("memory_max and slice=", "memory_max and slice="),
     ],
 )
-def test_what_is_marked_as_a_field_is_printed_as_its_option(text: str, printed: str) -> None:
+def test_a_marked_field_is_printed_as_its_option(text: str, printed: str) -> None:
     assert in_options(text) == printed
 
 
-def test_every_name_is_of_a_field_and_every_option_is_declared() -> None:
+def test_every_name_is_a_field_and_every_option_is_declared() -> None:
     request = {each.name for each in fields(RunRequest)} | {each.name for each in fields(Limits)}
     context = {f"context.{each.name}" for each in fields(ExecContext)}
     assert OPTION_OF_FIELD.keys() <= request | context
     assert set(OPTION_OF_FIELD.values()) <= takes_value().keys()
 
 
-def test_what_the_library_marks_are_fields() -> None:
+def test_the_library_marks_only_fields() -> None:
     marked = {found[1] for text in texts() for found in re.finditer(MARKED, text)}
     assert marked
     assert marked <= OPTION_OF_FIELD.keys()

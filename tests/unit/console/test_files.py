@@ -1,4 +1,4 @@
-"""A file that is written is there whole, where its reader looks for it, or not at all."""
+"""A written file is complete, in the place where its reader looks for it, or it does not exist."""
 
 import errno
 import os
@@ -22,7 +22,7 @@ def write_atomically(path: str, text: str) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """Return a folder in which nothing temporary is left behind."""
+    """Return a folder, and assert that no temporary file is left in it."""
     yield tmp_path
     assert not list(tmp_path.glob("*.tmp")) + list(tmp_path.glob(".*.tmp"))
 
@@ -43,16 +43,16 @@ def test_a_link_stays_a_link(folder: Path) -> None:
     assert (file.read_text(), link.is_symlink()) == ("after", True)
 
 
-def test_a_link_that_leads_nowhere_is_replaced(folder: Path) -> None:
-    """Nobody knows that it would have led to what was meant."""
+def test_a_dangling_link_is_replaced(folder: Path) -> None:
+    """It is not known whether its target was the intended file."""
     link = folder / "link"
     link.symlink_to("nowhere")
     write_atomically(str(link), "after")
     assert (link.read_text(), link.is_symlink()) == ("after", False)
 
 
-def test_a_pipe_is_written_to_by_whatever_name(folder: Path) -> None:
-    """As >(command) of a shell is one."""
+def test_a_pipe_is_written_to_under_any_name(folder: Path) -> None:
+    """As with >(command) in a shell."""
     reading, writing = os.pipe()
     (folder / "link").symlink_to(f"/proc/self/fd/{writing}")
     write_atomically(str(folder / "link"), "one,")
@@ -62,8 +62,8 @@ def test_a_pipe_is_written_to_by_whatever_name(folder: Path) -> None:
     os.close(writing)
 
 
-def test_the_reader_of_a_pipe_stays_until_it_is_written_to(folder: Path) -> None:
-    """Though nothing else writes to it any more, as when the command that had it has ended."""
+def test_a_pipe_stays_open_until_it_is_written_to(folder: Path) -> None:
+    """Even if no other process has it open for writing, because the command has ended."""
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
     (folder / "link").symlink_to(f"/proc/self/fd/{writing}")
@@ -87,7 +87,7 @@ def test_a_fifo_stays_one(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError("the disk is full")])
-def test_what_cannot_be_written_leaves_what_was_there(
+def test_a_failed_write_keeps_the_old_content(
     folder: Path, error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = folder / "report.json"
@@ -105,7 +105,7 @@ def test_what_cannot_be_written_leaves_what_was_there(
     assert file.read_text() == "before"
 
 
-def test_a_strangers_file_is_not_taken_for_ours(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_users_file_is_not_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "urandom", bytes)
     stranger = folder / f".scoperun-{bytes(8).hex()}.tmp"
     stranger.write_text("a stranger's")
@@ -116,10 +116,10 @@ def test_a_strangers_file_is_not_taken_for_ours(folder: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("swap", [os.link, os.symlink])
-def test_a_temporary_file_that_is_swapped_meanwhile_leads_nowhere(
+def test_a_temporary_file_that_was_replaced_by_a_link_is_not_followed(
     folder: Path, monkeypatch: pytest.MonkeyPatch, swap: Callable[[Path, Path], None]
 ) -> None:
-    """Who owns the folder can do that, and spoils the report; what is linked stays what it is."""
+    """The folder's owner can do that, and it destroys the report; the link's target does not change."""
     other = folder / "other"
     other.write_text("not to be touched")
 
@@ -141,7 +141,7 @@ def begun(path: Path) -> int:
         return file.begin()
 
 
-def test_a_file_that_is_written_bit_by_bit_is_there_from_the_first_on(folder: Path) -> None:
+def test_a_file_that_is_written_in_pieces_exists_from_the_start(folder: Path) -> None:
     file = folder / "trace"
     file.write_text("before")
     fd = begun(file)
@@ -151,13 +151,13 @@ def test_a_file_that_is_written_bit_by_bit_is_there_from_the_first_on(folder: Pa
     os.close(fd)
 
 
-def test_a_new_file_that_is_written_bit_by_bit_is_its_owners_alone(folder: Path) -> None:
+def test_a_new_file_that_is_written_in_pieces_is_readable_only_by_its_owner(folder: Path) -> None:
     os.close(begun(folder / "trace"))
     assert mode_of(folder / "trace") == 0o600
 
 
 @pytest.mark.parametrize("kind", ["fifo", "/dev/null"])
-def test_what_can_keep_its_writer_waiting_is_not_written_to_bit_by_bit(folder: Path, kind: str) -> None:
+def test_a_fifo_or_device_is_not_written_in_pieces(folder: Path, kind: str) -> None:
     path = folder / kind
     if kind == "fifo":
         os.mkfifo(path)
@@ -165,7 +165,7 @@ def test_what_can_keep_its_writer_waiting_is_not_written_to_bit_by_bit(folder: P
         begun(path)
 
 
-def test_a_file_that_cannot_be_put_in_its_place_is_not_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_renamed_into_place_does_not_exist(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def rename(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, "no")
 
@@ -181,7 +181,7 @@ def mode_of(file: Path) -> int:
 
 
 @pytest.mark.parametrize("umask", [0, 0o022, 0o777])
-def test_a_new_file_is_its_owners_alone_whatever_the_umask(folder: Path, umask: int) -> None:
+def test_a_new_file_is_readable_only_by_its_owner_whatever_the_umask(folder: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
         write_atomically(str(folder / "report.json"), "new")
@@ -203,8 +203,8 @@ def test_a_file_that_is_replaced_keeps_its_mode(folder: Path, name: str, mode: i
 
 
 @pytest.mark.parametrize(("folder_mode", "kept"), [(0o755, 0o644), (0o1777, 0o600)])
-def test_in_a_common_folder_a_hard_link_may_be_a_strangers(folder: Path, folder_mode: int, kept: int) -> None:
-    """To one of our files that everybody may read: that mode was not for this place."""
+def test_in_a_common_folder_a_hard_links_mode_is_not_kept(folder: Path, folder_mode: int, kept: int) -> None:
+    """A stranger can link one of our readable files there; its mode was not chosen for this place."""
     (folder / "ours").touch(mode=0o644)
     (folder / "report.json").hardlink_to(folder / "ours")
     folder.chmod(folder_mode)
@@ -212,7 +212,7 @@ def test_in_a_common_folder_a_hard_link_may_be_a_strangers(folder: Path, folder_
     assert (mode_of(folder / "report.json"), mode_of(folder / "ours")) == (kept, 0o644)
 
 
-def test_what_takes_the_place_meanwhile_is_replaced_and_not_followed(folder: Path) -> None:
+def test_a_link_that_is_put_in_the_place_meanwhile_is_replaced(folder: Path) -> None:
     report, other = folder / "report.json", folder / "other"
     report.write_text("before")
     other.write_text("not to be touched")
@@ -223,7 +223,7 @@ def test_what_takes_the_place_meanwhile_is_replaced_and_not_followed(folder: Pat
     assert (report.is_symlink(), report.read_text(), other.read_text()) == (False, "after", "not to be touched")
 
 
-def test_the_folder_is_the_one_that_was_there_before(folder: Path) -> None:
+def test_the_folder_is_the_one_that_was_opened_before(folder: Path) -> None:
     out, far = folder / "out", folder / "far"
     out.mkdir()
     far.mkdir()
@@ -235,8 +235,8 @@ def test_the_folder_is_the_one_that_was_there_before(folder: Path) -> None:
     assert list(far.iterdir()) == []
 
 
-def test_a_folder_that_is_made_anew_is_as_good(folder: Path) -> None:
-    """As by a build that begins with rm -r."""
+def test_a_folder_that_was_removed_and_made_again_works(folder: Path) -> None:
+    """A build that begins with rm -r does this."""
     out = folder / "out"
     out.mkdir()
     (out / "report.json").touch()
@@ -248,7 +248,7 @@ def test_a_folder_that_is_made_anew_is_as_good(folder: Path) -> None:
     assert (out / "report.json").read_text() == "after"
 
 
-def test_a_folder_that_is_gone_is_an_error(folder: Path) -> None:
+def test_a_removed_folder_is_an_error(folder: Path) -> None:
     (folder / "out").mkdir()
     with Destination(str(folder / "out" / "report.json")) as file:
         (folder / "out").rmdir()
@@ -256,7 +256,7 @@ def test_a_folder_that_is_gone_is_an_error(folder: Path) -> None:
             file.write("after")
 
 
-def test_a_fifo_is_written_to_wherever_it_is_by_then(folder: Path) -> None:
+def test_a_fifo_is_written_to_even_if_it_was_moved(folder: Path) -> None:
     fifo = folder / "fifo"
     os.mkfifo(fifo)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
@@ -294,10 +294,10 @@ def to_itself(path: Path) -> None:
         (Path.touch, "x" * 256, errno.ENAMETOOLONG),
     ],
 )
-def test_what_cannot_be_written_is_known_before(
+def test_an_unwritable_place_is_refused_at_once(
     folder: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], object], name: str, number: int
 ) -> None:
-    monkeypatch.chdir(folder)  # the path of a socket is short
+    monkeypatch.chdir(folder)  # a socket's path must be short
     make(Path("it"))
     with pytest.raises(OSError, match=r".") as refused:
         Destination(f"it{name}")
@@ -305,7 +305,7 @@ def test_what_cannot_be_written_is_known_before(
     assert refused.value.strerror
 
 
-def test_a_folder_that_is_removed_is_known_before(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_removed_folder_is_refused_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "here").mkdir()
     monkeypatch.chdir(folder / "here")
     (folder / "here").rmdir()
@@ -314,24 +314,24 @@ def test_a_folder_that_is_removed_is_known_before(folder: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("path", ["/proc/report.json", "/proc/self/report.json", "/sys/fs/report.json"])
-def test_a_file_system_that_takes_no_new_files_is_known_before(path: str) -> None:
+def test_a_place_in_proc_or_sys_is_refused_at_once(path: str) -> None:
     with pytest.raises(OSError, match=r"Permission denied|No such file or directory"):
         Destination(path)
 
 
-def test_a_terminal_that_there_is_not_is_known_before() -> None:
+def test_a_missing_terminal_is_refused_at_once() -> None:
     program = "from scoperun.console.files import Destination; Destination('/dev/tty')"
     words = [sys.executable, "-c", program]
     ended = subprocess.run(words, start_new_session=True, capture_output=True, text=True, check=False)
     assert "\nOSError: [Errno 6] " in ended.stderr
 
 
-def test_no_name_is_no_file() -> None:
+def test_an_empty_name_is_an_error() -> None:
     with pytest.raises(FileNotFoundError):
         Destination("")
 
 
-def test_nothing_is_left_open(folder: Path) -> None:
+def test_all_descriptors_are_closed(folder: Path) -> None:
     def held() -> int:
         return len(os.listdir("/proc/self/fd"))
 
@@ -348,7 +348,7 @@ def test_nothing_is_left_open(folder: Path) -> None:
     assert held() == before
 
 
-def test_a_command_does_not_inherit_what_is_held(folder: Path) -> None:
+def test_a_command_does_not_inherit_the_descriptors(folder: Path) -> None:
     os.mkfifo(folder / "fifo")
     for path in ("report.json", "fifo"):
         known = set(os.listdir("/proc/self/fd"))

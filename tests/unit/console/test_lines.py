@@ -1,4 +1,4 @@
-"""Lines come in their order and whole, wherever they go, and what is not read keeps nothing else from going on."""
+"""Lines arrive complete and in order, and a reader that does not read delays nothing else."""
 
 import asyncio
 import fcntl
@@ -36,7 +36,7 @@ def terminal() -> Way:
 
 
 def terminals_other_end() -> Way:
-    """Return what cannot be opened once more."""
+    """Return a descriptor that cannot be opened a second time."""
     its, ours = pty.openpty()
     tty.setraw(ours)
     return ours, its
@@ -59,7 +59,7 @@ async def read(fd: int, size: int) -> bytes:
     return text
 
 
-async def test_they_come_whole_and_in_their_order_when_they_are_read(way: Way) -> None:
+async def test_lines_arrive_complete_and_in_order(way: Way) -> None:
     ours, its = way
     with closing(Lines(its)) as lines:
         lines.put(LONG)
@@ -71,16 +71,16 @@ async def test_they_come_whole_and_in_their_order_when_they_are_read(way: Way) -
             await lines.written()
 
 
-async def test_that_they_are_not_read_keeps_nothing_else_from_going_on(way: Way) -> None:
+async def test_unread_lines_delay_nothing_else(way: Way) -> None:
     ours, its = way
     with closing(Lines(its)) as lines:
         lines.put(LONG)
         await readable(ours)
-        await asyncio.sleep(0)  # it had its turn, and did not wait in it
+        await asyncio.sleep(0)  # it had its turn and did not block
         assert os.get_blocking(its)
 
 
-async def test_the_descriptor_goes_on_blocking_for_those_that_share_it(way: Way) -> None:
+async def test_the_descriptor_stays_blocking_for_others_that_share_it(way: Way) -> None:
     _, its = way
     shared = os.dup(its)
     with closing(Lines(its)) as lines:
@@ -90,7 +90,7 @@ async def test_the_descriptor_goes_on_blocking_for_those_that_share_it(way: Way)
     os.close(shared)
 
 
-async def test_what_nothing_reads_any_more_is_an_error() -> None:
+async def test_a_closed_reader_is_an_error() -> None:
     ours, its = pipe()
     os.close(ours)
     with closing(Lines(its)) as lines:
@@ -100,7 +100,7 @@ async def test_what_nothing_reads_any_more_is_an_error() -> None:
             await lines.written()
 
 
-async def test_a_file_takes_them_at_once(tmp_path: os.PathLike[str]) -> None:
+async def test_a_file_gets_the_lines_at_once(tmp_path: os.PathLike[str]) -> None:
     file = os.path.join(tmp_path, "lines")
     with closing(Lines(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600))) as lines:
         lines.put("first")
@@ -110,8 +110,8 @@ async def test_a_file_takes_them_at_once(tmp_path: os.PathLike[str]) -> None:
         assert written.read() == "first\nsecond\n"
 
 
-async def test_a_message_is_one_message() -> None:
-    """Where a socket has those."""
+async def test_a_line_is_one_message() -> None:
+    """For sockets that have messages."""
     ours, its = socket.socketpair(type=socket.SOCK_SEQPACKET)
     with ours, closing(Lines(its.detach())) as lines:
         lines.put("x" * 10_000)

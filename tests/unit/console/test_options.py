@@ -1,4 +1,4 @@
-"""The table of options says of each what is so: where its value goes, what it sets, and whether that can be changed."""
+"""The table of options is correct: each option's field, its property, and whether it can be changed while running."""
 
 import dataclasses
 from collections import Counter
@@ -34,12 +34,12 @@ def limits(option: Option) -> Limits:
     return Limits(**{name: SAMPLES.get(name, 1)})
 
 
-def test_a_name_is_one_options() -> None:
+def test_each_name_belongs_to_one_option() -> None:
     names = Counter(name for option in OPTIONS for name in (*option.names, option.contrary) if name is not None)
     assert {name for name, times in names.items() if times > 1} == set()
 
 
-def test_all_that_can_be_asked_for_has_an_option() -> None:
+def test_every_field_of_a_request_has_an_option() -> None:
     fields = Counter(option.field for option in OPTIONS if option.field is not None)
     assert set(fields) == FIELDS - NO_OPTION_ALONE - NOT_ASKED_FOR - LISTS
     assert set(fields.values()) == {1}
@@ -51,7 +51,7 @@ def test_a_limit_sets_its_property(option: Option) -> None:
 
 
 @every_limit
-def test_a_limit_can_be_changed_while_the_scope_runs_if_it_says_so(option: Option) -> None:
+def test_a_limit_can_be_changed_while_the_scope_runs_if_the_table_says_so(option: Option) -> None:
     if option.is_live:
         assert [each.name for each in live_properties(limits(option))] == [option.sets]
     else:

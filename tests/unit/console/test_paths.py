@@ -1,4 +1,4 @@
-"""A path leads where the kernel would lead, but over nobody else's links."""
+"""A path leads where the kernel leads, except through links of other users."""
 
 import os
 import stat
@@ -10,7 +10,7 @@ from scoperun.console.paths import Place, Trusted, others_write, walk
 
 
 def led_to(path: str) -> tuple[tuple[int, int], str, bool]:
-    """Return the folder that a path leads to, the name in it, and whether something is there."""
+    """Return the folder that a path leads to, the name in it, and whether it exists."""
     with walk(path, Trusted.here()) as place:
         return identity(place), place.name, place.status is not None
 
@@ -27,7 +27,7 @@ def of(folder: Path) -> tuple[int, int]:
 
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a folder a/b/c with links: to a/b, up from there, absolute, and in a row."""
+    """Return a folder a/b/c with links: to a/b, to its parent, absolute, and chained."""
     (tmp_path / "a" / "b" / "c").mkdir(parents=True)
     (tmp_path / "a" / "b" / "file").touch()
     (tmp_path / "to-b").symlink_to("a/b/")
@@ -55,18 +55,18 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("to-b", "a/b", ".", True),
     ],
 )
-def test_a_path_leads_where_it_says(tree: Path, path: str, folder: str, name: str, is_there: bool) -> None:
+def test_a_path_leads_to_its_target(tree: Path, path: str, folder: str, name: str, is_there: bool) -> None:
     expected = (of(tree / folder), name, is_there)
     assert led_to(path) == expected
     assert led_to(f"{tree}/{path}") == expected
 
 
-def test_the_root_is_a_place() -> None:
+def test_the_root_folder_is_a_valid_path() -> None:
     assert led_to("/") == (of(Path("/")), ".", True)
     assert led_to("//../etc") == (of(Path("/")), "etc", True)
 
 
-def test_what_is_passed_on_the_way_is_seen(tree: Path) -> None:
+def test_every_folder_and_link_on_the_way_is_checked(tree: Path) -> None:
     seen: list[str] = []
     walk("to-b/file", Trusted.here(), look=lambda path, *_: seen.append(path)).close()
     assert seen == [".", "to-b", "a", "a/b", "a/b/.", "a/b/./file"]
@@ -77,7 +77,7 @@ def test_what_is_passed_on_the_way_is_seen(tree: Path) -> None:
 
 
 @pytest.mark.parametrize("links", [39, 40, 41])
-def test_as_many_links_are_followed_as_the_kernel_follows(tmp_path: Path, links: int) -> None:
+def test_as_many_links_are_followed_as_by_the_kernel(tmp_path: Path, links: int) -> None:
     (tmp_path / "0").touch()
     for number in range(links):
         (tmp_path / str(number + 1)).symlink_to(str(number))
@@ -97,7 +97,7 @@ def status(owner: int, mode: int = 0o755) -> os.stat_result:
 @pytest.mark.parametrize(
     ("mode", "they_do"), [(0o755, False), (0o775, True), (0o757, True), (0o1777, True), (0o700, False)]
 )
-def test_who_may_write(mode: int, they_do: bool) -> None:
+def test_others_can_write_according_to_the_mode(mode: int, they_do: bool) -> None:
     assert others_write(status(0, mode)) is they_do
 
 
@@ -107,16 +107,16 @@ def test_root_and_we_are_trusted_and_strangers_are_not() -> None:
     assert [trusted.own(status(owner), folder) for owner in (0, os.geteuid(), 12345)] == [True, True, False]
 
 
-def test_where_root_is_not_mapped_its_files_are_nobodys_and_known_by_where_they_stand() -> None:
-    """In a user namespace, where strangers' files are nobody's too."""
+def test_files_of_an_unmapped_root_are_recognized_by_their_folder() -> None:
+    """In a user namespace the files of strangers have the same unmapped owner."""
     trusted, nobody = Trusted(users=frozenset({0}), owner_of_all=65534), 65534
     assert trusted.own(status(nobody), status(nobody, 0o755))
     assert not trusted.own(status(nobody), status(nobody, 0o1777))
     assert not trusted.own(status(12345), status(nobody, 0o755))
 
 
-def test_a_second_name_counts_where_strangers_cannot_give_one() -> None:
-    """As in a store of files in which what is the same is kept once."""
+def test_a_hard_link_is_trusted_if_strangers_cannot_make_one_there() -> None:
+    """E.g. in a store of files that links identical ones."""
     trusted = Trusted(users=frozenset({0, 1000}), owner_of_all=0)
     link = os.stat_result((stat.S_IFLNK | 0o777, 0, 0, 2, 0, 0, 0, 0, 0, 0))
     assert trusted.own(link, status(0, 0o755))

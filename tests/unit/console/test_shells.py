@@ -1,4 +1,4 @@
-"""A shell at which a person sits survives what runs out of memory in it, unless something else is asked for."""
+"""An interactive shell survives an OOM kill of its children, unless the user asks for something else."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def terminal() -> Iterator[int]:
 
 
 def oom_policy(*words: str, stdin: int, stderr: int) -> tuple[str, str] | None:
-    """Return OOMPolicy= and its source as `--print-properties` shows them; its systemd-run line has the same."""
+    """Return OOMPolicy= and its source as `--print-properties` shows them, after checking its systemd-run line."""
     command = [sys.executable, "-m", "scoperun", "--print-properties", "--json", *words]
     shown = json.loads(subprocess.run(command, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, check=True).stdout)
     found = [(each["value"], each["source"]) for each in shown["properties"] if each["name"] == "OOMPolicy"]
@@ -49,7 +49,7 @@ def oom_policy(*words: str, stdin: int, stderr: int) -> tuple[str, str] | None:
         "tcsh",
     ],
 )
-def test_a_shell_with_options_alone_reads_its_input(line: str) -> None:
+def test_a_shell_with_only_options_is_interactive(line: str) -> None:
     assert is_shell_for_input(line.split())
 
 
@@ -70,18 +70,18 @@ def test_a_shell_with_options_alone_reads_its_input(line: str) -> None:
         "sudo bash",
     ],
 )
-def test_what_runs_a_script_or_a_line_or_is_not_a_shell_does_not(line: str) -> None:
+def test_a_shell_with_a_script_or_another_program_is_not_interactive(line: str) -> None:
     assert not is_shell_for_input(line.split())
 
 
 @pytest.mark.skipif(not Path("/etc/shells").exists(), reason="this system lists no shells")
-def test_what_the_system_lists_as_a_shell_is_one() -> None:
+def test_a_shell_that_the_system_lists_counts_as_one() -> None:
     lines = Path("/etc/shells").read_text().splitlines()
     listed = [line for line in lines if line.startswith("/")]
     assert all(is_shell_for_input([shell]) for shell in listed)
 
 
-def test_for_a_shell_at_a_terminal_it_is_continue(terminal: int) -> None:
+def test_at_a_terminal_an_interactive_shell_gets_policy_continue(terminal: int) -> None:
     assert oom_policy("--", "bash", stdin=terminal, stderr=terminal) == ("continue", FOR_A_SHELL)
 
 
@@ -89,13 +89,13 @@ def test_for_a_shell_at_a_terminal_it_is_continue(terminal: int) -> None:
     "words",
     [("--oom-policy", "stop"), ("-p", "OOMPolicy=stop")],
 )
-def test_what_is_asked_for_wins(terminal: int, words: tuple[str, ...]) -> None:
+def test_a_requested_policy_is_used(terminal: int, words: tuple[str, ...]) -> None:
     found = oom_policy(*words, "--", "bash", stdin=terminal, stderr=terminal)
     assert found is not None
     assert found[0] == "stop"
 
 
-def test_what_a_configuration_file_says_wins(terminal: int, tmp_path: Path) -> None:
+def test_a_policy_of_a_config_file_is_used(terminal: int, tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text('[defaults]\noom-policy = "kill"\n')
     words = ("--config", str(tmp_path / "config.toml"), "--", "bash")
     found = oom_policy(*words, stdin=terminal, stderr=terminal)
@@ -103,7 +103,7 @@ def test_what_a_configuration_file_says_wins(terminal: int, tmp_path: Path) -> N
     assert found[0] == "kill"
 
 
-def test_systemds_default_is_left_for_all_else(terminal: int) -> None:
+def test_everything_else_keeps_systemds_default(terminal: int) -> None:
     assert oom_policy("--", "make", stdin=terminal, stderr=terminal) is None
     assert oom_policy("--", "bash", stdin=subprocess.DEVNULL, stderr=terminal) is None
     assert oom_policy("--", "bash", stdin=terminal, stderr=subprocess.DEVNULL) is None

@@ -1,4 +1,4 @@
-"""The verdict is the same whatever order its traces arrive in, and no lost trace makes it wrong."""
+"""The verdict does not depend on the order of events, and a lost event never makes it wrong."""
 
 import itertools
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def from_the_bus(event: Event) -> bool:
 
 
 def without(story: Story, kinds: tuple[type[Event], ...]) -> list[Event]:
-    """Return a story without the events of these kinds; never without the end of the command, which every story has."""
+    """Return a story without the events of these kinds, except the command's end, which every story has."""
     return [event for event in story.events if not isinstance(event, kinds)]
 
 
@@ -48,7 +48,7 @@ def cut_off(story: Story) -> Iterator[list[Event]]:
 
 
 @every_story
-def test_every_order_of_a_story_is_told_alike(story: Story) -> None:
+def test_every_order_of_a_story_leads_to_the_same_report(story: Story) -> None:
     """Not only the verdict is equal, but the whole report, including its evidence."""
     report = told(story.events, story.limits)
     assert report.verdict is story.verdict
@@ -71,7 +71,7 @@ LOST = {
 
 
 @every_story
-def test_a_lost_trace_makes_the_verdict_unknown_at_worst(story: Story) -> None:
+def test_a_lost_event_makes_the_verdict_unknown_at_worst(story: Story) -> None:
     """An OOM kill is never called a signal, a SIGKILL is never called an OOM kill, a timeout never an exit."""
     for name, kinds in LOST.items():
         verdict = told(without(story, kinds), story.limits).verdict
@@ -92,7 +92,7 @@ def test_a_bus_and_counters_lost_together_make_the_verdict_unknown_at_worst(stor
 
 
 @every_story
-def test_a_lost_bus_is_told_alike_in_every_order(story: Story) -> None:
+def test_a_lost_bus_leads_to_the_same_report_in_every_order(story: Story) -> None:
     for events in cut_off(story):
         here = [event for event in events if not from_the_bus(event) or isinstance(event, ConnectionLost)]
         heard = [event for event in events if event not in here]
@@ -104,7 +104,7 @@ WELL_READ = [story for story in STORIES if Counters() not in story.events and ST
 
 
 @pytest.mark.parametrize("story", WELL_READ, ids=lambda story: story.name)
-def test_what_is_read_at_the_end_makes_up_for_what_was_not_heard(story: Story) -> None:
+def test_values_read_at_the_end_replace_signals_that_were_missed(story: Story) -> None:
     for kinds in (ResultChanged,), (StateChanged,), (ResultChanged, StateChanged):
         assert told(without(story, kinds), story.limits).verdict is story.verdict
 
@@ -119,7 +119,7 @@ def test_the_counters_of_the_cgroup_are_enough_for_an_oom_kill(story: Story) -> 
     assert told([*events, ConnectionLost("gone")]).verdict is Verdict.OOM_KILL
 
 
-def test_a_sigkill_that_nothing_explains_is_unknown() -> None:
+def test_an_unexplained_sigkill_is_unknown() -> None:
     assert told([exited(-9)]).verdict is Verdict.UNKNOWN
     assert told([exited(-9), ConnectionLost("gone")]).verdict is Verdict.UNKNOWN
 
@@ -128,7 +128,7 @@ def test_a_sigkill_is_a_signal_where_both_counters_are_0_and_the_bus_is_lost() -
     assert told([exited(-9), counted(0), ConnectionLost("gone")]).verdict is Verdict.SIGNAL
 
 
-def test_a_count_of_the_kernel_alone_proves_nothing() -> None:
+def test_the_kernels_count_alone_does_not_prove_a_signal() -> None:
     """A SIGKILL from systemd-oomd does not appear in memory.events, nor in Result= under OOMPolicy=continue."""
     uncounted = counted(0, oomd_marks=None)
     assert told([exited(-9), uncounted, ConnectionLost("gone")]).verdict is Verdict.UNKNOWN
@@ -136,28 +136,28 @@ def test_a_count_of_the_kernel_alone_proves_nothing() -> None:
     assert told([exited(-9), uncounted, *continued]).verdict is Verdict.UNKNOWN
 
 
-def test_a_result_needs_no_counters_beside_it() -> None:
+def test_a_result_needs_no_counters() -> None:
     stopped = [ResultChanged("success"), StateChanged("inactive"), read("success")]
     assert told([exited(-9), counted(0, oomd_marks=None), *stopped]).verdict is Verdict.SIGNAL
 
 
-def test_a_collected_unit_proves_nothing() -> None:
+def test_a_collected_units_result_does_not_prove_a_signal() -> None:
     """Its Result= reads success, whatever it was before."""
     assert told([exited(-9), StateChanged("failed"), STUB]).verdict is Verdict.UNKNOWN
 
 
-def test_a_scope_that_goes_on_proves_nothing() -> None:
+def test_the_result_of_an_active_scope_does_not_prove_a_signal() -> None:
     """Processes are left in it, and systemd might not have looked for an OOM kill yet."""
     assert told([exited(-9), Counters(), read("success")]).verdict is Verdict.UNKNOWN
 
 
-def test_an_invocation_begins_with_nothing_known() -> None:
+def test_an_invocation_starts_with_nothing_known() -> None:
     invocation = Invocation()
     assert not any([invocation.started, invocation.exited, invocation.stopping, invocation.ended, invocation.over])
     assert invocation.final_result is None
 
 
-def test_a_start_is_over_when_its_job_is_or_when_nobody_can_tell() -> None:
+def test_a_start_has_ended_with_its_job_or_with_the_bus() -> None:
     assert fed(JobRemoved("done")).started
     assert fed(JobRemoved("failed")).started
     assert fed(ConnectionLost("gone")).started
@@ -180,18 +180,18 @@ def test_a_scope_has_ended_when_systemd_says_so(state: str) -> None:
 
 @pytest.mark.parametrize("events", [(ResultChanged("resources"), StateChanged("failed")), (StateChanged("inactive"),)])
 @pytest.mark.parametrize("job", ["failed", "canceled"])
-def test_a_scope_that_could_not_start_has_ended(events: tuple[Event, ...], job: str) -> None:
+def test_a_scope_that_failed_to_start_has_ended(events: tuple[Event, ...], job: str) -> None:
     """It was never active, and systemd will announce nothing more about it."""
     assert fed(*STARTED[:2], *events, JobRemoved(job)).ended
 
 
-def test_a_scope_that_stops_has_not_ended() -> None:
+def test_a_stopping_scope_has_not_ended() -> None:
     invocation = fed(*STARTED, StateChanged("deactivating"))
     assert invocation.stopping
     assert not invocation.ended
 
 
-def test_a_lost_bus_leaves_nothing_to_wait_for() -> None:
+def test_after_the_bus_is_lost_there_is_nothing_to_wait_for() -> None:
     invocation = fed(*STARTED, ConnectionLost("gone"))
     assert invocation.over
     assert not invocation.ended
@@ -199,7 +199,7 @@ def test_a_lost_bus_leaves_nothing_to_wait_for() -> None:
 
 
 @pytest.mark.parametrize("failure", ["oom-kill", "timeout", "resources", "a-word-to-come"])
-def test_a_failure_that_was_once_seen_stays(failure: str) -> None:
+def test_a_failure_is_kept(failure: str) -> None:
     """Systemd announces old values again after a reload, and a collected unit reads as a success."""
     invocation = fed(*STARTED, ResultChanged(failure), ResultChanged("success"), STUB)
     assert invocation.final_result == failure
@@ -211,19 +211,19 @@ def test_the_first_failure_is_the_result() -> None:
     assert invocation.final_result == "oom-kill"
 
 
-def test_a_success_is_none_until_it_can_no_longer_change() -> None:
+def test_a_success_is_the_result_only_once_it_cannot_change() -> None:
     assert fed(*STARTED).final_result is None
     assert fed(*STARTED, ConnectionLost("gone")).final_result is None
     assert fed(*STARTED, StateChanged("inactive")).final_result == "success"
     assert fed(*STARTED, read("success")).final_result == "success"
 
 
-def test_a_scope_that_failed_has_no_success_for_a_result() -> None:
+def test_a_failed_scope_does_not_have_the_result_success() -> None:
     """A failed state with a successful result means that the result was missed."""
     assert fed(*STARTED, StateChanged("failed")).final_result is None
 
 
-def test_what_was_read_is_kept_as_it_was() -> None:
+def test_the_values_that_were_read_are_kept_unchanged() -> None:
     counters, properties = counted(1), read("oom-kill")
     invocation = fed(counters, properties, exited(-9))
     assert invocation.counters is counters
@@ -232,7 +232,7 @@ def test_what_was_read_is_kept_as_it_was() -> None:
     assert invocation.exited
 
 
-def test_leftovers_that_do_not_stop_in_time_are_no_timeout_of_the_command() -> None:
+def test_leftovers_that_do_not_stop_in_time_are_not_a_timeout_of_the_command() -> None:
     stopped = [StopRequested(), ResultChanged("timeout"), StateChanged("failed"), read("timeout")]
     invocation = fed(*STARTED, exited(0), read("success"), *stopped)
     assert invocation.stop_requested
@@ -241,15 +241,15 @@ def test_leftovers_that_do_not_stop_in_time_are_no_timeout_of_the_command() -> N
     assert (report.verdict, report.result, report.exit_status) == (Verdict.SUCCESS, "success", 0)
 
 
-def test_a_timeout_from_before_the_leftovers_were_stopped_stays() -> None:
+def test_a_timeout_before_the_leftovers_were_stopped_is_kept() -> None:
     assert fed(*STARTED, ResultChanged("timeout"), StopRequested(), ResultChanged("timeout")).final_result == "timeout"
 
 
 @pytest.mark.parametrize("failure", ["oom-kill", "resources"])
-def test_leftovers_that_fail_otherwise_are_a_result(failure: str) -> None:
+def test_another_failure_of_the_leftovers_is_the_result(failure: str) -> None:
     assert fed(*STARTED, read("success"), StopRequested(), ResultChanged(failure)).final_result == failure
 
 
-def test_a_stop_that_nobody_asked_for_is_a_timeout() -> None:
+def test_without_our_stop_request_a_timeout_is_the_result() -> None:
     assert not fed(*STARTED).stop_requested
     assert fed(*STARTED, ResultChanged("timeout")).final_result == "timeout"

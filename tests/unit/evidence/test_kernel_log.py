@@ -1,4 +1,4 @@
-"""The kernel's report of an OOM kill is read as it was written, and nothing is added.
+"""The kernel's report of an OOM kill is parsed exactly, and nothing is added.
 
 kernel_logs/ has reports as kernels write them: real ones, gathered in the lab, and others derived from the formats of
 the kernels that the lab does not have. Each file says which, and what is in it.
@@ -77,18 +77,18 @@ def facts(report: KernelReport) -> dict[str, Any]:
 
 
 @every_log
-def test_a_log_is_read_as_it_was_written(log: dict[str, Any]) -> None:
+def test_a_log_is_parsed_exactly(log: dict[str, Any]) -> None:
     assert [facts(report) for report in read(log["records"])] == log["reports"]
 
 
 @every_log
-def test_of_a_log_only_what_is_of_the_scope_concerns_it(log: dict[str, Any]) -> None:
+def test_only_the_scopes_victims_concern_the_scope(log: dict[str, Any]) -> None:
     reports = concerning(read(log["records"]), cgroup=log["cgroup"], pids=log["pids"])
     assert [[victim.pid for victim in report.victims] for report in reports] == log["victims_of_cgroup"]
 
 
 @every_log
-def test_a_report_is_in_the_kernels_own_words_and_order(log: dict[str, Any]) -> None:
+def test_a_report_keeps_the_kernels_words_and_order(log: dict[str, Any]) -> None:
     """The summary is checked separately, because it can have been put together from pieces."""
     for report in read(log["records"]):
         rest = iter(log["records"])
@@ -96,18 +96,18 @@ def test_a_report_is_in_the_kernels_own_words_and_order(log: dict[str, Any]) -> 
 
 
 @every_log
-def test_another_scope_is_told_nothing(log: dict[str, Any]) -> None:
+def test_a_scope_with_a_similar_name_gets_nothing(log: dict[str, Any]) -> None:
     for cgroup in (f"{log['cgroup']}2", log["cgroup"][:-1], f"/x{log['cgroup']}", f"{log['cgroup']}/below", ""):
         found = concerning(read(log["records"]), cgroup=cgroup, pids=[])
         assert all(report.task_memcg and f"{report.task_memcg}/".startswith(f"{cgroup}/") for report in found)
 
 
-def test_no_log_is_no_report() -> None:
+def test_an_empty_log_has_no_report() -> None:
     assert read([]) == ()
     assert read(["usb 1-1: USB disconnect", "", "Killed process", "\n"]) == ()
 
 
-def test_the_slice_is_concerned_by_what_happens_in_its_scopes() -> None:
+def test_a_slice_gets_the_kills_in_its_scopes() -> None:
     assert killed_of([summary(), killed()], cgroup="/user.slice") == [4242]
     assert killed_of([summary(), killed()], cgroup="/") == [4242]
 
@@ -115,24 +115,24 @@ def test_the_slice_is_concerned_by_what_happens_in_its_scopes() -> None:
 # Which cgroup a report concerns
 
 
-def test_the_cgroup_that_the_kernel_names_decides_against_a_pid_that_was_used_again() -> None:
+def test_the_cgroup_that_the_kernel_names_outweighs_a_reused_pid() -> None:
     assert killed_of([summary("/system.slice/other.scope", oom="/system.slice"), killed()], 4242) == []
 
 
-def test_a_cgroup_above_names_nobody() -> None:
+def test_a_parent_cgroup_does_not_identify_a_victim() -> None:
     """The kernel names the next cgroup that has the memory controller; a scope can lack it."""
     records = [summary("/user.slice", oom="/user.slice"), killed()]
     assert killed_of(records) == []
     assert killed_of(records, 4242) == [4242]
 
 
-def test_a_kill_without_a_report_is_ours_by_its_pid_alone() -> None:
+def test_a_kill_without_a_report_is_recognized_by_its_pid() -> None:
     records = [killed(1), killed(2, name="theirs"), killed(3)]
     assert killed_of(records) == []
     assert killed_of(records, 1, 3) == [1, 3]
 
 
-def test_of_a_group_only_what_is_ours_is_handed_on() -> None:
+def test_only_our_members_of_a_group_kill_are_returned() -> None:
     (report,) = concerning(read([killed(1), group(), killed(2), killed(3)]), cgroup=OURS, pids={1, 3})
     assert report.records == (killed(1), group(), killed(3))
 
@@ -141,13 +141,13 @@ def test_a_group_in_another_scope_is_not_ours() -> None:
     assert killed_of([killed(1), group("/other.scope"), killed(2)]) == []
 
 
-def test_a_kill_of_the_whole_machine_does_not_go_on_with_a_cgroups_group() -> None:
+def test_a_kill_of_the_whole_machine_does_not_continue_a_cgroups_group() -> None:
     first, second = read([summary(), killed(), group(), killed(7, message="Out of memory")])
     assert [victim.pid for victim in first.victims] == [4242]
     assert (second.constraint, [victim.pid for victim in second.victims]) == (None, [7])
 
 
-def test_a_kill_after_the_end_of_a_report_is_another() -> None:
+def test_a_kill_after_the_end_of_a_report_is_a_new_one() -> None:
     first, second = read([HEADER, USAGE, summary(), killed(), killed(4243)])
     assert [victim.pid for victim in first.victims] == [4242]
     assert second.usage is None
@@ -156,7 +156,7 @@ def test_a_kill_after_the_end_of_a_report_is_another() -> None:
 # Unreliable parts
 
 
-def test_after_lost_records_nothing_belongs_to_what_was_before() -> None:
+def test_records_after_lost_ones_do_not_belong_to_those_before() -> None:
     before, after = read([HEADER, USAGE, LOST.text, summary(), killed()])
     assert (before.usage, before.victims) == (20 * 2**20, ())
     assert (after.usage, after.invoked_by, after.chosen) == (None, None, 4242)
@@ -171,14 +171,14 @@ def test_after_lost_records_nothing_belongs_to_what_was_before() -> None:
         [USAGE],
     ],
 )
-def test_details_that_are_not_of_the_same_kill_are_left_out(between: list[str]) -> None:
+def test_details_of_another_kill_are_left_out(between: list[str]) -> None:
     *_, report = read([HEADER, USAGE, *between, summary(), killed()])
     assert (report.usage, report.invoked_by, report.stat, report.tasks) == (None, None, {}, ())
     assert report.task_memcg == OURS
     assert [victim.pid for victim in report.victims] == [4242]
 
 
-def test_a_path_as_long_as_a_record_may_be_cut_off() -> None:
+def test_a_path_as_long_as_a_record_can_be_cut_off() -> None:
     (report,) = read([summary(f"{OURS}/{'x' * 900}"), killed()])
     assert (report.oom_memcg, report.task_memcg) == (OURS, None)
 
@@ -195,10 +195,10 @@ def test_no_limit_is_infinity() -> None:
         killed().replace("UID:1000", "UID:"),
         killed().replace("20388", "9" * 5000),
         killed(name="x" * 9000),
-        killed().replace("4242", "٤٢"),  # digits, but not the kernel's
+        killed().replace("4242", "٤٢"),  # digits, but not ASCII
     ],
 )
-def test_what_is_not_said_in_full_is_not_said(record: str) -> None:
+def test_incomplete_values_are_not_used(record: str) -> None:
     assert read([record]) == ()
 
 
@@ -209,7 +209,7 @@ HOST = killed(message="Out of memory")
 
 
 @pytest.mark.parametrize("asked", [SYSRQ, "sysrq: SysRq : Manual OOM execution", "SysRq : Manual OOM execution"])
-def test_a_kill_that_was_asked_for_by_sysrq_is_no_shortage(asked: str) -> None:
+def test_a_kill_requested_by_sysrq_is_recognized(asked: str) -> None:
     """The kernel can leave out everything that says so, except the record written at the request."""
     header = HEADER.replace("order=0", "order=-1")
     whole = [asked, header, summary(), HOST]
@@ -219,7 +219,7 @@ def test_a_kill_that_was_asked_for_by_sysrq_is_no_shortage(asked: str) -> None:
     assert [report.sysrq for report in read([header, LOST.text, HOST, HOST])] == [True, True, False]
 
 
-def test_nor_is_another_kill_meanwhile_asked_for() -> None:
+def test_another_kill_after_a_sysrq_request_is_not_attributed_to_it() -> None:
     """The scope's kill can come between the request and its kill."""
     assert [report.sysrq for report in read([SYSRQ, HEADER, USAGE, summary(), killed(), HOST])] == [False, True]
     assert [report.sysrq for report in read([SYSRQ, killed(7), HOST])] == [False, True]
@@ -236,7 +236,7 @@ LURES = (
 
 
 @pytest.mark.parametrize("name", LURES)
-def test_a_process_is_named_whatever_its_name(name: str) -> None:
+def test_a_process_with_any_name_is_named(name: str) -> None:
     columns = "[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name"
     row = f"[   4242]  1000  4242    13434     5459    81920        0             0 {name}"
     header = HEADER.replace("bigleak2", name, 1)
@@ -247,13 +247,13 @@ def test_a_process_is_named_whatever_its_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("lure", ["/x,task=y", "/x,task_memcg=", f"/x,task_memcg={OURS}2", "/x,pid=1,uid=0", "/a:b c)"])
-def test_a_cgroup_below_is_ours_whatever_its_name(lure: str) -> None:
+def test_a_cgroup_below_with_any_name_is_ours(lure: str) -> None:
     (report,) = read([summary(OURS + lure), killed()])
     assert report.task_memcg == OURS + lure
     assert killed_of([summary(OURS + lure), killed()]) == [4242]
 
 
-def test_a_name_that_can_be_read_in_two_ways_is_not_read() -> None:
+def test_an_ambiguous_name_is_not_used() -> None:
     """It can be `z` in the cgroup `…/x,task=y` or `y,task=z` in `…/x`, and the victim has neither name any more."""
     (report,) = read([summary(f"{OURS}/x", name="y,task=z"), killed(name="renamed")])
     assert (report.oom_memcg, report.task_memcg, report.chosen) == (None, None, 4242)
@@ -296,7 +296,7 @@ def shuffled(records: list[str], chance: random.Random) -> None:
 
 
 def interleaved(records: list[str], chance: random.Random) -> None:
-    """Put another log's records between ours, each log in its own order."""
+    """Insert another log's records between ours; each log keeps its order."""
     other = chance.choice(list(CORPUS.values()))["records"]
     both = [(chance.random(), record) for record in records], [(chance.random(), record) for record in other]
     places = sorted(place for log in both for place, _ in log)
@@ -337,7 +337,7 @@ def numbers_of(report: KernelReport) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_nothing_is_read_that_does_not_stand_there(seed: int) -> None:
+def test_no_value_is_read_that_the_log_does_not_contain(seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311
     for _ in range(ROUNDS // 4):
         records = mangled(chance)
@@ -352,7 +352,7 @@ def test_nothing_is_read_that_does_not_stand_there(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_nobody_is_taken_for_ours_whom_the_kernel_does_not_name(seed: int) -> None:
+def test_no_process_is_taken_for_ours_that_the_kernel_does_not_name(seed: int) -> None:
     """Without known pids, the summary must name our cgroup and the victim, or our cgroup's own table must list it."""
     chance = random.Random(seed)  # noqa: S311
     for _ in range(ROUNDS // 4):
@@ -373,7 +373,7 @@ def seconds(records: list[str]) -> float:
     return min(timeit.repeat(lambda: read(records), timer=time.process_time, number=1, repeat=4))
 
 
-def test_it_takes_time_in_proportion_to_what_there_is_to_read() -> None:
+def test_parsing_takes_time_in_proportion_to_the_log() -> None:
     """Six thousand records take about four times as long as a quarter of them, not sixteen times."""
     records = [*CORPUS["scope-7.2"]["records"], *CORPUS["mixed-6.12"]["records"]] * 10
     assert len(read(records)) > 10
@@ -389,7 +389,7 @@ def test_it_takes_time_in_proportion_to_what_there_is_to_read() -> None:
         "[ pid",
     ],
 )
-def test_records_of_nothing_but_lures_take_less_than_a_second(lure: str) -> None:
-    """A hundred times what it takes, at the least; they are as long as records can be."""
+def test_records_with_nothing_but_misleading_text_take_less_than_a_second(lure: str) -> None:
+    """That is a hundred times what it takes; the records are as long as records can be."""
     filled = f"oom-kill:constraint=CONSTRAINT_NONE,,oom_memcg=/{lure * (7900 // len(lure))},pid=1,uid=1"
     assert seconds([lure * (8000 // len(lure)), filled, killed(1)]) < 1

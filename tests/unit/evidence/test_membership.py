@@ -1,4 +1,4 @@
-"""A PID alone is the scope's if a process with that PID and name disappeared from it when a kill was counted."""
+"""A PID alone proves membership if a process with that PID and name disappeared from the scope at a counted kill."""
 
 from dataclasses import replace
 
@@ -54,7 +54,7 @@ class TestChildren:
         assert victims(known(EXITED).certain(report(START.pid, "called otherwise", at=at))) == found
 
     @pytest.mark.parametrize("status", [0, -15])
-    def test_a_command_that_ended_otherwise_was_not_killed(self, status: int) -> None:
+    def test_a_command_that_ended_otherwise_was_not_oom_killed(self, status: int) -> None:
         assert known(replace(EXITED, status=status)).certain(report(START.pid)) == ()
 
     def test_a_command_that_had_left_the_scope_was_killed_elsewhere(self) -> None:
@@ -76,47 +76,47 @@ class TestLost:
     before = seen(LEAK, at=149.0)
     after = seen(at=151.0, kills=1, ended={LEAK: None})
 
-    def test_a_process_that_went_when_a_kill_was_counted_is_ours(self) -> None:
+    def test_a_process_that_disappeared_at_a_counted_kill_is_ours(self) -> None:
         assert victims(known(self.before, self.after, counted(1)).likely(report(LEAK))) == [LEAK]
         assert known(self.before, self.after, counted(1)).certain(report(LEAK)) == ()
 
     @pytest.mark.parametrize("at", [147.0, 153.0, None])
-    def test_one_that_was_killed_at_another_time_is_not(self, at: float | None) -> None:
+    def test_a_kill_at_another_time_is_not_ours(self, at: float | None) -> None:
         assert known(self.before, self.after, counted(1)).likely(report(LEAK, at=at)) == ()
 
-    def test_with_a_clock_that_may_be_slow_it_may_have_been_that_time(self) -> None:
+    def test_a_kill_at_another_time_can_be_ours_if_the_clock_is_off(self) -> None:
         slow = known(self.before, self.after, counted(1), clock=KernelClock(behind=10.0))
         assert victims(slow.likely(report(LEAK, at=140.0))) == [LEAK]
 
-    def test_a_pid_that_is_anothers_by_now_is_not_ours(self) -> None:
+    def test_a_reused_pid_is_not_ours(self) -> None:
         """Our process ended when no kill was counted, and a process elsewhere has its PID."""
         ended = seen(at=149.5, ended={LEAK: None})
         assert known(self.before, ended, seen(at=151.0, kills=1), counted(1)).likely(report(LEAK)) == ()
 
-    def test_a_process_that_is_known_to_have_ended_otherwise_is_not_meant(self) -> None:
+    def test_a_process_that_is_known_to_have_ended_otherwise_is_not_ours(self) -> None:
         exited = seen(at=151.0, kills=1, ended={LEAK: 0})
         assert known(self.before, exited, counted(1)).likely(report(LEAK)) == ()
 
-    def test_nor_is_one_that_lives(self) -> None:
+    def test_a_process_that_lives_is_not_ours(self) -> None:
         assert known(self.before, seen(LEAK, at=151.0, kills=1), counted(1)).likely(report(LEAK)) == ()
 
-    def test_nor_is_one_of_another_name(self) -> None:
+    def test_a_process_with_another_name_is_not_ours(self) -> None:
         assert known(self.before, self.after, counted(1)).likely(report(LEAK, "theirs")) == ()
 
-    def test_a_name_that_was_not_read_can_be_any(self) -> None:
+    def test_a_process_whose_name_was_not_read_can_be_ours(self) -> None:
         nameless = EndedTask(task=Task(pid=LEAK, name=None), status=None)
         assert victims(known(self.before, replace(self.after, ended=(nameless,)), counted(1)).likely(report(LEAK)))
 
     def test_a_pid_that_was_never_seen_is_not_ours(self) -> None:
         assert known(self.before, self.after, counted(1)).likely(report(7)) == ()
 
-    def test_nor_is_one_that_the_kernel_names_with_another_cgroup(self) -> None:
+    def test_a_process_that_the_kernel_names_with_another_cgroup_is_not_ours(self) -> None:
         (theirs,) = parse([summary(LEAK, THEIRS), killed(LEAK)], page_size=4096)
         assert known(self.before, self.after, counted(1)).likely(theirs) == ()
 
     @pytest.mark.parametrize(("at", "found"), [(149.5, [LEAK]), (152.0, [])])
-    def test_where_the_counters_went_the_last_look_stands_for_a_moment(self, at: float, found: list[int]) -> None:
+    def test_without_counters_the_last_snapshot_is_valid_for_a_moment(self, at: float, found: list[int]) -> None:
         assert victims(known(seen(at=100.0), self.before, Counters()).likely(report(LEAK, at=at))) == found
 
-    def test_it_does_not_where_they_say_that_there_was_no_kill(self) -> None:
+    def test_with_counters_of_no_kill_the_last_snapshot_proves_nothing(self) -> None:
         assert known(seen(at=100.0), self.before, counted(0)).likely(report(LEAK, at=149.5)) == ()

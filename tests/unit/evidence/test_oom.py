@@ -1,4 +1,4 @@
-"""Victims and the limit are named if they follow from what was seen, and not otherwise."""
+"""Victims and the limit are named if they follow from the evidence, and not otherwise."""
 
 from dataclasses import replace
 from typing import Any
@@ -74,23 +74,23 @@ def victims(found: Oom) -> list[tuple[str, str]]:
 class TestVictims:
     """A victim is a process that is missing after the kill, if no other process can be meant."""
 
-    def test_who_is_missing_was_killed(self) -> None:
+    def test_the_missing_process_was_killed(self) -> None:
         found = oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))
         assert victims(found) == [("leak", "process table")]
         assert found.victims is not None
         assert (found.victims[0].pid, found.victims[0].rss, found.victims[0].anon) == (4300, 21 * MIB, 19 * MIB)
 
-    def test_of_two_that_are_missing_nobody_is_named(self) -> None:
+    def test_of_two_missing_processes_none_is_named(self) -> None:
         found = oom(seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=1, ended=(ended(LEAK), ended(OTHER))))
         assert found.victims is None
         assert found.kills == 1
 
     @pytest.mark.parametrize("status", [0, 1, -15])
-    def test_who_is_known_to_have_ended_otherwise_is_not_meant(self, status: int) -> None:
+    def test_a_process_that_is_known_to_have_ended_otherwise_is_not_named(self, status: int) -> None:
         after = seen(SHELL, oom_kill=1, ended=(ended(LEAK, -9), ended(OTHER, status)))
         assert victims(oom(seen(SHELL, LEAK, OTHER), after)) == [("leak", "process table")]
 
-    def test_the_commands_own_end_is_known_best(self) -> None:
+    def test_the_commands_own_end_is_known_exactly(self) -> None:
         """It is missing too, but exited by itself."""
         after = seen(oom_kill=1, ended=(ended(LEAK), ended(SHELL)))
         assert victims(oom(seen(SHELL, LEAK), after, status=3)) == [("leak", "process table")]
@@ -99,30 +99,30 @@ class TestVictims:
         after = seen(SHELL, oom_kill=2, ended=(ended(LEAK), ended(OTHER)))
         assert len(victims(oom(seen(SHELL, LEAK, OTHER), after, kills=2))) == 2
 
-    def test_several_kills_in_one_run_are_told_apart(self) -> None:
+    def test_several_kills_in_one_run_are_distinguished(self) -> None:
         grown = replace(OTHER, anon=19 * MIB)
         first = seen(SHELL, grown, oom_kill=1, ended=(ended(LEAK),))
         second = seen(SHELL, oom_kill=2, ended=(ended(grown),))
         found = oom(seen(SHELL, LEAK, OTHER), first, second, kills=2)
         assert [name for name, _ in victims(found)] == ["leak", "other"]
 
-    def test_a_command_that_never_had_company_is_the_victim(self) -> None:
+    def test_a_command_that_was_always_alone_is_the_victim(self) -> None:
         alone = replace(counted(1), tasks_peak=1)
         assert victims(oom(status=-9, final=alone)) == [("sh", "wait status")]
 
-    def test_a_command_that_had_company_is_not_named_for_being_killed(self) -> None:
+    def test_a_killed_command_with_other_processes_is_not_necessarily_the_victim(self) -> None:
         """A child can have been the victim, and the command's SIGKILL a plain one."""
         assert oom(status=-9).victims is None
 
     @pytest.mark.parametrize("status", [0, 1, -15])
-    def test_a_command_that_was_not_killed_is_no_victim(self, status: int) -> None:
+    def test_a_command_that_was_not_killed_is_not_a_victim(self, status: int) -> None:
         assert oom(status=status).victims is None
 
-    def test_a_command_that_outlived_the_kill_is_not_its_victim(self) -> None:
+    def test_a_command_that_survived_the_kill_is_not_its_victim(self) -> None:
         """A plain kill came later; the victim was gone before the next snapshot."""
         assert oom(seen(SHELL, oom_kill=1), status=-9).victims is None
 
-    def test_a_command_is_not_named_for_another_that_is_missing(self) -> None:
+    def test_a_command_is_not_named_for_another_missing_process(self) -> None:
         after = seen(oom_kill=1, ended=(ended(LEAK), ended(SHELL)))
         assert oom(seen(SHELL, LEAK), after, status=-9).victims is None
 
@@ -134,15 +134,15 @@ class TestVictims:
         assert report.oom is not None
         return report.oom
 
-    def test_a_scope_that_was_killed_as_a_whole_lost_all_who_were_in_it(self) -> None:
+    def test_a_scope_that_was_killed_as_a_whole_lost_all_its_processes(self) -> None:
         found = self.whole(end=102.0)
         assert {victim.name for victim in found.victims or ()} == {"sh", "leak"}
         assert found.kills is None, "nobody has counted them to the end"
 
-    def test_what_was_seen_long_before_the_end_is_not_what_was_there_at_the_end(self) -> None:
+    def test_processes_seen_long_before_the_end_are_not_named(self) -> None:
         assert [victim.name for victim in self.whole(end=110.0).victims or ()] == ["sh"]
 
-    def test_who_was_there_before_the_kernel_looked_for_a_victim_may_have_ended_otherwise(self) -> None:
+    def test_processes_seen_before_the_limit_was_reached_are_not_named(self) -> None:
         assert [victim.name for victim in self.whole(end=102.0, ooms=0).victims or ()] == ["sh"]
 
     @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ class TestVictims:
         assert report.oom is not None
         assert report.oom.victims is None
 
-    def test_of_a_whole_scope_those_are_named_that_are_about_to_be_killed(self) -> None:
+    def test_processes_that_a_whole_scopes_kill_has_not_reached_yet_are_named(self) -> None:
         last = WorkloadExited(-9, at=102.0, name="sh")
         half = seen(SHELL, oom_kill=1, groups=1, ended=(ended(LEAK, -9), ended(OTHER, 0)))
         failed = ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill", "kill")
@@ -169,7 +169,9 @@ class TestVictims:
 
     @pytest.mark.parametrize("status", [None, -9])
     @pytest.mark.parametrize("seconds", [0.5, 20.0])
-    def test_of_a_group_those_are_named_that_cannot_have_ended_before(self, status: int | None, seconds: float) -> None:
+    def test_members_of_a_group_kill_are_named_if_they_cannot_have_ended_before(
+        self, status: int | None, seconds: float
+    ) -> None:
         """The wait status of another process's child is not readable before Linux 6.15."""
         before, after = (
             seen(SHELL, LEAK, OTHER),
@@ -180,7 +182,7 @@ class TestVictims:
         assert [victim.name for victim in found.victims or ()] == (["leak", "other"] if is_sure else [])
 
     @pytest.mark.parametrize("taken", [18 * MIB, 19 * MIB, None])
-    def test_who_ended_and_left_its_room_to_another_was_not_killed(self, taken: int | None) -> None:
+    def test_a_process_whose_memory_another_could_have_taken_is_not_named(self, taken: int | None) -> None:
         """The other process came and went unseen, but the pages that it took are counted."""
         before, after = seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK, -9),))
         faulted = None if taken is None or before.faulted is None else before.faulted + taken
@@ -188,29 +190,29 @@ class TestVictims:
         assert victims(oom(before, replace(after, faulted=faulted))) == [("leak", "process table")] * is_sure
 
     @pytest.mark.parametrize("seconds", [0.9, 1.1])
-    def test_who_was_seen_long_before_may_have_been_killed_by_somebody_else(self, seconds: float) -> None:
-        """E.g. scoperun was stopped, and a process came unseen meanwhile."""
+    def test_a_process_that_was_seen_long_before_is_not_named(self, seconds: float) -> None:
+        """E.g. scoperun was stopped, and a process came and was killed unseen meanwhile."""
         before = seen(SHELL, LEAK)
         after = replace(seen(SHELL, oom_kill=1, ended=(ended(LEAK, -9),)), at=before.at + seconds)
         assert victims(oom(before, after)) == ([("leak", "process table")] if seconds < 1 else [])
 
     @pytest.mark.parametrize(("current", "anon"), [(20 * MIB, 19 * MIB), (17 * MIB, None)])
-    def test_what_a_victim_had_while_there_was_room_is_not_its_size(self, current: int, anon: int | None) -> None:
+    def test_a_victims_memory_while_there_was_room_is_not_its_size(self, current: int, anon: int | None) -> None:
         before = seen(SHELL, LEAK, current=current, stat={"anon": current, "file": 0})
         found = oom(before, seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))
         assert [victim.anon for victim in found.victims or ()] == [anon]
 
-    def test_swap_is_room_too(self) -> None:
+    def test_unused_swap_counts_as_room(self) -> None:
         before, after = seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),))
         found = oom(before, after, final=replace(counted(1), memory_swap_peak=10 * MIB))
         assert [victim.anon for victim in found.victims or ()] == [None]
 
-    def test_the_later_of_two_may_have_grown_since(self) -> None:
+    def test_the_size_of_two_victims_is_unknown(self) -> None:
         after = seen(SHELL, oom_kill=2, ended=(ended(LEAK), ended(OTHER)))
         found = oom(seen(SHELL, LEAK, OTHER), after, kills=2)
         assert [victim.anon for victim in found.victims or ()] == [None, None]
 
-    def test_where_nobody_knows_how_much_there_was_no_size_is_told(self) -> None:
+    def test_without_a_known_limit_the_size_is_unknown(self) -> None:
         unlimited = replace(START.limits, memory_max=INFINITY)
         before = seen(SHELL, LEAK, limit=INFINITY)
         after = seen(SHELL, oom_kill=1, limit=INFINITY, ended=(ended(LEAK),))
@@ -220,15 +222,15 @@ class TestVictims:
         assert report.oom is not None
         assert [victim.anon for victim in report.oom.victims or ()] == [None]
 
-    def test_those_before_the_kill_are_listed(self) -> None:
+    def test_the_processes_before_the_kill_are_listed(self) -> None:
         found = oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))
         assert found.tasks == (SHELL, LEAK)
 
-    def test_who_was_seen_dying_but_not_by_name_is_not_named(self) -> None:
+    def test_a_victim_whose_name_was_not_read_is_not_named(self) -> None:
         nameless = Task(pid=4300, name=None)
         assert oom(seen(SHELL), seen(SHELL, oom_kill=1, ended=(ended(nameless, -9),))).victims is None
 
-    def test_of_a_group_nobody_is_named_if_one_was_not_seen_by_name(self) -> None:
+    def test_no_member_of_a_group_is_named_if_the_name_of_one_was_not_read(self) -> None:
         cast = (SHELL, LEAK, Task(pid=4301, name=None))
         before, after = seen(*cast), seen(oom_kill=3, groups=1, ended=tuple(ended(task, -9) for task in cast))
         assert oom(before, after, status=-9).victims is None
@@ -241,52 +243,52 @@ class TestVictims:
         )
         assert victims(oom(before, after)) == [("", "process table")]
 
-    def test_after_a_rest_nobody_is_named(self) -> None:
+    def test_after_a_rest_no_process_is_named(self) -> None:
         """The victim can have come and gone unseen, and something else can have killed the missing process."""
         after = seen(SHELL, oom_kill=1, rested=True, ended=(ended(LEAK, -9),))
         assert oom(seen(SHELL, LEAK), after).victims is None
 
-    def test_after_a_rest_that_its_end_has_ended_who_had_most_of_the_memory_is_named(self) -> None:
+    def test_after_a_rest_that_its_end_cut_short_the_largest_process_is_named(self) -> None:
         """No process with more memory can have come meanwhile: it lived until just now."""
         after = seen(SHELL, oom_kill=1, rested=True, prompted=True, ended=(ended(LEAK, -9),))
         assert victims(oom(seen(SHELL, LEAK), after)) == [("leak", "process table")]
 
-    def test_what_it_had_in_swap_is_memory_too(self) -> None:
+    def test_swapped_memory_counts_for_the_size(self) -> None:
         """Most of its memory was in swap."""
         leak = replace(LEAK, anon=2 * MIB, swap=30 * MIB)
         before = seen(SHELL, leak, swap_current=30 * MIB)
         after = seen(SHELL, oom_kill=1, rested=True, prompted=True, ended=(ended(leak, -9),))
         assert victims(oom(before, after)) == [("leak", "process table")]
 
-    def test_after_a_rest_who_had_little_is_not_named(self) -> None:
+    def test_after_a_rest_a_small_process_is_not_named(self) -> None:
         """The process that took the rest can have come and been killed unseen."""
         after = seen(SHELL, oom_kill=1, rested=True, prompted=True, ended=(ended(LEAK, 0), ended(OTHER, -9)))
         assert oom(seen(SHELL, LEAK, OTHER), after).victims is None
 
-    def test_while_page_cache_filled_the_scope_the_leak_had_not_begun(self) -> None:
-        """The process that took the memory can have come and been killed unseen, the missing one by something else."""
+    def test_a_process_that_was_seen_while_page_cache_filled_the_scope_is_not_named(self) -> None:
+        """Another process can have taken the memory and been killed unseen; something else killed the missing one."""
         idle = replace(seen(SHELL), stat={"anon": MIB, "file": 19 * MIB, "inactive_file": 19 * MIB})
         assert oom(idle, seen(oom_kill=1, ended=(ended(SHELL),)), status=-9).victims is None
 
-    def test_what_one_that_exited_had_may_have_been_taken_by_another_since(self) -> None:
+    def test_the_memory_of_an_exited_process_can_have_been_taken_by_an_unseen_one(self) -> None:
         """The process that took it was killed unseen, and something else killed the small missing one."""
         after = seen(oom_kill=1, ended=(ended(SHELL), ended(LEAK, 0)))
         assert oom(seen(SHELL, LEAK), after, status=-9).victims is None
 
-    def test_a_small_one_is_named_where_those_that_live_on_have_the_rest(self) -> None:
+    def test_a_small_process_is_named_if_the_living_ones_have_the_rest(self) -> None:
         """No process with more memory can have come."""
         other, *others = (replace(OTHER, pid=pid, anon=2 * MIB) for pid in range(5000, 5010))
         before = seen(*others, other)
         after = seen(*others, oom_kill=1, ended=(ended(other),))
         assert victims(oom(before, after)) == [("other", "process table")]
 
-    def test_the_only_one_whose_memory_cannot_be_read_had_what_nobody_else_has(self) -> None:
+    def test_the_only_process_whose_memory_is_unreadable_had_the_rest(self) -> None:
         """Its main thread has ended, and the kernel no longer shows the process's memory."""
         widow = replace(LEAK, rss=None, anon=None, swap=None)
         found = oom(seen(SHELL, widow), seen(SHELL, oom_kill=1, ended=(ended(widow, -9),)))
         assert victims(found) == [("leak", "process table")]
 
-    def test_of_two_kills_one_may_have_been_the_keepers(self) -> None:
+    def test_of_two_kills_one_can_have_been_the_keepers(self) -> None:
         """The kernel chooses it if the command's processes are as small; systemd kills it if they are slow to stop."""
         found = oom(
             seen(SHELL, LEAK),
@@ -297,7 +299,7 @@ class TestVictims:
         assert victims(found) == [("leak", "process table")]
 
     @pytest.mark.parametrize(("named", "keeper_named", "kills"), [(2, False, 2), (1, True, 1), (1, False, None)])
-    def test_who_killed_the_keeper_the_kernel_log_tells(
+    def test_the_kernel_log_tells_whether_the_keepers_kill_was_counted(
         self, named: int, keeper_named: bool, kills: int | None
     ) -> None:
         both = ((4300, "leak"), (4301, "other"))
@@ -308,7 +310,7 @@ class TestVictims:
     @pytest.mark.parametrize(
         ("in_log", "is_whole", "kills"), [(1, True, None), (2, True, 2), (3, True, 3), (2, False, None)]
     )
-    def test_where_the_counters_are_gone_the_log_counts_if_it_has_all_that_were_seen(
+    def test_without_counters_the_log_counts_if_it_has_all_victims_that_were_seen(
         self, in_log: int, is_whole: bool, kills: int | None
     ) -> None:
         log = replace(logged(*((4300 + number, "leak") for number in range(in_log))), is_whole=is_whole)
@@ -316,24 +318,24 @@ class TestVictims:
         found = oom(seen(SHELL, LEAK), seen(oom_kill=2, ended=(ended(LEAK),)), log, status=-9, final=gone)
         assert found.kills == kills
 
-    def test_what_was_counted_before_the_counters_were_gone_is_no_number(self) -> None:
+    def test_a_count_from_before_the_counters_were_lost_is_not_the_final_number(self) -> None:
         last = WorkloadExited(-9, at=102.0, name="sh")
         end = StateChanged("inactive"), read("success", "continue")
         report = told([FIRST, seen(SHELL), seen(oom_kill=2, ended=(ended(SHELL),)), last, Counters(), *end])
         assert report.oom is not None
         assert report.oom.kills is None
 
-    def test_of_a_kill_that_was_the_keepers_the_command_was_not_the_victim(self) -> None:
+    def test_if_the_counted_kill_was_the_keepers_the_command_is_not_the_victim(self) -> None:
         """Something else killed the command too."""
         last = WorkloadExited(-9, at=102.0, name="sh")
         final = replace(counted(1), keeper_killed=True, tasks_peak=1)
         report = told([FIRST, last, final, StateChanged("inactive"), read("success", "continue")])
         assert report.oom is None or report.oom.victims is None
 
-    def test_of_one_kill_the_keeper_may_have_been_the_victim(self) -> None:
+    def test_the_only_kill_can_have_been_the_keepers(self) -> None:
         assert oom(final=replace(counted(1), keeper_killed=True)).kills is None
 
-    def test_a_kill_that_was_seen_is_one_though_the_counters_are_gone(self) -> None:
+    def test_a_kill_that_was_seen_counts_although_the_counters_are_lost(self) -> None:
         """The keeper was killed for its size, and nothing was left to read."""
         last = WorkloadExited(-9, at=102.0, name="sh")
         kill = seen(oom_kill=1, ended=(ended(SHELL),))
@@ -351,22 +353,22 @@ class TestNeeded:
         after = replace(seen(SHELL, oom_kill=1, ended=(ended(LEAK),), **more), at=before.at + seconds)
         return oom(before, after, *events).needed
 
-    def test_is_more_than_the_limit(self) -> None:
+    def test_more_than_the_limit_was_needed(self) -> None:
         assert oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),))).needed == 20 * MIB
 
-    def test_is_more_than_that_with_what_was_in_swap_just_before(self) -> None:
+    def test_swap_just_before_the_kill_is_added(self) -> None:
         assert self.needed() == 30 * MIB
 
-    def test_what_was_in_swap_long_before_may_not_have_been_there(self) -> None:
+    def test_swap_long_before_the_kill_is_not_added(self) -> None:
         assert self.needed(seconds=2.0) == 20 * MIB
 
     @pytest.mark.parametrize(("swap", "needed"), [(4 * MIB, 24 * MIB), (None, 20 * MIB)])
-    def test_is_what_the_kernels_log_says(self, swap: int | None, needed: int) -> None:
+    def test_swap_in_the_kernels_log_is_added(self, swap: int | None, needed: int) -> None:
         log = logged((LEAK.pid, "leak"))
         (report,) = log.reports or ()
         assert self.needed(replace(log, reports=(replace(report, swap_usage=swap),))) == needed
 
-    def test_is_not_known_of_anothers_limit(self) -> None:
+    def test_it_is_unknown_for_a_limit_that_is_not_the_scopes(self) -> None:
         assert self.needed(ooms={APP: 1}) is None
 
 
@@ -380,63 +382,63 @@ class TestOwnLimit:
         assert last.needed == last.limit, "what the scope had later was not at the kill"
         return last.limit
 
-    def test_is_what_was_read_at_once(self) -> None:
+    def test_it_is_what_was_read_just_after_the_kill(self) -> None:
         assert self.limit(50 * MIB, 10 * MIB, peak=41 * MIB) == 10 * MIB
 
-    def test_may_be_another_if_it_was_read_late(self) -> None:
+    def test_it_is_unknown_if_it_was_read_late(self) -> None:
         """The limit was raised, reached, and lowered."""
         assert self.limit(20 * MIB, 12 * MIB, peak=30 * MIB, rested=True) is None
         assert self.limit(20 * MIB, 12 * MIB, peak=30 * MIB, oom_kill=2, seconds=4.0) is None
         assert self.limit(20 * MIB, 20 * MIB, peak=30 * MIB, rested=True, seconds=4.0) is None
         assert self.limit(20 * MIB, INFINITY, peak=60 * MIB) is None
 
-    def test_is_the_one_that_the_peak_came_up_to(self) -> None:
+    def test_it_is_the_one_that_the_peak_reached(self) -> None:
         assert self.limit(20 * MIB, 12 * MIB, peak=20 * MIB) == 20 * MIB
         assert self.limit(20 * MIB, INFINITY, peak=20 * MIB, rested=True) == 20 * MIB
         assert self.limit(200 * MIB, 20 * MIB, peak=20 * MIB, rested=True, seconds=4.0) == 20 * MIB
 
-    def test_is_what_it_was_just_before_and_after(self) -> None:
+    def test_it_is_the_same_before_and_after_the_kill(self) -> None:
         assert self.limit(20 * MIB, 20 * MIB, peak=30 * MIB, rested=True) == 20 * MIB
         assert self.limit(20 * MIB, 20 * MIB, peak=None, rested=True) == 20 * MIB
 
 
 class TestLimit:
-    """The limit is that of the only cgroup that ran into its own."""
+    """The limit is that of the only cgroup that reached its own."""
 
     def limit(self, ooms: dict[str, int], **more: Any) -> tuple[str, str | None]:
         found = oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ooms=ooms, **more))
         return str(found.limit_of), found.limit_unit
 
-    def test_of_the_scope(self) -> None:
+    def test_the_scope_reached_its_limit(self) -> None:
         assert self.limit({SCOPE: 1}) == ("scope", "job.scope")
 
-    def test_of_a_slice_above(self) -> None:
+    def test_a_slice_reached_its_limit(self) -> None:
         assert self.limit({APP: 1}) == ("slice", "app.slice")
         assert self.limit({USER: 2}) == ("slice", "user.slice")
 
-    def test_of_nobody_is_of_the_host(self) -> None:
+    def test_no_cgroup_reached_its_limit_so_the_host_was_full(self) -> None:
         assert self.limit({}) == ("host", None)
 
     @pytest.mark.parametrize("stalls", [7, None])
-    def test_is_not_the_hosts_where_it_was_never_short_of_memory(self, stalls: int | None) -> None:
+    def test_it_is_not_the_hosts_if_that_had_enough_memory(self, stalls: int | None) -> None:
         """A kill requested by SysRq, for example, happens at no limit."""
         assert self.limit({}, stalls=stalls) == ("unknown", None)
 
-    def test_of_two_is_not_known(self) -> None:
+    def test_it_is_unknown_if_two_reached_theirs(self) -> None:
         assert self.limit({SCOPE: 1, APP: 1}) == ("unknown", None)
 
-    def test_that_could_not_be_read_is_not_known(self) -> None:
+    def test_it_is_unknown_if_a_counter_was_unreadable(self) -> None:
         unread = replace(seen(SHELL, oom_kill=1), ooms={**NO_OOMS, APP: None})
         assert str(oom(seen(SHELL, LEAK), unread).limit_of) == "unknown"
 
-    def test_of_a_cgroup_inside_the_scope(self) -> None:
+    def test_a_cgroup_inside_the_scope_reached_its_limit(self) -> None:
         inside = replace(seen(SHELL, oom_kill=1, ooms={}), events={"oom": 1, "oom_kill": 1})
         assert str(oom(seen(SHELL, LEAK), inside).limit_of) == "scope"
 
-    def test_what_a_slice_had_before_the_command_ran_counts_for_nothing(self) -> None:
+    def test_kills_in_a_slice_before_the_command_started_do_not_count(self) -> None:
         before = replace(FIRST, ooms={**NO_OOMS, APP: 7})
         found = oom(before, seen(SHELL, oom_kill=1, ooms={SCOPE: 1, APP: 7}))
-        # Only what rose since the very first snapshot counts.
+        # Only increases since the very first snapshot count.
         assert str(found.limit_of) == "unknown"
         report = told(
             [before, seen(SHELL, oom_kill=1, ooms={SCOPE: 1, APP: 7}), exited(0), counted(1), StateChanged("inactive"),
@@ -448,16 +450,16 @@ class TestLimit:
     @pytest.mark.parametrize(
         ("rose_at", "limit"), [(198.0, ("slice", "app.slice")), (150.0, ("unknown", None)), (101.0, ("unknown", None))]
     )
-    def test_that_was_reached_long_before_is_not_what_a_kill_was_for(
+    def test_a_limit_that_was_reached_long_before_the_kill_does_not_count(
         self, rose_at: float, limit: tuple[str, str | None]
     ) -> None:
-        """That was a neighbour's kill in the slice; for ours the machine can have been full later."""
+        """That was a neighbour's kill in the slice; at ours the whole machine can have been full."""
         rose = replace(seen(SHELL, LEAK, ooms={APP: 1}), at=rose_at)
         kill = replace(seen(SHELL, oom_kill=1, ooms={APP: 1}, ended=(ended(LEAK),)), at=200.0)
         found = oom(rose, replace(rose, at=199.5), kill)
         assert (found.limit_of, found.limit_unit) == limit
 
-    def test_of_the_last_of_several_kills_it_is(self) -> None:
+    def test_it_is_that_of_the_last_of_several_kills(self) -> None:
         """The first was at the scope's own limit, the second at the slice's, which was reached later."""
         first = seen(SHELL, oom_kill=1, ended=(ended(LEAK),))
         second = replace(seen(SHELL, oom_kill=2, ooms={SCOPE: 1, APP: 1}, ended=(ended(OTHER),)), at=200.0)
@@ -477,7 +479,7 @@ class TestLimit:
             ({APP: 1}, {APP: 1, SCOPE: 1}, 7, "scope"),
         ],
     )
-    def test_of_the_second_of_two_kills_in_a_row_it_is(
+    def test_it_is_that_of_the_second_of_two_kills_in_a_row(
         self, ooms_then: dict[str, int], ooms: dict[str, int], stalls: int, limit: str
     ) -> None:
         """If limits were reached more often than kills were counted, the next kill can be for an earlier one."""
@@ -488,34 +490,34 @@ class TestLimit:
         assert str(found.limit_of) == limit
 
     @pytest.mark.parametrize("groups", [(0, 1), (1, 1)])
-    def test_of_a_group_that_was_seen_while_it_was_killed_it_is(self, groups: tuple[int, int]) -> None:
+    def test_a_group_kill_that_was_seen_halfway_has_one_limit(self, groups: tuple[int, int]) -> None:
         first = seen(SHELL, OTHER, oom_kill=1, ooms={APP: 1}, groups=groups[0], ended=(ended(LEAK),))
         second = seen(oom_kill=4, ooms={APP: 1}, groups=groups[1], ended=(ended(OTHER), ended(SHELL)))
         found = oom(seen(SHELL, LEAK, OTHER), replace(first, at=102.1), replace(second, at=102.2), kills=4, status=-9)
         assert (str(found.limit_of), found.limit_unit) == ("slice", "app.slice")
 
     @pytest.mark.parametrize(("times", "limit"), [(1, "unknown"), (2, "scope")])
-    def test_of_two_kills_that_were_counted_together_one_was_not_at_the_limit_that_was_reached_once(
+    def test_two_kills_that_were_counted_together_need_a_limit_that_was_reached_twice(
         self, times: int, limit: str
     ) -> None:
         both = seen(SHELL, oom_kill=2, ooms={SCOPE: times}, ended=(ended(LEAK), ended(OTHER)))
         assert str(oom(seen(SHELL, LEAK, OTHER), both, kills=2).limit_of) == limit
 
-    def test_of_what_is_the_root_here_has_no_unit(self) -> None:
+    def test_a_containers_root_cgroup_has_no_unit(self) -> None:
         """In a container the visible root has a limit, and its name outside is not known."""
         assert limit_reached({SCOPE: 0, APP: 0, "/": 1}, 0) == Limit(of=LimitOf.SLICE, unit="/")
 
-    def test_in_a_container_one_above_it_cannot_be_told_from_the_machine(self) -> None:
+    def test_in_a_container_a_limit_above_it_looks_like_a_full_machine(self) -> None:
         assert limit_reached({SCOPE: 0, APP: 0, "/": 0}, 0) == Limit(of=LimitOf.UNKNOWN)
         assert limit_reached({SCOPE: 0, APP: 0, "/": 0}, 1) == Limit(of=LimitOf.SCOPE)
 
-    def test_that_nobody_has_counted_a_kill_for_is_not_the_hosts(self) -> None:
+    def test_it_is_not_the_hosts_if_no_kill_was_counted(self) -> None:
         report = told([FIRST, exited(-9), ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill", "kill")])
         assert report.oom is not None
         assert str(report.oom.limit_of) == "unknown"
 
     @pytest.mark.parametrize(("ooms", "limit"), [({}, "unknown"), ({APP: 1}, "unknown"), ({SCOPE: 1}, "scope")])
-    def test_that_was_not_reached_before_a_kill_was_counted_may_have_been_since(
+    def test_a_limit_that_was_reached_before_an_uncounted_kill_does_not_always_count(
         self, ooms: dict[str, int], limit: str
     ) -> None:
         """A neighbour can have reached the slice's limit, which says nothing about our own kill."""
@@ -526,7 +528,7 @@ class TestLimit:
         told_of = {each.source: each.value for each in report.evidence if each.source.endswith("oom")}
         assert told_of["job.scope memory.events.local oom"] == ooms.get(SCOPE)
 
-    def test_of_systemd_oomd(self) -> None:
+    def test_systemd_oomd_killed(self) -> None:
         report = told(
             [FIRST, exited(-9), counted(0, oomd_marks=(OomdMark(1),)), StateChanged("failed"), read("oom-kill")]
         )
@@ -546,15 +548,15 @@ def logged(*named: tuple[int, str], memcg: str | None = SCOPE, constraint: str =
 
 
 class TestKernelLog:
-    """The kernel's own records outweigh what was seen."""
+    """The kernel's own records outweigh snapshots."""
 
-    def test_names_the_victims(self) -> None:
+    def test_it_names_the_victims(self) -> None:
         found = oom(seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=1), logged((4300, "leak")))
         assert victims(found) == [("leak", "kernel log")]
         assert found.victims is not None
         assert found.victims[0].rss == 20 * MIB
 
-    def test_says_that_a_group_was_killed_of_which_the_kernel_counts_one_twice(self) -> None:
+    def test_it_shows_which_victim_of_a_group_the_kernel_counts_twice(self) -> None:
         """The command had set memory.oom.group itself, and the counters went with the scope: systemd counted three."""
         (report,) = logged((START.pid, "sh"), (4300, "leak")).reports or ()
         twice = (replace(report.victims[0], kills=2), *report.victims[1:])
@@ -564,7 +566,7 @@ class TestKernelLog:
         assert found is not None
         assert (found.kills, len(found.victims or ())) == (2, 2)
 
-    def test_names_the_limit(self) -> None:
+    def test_it_names_the_limit(self) -> None:
         assert oom(seen(SHELL, oom_kill=1, ooms={SCOPE: 1, APP: 1}), logged((4300, "leak"))).limit_of == "scope"
         found = oom(logged((4300, "leak"), memcg=APP))
         assert (found.limit_of, found.limit_unit) == ("slice", "app.slice")
@@ -574,7 +576,7 @@ class TestKernelLog:
         assert oom(logged((4300, "leak"), memcg=None, constraint="CONSTRAINT_CPUSET")).limit_of == "unknown"
 
     @pytest.mark.parametrize(("ooms", "limit"), [({SCOPE: 1, APP: 1}, "unknown"), ({SCOPE: 2}, "scope")])
-    def test_that_leaves_out_the_last_kills_limit_does_not_name_another(self, ooms: dict[str, int], limit: str) -> None:
+    def test_if_it_omits_the_last_kills_limit_it_does_not_name_another(self, ooms: dict[str, int], limit: str) -> None:
         """The kernel names only the victim when reports follow too fast."""
         first, last = logged((4300, "leak")), logged((4301, "other"), memcg=None)
         log = KernelLogRead(reports=(first.reports or ()) + (last.reports or ()))
@@ -589,7 +591,7 @@ class TestKernelLog:
             ({SCOPE: 2}, f"{SCOPE}/inner", ("scope", "inner")),
         ],
     )
-    def test_that_lacks_the_last_kill_does_not_tell_its_limit(
+    def test_if_it_lacks_the_last_kill_it_does_not_decide_the_limit(
         self, ooms: dict[str, int], memcg: str, limit: tuple[str, str | None]
     ) -> None:
         """E.g. journald hangs: then the counters decide, and the log counts only if it does not contradict them."""
@@ -598,7 +600,7 @@ class TestKernelLog:
         assert (found.limit_of, found.limit_unit) == limit
 
     @pytest.mark.parametrize(("is_keepers", "limit"), [(True, "scope"), (False, "unknown")])
-    def test_of_the_keeper_alone_tells_the_limit_too(self, is_keepers: bool, limit: str) -> None:
+    def test_a_report_about_the_keeper_decides_the_limit_too(self, is_keepers: bool, limit: str) -> None:
         """The kernel chooses it if no other process in the scope has memory of its own, e.g. when a tmpfs is full."""
         log = replace(logged(), is_whole=True)
         log = replace(log, of_keeper=log.reports or ()) if is_keepers else log
@@ -607,31 +609,31 @@ class TestKernelLog:
         assert report.oom is not None
         assert (report.oom.limit_of, report.oom.victims) == (limit, None)
 
-    def test_that_says_it_of_a_whole_scope_says_it_once(self) -> None:
+    def test_for_a_whole_scope_one_report_decides_the_limit(self) -> None:
         """Systemd kills under that policy too, and the kernel log does not name what systemd killed first."""
         end = ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill", "kill")
         report = told([FIRST, seen(SHELL, LEAK), exited(-9), Counters(), *end, logged((4300, "leak"))])
         assert report.oom is not None
         assert (report.oom.limit_of, report.oom.limit_unit) == ("scope", "job.scope")
 
-    def test_knows_when_sysrq_asked_for_it(self) -> None:
+    def test_it_tells_if_sysrq_requested_the_kill(self) -> None:
         (report,) = logged((4300, "leak"), memcg=None, constraint="CONSTRAINT_NONE").reports or ()
         log = KernelLogRead(reports=(replace(report, sysrq=True),))
         assert oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ooms={}), log).limit_of == "unknown"
         assert oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ooms={SCOPE: 1}), log).limit_of == "unknown"
 
-    def test_is_completed_by_what_was_seen(self) -> None:
+    def test_snapshots_add_to_it(self) -> None:
         """The kernel log can have lost a part."""
         first = seen(SHELL, OTHER, oom_kill=1, ended=(ended(LEAK),))
         second = seen(SHELL, oom_kill=2, ended=(ended(OTHER),))
         found = oom(seen(SHELL, LEAK, OTHER), first, second, logged((4301, "other")), kills=2)
         assert victims(found) == [("other", "kernel log"), ("leak", "process table")]
 
-    def test_proves_an_oom_kill_alone(self) -> None:
+    def test_it_alone_proves_an_oom_kill(self) -> None:
         report = told([exited(-9), Counters(), StateChanged("failed"), logged((4242, "sh"))])
         assert report.verdict == "oom-kill"
 
-    def test_has_who_was_there_if_nobody_looked(self) -> None:
+    def test_it_has_the_processes_if_there_was_no_snapshot(self) -> None:
         task = KernelTask(pid=4242, name="sh", rss=2 * MIB, rss_anon=MIB, swap=0, oom_score_adj=100)
         (report,) = logged((4300, "leak")).reports or ()
         listed = replace(report, tasks=(task,), stat={"anon": 19 * MIB, "file": 0})
@@ -641,19 +643,19 @@ class TestKernelLog:
         assert oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1), KernelLogRead(reports=(listed,))).tasks == (SHELL, LEAK)
 
     @pytest.mark.parametrize("is_complete", [True, False])
-    def test_counts_the_victims_of_a_group_kill_if_it_names_all(self, is_complete: bool) -> None:
+    def test_it_counts_the_victims_of_a_group_kill_if_it_names_all(self, is_complete: bool) -> None:
         events = {"oom": 1, "oom_kill": 4, "oom_group_kill": 1}
         log = replace(logged((4242, "sh"), (4300, "leak")), is_complete=is_complete)
         found = oom(log, status=-9, final=replace(counted(1), memory_events=events))
         assert found.kills == (2 if is_complete else None)
 
-    def test_that_may_not_be_read_says_why(self) -> None:
+    def test_if_it_is_unreadable_the_reason_is_reported(self) -> None:
         found = oom(KernelLogRead(reports=None, reason="it is closed"))
         assert (found.kernel_log, found.kernel_log_reason) == (None, "it is closed")
 
 
 class TestSharedMemory:
-    """What shares the memory of a victim dies with it: the kernel counts one kill, and names one."""
+    """A process that shares a victim's memory dies with it: the kernel counts one kill, and names one."""
 
     twin = replace(LEAK, pid=4302, name="twin")
     row = KernelTask(
@@ -671,19 +673,19 @@ class TestSharedMemory:
         (report,) = logged((4300, "leak")).reports or ()
         return KernelLogRead(reports=(replace(report, tasks=(self.row, *rows), stat={"anon": anon}),))
 
-    def test_of_the_same_size_when_there_is_not_room_for_two_they_share_it(self) -> None:
+    def test_processes_of_the_same_size_share_their_memory_if_there_is_no_room_for_both(self) -> None:
         before, after = seen(SHELL, LEAK, self.twin), seen(SHELL, oom_kill=1, ended=(ended(LEAK), ended(self.twin, -9)))
         found = oom(before, after)
         assert victims(found) == [("leak", "process table"), ("twin", "process table")]
         assert found.kills == 2
 
-    def test_the_one_that_the_log_names_is_joined_by_what_shares_its_memory(self) -> None:
+    def test_the_process_that_the_log_names_is_joined_by_the_one_that_shares_its_memory(self) -> None:
         before, after = seen(SHELL, LEAK, self.twin), seen(SHELL, oom_kill=1, ended=(ended(LEAK), ended(self.twin, -9)))
         found = oom(before, after, logged((4302, "twin")))
         assert victims(found) == [("twin", "kernel log"), ("leak", "process table")]
         assert found.kills == 2
 
-    def test_the_log_lists_what_shares_the_memory(self) -> None:
+    def test_the_log_lists_processes_that_share_their_memory(self) -> None:
         found = oom(self.log(replace(self.row, pid=4302, name="twin")))
         assert victims(found) == [("leak", "kernel log"), ("twin", "kernel log")]
         assert found.kills == 2
@@ -696,36 +698,36 @@ class TestSharedMemory:
             replace(row, pid=4302, rss_anon=19 * MIB - 4096),
         ],
     )
-    def test_of_another_size_they_do_not(self, row: KernelTask) -> None:
+    def test_processes_of_another_size_do_not_share(self, row: KernelTask) -> None:
         found = oom(self.log(row))
         assert (len(found.victims or ()), found.kills) == (1, 1)
 
-    def test_where_there_is_room_for_both_they_need_not(self) -> None:
+    def test_if_there_is_room_for_both_they_do_not_necessarily_share(self) -> None:
         """E.g. equal workers, of which the kernel kills one and their parent the others."""
         assert oom(self.log(replace(self.row, pid=4302), anon=38 * MIB)).kills == 1
         small, other = replace(LEAK, anon=9 * MIB), replace(self.twin, anon=9 * MIB)
         found = oom(seen(SHELL, small, other), seen(SHELL, oom_kill=1, ended=(ended(small), ended(other))))
         assert (found.victims, found.kills) == (None, 1)
 
-    def test_siblings_that_have_it_from_their_parent_do_not(self) -> None:
-        """The parent is beside them, with more file pages."""
+    def test_siblings_with_memory_from_their_parent_do_not_share(self) -> None:
+        """The parent is listed too, with more file pages."""
         parent = replace(self.row, pid=4303, rss_file=3 * MIB)
         assert oom(self.log(replace(self.row, pid=4302), parent)).kills == 1
 
-    def test_one_that_the_kernel_names_itself_was_counted(self) -> None:
+    def test_a_process_that_the_kernel_names_itself_was_counted(self) -> None:
         (report,) = self.log(replace(self.row, pid=4302)).reports or ()
         (other,) = logged((4302, "twin")).reports or ()
         found = oom(KernelLogRead(reports=(report, other)), kills=2)
         assert (len(found.victims or ()), found.kills) == (2, 2)
 
-    def test_one_that_lives_on_or_ended_otherwise_does_not(self) -> None:
+    def test_a_process_that_lives_or_ended_otherwise_does_not_count(self) -> None:
         log, before = self.log(replace(self.row, pid=4302)), seen(SHELL, LEAK, self.twin)
         assert oom(before, seen(SHELL, self.twin, oom_kill=1, ended=(ended(LEAK),)), log).kills == 1
         after = seen(SHELL, oom_kill=1, ended=(ended(LEAK), ended(self.twin, 0)))
         assert oom(before, after, log).kills == 1
         assert oom(self.log(replace(self.row, pid=START.pid))).kills == 1  # the command exited
 
-    def test_of_a_slice_only_what_was_seen_in_the_scope_is_ours(self) -> None:
+    def test_for_a_slices_limit_only_processes_that_were_seen_in_the_scope_are_ours(self) -> None:
         (report,) = self.log(replace(self.row, pid=4302), replace(self.row, pid=4303)).reports or ()
         log = KernelLogRead(reports=(replace(report, oom_memcg=APP),))
         found = oom(seen(SHELL, LEAK, self.twin), seen(SHELL, oom_kill=1, ended=(ended(LEAK), ended(self.twin))), log)
@@ -733,7 +735,7 @@ class TestSharedMemory:
 
 
 class TestWords:
-    """The report says it in plain words."""
+    """The report states the limit, the victims and the sources in plain words."""
 
     def rows(
         self, *events: Event, status: int = 3, policy: str = "continue", final: Counters | None = None
@@ -743,14 +745,14 @@ class TestWords:
         lines = (line.partition(": ") for line in report_text(report).splitlines())
         return {label.strip(): words for label, _, words in lines}
 
-    def test_at_the_limit_that_held_when_the_kernel_killed(self) -> None:
+    def test_the_limit_is_the_one_at_the_kill(self) -> None:
         """It was lowered after the start, and lifted before the end."""
         rows = self.rows(
             seen(SHELL, LEAK, limit=10 * MIB), seen(SHELL, oom_kill=1, limit=10 * MIB, ended=(ended(LEAK),))
         )
         assert rows["Verdict"].endswith("at the scope's limit of 10M (MemoryMax=)")
 
-    def test_at_the_scopes_own_limit(self) -> None:
+    def test_the_scopes_own_limit(self) -> None:
         rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))
         assert rows["Verdict"] == (
             "oom-kill: out of memory: the kernel killed leak (pid 4300, 19M) at the scope's limit of 20M (MemoryMax=)"
@@ -761,12 +763,12 @@ class TestWords:
         assert rows["Command"] == "exited with status 3"
         assert rows["Beside"] == "sh (pid 4242, 1M)"
 
-    def test_at_the_limit_of_a_slice(self) -> None:
+    def test_the_limit_of_a_slice(self) -> None:
         rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ooms={APP: 1}, ended=(ended(LEAK),)))
         assert "at the limit of app.slice, which the scope is in" in rows["Verdict"]
         assert rows["Needed"].startswith("not known; ")
 
-    def test_the_limit_of_the_last_kill_is_not_said_to_be_that_of_the_others(self) -> None:
+    def test_the_last_kills_limit_is_not_stated_for_the_others(self) -> None:
         """The first kill was at the scope's limit."""
         first = seen(SHELL, LEAK, oom_kill=1, ended=(ended(OTHER),))
         second = seen(SHELL, oom_kill=2, ooms={SCOPE: 1, APP: 1}, ended=(ended(LEAK),))
@@ -776,13 +778,13 @@ class TestWords:
             "leak (pid 4300, 19M), the last at the limit of app.slice, which the scope is in"
         )
 
-    def test_the_limit_of_all_kills_is_said_of_all(self) -> None:
+    def test_the_common_limit_is_stated_for_all_kills(self) -> None:
         rows = self.rows(seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=2), final=counted(2))
         assert rows["Verdict"].endswith(
             "killed 2 processes (which is not known) at the scope's limit of 20M (MemoryMax=)"
         )
 
-    def test_a_kill_that_sysrq_asked_for_is_not_said_to_be_at_the_limit_of_the_next(self) -> None:
+    def test_a_kill_requested_by_sysrq_does_not_get_the_next_ones_limit(self) -> None:
         (asked,) = logged((4301, "other"), memcg=None, constraint="CONSTRAINT_NONE").reports or ()
         (own,) = logged((4300, "leak")).reports or ()
         asked, before = replace(asked, sysrq=True), seen(SHELL, LEAK, OTHER)
@@ -794,11 +796,11 @@ class TestWords:
         verdict = self.rows(before, after, log, final=counted(2))["Verdict"]
         assert verdict.endswith("and other (pid 4301, 19M), the last because SysRq asked for it")
 
-    def test_at_no_limit(self) -> None:
+    def test_no_limit_was_reached(self) -> None:
         rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ooms={}, ended=(ended(LEAK),)))
         assert "as the machine had no memory left; the scope was within its limits" in rows["Verdict"]
 
-    def test_at_no_limit_because_sysrq_asked_for_it(self) -> None:
+    def test_no_limit_was_reached_because_sysrq_requested_the_kill(self) -> None:
         (report,) = logged((4300, "leak"), memcg=None, constraint="CONSTRAINT_NONE").reports or ()
         log = KernelLogRead(reports=(replace(report, sysrq=True),))
         rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ooms={}, ended=(ended(LEAK),)), log)
@@ -806,12 +808,12 @@ class TestWords:
         rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=2, ooms={}, stalls=7), log)
         assert "SysRq" not in rows["Verdict"]
 
-    def test_at_another_limit_than_the_log_tells_of_it_has_not_its_size(self) -> None:
+    def test_a_limit_that_the_log_does_not_name_has_no_size(self) -> None:
         log = logged((4300, "leak"))  # the log lacks the last kill, at the slice's limit
         rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=2, ooms={APP: 2}, ended=(ended(LEAK),)), log)
         assert "at the limit of app.slice, which the scope is in" in rows["Verdict"]
 
-    def test_what_the_log_says_of_the_memory_at_an_earlier_kill_is_not_said_of_the_last(self) -> None:
+    def test_the_logs_memory_at_an_earlier_kill_is_not_stated_for_the_last(self) -> None:
         (own,) = logged((4301, "other")).reports or ()
         (inner,) = logged((4300, "leak"), memcg=f"{SCOPE}/inner").reports or ()
         log = KernelLogRead(reports=(replace(own, stat={"anon": 19 * MIB, "file": 0}), inner), is_complete=True)
@@ -819,27 +821,27 @@ class TestWords:
         rows = self.rows(before, seen(SHELL, oom_kill=2, ended=(ended(LEAK),)), log, final=counted(2))
         assert rows["Needed"] == "not known; anonymous memory was 6M, page cache 0B, when last seen"
 
-    def test_systemd_oomd_may_have_killed_a_part_of_the_scope(self) -> None:
+    def test_systemd_oomd_killed_a_part_of_the_scope(self) -> None:
         marked = counted(0, oomd_marks=(OomdMark(1),))
         assert self.rows(final=marked, status=0)["Verdict"].endswith("systemd-oomd killed a cgroup in the scope")
         assert self.rows(final=marked, status=-9)["Verdict"].endswith("systemd-oomd killed the scope")
 
-    def test_what_was_seen_of_the_memory_long_before_is_said_to_be_old(self) -> None:
+    def test_memory_that_was_seen_long_before_is_called_old(self) -> None:
         """It grew fast, and no later snapshot was taken."""
         before = seen(SHELL, LEAK, stat={"anon": 6 * MIB, "file": 0, "shmem": 0})
         rows = self.rows(before, seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))
         assert rows["Needed"].endswith("; anonymous memory was 6M, page cache 0B, when last seen")
 
-    def test_that_the_log_was_not_read_to_its_end_is_said(self) -> None:
+    def test_an_incomplete_log_is_mentioned(self) -> None:
         log = replace(logged((4300, "leak")), reason="it goes on and on")
         assert self.rows(seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=2), log)["Log"] == "it goes on and on"
 
-    def test_of_the_command_itself_its_end_is_not_told_again(self) -> None:
+    def test_the_commands_own_end_is_not_repeated(self) -> None:
         command = replace(SHELL, anon=19 * MIB)
         rows = self.rows(seen(command), seen(oom_kill=1, ended=(ended(command),)), status=-9)
         assert "Command" not in rows
 
-    def test_what_is_not_known_is_said_with_what_would_tell(self) -> None:
+    def test_unknown_victims_come_with_the_reason(self) -> None:
         unread = KernelLogRead(reports=None, reason="it is closed: open it")
         rows = self.rows(seen(SHELL, LEAK, OTHER), seen(oom_kill=1, ended=(ended(LEAK), ended(OTHER))), unread)
         assert "killed a process (which is not known) at the scope's limit" in rows["Verdict"]

@@ -1,4 +1,4 @@
-"""A run gets from the kernel log what concerns its scope, no more kills than were counted, and whether that is all."""
+"""A run gets its scope's part of the kernel log: no more kills than were counted, and whether it is complete."""
 
 import json
 import random
@@ -28,7 +28,7 @@ KILLED = exited(-9)
 
 
 def log_of(*events: Event) -> ScopeLog:
-    """Return the log of a scope about which this is known without the log."""
+    """Return the log of a scope of which these events are known without the log."""
     invocation = Invocation()
     for event in (FIRST, *events):
         invocation.feed(event)
@@ -54,15 +54,15 @@ class TestCounted:
     def test_as_many_as_were_counted_are_named(self) -> None:
         assert victims(read(self.records, *self.gone, counted(2))) == [LEAK.pid, OTHER.pid]
 
-    def test_of_more_none_is_named(self) -> None:
+    def test_if_there_are_more_none_is_named(self) -> None:
         """Both disappeared, one was killed, and it is not known which: the other can be a namesake elsewhere."""
         assert victims(read(self.records, *self.gone, counted(1))) == []
 
-    def test_they_give_way_to_one_that_is_named_with_its_cgroup(self) -> None:
+    def test_a_victim_that_is_named_with_its_cgroup_comes_first(self) -> None:
         records = killed(LEAK.pid), summary(OTHER.pid), killed(OTHER.pid, "other")
         assert victims(read(records, *self.gone, counted(1))) == [OTHER.pid]
 
-    def test_where_the_counters_went_all_are_named(self) -> None:
+    def test_without_counters_all_are_named(self) -> None:
         assert victims(read(self.records, *self.gone, Counters())) == [LEAK.pid, OTHER.pid]
 
 
@@ -77,11 +77,11 @@ class TestCompleteness:
         found = read(self.ours, exited(0), counted(2))
         assert (found.victim_count, found.is_complete, found.reason) == (1, False, None)
 
-    def test_it_is_complete_though_it_goes_on(self) -> None:
+    def test_it_is_complete_even_if_the_log_goes_on(self) -> None:
         found = read(self.ours, exited(0), counted(1), was_all=False)
         assert (found.is_complete, found.reason) == (True, None)
 
-    def test_a_log_that_was_not_read_to_its_end_does_not_say_nothing(self) -> None:
+    def test_an_unfinished_log_has_a_reason(self) -> None:
         found = read([], exited(0), counted(1), was_all=False)
         assert (found.reports, found.is_complete) == ((), False)
         assert found.reason == (
@@ -91,28 +91,28 @@ class TestCompleteness:
         assert (found.victim_count, found.is_complete) == (1, False)
         assert found.reason == "the kernel log goes on and on, and was not read to its end"
 
-    def test_nor_does_one_that_was_overwritten(self) -> None:
+    def test_an_overwritten_log_has_a_reason(self) -> None:
         reason = "the kernel log was overwritten in parts before it was read"
         assert read([LOST], exited(0), counted(1)).reason == f"{reason}, and what was read says nothing of this scope"
         assert read([LOST, *self.ours], exited(0), counted(2)).reason == reason
 
     @pytest.mark.parametrize("events", [(counted(1),), (seen(SHELL, oom_kill=1), Counters())])
-    def test_nor_does_one_that_must_have_a_report(self, events: tuple[Event, ...]) -> None:
+    def test_a_log_without_an_expected_report_has_a_reason(self, events: tuple[Event, ...]) -> None:
         """E.g. journald hangs."""
         found = read([], exited(0), *events)
         assert found.reason == "the kernel's report on this scope is not in its log, or not yet"
 
-    def test_a_log_that_says_nothing_where_nothing_was_counted_says_so(self) -> None:
+    def test_a_log_without_a_report_has_a_reason_if_nothing_was_counted(self) -> None:
         found = read([], KILLED, Counters())
         assert (found.victim_count, found.reason) == (0, "the kernel log says nothing of this scope")
 
-    def test_the_keeper_is_counted_but_is_no_victim(self) -> None:
+    def test_the_keeper_is_counted_but_is_not_a_victim(self) -> None:
         """E.g. the kernel names no cgroup after ten reports in five seconds."""
         found = read([killed(99, "stranger"), killed(START.pid, "sh"), killed(KEEPER, "cat")], KILLED, counted(2))
         assert (victims(found), found.keeper_named, found.is_complete) == ([START.pid], True, True)
 
 
-def test_a_name_that_is_not_text_is_readable() -> None:
+def test_a_name_that_is_not_text_is_printable() -> None:
     found = read([summary(LEAK.pid, name="\udcff"), killed(LEAK.pid, name="\udcff")], KILLED)
     assert [victim.name for report in found.reports or () for victim in report.victims] == ["\\xff"]
 
@@ -128,7 +128,7 @@ def sample() -> list[KernelRecord]:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_it_says_the_same_in_whatever_pieces_it_comes(seed: int) -> None:
+def test_the_result_does_not_depend_on_how_the_records_are_split(seed: int) -> None:
     chance, rest, log = random.Random(seed), sample(), log_of(KILLED)  # noqa: S311
     while rest:
         size = chance.randrange(1, 20)
@@ -139,7 +139,7 @@ def test_it_says_the_same_in_whatever_pieces_it_comes(seed: int) -> None:
 
 
 def chatter(lines: int) -> list[bytes]:
-    """Return the journal of a busy kernel: a report now and then, ours the last one."""
+    """Return the journal of a busy kernel: a report now and then, ours last."""
     noise = [KernelRecord(f"eth0: link status 0x{line:04x}, 17 packets dropped", 101.0) for line in range(100)]
     theirs = [summary(7, THEIRS), killed(7)]
     records = [record for _ in range(lines // 100) for record in (*noise, *theirs)]
@@ -153,9 +153,9 @@ def entry(record: KernelRecord) -> bytes:
 
 
 def calls(lines: list[bytes]) -> int:
-    """Return how many functions are called to read them in pieces as they come through a pipe.
+    """Return the number of function calls for reading them in pieces, as from a pipe.
 
-    That is the cost as it would be without the noise of other processes.
+    It measures the cost without the noise of other processes.
     """
     made = 0
 
@@ -185,16 +185,16 @@ class TestWhole:
     gone = (seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),)), Counters())
     named = (summary(LEAK.pid, OURS), killed(LEAK.pid, "leak"))
 
-    def test_of_each_victim_it_says_where_it_was(self) -> None:
+    def test_it_is_whole_if_each_victims_cgroup_is_named(self) -> None:
         elsewhere = (summary(77, THEIRS), killed(77, "leak"))
         assert read([*elsewhere, *self.named], *self.gone).is_whole
         assert read([*self.named, *elsewhere], *self.gone).is_whole
 
-    def test_of_one_it_does_not(self) -> None:
-        """After ten reports in five seconds the kernel leaves it out."""
+    def test_it_is_not_whole_if_one_victims_cgroup_is_missing(self) -> None:
+        """The kernel omits it after ten reports in five seconds."""
         assert not read([*self.named, killed(77, "leak")], *self.gone).is_whole
         assert not read([killed(77, "leak"), *self.named], *self.gone).is_whole
 
-    def test_something_is_missing(self) -> None:
+    def test_it_is_not_whole_if_a_part_is_missing(self) -> None:
         assert not read([*self.named, LOST], *self.gone).is_whole
         assert not read(self.named, *self.gone, was_all=False).is_whole

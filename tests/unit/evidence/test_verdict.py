@@ -1,4 +1,4 @@
-"""The law of verdict.py, as a table."""
+"""The rules of verdict.py, as a table."""
 
 import signal
 from dataclasses import replace
@@ -48,7 +48,7 @@ ENDS = [(0, None), (3, "success"), (-9, "success"), (-15, "timeout"), (-15, "res
         {"counters": ONE_KILLED, "memory_accounted": False, "ended": False, "runtime_limited": True},
     ],
 )
-def test_an_oom_kill_that_any_source_counted_is_one_whatever_else_happened(
+def test_an_oom_kill_that_any_source_counted_outweighs_everything_else(
     status: int, result: str | None, traces: dict[str, object]
 ) -> None:
     assert verdict(status, result, **traces) is Verdict.OOM_KILL
@@ -56,7 +56,7 @@ def test_an_oom_kill_that_any_source_counted_is_one_whatever_else_happened(
 
 @pytest.mark.parametrize("status", [0, 3, -9, -15])
 @pytest.mark.parametrize("counters", [None, NOT_COUNTED, NONE_KILLED])
-def test_an_oom_kill_that_only_the_result_tells_of_is_one(status: int, counters: Counters | None) -> None:
+def test_an_oom_kill_that_only_the_result_shows_counts(status: int, counters: Counters | None) -> None:
     """Under OOMPolicy=kill the counters go with the scope, and systemd-oomd does not appear in memory.events."""
     assert verdict(status, "oom-kill", counters=counters) is Verdict.OOM_KILL
 
@@ -77,7 +77,7 @@ def test_an_oom_kill_that_only_the_result_tells_of_is_one(status: int, counters:
         {"properties": properties(policy="kill")},
     ],
 )
-def test_a_sigkill_is_a_signal_where_a_source_proves_that_no_oom_kill_was_counted(traces: dict[str, object]) -> None:
+def test_a_sigkill_is_a_signal_if_a_source_proves_that_no_oom_kill_was_counted(traces: dict[str, object]) -> None:
     """Result= alone proves it, or the kernel's count of kills together with systemd-oomd's."""
     assert verdict(-9, **traces) is Verdict.SIGNAL
 
@@ -118,40 +118,40 @@ def test_a_sigkill_without_such_a_source_is_unknown(traces: dict[str, object]) -
      (-11, Verdict.SIGNAL), (-15, Verdict.SIGNAL)],
 )  # fmt: skip
 @pytest.mark.parametrize("traces", [{"counters": NONE_KILLED}, {"memory_accounted": False}])
-def test_a_command_that_ended_by_itself_keeps_its_own_word(
-    status: int, own: Verdict, traces: dict[str, object]
-) -> None:
+def test_a_command_that_ended_by_itself_keeps_its_verdict(status: int, own: Verdict, traces: dict[str, object]) -> None:
     """If nothing is counted, no expected counter is missing."""
     assert verdict(status, **traces) is own
 
 
 @pytest.mark.parametrize("counters", [NOT_COUNTED, NONE_BY_KERNEL, NONE_BY_OOMD])
 @pytest.mark.parametrize("status", [0, 1, -11, -15])
-def test_it_does_not_where_counters_that_should_be_there_are_missing(status: int, counters: Counters) -> None:
+def test_a_command_that_ended_by_itself_is_unknown_if_expected_counters_are_missing(
+    status: int, counters: Counters
+) -> None:
     assert verdict(status, counters=counters) is Verdict.UNKNOWN
 
 
 @pytest.mark.parametrize("counters", [NONE_KILLED, NOT_COUNTED])
 @pytest.mark.parametrize("status", [0, 3, -9, -15])
 @pytest.mark.parametrize("result", ["timeout", "resources"])
-def test_a_result_of_systemd_stands_before_the_status(result: str, status: int, counters: Counters) -> None:
+def test_a_result_of_systemd_outweighs_the_status(result: str, status: int, counters: Counters) -> None:
     assert verdict(status, result, counters=counters) is Verdict(result)
 
 
 @pytest.mark.parametrize("status", [0, 3, -15])
-def test_a_command_under_a_time_needs_a_result_that_was_heard_to_the_end(status: int) -> None:
-    """Systemd can have told it to stop, and it can have exited with any status then."""
+def test_a_command_with_a_time_limit_needs_a_complete_result(status: int) -> None:
+    """Systemd can have told it to stop, and then it can have exited with any status."""
     assert verdict(status, None, counters=NONE_KILLED, runtime_limited=True) is Verdict.UNKNOWN
     assert verdict(status, None, counters=NONE_KILLED) is not Verdict.UNKNOWN
     assert verdict(status, "success", counters=NONE_KILLED, runtime_limited=True) is not Verdict.UNKNOWN
 
 
-def test_a_result_that_only_a_newer_systemd_knows_leaves_the_status_its_word() -> None:
+def test_with_an_unknown_result_of_a_newer_systemd_the_status_decides() -> None:
     assert verdict(0, "a-word-to-come", counters=NONE_KILLED) is Verdict.SUCCESS
     assert verdict(3, "a-word-to-come", counters=NONE_KILLED) is Verdict.EXIT_CODE
 
 
-def test_evidence_stands_in_the_order_of_weight() -> None:
+def test_evidence_is_ordered_by_weight() -> None:
     traces = Traces(
         status=-9, result="oom-kill", counters=ONE_KILLED, properties=properties(oom_kills=1, managed_oom_kills=2)
     )
@@ -165,7 +165,7 @@ def test_evidence_stands_in_the_order_of_weight() -> None:
     )
 
 
-def test_evidence_that_could_not_be_read_is_none() -> None:
+def test_unreadable_evidence_is_none() -> None:
     assert evidence(Traces(status=-9, result=None)) == [
         ("memory.events oom_kill", None),
         ("user.oomd_ooms", None),
@@ -190,7 +190,7 @@ def test_a_source_that_counted_nothing_is_evidence_too() -> None:
     ("attribute", "passed_on", "value"),
     [(None, None, None), (0, None, 0), (None, 0, 0), (1, None, 1), (None, 1, 1), (2, 1, 2), (1, 2, 2), (0, 1, 1)],
 )
-def test_the_count_of_systemd_oomd_is_the_most_that_anyone_read(
+def test_systemd_oomds_count_is_the_highest_that_was_read(
     attribute: int | None, passed_on: int | None, value: int | None
 ) -> None:
     """It comes from the attribute, or from ManagedOOMKills=, which passes it on; even if not known it is listed."""
@@ -200,7 +200,7 @@ def test_the_count_of_systemd_oomd_is_the_most_that_anyone_read(
     assert [shown for source, shown in evidence(traces) if source == "user.oomd_ooms"] == [value]
 
 
-def test_a_forged_mark_that_systemd_believes_is_no_evidence() -> None:
+def test_a_forged_mark_that_systemd_reports_is_not_evidence() -> None:
     """Systemd reads the same attribute, but does not check whether processes still live in the cgroup."""
     counters = replace(NONE_KILLED, oomd_marks=(OomdMark(1, pids=(4241,)),))
     believed = replace(properties(managed_oom_kills=1), result="oom-kill")
@@ -210,7 +210,7 @@ def test_a_forged_mark_that_systemd_believes_is_no_evidence() -> None:
     assert decide(killed)[0] is Verdict.OOM_KILL
 
 
-def test_a_word_of_a_newer_systemd_is_evidence_verbatim() -> None:
+def test_an_unknown_word_of_a_newer_systemd_is_kept_in_the_evidence() -> None:
     assert ("Result", "a-word-to-come") in evidence(Traces(status=0, result="a-word-to-come"))
 
 
@@ -226,20 +226,20 @@ def test_a_word_of_a_newer_systemd_is_evidence_verbatim() -> None:
         (None, properties(oom_kills=2), 2),
     ],
 )
-def test_oom_kills_are_the_most_that_a_source_counted(
+def test_the_number_of_oom_kills_is_the_highest_of_any_source(
     counters: Counters | None, read: ScopeProperties | None, kills: int | None
 ) -> None:
     assert oom_kills(Traces(status=0, result=None, counters=counters, properties=read)) == kills
 
 
-def test_group_kills_are_no_count_of_processes() -> None:
+def test_a_group_kill_is_not_a_number_of_processes() -> None:
     """Under OOMPolicy=kill systemd's OOMKills counts how often the whole scope was killed."""
     traces = Traces(status=-9, result="oom-kill", properties=properties("oom-kill", "kill", oom_kills=1))
     assert oom_kills(traces) is None
     assert oom_kills(replace(traces, counters=Counters(memory_events={"oom_kill": 3}))) == 3
 
 
-def test_kills_of_systemd_oomd_are_no_count_of_processes() -> None:
+def test_a_kill_by_systemd_oomd_is_not_a_number_of_processes() -> None:
     assert oom_kills(Traces(status=-9, result="success", counters=KILLED_BY_OOMD)) == 0
     assert oom_kills(Traces(status=-9, result="oom-kill", properties=properties(managed_oom_kills=1))) is None
 
@@ -256,11 +256,11 @@ def test_kills_of_systemd_oomd_are_no_count_of_processes() -> None:
         (33, "33"),
     ],
 )
-def test_a_signal_has_its_name(number: int, name: str) -> None:
+def test_a_signal_is_shown_with_its_name(number: int, name: str) -> None:
     assert signal_name(number) == name
 
 
-def test_a_wait_status_is_told_in_words() -> None:
+def test_a_wait_status_is_described_in_words() -> None:
     assert describe_status(0) == "exited, status 0"
     assert describe_status(3) == "exited, status 3"
     assert describe_status(-15) == "killed, signal 15 (SIGTERM)"
@@ -278,7 +278,7 @@ def test_a_wait_status_is_told_in_words() -> None:
         (Verdict.UNKNOWN, False),
     ],
 )
-def test_an_exit_status_tells_the_commands_own_end_and_no_more(one: Verdict, told: bool) -> None:
+def test_an_exit_status_describes_only_the_commands_own_end(one: Verdict, told: bool) -> None:
     assert one.told_by_exit_status is told
 
 
@@ -287,6 +287,6 @@ def test_verdicts_are_the_words_of_systemd() -> None:
     assert set(map(str, Verdict)) == words
 
 
-def test_the_keeper_is_none_of_those_that_a_group_kill_killed() -> None:
+def test_the_keeper_is_not_counted_in_a_group_kill() -> None:
     events = {"oom_kill": 3, "oom_group_kill": 1}
     assert oom_kills(Traces(status=-9, result="oom-kill", counters=Counters(memory_events=events))) == 2

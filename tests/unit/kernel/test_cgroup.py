@@ -1,4 +1,4 @@
-"""A cgroup is read as its files have it, without the keeper; what they do not have is None."""
+"""A cgroup's files are read without counting the keeper; a missing value is None."""
 
 import errno
 import itertools
@@ -37,7 +37,7 @@ def cgroup(path: Path, **files: str) -> Cgroup:
 
 
 def after_each_file(path: Path, happens: Callable[[str, str | None], None]) -> ScopeCgroup:
-    """Return the scope whose cgroup is at `path`; something happens after each read of one of its files."""
+    """Return the scope whose cgroup is at `path`; `happens` is called after each read of one of its files."""
 
     class Changing(Cgroup):
         def text(self, file: str) -> str | None:
@@ -49,20 +49,20 @@ def after_each_file(path: Path, happens: Callable[[str, str | None], None]) -> S
 
 
 @pytest.mark.parametrize(("pids_max", "tasks_max"), [("51", 50), ("2", 1), ("max", INFINITY)])
-def test_the_tasks_in_force_are_those_without_the_keeper(tmp_path: Path, pids_max: str, tasks_max: int) -> None:
+def test_the_tasks_limit_in_force_excludes_the_keeper(tmp_path: Path, pids_max: str, tasks_max: int) -> None:
     assert scope(tmp_path, pids_max=pids_max).limits().tasks_max == tasks_max
 
 
-def test_the_most_tasks_are_those_without_the_keeper(tmp_path: Path) -> None:
+def test_the_tasks_peak_excludes_the_keeper(tmp_path: Path) -> None:
     assert scope(tmp_path, pids_peak="3").counters().tasks_peak == 2
 
 
-def test_tasks_that_are_not_counted_are_none(tmp_path: Path) -> None:
+def test_uncounted_tasks_are_none(tmp_path: Path) -> None:
     assert scope(tmp_path).limits().tasks_max is None
     assert scope(tmp_path).counters().tasks_peak is None
 
 
-def test_the_tasks_asked_for_are_those_in_force(tmp_path: Path) -> None:
+def test_the_requested_tasks_are_in_force_without_the_keeper(tmp_path: Path) -> None:
     """TasksMax=50 is 51 for systemd and for the kernel, and 50 again in the report."""
     request = scope_request("job.scope", [parse_property("TasksMax=50")])
     assert request.value("TasksMax") == 51
@@ -71,7 +71,7 @@ def test_the_tasks_asked_for_are_those_in_force(tmp_path: Path) -> None:
     assert not_in_force(request.properties, in_force, page_size=4096) == []
 
 
-def test_the_kills_of_systemd_oomd_are_an_attribute_of_the_cgroup(
+def test_kills_by_systemd_oomd_are_read_from_the_cgroups_attribute(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attributes = {(str(tmp_path), "user.oomd_ooms"): b"2"}
@@ -83,7 +83,7 @@ def test_the_kills_of_systemd_oomd_are_an_attribute_of_the_cgroup(
     ("error", "kills"),
     [(errno.ENODATA, 0), (errno.ENOTSUP, None), (errno.ENOENT, None), (errno.ENODEV, None), (errno.EACCES, None)],
 )
-def test_no_attribute_is_no_kill_and_an_unreadable_one_is_none(
+def test_a_missing_attribute_is_0_and_an_unreadable_one_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int, kills: int | None
 ) -> None:
     """A kernel before 5.7 does not have such attributes, and a removed cgroup has lost them."""
@@ -95,7 +95,7 @@ def test_no_attribute_is_no_kill_and_an_unreadable_one_is_none(
     assert scope(tmp_path).counters().oomd_kills is kills
 
 
-def test_a_cgroup_that_is_gone_says_nothing_of_systemd_oomd(tmp_path: Path) -> None:
+def test_a_removed_cgroup_has_no_count_of_systemd_oomds_kills(tmp_path: Path) -> None:
     assert ScopeCgroup(Cgroup("/job.scope", str(tmp_path / "gone")), KEEPER).counters().oomd_kills is None
 
 
@@ -103,7 +103,7 @@ def test_a_cgroup_that_is_gone_says_nothing_of_systemd_oomd(tmp_path: Path) -> N
     ("stat", "faulted"),
     [("pgfault 10\nthp_fault_alloc 2", 10 * 4096 + 2 * 2**21), ("pgfault 10", 10 * 4096), ("anon 4096", None)],
 )
-def test_what_page_faults_took_a_huge_page_counts_as_one(tmp_path: Path, stat: str, faulted: int | None) -> None:
+def test_a_huge_page_is_one_page_fault(tmp_path: Path, stat: str, faulted: int | None) -> None:
     job = scope(tmp_path, memory_current="1", memory_stat=stat, cgroup_procs="", memory_events="oom_kill 0")
     snapshot = job.snapshot()
     assert snapshot is not None
@@ -113,26 +113,26 @@ def test_what_page_faults_took_a_huge_page_counts_as_one(tmp_path: Path, stat: s
 @pytest.mark.parametrize(
     ("own", "in_scope", "known"), [(2, 2, 2), (2, None, 2), (2, 3, None), (0, 0, None), (None, 2, None)]
 )
-def test_of_a_cgroup_that_is_gone_what_was_read_just_before_stands_unless_it_is_nothing_or_less(
+def test_earlier_counts_of_a_removed_cgroup_are_used_unless_the_scopes_are_higher_or_0(
     own: int | None, in_scope: int | None, known: int | None
 ) -> None:
-    """The cgroup, or one below, might have run into its limit since."""
+    """The cgroup, or one below, might have reached its limit since."""
     read_before = {} if own is None else {"oom": own}
     assert ooms({"/job.scope": {}}, read_before, in_scope=in_scope) == {"/job.scope": known}
 
 
-def test_what_can_be_read_still_goes_before_it() -> None:
+def test_counts_that_are_still_readable_are_preferred() -> None:
     assert ooms({"/job.scope": {"oom": 3}}, {"oom": 2}, in_scope=4) == {"/job.scope": 3}
 
 
 @pytest.mark.parametrize(("pids_max", "tasks_max"), [("5", 4), ("max", INFINITY), ("0", None)])
-def test_the_limit_on_tasks_is_without_the_keeper_and_not_what_systemd_sets_while_it_kills(
+def test_the_tasks_limit_excludes_the_keeper_and_is_unknown_while_systemd_kills(
     tmp_path: Path, pids_max: str, tasks_max: int | None
 ) -> None:
     assert scope(tmp_path, pids_max=pids_max).limits().tasks_max == tasks_max
 
 
-def test_a_cgroup_that_goes_while_it_is_read_has_lost_no_limit(tmp_path: Path) -> None:
+def test_the_limits_of_a_cgroup_that_disappears_while_it_is_read_are_unknown(tmp_path: Path) -> None:
     job = scope(tmp_path / "job.scope", memory_events="oom_kill 0", pids_peak="2", memory_max="20000000")
     limits = job.counters().limits
     assert limits is not None
@@ -145,7 +145,7 @@ def test_a_cgroup_that_goes_while_it_is_read_has_lost_no_limit(tmp_path: Path) -
     assert after_each_file(tmp_path / "job.scope", remove).counters().limits is None
 
 
-def test_a_kill_in_the_midst_of_a_snapshot_has_it_taken_again(tmp_path: Path) -> None:
+def test_a_snapshot_is_repeated_if_a_kill_happens_during_it(tmp_path: Path) -> None:
     """Memory from before a kill and counters from after it never existed at the same time."""
     scope(tmp_path, memory_current="20000000", cgroup_procs="", memory_events="oom_kill 0")
     cgroup(tmp_path, memory_stat="anon 20000000")
@@ -159,8 +159,8 @@ def test_a_kill_in_the_midst_of_a_snapshot_has_it_taken_again(tmp_path: Path) ->
     assert (snapshot.stat, snapshot.current, snapshot.oom_kill) == ({"anon": 0}, 100_000, 1)
 
 
-def test_where_kill_follows_upon_kill_the_memory_is_not_known(tmp_path: Path) -> None:
-    """A snapshot does not wait for the end of the kills, because signals must be passed on in time."""
+def test_if_kills_follow_each_other_the_memory_is_unknown(tmp_path: Path) -> None:
+    """A snapshot does not wait for the end of the kills, because signals must be forwarded in time."""
     scope(tmp_path, memory_current="20000000", memory_stat="anon 1", cgroup_procs="", memory_events="oom_kill 0")
     kills = itertools.count(1)
 
@@ -175,7 +175,7 @@ def test_where_kill_follows_upon_kill_the_memory_is_not_known(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("mark", [b"x", b"-5", b" 3", b"1_0", b"9" * 20])
-def test_an_attribute_that_is_not_a_number_is_not_systemd_oomds(
+def test_an_attribute_that_is_not_a_number_is_ignored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: bytes
 ) -> None:
     """The cgroup belongs to the command's user, who can write anything there."""
@@ -183,7 +183,9 @@ def test_an_attribute_that_is_not_a_number_is_not_systemd_oomds(
     assert scope(tmp_path).counters().oomd_kills is None
 
 
-def test_a_cgroup_below_that_vanishes_leaves_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cgroup_below_that_disappears_does_not_hide_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job = scope(tmp_path, cgroup_procs=f"{os.getpid()}\n")
     cgroup(tmp_path / "below", cgroup_procs="1\n")
     scandir = os.scandir
@@ -197,8 +199,8 @@ def test_a_cgroup_below_that_vanishes_leaves_the_others(tmp_path: Path, monkeypa
     assert [process.pid for process in job.processes() or ()] == [os.getpid()]
 
 
-def test_who_forks_and_ends_while_the_processes_are_listed_leaves_a_child_that_is_listed(tmp_path: Path) -> None:
-    """A daemon is started in this way: the process in the middle forks and ends."""
+def test_the_child_of_a_process_that_forks_and_ends_during_the_listing_is_listed(tmp_path: Path) -> None:
+    """Daemons start like this: a process in the middle forks and ends."""
     scope(tmp_path, cgroup_procs=f"{2**22 + 1}\n")
 
     def fork_and_end(*_: object) -> None:
@@ -208,13 +210,13 @@ def test_who_forks_and_ends_while_the_processes_are_listed_leaves_a_child_that_i
     assert [process.pid for process in job.processes() or ()] == [os.getpid()]
 
 
-def test_one_that_is_listed_though_it_has_ended_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_listed_process_that_has_ended_is_left_out(tmp_path: Path) -> None:
     job = scope(tmp_path, cgroup_procs=f"{os.getpid()}\n{2**22 + 1}")
     assert [process.pid for process in job.processes() or ()] == [os.getpid()]
 
 
-def test_one_that_is_listed_and_hidden_lives_without_a_name(tmp_path: Path) -> None:
-    """An example is a process in another PID namespace, which the kernel lists as 0."""
+def test_a_listed_process_that_is_hidden_has_no_name(tmp_path: Path) -> None:
+    """E.g. a process in another PID namespace, which the kernel lists as 0."""
     job = scope(tmp_path, cgroup_procs=f"{os.getpid()}\n0", memory_events="oom_kill 0")
     mine, hidden = job.processes() or ()
     assert (mine.pid, hidden) == (os.getpid(), Process(pid=0, name=None))
@@ -225,7 +227,7 @@ def test_one_that_is_listed_and_hidden_lives_without_a_name(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("mark", [b"1", b"x", b"-5", b" 3", b"1_0"])
-def test_a_mark_of_systemd_oomds_on_a_cgroup_in_which_a_process_lives_is_a_forgery(
+def test_a_mark_of_systemd_oomd_is_forged_if_a_process_of_the_cgroup_lives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: bytes
 ) -> None:
     """systemd-oomd kills all processes of a cgroup, the keeper too."""
@@ -244,7 +246,7 @@ def test_a_mark_below_the_scope_is_counted(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("odd", ["\f", "\x0b", "\x85", "\u2028"])
-def test_a_mount_point_may_have_any_name(odd: str) -> None:
+def test_a_mount_point_can_have_any_name(odd: str) -> None:
     mounts = f"tmpfs /mnt/a{odd}b tmpfs rw 0 0\ncgroup2 /sys/fs/cgroup cgroup2 rw,memory_localevents 0 0\n"
     assert hierarchy(mounts) == ("/sys/fs/cgroup", True)
 
@@ -259,11 +261,11 @@ def test_a_file_of_proc_that_cannot_be_opened_is_named() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
-def test_a_cgroup_without_a_list_of_processes_is_gone(tmp_path: Path) -> None:
+def test_a_cgroup_without_cgroup_procs_has_been_removed(tmp_path: Path) -> None:
     assert scope(tmp_path).processes() is None
 
 
-def test_the_root_of_a_container_has_limits_and_the_real_one_has_not(tmp_path: Path) -> None:
+def test_a_containers_root_cgroup_has_limits_and_the_real_one_does_not(tmp_path: Path) -> None:
     """A cgroup namespace shows the container's own cgroup as the root."""
     cgroup(tmp_path, memory_events_local="oom 7")
     cgroup(tmp_path / "a.slice", memory_events_local="oom 0")
@@ -286,11 +288,11 @@ def test_the_root_of_a_container_has_limits_and_the_real_one_has_not(tmp_path: P
         ("/init.scope", True, "-.slice"),
     ],
 )
-def test_the_slice_is_the_deepest_of_its_manager(name: str, system: bool, slice_: str) -> None:
+def test_the_slice_is_the_deepest_one_of_the_manager(name: str, system: bool, slice_: str) -> None:
     assert Cgroup(name, name).slice_of_manager(system=system) == slice_
 
 
-def test_a_login_session_is_in_no_slice_of_the_users_manager() -> None:
+def test_a_login_session_is_not_in_a_slice_of_the_users_manager() -> None:
     session = Cgroup("/user.slice/user-7.slice/session-2.scope", "/nonexistent")
     with pytest.raises(ScoperunError, match=r"^`slice_inherit`: .* name a slice with `slice`"):
         session.slice_of_manager(system=False)
@@ -319,7 +321,7 @@ def test_a_login_session_is_in_no_slice_of_the_users_manager() -> None:
         ("DevicePolicy=auto", {}, False),
     ],
 )
-def test_what_the_kernel_does_not_do_is_void(
+def test_a_setting_that_the_kernel_does_not_have_is_void(
     tmp_path: Path, setting: str, files: dict[str, str], is_void: bool
 ) -> None:
     job = cgroup(tmp_path, **files)

@@ -1,4 +1,4 @@
-"""The ends of processes that are not our children are watched only with spare descriptors."""
+"""The ends of processes that are not our children are watched only while there are spare descriptors."""
 
 import os
 import resource
@@ -21,9 +21,7 @@ def sleepers() -> Iterator[set[int]]:
 
 
 @pytest.mark.parametrize(("limit", "most"), [(64, 0), (84, 5), (1024, 10)])
-def test_more_processes_than_there_are_descriptors_for_are_not_watched(
-    limit: int, most: int, sleepers: set[int]
-) -> None:
+def test_if_there_are_too_few_descriptors_no_process_is_watched(limit: int, most: int, sleepers: set[int]) -> None:
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limits[1]))
     try:

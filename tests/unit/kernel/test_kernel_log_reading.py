@@ -1,4 +1,4 @@
-"""The kernel's own records are read from /dev/kmsg or the journal, as they come, each once."""
+"""The kernel's own records are read once each, from /dev/kmsg or the journal."""
 
 import json
 import time
@@ -32,7 +32,7 @@ from scoperun.kernel.log import KernelLog
         (b"", KernelRecord("")),
     ],
 )
-def test_a_record_of_kmsg_is_taken_if_it_is_the_kernels(data: bytes, record: KernelRecord) -> None:
+def test_a_record_of_kmsg_is_used_if_it_is_the_kernels(data: bytes, record: KernelRecord) -> None:
     assert kmsg_record(data) == record
 
 
@@ -49,7 +49,7 @@ def test_a_record_of_kmsg_is_taken_if_it_is_the_kernels(data: bytes, record: Ker
         ({"MESSAGE": "from syslog(3)", "_TRANSPORT": "syslog"}, None),
     ],
 )
-def test_an_entry_of_the_journal_is_taken_if_it_is_the_kernels(entry: dict[str, Any], text: str | None) -> None:
+def test_an_entry_of_the_journal_is_used_if_it_is_the_kernels(entry: dict[str, Any], text: str | None) -> None:
     whole = {"_TRANSPORT": "kernel", "SYSLOG_FACILITY": "0"} | entry
     record = journal_record(json.dumps(whole).encode())
     assert (record and record.text) == text
@@ -71,7 +71,7 @@ def test_an_entry_has_the_time_of_the_kernels_record(times: dict[str, Any], at: 
 
 
 @pytest.mark.parametrize("line", [b"", b"{", b"[]", b"5", b'"text"', b"\xff"])
-def test_what_is_no_entry_is_passed_over(line: bytes) -> None:
+def test_an_invalid_entry_is_skipped(line: bytes) -> None:
     assert journal_record(line) is None
 
 
@@ -130,28 +130,28 @@ async def read(
         return await log.read(reader, within=within, since=since)
 
 
-async def test_journalctl_is_read_until_it_is_enough(root: Path) -> None:
+async def test_journalctl_is_read_until_the_reader_has_enough(root: Path) -> None:
     journalctl_says(root, echo("one"), echo("two"), "exec sleep 1000")
     reader = Reader(until="two")
     assert await read(root, reader, within=60)
     assert reader.texts == ["one", "two"]
 
 
-async def test_journalctl_is_read_until_there_is_silence(root: Path) -> None:
+async def test_journalctl_is_read_until_it_is_silent(root: Path) -> None:
     journalctl_says(root, echo("one"), "exec sleep 1000")
     reader = Reader()
     assert await read(root, reader, within=0.2)
     assert reader.texts in (["one"], [])
 
 
-async def test_a_journalctl_that_ends_has_said_all(root: Path) -> None:
+async def test_journalctl_is_read_until_it_ends(root: Path) -> None:
     journalctl_says(root, echo("one"))
     reader = Reader()
     assert await read(root, reader, within=60)
     assert reader.texts == ["one"]
 
 
-async def test_a_log_that_goes_on_is_at_its_end_with_what_is_newer_than_the_question(root: Path) -> None:
+async def test_reading_ends_at_a_record_that_is_newer_than_its_start(root: Path) -> None:
     """Records come in order, so no earlier one is still to come."""
     later = time.monotonic() + 30
     journalctl_says(root, echo("one", at=later - 30), echo("two", at=later), "while :; do sleep 0.01; echo {}; done")
@@ -160,14 +160,14 @@ async def test_a_log_that_goes_on_is_at_its_end_with_what_is_newer_than_the_ques
     assert reader.texts == ["one", "two"]
 
 
-async def test_a_log_that_goes_on_and_on_is_not_read_to_its_end(root: Path) -> None:
+async def test_a_log_that_never_pauses_is_not_read_to_its_end(root: Path) -> None:
     journalctl_says(root, echo("one"), "while :; do echo {}; done")
     reader = Reader()
     assert not await read(root, reader, within=0.1)
     assert reader.texts in (["one"], [])
 
 
-async def test_what_was_written_before_is_not_handed_on(root: Path) -> None:
+async def test_older_records_are_left_out(root: Path) -> None:
     """Older records come if journald was stopped at the time, or if the wall clock was set back since."""
     now = time.monotonic()
     journalctl_says(root, echo("old", at=now - 5), echo("new", at=now + 0.5), echo("of no known time"))
@@ -180,7 +180,7 @@ async def test_what_was_written_before_is_not_handed_on(root: Path) -> None:
     assert reader.texts == ["new"]
 
 
-async def test_journalctl_is_asked_from_the_beginning_whatever_the_clock_was_set_to(
+async def test_journalctl_starts_early_enough_whatever_the_clock_was_set_to(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journalctl_says(root, f"cat <<END\n{entry('$*')}\nEND")
@@ -194,18 +194,18 @@ async def test_journalctl_is_asked_from_the_beginning_whatever_the_clock_was_set
         assert 0 < min(now, now + hours * 3600) - since < 60
 
 
-async def test_a_journalctl_that_fails_cannot_read_the_log(root: Path) -> None:
+async def test_a_failing_journalctl_is_an_error(root: Path) -> None:
     journalctl_says(root, "exit 3")
     with pytest.raises(KernelLogUnreadable, match=r"ended with exit status 3$"):
         await read(root, Reader(), within=60)
 
 
-async def test_without_a_journalctl_there_is_nothing_to_read_with(root: Path) -> None:
+async def test_a_missing_journalctl_is_an_error(root: Path) -> None:
     with pytest.raises(KernelLogUnreadable, match="there is no journalctl"):
         await read(root, Reader(), within=60)
 
 
-async def test_a_journalctl_in_path_is_not_the_systems(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_journalctl_in_path_is_not_used(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journalctl_says(root, echo("one"))
     forger = root / "elsewhere" / "journalctl"
     forger.parent.mkdir()
@@ -216,13 +216,13 @@ async def test_a_journalctl_in_path_is_not_the_systems(root: Path, monkeypatch: 
     assert reader.texts == ["one"]
 
 
-async def test_without_a_journal_there_is_nothing_to_read(root: Path) -> None:
+async def test_a_missing_journal_is_an_error(root: Path) -> None:
     (root / JOURNAL).unlink()
     with pytest.raises(KernelLogUnreadable, match="keeps no journal"):
         await read(root, Reader(), within=60)
 
 
-async def test_a_file_that_is_no_kernel_log_is_not_read(root: Path) -> None:
+async def test_a_file_in_place_of_the_kernel_log_is_not_read(root: Path) -> None:
     """In a container /dev/kmsg can be the console."""
     (root / "dev" / "kmsg").write_text("6,1,2,-;forged\n", encoding="ascii")
     journalctl_says(root, echo("one"))
@@ -243,7 +243,7 @@ async def test_a_file_that_is_no_kernel_log_is_not_read(root: Path) -> None:
         (1000.0, 4600.0, 0.11, 3601.01),  # suspended for an hour
     ],
 )
-def test_the_kernels_clock_may_be_off_by_what_the_others_differ(
+def test_the_kernels_clock_can_be_off_by_the_difference_of_the_others(
     raw: float, boottime: float, behind: float, ahead: float
 ) -> None:
     clock = KernelClock.measured(monotonic=1000.0, raw=raw, boottime=boottime)

@@ -1,4 +1,4 @@
-"""The time of a child's end is what the kernel says, not when we look."""
+"""A child's end has the time from the kernel, not the time at which we notice it."""
 
 import os
 import subprocess
@@ -15,13 +15,13 @@ THREADED = (
 )
 
 
-def test_it_had_ended_when_it_was_seen_to_have() -> None:
+def test_an_end_that_is_read_late_has_its_earlier_time() -> None:
     began = time.monotonic()
     with subprocess.Popen(["true"]) as child:
         ended(child)
         seen = time.monotonic()
         deadline = seen + 0.5
-        while time.monotonic() < deadline:  # keeps the processor busy, so that its clock goes on
+        while time.monotonic() < deadline:  # keeps the processor busy, so that its clock advances
             pass
         at = ended_by(child.pid)
     assert at is not None
@@ -29,7 +29,7 @@ def test_it_had_ended_when_it_was_seen_to_have() -> None:
 
 
 @pytest.mark.parametrize("program", [THREADED, LEADERLESS], ids=["threaded", "without its first thread"])
-def test_the_end_of_one_thread_is_not_taken_for_that_of_the_process(program: str) -> None:
+def test_the_end_of_one_thread_is_not_the_end_of_the_process(program: str) -> None:
     with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdin is not None
         child.stdin.close()
@@ -37,13 +37,13 @@ def test_the_end_of_one_thread_is_not_taken_for_that_of_the_process(program: str
         assert ended_by(child.pid) is None
 
 
-def test_of_a_process_that_is_gone_nothing_is_known() -> None:
+def test_a_process_that_is_gone_has_no_last_run() -> None:
     with subprocess.Popen(["true"]) as child:
         child.wait()
         assert ended_by(child.pid) is None
 
 
-def test_we_may_run_where_we_might_before() -> None:
+def test_our_own_processors_are_restored() -> None:
     before = os.sched_getaffinity(0)
     with subprocess.Popen(["true"]) as child:
         ended_by(ended(child))

@@ -1,4 +1,4 @@
-"""What /proc says about processes that live, that are about to end, and that have ended."""
+"""/proc on processes that live, that are about to end, and that have ended."""
 
 import os
 import signal
@@ -36,7 +36,7 @@ def ended(process: subprocess.Popen[bytes]) -> int:
     return process.pid
 
 
-def test_a_process_that_lives_has_a_name_and_memory() -> None:
+def test_a_living_process_has_a_name_and_memory() -> None:
     with running("cat") as cat:
         found = task(cat.pid)
         assert found is not None
@@ -52,7 +52,7 @@ def test_a_process_that_lives_has_a_name_and_memory() -> None:
 @pytest.mark.parametrize(
     ("script", "status"), [("exit 0", 0), ("exit 3", 3), ("kill -KILL $$", -9), ("kill -TERM $$", -15)]
 )
-def test_a_process_that_has_ended_tells_how_until_its_parent_asks(script: str, status: int) -> None:
+def test_an_ended_process_has_a_wait_status_until_its_parent_reaps_it(script: str, status: int) -> None:
     with running("sh", "-c", script) as shell:
         pid = ended(shell)
         assert has_ended(pid)
@@ -65,20 +65,20 @@ def test_a_process_that_has_ended_tells_how_until_its_parent_asks(script: str, s
         assert name_of(pid) is None
 
 
-def test_a_process_that_is_being_killed_has_ended() -> None:
+def test_a_process_that_is_being_killed_counts_as_ended() -> None:
     with running("cat") as cat:
         cat.send_signal(signal.SIGKILL)
         assert has_ended(cat.pid)
         assert wait_status(cat.pid) == -signal.SIGKILL
 
 
-def test_a_process_lives_on_without_its_first_thread() -> None:
+def test_a_process_lives_on_after_its_main_thread() -> None:
     """/proc shows it as a zombie, but it lives."""
     with running(sys.executable, "-c", LEADERLESS) as process:
         assert process.stdout is not None
         process.stdout.readline()
         with open(f"/proc/{process.pid}/stat", encoding="ascii") as stat:
-            while stat.read().rpartition(") ")[2][0] != "Z":  # it exits right after it has started the other
+            while stat.read().rpartition(") ")[2][0] != "Z":  # it exits right after it has started the other thread
                 stat.seek(0)
         found = task(process.pid)
         assert found is not None
@@ -87,7 +87,7 @@ def test_a_process_lives_on_without_its_first_thread() -> None:
         assert not has_ended(process.pid)
 
 
-def test_a_name_may_be_anything() -> None:
+def test_a_name_can_be_anything() -> None:
     rename = (
         "import ctypes; ctypes.CDLL(None).prctl(15, b'a) Z (b\\nc\\xe9', 0, 0, 0); print('on', flush=True); input()"
     )

@@ -1,4 +1,4 @@
-"""What a signal does before, during and after the command; tests that need a whole run are in tests/bus."""
+"""What a signal does before, during and after the command; tests with a whole run are in tests/bus."""
 
 import asyncio
 import os
@@ -59,7 +59,7 @@ async def continued() -> None:
 
 
 @pytest.mark.parametrize(("command", "is_late"), [(EXITS, False), (THREADED, True)], ids=["plain", "threaded"])
-async def test_a_command_that_ended_while_scoperun_was_stopped_is_noticed_late_if_the_kernel_does_not_tell(
+async def test_a_command_that_ended_while_scoperun_was_stopped_is_noticed_late_without_the_kernels_time(
     signals: HeldSignals, command: tuple[str, ...], is_late: bool
 ) -> None:
     with started(signals, *command) as workload, relaying(signals, workload):
@@ -69,14 +69,14 @@ async def test_a_command_that_ended_while_scoperun_was_stopped_is_noticed_late_i
     assert (exited.status, exited.late) == (3, is_late)
 
 
-async def test_without_a_stop_it_is_not_late(signals: HeldSignals, workload: Child) -> None:
+async def test_without_a_stop_it_is_not_noticed_late(signals: HeldSignals, workload: Child) -> None:
     with relaying(signals, workload):
         await ended(workload)
         exited = await workload.wait()
     assert (exited.status, exited.late) == (3, False)
 
 
-async def test_a_stop_that_was_over_before_the_command_ended_is_not_late(signals: HeldSignals, workload: Child) -> None:
+async def test_after_a_stop_that_ended_earlier_it_is_not_noticed_late(signals: HeldSignals, workload: Child) -> None:
     with relaying(signals, workload):
         await continued()
         await ended(workload)

@@ -1,4 +1,4 @@
-"""Input can be put into a terminal if the kernel allows it to all users, or is too old for the sysctl."""
+"""A program can type into a terminal if the kernel allows it to all users, or is too old for the sysctl."""
 
 import os
 import pty
@@ -10,7 +10,7 @@ from scoperun.process.shared_terminal import can_be_typed_at
 
 
 @pytest.mark.parametrize(("setting", "it_can"), [("1\n", True), ("0\n", False), (None, True)])
-def test_a_missing_sysctl_forbids_nothing(tmp_path: Path, setting: str | None, it_can: bool) -> None:
+def test_without_the_sysctl_it_is_allowed(tmp_path: Path, setting: str | None, it_can: bool) -> None:
     sysctl = tmp_path / "legacy_tiocsti"
     if setting is not None:
         sysctl.write_text(setting)
@@ -21,7 +21,7 @@ def test_a_missing_sysctl_forbids_nothing(tmp_path: Path, setting: str | None, i
     os.close(terminal)
 
 
-def test_without_a_terminal_there_is_none() -> None:
+def test_without_a_terminal_it_is_impossible() -> None:
     pid = os.fork()
     if pid == 0:
         os.setsid()

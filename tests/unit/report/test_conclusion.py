@@ -1,4 +1,4 @@
-"""systemd is asked for the scope's properties only if they can add something."""
+"""Systemd is asked for the scope's properties only if they can add something."""
 
 from dataclasses import replace
 
@@ -40,13 +40,13 @@ def may_know_more(*events: Event) -> bool:
 
 
 @pytest.mark.parametrize("status", [0, 3, -15])
-def test_it_cannot_if_all_is_known(status: int) -> None:
+def test_they_cannot_if_everything_is_known(status: int) -> None:
     job, _, *rest = KNOWN
     assert not may_know_more(job, exited(status), *rest)
 
 
 @pytest.mark.parametrize("event", KNOWN, ids=lambda event: type(event).__name__)
-def test_it_can_if_any_of_that_is_missing(event: Event) -> None:
+def test_they_can_if_a_value_is_missing(event: Event) -> None:
     assert may_know_more(*(each for each in KNOWN if each is not event))
 
 
@@ -65,9 +65,9 @@ def test_it_can_if_any_of_that_is_missing(event: Event) -> None:
         StateChanged("deactivating"),
     ],
 )
-def test_it_can_if_something_else_was_seen(event: Event) -> None:
+def test_they_can_if_another_failure_was_seen(event: Event) -> None:
     assert may_know_more(*KNOWN, event)
 
 
-def test_it_can_if_another_result_was_announced() -> None:
+def test_they_can_if_another_result_was_announced() -> None:
     assert may_know_more(*KNOWN[:3], ResultChanged("oom-kill"), *KNOWN[3:])

@@ -1,4 +1,4 @@
-"""A report has every key of schema 1, says null where a value is not known, and is JSON whatever is in it."""
+"""A report has every key of schema 1, null for unknown values, and is JSON whatever its values are."""
 
 import json
 import math
@@ -59,25 +59,25 @@ def as_json(report: Report) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("events", [OOM_KILL, NOTHING_KNOWN, (exited(0), counted(0), read("success"))])
-def test_the_keys_are_those_of_schema_1_in_its_order(events: tuple[Event, ...]) -> None:
+def test_the_keys_are_those_of_schema_1_in_order(events: tuple[Event, ...]) -> None:
     report = as_json(told(events))
     assert list(report) == KEYS
     assert report["schema"] == 1
 
 
 @pytest.mark.parametrize("key", KEYS_OF)
-def test_each_part_has_all_of_its_keys(key: str) -> None:
+def test_each_part_has_all_its_keys(key: str) -> None:
     assert set(as_json(told(OOM_KILL))[key]) == KEYS_OF[key]
 
 
-def test_a_command_has_not_ended_before_it_began() -> None:
-    """The clock for its end can be coarse."""
+def test_a_command_does_not_end_before_its_start() -> None:
+    """The clock for its end can have a coarse resolution."""
     at = START.monotonic - 0.004
     events = (WorkloadExited(0, at=at), counted(0), read("success"))
     assert as_json(told(events))["runtime"] == 0
 
 
-def test_a_report_says_all_that_is_known() -> None:
+def test_a_report_has_everything_that_is_known() -> None:
     report = as_json(told(OOM_KILL, TIMED, ("./bigleak2", "-v")))
     assert report == report | {
         "scoperun": __version__,
@@ -112,7 +112,7 @@ def test_a_report_says_all_that_is_known() -> None:
     ]
 
 
-def test_what_is_not_known_is_null_and_never_left_out() -> None:
+def test_an_unknown_value_is_null_and_not_left_out() -> None:
     nowhere = replace(START, systemd=None, slice=None, cwd=None, limits=LimitsInForce())
     invocation = Invocation()
     for event in NOTHING_KNOWN:
@@ -126,11 +126,11 @@ def test_what_is_not_known_is_null_and_never_left_out() -> None:
         assert set(report[part].values()) == {None}
 
 
-def test_there_is_no_oom_where_there_was_none() -> None:
+def test_oom_is_null_without_an_oom_kill() -> None:
     assert as_json(told([exited(-9), counted(0), read("success")]))["oom"] is None
 
 
-def test_an_oom_kill_that_nobody_counted_has_an_unknown_number() -> None:
+def test_an_uncounted_oom_kill_has_an_unknown_number() -> None:
     """The keys of the OOM are present; 0 would be wrong."""
     oom = as_json(told([exited(-9), ResultChanged("oom-kill"), ConnectionLost("gone")]))["oom"]
     assert set(oom) == KEYS_OF["oom"]
@@ -138,13 +138,13 @@ def test_an_oom_kill_that_nobody_counted_has_an_unknown_number() -> None:
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
-def test_an_oom_kill_is_never_one_of_0_processes(story: Story) -> None:
+def test_the_number_of_an_oom_kill_is_never_0(story: Story) -> None:
     oom = told(story.events, story.limits).oom
     assert (oom is not None) is (story.verdict is Verdict.OOM_KILL)
     assert oom is None or oom.kills != 0
 
 
-def test_no_limit_is_written_as_systemd_does() -> None:
+def test_no_limit_is_infinity_as_in_systemd() -> None:
     """Not every JSON reader can hold 2^64-1, and JSON has no word for infinity."""
     limits = LimitsInForce(
         memory_max=INFINITY, memory_high=INFINITY, tasks_max=INFINITY, cpu_quota=INFINITY, runtime_max=math.inf
@@ -160,7 +160,7 @@ def test_a_limit_is_a_number() -> None:
     assert (shown["memory_max"], shown["cpu_quota"], shown["tasks_max"]) == (20 * MIB, 0.5, 100)
 
 
-def test_arguments_of_any_bytes_survive_json() -> None:
+def test_arguments_with_any_bytes_survive_json() -> None:
     """Bytes that are not UTF-8 become escapes, so every JSON reader accepts them."""
     command = ("./caf\udce9", "é", "a\nb", 'say "hi"', "\x07", "")
     report = as_json(told(OOM_KILL, command=command))
@@ -168,7 +168,7 @@ def test_arguments_of_any_bytes_survive_json() -> None:
     json.dumps(report, ensure_ascii=False).encode()
 
 
-def test_a_report_without_json_is_plain_data() -> None:
+def test_to_dict_returns_plain_data() -> None:
     assert json.loads(json.dumps(told(OOM_KILL).to_dict())) == as_json(told(OOM_KILL))
 
 
@@ -176,7 +176,7 @@ def test_a_report_without_json_is_plain_data() -> None:
     ("status", "exit_code", "number", "exit_status"),
     [(0, 0, None, 0), (3, 3, None, 3), (255, 255, None, 255), (-9, None, 9, 137), (-15, None, 15, 143)],
 )
-def test_the_exit_status_is_the_commands_own_or_128_and_its_signal(
+def test_the_exit_status_is_the_commands_or_128_and_its_signal(
     status: int, exit_code: int | None, number: int | None, exit_status: int
 ) -> None:
     report = told([exited(status), counted(0), StateChanged("inactive"), read("success")])
@@ -187,35 +187,35 @@ def test_an_oom_kill_of_the_command_exits_with_137() -> None:
     assert told(OOM_KILL).exit_status == 137
 
 
-def test_an_oom_kill_of_a_child_leaves_the_command_its_status() -> None:
+def test_an_oom_kill_of_a_child_keeps_the_commands_status() -> None:
     report = told([exited(3), counted(1), StateChanged("inactive"), read("success", "continue")])
     assert (report.verdict, report.exit_status) == (Verdict.OOM_KILL, 3)
 
 
 @pytest.mark.parametrize("status", [0, -9, -15])
-def test_a_timeout_of_ours_exits_with_124(status: int) -> None:
+def test_our_timeout_exits_with_124(status: int) -> None:
     report = told([LeftActive(101.6), exited(status), counted(0), StateChanged("failed"), read("timeout")], TIMED)
     assert (report.verdict, report.exit_status) == (Verdict.TIMEOUT, 124)
 
 
 @pytest.mark.parametrize(("status", "exit_status"), [(0, 0), (3, 3), (-9, 137)])
-def test_a_command_that_ends_within_its_time_keeps_its_status(status: int, exit_status: int) -> None:
+def test_a_command_that_ends_within_its_time_limit_keeps_its_status(status: int, exit_status: int) -> None:
     report = told([exited(status), counted(0), StateChanged("inactive"), read("success")], TIMED)
     assert report.exit_status == exit_status
 
 
-def test_a_timeout_that_is_not_ours_is_the_signal_that_ended_it() -> None:
+def test_a_timeout_that_is_not_ours_is_the_signal_that_ended_the_command() -> None:
     """The scope was stopped from outside and took too long; --timeout was not given."""
     report = told([exited(-9), counted(0), StateChanged("failed"), read("timeout")])
     assert (report.verdict, report.exit_status) == (Verdict.TIMEOUT, 137)
 
 
-def test_what_systemd_keeps_stands_in_for_what_is_gone() -> None:
+def test_systemds_values_replace_those_of_a_removed_cgroup() -> None:
     memory = told([exited(-9), Counters(), StateChanged("failed"), read("oom-kill", "kill")]).memory
     assert (memory.peak, memory.swap_peak, memory.events, memory.stat) == (20 * MIB, 0, None, None)
 
 
-def test_the_kernels_own_peak_comes_first() -> None:
+def test_the_kernels_peak_is_preferred() -> None:
     counters = replace(counted(0), memory_peak=1, memory_swap_peak=2)
     memory = told([exited(0), counters, read("success")]).memory
     assert (memory.peak, memory.swap_peak) == (1, 2)
@@ -228,12 +228,12 @@ def test_processes_that_are_left_are_named() -> None:
     ]
 
 
-def test_a_scope_without_the_memory_controller_misses_no_counters() -> None:
+def test_without_the_memory_controller_no_counters_are_missing() -> None:
     bare = replace(LIMITS, memory_max=None, memory_swap_max=None)
     assert told([exited(0), Counters(), JobRemoved("done"), read("success")], bare).verdict is Verdict.SUCCESS
 
 
-def test_the_start_is_one_line_with_the_keys_of_the_report() -> None:
+def test_the_start_is_one_line_with_keys_of_the_report() -> None:
     text = start_line(START)
     assert "\n" not in text
     start = json.loads(text, parse_constant=pytest.fail)
@@ -242,19 +242,19 @@ def test_the_start_is_one_line_with_the_keys_of_the_report() -> None:
     assert start == {"event": "started"} | {key: report[key] for key in start if key != "event"}
 
 
-def test_the_start_writes_no_limit_as_the_report_does() -> None:
+def test_the_start_has_no_limit_as_infinity() -> None:
     start = json.loads(start_line(replace(START, limits=LimitsInForce(tasks_max=INFINITY))))
     assert (start["limits"]["tasks_max"], start["limits"]["memory_max"]) == ("infinity", None)
 
 
-def test_a_report_among_other_lines_says_first_what_it_is() -> None:
+def test_a_report_among_other_lines_begins_with_its_event() -> None:
     line = json.loads(told(OOM_KILL).to_json(event="finished"))
     assert list(line) == ["event", *KEYS]
     assert line == {"event": "finished"} | as_json(told(OOM_KILL))
 
 
 @pytest.mark.parametrize("manager", ["user", "system"])
-def test_the_manager_is_the_one_that_was_asked(manager: str) -> None:
+def test_the_manager_is_the_requested_one(manager: str) -> None:
     invocation = Invocation()
     invocation.feed(exited(0))
     assert conclude(("true",), replace(START, manager=manager), invocation).manager == manager
@@ -265,14 +265,14 @@ def test_the_manager_is_the_one_that_was_asked(manager: str) -> None:
     [(101.6, 124), (101.5, 124), (101.4, 137), (None, 137)],
     ids=["after", "at", "before", "unknown"],
 )
-def test_a_stop_that_began_before_the_time_was_over_is_not_our_timeout(began: float | None, status: int) -> None:
+def test_a_stop_that_began_before_the_time_limit_is_not_our_timeout(began: float | None, status: int) -> None:
     """Systemd gives the same Result= to a stop requested by something else that lasted until after that time."""
     times = [] if began is None else [LeftActive(began)]
     report = told([*times, exited(-9), counted(0), read("timeout")], TIMED)
     assert (report.verdict, report.exit_status) == (Verdict.TIMEOUT, status)
 
 
-def test_limits_are_those_at_the_end_and_what_has_changed_is_told() -> None:
+def test_limits_are_those_at_the_end_and_changes_are_listed() -> None:
     raised = replace(counted(0), limits=replace(LIMITS, memory_max=200 * MIB))
     report = as_json(told([exited(0), raised, read("success")]))
     assert report["limits"]["memory_max"] == 200 * MIB
@@ -283,7 +283,7 @@ def test_limits_are_those_at_the_end_and_what_has_changed_is_told() -> None:
     ("then", "now", "changed"),
     [(INFINITY, None, {}), (None, INFINITY, {}), (None, 0.5, {"cpu_quota": None}), (0.5, 1.0, {"cpu_quota": 0.5})],
 )
-def test_a_controller_that_comes_or_goes_has_changed_no_limit(
+def test_a_controller_that_appears_or_disappears_does_not_change_a_limit(
     then: float | None, now: float | None, changed: dict[str, float | None]
 ) -> None:
     """The cpu controller exists while a unit beside the scope needs it."""
@@ -292,12 +292,12 @@ def test_a_controller_that_comes_or_goes_has_changed_no_limit(
     assert (report.limits.cpu_quota, report.limits_changed) == (now, changed)
 
 
-def test_nothing_runs_for_less_than_no_time() -> None:
-    """It ended within one tick of the kernel's clock, which puts its end before its start."""
+def test_a_duration_is_never_negative() -> None:
+    """The command ended within one tick of the kernel's clock, which puts its end before its start."""
     assert told([WorkloadExited(0, at=START.monotonic - 0.001), counted(0), read("success")]).runtime == 0
 
 
-def test_limits_that_were_not_read_at_the_end_are_not_said_to_be_unchanged() -> None:
+def test_limits_that_were_unreadable_at_the_end_are_not_called_unchanged() -> None:
     report = told([exited(-9), Counters(), read("oom-kill")])
     assert (report.limits.memory_max, report.limits_changed) == (20 * MIB, None)
 
@@ -322,15 +322,13 @@ def test_a_command_that_died_elsewhere_has_left_the_scope(cgroup: str) -> None:
     [(0, Verdict.SUCCESS), (3, Verdict.EXIT_CODE), (-15, Verdict.SIGNAL), (-9, Verdict.UNKNOWN)],
 )
 @pytest.mark.parametrize("result", ["success", "timeout", "resources"])
-def test_what_becomes_of_a_scope_says_nothing_of_a_command_that_left_it(
-    status: int, verdict: Verdict, result: str
-) -> None:
+def test_the_scopes_end_does_not_affect_a_command_that_left_it(status: int, verdict: Verdict, result: str) -> None:
     events = [replace(exited(status), cgroup=ELSEWHERE), counted(0), LeftActive(101.6), read(result)]
     report = told(events, TIMED)
     assert (report.verdict, report.exit_status) == (verdict, status if status >= 0 else 128 - status)
 
 
-def test_an_oom_kill_in_the_scope_is_one_though_the_command_left_it() -> None:
+def test_an_oom_kill_in_the_scope_counts_even_if_the_command_left_it() -> None:
     report = told([replace(exited(-9), cgroup=ELSEWHERE), counted(1), read("success", "continue")])
     assert report.verdict is Verdict.OOM_KILL
 
@@ -338,18 +336,18 @@ def test_an_oom_kill_in_the_scope_is_one_though_the_command_left_it() -> None:
 @pytest.mark.parametrize(
     ("used", "outside"), [(None, None), (0.7, None), (0.75, None), (0.79, None), (0.81, 0.06), (10.0, 9.25)]
 )
-def test_processor_time_that_the_scope_did_not_see_was_used_outside(used: float | None, outside: float | None) -> None:
+def test_processor_time_outside_the_scope_is_reported(used: float | None, outside: float | None) -> None:
     """The scope saw 0.75 s."""
     assert told([replace(exited(0), cpu=used), counted(0), read("success")]).cpu.outside == outside
 
 
-def test_of_much_processor_time_a_little_is_not_noticed() -> None:
+def test_a_small_part_of_much_processor_time_is_not_reported() -> None:
     counters = replace(counted(0), cpu_user=100.0)
     assert told([replace(exited(0), cpu=104.0), counters, read("success")]).cpu.outside is None
     assert told([replace(exited(0), cpu=110.0), counters, read("success")]).cpu.outside == 9.5
 
 
-def test_systemd_says_that_it_began_after_it_has_sent_its_signals() -> None:
+def test_systemds_stop_can_be_announced_after_its_signals() -> None:
     """The command can have ended by then because of those signals."""
     report = told([replace(exited(-15), at=101.58), LeftActive(101.6), counted(0), read("timeout")], TIMED)
     assert (report.verdict, report.exit_status) == (Verdict.TIMEOUT, 124)

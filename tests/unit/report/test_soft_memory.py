@@ -1,4 +1,4 @@
-"""A soft limit is given as SIZE:SIGNAL, refused if it can have no effect, and reported with what followed."""
+"""A soft limit is given as SIZE:SIGNAL, refused if it can have no effect, and reported with its consequences."""
 
 import json
 import signal
@@ -87,14 +87,14 @@ def test_it_is_a_size_and_a_signal(text: str, soft: SoftMemory | None) -> None:
         ("15M:STOP", "SIGSTOP tells a command nothing"),
     ],
 )
-def test_what_tells_nothing_is_refused(text: str, right: str) -> None:
+def test_a_limit_or_signal_without_effect_is_refused(text: str, right: str) -> None:
     assert right in refusal("--soft-mem", text)
 
 
 @pytest.mark.parametrize(
     "limit", [["--mem", "15M"], ["--mem", "14M"], ["-p", "MemoryMax=15M"], ["--mem", "20M", "-p", "MemoryMax=1M"]]
 )
-def test_what_the_hard_limit_comes_before_is_refused(limit: list[str]) -> None:
+def test_a_limit_not_below_the_hard_one_is_refused(limit: list[str]) -> None:
     assert "--soft-mem 15M is not below --mem " in refusal("--soft-mem", "15M", *limit)
 
 
@@ -103,7 +103,7 @@ def test_another_high_limit_beside_it_is_refused(other: list[str]) -> None:
     assert refusal("--soft-mem", "15M", *other).startswith("--soft-mem 15M excludes --mem-high and -p MemoryHigh=")
 
 
-def test_a_high_limit_that_is_taken_back_is_none() -> None:
+def test_a_high_limit_that_is_reset_does_not_conflict() -> None:
     asked = {
         each.name: each.value for each in request("--soft-mem", "15M", "--mem-high", "infinity").scope_properties()
     }
@@ -111,7 +111,7 @@ def test_a_high_limit_that_is_taken_back_is_none() -> None:
 
 
 @pytest.mark.parametrize("value", ['"15M:USR1"', "15728640"])
-def test_a_config_file_may_have_it(value: str, config: Path) -> None:
+def test_a_config_file_can_set_it(value: str, config: Path) -> None:
     config.write_text(f"[defaults]\nsoft-mem = {value}\n")
     soft = request("--mem", "20M").soft_memory
     assert soft is not None
@@ -121,12 +121,12 @@ def test_a_config_file_may_have_it(value: str, config: Path) -> None:
 @pytest.mark.parametrize(
     "wrong", [(0,), (-1,), (INFINITY,), (1.5,), (True,), (MIB, 0), (MIB, 65), (MIB, signal.SIGKILL)]
 )
-def test_a_program_is_refused_the_same(wrong: Any) -> None:
+def test_the_library_refuses_the_same(wrong: Any) -> None:
     with pytest.raises(InvalidValue):
         SoftMemory(*wrong)
 
 
-def test_the_kernel_is_asked_by_memory_high() -> None:
+def test_it_sets_memory_high() -> None:
     parsed = parse(["--mem", "20M", "--soft-mem", "15M", "true"])
     assert parsed is not None
     shown = preview(parsed.request, parsed.sources).to_text()
@@ -134,7 +134,7 @@ def test_the_kernel_is_asked_by_memory_high() -> None:
     assert line.split() == ["MemoryHigh=15728640", "--soft-mem"]
 
 
-def test_it_is_no_trap(capfd: pytest.CaptureFixture[str]) -> None:
+def test_it_is_not_a_trap(capfd: pytest.CaptureFixture[str]) -> None:
     _warn(RunRequest(command=("true",), limits=Limits(memory_max=20 * MIB), soft_memory=SoftMemory(15 * MIB)))
     assert capfd.readouterr().err == ""
 
@@ -143,7 +143,7 @@ def snapshot(**known: Any) -> MemorySnapshot:
     return MemorySnapshot(at=101.0, events={}, ooms={}, **known)
 
 
-def test_what_the_kernel_can_drop_is_not_needed() -> None:
+def test_droppable_page_cache_does_not_count_as_needed() -> None:
     stat = {"anon": 5, "file": 60, "shmem": 10, "inactive_file": 30, "active_file": 20, "slab_reclaimable": 7}
     assert snapshot(current=100, stat=stat, swap_current=0).needed == 43
     assert snapshot(current=100, stat=stat, swap_current=40).needed == 83
@@ -166,7 +166,7 @@ def told(*events: Event, status: int = 0) -> Report:
     return conclude(("./work",), replace(START, soft_memory=SoftMemory(15 * MIB, USR1)), invocation)
 
 
-def test_what_came_of_it_is_in_the_report() -> None:
+def test_its_consequences_are_in_the_report() -> None:
     report = validated(told(PASSED, TOLD, SoftMemoryRestored(), AGAIN, status=-9).to_json())
     assert report["soft_memory"] == {
         "limit": 15 * MIB,
@@ -177,7 +177,7 @@ def test_what_came_of_it_is_in_the_report() -> None:
     assert report["verdict"] == "signal"
 
 
-def test_a_kill_is_no_oom() -> None:
+def test_a_kill_is_not_an_oom_kill() -> None:
     report = json.loads(told(PASSED, TOLD, KILLED, status=-9).to_json())
     assert (report["soft_memory"]["killed"], report["verdict"], report["oom"]) == (True, "signal", None)
 
@@ -196,7 +196,7 @@ def test_it_is_a_row_of_the_text(events: list[Event], row: str) -> None:
     assert f"\n      Soft: {row}\n" in report_text(told(*events, status=3))
 
 
-def test_the_command_line_names_its_option_in_the_text() -> None:
+def test_the_text_names_the_option() -> None:
     text = report_text(told(PASSED, TOLD, KILLED, status=-9), kill_after="--kill-after")
     assert "SIGUSR1 sent; still above it after --kill-after: killed\n" in text
 

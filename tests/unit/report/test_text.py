@@ -31,7 +31,7 @@ def test_a_success_is_one_line() -> None:
     assert shown == "scoperun: job.scope: success; 2s, CPU time 750ms; memory peak 20M of 20M"
 
 
-def test_an_oom_kill_is_told_with_its_peak_its_limit_and_its_kills() -> None:
+def test_an_oom_kill_has_the_peak_the_limit_and_the_number_of_kills() -> None:
     shown = text(exited(-9), counted(1), ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill"))
     verdict = "the kernel killed a process (which is not known); at whose limit, if at any, is not known"
     assert shown.splitlines() == [
@@ -43,26 +43,26 @@ def test_an_oom_kill_is_told_with_its_peak_its_limit_and_its_kills() -> None:
     ]
 
 
-def test_an_oom_kill_of_a_child_is_told_with_the_commands_own_end() -> None:
+def test_an_oom_kill_of_a_child_has_the_commands_own_end() -> None:
     shown = text(exited(0), counted(1), StateChanged("inactive"), read("success", "continue"))
     assert row("Verdict", shown).startswith("oom-kill: the kernel killed a process")
     assert row("Command", shown) == "exited with status 0"
 
 
-def test_what_systemd_stops_after_an_oom_kill_is_told_as_such() -> None:
+def test_a_command_that_systemd_stopped_after_an_oom_kill_is_described() -> None:
     shown = text(exited(-15), counted(1), ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill"))
     assert row("Command", shown) == (
         "was killed by signal 15 (SIGTERM), as systemd stops the rest of the scope then (OOMPolicy=stop)"
     )
 
 
-def test_an_oom_kill_that_nobody_counted_has_no_number() -> None:
+def test_an_uncounted_oom_kill_has_no_number() -> None:
     shown = text(exited(-9), ResultChanged("oom-kill"), ConnectionLost("gone"))
     assert row("Memory", shown) == "peak unknown of 20M"
     assert row("Runtime", shown) == "2s"
 
 
-def test_a_signal_is_told_by_number_and_name() -> None:
+def test_a_signal_has_a_number_and_a_name() -> None:
     shown = text(exited(-11), counted(0), StateChanged("inactive"), read("success"))
     assert shown.splitlines() == [
         f"     Scope: job.scope; invocation {INVOCATION}",
@@ -72,33 +72,33 @@ def test_a_signal_is_told_by_number_and_name() -> None:
     ]
 
 
-def test_an_exit_status_is_told_as_one() -> None:
+def test_an_exit_status_is_named() -> None:
     shown = text(exited(3), counted(0), StateChanged("inactive"), read("success"))
     assert row("Verdict", shown) == "exit-code: the command exited with status 3"
 
 
-def test_a_timeout_is_told_with_its_limit() -> None:
+def test_a_timeout_has_its_limit() -> None:
     shown = text(LeftActive(101.6), exited(-15), counted(0), StateChanged("failed"), read("timeout"), limits=TIMED)
     assert row("Verdict", shown) == (
         "timeout: the scope ran for longer than 2s; the command was killed by signal 15 (SIGTERM)"
     )
 
 
-def test_a_timeout_without_a_limit_is_one_of_stopping() -> None:
+def test_a_timeout_without_a_limit_is_a_slow_stop() -> None:
     shown = text(exited(-9), counted(0), StateChanged("failed"), read("timeout"))
     assert row("Verdict", shown) == (
         "timeout: it did not stop when it was told to; the command was killed by signal 9 (SIGKILL)"
     )
 
 
-def test_resources_are_those_of_systemd() -> None:
+def test_the_resources_are_systemds() -> None:
     shown = text(exited(0), counted(0), StateChanged("failed"), read("resources"))
     assert row("Verdict", shown) == (
         "resources: systemd could not keep the scope running; the command exited with status 0"
     )
 
 
-def test_an_unknown_end_is_told_with_what_is_missing() -> None:
+def test_an_unknown_end_names_what_is_missing() -> None:
     shown = text(exited(-9), ConnectionLost("gone"))
     assert shown.splitlines() == [
         f"     Scope: job.scope; invocation {INVOCATION}",
@@ -108,7 +108,7 @@ def test_an_unknown_end_is_told_with_what_is_missing() -> None:
     ]
 
 
-def test_an_end_that_may_be_a_timeout_is_told_as_that() -> None:
+def test_an_end_that_could_be_a_timeout_says_so() -> None:
     """The kernel counted no OOM kill; it is not known whether systemd told the command to stop."""
     shown = row("Verdict", text(exited(0), counted(0), ConnectionLost("gone"), limits=TIMED))
     assert shown.startswith("unknown: the command exited with status 0; ")
@@ -116,16 +116,16 @@ def test_an_end_that_may_be_a_timeout_is_told_as_that() -> None:
     assert "out of memory" not in shown
 
 
-def test_a_sigkill_that_may_be_a_timeout_is_told_as_that() -> None:
-    """Neither the kernel nor systemd-oomd killed; systemd might have, because the time was over."""
+def test_a_sigkill_that_could_be_a_timeout_says_so() -> None:
+    """Neither the kernel nor systemd-oomd killed; systemd might have, because the time limit was over."""
     shown = row("Verdict", text(exited(-9), counted(0), ConnectionLost("gone"), limits=TIMED))
     assert shown.startswith("unknown: the command was killed by signal 9 (SIGKILL); ")
     assert shown.endswith("time is not known, for want of Result")
     assert "memory" not in shown
 
 
-def test_an_end_that_may_be_an_oom_kill_is_told_as_that() -> None:
-    """The kernel counted none, but it is not known what systemd-oomd did; there was no time limit."""
+def test_an_end_that_could_be_an_oom_kill_says_so() -> None:
+    """The kernel counted none, but systemd-oomd's count is unknown; there was no time limit."""
     shown = row("Verdict", text(exited(3), counted(0, oomd_marks=None), ConnectionLost("gone")))
     assert shown == (
         "unknown: the command exited with status 3; "
@@ -144,23 +144,23 @@ def test_an_end_that_may_be_an_oom_kill_is_told_as_that() -> None:
         ),
     ],
 )
-def test_what_was_left_running_is_told(names: tuple[str, ...], words: str) -> None:
+def test_processes_left_running_are_reported(names: tuple[str, ...], words: str) -> None:
     left = [Process(pid=pid, name=name) for pid, name in enumerate(names, start=5000)]
     assert row("Running", text(exited(3), counted(0, *left), read("success"))) == words
 
 
-def test_what_was_left_running_is_told_of_a_success_too() -> None:
+def test_processes_left_running_are_reported_after_a_success_too() -> None:
     shown = text(exited(0), counted(0, Process(pid=5000, name="sleep")), read("success"))
     assert "1 process left in the scope" in shown
 
 
-def test_swap_is_told_where_some_was_used() -> None:
+def test_swap_is_reported_if_it_was_used() -> None:
     counters = replace(counted(0), memory_swap_peak=MIB)
     shown = text(exited(3), counters, read("success"), limits=replace(LIMITS, memory_swap_max=2 * MIB))
     assert row("Memory", shown) == "peak 20M of 20M, swap peak 1M of 2M"
 
 
-def test_no_limit_is_not_told() -> None:
+def test_an_infinite_limit_is_not_mentioned() -> None:
     unlimited = LimitsInForce(memory_max=INFINITY, memory_swap_max=INFINITY)
     shown = text(exited(3), replace(counted(0), memory_swap_peak=MIB), read("success"), limits=unlimited)
     assert row("Memory", shown) == "peak 20M, swap peak 1M"
@@ -189,7 +189,7 @@ def oom_of(*records: tuple[str, ...], reason: str | None = None) -> Oom:
     )
 
 
-def test_the_kernels_own_words_are_quoted_in_their_order_one_to_a_line() -> None:
+def test_the_kernels_words_are_quoted_in_order_one_per_line() -> None:
     first, second = ("sh invoked oom-killer", "Killed process 1 (a\nb\x1b[2J)"), ("Killed process 2 (c)",)
     assert kernel_log_text(oom_of(first, second)).split("\n") == [
         "sh invoked oom-killer",
@@ -198,13 +198,13 @@ def test_the_kernels_own_words_are_quoted_in_their_order_one_to_a_line() -> None
     ]
 
 
-def test_where_there_are_none_of_the_kernels_words_it_is_told_why() -> None:
+def test_without_the_kernels_words_there_is_the_reason() -> None:
     assert kernel_log_text(oom_of(reason="it is closed")) == "scoperun: it is closed"
     assert kernel_log_text(oom_of()) == "scoperun: the kernel log was not asked"
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
-def test_every_report_is_a_handful_of_lines(story: Story) -> None:
+def test_every_report_has_only_a_few_lines(story: Story) -> None:
     lines = report_text(told(story.events, story.limits)).splitlines()
     assert len(lines) <= 5
     assert all(line.rstrip() == line and "None" not in line for line in lines)
@@ -213,7 +213,7 @@ def test_every_report_is_a_handful_of_lines(story: Story) -> None:
 EVIL = "/job.scope/a\r\x1b[2K\n   Verdict: success\x07\x9b\u202e\u2028"
 
 
-def test_no_value_begins_a_row_of_its_own_or_rubs_one_out() -> None:
+def test_no_value_starts_a_row_or_deletes_one() -> None:
     """With Delegate=yes the command can give cgroups below the scope any name."""
     report = told([exited(0), counted(1), StateChanged("inactive"), read("success", "continue")])
     assert report.oom is not None
@@ -224,7 +224,7 @@ def test_no_value_begins_a_row_of_its_own_or_rubs_one_out() -> None:
     )
 
 
-def test_a_success_stays_one_line_whatever_runs_on() -> None:
+def test_a_success_with_processes_left_running_is_one_line() -> None:
     left = Process(pid=5000, name="a\n     Scope: b\x1b[A")
     (shown,) = text(exited(0), counted(0, left), StateChanged("active"), read("success")).splitlines()
     assert shown.endswith(r"left in the scope: a\n     Scope: b\x1b[A (pid 5000)")

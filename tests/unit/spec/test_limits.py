@@ -56,7 +56,7 @@ def test_every_limit_has_its_property() -> None:
     ]
 
 
-def test_the_properties_have_every_field_and_no_other() -> None:
+def test_every_field_becomes_a_property() -> None:
     """A new field that is not passed on would be a limit without effect."""
     fields = {field.name for field in dataclasses.fields(Limits)}
     given: dict[str, Any] = dict.fromkeys(fields, 7) | {"oom_policy": OOMPolicy.KILL}
@@ -79,7 +79,7 @@ def test_the_properties_have_every_field_and_no_other() -> None:
         ("timeout_stop", math.inf, "TimeoutStopUSec", INFINITY),
     ],
 )
-def test_the_ends_of_a_range_are_in_it(field: str, value: float, name: str, number: int) -> None:
+def test_the_ends_of_a_range_are_valid(field: str, value: float, name: str, number: int) -> None:
     assert asked(Limits(**{field: value})) == {name: number}
 
 
@@ -95,78 +95,78 @@ def test_the_ends_of_a_range_are_in_it(field: str, value: float, name: str, numb
         ("cpu_weight", True, "from 1 to 10000"),
     ],
 )
-def test_a_number_out_of_its_range_is_refused_with_the_range(field: str, value: float, hint: str) -> None:
+def test_a_number_out_of_range_is_refused_with_the_range(field: str, value: float, hint: str) -> None:
     with pytest.raises(InvalidValue) as refused:
         Limits(**{field: value})
     assert str(refused.value) == f"{field} {value!r} is out of range ({hint})"
 
 
 @pytest.mark.parametrize("processors", [0, -1, 0.00001, math.inf, math.nan, 1e14])
-def test_a_number_of_processors_that_is_none_is_refused(processors: float) -> None:
+def test_an_invalid_number_of_processors_is_refused(processors: float) -> None:
     with pytest.raises(InvalidValue) as refused:
         Limits(cpu_quota=processors)
     assert str(refused.value) == f"cpu_quota {processors!r} is no number of processors (as 2 or 0.5)"
 
 
 @pytest.mark.parametrize("seconds", [-1, math.nan, 1e14, "5"])
-def test_a_time_to_stop_that_is_none_is_refused(seconds: float) -> None:
+def test_an_invalid_time_to_stop_is_refused(seconds: float) -> None:
     with pytest.raises(InvalidValue, match=r"^timeout_stop .* is no number of seconds"):
         Limits(timeout_stop=seconds)
 
 
-def test_a_limit_on_memory_alone_leaves_no_swap() -> None:
+def test_a_memory_limit_alone_implies_no_swap() -> None:
     assert asked(Limits(memory_max=20 * MIB)) == {"MemoryMax": 20 * MIB, "MemorySwapMax": 0}
 
 
-def test_no_limit_on_memory_leaves_swap_alone() -> None:
+def test_no_memory_limit_implies_nothing_about_swap() -> None:
     assert asked(Limits(memory_max=INFINITY)) == {"MemoryMax": INFINITY}
 
 
-def test_a_limit_on_swap_needs_none_on_memory() -> None:
+def test_a_swap_limit_needs_no_memory_limit() -> None:
     assert asked(Limits(memory_swap_max=0)) == {"MemorySwapMax": 0}
 
 
-def test_no_end_of_time_is_no_property() -> None:
+def test_no_time_limit_sets_no_property() -> None:
     assert asked(Limits(runtime_max=math.inf)) == {}
 
 
 @pytest.mark.parametrize("size", [0, -1, 2**64, True, 1.5, "20M"])
-def test_memory_that_is_no_size_is_refused(size: int) -> None:
+def test_an_invalid_memory_size_is_refused(size: int) -> None:
     with pytest.raises(InvalidValue) as refused:
         Limits(memory_max=size)
     assert str(refused.value) == f"memory_max {size!r} is out of range (at least 1; INFINITY is no limit)"
 
 
 @pytest.mark.parametrize("size", [-1, 2**64])
-def test_swap_that_is_no_size_is_refused(size: int) -> None:
+def test_an_invalid_swap_size_is_refused(size: int) -> None:
     with pytest.raises(InvalidValue, match=f"^memory_swap_max {size} is out of range"):
         Limits(memory_swap_max=size)
 
 
 @pytest.mark.parametrize("seconds", [0, 0.0, -1.0, math.nan])
-def test_a_time_that_is_none_is_refused(seconds: float) -> None:
+def test_an_invalid_time_is_refused(seconds: float) -> None:
     with pytest.raises(InvalidValue, match=r"^runtime_max .* is no number of seconds \(math.inf is no limit\)$"):
         Limits(runtime_max=seconds)
 
 
 @pytest.mark.parametrize("seconds", [1e-7, 1e14, 1e300])
-def test_a_time_that_the_bus_cannot_carry_is_refused(seconds: float) -> None:
+def test_a_time_that_d_bus_cannot_carry_is_refused(seconds: float) -> None:
     """RuntimeMaxUSec= is microseconds in 64 bits, and a command cannot run for 0 of them."""
     with pytest.raises(InvalidValue, match=r"^runtime_max "):
         Limits(runtime_max=seconds)
 
 
-def test_a_limit_that_the_kernel_holds_is_in_force() -> None:
+def test_a_limit_that_the_kernel_has_is_in_force() -> None:
     properties = [limit("MemoryMax", 20 * MIB), limit("MemorySwapMax", 0), limit("TasksMax", 101)]
     assert missing(properties, memory_max=20 * MIB, memory_swap_max=0, tasks_max=100) == []
 
 
-def test_the_kernel_holds_memory_in_whole_pages() -> None:
+def test_the_kernel_limits_memory_in_whole_pages() -> None:
     assert missing([limit("MemoryMax", 20 * MIB + 1)], memory_max=20 * MIB) == []
     assert missing([limit("MemoryHigh", PAGE - 1)], memory_high=0) == []
 
 
-def test_tasks_are_counted_one_by_one() -> None:
+def test_tasks_are_compared_exactly() -> None:
     """The requested number includes the keeper, the number in force does not."""
     assert missing([limit("TasksMax", 101)], tasks_max=100) == []
     assert missing([limit("TasksMax", 101)], tasks_max=99) == ["TasksMax"]
@@ -181,17 +181,17 @@ def test_tasks_that_the_kernel_does_not_count_are_not_limited(held: int | None) 
 
 
 @pytest.mark.parametrize("held", [None, INFINITY, 21 * MIB, 0])
-def test_a_limit_that_the_kernel_does_not_hold_is_not_in_force(held: int | None) -> None:
+def test_a_limit_that_the_kernel_does_not_have_is_not_in_force(held: int | None) -> None:
     """None stands for a scope without the controller, or a kernel without swap accounting."""
     assert missing([limit("MemoryMax", 20 * MIB)], memory_max=held) == ["MemoryMax"]
 
 
 @pytest.mark.parametrize("held", [None, INFINITY])
-def test_no_limit_is_in_force_where_nothing_limits(held: int | None) -> None:
+def test_infinity_is_in_force_without_a_limit(held: int | None) -> None:
     assert missing([limit("MemorySwapMax", INFINITY)], memory_swap_max=held) == []
 
 
-def test_no_limit_is_not_in_force_under_a_limit() -> None:
+def test_infinity_is_not_in_force_under_a_limit() -> None:
     assert missing([limit("MemoryMax", INFINITY)], memory_max=MIB) == ["MemoryMax"]
 
 
@@ -214,16 +214,16 @@ def test_each_limit_is_read_back_from_its_own_file(name: str) -> None:
         ("TasksMax", INFINITY, "TasksMax=infinity"),
     ],
 )
-def test_a_limit_is_described_as_a_unit_file_writes_it(name: str, value: int, shown: str) -> None:
+def test_a_limit_is_described_as_in_a_unit_file(name: str, value: int, shown: str) -> None:
     assert describe(limit(name, value)) == shown
 
 
-def test_what_is_no_limit_of_the_kernel_is_not_read_back() -> None:
+def test_a_property_that_the_kernel_does_not_limit_is_not_read_back() -> None:
     assert missing([limit("RuntimeMaxUSec", 1), limit("CPUWeight", 100)]) == []
 
 
 @pytest.mark.parametrize(("held", "is_in_force"), [(0.5, True), (0.496, True), (None, False), (2.0, False)])
-def test_a_share_of_a_processor_is_in_force_to_within_what_the_kernel_rounds(held: float, is_in_force: bool) -> None:
+def test_a_processor_quota_is_in_force_within_the_kernels_rounding(held: float, is_in_force: bool) -> None:
     (quota,) = Limits(cpu_quota=0.5).properties()
     missing = not_in_force([quota], LimitsInForce(cpu_quota=held), page_size=4096)
     assert missing == ([] if is_in_force else [quota])

@@ -1,4 +1,4 @@
-"""A property that a person writes as in a unit file becomes a name, type and value that systemd's D-Bus takes."""
+"""A property as written in a unit file becomes the name, type and value that systemd's D-Bus interface takes."""
 
 import signal
 
@@ -50,7 +50,7 @@ from scoperun.spec.values import UINT32_MAX
         ("Wants=", "Wants", "as", []),
     ],
 )
-def test_a_property_has_the_name_and_type_of_the_bus(
+def test_a_property_has_its_name_and_type_on_the_bus(
     text: str, name: str, signature: str, value: bool | int | str | list[str]
 ) -> None:
     parsed = parse_property(text)
@@ -114,7 +114,7 @@ STRUCTURES = [
 
 
 @pytest.mark.parametrize(("text", "signature", "value"), STRUCTURES)
-def test_a_structure_is_of_the_type_that_the_bus_has_for_it(text: str, signature: str, value: Value) -> None:
+def test_a_structure_has_its_type_on_the_bus(text: str, signature: str, value: Value) -> None:
     parsed = parse_property(text)
     assert parsed == Property(name=text.partition("=")[0], signature=signature, value=value)
     Variant(signature, parsed.value)  # type: ignore[no-untyped-call]  # it checks the value, and raises
@@ -137,12 +137,12 @@ def test_the_bus_counts_in_microseconds(text: str, name: str) -> None:
     assert parse_property(text).name == name
 
 
-def test_every_time_of_a_unit_file_has_its_name_on_the_bus() -> None:
+def test_every_time_setting_has_its_name_on_the_bus() -> None:
     for name, setting in SETTINGS.items():
         assert name.endswith("Sec") is (setting.dbus_name or "").endswith("USec") or name == "CPUQuota"
 
 
-def test_every_property_of_the_bus_is_of_one_type() -> None:
+def test_every_property_of_the_bus_has_one_type() -> None:
     signatures = {(setting.dbus_name or name, setting.signature) for name, setting in SETTINGS.items()}
     assert len(signatures) == len({name for name, _ in signatures})
 
@@ -156,7 +156,7 @@ def test_every_property_of_the_bus_is_of_one_type() -> None:
         ("Delegate=", "DelegateControllers", "as", []),
     ],
 )
-def test_delegation_is_of_all_or_of_some_controllers(text: str, name: str, signature: str, value: Value) -> None:
+def test_delegate_takes_all_or_some_controllers(text: str, name: str, signature: str, value: Value) -> None:
     """DelegateControllers= alone sets Delegate= too; Delegate=true beside it would add every controller."""
     assert parse_property(text) == Property(name=name, signature=signature, value=value)
 
@@ -197,7 +197,7 @@ GIB = 1024**3
         ("StartupMemoryMax=25%", "StartupMemoryMax", GIB // 4),
     ],
 )
-def test_a_share_of_the_memory_is_bytes_where_its_size_is_known(text: str, name: str, value: int) -> None:
+def test_a_share_of_memory_is_bytes_if_the_size_of_memory_is_known(text: str, name: str, value: int) -> None:
     """It is compared with the kernel's value, which is in bytes."""
     assert parse_property(text, physical_memory=GIB) == Property(name=name, signature="t", value=value)
     assert in_bytes(text, physical_memory=GIB) == f"{name}={value}"
@@ -216,31 +216,31 @@ def test_a_share_of_the_memory_is_bytes_where_its_size_is_known(text: str, name:
         ("DefaultMemoryLow=100%", "DefaultMemoryLowScale", UINT32_MAX),
     ],
 )
-def test_any_other_share_is_for_systemd_to_work_out(text: str, name: str, value: int) -> None:
+def test_other_shares_are_left_to_systemd(text: str, name: str, value: int) -> None:
     """On the scale, 100% is 2^32-1, rounded as systemd-run does."""
     assert parse_property(text) == Property(name=name, signature="u", value=value)
     assert in_bytes(text, physical_memory=GIB) == text
 
 
 @pytest.mark.parametrize("text", ["MemoryMax=101%", "MemoryMax=%", "MemoryMax=0%", "TasksMax=9.001%", "TasksMax=101%"])
-def test_a_share_that_is_none_is_refused(text: str) -> None:
+def test_an_invalid_share_is_refused(text: str) -> None:
     with pytest.raises(InvalidValue, match=f"^{text}: "):
         in_bytes(text, physical_memory=GIB)
 
 
 @pytest.mark.parametrize("text", ["MemoryMax=20M", "CPUQuota=50%", "Description=50%", "TasksMax=5"])
-def test_what_is_no_share_of_the_memory_stays_as_it_is_written(text: str) -> None:
+def test_other_values_are_unchanged(text: str) -> None:
     assert in_bytes(text, physical_memory=GIB) == text
 
 
-def test_a_file_of_properties_has_one_a_line() -> None:
+def test_a_file_of_properties_has_one_per_line() -> None:
     text = "# build\n\nMemoryMax=20M\n  ; more\n  Description=a = b #c  \r\nAfter=x.service"
     assert property_lines(text) == ["MemoryMax=20M", "Description=a = b #c", "After=x.service"]
     assert property_lines("") == []
 
 
-def test_lists_add_up_until_one_is_empty_and_of_all_else_the_last_counts() -> None:
-    """As in a unit file."""
+def test_lists_add_up_until_an_empty_one_and_of_other_properties_the_last_counts() -> None:
+    """Unit files have the same rule."""
     texts = ["After=a", "AllowedCPUs=1", "TasksMax=1", "Wants=x", "After=b", "AllowedCPUs=0", "Wants=", "TasksMax=2"]
     texts += ["RestrictNetworkInterfaces=lo", "RestrictNetworkInterfaces=~eth0", "Wants=y", "DeviceAllow=/dev/null"]
     assert {each.name: each.value for each in combined(map(parse_property, texts))} == {
@@ -262,23 +262,23 @@ def test_lists_add_up_until_one_is_empty_and_of_all_else_the_last_counts() -> No
         (["Delegate=yes", "Delegate=cpu", "Delegate=no"], ["Delegate=cpu", "Delegate=no"]),
     ],
 )
-def test_the_last_is_sent_last_be_it_a_number_or_a_share(texts: list[str], left: list[str]) -> None:
-    """On the bus a share is a separate property, and of the two systemd takes the later."""
+def test_the_last_of_a_number_and_a_share_is_sent_last(texts: list[str], left: list[str]) -> None:
+    """On the bus a share is a separate property, and of the two systemd takes the later one."""
     assert combined(map(parse_property, texts)) == [parse_property(text) for text in left]
 
 
-def test_an_empty_list_is_sent_for_it_takes_away_what_systemd_has() -> None:
+def test_an_empty_list_is_sent_because_it_resets_systemds() -> None:
     (only,) = combined(map(parse_property, ["After=a", "After="]))
     assert only.value == []
 
 
 @pytest.mark.parametrize("word", ["1", "yes", "Yes", "y", "true", "TRUE", "t", "on"])
-def test_yes_has_many_words(word: str) -> None:
+def test_yes_has_many_spellings(word: str) -> None:
     assert parse_property(f"SendSIGKILL={word}").value is True
 
 
 @pytest.mark.parametrize("word", ["0", "no", "n", "False", "f", "off"])
-def test_no_has_many_words(word: str) -> None:
+def test_no_has_many_spellings(word: str) -> None:
     assert parse_property(f"SendSIGKILL={word}").value is False
 
 
@@ -317,13 +317,13 @@ def test_no_has_many_words(word: str) -> None:
         ("Description=", "Description=: the value is empty"),
     ],
 )
-def test_a_bad_value_is_refused_with_its_name_and_what_is_wrong(text: str, reason: str) -> None:
+def test_a_bad_value_is_refused_with_its_name_and_the_reason(text: str, reason: str) -> None:
     with pytest.raises(InvalidValue) as refused:
         parse_property(text)
     assert refused.value.message == reason
 
 
-def test_a_refused_word_is_answered_with_those_there_are() -> None:
+def test_a_bad_word_is_refused_with_the_valid_ones() -> None:
     with pytest.raises(InvalidValue, match=r"\(one of stop, continue, kill\)$"):
         parse_property("OOMPolicy=never")
 
@@ -333,20 +333,20 @@ def test_a_refused_word_is_answered_with_those_there_are() -> None:
     ["TasksMax=" + "9" * 5000, "KillSignal=" + "9" * 5000, "CPUQuota=" + "9" * 400 + "%", "CPUQuota=" + "9" * 30 + "%"],
     ids=lambda text: f"{text[:12]}...",
 )
-def test_a_number_without_end_is_refused_as_any_other(text: str) -> None:
+def test_an_endless_number_is_refused_like_any_other(text: str) -> None:
     """A D-Bus `t` has 64 bits, int() refuses 4300 digits, float() returns inf: the caller sees none of these errors."""
     with pytest.raises(InvalidValue):
         parse_property(text)
 
 
-def test_a_text_that_the_bus_cannot_carry_is_refused() -> None:
+def test_a_text_that_d_bus_cannot_carry_is_refused() -> None:
     """D-Bus strings are UTF-8: other bytes in argv cannot be sent."""
     with pytest.raises(InvalidValue):
         parse_property("Description=caf\udce9")
 
 
 @pytest.mark.parametrize("text", ["MemoryMax", "", "20M"])
-def test_what_has_no_equals_sign_is_no_property(text: str) -> None:
+def test_a_text_without_an_equals_sign_is_refused(text: str) -> None:
     with pytest.raises(InvalidValue, match=r"is not of the form NAME=VALUE \(as MemoryHigh=15M\)$"):
         parse_property(text)
 
@@ -369,7 +369,7 @@ def test_what_has_no_equals_sign_is_no_property(text: str) -> None:
         ("Type", "systemd-run "), ("WatchdogSec", "systemd-run "),
     ],
 )  # fmt: skip
-def test_a_setting_of_services_is_refused_with_what_does_it_here(name: str, instead: str) -> None:
+def test_a_setting_of_services_is_refused_with_its_replacement(name: str, instead: str) -> None:
     with pytest.raises(InvalidValue) as refused:
         parse_property(f"{name}=1")
     assert refused.value.message.startswith(f"{name}= does not exist for scopes")
@@ -377,7 +377,7 @@ def test_a_setting_of_services_is_refused_with_what_does_it_here(name: str, inst
 
 
 @pytest.mark.parametrize(("name", "field"), [("User", "`context.user=USER`"), ("Group", "`context.group=GROUP`")])
-def test_the_owner_of_a_cgroup_is_not_mistaken_for_who_runs_the_command(name: str, field: str) -> None:
+def test_user_is_not_taken_for_the_user_that_runs_the_command(name: str, field: str) -> None:
     """Scopes have User= and Group=, but the command would still run as root."""
     with pytest.raises(InvalidValue) as refused:
         parse_property(f"{name}=nobody")
@@ -393,7 +393,7 @@ def test_the_owner_of_a_cgroup_is_not_mistaken_for_who_runs_the_command(name: st
         ("BlockIOReadBandwidth", "IOReadBandwidthMax"), ("BlockIOWriteBandwidth", "IOWriteBandwidthMax"),
     ],
 )  # fmt: skip
-def test_what_is_of_cgroup_v1_is_refused_with_what_took_its_place(legacy: str, modern: str) -> None:
+def test_a_setting_of_cgroup_v1_is_refused_with_its_successor(legacy: str, modern: str) -> None:
     with pytest.raises(InvalidValue) as refused:
         parse_property(f"{legacy}=1")
     assert str(refused.value) == f"{legacy}= is of cgroup v1, and nothing comes of it (write {modern}=)"
@@ -410,12 +410,12 @@ def test_what_is_of_cgroup_v1_is_refused_with_what_took_its_place(legacy: str, m
         ("ConditionACPower=", "Conditions", []),
     ],
 )
-def test_conditions_are_one_property_and_asserts_another(text: str, name: str, value: Value) -> None:
+def test_conditions_become_one_property_and_asserts_another(text: str, name: str, value: Value) -> None:
     assert parse_property(text) == Property(name=name, signature="a(sbbs)", value=value)
     Variant("a(sbbs)", value)  # type: ignore[no-untyped-call]  # it checks the value, and raises
 
 
-def test_a_condition_that_there_is_not_is_answered_with_the_nearest() -> None:
+def test_an_unknown_condition_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(
         InvalidValue, match=r"^unknown property 'ConditionPathExist' \(did you mean ConditionPathExists=\?\)$"
     ):
@@ -423,7 +423,7 @@ def test_a_condition_that_there_is_not_is_answered_with_the_nearest() -> None:
 
 
 @pytest.mark.parametrize("name", ["PIDs", "PIDFDs", "AddRef", "CollectMode", "Controller"])
-def test_what_scoperun_sets_itself_is_not_for_others_to_set(name: str) -> None:
+def test_a_property_that_scoperun_sets_itself_is_refused(name: str) -> None:
     with pytest.raises(InvalidValue, match=f"^{name}= is set by scoperun itself$"):
         parse_property(f"{name}=1")
 
@@ -438,13 +438,13 @@ def test_what_scoperun_sets_itself_is_not_for_others_to_set(name: str) -> None:
         ("OomPolicy", "OOMPolicy"),
     ],
 )
-def test_the_nearest_name_is_offered_for_an_unknown_one(wrong: str, right: str) -> None:
+def test_an_unknown_name_is_refused_with_the_nearest_one(wrong: str, right: str) -> None:
     with pytest.raises(InvalidValue) as refused:
         parse_property(f"{wrong}=20M")
     assert str(refused.value) == f"unknown property {wrong!r} (did you mean {right}=?)"
 
 
-def test_where_nothing_is_near_the_manual_is_named() -> None:
+def test_without_a_near_name_the_manual_is_named() -> None:
     with pytest.raises(InvalidValue) as refused:
         parse_property("Xyzzy=1")
     assert str(refused.value) == "unknown property 'Xyzzy' (see systemd.scope(5) and systemd.resource-control(5))"

@@ -12,7 +12,7 @@ def properties(request: RunRequest) -> dict[str, object]:
     return {each.name: each.value for each in request.scope_properties()}
 
 
-def test_a_command_alone_is_described_by_itself_if_systemd_can() -> None:
+def test_a_command_alone_gets_a_description_if_systemd_has_one() -> None:
     described = Property(name="Description", signature="s", value="sleep 1", asked=False)
     assert list(RunRequest(command=("sleep", "1")).scope_properties()) == [described]
 
@@ -23,32 +23,32 @@ def test_names_are_completed() -> None:
     assert properties(request)["Slice"] == "heavy.slice"
 
 
-def test_properties_follow_limits_and_so_win_over_them() -> None:
+def test_properties_come_after_limits_and_override_them() -> None:
     request = RunRequest(command=("true",), limits=Limits(memory_max=4096), properties=("MemoryMax=8K",))
     assert [each.value for each in request.scope_properties() if each.name == "MemoryMax"] == [4096, 8192]
 
 
-def test_a_description_of_the_caller_wins() -> None:
+def test_the_callers_description_is_used() -> None:
     request = RunRequest(command=("true",), properties=("Description=mine",))
     assert properties(request)["Description"] == "mine"
 
 
 @pytest.mark.parametrize("command", [(), ("",), ("", "x")])
-def test_no_command_is_refused(command: tuple[str, ...]) -> None:
+def test_a_missing_command_is_refused(command: tuple[str, ...]) -> None:
     with pytest.raises(InvalidValue, match=r"^no command to run"):
         RunRequest(command=command)
 
 
-def test_an_empty_argument_is_one() -> None:
+def test_an_empty_argument_is_valid() -> None:
     assert RunRequest(command=("printf", "")).command == ("printf", "")
 
 
-def test_a_nul_byte_is_in_no_argument() -> None:
+def test_a_nul_byte_in_an_argument_is_refused() -> None:
     with pytest.raises(InvalidValue, match=r"^argument 'a\\x00b' has a NUL byte$"):
         RunRequest(command=("echo", "a\0b"))
 
 
-def test_a_surrogate_that_stands_for_no_byte_is_in_no_argument() -> None:
+def test_a_surrogate_that_is_not_an_escaped_byte_is_refused() -> None:
     """U+DC80 to U+DCFF stand for bytes that are not UTF-8 (PEP 383); other surrogates cannot be executed or sent."""
     with pytest.raises(InvalidValue, match=r"^argument "):
         RunRequest(command=("echo", "\ud800"))
@@ -64,13 +64,13 @@ def test_a_surrogate_that_stands_for_no_byte_is_in_no_argument() -> None:
         ({"properties": ("MemoryMax=1M", "LimitAS=1")}, "LimitAS= does not exist for scopes"),
     ],
 )
-def test_bad_words_are_refused_when_the_request_is_made(wrong: dict[str, str], message: str) -> None:
+def test_bad_values_are_refused_when_the_request_is_made(wrong: dict[str, str], message: str) -> None:
     with pytest.raises(InvalidValue) as refused:
         RunRequest(command=("true",), **wrong)
     assert refused.value.message.startswith(message)
 
 
-def test_a_command_of_any_bytes_is_described_in_text() -> None:
+def test_a_command_with_any_bytes_is_described_in_text() -> None:
     request = RunRequest(command=("cat", "caf\udce9"))
     assert properties(request)["Description"] == "cat caf\\xe9"
 
@@ -86,26 +86,26 @@ def test_a_command_of_any_bytes_is_described_in_text() -> None:
         (("echo", "a" * 196), "echo " + "a" * 194 + "…"),
     ],
 )
-def test_a_command_is_described_in_one_line_of_a_sensible_length(words: tuple[str, ...], description: str) -> None:
-    """Systemd writes it into the unit's file, where a next line would be another setting."""
+def test_a_description_is_one_line_of_limited_length(words: tuple[str, ...], description: str) -> None:
+    """Systemd writes it into the unit's file, where a second line would be another setting."""
     assert properties(RunRequest(command=words))["Description"] == description
 
 
 @pytest.mark.parametrize("text", ["a\n[Scope]", "a\r", "a\\"])
 @pytest.mark.parametrize("name", ["Description", "ConditionHost"])
-def test_a_value_that_is_no_line_of_a_unit_file_is_refused(name: str, text: str) -> None:
+def test_a_value_that_is_not_one_line_of_a_unit_file_is_refused(name: str, text: str) -> None:
     with pytest.raises(InvalidValue) as refused:
         RunRequest(command=("true",), properties=(f"{name}={text}", f"{name}=fine"))
     assert refused.value.message == f"{name}: {text!r} is no line of a unit file"
 
 
-def test_a_list_may_go_over_several_lines_but_none_of_its_words() -> None:
+def test_a_list_can_have_several_lines_but_not_in_a_word() -> None:
     assert properties(RunRequest(command=("true",), properties=("Wants=a\nb",)))["Wants"] == ["a", "b"]
     with pytest.raises(InvalidValue, match=r"^Wants: 'a\\nb' is no line of a unit file"):
         RunRequest(command=("true",), properties=("Wants='a\nb'",))
 
 
-def test_a_description_that_is_no_line_of_a_unit_file_is_refused() -> None:
+def test_a_description_that_is_not_one_line_of_a_unit_file_is_refused() -> None:
     with pytest.raises(InvalidValue, match=r"^`description`: 'a\\nb' is no line of a unit file"):
         RunRequest(command=("true",), description="a\nb")
 
@@ -121,7 +121,7 @@ def test_a_description_that_is_no_line_of_a_unit_file_is_refused() -> None:
         (None, "heavy", "heavy.slice"),
     ],
 )
-def test_an_inherited_slice_is_the_callers_own_or_one_below_it(
+def test_an_inherited_slice_is_the_callers_or_one_below_it(
     inherited: str | None, asked: str | None, slice_name: str
 ) -> None:
     request = RunRequest(command=("true",), slice=asked, slice_inherit=True)
@@ -129,13 +129,13 @@ def test_an_inherited_slice_is_the_callers_own_or_one_below_it(
     assert shown["Slice"] == slice_name
 
 
-def test_a_slice_that_nobody_asked_for_is_systemds_to_choose() -> None:
+def test_without_a_requested_slice_systemd_chooses_it() -> None:
     assert "Slice" not in properties(RunRequest(command=("true",)))
     inherited = list(RunRequest(command=("true",)).scope_properties(inherited_slice="app.slice"))
     assert "Slice" not in {each.name for each in inherited}
 
 
-def test_a_description_that_is_asked_for_is_sent_even_to_a_systemd_without_it() -> None:
+def test_a_requested_description_is_sent_even_if_systemd_does_not_know_it() -> None:
     described = Property(name="Description", signature="s", value="nightly build", asked=True)
     assert list(RunRequest(command=("make",), description="nightly build").scope_properties()) == [described]
 
@@ -147,12 +147,12 @@ def test_a_command_of_one_string_is_refused(command: str) -> None:
     assert str(refused.value) == f"command {command!r} is one string (a list of words: no shell splits it)"
 
 
-def test_a_command_starts_as_its_caller_runs_unless_told_otherwise() -> None:
+def test_by_default_a_command_runs_in_its_callers_context() -> None:
     context = RunRequest(command=("true",)).context
     assert context == ExecContext(environment=(), working_directory=None, user=None, group=None, nice=None)
 
 
-def test_lists_of_properties_add_up_and_everything_else_is_sent_once() -> None:
+def test_lists_of_properties_add_up_and_other_properties_are_sent_once() -> None:
     texts = ("After=a.service", "TasksMax=5", "After=b.service", "TasksMax=6")
     request = RunRequest(command=("true",), description="d", properties=texts)
     assert [(each.name, each.value) for each in request.scope_properties()] == [
@@ -160,6 +160,6 @@ def test_lists_of_properties_add_up_and_everything_else_is_sent_once() -> None:
     ]  # fmt: skip
 
 
-def test_a_share_of_the_memory_is_refused_where_its_size_is_not_known() -> None:
+def test_a_share_of_memory_is_refused_if_the_size_of_memory_is_unknown() -> None:
     with pytest.raises(InvalidValue, match=r"^MemoryMax=50%: a share of a memory whose size is not known here"):
         RunRequest(command=("true",), properties=("MemoryMax=50%",))

@@ -1,4 +1,4 @@
-"""A scope has a name that systemd accepts, a path that the bus accepts, and each property once."""
+"""A scope has a name that systemd accepts, a path that D-Bus accepts, and each property once."""
 
 import math
 from typing import Any
@@ -27,13 +27,13 @@ def test_a_unit_name_gets_its_suffix_once(name: str, full: str) -> None:
     assert unit_name(name) == full
 
 
-def test_a_slice_has_a_suffix_of_its_own() -> None:
+def test_a_slice_has_its_own_suffix() -> None:
     assert unit_name("app-heavy", suffix=".slice") == "app-heavy.slice"
     assert unit_name("job.scope", suffix=".slice") == "job.scope.slice"
 
 
 @pytest.mark.parametrize("name", ["", ".scope", "a b", "a\n", "é", "a*", "a%i", "a" * 250])
-def test_what_is_no_unit_name_is_refused_with_what_is(name: str) -> None:
+def test_an_invalid_unit_name_is_refused_with_the_rule(name: str) -> None:
     with pytest.raises(InvalidValue) as refused:
         unit_name(name)
     assert refused.value.message == f"{name!r} is no name for a scope"
@@ -47,13 +47,13 @@ def test_a_slash_is_refused_with_the_tool_that_escapes_it(name: str) -> None:
     assert str(refused.value) == f"{name!r} is no unit name: it has a slash (systemd-escape(1) makes one of a path)"
 
 
-def test_a_slice_is_called_one_when_it_is_refused() -> None:
+def test_a_refused_slice_is_called_a_slice() -> None:
     with pytest.raises(InvalidValue, match=r"^'' is no name for a slice"):
         unit_name("", suffix=".slice")
 
 
 @pytest.mark.parametrize("name", ["job@", "@1"])
-def test_a_template_is_no_unit_that_can_be_started(name: str) -> None:
+def test_a_template_is_refused(name: str) -> None:
     """Only plain names and instances can be started, and an instance has text on both sides of the @."""
     with pytest.raises(InvalidValue):
         unit_name(name)
@@ -73,23 +73,23 @@ def test_a_template_is_no_unit_that_can_be_started(name: str) -> None:
         ("é.scope", "_c3_a9_2escope"),
     ],
 )
-def test_an_object_path_escapes_all_but_letters_and_digits(unit: str, escaped: str) -> None:
+def test_an_object_path_escapes_everything_but_letters_and_digits(unit: str, escaped: str) -> None:
     assert unit_path(unit) == f"/org/freedesktop/systemd1/unit/{escaped}"
 
 
 @pytest.mark.parametrize(
     "command", ["sleep", "/usr/bin/sleep", "./a b/c", "x;y", "prog-é", "\udcff", "", "b/", "c" * 300]
 )
-def test_a_generated_name_is_one_whatever_the_command(command: str) -> None:
+def test_a_generated_name_is_valid_for_any_command(command: str) -> None:
     name = generated_unit_name(command, 4_194_304, "0123abcd")
     assert unit_name(name) == name
 
 
-def test_a_generated_name_says_what_runs() -> None:
+def test_a_generated_name_contains_the_commands_name() -> None:
     assert generated_unit_name("/usr/bin/make", 42, "beef") == "scoperun-make-42-beef.scope"
 
 
-def test_a_request_carries_what_scoperun_needs() -> None:
+def test_a_request_has_the_properties_that_scoperun_needs() -> None:
     request = scope_request("job.scope", [])
     accounting = {"MemoryAccounting": True, "TasksAccounting": True}
     kept = {"AddRef": True, "CollectMode": "inactive-or-failed"}
@@ -98,19 +98,19 @@ def test_a_request_carries_what_scoperun_needs() -> None:
     assert request.path == "/org/freedesktop/systemd1/unit/job_2escope"
 
 
-def test_the_last_property_of_a_name_wins() -> None:
+def test_the_last_property_with_a_name_counts() -> None:
     low, high = (Property(name="MemoryMax", signature="t", value=value) for value in (1, 2))
     request = scope_request("job.scope", [low, high])
     assert [each for each in request.properties if each.name == "MemoryMax"] == [high]
 
 
-def test_documentation_that_is_asked_for_is_there_in_place_of_ours() -> None:
+def test_requested_documentation_replaces_ours() -> None:
     """Otherwise systemd would append to ours."""
     asked = [parse_property("Documentation=man:true(1)"), parse_property("Documentation=man:false(1)")]
     assert scope_request("job.scope", asked).value("Documentation") == ["man:true(1)", "man:false(1)"]
 
 
-def test_a_systemd_that_knows_no_documentation_does_without() -> None:
+def test_documentation_is_left_out_if_systemd_does_not_know_it() -> None:
     (ours,) = [each for each in scope_request("job.scope", []).properties if each.name == "Documentation"]
     assert not ours.asked
 
@@ -119,30 +119,30 @@ def test_a_systemd_that_knows_no_documentation_does_without() -> None:
     ("texts", "name", "value"),
     [(["TasksMax=5", "TasksMax=50%"], "TasksMaxScale", 2_147_483_648), (["TasksMax=50%", "TasksMax=5"], "TasksMax", 6)],
 )
-def test_a_number_and_a_share_are_of_one_name(texts: list[str], name: str, value: int) -> None:
+def test_a_number_and_a_share_count_as_the_same_property(texts: list[str], name: str, value: int) -> None:
     """Systemd takes the one that is sent last, and the limit sent is then compared with the kernel's."""
     request = scope_request("job.scope", map(parse_property, texts))
     assert {each.name: each.value for each in request.properties if each.name.startswith("TasksMax")} == {name: value}
 
 
-def test_accounting_is_for_the_caller_to_turn_off() -> None:
+def test_the_caller_can_turn_accounting_off() -> None:
     off = Property(name="MemoryAccounting", signature="b", value=False)
     assert scope_request("job.scope", [off]).value("MemoryAccounting") is False
 
 
 @pytest.mark.parametrize(("asked", "sent"), [(1, 2), (50, 51), (INFINITY, INFINITY)])
-def test_tasks_are_asked_for_with_the_keeper(asked: int, sent: int) -> None:
-    """The keeper is a task of the scope too, and the command gets as many as its caller asked for."""
+def test_the_tasks_limit_that_is_sent_includes_the_keeper(asked: int, sent: int) -> None:
+    """The keeper is a task of the scope too, and the command gets the requested number."""
     limit = Property(name="TasksMax", signature="t", value=asked)
     assert scope_request("job.scope", [limit]).value("TasksMax") == sent
 
 
-def test_the_keeper_is_counted_once_whatever_is_left_out() -> None:
+def test_the_keeper_is_added_once_even_if_properties_are_left_out() -> None:
     asked = [Property(name="TasksMax", signature="t", value=value) for value in (7, 50)]
     assert scope_request("job.scope", asked).without("AddRef").value("TasksMax") == 51
 
 
-def test_the_keeper_takes_nothing_of_other_limits() -> None:
+def test_the_keeper_does_not_change_other_limits() -> None:
     limit = Property(name="MemoryMax", signature="t", value=50)
     assert scope_request("job.scope", [limit]).value("MemoryMax") == 50
 
@@ -157,12 +157,12 @@ def test_a_property_can_be_left_out() -> None:
 
 
 @pytest.mark.parametrize(("usec", "seconds"), [(1_500_000, 1.5), (INFINITY, None)])
-def test_the_time_asked_for_is_seconds(usec: int, seconds: float | None) -> None:
+def test_the_requested_time_limit_is_in_seconds(usec: int, seconds: float | None) -> None:
     asked = Property(name="RuntimeMaxUSec", signature="t", value=usec)
     assert scope_request("job.scope", [asked]).runtime_max == seconds
 
 
-def test_no_time_asked_for_is_none() -> None:
+def test_without_a_requested_time_limit_it_is_none() -> None:
     assert scope_request("job.scope", []).runtime_max is None
 
 
@@ -170,14 +170,14 @@ def live(**limits: Any) -> dict[str, object]:
     return {each.name: each.value for each in live_properties(Limits(**limits))}
 
 
-def test_more_memory_for_a_scope_that_runs_leaves_its_swap_as_it_is() -> None:
-    """A limit on memory implies no swap only at the start."""
+def test_a_new_memory_limit_does_not_change_swap() -> None:
+    """A memory limit implies no swap only at the start."""
     assert live(memory_max=2**30) == {"MemoryMax": 2**30}
     assert live(memory_max=2**30, memory_swap_max=0) == {"MemoryMax": 2**30, "MemorySwapMax": 0}
     assert live(memory_swap_max=INFINITY) == {"MemorySwapMax": INFINITY}
 
 
-def test_tasks_of_a_scope_that_runs_have_room_for_the_keeper() -> None:
+def test_a_new_tasks_limit_includes_the_keeper() -> None:
     assert live(tasks_max=5, cpu_weight=7) == {"CPUWeight": 7, "TasksMax": 6}
 
 
@@ -190,6 +190,6 @@ def test_tasks_of_a_scope_that_runs_have_room_for_the_keeper() -> None:
         ("oom_policy", "continue", "OOMPolicy"),
     ],
 )
-def test_what_is_set_at_the_start_is_refused_for_a_scope_that_runs(field: str, value: Any, name: str) -> None:
+def test_a_property_that_is_fixed_at_the_start_is_refused_later(field: str, value: Any, name: str) -> None:
     with pytest.raises(InvalidValue, match=f"^{name}= cannot be changed while the scope runs$"):
         live(**{field: value})

@@ -39,7 +39,7 @@ from scoperun.spec.sizes import (
         ("infinity", INFINITY),
     ],
 )
-def test_a_size_is_bytes_or_has_a_suffix_to_the_base_of_1024(text: str, size: int) -> None:
+def test_a_size_is_bytes_or_has_a_suffix_of_base_1024(text: str, size: int) -> None:
     assert parse_size(text) == size
 
 
@@ -47,7 +47,7 @@ def test_a_size_is_bytes_or_has_a_suffix_to_the_base_of_1024(text: str, size: in
     "text",
     ["", " ", "M", "20Q", "20m", "20MB", "20MiB", "-1", "+1", "0x10", "1e3", "1,5G", "1.G", "2٣", "20M!", "Infinity"],
 )
-def test_what_is_no_size_is_refused_with_an_example(text: str) -> None:
+def test_an_invalid_size_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(InvalidValue) as refused:
         parse_size(text)
     assert refused.value.message == f"{text!r} cannot be read"
@@ -55,7 +55,7 @@ def test_what_is_no_size_is_refused_with_an_example(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["512M 1G", "1G 1G", "1 2", "1 1B"])
-def test_the_terms_of_a_size_fall_from_the_largest_unit(text: str) -> None:
+def test_the_terms_of_a_size_must_have_descending_units(text: str) -> None:
     with pytest.raises(InvalidValue, match="the larger unit comes first, each one once"):
         parse_size(text)
 
@@ -67,7 +67,7 @@ def test_a_size_of_2_to_the_64_or_more_is_out_of_range(text: str) -> None:
         parse_size(text)
 
 
-def test_a_size_without_end_is_refused_as_any_other() -> None:
+def test_an_endless_size_is_refused_like_any_other() -> None:
     """Python's int() refuses 4300 digits with a ValueError, which must not reach the caller."""
     with pytest.raises(InvalidValue):
         parse_size("9" * 5000)
@@ -79,7 +79,7 @@ def test_a_fraction_of_a_byte_is_refused(text: str) -> None:
         parse_size(text)
 
 
-def test_no_memory_at_all_is_refused_where_a_process_is_to_run() -> None:
+def test_0_bytes_are_refused_for_a_process() -> None:
     assert parse_positive_size("1") == 1
     assert parse_positive_size("infinity") == INFINITY
     with pytest.raises(InvalidValue, match=r"^'0K': no process can run in 0 bytes"):
@@ -114,14 +114,14 @@ def test_a_time_is_seconds_or_terms_with_units(text: str, seconds: float) -> Non
 
 
 @pytest.mark.parametrize("text", ["7us", "7usec", "7µs", "7μs"])
-def test_both_letters_mu_stand_for_micro(text: str) -> None:
+def test_both_letters_mu_mean_micro(text: str) -> None:
     assert microseconds(parse_time(text)) == 7
 
 
 @pytest.mark.parametrize(
     "text", ["", " ", "s", "-1", "+1", "5 parsecs", "5min-20s", "1e3", "soon", "1:30", "inf", "nan"]
 )
-def test_what_is_no_time_is_refused_with_an_example(text: str) -> None:
+def test_an_invalid_time_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(InvalidValue) as refused:
         parse_time(text)
     assert refused.value.message == f"{text!r} cannot be read"
@@ -129,7 +129,7 @@ def test_what_is_no_time_is_refused_with_an_example(text: str) -> None:
 
 
 @pytest.mark.parametrize("parse", [parse_size, parse_time])
-def test_a_number_has_one_point(parse: Callable[[str], float]) -> None:
+def test_a_number_has_at_most_one_point(parse: Callable[[str], float]) -> None:
     """Systemd's parser names 12.34.56 as wrong; it is not the sum of 12.34 and .56."""
     with pytest.raises(InvalidValue, match=r"^'12\.34\.56' cannot be read"):
         parse("12.34.56")
@@ -141,18 +141,18 @@ def test_a_time_that_64_bits_of_microseconds_cannot_hold_is_out_of_range(text: s
         parse_time(text)
 
 
-def test_the_longest_time_is_not_mistaken_for_no_end() -> None:
+def test_the_longest_time_is_not_infinity() -> None:
     assert microseconds(parse_time("18446744073709")) < INFINITY
     assert microseconds(math.inf) == INFINITY
 
 
-def test_no_time_at_all_is_refused_where_a_command_is_to_run() -> None:
+def test_no_time_is_refused_for_a_command() -> None:
     assert parse_positive_time("1us") == pytest.approx(1e-6)
     with pytest.raises(InvalidValue, match=r"^'0min' is no time to run"):
         parse_positive_time("0min")
 
 
-def test_a_time_that_is_nothing_in_microseconds_is_no_time_to_run() -> None:
+def test_less_than_a_microsecond_is_no_time() -> None:
     with pytest.raises(InvalidValue, match="is no time to run"):
         parse_positive_time("0.1us")
 
@@ -173,12 +173,12 @@ def test_a_time_that_is_nothing_in_microseconds_is_no_time_to_run() -> None:
         (INFINITY, "infinity"),
     ],
 )
-def test_a_size_is_written_with_one_decimal_and_never_rounded_up(size: int, text: str) -> None:
+def test_a_size_is_formatted_with_one_decimal_and_never_rounded_up(size: int, text: str) -> None:
     assert format_size(size) == text
 
 
 @pytest.mark.parametrize("text", ["20M", "1.5G", "512B", "3T", "infinity"])
-def test_a_written_size_reads_as_itself(text: str) -> None:
+def test_a_formatted_size_is_parsed_as_itself(text: str) -> None:
     assert format_size(parse_size(text)) == text
 
 
@@ -198,7 +198,7 @@ def test_a_written_size_reads_as_itself(text: str) -> None:
         (math.inf, "infinity"),
     ],
 )
-def test_a_time_is_written_as_systemd_prints_a_span(seconds: float, text: str) -> None:
+def test_a_time_is_formatted_as_by_systemd(seconds: float, text: str) -> None:
     assert format_time(seconds) == text
 
 
@@ -211,33 +211,33 @@ def test_rounding_carries_into_the_next_unit(seconds: float, text: str) -> None:
     ("text", "size"),
     [("50%", 500), ("0%", 0), ("100%", 1000), ("12.5%", 125), (" 1% ", 10), ("0.05%", 0), ("99.99%", 999)],
 )
-def test_a_percentage_is_of_the_whole_rounded_down(text: str, size: int) -> None:
+def test_a_percentage_is_rounded_down(text: str, size: int) -> None:
     assert parse_size(text, whole=1000) == size
 
 
 @pytest.mark.parametrize("text", ["101%", "100.1%"])
-def test_a_percentage_beyond_all_is_refused_as_such(text: str) -> None:
+def test_a_percentage_above_100_is_refused(text: str) -> None:
     with pytest.raises(InvalidValue, match=r"more than there is \(a percentage ends at 100%\)"):
         parse_size(text, whole=1000)
 
 
 @pytest.mark.parametrize("text", ["-1%", "%", "50 %", "5%%", "1000%", "1e1%", "50%K"])
-def test_a_percentage_that_is_none_is_refused(text: str) -> None:
+def test_an_invalid_percentage_is_refused(text: str) -> None:
     with pytest.raises(InvalidValue, match="cannot be read"):
         parse_size(text, whole=1000)
 
 
-def test_a_percentage_of_nothing_known_is_refused() -> None:
+def test_a_percentage_of_an_unknown_size_is_refused() -> None:
     with pytest.raises(InvalidValue, match=r"^'50%' cannot be read"):
         parse_size("50%")
 
 
-def test_a_size_is_a_size_whatever_the_whole() -> None:
+def test_a_size_does_not_depend_on_the_whole() -> None:
     assert parse_size("20M", whole=1000) == 20 * 1024**2
     assert parse_size("infinity", whole=1000) == INFINITY
 
 
-def test_a_share_too_small_for_a_byte_is_no_memory_to_run_in() -> None:
+def test_a_share_of_less_than_a_byte_is_refused_for_a_process() -> None:
     with pytest.raises(InvalidValue, match="no process can run in 0 bytes"):
         parse_positive_size("0.05%", whole=1000)
     assert parse_positive_size("50%", whole=1000) == 500

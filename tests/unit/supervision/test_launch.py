@@ -30,13 +30,13 @@ async def test_a_command_of_one_string_is_refused_in_an_event_loop_too() -> None
         await run("ls -l")
 
 
-def test_one_word_is_one_string_all_the_same() -> None:
-    """A string would be taken as a sequence of its letters."""
+def test_a_command_of_one_word_as_a_string_is_refused_too() -> None:
+    """Otherwise the string would be a sequence of its letters."""
     with pytest.raises(InvalidValue, match=r"^command 'ls' is one string"):
         run_sync("ls")
 
 
 @pytest.mark.parametrize("command", [[], ()])
-def test_no_command_is_refused(command: Sequence[str]) -> None:
+def test_an_empty_command_is_refused(command: Sequence[str]) -> None:
     with pytest.raises(InvalidValue, match=r"^no command to run"):
         run_sync(command)

@@ -17,7 +17,7 @@ TOO_MUCH = 20
 
 
 def cost(work: Callable[[], object]) -> float:
-    """Return the least processor time that `work` took."""
+    """Return the shortest processor time that `work` took."""
 
     def once() -> float:
         before = time.process_time()
@@ -69,7 +69,7 @@ def test_ten_times_the_properties_cost_ten_times_as_much(
     assert cost(asked(config, 2000)) < TOO_MUCH * cost(asked(config, 200))
 
 
-def test_a_list_adds_up_at_the_cost_of_its_entries() -> None:
+def test_a_list_adds_up_in_time_proportional_to_its_entries() -> None:
     def adding_up(count: int) -> Callable[[], object]:
         each = Property(name="Wants", signature="as", value=["a.service"])
         return lambda: combined([each] * count)

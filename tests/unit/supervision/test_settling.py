@@ -11,7 +11,7 @@ from tests.unit.stories import START, counted, exited
 KEEPER = 4241
 
 
-async def test_the_keepers_kill_is_heard_where_the_kernel_names_no_cgroup() -> None:
+async def test_the_keepers_kill_is_recognized_without_its_cgroup() -> None:
     """The kernel names no cgroup after ten reports within five seconds."""
 
     async def read(take: Any, *, within: float, since: float | None) -> bool:

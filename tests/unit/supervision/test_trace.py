@@ -1,4 +1,4 @@
-"""A trace is read as it was written, and leads to the same report."""
+"""A trace is read back exactly, and leads to the same report."""
 
 import datetime
 import itertools
@@ -52,7 +52,7 @@ def hints(cls: type) -> dict[str, Any]:
 
 
 def values(hint: Any) -> Iterator[Any]:
-    """Yield values of a type, of each kind that it can have."""
+    """Yield values of a type, one for each of its variants."""
     origin, parts = get_origin(hint), get_args(hint)
     if origin in {Union, types.UnionType}:
         for part in parts:
@@ -74,14 +74,14 @@ def values(hint: Any) -> Iterator[Any]:
 
 
 def instances(cls: type) -> Iterator[Any]:
-    """Yield instances of a class, as many as it takes to have every value of every field once."""
+    """Yield instances of a class that together contain every value of every field."""
     fields = {name: list(values(hint)) for name, hint in hints(cls).items()}
     for number in range(max(map(len, fields.values()), default=1)):
         yield cls(**{name: each[number % len(each)] for name, each in fields.items()})
 
 
 @pytest.mark.parametrize("cls", [*get_args(Event), Start, Begun, Concluded], ids=lambda cls: cls.__name__)
-def test_every_record_is_read_as_it_was_written(cls: type) -> None:
+def test_every_record_is_read_back_exactly(cls: type) -> None:
     for each in instances(cls):
         written = line(each, at=12.5)
         assert record(written) == each
@@ -90,31 +90,31 @@ def test_every_record_is_read_as_it_was_written(cls: type) -> None:
         assert written.isprintable()
 
 
-def test_lists_stay_lists_and_tuples_tuples() -> None:
+def test_lists_stay_lists_and_tuples_stay_tuples() -> None:
     for marks in ([scoperun.OomdMark(1)], (scoperun.OomdMark(1),)):
         read = record(line(scoperun.Counters(oomd_marks=marks), at=0.0))
         assert type(read.oomd_marks) is type(marks)
 
 
 @pytest.mark.parametrize("cls", RECORDS, ids=lambda cls: cls.__name__)
-def test_no_field_is_called_as_what_a_line_has_beside(cls: type) -> None:
+def test_no_field_has_the_name_of_a_lines_own_key(cls: type) -> None:
     assert not hints(cls).keys() & {"time", "class"}
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
-def test_a_story_that_is_traced_leads_to_the_same_report(story: Story) -> None:
+def test_a_traced_story_leads_to_the_same_report(story: Story) -> None:
     expected = told(story.events, story.limits, COMMAND)
     assert replay(of_story(story)) == (expected, True)
 
 
-def test_what_happens_after_the_report_was_made_is_not_in_it() -> None:
+def test_events_after_the_report_do_not_change_it() -> None:
     story = STORIES[0]
     later = line(scoperun.ConnectionLost("it was closed"), at=200.0)
     assert replay([*of_story(story), f"{later}\n"]) == replay(of_story(story))
 
 
 @pytest.mark.parametrize("last", [[], ['{"time": 3.5, "cla']])
-def test_a_trace_that_breaks_off_leads_to_a_report_of_what_there_is(last: list[str]) -> None:
+def test_a_truncated_trace_leads_to_a_report_of_its_events(last: list[str]) -> None:
     *lines, _ = of_story(STORIES[0])
     report, is_whole = replay([*lines, *last])
     assert not is_whole
@@ -140,7 +140,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("wrong", "reason"), WRONG.items(), ids=range(len(WRONG)))
-def test_a_line_that_is_none_of_a_trace_is_named(wrong: str, reason: str) -> None:
+def test_an_invalid_line_is_named(wrong: str, reason: str) -> None:
     with pytest.raises(ScoperunError) as failure:
         replay([*trace(*STARTED), f"{wrong}\n"])
     version = scoperun.__version__
@@ -157,7 +157,7 @@ def test_a_line_that_is_none_of_a_trace_is_named(wrong: str, reason: str) -> Non
         (trace(*STARTED)[1:], "line 1: the first line of a trace, and no other, is Begun"),
     ],
 )
-def test_what_leads_to_no_report_is_refused(lines: list[str], reason: str) -> None:
+def test_a_trace_without_a_report_is_refused(lines: list[str], reason: str) -> None:
     with pytest.raises(ScoperunError) as failure:
         replay(lines)
     assert str(failure.value) == reason
@@ -181,7 +181,7 @@ def test_the_program_prints_the_report_as_json(tmp_path: Path, capfd: pytest.Cap
     assert err == "scoperun: the trace breaks off before its end: the report may say less than the run's\n"
 
 
-def test_what_is_printed_is_safe_to_print(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_printed_text_is_safe_for_a_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     start = replace(START, unit="\x1b[2Kx.scope", cgroup="/\x1b[2K")
     file = tmp_path / "trace"
     file.write_text("".join(trace(*STARTED, start, *STORIES[0].events, Concluded(systemd="\x1b[2K"))))
@@ -190,7 +190,7 @@ def test_what_is_printed_is_safe_to_print(tmp_path: Path, capfd: pytest.CaptureF
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\n", b"\0\n", b'{"time": 1, "class": "\x1b[2K"}\n', b"1\n" * 3])
-def test_a_file_that_is_no_trace_is_one_line_and_a_failure(
+def test_a_file_that_is_not_a_trace_is_an_error_in_one_line(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], content: bytes
 ) -> None:
     file = tmp_path / "a\nb"
@@ -201,7 +201,7 @@ def test_a_file_that_is_no_trace_is_one_line_and_a_failure(
     assert text.isprintable()
 
 
-def test_a_value_of_another_type_is_one_line_and_a_failure(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_value_of_the_wrong_type_is_an_error_in_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "trace"
     file.write_text("".join(of_story(STORIES[0])).replace('"status": -9', '"status": "-9"'))
     assert main([str(file)]) == 125
@@ -210,17 +210,17 @@ def test_a_value_of_another_type_is_one_line_and_a_failure(tmp_path: Path, capfd
 
 
 @pytest.mark.parametrize("arguments", [[], ["--yaml", "x"], ["x", "y"]])
-def test_other_arguments_are_answered_with_the_usage(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+def test_other_arguments_print_the_usage(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 125
     assert capfd.readouterr().err == "scoperun: usage: python3 -m scoperun.supervision.replay [--json] FILE\n"
 
 
-def test_a_file_that_is_not_there_is_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_file_is_an_error_in_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main([f"{tmp_path}/none"]) == 125
     assert capfd.readouterr().err == f"scoperun: cannot read '{tmp_path}/none': No such file or directory\n"
 
 
-def test_a_snapshot_is_read_with_all_that_is_in_it() -> None:
+def test_a_snapshot_is_read_back_with_all_its_values() -> None:
     snapshot = MemorySnapshot(
         at=1.0,
         events={"oom_kill": 1},

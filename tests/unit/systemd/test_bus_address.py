@@ -24,7 +24,7 @@ def surroundings(run_user: Path, runtime_dir: str | Path = "", session_bus: str 
     return Surroundings.of(environment, runtime_dirs=str(run_user))
 
 
-def test_without_variables_the_bus_is_where_systemd_logind_has_it(run_user: Path) -> None:
+def test_without_variables_systemd_loginds_folder_is_used(run_user: Path) -> None:
     assert Surroundings.of({}, runtime_dirs=str(run_user)).bus() == f"unix:path={run_user}/{UID}/bus"
     assert surroundings(run_user).bus() == f"unix:path={run_user}/{UID}/bus"  # empty variables count as not set
 
@@ -37,32 +37,32 @@ def test_the_variables_come_first(run_user: Path, tmp_path: Path) -> None:
     assert surroundings(run_user, tmp_path, "unix:path=/a").bus() == f"unix:path={tmp_path}/bus"
 
 
-def test_a_folder_of_any_name_can_be_connected_to() -> None:
+def test_a_folder_with_any_name_can_be_connected_to() -> None:
     name = os.fsdecode(b"/run/\xff ;,=%\n")
     (address,) = addresses(surroundings(Path("/nowhere"), name).bus())
     assert address.socket_name() == b"/run/\xff ;,=%\n/bus"
 
 
-def test_without_any_bus_the_variables_the_place_and_a_check_are_named(tmp_path: Path) -> None:
+def test_the_error_without_a_bus_names_the_variables_the_folder_and_a_check(tmp_path: Path) -> None:
     with pytest.raises(BusUnavailable) as caught:
         surroundings(tmp_path).bus()
     words = ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", f"{tmp_path}/{UID}/bus", "systemctl --user")
     assert [word for word in words if word not in str(caught.value)] == []
 
 
-def test_a_user_without_a_bus_is_told_to_log_in_and_root_to_ask_the_system(tmp_path: Path) -> None:
+def test_a_user_without_a_bus_is_told_to_log_in_and_root_to_use_system(tmp_path: Path) -> None:
     of_a_user = Surroundings(runtime_dir=None, session_bus=None, uid=1234, usual=f"{tmp_path}/1234")
     of_root = Surroundings(runtime_dir=None, session_bus=None, uid=0, usual=f"{tmp_path}/0")
     assert "loginctl enable-linger" in of_a_user.remedy()
     assert of_root.remedy().startswith("`system=True` asks")
 
 
-def test_whose_folder_it_is_is_said_and_which_is_ones_own(run_user: Path) -> None:
+def test_the_error_about_another_users_folder_names_the_owner_and_the_right_folder(run_user: Path) -> None:
     of_another = Surroundings(runtime_dir="/", session_bus=None, uid=1234, usual=f"{run_user}/{UID}")
     assert of_another.remedy().startswith(f"XDG_RUNTIME_DIR belongs to user root; export XDG_RUNTIME_DIR={run_user}")
 
 
-def test_where_all_is_as_it_should_be_there_is_only_the_check(run_user: Path) -> None:
+def test_if_everything_is_right_there_is_only_the_check(run_user: Path) -> None:
     assert surroundings(run_user, run_user / str(UID)).remedy().startswith("check: ")
 
 
@@ -85,16 +85,16 @@ def test_an_address_names_a_socket(text: str, name: bytes) -> None:
     ["", "unix", "unix:", "unix:path=", "unix:abstract=", "unix:path=/a,abstract=b", "tcp:host=a,port=1", "=",
      "unix:path=/%", "unix:path=/%4", "unix:path=/%zz", "unix:path=/%é0", "unix:path=/%00", "unix:tmpdir=/tmp"],
 )  # fmt: skip
-def test_one_that_names_none_is_an_error(text: str) -> None:
+def test_an_address_without_a_socket_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"understood|escape|NUL"):
         Address(text).socket_name()
 
 
-def test_a_list_is_tried_in_its_order() -> None:
+def test_a_list_of_addresses_is_tried_in_order() -> None:
     assert list(map(str, addresses("a:;;unix:path=/b;"))) == ["a:", "unix:path=/b"]
 
 
 @pytest.mark.parametrize("text", [";", ";;", ""])
-def test_a_list_of_nothing_is_an_error(text: str) -> None:
+def test_an_empty_list_is_an_error(text: str) -> None:
     with pytest.raises(BusUnavailable):
         addresses(text)

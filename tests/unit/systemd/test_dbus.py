@@ -1,4 +1,4 @@
-"""A message is read as dbus-next reads it, but only the wanted keys of dictionaries."""
+"""A message is parsed as by dbus-next, except that only the wanted keys of dictionaries are kept."""
 
 import random
 from typing import Any
@@ -26,7 +26,7 @@ def frame(signature: str, *values: Any) -> Frame:
 
 
 def plain(value: Any) -> Any:
-    """Return a value with variants replaced by what they contain."""
+    """Return a value with its variants replaced by their content."""
     match value:
         case Variant():
             return plain(value.value)
@@ -39,23 +39,23 @@ def plain(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("signature", VALUES)
-def test_a_value_of_each_type_is_read(signature: str) -> None:
+def test_a_value_of_each_type_is_parsed(signature: str) -> None:
     assert body(frame(f"y{signature}s", 1, VALUES[signature], "end")) == [1, plain(VALUES[signature]), "end"]
 
 
 @pytest.mark.parametrize("signature", VALUES)
-def test_a_value_of_each_type_is_passed_over_if_it_is_not_wanted(signature: str) -> None:
+def test_an_unwanted_value_of_each_type_is_skipped(signature: str) -> None:
     """The values after it are read from the right offset."""
     properties = {"a": Variant("y", 1), "other": Variant(signature, VALUES[signature]), "b": Variant("t", 2)}
     assert body(frame("sa{sv}s", "x", properties, "end"), {"a", "b"}) == ["x", {"a": 1, "b": 2}, "end"]
 
 
-def test_nothing_is_wanted_of_a_dictionary_that_has_none_of_it() -> None:
+def test_a_dictionary_without_a_wanted_key_is_empty() -> None:
     assert body(frame("a{sv}u", {"a": Variant("s", "x")}, 5), {"b"}) == [{}, 5]
 
 
 @pytest.mark.parametrize("wanted", [None, {"a"}])
-def test_a_body_that_is_cut_off_is_an_error(wanted: set[str] | None) -> None:
+def test_a_truncated_body_is_an_error(wanted: set[str] | None) -> None:
     whole = frame("sa{sv}as", "x", {"a": Variant("as", ["b"]), "c": Variant("(si)", ["d", 1])}, ["e"])
     assert whole.raw is not None
     for length in range(whole.body_at, len(whole.raw)):
@@ -63,7 +63,7 @@ def test_a_body_that_is_cut_off_is_an_error(wanted: set[str] | None) -> None:
         assert read(cut, wanted) is None
 
 
-def test_what_is_read_of_mutated_messages_is_what_dbus_next_reads_or_an_error() -> None:
+def test_mutated_messages_are_parsed_as_by_dbus_next_or_are_an_error() -> None:
     chance = random.Random(6)  # noqa: S311
     whole = frame("sa{sv}a(st)v", "x", {"a": VALUES["v"], "b": Variant("as", ["c"])}, [["y", 1]], Variant("d", 0.5))
     assert whole.raw is not None

@@ -1,4 +1,4 @@
-"""Messages in a stream of bytes: each is found, whatever its content, and a message that is too large is not kept."""
+"""A stream of bytes is split into messages, whatever their content; a message that is too large is not kept."""
 
 import random
 import struct
@@ -64,14 +64,14 @@ def text_field(code: int, text: str, order: str = "<") -> bytes:
     return bytes([code, 1]) + b"s\0" + struct.pack(f"{order}I", len(text)) + text.encode() + b"\0"
 
 
-def test_a_header_is_read_and_the_message_is_kept_as_it_is() -> None:
+def test_a_header_is_parsed_and_the_message_is_kept_unchanged() -> None:
     raw = signal("su", "text", 5, destination=":1.7")
     (frame,) = Frames().take(raw)
     said = {"path": "/a/b", "interface": "a.b.C", "member": "D", "destination": ":1.7", "signature": "su"}
     assert frame == Frame(kind=SIGNAL, flags=0, serial=7, raw=raw, body_at=len(raw) - 16, **said)
 
 
-def test_an_answer_says_what_it_answers() -> None:
+def test_an_answer_has_the_serial_of_its_call() -> None:
     (frame,) = Frames().take(answer("s", "x"))
     assert (frame.kind, frame.reply_serial) == (METHOD_RETURN, 3)
 
@@ -80,18 +80,18 @@ def test_an_answer_says_what_it_answers() -> None:
     ("raw", "expects"),
     [(call(), True), (call(MessageFlag.NO_REPLY_EXPECTED), False), (signal(), False), (answer(), False)],
 )
-def test_only_a_call_expects_a_reply_and_not_each_of_them(raw: bytes, expects: bool) -> None:
+def test_only_a_call_expects_a_reply_unless_it_says_otherwise(raw: bytes, expects: bool) -> None:
     (frame,) = Frames().take(raw)
     assert frame.expects_reply == expects
 
 
-def test_the_order_of_bytes_is_the_senders() -> None:
+def test_the_byte_order_is_the_senders() -> None:
     (frame,) = Frames().take(with_fields(text_field(6, ":1.9", ">"), order=">"))
     assert (frame.serial, frame.destination) == (5, ":1.9")
 
 
 @pytest.mark.parametrize("bite", [1, 7, 16, 100, 1 << 20])
-def test_messages_are_found_wherever_the_stream_is_cut(bite: int) -> None:
+def test_messages_are_found_wherever_the_stream_is_split(bite: int) -> None:
     messages = [signal("s", "x" * 50), call(), answer("a{sv}", {"a": Variant("t", 1)}), signal()]
     stream = b"".join(messages)
     frames = Frames()
@@ -101,7 +101,7 @@ def test_messages_are_found_wherever_the_stream_is_cut(bite: int) -> None:
 
 @pytest.mark.parametrize("size", [LARGEST + 1, 16 << 20])
 @pytest.mark.parametrize("message", [signal(destination=":1.7"), answer(), call()])
-def test_a_message_that_is_too_large_is_told_of_and_passed_over(message: bytes, size: int) -> None:
+def test_a_message_that_is_too_large_is_announced_and_skipped(message: bytes, size: int) -> None:
     frames = Frames()
     large = with_body(message, size)
     bites = [large[at : at + BITE] for at in range(0, len(large), BITE)]
@@ -113,7 +113,7 @@ def test_a_message_that_is_too_large_is_told_of_and_passed_over(message: bytes, 
     assert [frame.raw for frame in frames.take(signal())] == [signal()]
 
 
-def test_what_is_passed_over_is_never_in_memory() -> None:
+def test_a_skipped_message_is_never_in_memory() -> None:
     frames, start = Frames(), with_body(signal(), 64 << 20)[:BITE]
     frames.take(start)
     zeros = bytes(BITE)
@@ -125,7 +125,7 @@ def test_what_is_passed_over_is_never_in_memory() -> None:
     assert peak < 2 * BITE
 
 
-def test_a_header_that_is_too_large_is_passed_over_with_its_message() -> None:
+def test_a_message_with_a_too_large_header_is_skipped() -> None:
     long = with_fields(*[text_field(3, "x" * 100)] * (LARGEST_HEADER // 100))
     assert [frame.raw for frame in Frames().take(long + signal())] == [signal()]
 
@@ -142,17 +142,17 @@ def test_a_header_that_is_too_large_is_passed_over_with_its_message() -> None:
         [b"\x06\x01s\0"],
     ],
 )
-def test_a_message_whose_header_makes_no_sense_is_left_out(fields: list[bytes]) -> None:
+def test_a_message_with_an_invalid_header_is_left_out(fields: list[bytes]) -> None:
     assert [frame.raw for frame in Frames().take(with_fields(*fields) + signal())] == [signal()]
 
 
 @pytest.mark.parametrize("fields", [[text_field(200, "of tomorrow")], [b"\x09\x01u\0\x01\0\0\0"]])
-def test_fields_that_are_not_needed_are_read_past(fields: list[bytes]) -> None:
+def test_unused_fields_are_skipped(fields: list[bytes]) -> None:
     (frame,) = Frames().take(with_fields(*fields, text_field(6, ":1.7")))
     assert frame.destination == ":1.7"
 
 
-def test_kinds_and_flags_of_tomorrow_are_not_the_end() -> None:
+def test_unknown_types_and_flags_are_not_an_error() -> None:
     raw = bytearray(with_fields(text_field(6, ":1.7"), kind=77))
     raw[2] = 0xF8
     (frame,) = Frames().take(bytes(raw))
@@ -169,7 +169,7 @@ def test_kinds_and_flags_of_tomorrow_are_not_the_end() -> None:
         b"HTTP/1.1 400 Bad Request\r\n",
     ],
 )
-def test_what_is_not_d_bus_is_malformed(raw: bytes) -> None:
+def test_a_stream_that_is_not_d_bus_is_malformed(raw: bytes) -> None:
     with pytest.raises(Malformed):
         Frames().take(raw)
 
@@ -183,7 +183,7 @@ def mutations(raw: bytes, number: int) -> Iterator[bytes]:
         yield bytes(mutated)
 
 
-def test_no_bytes_are_anything_else_than_messages_or_malformed() -> None:
+def test_random_bytes_are_messages_or_malformed() -> None:
     raw = answer("a{sv}", {"Result": Variant("s", "success"), "OOMKills": Variant("t", 3)}) + signal("s", "text")
     for mutated in mutations(raw, 3000):
         try:
