@@ -57,7 +57,7 @@ def test_a_report_that_waits_for_a_reader_can_be_interrupted(capfd: pytest.Captu
     deliver(Output(report="fifo"), Slow(number))
     said = capfd.readouterr().err
     assert said.startswith("scoperun: cannot write the report to 'fifo': interrupted\n")
-    assert "exited with status 3" in said
+    assert "\nscoperun: exit 3: " in said
 
 
 @pytest.mark.parametrize("number", SIGNALS)
