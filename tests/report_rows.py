@@ -1,5 +1,12 @@
 """The text report, read again by tests."""
 
+from scoperun.report.names import LimitName
+
+
+def named(**texts: str) -> dict[str, LimitName]:
+    """Return names of limits whose values are not compared with those in force."""
+    return {field: LimitName(text) for field, text in texts.items()}
+
 
 def head(text: str) -> str:
     """Return what stands before the rows, on one line."""

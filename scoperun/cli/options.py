@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scoperun.console.reading import Reading
+    from scoperun.report.names import LimitName
 
 
 OPTIONS = options_of("scoperun")
@@ -48,7 +49,7 @@ class Output:
     oom_exit_code: int | None = None
     trace: str | None = None
     print_properties: bool = False
-    names: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, LimitName] = field(default_factory=dict)
 
 
 class CommandLine(NamedTuple):
@@ -101,7 +102,7 @@ def asked(reading: Reading) -> CommandLine:
         properties=tuple(each.source for each in assigned),
         texts={name: text for name, text in reading.given.items() if isinstance(text, str)},
     )
-    names = limit_names(sources, request.properties)
+    names = limit_names(sources, request)
     return CommandLine(request, Output(**fields["output"], names=names), sources)
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from scoperun.console.files import Destination
+    from scoperun.report.names import LimitName
     from scoperun.supervision.supervision import Supervision
 
 
@@ -24,7 +25,7 @@ class TraceFile:
     failure: why the trace ended early, None if it is complete. An error here ends the trace, never the run.
     """
 
-    def __init__(self, file: Destination, command: tuple[str, ...], names: Mapping[str, str]) -> None:
+    def __init__(self, file: Destination, command: tuple[str, ...], names: Mapping[str, LimitName]) -> None:
         """Create the file and write its first line. Raises OSError if it cannot be created.
 
         names: what the text report calls limits.

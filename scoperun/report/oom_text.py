@@ -136,11 +136,8 @@ def _at_limit(report: Report, oom: Oom, names: Mapping[str, str]) -> str:
 def _own_limit(report: Report, oom: Oom, names: Mapping[str, str]) -> str:
     if oom.limit is None:
         return ""
-    size, name = format_size(oom.limit), names.get("memory_max", "")
     was_changed = "memory_max" in (report.limits_changed or {}) or oom.limit != report.limits.memory_max
-    # If the limits could not be read again, the user's might have been changed.
-    is_doubtful = report.limits_changed is None and name and not name.endswith(f" {size}")
-    return _of(oom.limit) if was_changed or is_doubtful else limit_of("memory_max", size, names)
+    return _of(oom.limit) if was_changed else limit_of("memory_max", format_size(oom.limit), names)
 
 
 def _is_asked_for(oom: Oom) -> bool:

@@ -42,7 +42,7 @@ class Outcome:
 
 
 def outcome(report: Report, names: Mapping[str, str]) -> Outcome:
-    """Return how the run ended. names: of the limits, as `report_text` takes them."""
+    """Return how the run ended. names: of the limits."""
     match report.verdict:
         case Verdict.SUCCESS:
             return Outcome("ok", Tone.GOOD, is_plain=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from scoperun.evidence.verdict import KERNEL_COUNT, OOMD_COUNT, Verdict
 from scoperun.printable import one_line
 from scoperun.report.layout import INDENT, LEAST, cells, command_line, continued, quoted, row, shortened, wrapped
-from scoperun.report.names import policy_name
+from scoperun.report.names import names_in_force, policy_name
 from scoperun.report.oom_text import killed, missing_log, needed, others, process_names
 from scoperun.report.outcome import ending, is_of_unknown_time, outcome
 from scoperun.report.usage_text import duration, memory, noticeable, ratio, time, unenforced, usage
@@ -16,6 +16,7 @@ from scoperun.report.usage_text import duration, memory, noticeable, ratio, time
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from scoperun.report.names import LimitName
     from scoperun.report.oom_report import Oom
     from scoperun.report.outcome import Outcome, Tone
     from scoperun.report.report import Report
@@ -41,7 +42,7 @@ def report_text(
     *,
     width: int = WIDTH,
     paint: Paint = unpainted,
-    names: Mapping[str, str] | None = None,
+    names: Mapping[str, LimitName] | None = None,
 ) -> str:
     """Return the report as lines for stderr, without unprintable characters but those of `paint`.
 
@@ -50,15 +51,15 @@ def report_text(
 
     width: of the lines, in cells of a terminal.
     paint: returns the words for the outcome in a colour for their tone.
-    names: what the caller calls limits, by the fields of Limits and `soft_memory`, e.g. `--mem 20M` for `memory_max`;
-        properties by default.
+    names: what the caller calls limits, by the fields of Limits and `soft_memory`; by default the text has the names of
+        properties, also for a limit that is not in force as it was asked for.
     """
-    names = names or {}
-    how = outcome(report, names)
+    own_names = names_in_force(names or {}, report.limits)
+    how = outcome(report, own_names)
     beginning = f"scoperun: {one_line(how.words)}: "
     measures = _BEFORE_USAGE + usage(report) if how.is_plain else ""
     head = "\n".join(_head(beginning, command_line(report.command), measures, width))
-    rows = _rows_of_plain(report, names) if how.is_plain else _rows(report, names)
+    rows = _rows_of_plain(report, own_names) if how.is_plain else _rows(report, own_names)
     return "\n".join([_painted(head, how, paint), *(row(label, value, width) for label, value in rows if value)])
 
 
@@ -68,14 +69,14 @@ def report_line(
     status: int,
     width: int | None = None,
     paint: Paint = unpainted,
-    names: Mapping[str, str] | None = None,
+    names: Mapping[str, LimitName] | None = None,
 ) -> str:
     """Return the report as one line for a log: outcome, status, time, peak of memory and its limit, command.
 
     status: what scoperun exits with. width: None for a line that is as long as the command. paint, names: as for
     report_text.
     """
-    how = outcome(report, names or {})
+    how = outcome(report, names_in_force(names or {}, report.limits))
     facts = f"{one_line(how.words)}, status {status}, {duration(report)}, {ratio(report)}"
     beginning, command = f"scoperun: {facts}: ", command_line(report.command)
     if width is not None:

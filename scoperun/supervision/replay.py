@@ -21,6 +21,7 @@ from scoperun.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from scoperun.report.names import LimitName
     from scoperun.report.report import Report
 
 _USAGE = "usage: python3 -m scoperun.supervision.replay [--json] FILE"
@@ -38,7 +39,7 @@ class Replay(NamedTuple):
 
     report: Report
     is_whole: bool
-    names: Mapping[str, str]
+    names: Mapping[str, LimitName]
 
 
 def replay(trace: Iterable[str]) -> Replay:
@@ -105,7 +106,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _text(report: Report, names: Mapping[str, str]) -> str:
+def _text(report: Report, names: Mapping[str, LimitName]) -> str:
     from scoperun.report.text import report_text  # noqa: PLC0415  not needed with --json
 
     return report_text(report, names=names)

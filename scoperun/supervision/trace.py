@@ -19,6 +19,7 @@ from typing import Any, get_args
 from scoperun.evidence import events, kernel_report
 from scoperun.evidence.start import Start
 from scoperun.record import dataclass, field
+from scoperun.report.names import LimitName
 from scoperun.spec.limits import LimitsInForce
 from scoperun.spec.soft_memory import SoftMemory
 
@@ -32,7 +33,7 @@ class Begun:
 
     scoperun: str
     command: tuple[str, ...]
-    names: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, LimitName] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,7 @@ _RECORDS: dict[str, type[Any]] = _LINES | {
         kernel_report.KernelReport,
         kernel_report.KernelTask,
         kernel_report.KernelVictim,
+        LimitName,
         LimitsInForce,
         SoftMemory,
     )

@@ -119,7 +119,7 @@ def test_a_job_removes_the_folder_and_links_another(theirs: Path, secret: Path) 
 
 
 def test_the_line_that_names_a_link_is_one_whatever_its_name(theirs: Path, secret: Path) -> None:
-    folder = theirs / "a\n   Verdict: success\x1b[A"
+    folder = theirs / "a\nscoperun: ok: job\x1b[A"
     as_stranger('mkdir "$1"', str(folder))
     done = run(folder / "r.json", 'rmdir "$1"; ln -s "$2" "$1"', folder, secret)
     assert (done.returncode, done.stderr.count("\n")) == (3, 1)

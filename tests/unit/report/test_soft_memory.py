@@ -30,7 +30,7 @@ from scoperun.spec.limits import Limits
 from scoperun.spec.request import RunRequest
 from scoperun.spec.sizes import INFINITY
 from scoperun.spec.soft_memory import SoftMemory
-from tests.report_rows import head, rows
+from tests.report_rows import head, named, rows
 from tests.schema import validated
 from tests.unit.stories import MIB, START, STARTED, counted, exited, read
 
@@ -199,7 +199,7 @@ def test_it_is_a_row_of_the_text(events: list[Event], row: str) -> None:
     assert rows(shown) == {"soft": row}
 
 
-NAMES = {"soft_memory": "--soft-mem 15M:USR1", "timeout_stop": "--kill-after 5s"}
+NAMES = named(soft_memory="--soft-mem 15M:USR1", timeout_stop="--kill-after 5s")
 
 
 def test_a_command_that_the_limit_ended_is_a_block_that_says_so() -> None:

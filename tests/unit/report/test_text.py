@@ -18,17 +18,18 @@ from scoperun.evidence.events import (
 )
 from scoperun.evidence.kernel_report import KernelReport
 from scoperun.evidence.oom import LimitOf, Victim
+from scoperun.report.names import LimitName
 from scoperun.report.oom_report import Oom
 from scoperun.report.outcome import Tone
 from scoperun.report.report import Report
 from scoperun.report.text import kernel_log_text, report_line, report_text
 from scoperun.spec.limits import LimitsInForce
 from scoperun.spec.sizes import INFINITY
-from tests.report_rows import head, rows
+from tests.report_rows import head, named, rows
 from tests.unit.stories import LIMITS, MIB, STORIES, TIMED, Story, counted, exited, read, told
 
 DONE = StateChanged("inactive")
-NAMES = {"memory_max": "--mem 20M", "runtime_max": "--timeout 2s", "oom_policy": "--oom-policy continue"}
+NAMES = named(memory_max="--mem 20M", runtime_max="--timeout 2s", oom_policy="--oom-policy continue")
 
 
 def text(*events: Event, limits: LimitsInForce = LIMITS) -> str:
@@ -151,9 +152,8 @@ def test_of_many_victims_five_are_named() -> None:
     ],
 )
 def test_a_limit_is_named_as_the_user_wrote_it(name: str | None, words: str) -> None:
-    names = {} if name is None else {"memory_max": name}
-    report = replace(oom_report(victims=(WORK,)), limits_changed={})
-    assert row("killed", report_text(report, names=names)).endswith(f"this scope's limit {words}")
+    names = {} if name is None else named(memory_max=name)
+    assert row("killed", report_text(oom_report(victims=(WORK,)), names=names)).endswith(f"this scope's limit {words}")
 
 
 def test_a_limit_that_was_changed_is_not_said_to_be_the_users() -> None:
@@ -163,16 +163,28 @@ def test_a_limit_that_was_changed_is_not_said_to_be_the_users() -> None:
     assert row("memory", shown).startswith("peak 20M (MemoryMax= was 30M at the start, 20M at the end)")
 
 
-@pytest.mark.parametrize("name", ["--mem 30M", "profile build", "-p MemoryMax="])
-def test_a_limit_that_might_have_been_changed_is_not_said_to_be_the_users(name: str) -> None:
-    """The limits could not be read at the end; what is known is the one at the kill."""
-    report = oom_report(victims=(WORK,))
-    names = {"memory_max": name}
-    for changed, words in (None, "of 20M"), ({}, f"of 20M ({name})"):
-        shown = report_text(replace(report, limits_changed=changed), names=names)
-        assert row("killed", shown).endswith(f"by the kernel at this scope's limit {words}")
-    shown = report_text(replace(report, limits_changed=None), names=NAMES)
-    assert row("killed", shown).endswith("(--mem 20M)")
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (20 * MIB, "(--mem 20M)"),
+        (20 * MIB + 4095, "(--mem 20M)"),
+        (30 * MIB, "of 20M (MemoryMax=)"),
+        (10 * MIB, "of 20M (MemoryMax=)"),
+        (INFINITY, "of 20M (MemoryMax=)"),
+    ],
+)
+def test_a_limit_that_is_not_in_force_as_asked_is_not_said_to_be_the_users(asked: int, words: str) -> None:
+    """A drop-in for scopes can override it; and the kernel counts in pages."""
+    names = {"memory_max": LimitName("--mem 20M", asked)}
+    shown = report_text(oom_report(victims=(WORK,)), names=names)
+    assert row("killed", shown).endswith(f"by the kernel at this scope's limit {words}")
+
+
+def test_a_time_that_a_drop_in_has_set_is_not_said_to_be_the_users() -> None:
+    events = LeftActive(101.6), exited(-15), counted(0), StateChanged("failed"), read("timeout")
+    for asked, words in (2.0, "--timeout"), (3600.0, "RuntimeMaxSec="):
+        names = {"runtime_max": LimitName("--timeout 1h", asked)}
+        assert head(report_text(told(events, TIMED), names=names)).startswith(f"scoperun: TIMED OUT after 2s ({words})")
 
 
 @pytest.mark.parametrize(
@@ -297,7 +309,7 @@ def test_limits_that_were_reached_are_told_with_who_set_them() -> None:
     )  # fmt: skip
     limits = replace(LIMITS, memory_high=15 * MIB, cpu_quota=0.5, tasks_max=5)
     report = told([exited(0), counters, DONE, read("success")], limits)
-    names = {"memory_high": "profile build", "cpu_quota": "--cpus 0.5", "tasks_max": "-p TasksMax="}
+    names = named(memory_high="profile build", cpu_quota="--cpus 0.5", tasks_max="-p TasksMax=")
     assert rows(report_text(report, names=names)) == {
         "slowed": "12 times, because it needed more than the high limit of 15M (profile build)",
         "throttled": "for 1.500s by the limit on processors (--cpus 0.5)",

@@ -20,6 +20,7 @@ from scoperun.record import replace
 from scoperun.spec.soft_memory import SoftMemory
 from scoperun.supervision.replay import main, replay
 from scoperun.supervision.trace import Begun, Concluded, line, record
+from tests.report_rows import named
 from tests.unit.stories import START, STARTED, STORIES, TIMED, Story, counted, exited, read, told
 from tests.unit.test_shape import constituents
 
@@ -175,7 +176,7 @@ def test_the_program_prints_the_report_as_text(tmp_path: Path, capfd: pytest.Cap
 def test_the_text_names_limits_as_the_run_did(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     start, timed = replace(START, limits=TIMED), (LeftActive(101.6), exited(-15), counted(0), StateChanged("failed"))
     events = trace(*STARTED, start, *timed, read("timeout"), Concluded(systemd=None))
-    for names, name in ({"runtime_max": "--timeout 2s"}, "--timeout"), ({}, "RuntimeMaxSec="):
+    for names, name in (named(runtime_max="--timeout 2s"), "--timeout"), ({}, "RuntimeMaxSec="):
         begun = line(Begun(scoperun=scoperun.__version__, command=COMMAND, names=names), at=0.0)
         (tmp_path / "trace").write_text("".join([f"{begun}\n", *events[1:]]))
         assert main([f"{tmp_path}/trace"]) == 0
@@ -213,7 +214,11 @@ def test_a_file_that_is_no_trace_is_one_line_and_a_failure(
 
 def test_a_name_of_another_type_is_one_line_and_a_failure(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "trace"
-    file.write_text("".join(of_story(STORIES[-1])).replace('"names": {}', '"names": {"runtime_max": 5}'))
+    file.write_text(
+        "".join(of_story(STORIES[-1])).replace(
+            '"names": {}', '"names": {"runtime_max": {"class": "LimitName", "text": 5, "value": null}}'
+        )
+    )
     assert main([str(file)]) == 125
     (text,) = capfd.readouterr().err.splitlines()
     assert text.startswith(f"scoperun: {str(file)!r} makes no sense: ")
