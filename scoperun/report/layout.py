@@ -20,6 +20,9 @@ INDENT = _LABEL_WIDTH + 2
 LEAST = 8
 """The cells that a value gets even on a terminal that is too narrow for its indent."""
 
+_LONGEST_TOGETHER = 30
+"""The characters of parentheses above which a line may end in them."""
+
 _DOTS = "..."
 _PLAIN = frozenset("%+,-./:=@_")
 
@@ -33,16 +36,32 @@ def row(label: str, value: str, width: int) -> str:
     return "\n".join([f"{label:>{_LABEL_WIDTH}}  {first}", *continued(rest)])
 
 
+def _words(text: str) -> Iterator[str]:
+    """Yield the words of a text, with those in short parentheses as one."""
+    held: list[str] = []
+    for word in text.split(" "):
+        held.append(word)
+        together = " ".join(held)
+        if together.startswith("(") and ")" not in word and len(together) < _LONGEST_TOGETHER:
+            continue
+        yield from [together] if len(together) <= _LONGEST_TOGETHER else held
+        held = []
+    yield from held
+
+
 def continued(lines: Iterable[str]) -> Iterator[str]:
     """Yield lines that continue a value."""
     return (" " * INDENT + line for line in lines)
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Return `text` in lines of at most `width` cells, broken between words; a word that is longer is broken too."""
+    """Return `text` in lines of at most `width` cells, broken between words; a word that is longer is broken too.
+
+    Short parentheses, as in `limit (--mem 20M)`, stay together.
+    """
     room = max(width, LEAST)
     lines = [""]
-    for word in one_line(text).split(" "):
+    for word in _words(one_line(text)):
         longer = f"{lines[-1]} {word}" if lines[-1] else word
         if cells(longer) <= room:
             lines[-1] = longer

@@ -69,6 +69,8 @@ def ending(report: Report) -> str:
 
 def what_ran_out(report: Report) -> str:
     """Return `time` or `memory`: what the command might have run out of if the verdict is unknown."""
+    if report.left_scope is not None:
+        return "memory"
     if is_of_unknown_time(report):
         return "time"
     values = {evidence.source: evidence.value for evidence in report.evidence}

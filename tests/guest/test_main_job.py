@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.report_rows import head
+from tests.report_rows import head, rows
 
 from .story import Ending, Story, pids_of, systemctl, units
 
@@ -42,14 +42,14 @@ def test_the_commands_output_is_its_own(leak: Ending) -> None:
 
 
 def test_the_report_in_words_is_a_handful_of_lines(leak: Ending) -> None:
-    outcome, killed, memory, needed, time, scope = leak.stderr.splitlines()
-    assert outcome == "scoperun: OUT OF MEMORY: ./bigleak2"
+    told = rows(leak.stderr)
+    assert leak.stderr.splitlines()[0] == "scoperun: OUT OF MEMORY: ./bigleak2"
+    assert list(told) == ["killed", "memory", "needed", "time", "scope"]
     pid = leak.report["pid"]
-    assert killed == f"    killed  bigleak2[{pid}], 19.9M, by the kernel at this scope's limit (--mem 20M)"
-    assert memory == "    memory  peak 20M of 20M, no swap allowed"
-    assert needed == "    needed  more than 20M (how much more is unknown)"
-    assert time.startswith("      time  ")
-    assert scope == "     scope  leak.scope"
+    assert told["killed"] == f"bigleak2[{pid}], 19.9M, by the kernel at this scope's limit (--mem 20M)"
+    assert told["memory"] == "peak 20M of 20M, no swap allowed"
+    assert told["needed"] == "more than 20M (how much more is unknown)"
+    assert told["scope"] == "leak.scope"
 
 
 @pytest.mark.parametrize("given", [{}, {"LC_CTYPE": "C"}, {"LC_CTYPE": "C.UTF-8"}])

@@ -18,6 +18,7 @@ from scoperun.evidence.events import (
 )
 from scoperun.evidence.kernel_report import KernelReport
 from scoperun.evidence.oom import LimitOf, Victim
+from scoperun.report.layout import wrapped
 from scoperun.report.names import LimitName
 from scoperun.report.oom_report import Oom
 from scoperun.report.outcome import Tone
@@ -265,6 +266,11 @@ def test_a_command_that_left_its_scope_is_told_where_it_went() -> None:
     shown = report_text(report)
     assert row("left", shown) == "the command left this scope and its limits; it ended in /user.slice/other.scope"
     assert "missing" not in rows(shown)
+    assert head(shown) == "scoperun: KILLED (SIGKILL), cannot tell whether it ran out of memory: ./work"
+    shown = report_text(
+        replace(told([exited(-9), counted(0), ConnectionLost("gone")], TIMED), left_scope="/other.scope")
+    )
+    assert head(shown) == "scoperun: KILLED (SIGKILL), cannot tell whether it ran out of memory: ./work"
 
 
 @pytest.mark.parametrize(
@@ -348,6 +354,18 @@ class TestLayout:
             "    killed  work[4242], 19M, by the kernel at this",
             "            scope's limit (--mem 20M)",
         ]
+
+    @pytest.mark.parametrize(
+        ("name", "last"),
+        [
+            ("--mem 20M", "            (--mem 20M)"),
+            ("profile build", "            20M (profile build)"),
+        ],
+    )
+    def test_short_parentheses_stay_together(self, name: str, last: str) -> None:
+        shown = report_text(oom_report(victims=(replace(WORK, pid=4_000_000),)), names=named(memory_max=name), width=72)
+        assert shown.splitlines()[2] == last
+        assert wrapped("at a limit (of a profile with a long name)", 20)[1] == "profile with a long"
 
     def test_a_word_that_is_too_long_is_broken(self) -> None:
         report = replace(oom_report(victims=(WORK,)), unit=f"scoperun-{'x' * 90}.scope")
