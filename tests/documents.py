@@ -38,8 +38,9 @@ def sessions() -> list[str]:
 
 
 def _with_ellipses(session: str) -> str:
-    """Return a session of the manual page as in the README: three dots are a part of a line, but a line [...] is lines."""
-    return re.sub(r"^\[\.\.\.]$|\.\.\.", lambda dots: dots[0] if len(dots[0]) > 3 else "…", session, flags=re.MULTILINE)
+    """Return a session of the manual page as the README would have it: a line [...] stays, other dots become …."""
+    dots = re.compile(r"^\[\.\.\.]$|\.\.\.", flags=re.MULTILINE)
+    return dots.sub(lambda found: "…" if found[0] == "..." else found[0], session)
 
 
 def library_examples() -> list[str]:
