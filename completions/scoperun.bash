@@ -4,7 +4,7 @@ _scoperun()
 {
     local with_value='--mem --mem-high --soft-mem --swap --zswap --cpus --cpu-weight --tasks --timeout --kill-after --oom-policy
         -p --property -P --profile --config -u --unit --slice --description -E --setenv -d --working-directory --uid --gid --nice
-        --report --report-fd --trace --oom-exit-code'
+        --report --report-fd --report-format --trace --oom-exit-code'
     local flags='--require-limits --no-require-limits --system --user --slice-inherit --no-slice-inherit --wait
         --no-wait --kill-leftovers --no-kill-leftovers --no-config --print-properties --json --no-json -q --quiet --no-quiet
         --oom-log --no-oom-log --version -h --help'
@@ -75,6 +75,7 @@ _scoperun_value()
 {
     case $1 in
         --oom-policy) _scoperun_offer "$2" < <(printf '%s\n' stop continue kill) ;;
+        --report-format) _scoperun_offer "$2" < <(printf '%s\n' block line) ;;
         -P | --profile) _scoperun_offer "$2" < <(_scoperun_profiles) ;;
         -u | --unit) _scoperun_offer "$2" < <(_scoperun_units scope) ;;
         --slice) _scoperun_offer "$2" < <(_scoperun_units slice) ;;

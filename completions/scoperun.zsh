@@ -106,9 +106,10 @@ _arguments -s -S -A '-*' \
   '--report=[write the report to a file]:file:_files' \
   '--trace=[write every event of the run to a file]:file:_files' \
   '--report-fd=[write JSON lines to a descriptor]:descriptor:_file_descriptors' \
+  '--report-format=[print the report as a block or as one line]:format:(block line)' \
   '(--no-json)--json[print the report as JSON]' \
   '(--json)--no-json[print it as text]' \
-  '(-q --quiet --no-quiet)'{-q,--quiet}'[print no report where the exit status tells all]' \
+  '(--no-quiet)*'{-q,--quiet}'[print no report where the exit status tells all; twice\: none]' \
   '(-q --quiet)--no-quiet[print one always]' \
   '(--no-oom-log)--oom-log[quote the kernel log of an OOM kill]' \
   '(--oom-log)--no-oom-log[do not quote it]' \

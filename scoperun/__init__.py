@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from scoperun.evidence.start import Start as Start
     from scoperun.evidence.verdict import Evidence as Evidence
     from scoperun.evidence.verdict import Verdict as Verdict
+    from scoperun.report.names import LimitName as LimitName
     from scoperun.report.oom_report import Oom as Oom
     from scoperun.report.report import Cpu as Cpu
     from scoperun.report.report import Memory as Memory
@@ -93,6 +94,7 @@ _MODULES = {
     "supervision.launch": ("RunOptions", "run", "run_sync", "wrap"),
     "spec.limits": ("Limits", "LimitsInForce", "OOMPolicy"),
     "evidence.oom": ("LimitOf", "Victim"),
+    "report.names": ("LimitName",),
     "report.oom_report": ("Oom",),
     "report.report": ("Cpu", "Memory", "Report"),
     "spec.request": ("ExecContext", "RunRequest"),

@@ -34,7 +34,13 @@ def sessions() -> list[str]:
     """Return the sessions of both documents; … stands for a part of a line, [...] for lines."""
     in_readme = re.findall(r"^```console\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
     in_manual = re.findall(r"^\.EX\n(\$ .*?)^\.EE$", section("EXAMPLES"), flags=re.MULTILINE | re.DOTALL)
-    return [*in_readme, *(re.sub(r"(?<!\[)\.\.\.(?!])", "…", session) for session in in_manual)]
+    return [*in_readme, *map(_with_ellipses, in_manual)]
+
+
+def _with_ellipses(session: str) -> str:
+    """Return a session of the manual page as the README would have it: a line [...] stays, other dots become …."""
+    dots = re.compile(r"^\[\.\.\.]$|\.\.\.", flags=re.MULTILINE)
+    return dots.sub(lambda found: "…" if found[0] == "..." else found[0], session)
 
 
 def library_examples() -> list[str]:

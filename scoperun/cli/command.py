@@ -67,7 +67,7 @@ def _scoperun(argv: list[str]) -> int:
     from scoperun.process.streams import inherited_descriptors
     from scoperun.supervision.launch import wrap
 
-    with _destination(output.report, "report") as file, _trace_file(output.trace, request.command) as trace:
+    with _destination(output.report, "report") as file, _trace_file(output, request.command) as trace:
         with _kept_from_command(output.report_fd) as report_fd:
             report = wrap(
                 request,
@@ -78,11 +78,20 @@ def _scoperun(argv: list[str]) -> int:
         _deliver(report, output, file)
         if trace is not None and trace.failure is not None:
             _say(one_line(f"scoperun: cannot write the trace to {output.trace!r}: {trace.failure}"))
-    if output.oom_exit_code is not None and report.verdict == "oom-kill":
-        return output.oom_exit_code
-    if report.signal == signal.SIGINT and not report.timed_out:
+    if report.signal == signal.SIGINT and not report.timed_out and not _has_own_status(report, output):
         _end_by(signal.SIGINT)
+    return _exit_status(report, output)
+
+
+def _exit_status(report: Report, output: Output) -> int:
+    if output.oom_exit_code is not None and _has_own_status(report, output):
+        return output.oom_exit_code
     return report.exit_status
+
+
+def _has_own_status(report: Report, output: Output) -> bool:
+    """Tell whether the exit status says that memory ran out."""
+    return output.oom_exit_code is not None and report.verdict == "oom-kill"
 
 
 def _end_by(number: signal.Signals) -> None:
@@ -147,18 +156,18 @@ def _destination(path: str | None, what: str) -> Iterator[Destination | None]:
 
 
 @contextmanager
-def _trace_file(path: str | None, command: tuple[str, ...]) -> Iterator[TraceFile | None]:
-    """Yield the trace's file, with its first line written, None for no path. Raises ScoperunError."""
-    with _destination(path, "trace") as file:
+def _trace_file(output: Output, command: tuple[str, ...]) -> Iterator[TraceFile | None]:
+    """Yield the trace's file, with its first line written, None without one. Raises ScoperunError."""
+    with _destination(output.trace, "trace") as file:
         if file is None:
             yield None
             return
         from scoperun.cli.trace_file import TraceFile
 
         try:
-            trace = TraceFile(file, command)
+            trace = TraceFile(file, command, output.names)
         except OSError as error:
-            raise ScoperunError(f"cannot write the trace to {path!r}: {error.strerror}") from None
+            raise ScoperunError(f"cannot write the trace to {output.trace!r}: {error.strerror}") from None
         with trace:
             yield trace
 
@@ -215,16 +224,32 @@ def _deliver(report: Report, output: Output, file: Destination | None) -> None:
         except OSError as error:
             # The path in the message can have a newline.
             _say(one_line(f"scoperun: cannot write the report to {output.report!r}: {error.strerror}"))
-    if output.quiet and report.verdict.told_by_exit_status and not _was_told(report):
+    if _is_silent(report, output):
         return
     if output.json:
         _say(report.to_json())
     else:
-        from scoperun.report.text import kernel_log_text, report_text
+        _print(_text(report, output))
 
-        _say(report_text(report, kill_after="--kill-after"))
-        if output.oom_log and report.oom:
-            _say(kernel_log_text(report.oom))
+
+def _is_silent(report: Report, output: Output) -> bool:
+    """Tell whether no report is wanted, or none where the exit status says as much."""
+    is_told = report.verdict.told_by_exit_status or _has_own_status(report, output)
+    return output.quiet > 1 or (bool(output.quiet) and is_told and not _was_told(report))
+
+
+def _text(report: Report, output: Output) -> str:
+    """Return the report as text that fits the terminal, if standard error is one."""
+    from scoperun.console.colours import is_coloured, painted
+    from scoperun.process.terminal import columns
+    from scoperun.report.text import WIDTH, kernel_log_text, report_line, report_text, unpainted
+
+    width = columns(2)
+    paint = painted if is_coloured(os.environ, on_terminal=os.isatty(2)) else unpainted
+    if output.one_line:
+        return report_line(report, status=_exit_status(report, output), width=width, paint=paint, names=output.names)
+    text = report_text(report, width=width or WIDTH, paint=paint, names=output.names)
+    return f"{text}\n{kernel_log_text(report.oom)}" if output.oom_log and report.oom else text
 
 
 def _was_told(report: Report) -> bool:
@@ -233,7 +258,12 @@ def _was_told(report: Report) -> bool:
 
 
 def _say(text: str) -> None:
-    rest = memoryview(_ended(lines(text)).encode())
+    _print(lines(text))
+
+
+def _print(text: str) -> None:
+    """Write lines that are safe to print to stderr."""
+    rest = memoryview(_ended(text).encode())
     with suppress(OSError), _PATIENCE.waiting():  # stderr has no reader
         while rest:
             rest = rest[_written(rest) :]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scoperun.console.reading import Reading
+from scoperun.console.reading import Reading, counted
 from scoperun.errors import InvalidValue
 from scoperun.version import __version__
 
@@ -85,6 +85,9 @@ class _Command(typer.core.TyperCommand):
 def _parameter(option: Option, wrong: WrongValue | None) -> Parameter:
     """Return a function parameter whose annotation declares an option for typer."""
     name = _identifier(option)
+    if option.is_counted:
+        flags = Annotated[list[bool], _flag(option)]
+        return Parameter(name, Parameter.KEYWORD_ONLY, annotation=flags, default=[])
     if not option.takes_value:
         flag = Annotated[bool, _flag(option)]
         return Parameter(name, Parameter.KEYWORD_ONLY, annotation=flag, default=option.shows_default is True)
@@ -136,11 +139,17 @@ def _reading(context: typer.Context, options: Sequence[Option]) -> Reading:
     """Return the options and the command that were given, in the order in which typer has processed them."""
     known = {_identifier(option): option for option in options}
     given = {
-        known[name].name: tuple(value) if known[name].repeatable else value
+        known[name].name: _given(known[name], value)
         for name, value in context.params.items()
         if name in known and _is_given(name, context)
     }
     return Reading(given, tuple(context.params[_COMMAND]))
+
+
+def _given(option: Option, value: Any) -> Any:
+    if option.is_counted:
+        return counted(value)
+    return tuple(value) if option.repeatable else value
 
 
 def _is_given(name: str, context: typer.Context) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from scoperun.cli.limit_names import limit_names
 from scoperun.console import plain
 from scoperun.console.configured import settled
 from scoperun.console.option import WrongValue
@@ -11,7 +12,7 @@ from scoperun.console.options import options_of
 from scoperun.console.plain import NotPlain
 from scoperun.console.shells import is_shell_at_terminal
 from scoperun.console.sources import Sources
-from scoperun.record import dataclass
+from scoperun.record import dataclass, field
 from scoperun.spec.limits import Limits, OOMPolicy
 from scoperun.spec.request import ExecContext, RunRequest
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scoperun.console.reading import Reading
+    from scoperun.report.names import LimitName
 
 
 OPTIONS = options_of("scoperun")
@@ -29,21 +31,25 @@ class Output:
     """Where the report goes, and the exit status after an OOM kill.
 
     report: the path of a file for the report. report_fd: a descriptor for JSON lines at the start and at the end.
-    json: print JSON instead of text on stderr. quiet: print nothing that the exit status already says.
+    json: print JSON instead of text on stderr. one_line: print one line for a log.
+    quiet: 1 to print nothing that the exit status already says, 2 to print no report at all.
     oom_log: quote the kernel's log below the text.
     oom_exit_code: the exit status for the verdict oom-kill; None for the command's own.
     trace: the path of a file for every event of the run, one JSON line each.
     print_properties: print what would be asked of systemd, and start nothing.
+    names: what the user calls limits, for the text.
     """
 
     report: str | None = None
     report_fd: int | None = None
     json: bool = False
-    quiet: bool = False
+    one_line: bool = False
+    quiet: int = 0
     oom_log: bool = False
     oom_exit_code: int | None = None
     trace: str | None = None
     print_properties: bool = False
+    names: Mapping[str, LimitName] = field(default_factory=dict)
 
 
 class CommandLine(NamedTuple):
@@ -91,8 +97,13 @@ def asked(reading: Reading) -> CommandLine:
         context=ExecContext(environment=whole.values.get("setenv", ()), **fields["context"]),
         **fields["request"],
     )
-    sources = Sources(options=whole.origins, properties=tuple(each.source for each in assigned))
-    return CommandLine(request, Output(**fields["output"]), sources)
+    sources = Sources(
+        options=whole.origins,
+        properties=tuple(each.source for each in assigned),
+        texts={name: text for name, text in reading.given.items() if isinstance(text, str)},
+    )
+    names = limit_names(sources, request)
+    return CommandLine(request, Output(**fields["output"], names=names), sources)
 
 
 def _fields(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -12,9 +12,10 @@ from scoperun.supervision.trace import Begun, Concluded, line
 from scoperun.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from scoperun.console.files import Destination
+    from scoperun.report.names import LimitName
     from scoperun.supervision.supervision import Supervision
 
 
@@ -24,11 +25,14 @@ class TraceFile:
     failure: why the trace ended early, None if it is complete. An error here ends the trace, never the run.
     """
 
-    def __init__(self, file: Destination, command: tuple[str, ...]) -> None:
-        """Create the file and write its first line. Raises OSError if it cannot be created."""
+    def __init__(self, file: Destination, command: tuple[str, ...], names: Mapping[str, LimitName]) -> None:
+        """Create the file and write its first line. Raises OSError if it cannot be created.
+
+        names: what the text report calls limits.
+        """
         self._fd = file.begin()
         self.failure: str | None = None
-        self.take(Begun(scoperun=__version__, command=command))
+        self.take(Begun(scoperun=__version__, command=command, names=names))
 
     def take(self, record: object) -> None:
         """Write an event or another record of the trace; sets `failure` instead of raising."""

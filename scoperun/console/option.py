@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         "user",
         "group",
         "stop continue kill",
+        "block line",
     ]
 
 
@@ -55,6 +56,7 @@ class Option:
     contrary: for a flag, the name that turns it off, e.g. --no-wait.
     shows_default: for a flag, what --help says about its default: a word, or True for the name that is the default.
     repeatable: each value is added to the ones before it; for any other option the last value counts.
+    is_counted: for a flag, it says more each time that it is given.
     is_answer: it is answered instead of a run, e.g. --version.
     field: where its value goes, e.g. limits.memory_max, request.unit, context.nice or output.json; None for lists, and
         for options that take effect before the request exists.
@@ -73,6 +75,7 @@ class Option:
     contrary: str | None = None
     shows_default: bool | str = False
     repeatable: bool = False
+    is_counted: bool = False
     is_answer: bool = False
     field: str | None = None
     sets: str | None = None

@@ -143,6 +143,13 @@ def oom_policy(text: str) -> OOMPolicy:
         raise InvalidValue(f"{text!r} is not one of {names}.") from None
 
 
+def is_one_line(text: str) -> bool:
+    """Tell whether a report is one line, for the word `line`, or a block of lines, for `block`. Raises InvalidValue."""
+    if text not in {"block", "line"}:
+        raise InvalidValue(f"{text!r} is not one of 'block', 'line'.")
+    return text == "line"
+
+
 def assignments(text: str) -> tuple[Assignment, ...]:
     """Return what a value of -p assigns: one property, or for @FILE those in its lines. Raises InvalidValue."""
     return tuple(_assignments_in(text[1:])) if text.startswith("@") else (Assignment(assignment(text)),)

@@ -294,10 +294,20 @@ OPTIONS = (
         field="output.json",
     ),
     Option(
+        ("--report-format",),
+        "Print the report as a block of lines, or as one line for a log.",
+        "The report",
+        metavar="<block|line>",
+        parse=option_values.is_one_line,
+        field="output.one_line",
+        completion="block line",
+    ),
+    Option(
         ("-q", "--quiet"),
-        "Print no report if the exit status tells all there is to tell.",
+        "Print no report if the exit status tells all there is to tell; twice: print none at all.",
         "The report",
         contrary="--no-quiet",
+        is_counted=True,
         field="output.quiet",
     ),
     Option(

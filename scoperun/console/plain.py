@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scoperun.console.reading import Reading
+from scoperun.console.reading import Reading, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -37,8 +37,13 @@ def read(argv: Sequence[str], options: Iterable[Option]) -> Reading:
             break
         for option, value in _long(word, rest, names) if word.startswith("--") else _short(word, rest, names):
             found.setdefault(option.name, (option, []))[1].append(value)
-    given = {name: tuple(values) if option.repeatable else values[-1] for name, (option, values) in found.items()}
-    return Reading(given, tuple(reversed(rest)))
+    return Reading({name: _given(*those) for name, those in found.items()}, tuple(reversed(rest)))
+
+
+def _given(option: Option, values: list[Any]) -> Any:
+    if option.is_counted:
+        return counted(values)
+    return tuple(values) if option.repeatable else values[-1]
 
 
 def _names(options: Iterable[Option]) -> Names:

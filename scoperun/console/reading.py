@@ -17,11 +17,11 @@ class Reading:
     """The words of a command line, sorted into options and command.
 
     given: by long name, in the order of first mention: the text of an option's value, the texts of a repeatable option,
-    or a flag's True or False.
+    a flag's True or False, or how often a flag that is counted was given.
     command: the words from the first one that does not belong to an option; empty if there is none.
     """
 
-    given: Mapping[str, str | bool | tuple[str, ...]]
+    given: Mapping[str, str | int | tuple[str, ...]]
     command: tuple[str, ...]
 
     def values(self, options: Iterable[Option]) -> dict[str, Any]:
@@ -34,7 +34,15 @@ class Reading:
         return {name: _value(known[name], given) for name, given in self.given.items()}
 
 
-def _value(option: Option, given: str | bool | tuple[str, ...]) -> Any:
-    if isinstance(given, bool):
+def counted(flags: Iterable[bool]) -> int:
+    """Return how often a flag was given after its contrary."""
+    times = 0
+    for is_on in flags:
+        times = times + 1 if is_on else 0
+    return times
+
+
+def _value(option: Option, given: str | int | tuple[str, ...]) -> Any:
+    if isinstance(given, int):
         return given
     return option.value(given) if isinstance(given, str) else tuple(map(option.value, given))

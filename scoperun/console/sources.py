@@ -27,7 +27,9 @@ class Sources:
 
     options: the sources of the options that were given, by long name. properties: the source of each of
     RunRequest.properties, in the same order.
+    texts: the values of options as the command line has them, by long name.
     """
 
     options: Mapping[str, str] = field(default_factory=dict)
     properties: tuple[str, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)

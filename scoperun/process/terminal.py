@@ -63,6 +63,16 @@ def line_end(fd: int) -> str:
     return "\n" if flags[_OFLAG] & translated == translated else "\r\n"
 
 
+def columns(fd: int) -> int | None:
+    """Return the width of terminal `fd` in cells, None if it is not a terminal or does not know its size."""
+    if not os.isatty(fd):
+        return None
+    try:
+        return os.get_terminal_size(fd).columns or None
+    except OSError:  # it was hung up just now
+        return None
+
+
 def takes_keys(fd: int) -> bool:
     """Tell whether a program reads terminal `fd` key by key: then neither its current line nor its screen is empty."""
     flags = _flags(fd)

@@ -67,6 +67,7 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
         left_running=_left_running(invocation),
         evidence=(*evidence, *oom_evidence),
         timed_out=verdict is Verdict.TIMEOUT and _ran_out_of_time(start, invocation, limits),
+        unread_log=log.reason if verdict is Verdict.UNKNOWN and (log := invocation.kernel_log) else None,
     )
 
 

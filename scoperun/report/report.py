@@ -80,6 +80,7 @@ class Report:
     evidence: the sources that the verdict and `oom` rest on.
     timed_out: runtime_max ended the scope. Result=timeout alone can also mean that a stop requested by something else
         took too long.
+    unread_log: why the kernel log could not be read, if the verdict is unknown; used by the text only.
     schema: the version of the keys in JSON.
     """
 
@@ -113,6 +114,7 @@ class Report:
     left_running: tuple[Process, ...] | None
     evidence: tuple[Evidence, ...]
     timed_out: bool
+    unread_log: str | None = None
     schema: int = SCHEMA
 
     @property
@@ -131,6 +133,7 @@ class Report:
         if self.oom and self.oom.kernel_log:
             report["oom"]["kernel_log"] = [_no_limit_in_words(each) for each in report["oom"]["kernel_log"]]
         del report["timed_out"]  # verdict, runtime and limits say it
+        del report["unread_log"]
         return report
 
     def to_json(self, **more: str) -> str:

@@ -1,4 +1,4 @@
-"""The report as text, for a person at a terminal. No I/O."""
+"""The report as text, for a person at a terminal or for a log. No I/O."""
 
 from __future__ import annotations
 
@@ -7,202 +7,197 @@ from typing import TYPE_CHECKING
 
 from scoperun.evidence.verdict import KERNEL_COUNT, OOMD_COUNT, Verdict
 from scoperun.printable import one_line
-from scoperun.report.oom_text import oom_rows, oom_sentence, page_cache, process_names, processes
-from scoperun.spec.sizes import INFINITY, format_size, format_time
-from scoperun.spec.values import signal_name
+from scoperun.report.layout import INDENT, LEAST, cells, command_line, continued, quoted, row, shortened, wrapped
+from scoperun.report.names import names_in_force, policy_name
+from scoperun.report.oom_text import killed, missing_log, needed, others, process_names
+from scoperun.report.outcome import ending, is_of_unknown_time, outcome
+from scoperun.report.usage_text import duration, memory, noticeable, ratio, time, unenforced, usage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from scoperun.report.names import LimitName
     from scoperun.report.oom_report import Oom
+    from scoperun.report.outcome import Outcome, Tone
     from scoperun.report.report import Report
-    from scoperun.report.soft_memory_report import SoftMemoryReport
 
-_LABEL_WIDTH = 10
+    Paint = Callable[[str, Tone], str]
 
-_NOTICEABLE = 0.05
-"""Seconds, and share of the runtime, above which the report says that the command was held back."""
+WIDTH = 80
+"""The cells in a line where there is no terminal."""
 
-_MEMORY_SETTINGS = {"memory_max": "MemoryMax=", "memory_swap_max": "MemorySwapMax="}
+_LEAST_COMMAND = 12
+"""The cells of the command in a line below which that line is broken instead."""
+
+_BEFORE_USAGE = "   "
 
 
-def report_text(report: Report, *, kill_after: str = "timeout_stop") -> str:
-    """Return the report as lines for stderr: one line if the run succeeded, otherwise several.
+def unpainted(text: str, _tone: Tone) -> str:
+    """Return the text as it is, without a colour."""
+    return text
 
-    kill_after: the caller's name for the time between SIGTERM and SIGKILL, e.g. the field or the option.
+
+def report_text(
+    report: Report,
+    *,
+    width: int = WIDTH,
+    paint: Paint = unpainted,
+    names: Mapping[str, LimitName] | None = None,
+) -> str:
+    """Return the report as lines for stderr, without unprintable characters but those of `paint`.
+
+    It is one line if the command succeeded or just failed and there is nothing else to say, and otherwise a line and
+    rows below it.
+
+    width: of the lines, in cells of a terminal.
+    paint: returns the words for the outcome in a colour for their tone.
+    names: what the caller calls limits, by the fields of Limits and `soft_memory`; by default the text has the names of
+        properties, also for a limit that is not in force as it was asked for.
     """
-    soft = _soft(report.soft_memory, kill_after) if report.soft_memory and report.soft_memory.passed else ""
-    if report.verdict is Verdict.SUCCESS:
-        parts = [
-            f"success; {'runtime ' if report.runtime is None else ''}{_runtime(report)}",
-            f"memory {_memory(report)}",
-        ]
-        parts += [f"soft limit of {soft}"] if soft else []
-        parts += [text for _, text in (*_reached(report), *_beyond(report))]
-        parts += [_left_running(report)] if report.left_running else []
-        return f"scoperun: {one_line(f'{report.unit}: ' + '; '.join(parts))}"
-    rows = [
-        ("Scope", _scope(report)),
-        ("Verdict", f"{report.verdict}: {_in_words(report)}"),
-        *([("Command", _end_beside_oom(report))] if _end_is_untold(report) else []),
-        *(oom_rows(report, report.oom) if report.oom else []),
-        *([("Soft", soft)] if soft else []),
-        *_reached(report),
-        *_beyond(report),
-        ("Memory", _memory(report)),
-        ("Runtime", _runtime(report)),
-    ]
-    if report.left_running:
-        rows.append(("Running", _left_running(report)))
-    # one_line(): a value with a newline could pass for a row, and names and cgroup paths can contain anything.
-    return "\n".join(f"{label:>{_LABEL_WIDTH}}: {one_line(value)}" for label, value in rows)
+    own_names = names_in_force(names or {}, report.limits)
+    how = outcome(report, own_names)
+    beginning = f"scoperun: {one_line(how.words)}: "
+    measures = _BEFORE_USAGE + usage(report) if how.is_plain else ""
+    head = "\n".join(_head(beginning, command_line(report.command), measures, width))
+    rows = _rows_of_plain(report, own_names) if how.is_plain else _rows(report, own_names)
+    return "\n".join([_painted(head, how, paint), *(row(label, value, width) for label, value in rows if value)])
+
+
+def report_line(
+    report: Report,
+    *,
+    status: int,
+    width: int | None = None,
+    paint: Paint = unpainted,
+    names: Mapping[str, LimitName] | None = None,
+) -> str:
+    """Return the report as one line for a log: outcome, status, time, peak of memory and its limit, command.
+
+    status: what scoperun exits with. width: None for a line that is as long as the command. paint, names: as for
+    report_text.
+    """
+    how = outcome(report, names_in_force(names or {}, report.limits))
+    facts = f"{one_line(how.words)}, status {status}, {duration(report)}, {ratio(report)}"
+    beginning, command = f"scoperun: {facts}: ", command_line(report.command)
+    if width is not None:
+        command = shortened(command, max(width - cells(beginning), _LEAST_COMMAND))
+    return _painted(beginning + command, how, paint)
 
 
 def kernel_log_text(oom: Oom) -> str:
-    """Return the kernel's own records as lines, or why there are none."""
+    """Return the kernel's own records as lines, without the statistics that are 0, or why there are none."""
     if oom.kernel_log is None:
         return one_line(f"scoperun: {oom.kernel_log_reason or 'the kernel log was not asked'}")
-    return "\n".join(one_line(record) for report in oom.kernel_log for record in report.records)
+    records = (record for report in oom.kernel_log for record in report.records)
+    return "\n".join(one_line(record) for record in records if not _is_zero(record))
 
 
-def _soft(soft: SoftMemoryReport, kill_after: str) -> str:
-    """Return `15M passed after 1.200s: SIGTERM sent`."""
-    first, told = soft.passed[0], [each for each in soft.passed if each.told]
-    times = f" {len(soft.passed)} times, first" if len(soft.passed) > 1 else ""
-    sent = "sent" if len(told) == len(soft.passed) else "not sent each time" if told else "could not be sent"
-    killed = f"; still above it after {kill_after}: killed" if soft.killed else ""
-    return f"{format_size(soft.limit)} passed{times} after {format_time(first.at)}: {soft.signal} {sent}{killed}"
+def _head(beginning: str, command: str, measures: str, width: int) -> Iterator[str]:
+    """Yield the lines before the rows: outcome, command, and what the run used, on one line if there is room."""
+    room = width - cells(beginning) - cells(measures)
+    if room >= min(_LEAST_COMMAND, cells(command)):
+        yield f"{beginning}{shortened(command, room)}{measures}"
+        return
+    room = width - cells(beginning)
+    if room >= min(2 * _LEAST_COMMAND, cells(command)):
+        yield beginning + shortened(command, room)
+    else:
+        first, *rest = wrapped(beginning.rstrip(), width)
+        yield first
+        room = max(width - INDENT, LEAST)
+        yield from continued([*(wrapped(" ".join(rest), room) if rest else ()), shortened(command, room)])
+    if measures:
+        yield from continued(wrapped(measures.strip(), width - INDENT))
 
 
-def _reached(report: Report) -> list[tuple[str, str]]:
-    """Return the limits that held the command back without killing it, each after its label."""
-    rows, limits, throttled = [], report.limits, report.cpu.throttled or 0
-    above = (report.memory.events or {}).get("high", 0)
-    if above and limits.memory_high not in {None, INFINITY} and report.soft_memory is None:
-        rows.append(("High", f"slowed down above MemoryHigh={format_size(limits.memory_high)}, {_times(above)}"))
-    if throttled > max(_NOTICEABLE, _NOTICEABLE * (report.runtime or 0)):
-        allowed = "" if limits.cpu_quota in {None, INFINITY} else f" of {limits.cpu_quota:g} processors"
-        rows.append(("CPU", f"held back for {format_time(throttled)} by the limit{allowed}"))
-    if report.tasks_refused:
-        is_own = limits.tasks_max not in {None, INFINITY} and (report.tasks_peak or 0) >= limits.tasks_max
-        whose = f"the limit of {limits.tasks_max} tasks" if is_own else "a limit on tasks above the scope"
-        rows.append(("Tasks", f"{whose} was reached: a process or thread was refused {_times(report.tasks_refused)}"))
-    return rows
+def _painted(head: str, how: Outcome, paint: Paint) -> str:
+    """Return the head with the outcome painted, if that is on its first line."""
+    before = "scoperun: "
+    words = one_line(how.words)
+    if not head.startswith(before + words):
+        return head
+    return before + paint(words, how.tone) + head.removeprefix(before + words)
 
 
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
+def _rows_of_plain(report: Report, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    yield from noticeable(report, names)
+    yield from unenforced(report)
+    yield "running", _left_running(report)
 
 
-def _beyond(report: Report) -> list[tuple[str, str]]:
-    """Return what escaped the limits of the scope, each after its label."""
-    rows = []
-    if report.left_scope is not None:
-        rows.append(("Left", f"the command left the scope, and its limits with it: it ended in {report.left_scope}"))
-    if report.cpu.outside is not None:
-        used = f"{format_time(report.cpu.outside)} of processor time was used outside of the scope, beyond its limits"
-        rows.append(("Outside", used))
-    return rows
+def _rows(report: Report, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the label and the value of each row; a row without a value is left out."""
+    oom = report.oom
+    if oom is not None:
+        yield "killed", killed(report, oom, names)
+        yield "others", others(report, oom, names)
+    yield "ended", _end(report, names)
+    yield from noticeable(report, names)
+    yield "missing", _missing(report)
+    yield "memory", memory(report)
+    if oom is not None:
+        yield "needed", needed(oom)
+    yield "time", time(report)
+    yield "running", _left_running(report)
+    yield "scope", report.unit
 
 
-def _left_running(report: Report) -> str:
-    left = report.left_running or ()
-    return f"{processes(len(left))} left in the scope: {process_names(left)}"
-
-
-def _scope(report: Report) -> str:
-    invocation = f"; invocation {report.invocation_id}" if report.invocation_id else ""
-    return report.unit + invocation
-
-
-def _in_words(report: Report) -> str:
-    ended = _ended(report)
+def _end(report: Report, names: Mapping[str, str]) -> str:
+    """Return how the command itself ended, if neither the outcome nor the list of an OOM's victims says it."""
     match report.verdict:
-        case Verdict.OOM_KILL:
-            return oom_sentence(report)
-        case Verdict.TIMEOUT:
-            return f"{_timeout(report)}; the command {ended}"
-        case Verdict.RESOURCES:
-            return f"systemd could not keep the scope running; the command {ended}"
-        case Verdict.UNKNOWN:
-            return f"the command {ended}; {_missing(report)}"
+        case Verdict.TIMEOUT if report.timed_out:
+            return ending(report)
+        case Verdict.OOM_KILL if report.signal is not None and report.oom is not None:
+            victims = {victim.pid for victim in report.oom.victims or ()}
+            if report.pid in victims:
+                return ""
+            if report.oom.policy == "stop" and report.signal == SIGTERM:
+                return f"{ending(report)}, because systemd stopped the rest of the scope ({policy_name('stop', names)})"
+            return ending(report)
         case _:
-            return f"the command {ended}"
-
-
-def _end_is_untold(report: Report) -> bool:
-    """Tell whether the list of an OOM's victims leaves the command's own end open."""
-    victims = (report.oom and report.oom.victims) or ()
-    return report.verdict is Verdict.OOM_KILL and report.pid not in {victim.pid for victim in victims}
-
-
-def _end_beside_oom(report: Report) -> str:
-    """Return how the command itself ended when something else in its scope ran out of memory."""
-    is_stopped = report.oom is not None and report.oom.policy == "stop" and report.signal == SIGTERM
-    return _ended(report) + (", as systemd stops the rest of the scope then (OOMPolicy=stop)" if is_stopped else "")
-
-
-def _ended(report: Report) -> str:
-    if report.signal is not None:
-        return f"was killed by signal {report.signal} ({signal_name(report.signal)})"
-    return f"exited with status {report.exit_code}"
-
-
-def _timeout(report: Report) -> str:
-    limit = report.limits.runtime_max
-    if limit is None or not report.timed_out:
-        return "it did not stop when it was told to"
-    return f"the scope ran for longer than {format_time(limit)}"
+            return ""
 
 
 def _missing(report: Report) -> str:
-    if report.left_scope is not None:
-        return "whether it ran out of memory is not known, because it had left the scope"
-    if report.runtime is None and report.result == "timeout":
-        return "whether it ran out of time is not known, because scoperun was stopped when it ended"
+    """Return the evidence that is missing, and why as far as that is known."""
+    if report.oom is not None:
+        return missing_log(report.oom)
+    if report.verdict is not Verdict.UNKNOWN or report.left_scope is not None:
+        return ""
+    if is_of_unknown_time(report):
+        return "when it ended (scoperun was stopped then)"
     values = {evidence.source: evidence.value for evidence in report.evidence}
-    missing = ", ".join(source for source, value in values.items() if value is None)
-    what = "time" if values.get(KERNEL_COUNT) == values.get(OOMD_COUNT) == 0 else "memory"
-    return f"whether it ran out of {what} is not known, for want of {missing or 'evidence'}"
+    missing = [_source(source, report) for source, value in values.items() if value is None]
+    if report.unread_log is not None and KERNEL_COUNT in values and values[KERNEL_COUNT] is None:
+        missing.append(report.unread_log)
+    return "; ".join(missing) or "evidence"
 
 
-def _memory(report: Report) -> str:
-    if report.limits.memory_max is None:
-        return "unknown, and limits on it were not enforced: the scope has no memory controller"
-    parts = [f"peak {_size(report.memory.peak)}{_of_limit(report, 'memory_max')}"]
-    if cached := _page_cache(report):
-        parts.append(f"{format_size(cached)} of it page cache at the end")
-    if report.memory.swap_peak:
-        parts.append(f"swap peak {format_size(report.memory.swap_peak)}{_of_limit(report, 'memory_swap_max')}")
-    if report.oom is not None and report.oom.kills is not None:
-        parts.append(f"OOM kills {report.oom.kills}")
-    return ", ".join(parts)
+def _source(source: str, report: Report) -> str:
+    match source:
+        case _ if source == KERNEL_COUNT and report.limits.memory_max is None:
+            return "memory.events (this scope has no memory controller)"
+        case _ if source == KERNEL_COUNT and report.cpu.user is None:
+            return "memory.events (the cgroup was gone)"
+        case _ if source == KERNEL_COUNT:
+            return "memory.events (it could not be read)"
+        case _ if source == OOMD_COUNT:
+            return "systemd-oomd's mark on the cgroup"
+        case "Result":
+            return "Result= (systemd did not tell)"
+        case _:
+            return source
 
 
-def _page_cache(report: Report) -> int:
-    """Return the page cache in bytes if the peak reached the limit, else 0: the peak counts it, the need does not."""
-    peak, limit, stat = report.memory.peak, report.limits.memory_max, report.memory.stat or {}
-    if report.oom or peak is None or limit is None or peak < limit:
-        return 0
-    return page_cache(stat) or 0
+def _left_running(report: Report) -> str:
+    """Return what is still in the scope, and how to stop it; empty if nothing is."""
+    if not report.left_running:
+        return ""
+    stop = f"systemctl{'' if report.manager == 'system' else ' --user'} stop {quoted(report.unit)}"
+    return f"{process_names(report.left_running)}, still in this scope and under its limits; to stop: {stop}"
 
 
-def _size(size: int | None) -> str:
-    return "unknown" if size is None else format_size(size)
-
-
-def _of_limit(report: Report, name: str) -> str:
-    """Return ` of 20M`; both values if the limit changed, because either might have held at the peak."""
-    limit, changed = getattr(report.limits, name), report.limits_changed or {}
-    if name in changed:
-        return f", {_MEMORY_SETTINGS[name]} {_limit(limit)} at the end, {_limit(changed[name])} at the start"
-    return "" if limit in {None, INFINITY} else f" of {format_size(limit)}"
-
-
-def _limit(limit: float | None) -> str:
-    return "unknown" if limit is None else format_size(int(limit))
-
-
-def _runtime(report: Report) -> str:
-    runtime = "not known" if report.runtime is None else format_time(report.runtime)
-    if report.cpu.user is None or report.cpu.system is None:
-        return runtime
-    return f"{runtime}, CPU time {format_time(report.cpu.user + report.cpu.system)}"
+def _is_zero(record: str) -> bool:
+    """Tell whether a record is a statistic whose value is 0, e.g. `zswpin 0`."""
+    name, _, value = record.partition(" ")
+    return value == "0" and name.replace("_", "").isalnum() and name[:1].islower()

@@ -19,8 +19,9 @@ from scoperun.supervision.trace import Begun, Concluded, record
 from scoperun.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from scoperun.report.names import LimitName
     from scoperun.report.report import Report
 
 _USAGE = "usage: python3 -m scoperun.supervision.replay [--json] FILE"
@@ -31,10 +32,14 @@ class BadTrace(ScoperunError):
 
 
 class Replay(NamedTuple):
-    """report: what the trace leads to. is_whole: the trace goes on to the run's own report."""
+    """A run that was replayed.
+
+    report: what the trace leads to. is_whole: the trace goes on to the run's own report. names: of the limits.
+    """
 
     report: Report
     is_whole: bool
+    names: Mapping[str, LimitName]
 
 
 def replay(trace: Iterable[str]) -> Replay:
@@ -64,7 +69,7 @@ def replay(trace: Iterable[str]) -> Replay:
     if not invocation.exited:
         raise BadTrace("it ends before the command had ended")
     start = replace(start, systemd=concluded.systemd if concluded else None)
-    return Replay(conclude(begun.command, start, invocation), is_whole=concluded is not None)
+    return Replay(conclude(begun.command, start, invocation), concluded is not None, begun.names)
 
 
 def _record(line: str, number: int, begun: Begun | None) -> Any:
@@ -85,7 +90,8 @@ def main(arguments: Sequence[str]) -> int:
         return _failed(_USAGE)
     try:
         with open(paths[0], encoding="utf-8", errors="surrogateescape", newline="\n") as file:
-            report, is_whole = replay(file)
+            report, is_whole, names = replay(file)
+        text = report.to_json() if "--json" in arguments else _text(report, names)
     except OSError as error:
         return _failed(f"cannot read {paths[0]!r}: {error.strerror}")
     except ScoperunError as error:
@@ -96,14 +102,14 @@ def main(arguments: Sequence[str]) -> int:
         return _failed(f"{paths[0]!r} makes no sense: {type(error).__name__}: {error} (python3 -X dev shows where)")
     if not is_whole:
         _say(2, "scoperun: the trace breaks off before its end: the report may say less than the run's")
-    _say(1, report.to_json() if "--json" in arguments else _text(report))
+    _say(1, text)
     return 0
 
 
-def _text(report: Report) -> str:
+def _text(report: Report, names: Mapping[str, LimitName]) -> str:
     from scoperun.report.text import report_text  # noqa: PLC0415  not needed with --json
 
-    return report_text(report)
+    return report_text(report, names=names)
 
 
 def _failed(reason: str) -> int:

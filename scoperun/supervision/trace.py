@@ -18,17 +18,22 @@ from typing import Any, get_args
 
 from scoperun.evidence import events, kernel_report
 from scoperun.evidence.start import Start
-from scoperun.record import dataclass
+from scoperun.record import dataclass, field
+from scoperun.report.names import LimitName
 from scoperun.spec.limits import LimitsInForce
 from scoperun.spec.soft_memory import SoftMemory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
-    """The first line. scoperun: its version. command: the command's words."""
+    """The first line.
+
+    scoperun: its version. command: the command's words. names: what the text report calls limits, as for report_text.
+    """
 
     scoperun: str
     command: tuple[str, ...]
+    names: Mapping[str, LimitName] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,7 @@ _RECORDS: dict[str, type[Any]] = _LINES | {
         kernel_report.KernelReport,
         kernel_report.KernelTask,
         kernel_report.KernelVictim,
+        LimitName,
         LimitsInForce,
         SoftMemory,
     )

@@ -3,6 +3,7 @@
 import asyncio
 import grp
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -71,17 +72,21 @@ async def test_a_victim_is_named_as_it_named_itself(story: Story, tmp_path: Path
 def test_the_kernels_own_words_are_printed_below_the_report_on_request(story: Story) -> None:
     ending = story.run("--oom-log", "--mem", "20M", "--", "./bigleak2")
     report, _, quoted = ending.stderr.partition("invoked oom-killer: ")
-    assert report.splitlines()[-2].startswith("   Runtime: ")
+    assert report.splitlines()[-2].startswith("     scope  ")
     victim = f"Killed process {ending.report['pid']} (bigleak2) "
     assert quoted.splitlines()[-1].startswith(f"Memory cgroup out of memory: {victim}")
+    statistics = [line.split() for line in quoted.splitlines() if re.fullmatch("[a-z_]+ [0-9]+", line)]
+    assert "anon" in {name for name, _ in statistics}
+    assert "0" not in {value for _, value in statistics}
+    assert any(record.endswith(" 0") for record in ending.report["oom"]["kernel_log"][0]["records"])
 
 
 @pytest.mark.skipif(EVERYBODY_MAY_READ, reason="everybody may read /dev/kmsg here")
 def test_a_user_that_cannot_read_the_log_is_told_why(story: Story, tmp_path: Path) -> None:
     path = scoperun_without(JOURNALCTL, folder=tmp_path)
     ending = story.run("--oom-log", "--mem", "20M", "--", "./bigleak2", PATH=path)
-    runtime, reason = ending.stderr.splitlines()[-2:]
-    assert runtime.startswith("   Runtime: ")
+    scope, reason = ending.stderr.splitlines()[-2:]
+    assert scope.startswith("     scope  ")
     assert reason.startswith("scoperun: the kernel log may not be read by this user, and there is no journalctl ")
     assert reason == f"scoperun: {ending.report['oom']['kernel_log_reason']}"
 

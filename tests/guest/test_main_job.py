@@ -1,10 +1,13 @@
 """The main job: a command under a limit, and the truth about its end."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from tests.report_rows import head, rows
 
 from .story import Ending, Story, pids_of, systemctl, units
 
@@ -38,14 +41,15 @@ def test_the_commands_output_is_unchanged(leak: Ending) -> None:
     assert leak.stdout == LINES
 
 
-def test_the_text_report_has_a_few_lines(leak: Ending) -> None:
-    scope, verdict, needed, memory, runtime = leak.stderr.splitlines()
-    assert scope == f"     Scope: leak.scope; invocation {leak.report['invocation_id']}"
-    killed = f"the kernel killed bigleak2 (pid {leak.report['pid']}, 19.9M) at the scope's limit of 20M (MemoryMax=)"
-    assert verdict == f"   Verdict: oom-kill: out of memory: {killed}"
-    assert needed.startswith("    Needed: more than 20M, how much more is not known")
-    assert memory == "    Memory: peak 20M of 20M, OOM kills 1"
-    assert runtime.startswith("   Runtime: ")
+def test_the_report_in_words_is_a_handful_of_lines(leak: Ending) -> None:
+    told = rows(leak.stderr)
+    assert leak.stderr.splitlines()[0] == "scoperun: OUT OF MEMORY: ./bigleak2"
+    assert list(told) == ["killed", "memory", "needed", "time", "scope"]
+    pid = leak.report["pid"]
+    assert told["killed"] == f"bigleak2[{pid}], 19.9M, by the kernel at this scope's limit (--mem 20M)"
+    assert told["memory"] == "peak 20M of 20M, no swap allowed"
+    assert told["needed"] == "more than 20M (how much more is unknown)"
+    assert told["scope"] == "leak.scope"
 
 
 @pytest.mark.parametrize("given", [{}, {"LC_CTYPE": "C"}, {"LC_CTYPE": "C.UTF-8"}])
@@ -106,7 +110,7 @@ def test_a_kill_is_not_an_oom_kill(story: Story) -> None:
     assert ending.verdict == "signal"
     assert ending.report["oom"] is None
     assert ending.report["memory"]["events"]["oom_kill"] == 0
-    assert "out of memory" not in ending.stderr
+    assert head(ending.stderr) == "scoperun: KILLED (SIGKILL), not out of memory: sh -c 'kill -9 $$'"
 
 
 @pytest.mark.parametrize("status", [0, 3, 125, 255])
@@ -133,8 +137,34 @@ def test_a_success_is_one_line_and_with_quiet_none(story: Story) -> None:
     assert story.run("-q", "--mem", "20M", "--", "true").stderr == ""
 
 
-def test_quiet_still_reports_an_oom_kill(story: Story) -> None:
-    assert "out of memory" in story.run("-q", "--mem", "20M", "--", "./bigleak2").stderr
+def test_quiet_still_tells_of_an_oom(story: Story) -> None:
+    leak = ("--mem", "20M", "--", "./bigleak2")
+    assert story.run("-q", *leak).stderr.startswith("scoperun: OUT OF MEMORY: ./bigleak2\n")
+    ending = story.run("-q", "--oom-exit-code", "99", *leak)
+    assert (ending.status, ending.stderr) == (99, "")
+    assert story.run("-qq", *leak).stderr == story.run("-q", "-q", "--json", *leak).stderr == ""
+
+
+def test_a_plain_failure_is_one_line_too(story: Story) -> None:
+    assert story.run("--mem", "20M", "--", "sh", "-c", "exit 3").stderr.startswith(
+        "scoperun: exit 3: sh -c 'exit 3'   "
+    )
+    ending = story.run("--mem", "20M", "--", "sh", "-c", "kill -PIPE $$")
+    assert ending.stderr.startswith("scoperun: SIGPIPE: sh -c 'kill -PIPE $$'   ")
+    assert ending.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("./bigleak2",), r"OUT OF MEMORY, status 99, [0-9.]+m?s, 20M/20M: \./bigleak2"),
+        (("sh", "-c", "exit 3"), r"exit 3, status 3, [0-9.]+m?s, [0-9.]+[KM]/20M: sh -c 'exit 3'"),
+        (("true",), r"ok, status 0, [0-9.]+m?s, [0-9.]+[KM]/20M: true"),
+    ],
+)
+def test_on_request_it_is_one_line_whatever_happened(story: Story, words: tuple[str, ...], line: str) -> None:
+    options = ("--report-format", "line", "--oom-log", "--oom-exit-code", "99", "--mem", "20M")
+    assert re.fullmatch(f"scoperun: {line}\n", story.run(*options, "--", *words).stderr)
 
 
 def test_the_report_names_the_command_and_the_scope(story: Story) -> None:

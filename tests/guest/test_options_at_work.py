@@ -5,6 +5,8 @@ import signal
 
 import pytest
 
+from tests.report_rows import head, rows
+
 from .story import GENEROUS, Story, systemctl
 from .waiting import line_from, process_gone
 
@@ -74,7 +76,8 @@ def test_with_wait_a_timeout_that_ends_leftovers_is_a_timeout(story: Story) -> N
     """The command itself had ended long before."""
     ending = story.run("--wait", "--timeout", "500ms", "--", "sh", "-c", "sleep 1000 & exit 0")
     assert (ending.status, ending.verdict, ending.report["exit_code"]) == (124, "timeout", 0)
-    assert "timeout: the scope ran for longer than 500ms" in ending.stderr
+    assert head(ending.stderr).startswith("scoperun: TIMED OUT after 500ms (--timeout): sh -c ")
+    assert rows(ending.stderr)["ended"] == "exit 0"
 
 
 def test_a_signal_to_scoperun_while_it_waits_for_leftovers_is_not_lost(story: Story) -> None:

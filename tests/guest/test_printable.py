@@ -1,14 +1,17 @@
 """Text that the command chooses is printed escaped: it deletes no row of the report, and adds none."""
 
+import re
 from pathlib import Path
+
+from tests.report_rows import rows
 
 from .story import Ending, Story
 
-CGROUP = "a\r\x1b[2K   Verdict: success\a\x1b]0;title\a\u202e\x9b"
+CGROUP = "a\r\x1b[2K    killed  nothing\a\x1b]0;title\a\u202e\x9b"
 """The kernel takes no newline here, or /proc/PID/cgroup could not be read."""
 
-EVIL = "a\r\x1b[2K\n   Verdict: success\a\x1b]0;title\a\u202e\x9b\n"
-SHOWN = r"a\r\x1b[2K\n   Verdict: success\x07\x1b]0;title\x07\u202e\x9b\n"
+EVIL = "a\r\x1b[2K\n    killed  nothing\a\x1b]0;title\a\u202e\x9b\n"
+SHOWN = r"a\r\x1b[2K\n    killed  nothing\x07\x1b]0;title\x07\u202e\x9b\n"
 
 LEAK_BELOW = """
 cg=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)
@@ -30,8 +33,8 @@ def test_a_cgroup_of_any_name_below_the_scope_is_named_on_its_line(story: Story)
     assert ending.verdict == "oom-kill"
     assert ending.report["oom"]["limit_unit"].endswith(CGROUP)
     assert has_nothing_to_act_on(ending)
-    (verdict,) = [line for line in ending.stderr.splitlines() if line.startswith("   Verdict: ")]
-    assert verdict.endswith(r" of a\r\x1b[2K   Verdict: success\x07\x1b]0;title\x07\u202e\x9b inside the scope")
+    shown = r" of 'a\r\x1b[2K    killed  nothing\x07\x1b]0;title\x07\u202e\x9b' inside this scope"
+    assert rows(ending.stderr)["killed"].split()[-7:] == shown.split()
 
 
 def test_a_process_of_any_name_is_named_on_its_line(story: Story, tmp_path: Path) -> None:
@@ -40,7 +43,8 @@ def test_a_process_of_any_name_is_named_on_its_line(story: Story, tmp_path: Path
     ending = story.run("--mem", "20M", "--", "python3", "-c", script, name)
     assert [victim["name"] for victim in ending.report["oom"]["victims"]] == [name]
     assert has_nothing_to_act_on(ending)
-    assert ending.stderr.count("\n   Verdict: ") == 1
+    assert rows(ending.stderr)["killed"].startswith(r"'a\r\x1b[2K\n   ")
+    assert len(rows(ending.stderr)) == len(re.findall("^ {1,9}[a-z]", ending.stderr, flags=re.MULTILINE))
 
 
 def test_a_directory_of_any_name_that_is_not_there_is_quoted_on_one_line(story: Story) -> None:

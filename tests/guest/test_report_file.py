@@ -119,7 +119,7 @@ def test_a_link_that_a_job_puts_in_place_of_a_removed_folder_is_not_followed(the
 
 
 def test_the_error_about_a_link_is_one_line_whatever_its_name(theirs: Path, secret: Path) -> None:
-    folder = theirs / "a\n   Verdict: success\x1b[A"
+    folder = theirs / "a\nscoperun: ok: job\x1b[A"
     as_stranger('mkdir "$1"', str(folder))
     done = run(folder / "r.json", 'rmdir "$1"; ln -s "$2" "$1"', folder, secret)
     assert (done.returncode, done.stderr.count("\n")) == (3, 1)

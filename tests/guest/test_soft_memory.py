@@ -9,6 +9,7 @@ import pytest
 
 from scoperun import InvalidValue, Limits, MiB, Scope, SoftMemory, Verdict
 from scoperun.evidence.events import Event, SoftMemoryRestored
+from tests.report_rows import head, rows
 
 from .story import Ending, Story, pids_of
 from .waiting import process_gone
@@ -68,8 +69,10 @@ def test_a_leaking_command_is_told_before_it_is_killed(story: Story) -> None:
     assert (ending.status, ending.verdict, ending.report["oom"]) == (143, "signal", None)
     assert passings(ending) == 1
     assert not ending.report["soft_memory"]["killed"]
-    assert "Soft: 30M passed after " in ending.stderr
-    assert ": SIGTERM sent\n" in ending.stderr
+    assert head(ending.stderr).startswith("scoperun: ENDED BY SOFT LIMIT: python3 -c ")
+    soft = rows(ending.stderr)["soft"]
+    assert soft.startswith("30M passed after ")
+    assert soft.endswith(" (--soft-mem 30M): SIGTERM sent")
     assert "warning" not in ending.stderr
 
 
@@ -84,7 +87,8 @@ def test_a_command_within_its_limit_is_not_told(story: Story) -> None:
 def test_quiet_still_reports_a_passed_soft_limit(story: Story) -> None:
     ending = story.run("-q", "--mem", "60M", *SOFT, "--", *python(LEAKS))
     assert (ending.status, ending.verdict) == (143, "signal")
-    assert "Soft: 30M passed after " in ending.stderr
+    assert "soft  30M passed after " in ending.stderr
+    assert story.run("-qq", "--mem", "60M", *SOFT, "--", *python(LEAKS)).stderr == ""
     assert story.run("-q", *SOFT, "--", "sh", "-c", "kill $$").stderr == ""
 
 
@@ -94,7 +98,8 @@ def test_a_command_that_keeps_its_memory_is_killed_which_is_not_an_oom_kill(stor
     assert passings(ending) == 1
     assert ending.report["soft_memory"]["killed"]
     assert ending.report["memory"]["events"]["oom_kill"] == 0
-    assert ": SIGTERM sent; still above it after --kill-after: killed\n" in ending.stderr
+    assert head(ending.stderr).startswith("scoperun: ENDED BY SOFT LIMIT: python3 -c ")
+    assert rows(ending.stderr)["soft"].endswith(": SIGTERM sent; still above it after --kill-after: killed")
 
 
 def test_a_kill_leaves_no_process(story: Story) -> None:

@@ -315,7 +315,7 @@ def test_the_report_waits_for_a_slow_reader_of_stderr_as_the_commands_own_output
     while part := os.read(ready(reader), 65536):
         text += part
     os.close(reader)
-    assert b"Verdict: exit-code" in text[room:]
+    assert b"scoperun: exit 3: sh -c " in text[room:]
     assert run.wait(GENEROUS) == 3
     run.communicate()
 

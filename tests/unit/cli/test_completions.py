@@ -84,6 +84,7 @@ OFFERS = {
         "user": "compgen -u",
         "group": "compgen -g",
         "stop continue kill": "stop continue kill",
+        "block line": "block line",
     },
     "zsh": {
         "file": ":_files",
@@ -97,6 +98,7 @@ OFFERS = {
         "user": "_users",
         "group": "_groups",
         "stop continue kill": "(stop continue kill)",
+        "block line": "(block line)",
     },
     "fish": {
         "file": "-r -F",
@@ -109,6 +111,7 @@ OFFERS = {
         "user": "__fish_complete_users",
         "group": "__fish_complete_groups",
         "stop continue kill": "'stop continue kill'",
+        "block line": "'block line'",
     },
 }
 """The words that tell each shell what to offer; bash and fish cannot complete descriptors."""
@@ -182,6 +185,7 @@ def completed(line: str, place: Path, *, loaded: str = "") -> list[str]:
         ("scoperun --oom-policy ", ["continue", "kill", "stop"]),
         ("scoperun --oom-policy=", ["continue", "kill", "stop"]),
         ("scoperun --oom-policy=c", ["continue"]),
+        ("scoperun --report-format=", ["block", "line"]),
         ("scoperun -P ", ["a.b", "build"]),
         ("scoperun --profile=b", ["build"]),
         ("scoperun --unit t", ["two.scope"]),

@@ -189,6 +189,27 @@ def test_a_report_goes_to_its_destination() -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "times"),
+    [
+        (["-q"], 1),
+        (["-qq"], 2),
+        (["-q", "--quiet"], 2),
+        (["-qqq"], 3),
+        (["-qq", "--no-quiet"], 0),
+        (["--no-quiet", "-q"], 1),
+        (["--no-quiet"], 0),
+    ],
+)
+def test_quiet_is_counted(words: list[str], times: int) -> None:
+    assert output(*words, "true").quiet == times
+
+
+def test_the_format_of_the_report_is_a_word() -> None:
+    assert output("--report-format", "line", "true").one_line
+    assert not output("--report-format", "line", "--report-format=block", "true").one_line
+
+
+@pytest.mark.parametrize(
     ("option", "value", "right"),
     [
         ("--mem", "20Q", "as 20M or 1.5G, or infinity"),
@@ -202,6 +223,7 @@ def test_a_report_goes_to_its_destination() -> None:
         ("--timeout", "soon", "terms like 5min 20s"),
         ("--timeout", "0", "infinity is no limit"),
         ("--oom-policy", "panic", "'stop', 'continue', 'kill'"),
+        ("--report-format", "yaml", "'block', 'line'"),
         ("--property", "MemoryMx=1", "did you mean MemoryMax=?"),
         ("--property", "Memorymax=1M", "did you mean MemoryMax=?"),
         ("--property", "TasksMax=many", "TasksMax=many"),

@@ -49,6 +49,7 @@ VALUES = {
     "nice": ["19", "-20"],
     "report": ["r.json", "--help"],
     "report-fd": ["2"],
+    "report-format": ["block", "line"],
     "trace": ["t.jsonl", "--help"],
     "oom-exit-code": ["0", "255"],
 }

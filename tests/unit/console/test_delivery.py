@@ -39,14 +39,20 @@ def report() -> Report:
     return told([*STARTED, counted(0), exited(3), read("success")])
 
 
-def deliver(output: Output, file: Destination | Slow, *, after: int | None = None) -> None:
-    """Deliver a report as the command line does after the command has ended, after a signal if one is given."""
+def out_of_memory() -> Report:
+    return told([*STARTED, counted(1), exited(-9), read("oom-kill")])
+
+
+def deliver(
+    output: Output, file: Destination | Slow | None = None, *, after: int | None = None, what: Report | None = None
+) -> None:
+    """Deliver a report as the command line does when the command has ended, after a signal if one is given."""
 
     def deliver_it() -> None:
         _PATIENCE.begin()
         if after is not None:
             signal.raise_signal(after)
-        _deliver(report(), output, cast("Destination", file))
+        _deliver(what or report(), output, cast("Destination", file))
 
     in_child(deliver_it)
 
@@ -57,7 +63,7 @@ def test_the_wait_for_a_reports_reader_can_be_interrupted(capfd: pytest.CaptureF
     deliver(Output(report="fifo"), Slow(number))
     said = capfd.readouterr().err
     assert said.startswith("scoperun: cannot write the report to 'fifo': interrupted\n")
-    assert "exited with status 3" in said
+    assert "\nscoperun: exit 3: " in said
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -75,6 +81,47 @@ def test_a_signal_does_not_prevent_a_report_without_a_wait(tmp_path: Path, numbe
     with Destination(str(tmp_path / "report.json")) as file:
         deliver(Output(report="report.json", quiet=True), file, after=number)
     assert '"exit_code": 3' in (tmp_path / "report.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("output", "failure", "oom"),
+    [
+        (Output(), True, True),
+        (Output(quiet=1), False, True),
+        (Output(quiet=1, oom_exit_code=99), False, False),
+        (Output(quiet=2), False, False),
+        (Output(quiet=1, json=True), False, True),
+        (Output(quiet=2, json=True), False, False),
+        (Output(quiet=1, one_line=True), False, True),
+        (Output(oom_exit_code=99, oom_log=True), True, True),
+    ],
+)
+def test_quiet_prints_what_the_exit_status_does_not_say_and_twice_quiet_nothing(
+    capfd: pytest.CaptureFixture[str], output: Output, failure: bool, oom: bool
+) -> None:
+    for what, is_printed in (report(), failure), (out_of_memory(), oom):
+        deliver(output, what=what)
+        assert bool(capfd.readouterr().err) is is_printed
+
+
+def test_one_line_is_one_line_with_the_status_that_scoperun_exits_with(capfd: pytest.CaptureFixture[str]) -> None:
+    deliver(Output(one_line=True, oom_log=True, oom_exit_code=99), what=out_of_memory())
+    assert capfd.readouterr().err == "scoperun: KILLED BY AN OOM KILLER, status 99, 2s, 20M/20M: ./work\n"
+
+
+def test_the_kernels_words_come_below_the_block(capfd: pytest.CaptureFixture[str]) -> None:
+    deliver(Output(oom_log=True), what=out_of_memory())
+    *_, scope, reason = capfd.readouterr().err.splitlines()
+    assert (scope, reason) == ("     scope  job.scope", "scoperun: the kernel log was not asked")
+
+
+def test_colours_can_be_forced(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    deliver(Output(), what=report())
+    assert capfd.readouterr().err.startswith("scoperun: exit 3: ")
+    monkeypatch.setenv("CLICOLOR_FORCE", "1")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    deliver(Output(), what=report())
+    assert capfd.readouterr().err.startswith("scoperun: \x1b[1;33mexit 3\x1b[0m: ")
 
 
 def test_the_clean_up_is_not_interrupted_by_another_signal() -> None:

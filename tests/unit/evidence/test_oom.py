@@ -24,6 +24,7 @@ from scoperun.evidence.oom import Limit, LimitOf, limit_reached
 from scoperun.report.oom_report import Oom
 from scoperun.report.text import report_text
 from scoperun.spec.sizes import INFINITY
+from tests.report_rows import head, rows
 from tests.unit.stories import MIB, START, counted, exited, read, told
 
 SCOPE = str(START.cgroup)
@@ -742,31 +743,27 @@ class TestWords:
     ) -> dict[str, str]:
         last, end = WorkloadExited(status, at=102.0, name="sh"), StateChanged("inactive")
         report = told([FIRST, *events, last, final or counted(1), end, read("success", policy)])
-        lines = (line.partition(": ") for line in report_text(report).splitlines())
-        return {label.strip(): words for label, _, words in lines}
+        shown = report_text(report)
+        return {"": head(shown)} | rows(shown)
 
     def test_the_limit_is_the_one_at_the_kill(self) -> None:
         """It was lowered after the start, and lifted before the end."""
         rows = self.rows(
             seen(SHELL, LEAK, limit=10 * MIB), seen(SHELL, oom_kill=1, limit=10 * MIB, ended=(ended(LEAK),))
         )
-        assert rows["Verdict"].endswith("at the scope's limit of 10M (MemoryMax=)")
+        assert rows["killed"].endswith("by the kernel at this scope's limit of 10M (MemoryMax=)")
 
     def test_the_scopes_own_limit(self) -> None:
         rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))
-        assert rows["Verdict"] == (
-            "oom-kill: out of memory: the kernel killed leak (pid 4300, 19M) at the scope's limit of 20M (MemoryMax=)"
-        )
-        assert rows["Needed"] == (
-            "more than 20M, how much more is not known; anonymous memory was 19.9M, page cache 4K"
-        )
-        assert rows["Command"] == "exited with status 3"
-        assert rows["Beside"] == "sh (pid 4242, 1M)"
+        assert rows[""] == "scoperun: exit 3, but a child RAN OUT OF MEMORY: ./work"
+        assert rows["killed"] == "leak[4300], 19M, by the kernel at this scope's limit of 20M (MemoryMax=)"
+        assert rows["needed"] == "more than 20M (how much more is unknown)"
+        assert rows["others"] == "sh[4242] 1M; went on (OOMPolicy=continue)"
 
     def test_the_limit_of_a_slice(self) -> None:
         rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ooms={APP: 1}, ended=(ended(LEAK),)))
-        assert "at the limit of app.slice, which the scope is in" in rows["Verdict"]
-        assert rows["Needed"].startswith("not known; ")
+        assert rows["killed"].endswith("by the kernel at the limit of app.slice, which this scope is in")
+        assert "needed" not in rows
 
     def test_the_last_kills_limit_is_not_stated_for_the_others(self) -> None:
         """The first kill was at the scope's limit."""
@@ -774,15 +771,14 @@ class TestWords:
         second = seen(SHELL, oom_kill=2, ooms={SCOPE: 1, APP: 1}, ended=(ended(LEAK),))
         both = replace(counted(2), memory_events=second.events)
         rows = self.rows(seen(SHELL, LEAK, OTHER), first, second, final=both)
-        assert rows["Verdict"].endswith(
-            "leak (pid 4300, 19M), the last at the limit of app.slice, which the scope is in"
+        assert rows["killed"].endswith(
+            "leak[4300], 19M, by the kernel; the last of them at the limit of app.slice, which this scope is in"
         )
 
     def test_the_common_limit_is_stated_for_all_kills(self) -> None:
         rows = self.rows(seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=2), final=counted(2))
-        assert rows["Verdict"].endswith(
-            "killed 2 processes (which is not known) at the scope's limit of 20M (MemoryMax=)"
-        )
+        assert rows["killed"] == "2 unidentified processes, by the kernel at this scope's limit of 20M (MemoryMax=)"
+        assert rows[""] == "scoperun: exit 3, but children RAN OUT OF MEMORY: ./work"
 
     def test_a_kill_requested_by_sysrq_does_not_get_the_next_ones_limit(self) -> None:
         (asked,) = logged((4301, "other"), memcg=None, constraint="CONSTRAINT_NONE").reports or ()
@@ -790,64 +786,71 @@ class TestWords:
         asked, before = replace(asked, sysrq=True), seen(SHELL, LEAK, OTHER)
         after = seen(SHELL, oom_kill=2, ooms={SCOPE: 1}, ended=(ended(OTHER), ended(LEAK)))
         log = KernelLogRead(reports=(asked, own), is_complete=True)
-        verdict = self.rows(before, after, log, final=counted(2))["Verdict"]
-        assert verdict.endswith("and leak (pid 4300, 19M), the last at the scope's limit of 20M (MemoryMax=)")
+        killed = self.rows(before, after, log, final=counted(2))["killed"]
+        last = "by the kernel; the last of them"
+        assert killed.endswith(f" and leak[4300], 19M, {last} at this scope's limit of 20M (MemoryMax=)")
         log = replace(log, reports=(own, asked))
-        verdict = self.rows(before, after, log, final=counted(2))["Verdict"]
-        assert verdict.endswith("and other (pid 4301, 19M), the last because SysRq asked for it")
+        killed = self.rows(before, after, log, final=counted(2))["killed"]
+        assert killed.endswith(f" and other[4301], 19M, {last} because SysRq asked for it, though memory was not short")
 
     def test_no_limit_was_reached(self) -> None:
         rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ooms={}, ended=(ended(LEAK),)))
-        assert "as the machine had no memory left; the scope was within its limits" in rows["Verdict"]
+        assert rows["killed"].endswith(
+            "by the kernel because the machine ran out of memory; this scope was within its limits"
+        )
 
     def test_no_limit_was_reached_because_sysrq_requested_the_kill(self) -> None:
         (report,) = logged((4300, "leak"), memcg=None, constraint="CONSTRAINT_NONE").reports or ()
         log = KernelLogRead(reports=(replace(report, sysrq=True),))
         rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ooms={}, ended=(ended(LEAK),)), log)
-        assert rows["Verdict"] == "oom-kill: the OOM killer, asked for by SysRq, killed leak (pid 4300, 19M)"
+        assert rows[""] == "scoperun: exit 3, but an OOM KILLER killed a child: ./work"
+        assert rows["killed"] == (
+            "leak[4300], 19M, by the kernel because SysRq asked for it, though memory was not short"
+        )
         rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=2, ooms={}, stalls=7), log)
-        assert "SysRq" not in rows["Verdict"]
+        assert "SysRq" not in rows["killed"]
 
     def test_a_limit_that_the_log_does_not_name_has_no_size(self) -> None:
         log = logged((4300, "leak"))  # the log lacks the last kill, at the slice's limit
         rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=2, ooms={APP: 2}, ended=(ended(LEAK),)), log)
-        assert "at the limit of app.slice, which the scope is in" in rows["Verdict"]
+        assert "at the limit of app.slice, which this scope is in" in rows["killed"]
 
     def test_the_logs_memory_at_an_earlier_kill_is_not_stated_for_the_last(self) -> None:
         (own,) = logged((4301, "other")).reports or ()
         (inner,) = logged((4300, "leak"), memcg=f"{SCOPE}/inner").reports or ()
         log = KernelLogRead(reports=(replace(own, stat={"anon": 19 * MIB, "file": 0}), inner), is_complete=True)
-        before = seen(SHELL, LEAK, stat={"anon": 6 * MIB, "file": 0})
+        before = seen(SHELL, LEAK, stat={"anon": 6 * MIB, "file": 5 * MIB})
         rows = self.rows(before, seen(SHELL, oom_kill=2, ended=(ended(LEAK),)), log, final=counted(2))
-        assert rows["Needed"] == "not known; anonymous memory was 6M, page cache 0B, when last seen"
+        assert rows["memory"] == "peak 20M of 20M, no swap allowed, of it 5M page cache when last seen, 2 OOM kills"
 
     def test_systemd_oomd_killed_a_part_of_the_scope(self) -> None:
         marked = counted(0, oomd_marks=(OomdMark(1),))
-        assert self.rows(final=marked, status=0)["Verdict"].endswith("systemd-oomd killed a cgroup in the scope")
-        assert self.rows(final=marked, status=-9)["Verdict"].endswith("systemd-oomd killed the scope")
+        assert self.rows(final=marked, status=0)["killed"] == "a cgroup in this scope, by systemd-oomd"
+        assert self.rows(final=marked, status=-9)["killed"] == "this scope, by systemd-oomd"
 
     def test_memory_that_was_seen_long_before_is_called_old(self) -> None:
         """It grew fast, and no later snapshot was taken."""
-        before = seen(SHELL, LEAK, stat={"anon": 6 * MIB, "file": 0, "shmem": 0})
+        before = seen(SHELL, LEAK, stat={"anon": 6 * MIB, "file": 3 * MIB, "shmem": MIB})
         rows = self.rows(before, seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))
-        assert rows["Needed"].endswith("; anonymous memory was 6M, page cache 0B, when last seen")
+        assert rows["memory"].endswith(", of it 2M page cache and 1M tmpfs and shared memory when last seen")
 
     def test_an_incomplete_log_is_mentioned(self) -> None:
         log = replace(logged((4300, "leak")), reason="it goes on and on")
-        assert self.rows(seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=2), log)["Log"] == "it goes on and on"
+        assert self.rows(seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=2), log)["missing"] == "it goes on and on"
 
     def test_the_commands_own_end_is_not_repeated(self) -> None:
         command = replace(SHELL, anon=19 * MIB)
         rows = self.rows(seen(command), seen(oom_kill=1, ended=(ended(command),)), status=-9)
-        assert "Command" not in rows
+        assert rows[""] == "scoperun: OUT OF MEMORY: ./work"
+        assert "ended" not in rows
 
     def test_unknown_victims_come_with_the_reason(self) -> None:
         unread = KernelLogRead(reports=None, reason="it is closed: open it")
         rows = self.rows(seen(SHELL, LEAK, OTHER), seen(oom_kill=1, ended=(ended(LEAK), ended(OTHER))), unread)
-        assert "killed a process (which is not known) at the scope's limit" in rows["Verdict"]
-        assert rows["Log"] == "it is closed: open it"
+        assert rows["killed"].startswith("an unidentified process, by the kernel at this scope's limit")
+        assert rows["missing"] == "it is closed: open it"
 
     def test_a_name_does_not_move_the_cursor(self) -> None:
         evil = replace(LEAK, name="a\nb\x1b[2J")
         rows = self.rows(seen(SHELL, evil), seen(SHELL, oom_kill=1, ended=(ended(evil),)))
-        assert r"a\nb\x1b[2J (pid 4300, 19M)" in rows["Verdict"]
+        assert r"'a\nb\x1b[2J'[4300], 19M" in rows["killed"]

@@ -30,6 +30,7 @@ from scoperun.spec.limits import Limits
 from scoperun.spec.request import RunRequest
 from scoperun.spec.sizes import INFINITY
 from scoperun.spec.soft_memory import SoftMemory
+from tests.report_rows import head, named, rows
 from tests.schema import validated
 from tests.unit.stories import MIB, START, STARTED, counted, exited, read
 
@@ -189,19 +190,48 @@ def test_a_kill_is_not_an_oom_kill() -> None:
         ([PASSED], "15M passed after 1.200s: SIGUSR1 could not be sent"),
         ([PASSED, TOLD, AGAIN, TOLD_AGAIN], "15M passed 2 times, first after 1.200s: SIGUSR1 sent"),
         ([PASSED, TOLD, AGAIN], "15M passed 2 times, first after 1.200s: SIGUSR1 not sent each time"),
-        ([PASSED, TOLD, KILLED], "15M passed after 1.200s: SIGUSR1 sent; still above it after timeout_stop: killed"),
+        ([PASSED, TOLD, KILLED], "15M passed after 1.200s: SIGUSR1 sent; still above it after TimeoutStopSec=: killed"),
     ],
 )
 def test_it_is_a_row_of_the_text(events: list[Event], row: str) -> None:
-    assert f"\n      Soft: {row}\n" in report_text(told(*events, status=3))
+    shown = report_text(told(*events, status=3))
+    assert head(shown).startswith("scoperun: exit 3: ./work   ")
+    assert rows(shown) == {"soft": row}
 
 
-def test_the_text_names_the_option() -> None:
-    text = report_text(told(PASSED, TOLD, KILLED, status=-9), kill_after="--kill-after")
-    assert "SIGUSR1 sent; still above it after --kill-after: killed\n" in text
+NAMES = named(soft_memory="--soft-mem 15M:USR1", timeout_stop="--kill-after 5s")
 
 
-def test_a_success_stays_one_line() -> None:
-    assert "\n" not in report_text(told(PASSED, TOLD))
-    assert "; soft limit of 15M passed after 1.200s: SIGUSR1 sent" in report_text(told(PASSED, TOLD))
-    assert "soft" not in report_text(told()).lower()
+def test_a_command_that_the_limit_ended_is_a_block_that_says_so() -> None:
+    shown = report_text(told(PASSED, TOLD, KILLED, status=-9), names=NAMES)
+    assert head(shown) == "scoperun: ENDED BY SOFT LIMIT: ./work"
+    assert rows(shown) == {
+        "soft": "15M passed after 1.200s (--soft-mem 15M:USR1): SIGUSR1 sent; "
+        "still above it after --kill-after: killed",
+        "memory": "peak 20M of 20M",
+        "time": "2s, CPU 750ms",
+        "scope": "job.scope",
+    }
+    assert head(report_text(told(PASSED, TOLD, status=-USR1))) == "scoperun: ENDED BY SOFT LIMIT: ./work"
+
+
+@pytest.mark.parametrize(
+    ("events", "status", "words"),
+    [
+        ([PASSED, TOLD], -15, "SIGTERM"),
+        ([PASSED], -USR1, "SIGUSR1"),
+        ([PASSED, TOLD, AGAIN], -USR1, "SIGUSR1"),
+        ([PASSED, TOLD], -9, "KILLED (SIGKILL), not out of memory"),
+    ],
+)
+def test_a_command_that_another_signal_ended_is_not_said_to_be_ended_by_it(
+    events: list[Event], status: int, words: str
+) -> None:
+    assert head(report_text(told(*events, status=status))).startswith(f"scoperun: {words}: ./work")
+
+
+def test_a_success_has_a_row_for_it() -> None:
+    first, second = report_text(told(PASSED, TOLD)).splitlines()
+    assert first == "scoperun: ok: ./work   2s, CPU 750ms, memory 20M of 20M"
+    assert second == "      soft  15M passed after 1.200s: SIGUSR1 sent"
+    assert "soft" not in report_text(told())

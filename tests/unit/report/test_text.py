@@ -1,20 +1,36 @@
-"""A report for a person is one line if the run succeeded, and several lines otherwise."""
+"""A report for a person is one line if the run succeeded or just failed, and a block of rows otherwise."""
 
+import signal
 from dataclasses import replace
 
 import pytest
 
-from scoperun.evidence.events import ConnectionLost, Counters, Event, LeftActive, Process, ResultChanged, StateChanged
+from scoperun.evidence.events import (
+    ConnectionLost,
+    Counters,
+    Event,
+    KernelLogRead,
+    LeftActive,
+    Process,
+    ResultChanged,
+    StateChanged,
+    Task,
+)
 from scoperun.evidence.kernel_report import KernelReport
-from scoperun.evidence.oom import LimitOf
+from scoperun.evidence.oom import LimitOf, Victim
+from scoperun.report.layout import wrapped
+from scoperun.report.names import LimitName
 from scoperun.report.oom_report import Oom
-from scoperun.report.text import kernel_log_text, report_text
+from scoperun.report.outcome import Tone
+from scoperun.report.report import Report
+from scoperun.report.text import kernel_log_text, report_line, report_text
 from scoperun.spec.limits import LimitsInForce
 from scoperun.spec.sizes import INFINITY
+from tests.report_rows import head, named, rows
 from tests.unit.stories import LIMITS, MIB, STORIES, TIMED, Story, counted, exited, read, told
 
-INVOCATION = "0123456789abcdef0123456789abcdef"
-UNKNOWN = "whether it ran out of memory is not known, for want of memory.events oom_kill, user.oomd_ooms, Result"
+DONE = StateChanged("inactive")
+NAMES = named(memory_max="--mem 20M", runtime_max="--timeout 2s", oom_policy="--oom-policy continue")
 
 
 def text(*events: Event, limits: LimitsInForce = LIMITS) -> str:
@@ -22,154 +38,415 @@ def text(*events: Event, limits: LimitsInForce = LIMITS) -> str:
 
 
 def row(label: str, shown: str) -> str:
-    (line,) = [line for line in shown.splitlines() if line.lstrip().startswith(f"{label}: ")]
-    return line.lstrip().removeprefix(f"{label}: ")
+    return rows(shown)[label]
 
 
 def test_a_success_is_one_line() -> None:
-    shown = text(exited(0), counted(0), StateChanged("inactive"), read("success"))
-    assert shown == "scoperun: job.scope: success; 2s, CPU time 750ms; memory peak 20M of 20M"
+    shown = text(exited(0), counted(0), DONE, read("success"))
+    assert shown == "scoperun: ok: ./work   2s, CPU 750ms, memory 20M of 20M"
 
 
-def test_an_oom_kill_has_the_peak_the_limit_and_the_number_of_kills() -> None:
+@pytest.mark.parametrize(
+    ("status", "words"), [(3, "exit 3"), (-13, "SIGPIPE"), (-11, "SIGSEGV"), (-2, "SIGINT"), (-15, "SIGTERM")]
+)
+def test_a_plain_failure_is_one_line(status: int, words: str) -> None:
+    shown = text(exited(status), counted(0), DONE, read("success"))
+    assert shown == f"scoperun: {words}: ./work   2s, CPU 750ms, memory 20M of 20M"
+
+
+def test_a_sigkill_that_is_proven_to_be_no_oom_kill_says_so() -> None:
+    assert text(exited(-9), counted(0), DONE, read("success")).splitlines() == [
+        "scoperun: KILLED (SIGKILL), not out of memory: ./work",
+        "    memory  peak 20M of 20M",
+        "      time  2s, CPU 750ms",
+        "     scope  job.scope",
+    ]
+
+
+def test_what_could_not_be_identified_is_called_that() -> None:
     shown = text(exited(-9), counted(1), ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill"))
-    verdict = "the kernel killed a process (which is not known); at whose limit, if at any, is not known"
-    assert shown.splitlines() == [
-        f"     Scope: job.scope; invocation {INVOCATION}",
-        f"   Verdict: oom-kill: {verdict}",
-        "   Command: was killed by signal 9 (SIGKILL)",
-        "    Memory: peak 20M of 20M, OOM kills 1",
-        "   Runtime: 2s, CPU time 750ms",
-    ]
+    assert head(shown) == "scoperun: KILLED BY AN OOM KILLER: ./work"
+    assert rows(shown) == {
+        "killed": "an unidentified process, by the kernel at an unidentified limit, or at none",
+        "ended": "KILLED (SIGKILL)",
+        "memory": "peak 20M of 20M, no swap allowed",
+        "time": "2s, CPU 750ms",
+        "scope": "job.scope",
+    }
 
 
-def test_an_oom_kill_of_a_child_has_the_commands_own_end() -> None:
-    shown = text(exited(0), counted(1), StateChanged("inactive"), read("success", "continue"))
-    assert row("Verdict", shown).startswith("oom-kill: the kernel killed a process")
-    assert row("Command", shown) == "exited with status 0"
-
-
-def test_a_command_that_systemd_stopped_after_an_oom_kill_is_described() -> None:
-    shown = text(exited(-15), counted(1), ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill"))
-    assert row("Command", shown) == (
-        "was killed by signal 15 (SIGTERM), as systemd stops the rest of the scope then (OOMPolicy=stop)"
-    )
-
-
-def test_an_uncounted_oom_kill_has_no_number() -> None:
+def test_what_killed_is_said_to_be_the_kernel_only_if_it_was() -> None:
+    """Result= alone does not tell the kernel from systemd-oomd."""
     shown = text(exited(-9), ResultChanged("oom-kill"), ConnectionLost("gone"))
-    assert row("Memory", shown) == "peak unknown of 20M"
-    assert row("Runtime", shown) == "2s"
+    assert row("killed", shown).startswith(
+        "an unidentified process, by the kernel or by systemd-oomd at an unidentified"
+    )
+    assert row("memory", shown) == "peak unknown of 20M, no swap allowed"
+    assert row("time", shown) == "2s"
 
 
-def test_a_signal_has_a_number_and_a_name() -> None:
-    shown = text(exited(-11), counted(0), StateChanged("inactive"), read("success"))
-    assert shown.splitlines() == [
-        f"     Scope: job.scope; invocation {INVOCATION}",
-        "   Verdict: signal: the command was killed by signal 11 (SIGSEGV)",
-        "    Memory: peak 20M of 20M",
-        "   Runtime: 2s, CPU time 750ms",
+def oom_report(status: int = -9, policy: str = "continue", **more: object) -> Report:
+    """Return the report on a run with an OOM kill at the scope's own limit."""
+    report = told([exited(status), counted(1), StateChanged("failed"), read("oom-kill", policy)])
+    assert report.oom is not None
+    own = {
+        "limit_of": LimitOf.SCOPE,
+        "limit_unit": "job.scope",
+        "limit": 20 * MIB,
+        "needed": 20 * MIB,
+        "policy": policy,
+    }
+    return replace(report, oom=replace(report.oom, **(own | more)))
+
+
+WORK = Victim(pid=4242, name="work", rss=20 * MIB, anon=19 * MIB, source="kernel log")
+NEED = Victim(pid=872, name="need", rss=20 * MIB, anon=19 * MIB, source="kernel log")
+
+
+def task(pid: int, name: str, anon: int | None = MIB) -> Task:
+    return Task(pid=pid, name=name, rss=None, anon=anon, swap=None)
+
+
+def test_a_command_that_ran_out_of_memory_is_a_block() -> None:
+    assert report_text(oom_report(victims=(WORK,)), names=NAMES).splitlines() == [
+        "scoperun: OUT OF MEMORY: ./work",
+        "    killed  work[4242], 19M, by the kernel at this scope's limit (--mem 20M)",
+        "    memory  peak 20M of 20M, no swap allowed",
+        "    needed  more than 20M (how much more is unknown)",
+        "      time  2s, CPU 750ms",
+        "     scope  job.scope",
     ]
 
 
-def test_an_exit_status_is_named() -> None:
-    shown = text(exited(3), counted(0), StateChanged("inactive"), read("success"))
-    assert row("Verdict", shown) == "exit-code: the command exited with status 3"
+def test_a_child_that_ran_out_of_memory_comes_after_the_commands_own_exit_status() -> None:
+    beside = (task(872, "need"), task(1, "sh", 4 * MIB), *(task(pid, "need", 20 * MIB) for pid in (2, 3, 4, 5)))
+    shown = report_text(oom_report(0, victims=(NEED,), tasks=beside), names=NAMES)
+    assert head(shown) == "scoperun: exit 0, but a child RAN OUT OF MEMORY: ./work"
+    assert row("others", shown) == "need x4 80M, sh[1] 4M; went on (--oom-policy continue)"
+    assert "ended" not in rows(shown)
 
 
-def test_a_timeout_has_its_limit() -> None:
-    shown = text(LeftActive(101.6), exited(-15), counted(0), StateChanged("failed"), read("timeout"), limits=TIMED)
-    assert row("Verdict", shown) == (
-        "timeout: the scope ran for longer than 2s; the command was killed by signal 15 (SIGTERM)"
-    )
+def test_what_systemd_stops_after_an_oom_kill_is_told_as_such() -> None:
+    shown = report_text(oom_report(-15, "stop", victims=(NEED,), tasks=(task(4242, "sh"),)))
+    assert head(shown) == "scoperun: OUT OF MEMORY: ./work"
+    assert row("others", shown) == "sh[4242] 1M; stopped by systemd (OOMPolicy=stop)"
+    assert row("ended", shown) == "SIGTERM, because systemd stopped the rest of the scope (OOMPolicy=stop)"
+
+
+def test_of_many_victims_five_are_named() -> None:
+    many = tuple(replace(NEED, pid=pid) for pid in range(1, 8))
+    shown = report_text(oom_report(0, victims=many, kills=9))
+    assert head(shown).startswith("scoperun: exit 0, but children RAN OUT OF MEMORY")
+    named = "; ".join(f"need[{pid}], 19M" for pid in range(1, 6))
+    assert row("killed", shown).startswith(f"{named}; 2 more and 2 unidentified others, by the kernel at this scope's")
+    assert row("memory", shown) == "peak 20M of 20M, no swap allowed, 9 OOM kills"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("--mem 20M", "(--mem 20M)"),
+        ("--mem 20480K", "of 20M (--mem 20480K)"),
+        ("-p MemoryMax=", "of 20M (-p MemoryMax=)"),
+        ("profile build", "of 20M (profile build)"),
+        (None, "of 20M (MemoryMax=)"),
+    ],
+)
+def test_a_limit_is_named_as_the_user_wrote_it(name: str | None, words: str) -> None:
+    names = {} if name is None else named(memory_max=name)
+    assert row("killed", report_text(oom_report(victims=(WORK,)), names=names)).endswith(f"this scope's limit {words}")
+
+
+def test_a_limit_that_was_changed_is_not_said_to_be_the_users() -> None:
+    report = replace(oom_report(victims=(WORK,), limit=10 * MIB), limits_changed={"memory_max": 30 * MIB})
+    shown = report_text(report, names=NAMES)
+    assert row("killed", shown).endswith("by the kernel at this scope's limit of 10M")
+    assert row("memory", shown).startswith("peak 20M (MemoryMax= was 30M at the start, 20M at the end)")
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (20 * MIB, "(--mem 20M)"),
+        (20 * MIB + 4095, "(--mem 20M)"),
+        (30 * MIB, "of 20M (MemoryMax=)"),
+        (10 * MIB, "of 20M (MemoryMax=)"),
+        (INFINITY, "of 20M (MemoryMax=)"),
+    ],
+)
+def test_a_limit_that_is_not_in_force_as_asked_is_not_said_to_be_the_users(asked: int, words: str) -> None:
+    """A drop-in for scopes can override it; and the kernel counts in pages."""
+    names = {"memory_max": LimitName("--mem 20M", asked)}
+    shown = report_text(oom_report(victims=(WORK,)), names=names)
+    assert row("killed", shown).endswith(f"by the kernel at this scope's limit {words}")
+
+
+def test_a_time_that_a_drop_in_has_set_is_not_said_to_be_the_users() -> None:
+    events = LeftActive(101.6), exited(-15), counted(0), StateChanged("failed"), read("timeout")
+    for asked, words in (2.0, "--timeout"), (3600.0, "RuntimeMaxSec="):
+        names = {"runtime_max": LimitName("--timeout 1h", asked)}
+        assert head(report_text(told(events, TIMED), names=names)).startswith(f"scoperun: TIMED OUT after 2s ({words})")
+
+
+@pytest.mark.parametrize(
+    ("stat", "words"),
+    [
+        ({"anon": 20 * MIB, "file": MIB, "shmem": 0}, ""),
+        ({"anon": 10 * MIB, "file": 10 * MIB, "shmem": 0}, ", of it 10M page cache"),
+        (
+            {"anon": 5 * MIB, "file": 14 * MIB, "shmem": 7 * MIB},
+            ", of it 7M page cache and 7M tmpfs and shared memory",
+        ),
+        ({"anon": 4 * MIB, "file": 4 * MIB, "shmem": 0}, ", of it 4M page cache when last seen"),
+        ({}, ""),
+    ],
+)
+def test_what_the_memory_was_is_said_if_it_was_not_all_anonymous(stat: dict[str, int], words: str) -> None:
+    report = oom_report(victims=(WORK,), tasks=(task(4242, "work"),))
+    shown = report_text(replace(report, memory=replace(report.memory, stat=stat)))
+    assert row("memory", shown) == f"peak 20M of 20M, no swap allowed{words}"
+
+
+def test_a_timeout_is_told_with_its_limit() -> None:
+    events = LeftActive(101.6), exited(-15), counted(0), StateChanged("failed"), read("timeout")
+    shown = report_text(told(events, TIMED), names=NAMES)
+    assert head(shown) == "scoperun: TIMED OUT after 2s (--timeout): ./work"
+    assert row("ended", shown) == "SIGTERM"
+    assert head(text(*events, limits=TIMED)) == "scoperun: TIMED OUT after 2s (RuntimeMaxSec=): ./work"
 
 
 def test_a_timeout_without_a_limit_is_a_slow_stop() -> None:
     shown = text(exited(-9), counted(0), StateChanged("failed"), read("timeout"))
-    assert row("Verdict", shown) == (
-        "timeout: it did not stop when it was told to; the command was killed by signal 9 (SIGKILL)"
-    )
+    assert head(shown) == "scoperun: KILLED (SIGKILL) after a stop that took too long (TimeoutStopSec=): ./work"
+    assert "ended" not in rows(shown)
 
 
 def test_the_resources_are_systemds() -> None:
     shown = text(exited(0), counted(0), StateChanged("failed"), read("resources"))
-    assert row("Verdict", shown) == (
-        "resources: systemd could not keep the scope running; the command exited with status 0"
-    )
+    assert head(shown) == "scoperun: exit 0, but systemd could not keep the scope running: ./work"
 
 
-def test_an_unknown_end_names_what_is_missing() -> None:
-    shown = text(exited(-9), ConnectionLost("gone"))
-    assert shown.splitlines() == [
-        f"     Scope: job.scope; invocation {INVOCATION}",
-        f"   Verdict: unknown: the command was killed by signal 9 (SIGKILL); {UNKNOWN}",
-        "    Memory: peak unknown of 20M",
-        "   Runtime: 2s",
-    ]
+def test_an_unknown_end_is_told_with_what_is_missing() -> None:
+    reason = "the kernel log may not be read by this user: join group systemd-journal"
+    shown = text(exited(-9), KernelLogRead(reports=None, reason=reason), ConnectionLost("gone"))
+    assert head(shown) == "scoperun: KILLED (SIGKILL), cannot tell whether it ran out of memory: ./work"
+    assert rows(shown) == {
+        "missing": "memory.events (the cgroup was gone); systemd-oomd's mark on the cgroup; "
+        f"Result= (systemd did not tell); {reason}",
+        "memory": "peak unknown of 20M",
+        "time": "2s",
+        "scope": "job.scope",
+    }
 
 
 def test_an_end_that_could_be_a_timeout_says_so() -> None:
     """The kernel counted no OOM kill; it is not known whether systemd told the command to stop."""
-    shown = row("Verdict", text(exited(0), counted(0), ConnectionLost("gone"), limits=TIMED))
-    assert shown.startswith("unknown: the command exited with status 0; ")
-    assert "Result" in shown
+    shown = text(exited(0), counted(0), ConnectionLost("gone"), limits=TIMED)
+    assert head(shown) == "scoperun: exit 0, cannot tell whether it ran out of time: ./work"
+    assert row("missing", shown) == "Result= (systemd did not tell)"
     assert "out of memory" not in shown
 
 
-def test_a_sigkill_that_could_be_a_timeout_says_so() -> None:
-    """Neither the kernel nor systemd-oomd killed; systemd might have, because the time limit was over."""
-    shown = row("Verdict", text(exited(-9), counted(0), ConnectionLost("gone"), limits=TIMED))
-    assert shown.startswith("unknown: the command was killed by signal 9 (SIGKILL); ")
-    assert shown.endswith("time is not known, for want of Result")
-    assert "memory" not in shown
+def test_a_sigkill_that_may_be_a_timeout_is_told_as_that() -> None:
+    """Neither the kernel nor systemd-oomd killed; systemd might have, because the time was over."""
+    shown = text(exited(-9), counted(0), ConnectionLost("gone"), limits=TIMED)
+    assert head(shown) == "scoperun: KILLED (SIGKILL), cannot tell whether it ran out of time: ./work"
+    assert row("missing", shown) == "Result= (systemd did not tell)"
 
 
-def test_an_end_that_could_be_an_oom_kill_says_so() -> None:
-    """The kernel counted none, but systemd-oomd's count is unknown; there was no time limit."""
-    shown = row("Verdict", text(exited(3), counted(0, oomd_marks=None), ConnectionLost("gone")))
-    assert shown == (
-        "unknown: the command exited with status 3; "
-        "whether it ran out of memory is not known, for want of user.oomd_ooms, Result"
+def test_an_end_that_may_be_an_oom_kill_is_told_as_that() -> None:
+    """The kernel counted none, but it is not known what systemd-oomd did; there was no time limit."""
+    shown = text(exited(3), counted(0, oomd_marks=None), ConnectionLost("gone"))
+    assert head(shown) == "scoperun: exit 3, cannot tell whether it ran out of memory: ./work"
+    assert row("missing", shown) == "systemd-oomd's mark on the cgroup; Result= (systemd did not tell)"
+
+
+def test_a_command_that_left_its_scope_is_told_where_it_went() -> None:
+    report = replace(told([exited(-9), ConnectionLost("gone")]), left_scope="/user.slice/other.scope")
+    shown = report_text(report)
+    assert row("left", shown) == "the command left this scope and its limits; it ended in /user.slice/other.scope"
+    assert "missing" not in rows(shown)
+    assert head(shown) == "scoperun: KILLED (SIGKILL), cannot tell whether it ran out of memory: ./work"
+    shown = report_text(
+        replace(told([exited(-9), counted(0), ConnectionLost("gone")], TIMED), left_scope="/other.scope")
     )
+    assert head(shown) == "scoperun: KILLED (SIGKILL), cannot tell whether it ran out of memory: ./work"
 
 
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (("sleep",), "1 process left in the scope: sleep (pid 5000)"),
-        (("sh", "a\nb"), r"2 processes left in the scope: sh (pid 5000), a\nb (pid 5001)"),
-        (
-            ("sh",) * 6,
-            "6 processes left in the scope: " + "".join(f"sh (pid {pid}), " for pid in range(5000, 5005)) + "…",
-        ),
+        (("sleep",), "sleep[5000]"),
+        (("sh", "a\nb"), r"sh[5000], 'a\nb'[5001]"),
+        (("sh",) * 6, "".join(f"sh[{pid}], " for pid in range(5000, 5005)) + "..."),
     ],
 )
-def test_processes_left_running_are_reported(names: tuple[str, ...], words: str) -> None:
+@pytest.mark.parametrize("status", [0, 3, -9])
+def test_what_was_left_running_is_told_with_how_to_stop_it(names: tuple[str, ...], words: str, status: int) -> None:
     left = [Process(pid=pid, name=name) for pid, name in enumerate(names, start=5000)]
-    assert row("Running", text(exited(3), counted(0, *left), read("success"))) == words
+    report = told([exited(status), counted(0, *left), read("success")])
+    for manager, stop in ("user", "systemctl --user stop"), ("system", "systemctl stop"):
+        told_so = row("running", report_text(replace(report, manager=manager)))
+        assert told_so == f"{words}, still in this scope and under its limits; to stop: {stop} job.scope"
 
 
-def test_processes_left_running_are_reported_after_a_success_too() -> None:
-    shown = text(exited(0), counted(0, Process(pid=5000, name="sleep")), read("success"))
-    assert "1 process left in the scope" in shown
-
-
-def test_swap_is_reported_if_it_was_used() -> None:
-    counters = replace(counted(0), memory_swap_peak=MIB)
-    shown = text(exited(3), counters, read("success"), limits=replace(LIMITS, memory_swap_max=2 * MIB))
-    assert row("Memory", shown) == "peak 20M of 20M, swap peak 1M of 2M"
+def test_swap_is_told_where_some_was_used() -> None:
+    counters, limits = replace(counted(0), memory_swap_peak=MIB), replace(LIMITS, memory_swap_max=2 * MIB)
+    assert text(exited(3), counters, read("success"), limits=limits).endswith(", memory 20M of 20M, swap 1M of 2M")
 
 
 def test_an_infinite_limit_is_not_mentioned() -> None:
     unlimited = LimitsInForce(memory_max=INFINITY, memory_swap_max=INFINITY)
     shown = text(exited(3), replace(counted(0), memory_swap_peak=MIB), read("success"), limits=unlimited)
-    assert row("Memory", shown) == "peak 20M, swap peak 1M"
+    assert shown.endswith(", memory 20M, swap 1M")
 
 
 def test_a_scope_without_the_memory_controller_says_so() -> None:
-    shown = text(exited(3), Counters(), read("success"), limits=LimitsInForce())
-    assert "the scope has no memory controller" in row("Memory", shown)
-    assert "peak" not in shown
+    words = "this scope has no memory controller: limits on memory were not enforced"
+    for status in 0, 3:
+        assert row("memory", text(exited(status), Counters(), read("success"), limits=LimitsInForce())) == words
+    assert row("memory", text(exited(-9), Counters(), limits=LimitsInForce())) == f"unknown; {words}"
+
+
+def test_limits_that_were_reached_are_told_with_who_set_them() -> None:
+    counters = replace(
+        counted(0), cpu_throttled=1.5, tasks_peak=5, tasks_refused=4,
+        memory_events={"high": 12, "oom": 0, "oom_kill": 0, "oom_group_kill": 0},
+    )  # fmt: skip
+    limits = replace(LIMITS, memory_high=15 * MIB, cpu_quota=0.5, tasks_max=5)
+    report = told([exited(0), counters, DONE, read("success")], limits)
+    names = named(memory_high="profile build", cpu_quota="--cpus 0.5", tasks_max="-p TasksMax=")
+    assert rows(report_text(report, names=names)) == {
+        "slowed": "12 times, because it needed more than the high limit of 15M (profile build)",
+        "throttled": "for 1.500s by the limit on processors (--cpus 0.5)",
+        "tasks": "the limit of 5 (-p TasksMax=) was reached; new processes or threads were refused 4 times",
+    }
+    above = replace(report, tasks_peak=3, limits=replace(limits, cpu_quota=INFINITY))
+    assert row("throttled", report_text(above)) == "for 1.500s by a limit above this scope"
+    assert row("tasks", report_text(replace(above, tasks_refused=1))) == (
+        "a limit above this scope was reached; a new process or thread was refused"
+    )
+
+
+def test_what_was_used_outside_is_told() -> None:
+    report = told([exited(0), counted(0), DONE, read("success")])
+    shown = report_text(replace(report, cpu=replace(report.cpu, outside=1.25)))
+    assert row("outside", shown) == "1.250s of processor time was used outside this scope and its limits"
+
+
+class TestLayout:
+    """No line is wider than the terminal."""
+
+    LONG = ("./job", "--input", "/srv/data/set number one", *(f"--option-{number}" for number in range(30)), "last")
+
+    @pytest.mark.parametrize("width", [20, 40, 60, 80, 120])
+    @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
+    def test_of_any_report(self, story: Story, width: int) -> None:
+        for command in ("./work",), self.LONG, ("x" * 300,), ("猫" * 90, "é" * 200):
+            report = replace(told(story.events, story.limits), command=command, unit=f"scoperun-{'x' * 90}.scope")
+            lines = report_text(report, width=width, names=NAMES).splitlines()
+            assert all(cells_of(line) <= width and line == line.rstrip() for line in lines)
+            assert not any("None" in line for line in lines)
+
+    def test_values_are_wrapped_at_words_under_themselves(self) -> None:
+        shown = report_text(oom_report(victims=(WORK,)), names=NAMES, width=50)
+        assert shown.splitlines()[1:3] == [
+            "    killed  work[4242], 19M, by the kernel at this",
+            "            scope's limit (--mem 20M)",
+        ]
+
+    @pytest.mark.parametrize(
+        ("name", "last"),
+        [
+            ("--mem 20M", "            (--mem 20M)"),
+            ("profile build", "            20M (profile build)"),
+        ],
+    )
+    def test_short_parentheses_stay_together(self, name: str, last: str) -> None:
+        shown = report_text(oom_report(victims=(replace(WORK, pid=4_000_000),)), names=named(memory_max=name), width=72)
+        assert shown.splitlines()[2] == last
+        assert wrapped("at a limit (of a profile with a long name)", 20)[1] == "profile with a long"
+
+    def test_a_word_that_is_too_long_is_broken(self) -> None:
+        report = replace(oom_report(victims=(WORK,)), unit=f"scoperun-{'x' * 90}.scope")
+        shown = report_text(report)
+        assert "".join(row("scope", shown).split()) == report.unit
+
+    def test_of_a_long_command_the_beginning_and_the_end_are_shown(self) -> None:
+        report = replace(told([exited(3), counted(0), DONE, read("success")]), command=self.LONG)
+        assert report_text(report) == "scoperun: exit 3: ./job --input ... last   2s, CPU 750ms, memory 20M of 20M"
+        wide = report_text(report, width=120)
+        assert wide == (
+            "scoperun: exit 3: ./job --input '/srv/data/set number one' ... --option-29 last   "
+            "2s, CPU 750ms, memory 20M of 20M"
+        )
+
+    def test_where_the_outcome_takes_the_line_the_command_has_the_next(self) -> None:
+        report = replace(told([exited(-9), ConnectionLost("gone")]), command=self.LONG)
+        first, second, *_ = report_text(report).splitlines()
+        assert first == "scoperun: KILLED (SIGKILL), cannot tell whether it ran out of memory:"
+        assert second.startswith("            ./job --input '/srv/data/set number one' ... ")
+
+    def test_words_are_quoted_as_in_a_shell(self) -> None:
+        report = replace(told([exited(3), counted(0), DONE, read("success")]), command=("sh", "-c", "it's $x", ""))
+        assert "exit 3: sh -c 'it'\\''s $x' ''   2s" in report_text(report)
+
+
+def cells_of(line: str) -> int:
+    """Return the cells of a line in which 猫 is the only wide character."""
+    return len(line) + line.count("猫")
+
+
+def test_the_outcome_is_painted_and_nothing_else() -> None:
+    def mark(words: str, tone: Tone) -> str:
+        return f"<{tone.name} {words}>"
+
+    def painted(*events: Event) -> str:
+        return report_text(told(events), paint=mark).splitlines()[0]
+
+    assert painted(exited(0), counted(0), DONE, read("success")).startswith("scoperun: <GOOD ok>: ./work   2s")
+    assert painted(exited(3), counted(0), DONE, read("success")).startswith("scoperun: <DOUBTFUL exit 3>: ./work")
+    first = report_text(oom_report(victims=(WORK,)), paint=mark).splitlines()[0]
+    assert first == "scoperun: <BAD OUT OF MEMORY>: ./work"
+    line = report_line(oom_report(victims=(WORK,)), status=137, paint=mark)
+    assert line == "scoperun: <BAD OUT OF MEMORY>, status 137, 2s, 20M/20M: ./work"
+
+
+class TestLine:
+    """--report-format line: one line a run, whatever happened."""
+
+    @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
+    def test_every_report_is_one(self, story: Story) -> None:
+        report = told(story.events, story.limits)
+        line = report_line(report, status=report.exit_status)
+        assert len(line.splitlines()) == 1
+        assert line.endswith("/20M: ./work")
+
+    @pytest.mark.parametrize(
+        ("limits", "memory"),
+        [
+            (LIMITS, "20M/20M"),
+            (LimitsInForce(memory_max=INFINITY), "20M/infinity"),
+            (LimitsInForce(), "20M/unknown"),
+        ],
+    )
+    def test_it_has_outcome_status_time_memory_and_command(self, limits: LimitsInForce, memory: str) -> None:
+        report = told([exited(3), counted(0), DONE, read("success")], limits)
+        assert report_line(report, status=3) == f"scoperun: exit 3, status 3, 2s, {memory}: ./work"
+
+    def test_the_status_is_what_scoperun_exits_with(self) -> None:
+        line = report_line(oom_report(0, victims=(NEED,)), status=99)
+        assert line == "scoperun: exit 0, but a child RAN OUT OF MEMORY, status 99, 2s, 20M/20M: ./work"
+
+    def test_a_log_has_the_whole_command_and_a_terminal_what_fits(self) -> None:
+        report = replace(told([exited(3), counted(0), DONE, read("success")]), command=TestLayout.LONG)
+        assert report_line(report, status=3).endswith(" --option-28 --option-29 last")
+        assert len(report_line(report, status=3, width=80)) <= 80
+        assert report_line(report, status=3, width=80).endswith(" last")
+
+    def test_a_newline_in_the_command_is_an_escape(self) -> None:
+        report = replace(told([exited(3), counted(0), DONE, read("success")]), command=("a\nscoperun: ok",))
+        assert report_line(report, status=3).endswith(r": 'a\nscoperun: ok'")
 
 
 def oom_of(*records: tuple[str, ...], reason: str | None = None) -> Oom:
@@ -203,28 +480,61 @@ def test_without_the_kernels_words_there_is_the_reason() -> None:
     assert kernel_log_text(oom_of()) == "scoperun: the kernel log was not asked"
 
 
+def test_statistics_that_are_0_are_left_out_of_the_kernels_words() -> None:
+    words = (
+        "Memory cgroup stats for /job.scope:",
+        "anon 20",
+        "file 0",
+        "zswp_in 0",
+        "Killed process 1 (file 0)",
+        "Call 0",
+    )
+    kept = [words[0], "anon 20", words[4], "Call 0"]
+    assert kernel_log_text(oom_of(words)).split("\n") == kept
+
+
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
-def test_every_report_has_only_a_few_lines(story: Story) -> None:
-    lines = report_text(told(story.events, story.limits)).splitlines()
-    assert len(lines) <= 5
-    assert all(line.rstrip() == line and "None" not in line for line in lines)
+def test_every_report_is_a_handful_of_rows(story: Story) -> None:
+    assert len(rows(report_text(told(story.events, story.limits)))) <= 6
 
 
-EVIL = "/job.scope/a\r\x1b[2K\n   Verdict: success\x07\x9b\u202e\u2028"
+EVIL = "/job.scope/a\r\x1b[2K\n    killed  nothing\x07\x9b\u202e\u2028"
 
 
 def test_no_value_starts_a_row_or_deletes_one() -> None:
     """With Delegate=yes the command can give cgroups below the scope any name."""
-    report = told([exited(0), counted(1), StateChanged("inactive"), read("success", "continue")])
-    assert report.oom is not None
-    forged = report_text(replace(report, oom=replace(report.oom, limit_of=LimitOf.SCOPE, limit_unit=EVIL)))
-    assert len(forged.splitlines()) == len(report_text(report).splitlines())
-    assert row("Verdict", forged).endswith(
-        r"at the limit of /job.scope/a\r\x1b[2K\n   Verdict: success\x07\x9b\u202e\u2028 inside the scope"
+    shown = report_text(oom_report(victims=(WORK,), limit_unit=EVIL, limit=None))
+    assert row("killed", shown).endswith(
+        r"at the limit of '/job.scope/a\r\x1b[2K\n    killed  nothing\x07\x9b\u202e\u2028' inside this scope"
     )
+    assert "".join(shown.splitlines()).isprintable()
 
 
-def test_a_success_with_processes_left_running_is_one_line() -> None:
-    left = Process(pid=5000, name="a\n     Scope: b\x1b[A")
-    (shown,) = text(exited(0), counted(0, left), StateChanged("active"), read("success")).splitlines()
-    assert shown.endswith(r"left in the scope: a\n     Scope: b\x1b[A (pid 5000)")
+@pytest.mark.parametrize("width", [20, 41, 80])
+def test_a_name_with_blanks_makes_no_row_wherever_it_is_wrapped(width: int) -> None:
+    """A continuation line begins below the values, which no row does."""
+    evil = " " * 30 + "memory  peak 1M of 20M\n" + " " * 30 + "scope  other.scope"
+    shown = report_text(oom_report(victims=(replace(WORK, name=evil),), limit_unit=evil), width=width)
+    assert list(rows(shown)) == list(rows(report_text(oom_report(victims=(WORK,), limit_unit="x"))))
+
+
+def test_a_command_makes_no_row() -> None:
+    report = replace(
+        told([exited(3), counted(0), DONE, read("success")]), command=("a\n    killed  b\x1b[A", "\n" * 99)
+    )
+    assert len(report_text(report).splitlines()) == 1
+    assert report_text(report).isprintable()
+
+
+def test_the_name_of_a_process_that_runs_on_makes_no_row() -> None:
+    left = Process(pid=5000, name="a\n     scope  b\x1b[A")
+    first, *_ = shown = text(exited(0), counted(0, left), StateChanged("active"), read("success")).splitlines()
+    assert first == "scoperun: ok: ./work   2s, CPU 750ms, memory 20M of 20M"
+    assert list(rows("\n".join(shown))) == ["running"]
+    assert row("running", "\n".join(shown)).startswith(r"'a\n     scope  b\x1b[A'[5000], still in this scope")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_every_signal_of_an_unknown_end_is_named(number: signal.Signals) -> None:
+    shown = text(exited(-number), ConnectionLost("gone"), limits=TIMED)
+    assert number.name in head(shown)

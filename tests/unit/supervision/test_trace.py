@@ -14,13 +14,14 @@ import pytest
 
 import scoperun
 from scoperun.errors import ScoperunError
-from scoperun.evidence.events import Event, MemorySnapshot, Process, Task
+from scoperun.evidence.events import Event, LeftActive, MemorySnapshot, Process, StateChanged, Task
 from scoperun.evidence.start import Start
 from scoperun.record import replace
 from scoperun.spec.soft_memory import SoftMemory
 from scoperun.supervision.replay import main, replay
 from scoperun.supervision.trace import Begun, Concluded, line, record
-from tests.unit.stories import START, STARTED, STORIES, Story, told
+from tests.report_rows import named
+from tests.unit.stories import START, STARTED, STORIES, TIMED, Story, counted, exited, read, told
 from tests.unit.test_shape import constituents
 
 COMMAND = ("./work", "a b", "\udcff")
@@ -104,7 +105,7 @@ def test_no_field_has_the_name_of_a_lines_own_key(cls: type) -> None:
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
 def test_a_traced_story_leads_to_the_same_report(story: Story) -> None:
     expected = told(story.events, story.limits, COMMAND)
-    assert replay(of_story(story)) == (expected, True)
+    assert replay(of_story(story)) == (expected, True, {})
 
 
 def test_events_after_the_report_do_not_change_it() -> None:
@@ -116,7 +117,7 @@ def test_events_after_the_report_do_not_change_it() -> None:
 @pytest.mark.parametrize("last", [[], ['{"time": 3.5, "cla']])
 def test_a_truncated_trace_leads_to_a_report_of_its_events(last: list[str]) -> None:
     *lines, _ = of_story(STORIES[0])
-    report, is_whole = replay([*lines, *last])
+    report, is_whole, _ = replay([*lines, *last])
     assert not is_whole
     assert report == replace(told(STORIES[0].events, STORIES[0].limits, COMMAND), systemd=None)
 
@@ -168,8 +169,18 @@ def test_the_program_prints_the_report_as_text(tmp_path: Path, capfd: pytest.Cap
     file.write_text("".join(of_story(STORIES[0])))
     assert main([str(file)]) == 0
     out, err = capfd.readouterr()
-    assert "oom-kill" in out
+    assert out.startswith("scoperun: KILLED BY AN OOM KILLER: ./work 'a b' '\\xff'\n")
     assert err == ""
+
+
+def test_the_text_names_limits_as_the_run_did(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    start, timed = replace(START, limits=TIMED), (LeftActive(101.6), exited(-15), counted(0), StateChanged("failed"))
+    events = trace(*STARTED, start, *timed, read("timeout"), Concluded(systemd=None))
+    for names, name in (named(runtime_max="--timeout 2s"), "--timeout"), ({}, "RuntimeMaxSec="):
+        begun = line(Begun(scoperun=scoperun.__version__, command=COMMAND, names=names), at=0.0)
+        (tmp_path / "trace").write_text("".join([f"{begun}\n", *events[1:]]))
+        assert main([f"{tmp_path}/trace"]) == 0
+        assert capfd.readouterr().out.startswith(f"scoperun: TIMED OUT after 2s ({name}): ./work")
 
 
 def test_the_program_prints_the_report_as_json(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -201,7 +212,19 @@ def test_a_file_that_is_not_a_trace_is_an_error_in_one_line(
     assert text.isprintable()
 
 
-def test_a_value_of_the_wrong_type_is_an_error_in_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_name_of_another_type_is_one_line_and_a_failure(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "trace"
+    file.write_text(
+        "".join(of_story(STORIES[-1])).replace(
+            '"names": {}', '"names": {"runtime_max": {"class": "LimitName", "text": 5, "value": null}}'
+        )
+    )
+    assert main([str(file)]) == 125
+    (text,) = capfd.readouterr().err.splitlines()
+    assert text.startswith(f"scoperun: {str(file)!r} makes no sense: ")
+
+
+def test_a_value_of_another_type_is_one_line_and_a_failure(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "trace"
     file.write_text("".join(of_story(STORIES[0])).replace('"status": -9', '"status": "-9"'))
     assert main([str(file)]) == 125

@@ -1,0 +1,125 @@
+"""How a run ended, in the few words that the text report begins with. No I/O."""
+
+from __future__ import annotations
+
+import enum
+from signal import SIGKILL
+from typing import TYPE_CHECKING
+
+from scoperun.evidence.oom import LimitOf
+from scoperun.evidence.verdict import KERNEL_COUNT, OOMD_COUNT, Verdict
+from scoperun.record import dataclass
+from scoperun.report.names import setter
+from scoperun.spec.sizes import format_time
+from scoperun.spec.values import signal_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scoperun.report.oom_report import Oom
+    from scoperun.report.report import Report
+
+
+class Tone(enum.Enum):
+    """What kind of news it is."""
+
+    GOOD = enum.auto()
+    DOUBTFUL = enum.auto()
+    BAD = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended.
+
+    words: e.g. `ok`, `exit 3` or `OUT OF MEMORY`. tone: what kind of news that is.
+    is_plain: the words say it all.
+    """
+
+    words: str
+    tone: Tone
+    is_plain: bool = False
+
+
+def outcome(report: Report, names: Mapping[str, str]) -> Outcome:
+    """Return how the run ended. names: of the limits."""
+    match report.verdict:
+        case Verdict.SUCCESS:
+            return Outcome("ok", Tone.GOOD, is_plain=True)
+        case Verdict.EXIT_CODE:
+            return Outcome(ending(report), Tone.DOUBTFUL, is_plain=True)
+        case Verdict.SIGNAL:
+            return _signal(report)
+        case Verdict.OOM_KILL:
+            return Outcome(_out_of_memory(report), Tone.BAD)
+        case Verdict.TIMEOUT:
+            return Outcome(_timeout(report, names), Tone.BAD)
+        case Verdict.RESOURCES:
+            return Outcome(f"{ending(report)}, but systemd could not keep the scope running", Tone.BAD)
+        case Verdict.UNKNOWN:
+            return Outcome(f"{ending(report)}, cannot tell whether it ran out of {what_ran_out(report)}", Tone.DOUBTFUL)
+
+
+def ending(report: Report) -> str:
+    """Return how the command itself ended: `exit 3`, `KILLED (SIGKILL)`, or another signal's name, as SIGTERM."""
+    if report.signal is None:
+        return f"exit {report.exit_code}"
+    return "KILLED (SIGKILL)" if report.signal == SIGKILL else signal_name(report.signal)
+
+
+def what_ran_out(report: Report) -> str:
+    """Return `time` or `memory`: what the command might have run out of if the verdict is unknown."""
+    if report.left_scope is not None:
+        return "memory"
+    if is_of_unknown_time(report):
+        return "time"
+    values = {evidence.source: evidence.value for evidence in report.evidence}
+    return "time" if values.get(KERNEL_COUNT) == values.get(OOMD_COUNT) == 0 else "memory"
+
+
+def is_of_unknown_time(report: Report) -> bool:
+    """Tell whether the verdict is unknown because it was not seen when the command ended."""
+    return report.left_scope is None and report.runtime is None and report.result == "timeout"
+
+
+def _signal(report: Report) -> Outcome:
+    if _is_soft_end(report):
+        return Outcome("ENDED BY SOFT LIMIT", Tone.DOUBTFUL)
+    if report.signal == SIGKILL:
+        return Outcome(f"{ending(report)}, not out of memory", Tone.BAD)
+    return Outcome(ending(report), Tone.DOUBTFUL, is_plain=True)
+
+
+def _is_soft_end(report: Report) -> bool:
+    """Tell whether the command ended by the signal that it got at its soft limit, or by the kill that followed."""
+    soft = report.soft_memory
+    if soft is None or not soft.passed or report.signal is None:
+        return False
+    is_told = soft.passed[-1].told and signal_name(report.signal) == soft.signal
+    return is_told or (soft.killed and report.signal == SIGKILL)
+
+
+def _out_of_memory(report: Report) -> str:
+    oom = report.oom
+    is_certain = oom is None or oom.limit_of is not LimitOf.UNKNOWN
+    what = _children(oom)
+    if report.signal is not None and is_certain:
+        return "OUT OF MEMORY"
+    if report.signal is not None:
+        return (
+            "KILLED BY AN OOM KILLER" if report.signal == SIGKILL else f"{ending(report)}, an OOM KILLER killed {what}"
+        )
+    return f"{ending(report)}, but {f'{what} RAN OUT OF MEMORY' if is_certain else f'an OOM KILLER killed {what}'}"
+
+
+def _children(oom: Oom | None) -> str:
+    """Return what was killed beside a command that ended by itself."""
+    count = 1 if oom is None else max(oom.kills or 1, len(oom.victims or ()))
+    return "a child" if count == 1 else "children"
+
+
+def _timeout(report: Report, names: Mapping[str, str]) -> str:
+    limit = report.limits.runtime_max
+    if limit is None or not report.timed_out:
+        return f"{ending(report)} after a stop that took too long ({setter('timeout_stop', names)})"
+    return f"TIMED OUT after {format_time(limit)} ({setter('runtime_max', names)})"
