@@ -218,7 +218,7 @@ def _deliver(report: Report, output: Output, file: Destination | None) -> None:
     if output.quiet and report.verdict.told_by_exit_status and not _was_told(report):
         return
     if output.json:
-        _say(report.to_json())
+        _say(report.to_json(indent=2 if os.isatty(2) else None))
     else:
         from scoperun.report.text import kernel_log_text, report_text
 

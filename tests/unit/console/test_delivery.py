@@ -3,6 +3,7 @@
 Each test is a process of its own: what signals do is set for a whole process, and a signal that has come stays known.
 """
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -75,6 +76,24 @@ def test_a_signal_costs_no_report_that_nobody_is_waited_for(tmp_path: Path, numb
     with Destination(str(tmp_path / "report.json")) as file:
         deliver(Output(report="report.json", quiet=True), file, after=number)
     assert '"exit_code": 3' in (tmp_path / "report.json").read_text()
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_json_is_indented_on_a_terminal_and_one_line_elsewhere(is_terminal: bool) -> None:
+    ours, its = os.openpty() if is_terminal else os.pipe()
+
+    def deliver_it() -> None:
+        os.dup2(its, 2)
+        _deliver(report(), Output(json=True), None)
+
+    in_child(deliver_it)
+    printed = os.read(ours, 1 << 16).decode()
+    for fd in ours, its:
+        os.close(fd)
+    begin = '{\r\n  "schema": 1,\r\n' if is_terminal else '{"schema": 1, '
+    assert printed.startswith(begin)
+    assert is_terminal == (printed.count("\n") > 1)
+    assert json.loads(printed) == json.loads(report().to_json())
 
 
 def test_what_is_cleared_away_is_not_broken_off_by_another_signal() -> None:
