@@ -104,6 +104,7 @@ _arguments -s -S -A '-*' \
   '(--kill-leftovers)--no-kill-leftovers[let it run]' \
   '--print-properties[print what would be asked of systemd]' \
   '--report=[write the report to a file]:file:_files' \
+  '--log=[add a line about the run to a file]:file:_files' \
   '--trace=[write every event of the run to a file]:file:_files' \
   '--report-fd=[write JSON lines to a descriptor]:descriptor:_file_descriptors' \
   '(--no-json)--json[print the report as JSON]' \

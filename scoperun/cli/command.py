@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from scoperun.errors import ScoperunError
@@ -15,7 +15,9 @@ from scoperun.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from contextlib import AbstractContextManager
 
+    from scoperun.cli.afterwards import Afterwards
     from scoperun.cli.options import Output
     from scoperun.cli.trace_file import TraceFile
     from scoperun.console.files import Destination
@@ -67,22 +69,28 @@ def _scoperun(argv: list[str]) -> int:
     from scoperun.process.streams import inherited_descriptors
     from scoperun.supervision.launch import wrap
 
-    with _destination(output.report, "report") as file, _trace_file(output.trace, request.command) as trace:
-        with _kept_from_command(output.report_fd) as report_fd:
+    with (
+        _destination(output.report, "report") as file,
+        _trace_file(output.trace, request.command) as trace,
+        _afterwards(output, request) as afterwards,
+    ):
+        with _kept_from_command(output.report_fd) as report_fd, _failure_noted(afterwards):
             report = wrap(
                 request,
                 beside=lambda supervision: _beside(supervision, output, report_fd, trace),
                 give_up=inherited_descriptors() - {0, 1, 2},
                 trace=None if trace is None else trace.take,
             )
+        replaced = output.oom_exit_code if report.verdict == "oom-kill" else None
+        status = report.exit_status if replaced is None else replaced
+        if afterwards is not None:
+            afterwards.note(report, exit_status=status)
         _deliver(report, output, file)
         if trace is not None and trace.failure is not None:
             _say(one_line(f"scoperun: cannot write the trace to {output.trace!r}: {trace.failure}"))
-    if output.oom_exit_code is not None and report.verdict == "oom-kill":
-        return output.oom_exit_code
-    if report.signal == signal.SIGINT and not report.timed_out:
+    if replaced is None and report.signal == signal.SIGINT and not report.timed_out:
         _end_by(signal.SIGINT)
-    return report.exit_status
+    return status
 
 
 def _end_by(number: signal.Signals) -> None:
@@ -161,6 +169,22 @@ def _trace_file(path: str | None, command: tuple[str, ...]) -> Iterator[TraceFil
             raise ScoperunError(f"cannot write the trace to {path!r}: {error.strerror}") from None
         with trace:
             yield trace
+
+
+@contextmanager
+def _afterwards(output: Output, request: RunRequest) -> Iterator[Afterwards | None]:
+    """Yield what follows the run besides its report, None if that is nothing. Raises ScoperunError."""
+    if output.log is None:
+        yield None
+        return
+    from scoperun.cli.afterwards import Afterwards
+
+    with Afterwards(output, request, say=_say) as afterwards:
+        yield afterwards
+
+
+def _failure_noted(afterwards: Afterwards | None) -> AbstractContextManager[None]:
+    return nullcontext() if afterwards is None else afterwards.noting_failure()
 
 
 @contextmanager

@@ -287,6 +287,15 @@ OPTIONS = (
         completion="descriptor",
     ),
     Option(
+        ("--log",),
+        "Add a line about the run to FILE: times, status, verdict, memory, command.",
+        "The report",
+        metavar="FILE",
+        parse=option_values.log_file,
+        field="output.log",
+        completion="file",
+    ),
+    Option(
         ("--json",),
         "Print the report as JSON in place of text.",
         "The report",

@@ -17,6 +17,7 @@ import pytest
         (["--mem=20Q"], "'--mem'", "'20Q' cannot be read"),
         (["-p", "Memorymax=1M"], "'--property'", "did you mean MemoryMax=?"),
         (["--unit=a/b"], "'--unit'", "'a/b' is no unit name"),
+        (["--log=-"], "'--log'", "'-' is a stream, not a file"),
         (["--report-fd=99"], "'--report-fd'", "descriptor 99 is not open"),
     ],
 )

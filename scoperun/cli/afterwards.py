@@ -1,0 +1,64 @@
+"""What follows a run besides its report: the log. All of it is checked before the command starts."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+from scoperun.errors import ScoperunError
+from scoperun.printable import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from scoperun.cli.options import Output
+    from scoperun.report.report import Report
+    from scoperun.spec.request import RunRequest
+
+
+class Afterwards:
+    """What the user has asked for. A failure of any of it is a line on standard error and changes no exit status."""
+
+    def __init__(self, output: Output, request: RunRequest, *, say: Callable[[str], None]) -> None:
+        """Open and check what is needed. Raises ScoperunError if something cannot be done afterwards."""
+        self._output = output
+        self._say = say
+        self._log = None
+        if output.log is not None:
+            from scoperun.cli.run_log import RunLog  # noqa: PLC0415  most runs have no log
+
+            self._log = RunLog(output.log, request.command)
+
+    @contextmanager
+    def noting_failure(self) -> Iterator[None]:
+        """Note in the log if the context ends with an error, so that each run of a batch has its line."""
+        try:
+            yield
+        except (ScoperunError, KeyboardInterrupt) as error:
+            status = error.exit_status if isinstance(error, ScoperunError) else ScoperunError.exit_status
+            if self._log is not None:
+                with self._told_if_it_fails():
+                    self._log.add_failure(exit_status=status)
+            raise
+
+    def note(self, report: Report, *, exit_status: int) -> None:
+        """Add the run to the log. exit_status: what scoperun exits with."""
+        if self._log is not None:
+            with self._told_if_it_fails():
+                self._log.add(report, exit_status=exit_status)
+
+    @contextmanager
+    def _told_if_it_fails(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._say(one_line(f"scoperun: cannot add to the log {self._output.log!r}: {error.strerror}"))
+
+    def __enter__(self) -> Self:
+        """Return this; the end of the with statement closes the log."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the log."""
+        if self._log is not None:
+            self._log.close()
