@@ -105,6 +105,7 @@ _arguments -s -S -A '-*' \
   '--print-properties[print what would be asked of systemd]' \
   '--report=[write the report to a file]:file:_files' \
   '--log=[add a line about the run to a file]:file:_files' \
+  '--on-oom=[run a program after an OOM kill]:program:_files' \
   '--trace=[write every event of the run to a file]:file:_files' \
   '--report-fd=[write JSON lines to a descriptor]:descriptor:_file_descriptors' \
   '(--no-json)--json[print the report as JSON]' \

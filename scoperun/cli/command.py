@@ -86,6 +86,9 @@ def _scoperun(argv: list[str]) -> int:
         if afterwards is not None:
             afterwards.note(report, exit_status=status)
         _deliver(report, output, file)
+        if afterwards is not None:
+            in_file = file is not None and file.is_written and not file.may_wait
+            afterwards.act(report, report_file=output.report if in_file else None)
         if trace is not None and trace.failure is not None:
             _say(one_line(f"scoperun: cannot write the trace to {output.trace!r}: {trace.failure}"))
     if replaced is None and report.signal == signal.SIGINT and not report.timed_out:
@@ -174,12 +177,12 @@ def _trace_file(path: str | None, command: tuple[str, ...]) -> Iterator[TraceFil
 @contextmanager
 def _afterwards(output: Output, request: RunRequest) -> Iterator[Afterwards | None]:
     """Yield what follows the run besides its report, None if that is nothing. Raises ScoperunError."""
-    if output.log is None:
+    if output.log is None and output.on_oom is None:
         yield None
         return
     from scoperun.cli.afterwards import Afterwards
 
-    with Afterwards(output, request, say=_say) as afterwards:
+    with Afterwards(output, request, say=_say, patience=_PATIENCE) as afterwards:
         yield afterwards
 
 

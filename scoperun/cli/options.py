@@ -31,6 +31,7 @@ class Output:
     report: the path of a file for the report. report_fd: a descriptor for JSON lines at the start and at the end.
     log: the path of a file that gets a line about the run.
     json: print JSON instead of text on stderr. quiet: print nothing that the exit status already says.
+    on_oom: the path of a program that is run after an OOM kill.
     oom_log: quote the kernel's log below the text.
     oom_exit_code: the exit status for the verdict oom-kill; None for the command's own.
     trace: the path of a file for every event of the run, one JSON line each.
@@ -44,6 +45,7 @@ class Output:
     quiet: bool = False
     oom_log: bool = False
     oom_exit_code: int | None = None
+    on_oom: str | None = None
     trace: str | None = None
     print_properties: bool = False
 

@@ -326,6 +326,14 @@ OPTIONS = (
         is_number=True,
     ),
     Option(
+        ("--on-oom",),
+        "Run PROGRAM, without arguments, after an OOM kill; SCOPERUN_* variables say of what.",
+        "The report",
+        metavar="PROGRAM",
+        field="output.on_oom",
+        completion="file",
+    ),
+    Option(
         ("--trace",),
         "Write every event of the run to FILE, as JSON lines: for a bug report.",
         "The report",
