@@ -7,7 +7,7 @@ _scoperun()
         --report --report-fd --log --trace --on-oom --oom-exit-code'
     local flags='--require-limits --no-require-limits --system --user --slice-inherit --no-slice-inherit --wait
         --no-wait --kill-leftovers --no-kill-leftovers --no-config --print-properties --json --no-json -q --quiet --no-quiet
-        --oom-log --no-oom-log --version -h --help'
+        --journal --no-journal --oom-log --no-oom-log --version -h --help'
     local -a words=() starts=()
     local cur before manager=--user last at
     COMPREPLY=()

@@ -135,6 +135,8 @@ complete -c scoperun -n __scoperun_in_options -x -l report-fd -d 'Write JSON lin
 complete -c scoperun -n __scoperun_in_options -r -F -l log -d 'Add a line about the run to a file'
 complete -c scoperun -n __scoperun_in_options -r -F -l on-oom -d 'Run a program after an OOM kill'
 complete -c scoperun -n __scoperun_in_options -r -F -l trace -d 'Write every event of the run to a file'
+complete -c scoperun -n __scoperun_in_options -l journal -d 'Send the verdict to the journal'
+complete -c scoperun -n __scoperun_in_options -l no-journal -d 'Do not send it there'
 complete -c scoperun -n __scoperun_in_options -l json -d 'Print the report as JSON'
 complete -c scoperun -n __scoperun_in_options -l no-json -d 'Print it as text'
 complete -c scoperun -n __scoperun_in_options -s q -l quiet -d 'Print no report where the exit status tells all'

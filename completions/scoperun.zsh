@@ -108,6 +108,8 @@ _arguments -s -S -A '-*' \
   '--on-oom=[run a program after an OOM kill]:program:_files' \
   '--trace=[write every event of the run to a file]:file:_files' \
   '--report-fd=[write JSON lines to a descriptor]:descriptor:_file_descriptors' \
+  '(--no-journal)--journal[send the verdict to the journal]' \
+  '(--journal)--no-journal[do not send it there]' \
   '(--no-json)--json[print the report as JSON]' \
   '(--json)--no-json[print it as text]' \
   '(-q --quiet --no-quiet)'{-q,--quiet}'[print no report where the exit status tells all]' \

@@ -1,4 +1,7 @@
-"""What follows a run besides its report: a line in the log, and a program; both are checked before the run."""
+"""What follows a run besides its report: a line in the log, an entry in the journal, and a program.
+
+What can be checked before the command starts is checked then.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ class Afterwards:
     def __init__(self, output: Output, request: RunRequest, *, say: Callable[[str], None], patience: Patience) -> None:
         """Open and check what is needed. Raises ScoperunError if something could not be done afterwards."""
         self._output = output
+        self._command = request.command
         self._say = say
         self._patience = patience
         self._log = self._on_oom = None
@@ -48,10 +52,16 @@ class Afterwards:
             raise
 
     def note(self, report: Report, *, exit_status: int) -> None:
-        """Add the run to the log. exit_status: what scoperun exits with."""
+        """Add the run to the log and to the journal. exit_status: what scoperun exits with."""
         if self._log is not None:
             with self._told_if_it_fails(f"cannot add to the log {self._output.log!r}"):
                 self._log.add(report, exit_status=exit_status)
+        if self._output.journal:
+            from scoperun.console.journal import SOCKET, entry, send  # noqa: PLC0415  most runs are not in the journal
+
+            what = f"warning: --journal: cannot send the verdict to journald at {SOCKET}"
+            with self._told_if_it_fails(what), self._patience.waiting():
+                send(entry(report, self._command, exit_status=exit_status))
 
     def act(self, report: Report, *, report_file: str | None) -> None:
         """After an OOM kill run the program of --on-oom.
@@ -72,7 +82,7 @@ class Afterwards:
         try:
             yield
         except OSError as error:
-            self._say(one_line(f"scoperun: {what}: {error.strerror}"))
+            self._say(one_line(f"scoperun: {what}: {error.strerror or error}"))
 
     def __enter__(self) -> Self:
         """Return this; the end of the with statement closes the log."""

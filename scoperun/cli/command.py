@@ -177,7 +177,7 @@ def _trace_file(path: str | None, command: tuple[str, ...]) -> Iterator[TraceFil
 @contextmanager
 def _afterwards(output: Output, request: RunRequest) -> Iterator[Afterwards | None]:
     """Yield what follows the run besides its report, None if that is nothing. Raises ScoperunError."""
-    if output.log is None and output.on_oom is None:
+    if output.log is None and output.on_oom is None and not output.journal:
         yield None
         return
     from scoperun.cli.afterwards import Afterwards

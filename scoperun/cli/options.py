@@ -30,6 +30,7 @@ class Output:
 
     report: the path of a file for the report. report_fd: a descriptor for JSON lines at the start and at the end.
     log: the path of a file that gets a line about the run.
+    journal: send the verdict to the journal.
     json: print JSON instead of text on stderr. quiet: print nothing that the exit status already says.
     on_oom: the path of a program that is run after an OOM kill.
     oom_log: quote the kernel's log below the text.
@@ -41,6 +42,7 @@ class Output:
     report: str | None = None
     report_fd: int | None = None
     log: str | None = None
+    journal: bool = False
     json: bool = False
     quiet: bool = False
     oom_log: bool = False

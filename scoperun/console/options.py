@@ -296,6 +296,13 @@ OPTIONS = (
         completion="file",
     ),
     Option(
+        ("--journal",),
+        "Send the verdict to the journal, where journalctl shows it with the scope.",
+        "The report",
+        contrary="--no-journal",
+        field="output.journal",
+    ),
+    Option(
         ("--json",),
         "Print the report as JSON in place of text.",
         "The report",
