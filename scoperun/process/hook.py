@@ -10,7 +10,7 @@ import os
 import select
 import signal
 import stat
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from scoperun.kernel.wait import bury, has_ended
@@ -19,7 +19,7 @@ from scoperun.record import dataclass
 from scoperun.spec.values import signal_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from scoperun.process.identity import Identity
 
@@ -44,7 +44,8 @@ class Hook:
         if self.identity is None:
             _check(self.path)
             return
-        status = os.waitstatus_to_exitcode(os.waitpid(_forked(self._check_as_user), 0)[1])
+        with _statuses_kept():
+            status = os.waitstatus_to_exitcode(os.waitpid(_forked(self._check_as_user), 0)[1])
         if status:
             raise OSError(status, os.strerror(status))
 
@@ -59,14 +60,12 @@ class Hook:
         A session of its own keeps away what the terminal sends. After `within` seconds, or when a signal handler raises
         an exception here, it is killed together with its process group. Raises OSError if it cannot be forked.
         """
-        # A caller that ignores SIGCHLD has the kernel discard the status.
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         failure, its_failure = os.pipe()
-        try:
-            pid = _forked(lambda: self._become(environment), its_failure)
-        finally:
-            os.close(its_failure)
-        with open(failure, "rb") as failed:
+        with open(failure, "rb") as failed, _statuses_kept():
+            try:
+                pid = _forked(lambda: self._become(environment), its_failure)
+            finally:
+                os.close(its_failure)
             return self._ending(pid, failed.read)
 
     def _become(self, environment: Mapping[str, str]) -> NoReturn:
@@ -98,6 +97,16 @@ class Hook:
         finally:
             _kill_unless_ended(pid, pidfd)
             os.close(pidfd)
+
+
+@contextmanager
+def _statuses_kept() -> Iterator[None]:
+    """Have the kernel keep the status of a child, which it discards if we were started with SIGCHLD ignored."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, before)
 
 
 def _check(path: str) -> None:

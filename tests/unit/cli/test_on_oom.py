@@ -13,6 +13,7 @@ from scoperun.errors import ScoperunError
 from scoperun.evidence.events import ResultChanged, StateChanged
 from scoperun.evidence.oom import Victim
 from scoperun.process.patience import Patience
+from scoperun.process.signals import ENDING
 from scoperun.record import replace
 from scoperun.report.report import Report
 from scoperun.spec.request import RunRequest
@@ -116,6 +117,21 @@ def test_that_it_has_disappeared_meanwhile_is_one_too(program: Callable[[str], s
 
     reason = "it cannot be executed: No such file or directory"
     assert in_child(run) == [f"scoperun: warning: --on-oom {path!r}: {reason}"]
+
+
+@pytest.mark.parametrize("number", sorted(ENDING))
+def test_a_signal_ends_the_wait_for_it(program: Callable[[str], str], number: int) -> None:
+    path = program(f"kill -{number:d} $PPID; exec tail -f /dev/null")
+
+    def run() -> list[str]:
+        said: list[str] = []
+        patience = Patience()
+        patience.begin()
+        with Afterwards(Output(on_oom=path), REQUEST, say=said.append, patience=patience) as afterwards:
+            afterwards.act(OOM, report_file=None)
+        return said
+
+    assert in_child(run) == [f"scoperun: warning: --on-oom {path!r}: interrupted"]
 
 
 @pytest.mark.parametrize("words", ["/nowhere/program", "mail -s oom root", "/dev/null", "/", ""])

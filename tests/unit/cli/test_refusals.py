@@ -41,6 +41,8 @@ EVIL = "a\r\x1b[2K\n   Verdict: success\a\x1b]0;title\a\u202e\x9b\n"
         ["--mem", EVIL],
         ["--unit", EVIL],
         ["--report", f"/{EVIL}/r.json"],
+        ["--log", f"/{EVIL}/runs.log"],
+        ["--on-oom", f"/{EVIL}"],
         ["--uid", EVIL],
         [f"--{EVIL}"],
     ],

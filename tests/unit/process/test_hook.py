@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from scoperun.process.hook import Hook
+from scoperun.process.identity import identity
 from scoperun.process.streams import inherited_descriptors
+from scoperun.spec.request import ExecContext
 from tests.child import in_child
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "GREETING": "hello"}
@@ -152,6 +154,22 @@ def test_what_cannot_be_executed_is_known_before(tmp_path: Path, make: Callable[
     with pytest.raises(OSError, match=r".") as refused:
         Hook(path=f"{tmp_path}/it").check()
     assert (refused.value.errno, bool(refused.value.strerror)) == (number, True)
+
+
+def test_what_a_user_cannot_execute_is_known_before_too(tmp_path: Path) -> None:
+    """This takes a child, whose status a parent that ignores SIGCHLD would not get."""
+    ourselves = identity(ExecContext())
+    (tmp_path / "program").touch(mode=0o755)
+
+    def check() -> int | None:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        Hook(path=f"{tmp_path}/program", identity=ourselves).check()
+        with pytest.raises(OSError, match="No such file or directory") as refused:
+            Hook(path=f"{tmp_path}/missing", identity=ourselves).check()
+        assert signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
+        return refused.value.errno
+
+    assert in_child(check) == errno.ENOENT
 
 
 def test_a_file_that_can_be_executed_is_fine(program: Callable[..., Hook], tmp_path: Path) -> None:
