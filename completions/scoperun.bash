@@ -4,10 +4,10 @@ _scoperun()
 {
     local with_value='--mem --mem-high --soft-mem --swap --zswap --cpus --cpu-weight --tasks --timeout --kill-after --oom-policy
         -p --property -P --profile --config -u --unit --slice --description -E --setenv -d --working-directory --uid --gid --nice
-        --report --report-fd --report-format --trace --oom-exit-code'
+        --report --report-fd --report-format --log --trace --on-oom --oom-exit-code'
     local flags='--require-limits --no-require-limits --system --user --slice-inherit --no-slice-inherit --wait
         --no-wait --kill-leftovers --no-kill-leftovers --no-config --print-properties --json --no-json -q --quiet --no-quiet
-        --oom-log --no-oom-log --version -h --help'
+        --journal --no-journal --oom-log --no-oom-log --version -h --help'
     local -a words=() starts=()
     local cur before manager=--user last at
     COMPREPLY=()
@@ -80,7 +80,7 @@ _scoperun_value()
         -u | --unit) _scoperun_offer "$2" < <(_scoperun_units scope) ;;
         --slice) _scoperun_offer "$2" < <(_scoperun_units slice) ;;
         -d | --working-directory) _scoperun_files -d "$2" ;;
-        --report | --trace | --config) _scoperun_files -f "$2" ;;
+        --report | --log | --trace | --on-oom | --config) _scoperun_files -f "$2" ;;
         -p | --property) _scoperun_property "$2" ;;
         -E | --setenv) _scoperun_offer "$2" < <(compgen -e) ;;
         --uid) _scoperun_offer "$2" < <(compgen -u) ;;

@@ -2,7 +2,7 @@
 
 set -g __scoperun_with_value --mem --mem-high --soft-mem --swap --zswap --cpus --cpu-weight --tasks --timeout --kill-after \
     --oom-policy -p --property -P --profile --config -u --unit --slice --description -E --setenv -d --working-directory \
-    --uid --gid --nice --report --report-fd --report-format --trace --oom-exit-code
+    --uid --gid --nice --report --report-fd --report-format --log --trace --on-oom --oom-exit-code
 
 set -g __scoperun_properties \
     After AllowIsolate AllowedCPUs AllowedMemoryNodes AssertACPower AssertArchitecture AssertCPUFeature \
@@ -133,7 +133,11 @@ complete -c scoperun -n __scoperun_in_options -l print-properties -d 'Print what
 complete -c scoperun -n __scoperun_in_options -r -F -l report -d 'Write the report to a file'
 complete -c scoperun -n __scoperun_in_options -x -l report-fd -d 'Write JSON lines to a descriptor'
 complete -c scoperun -n __scoperun_in_options -x -l report-format -a 'block line' -d 'Print a block, or one line for a log'
+complete -c scoperun -n __scoperun_in_options -r -F -l log -d 'Add a line about the run to a file'
+complete -c scoperun -n __scoperun_in_options -r -F -l on-oom -d 'Run a program after an OOM kill'
 complete -c scoperun -n __scoperun_in_options -r -F -l trace -d 'Write every event of the run to a file'
+complete -c scoperun -n __scoperun_in_options -l journal -d 'Send the verdict to the journal'
+complete -c scoperun -n __scoperun_in_options -l no-journal -d 'Do not send it there'
 complete -c scoperun -n __scoperun_in_options -l json -d 'Print the report as JSON'
 complete -c scoperun -n __scoperun_in_options -l no-json -d 'Print it as text'
 complete -c scoperun -n __scoperun_in_options -s q -l quiet -d 'Print no report where the exit status tells all; twice: none'

@@ -104,9 +104,13 @@ _arguments -s -S -A '-*' \
   '(--kill-leftovers)--no-kill-leftovers[let it run]' \
   '--print-properties[print what would be asked of systemd]' \
   '--report=[write the report to a file]:file:_files' \
+  '--log=[add a line about the run to a file]:file:_files' \
+  '--on-oom=[run a program after an OOM kill]:program:_files' \
   '--trace=[write every event of the run to a file]:file:_files' \
   '--report-fd=[write JSON lines to a descriptor]:descriptor:_file_descriptors' \
   '--report-format=[print the report as a block or as one line]:format:(block line)' \
+  '(--no-journal)--journal[send the verdict to the journal]' \
+  '(--journal)--no-journal[do not send it there]' \
   '(--no-json)--json[print the report as JSON]' \
   '(--json)--no-json[print it as text]' \
   '(--no-quiet)*'{-q,--quiet}'[print no report where the exit status tells all; twice\: none]' \

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from scoperun.errors import ScoperunError
@@ -15,7 +15,9 @@ from scoperun.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from contextlib import AbstractContextManager
 
+    from scoperun.cli.afterwards import Afterwards
     from scoperun.cli.options import Output
     from scoperun.cli.trace_file import TraceFile
     from scoperun.console.files import Destination
@@ -67,20 +69,30 @@ def _scoperun(argv: list[str]) -> int:
     from scoperun.process.streams import inherited_descriptors
     from scoperun.supervision.launch import wrap
 
-    with _destination(output.report, "report") as file, _trace_file(output, request.command) as trace:
-        with _kept_from_command(output.report_fd) as report_fd:
+    with (
+        _destination(output.report, "report") as file,
+        _trace_file(output, request.command) as trace,
+        _afterwards(output, request) as afterwards,
+    ):
+        with _kept_from_command(output.report_fd) as report_fd, _failure_noted(afterwards):
             report = wrap(
                 request,
                 beside=lambda supervision: _beside(supervision, output, report_fd, trace),
                 give_up=inherited_descriptors() - {0, 1, 2},
                 trace=None if trace is None else trace.take,
             )
+        status = _exit_status(report, output)
+        if afterwards is not None:
+            afterwards.note(report, exit_status=status)
         _deliver(report, output, file)
+        if afterwards is not None:
+            in_file = file is not None and file.is_written and not file.may_wait
+            afterwards.act(report, report_file=output.report if in_file else None)
         if trace is not None and trace.failure is not None:
             _say(one_line(f"scoperun: cannot write the trace to {output.trace!r}: {trace.failure}"))
     if report.signal == signal.SIGINT and not report.timed_out and not _has_own_status(report, output):
         _end_by(signal.SIGINT)
-    return _exit_status(report, output)
+    return status
 
 
 def _exit_status(report: Report, output: Output) -> int:
@@ -173,6 +185,22 @@ def _trace_file(output: Output, command: tuple[str, ...]) -> Iterator[TraceFile 
 
 
 @contextmanager
+def _afterwards(output: Output, request: RunRequest) -> Iterator[Afterwards | None]:
+    """Yield what follows the run besides its report, None if that is nothing. Raises ScoperunError."""
+    if output.log is None and output.on_oom is None and not output.journal:
+        yield None
+        return
+    from scoperun.cli.afterwards import Afterwards
+
+    with Afterwards(output, request, say=_say, patience=_PATIENCE) as afterwards:
+        yield afterwards
+
+
+def _failure_noted(afterwards: Afterwards | None) -> AbstractContextManager[None]:
+    return nullcontext() if afterwards is None else afterwards.noting_failure()
+
+
+@contextmanager
 def _kept_from_command(fd: int | None) -> Iterator[int | None]:
     """Yield a duplicate of `fd` that the command does not inherit.
 
@@ -227,7 +255,7 @@ def _deliver(report: Report, output: Output, file: Destination | None) -> None:
     if _is_silent(report, output):
         return
     if output.json:
-        _say(report.to_json())
+        _say(report.to_json(indent=2 if os.isatty(2) else None))
     else:
         _print(_text(report, output))
 

@@ -31,8 +31,11 @@ class Output:
     """Where the report goes, and the exit status after an OOM kill.
 
     report: the path of a file for the report. report_fd: a descriptor for JSON lines at the start and at the end.
+    log: the path of a file that gets a line about the run.
+    journal: send the verdict to the journal.
     json: print JSON instead of text on stderr. one_line: print one line for a log.
     quiet: 1 to print nothing that the exit status already says, 2 to print no report at all.
+    on_oom: the path of a program that is run after an OOM kill.
     oom_log: quote the kernel's log below the text.
     oom_exit_code: the exit status for the verdict oom-kill; None for the command's own.
     trace: the path of a file for every event of the run, one JSON line each.
@@ -42,11 +45,14 @@ class Output:
 
     report: str | None = None
     report_fd: int | None = None
+    log: str | None = None
+    journal: bool = False
     json: bool = False
     one_line: bool = False
     quiet: int = 0
     oom_log: bool = False
     oom_exit_code: int | None = None
+    on_oom: str | None = None
     trace: str | None = None
     print_properties: bool = False
     names: Mapping[str, LimitName] = field(default_factory=dict)

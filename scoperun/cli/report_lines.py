@@ -24,7 +24,7 @@ async def report_lines(supervision: Supervision, fd: int, *, failed: Callable[[s
     failed: called with the reason after the run, if a line could not be written.
     """
     with closing(Lines(duplicate(fd))) as lines:
-        lines.put(start_line(supervision.start))
+        lines.put(start_line(supervision.start, supervision.command))
         yield
         lines.put((await supervision.report()).to_json(event="finished"))
         # A signal that has ended an earlier wait must not end this one.

@@ -28,7 +28,11 @@ class Destination:
     A regular file is replaced, so that readers see either the old text or the whole new one. Its mode is kept if it
     belongs to our user or to the folder's owner. A link is followed, and a FIFO or a character device written to, if it
     belongs to root or to our user.
+
+    is_written: `write` has written it.
     """
+
+    is_written = False
 
     def __init__(self, path: str) -> None:
         """Find the place and check it. Raises OSError if a file could not be written there."""
@@ -49,6 +53,7 @@ class Destination:
             self._place.close()
             self._place = place
             _write_to(place, text)
+        self.is_written = True
 
     def begin(self) -> int:
         """Put an empty file there, and return a descriptor to write to it bit by bit, which the caller closes.

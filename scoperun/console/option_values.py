@@ -74,6 +74,11 @@ def trace_file(text: str) -> str:
     return text
 
 
+def log_file(text: str) -> str:
+    """Return the name of the log's file; raise InvalidValue for a stream."""
+    return trace_file(text)
+
+
 def _is_stream(name: str) -> bool:
     return name == "-" or name.startswith(("/dev/std", "/dev/fd/", "/proc/self/fd/"))
 

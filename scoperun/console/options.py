@@ -287,6 +287,22 @@ OPTIONS = (
         completion="descriptor",
     ),
     Option(
+        ("--log",),
+        "Add a line about the run to FILE: times, status, verdict, memory, command.",
+        "The report",
+        metavar="FILE",
+        parse=option_values.log_file,
+        field="output.log",
+        completion="file",
+    ),
+    Option(
+        ("--journal",),
+        "Send the verdict to the journal, where journalctl shows it with the scope.",
+        "The report",
+        contrary="--no-journal",
+        field="output.journal",
+    ),
+    Option(
         ("--json",),
         "Print the report as JSON in place of text.",
         "The report",
@@ -325,6 +341,14 @@ OPTIONS = (
         parse=option_values.exit_code,
         field="output.oom_exit_code",
         is_number=True,
+    ),
+    Option(
+        ("--on-oom",),
+        "Run PROGRAM, without arguments, after an OOM kill; SCOPERUN_* variables say of what.",
+        "The report",
+        metavar="PROGRAM",
+        field="output.on_oom",
+        completion="file",
     ),
     Option(
         ("--trace",),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from scoperun.printable import utf8
 from scoperun.record import dataclass
 from scoperun.spec.sizes import INFINITY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from scoperun.evidence.events import Process
     from scoperun.evidence.start import Start
@@ -131,25 +132,42 @@ class Report:
         if self.oom:
             del report["oom"]["has_other_limits"]  # the kernel's reports and the evidence say it
         if self.oom and self.oom.kernel_log:
-            report["oom"]["kernel_log"] = [_no_limit_in_words(each) for each in report["oom"]["kernel_log"]]
+            report["oom"]["kernel_log"] = [_kernel_report(each) for each in report["oom"]["kernel_log"]]
         del report["timed_out"]  # verdict, runtime and limits say it
         del report["unread_log"]
         return report
 
-    def to_json(self, **more: str) -> str:
-        """Return the report as one JSON object on one line, with the keys of `more` first."""
+    def to_json(self, *, indent: int | None = None, **more: str) -> str:
+        """Return the report as one JSON object, with the keys of `more` first.
+
+        indent: spaces for each level, for people to read; None for one line.
+        """
         import json  # noqa: PLC0415  most runs print text
 
-        return json.dumps(more | self.to_dict())
+        return json.dumps(more | self.to_dict(), indent=indent)
 
 
-def start_line(start: Start) -> str:
+def start_line(start: Start, command: Sequence[str]) -> str:
     """Return the JSON line that says that the command runs, with keys as in the report."""
     import json  # noqa: PLC0415  as above
 
-    keys = ("unit", "invocation_id", "pid", "cgroup")
-    known: dict[str, Any] = {"event": "started"} | {key: getattr(start, key) for key in keys}
-    return json.dumps(known | {"limits": _limits(start.limits)})
+    known = {
+        "event": "started",
+        "unit": start.unit,
+        "invocation_id": start.invocation_id,
+        "command": tuple(map(utf8, command)),
+        "pid": start.pid,
+        "cgroup": start.cgroup,
+        "limits": _limits(start.limits),
+    }
+    return json.dumps(known)
+
+
+def _kernel_report(report: dict[str, Any]) -> dict[str, Any]:
+    """Return a kernel report with each of its records once: a victim's own is among `records`."""
+    for victim in report["victims"]:
+        del victim["record"]
+    return _no_limit_in_words(report)
 
 
 def _limits(limits: LimitsInForce) -> dict[str, float | str | None]:

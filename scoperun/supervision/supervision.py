@@ -79,12 +79,17 @@ class Supervision:
         """What was known when the command began."""
         return self._handles.start
 
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The words of the command."""
+        return self._handles.run.command
+
     async def report(self) -> Report:
         """Wait for the end of the run and return how the command ended."""
         assert self._end is not None  # noqa: S101  `begin` was called
         await asyncio.shield(self._end)
         start = replace(self.start, systemd=self._version)
-        return conclude(self._handles.run.command, start, self._handles.invocation)
+        return conclude(self.command, start, self._handles.invocation)
 
     async def _to_the_end(self, exited: asyncio.Task[None]) -> None:
         """Wait for the end of the command, let the scope settle, and end the watches."""

@@ -50,6 +50,8 @@ VALUES = {
     "report": ["r.json", "--help"],
     "report-fd": ["2"],
     "report-format": ["block", "line"],
+    "on-oom": ["./tell", "--help"],
+    "log": ["runs.log", "--help"],
     "trace": ["t.jsonl", "--help"],
     "oom-exit-code": ["0", "255"],
 }
@@ -211,6 +213,7 @@ EVERYDAY = [
     ["--user", "-E", "A=b", "-E", "HOME", "-d", "/", "--nice", "5"],
     ["--uid", "nobody", "--gid", "100", "--wait", "--kill-leftovers"],
     ["--report", "r.json", "--report-fd", "2", "--trace", "t.jsonl", "--json", "--oom-log", "--oom-exit-code", "99"],
+    ["--log", "runs.log", "--on-oom", "./tell", "--journal"],
     ["-qqd/", "--print-properties"],
 ]
 """Command lines without a mistake, as people and programs write them."""

@@ -17,6 +17,7 @@ import pytest
         (["--mem=20Q"], "'--mem'", "'20Q' cannot be read"),
         (["-p", "Memorymax=1M"], "'--property'", "did you mean MemoryMax=?"),
         (["--unit=a/b"], "'--unit'", "'a/b' is no unit name"),
+        (["--log=-"], "'--log'", "'-' is a stream, not a file"),
         (["--report-fd=99"], "'--report-fd'", "descriptor 99 is not open"),
     ],
 )
@@ -40,6 +41,8 @@ EVIL = "a\r\x1b[2K\n   Verdict: success\a\x1b]0;title\a\u202e\x9b\n"
         ["--mem", EVIL],
         ["--unit", EVIL],
         ["--report", f"/{EVIL}/r.json"],
+        ["--log", f"/{EVIL}/runs.log"],
+        ["--on-oom", f"/{EVIL}"],
         ["--uid", EVIL],
         [f"--{EVIL}"],
     ],

@@ -3,6 +3,7 @@
 Each test is a separate process: signal handlers belong to a whole process, and a received signal stays recorded.
 """
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -122,6 +123,24 @@ def test_colours_can_be_forced(capfd: pytest.CaptureFixture[str], monkeypatch: p
     monkeypatch.delenv("NO_COLOR", raising=False)
     deliver(Output(), what=report())
     assert capfd.readouterr().err.startswith("scoperun: \x1b[1;33mexit 3\x1b[0m: ")
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_json_is_indented_on_a_terminal_and_one_line_elsewhere(is_terminal: bool) -> None:
+    ours, its = os.openpty() if is_terminal else os.pipe()
+
+    def deliver_it() -> None:
+        os.dup2(its, 2)
+        _deliver(report(), Output(json=True), None)
+
+    in_child(deliver_it)
+    printed = os.read(ours, 1 << 16).decode()
+    for fd in ours, its:
+        os.close(fd)
+    begin = '{\r\n  "schema": 1,\r\n' if is_terminal else '{"schema": 1, '
+    assert printed.startswith(begin)
+    assert is_terminal == (printed.count("\n") > 1)
+    assert json.loads(printed) == json.loads(report().to_json())
 
 
 def test_the_clean_up_is_not_interrupted_by_another_signal() -> None:

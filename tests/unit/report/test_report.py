@@ -2,7 +2,9 @@
 
 import json
 import math
+from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from scoperun.evidence.events import (
     Counters,
     Event,
     JobRemoved,
+    KernelLogRead,
     LeftActive,
     Process,
     ResultChanged,
@@ -19,6 +22,8 @@ from scoperun.evidence.events import (
     WorkloadExited,
 )
 from scoperun.evidence.invocation import Invocation
+from scoperun.evidence.kernel_log import parse
+from scoperun.evidence.kernel_report import KernelRecord
 from scoperun.evidence.verdict import Verdict
 from scoperun.report.conclusion import conclude
 from scoperun.report.report import Report, start_line
@@ -26,6 +31,8 @@ from scoperun.spec.limits import LimitsInForce
 from scoperun.spec.sizes import INFINITY
 from scoperun.version import __version__
 from tests.unit.stories import LIMITS, MIB, START, STORIES, TIMED, Story, counted, exited, read, told
+
+KERNEL_LOGS = Path(__file__).parents[1] / "evidence" / "kernel_logs"
 
 KEYS = [
     "schema", "scoperun", "systemd", "kernel", "manager", "unit", "invocation_id", "slice", "cgroup", "left_scope",
@@ -234,17 +241,39 @@ def test_without_the_memory_controller_no_counters_are_missing() -> None:
 
 
 def test_the_start_is_one_line_with_keys_of_the_report() -> None:
-    text = start_line(START)
+    text = start_line(START, ("./work",))
     assert "\n" not in text
     start = json.loads(text, parse_constant=pytest.fail)
-    assert list(start) == ["event", "unit", "invocation_id", "pid", "cgroup", "limits"]
+    assert list(start) == ["event", "unit", "invocation_id", "command", "pid", "cgroup", "limits"]
     report = as_json(told(OOM_KILL))
     assert start == {"event": "started"} | {key: report[key] for key in start if key != "event"}
 
 
 def test_the_start_has_no_limit_as_infinity() -> None:
-    start = json.loads(start_line(replace(START, limits=LimitsInForce(tasks_max=INFINITY))))
+    start = json.loads(start_line(replace(START, limits=LimitsInForce(tasks_max=INFINITY)), ("true",)))
     assert (start["limits"]["tasks_max"], start["limits"]["memory_max"]) == ("infinity", None)
+
+
+def test_the_start_has_the_command_as_the_report_has_it() -> None:
+    command = ("sh", "-c", "exit 3", "not UTF-8: \udcff")
+    assert json.loads(start_line(START, command))["command"] == as_json(told(OOM_KILL, command=command))["command"]
+
+
+def test_a_report_can_be_indented_for_people() -> None:
+    text = told(OOM_KILL).to_json(indent=2)
+    assert text.startswith('{\n  "schema": 1,\n')
+    assert json.loads(text) == as_json(told(OOM_KILL))
+
+
+@pytest.mark.parametrize("sample", ["scope-7.2", "group-7.2", "burst-7.2", "scope-5.0"])
+def test_each_record_of_the_kernel_is_there_once(sample: str) -> None:
+    """A victim in the kernel's report knows its own record, which is one of `records`."""
+    printed = json.loads((KERNEL_LOGS / f"{sample}.json").read_text(encoding="ascii"))["records"]
+    reports = tuple(parse(map(KernelRecord, printed), page_size=4096))
+    assert any(report.victims for report in reports)
+    text = told([*OOM_KILL, KernelLogRead(reports=reports)]).to_json()
+    records = [record for report in reports for record in report.records]
+    assert {record: text.count(json.dumps(record)) for record in records} == Counter(records)
 
 
 def test_a_report_among_other_lines_begins_with_its_event() -> None:

@@ -1,0 +1,118 @@
+"""A file that several processes add lines to at the same time, opened before the command starts.
+
+A line is one write(2) to a file that was opened with O_APPEND, so that lines of several writers do not mix. The kernel
+promises that for local file systems; NFS has no such promise (open(2)).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self
+
+from scoperun.console.paths import Trusted, others_write, walk
+
+if TYPE_CHECKING:
+    from scoperun.console.paths import Place
+
+_OWNERS_ALONE = 0o600
+"""The mode of a new file: only its owner reads it, because it has command lines in it."""
+
+_ATTEMPTS = 100
+"""How often a file can appear and disappear again while it is opened before that is an error."""
+
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK}
+"""Errors of link(2) on file systems without hard links, e.g. vfat."""
+
+
+class Appended:
+    """A regular file to which whole lines are added; the caller closes it.
+
+    A link is followed if it belongs to root or to our user, and so must the file. It is held open: a file that is
+    renamed meanwhile, as logrotate(8) does it, gets the line under its new name.
+    """
+
+    def __init__(self, path: str, *, header: str) -> None:
+        """Open the file; a new one begins with `header`. Raises OSError if lines cannot be added to it."""
+        self._fd = _opened(path, header.encode())
+
+    def append(self, line: str) -> None:
+        """Add a line, which ends with a newline. Raises OSError if not all of it could be written."""
+        _write(self._fd, line.encode())
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)
+
+    def __enter__(self) -> Self:
+        """Return the file; the end of the with statement closes it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+
+def _opened(path: str, header: bytes) -> int:
+    trusted = Trusted.here()
+    for _ in range(_ATTEMPTS):
+        with walk(path, trusted) as place:
+            if place.status is not None:
+                return _existing(place, trusted)
+            with suppress(FileExistsError):  # another writer has created it just now
+                return _created(place, header)
+    raise FileExistsError(errno.EEXIST, "it appears and disappears again and again")
+
+
+def _existing(place: Place, trusted: Trusted) -> int:
+    """Open a file that exists. Raises OSError if it is not a regular file, or another user could have put it there."""
+    assert place.status is not None  # noqa: S101  the caller has looked
+    if stat.S_ISDIR(place.status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(place.status.st_mode):
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    folder = os.fstat(place.folder)
+    if not trusted.own(place.status, folder):
+        raise PermissionError(errno.EACCES, f"it {trusted.doubt(place.status)}")
+    if place.status.st_nlink > 1 and others_write(folder):
+        # Without fs.protected_hardlinks any user can give one of our files another name there.
+        raise PermissionError(errno.EACCES, f"it {trusted.doubt(place.status)}")
+    return os.open(f"/proc/self/fd/{place.entry}", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+
+
+def _created(place: Place, header: bytes) -> int:
+    """Make the file appear with its header in it. Raises FileExistsError if it exists by now."""
+    temporary = f".scoperun-{os.urandom(8).hex()}.tmp"
+    fd = _new(place, temporary, header)
+    try:
+        os.link(temporary, place.name, src_dir_fd=place.folder, dst_dir_fd=place.folder, follow_symlinks=False)
+    except OSError as error:
+        os.close(fd)
+        if error.errno not in _NO_LINKS:
+            raise
+        return _new(place, place.name, header)  # for a moment it has no header
+    finally:
+        with suppress(OSError):
+            os.unlink(temporary, dir_fd=place.folder)
+    return fd
+
+
+def _new(place: Place, name: str, header: bytes) -> int:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(name, flags, _OWNERS_ALONE, dir_fd=place.folder)
+    try:
+        with suppress(OSError):  # some file systems have no modes, e.g. vfat
+            os.fchmod(fd, _OWNERS_ALONE)  # whatever the umask is
+        _write(fd, header)
+    except BaseException:
+        os.close(fd)
+        os.unlink(name, dir_fd=place.folder)
+        raise
+    return fd
+
+
+def _write(fd: int, data: bytes) -> None:
+    if os.write(fd, data) < len(data):
+        raise OSError(errno.ENOSPC, "only a part of the line could be written")

@@ -1,0 +1,179 @@
+"""Lines of many writers do not mix, the header comes first and once, and no other user decides where lines go."""
+
+import errno
+import multiprocessing
+import os
+import stat
+from collections import Counter
+from collections.abc import Callable, Iterator
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+import pytest
+
+from scoperun.console.appending import Appended
+
+HEADER = "the header\n"
+WRITERS, LINES = 24, 100
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """Return a folder in which nothing temporary is left behind, and no descriptor open."""
+    yield tmp_path
+    assert list(tmp_path.rglob(".*.tmp")) == []
+    assert [each for each in Path("/proc/self/fd").iterdir() if tmp_path in each.resolve().parents] == []
+
+
+def append(path: Path, *lines: str) -> None:
+    with Appended(str(path), header=HEADER) as file:
+        for line in lines:
+            file.append(line)
+
+
+def refusal(path: Path) -> OSError:
+    with pytest.raises(OSError, match=r".") as refused:
+        append(path)
+    return refused.value
+
+
+def test_a_new_file_begins_with_the_header(folder: Path) -> None:
+    append(folder / "log", "one\n")
+    append(folder / "log", "two\n")
+    assert (folder / "log").read_text() == f"{HEADER}one\ntwo\n"
+
+
+def test_a_file_that_is_there_stays_as_it_is(folder: Path) -> None:
+    (folder / "log").write_text("before\n")
+    (folder / "log").chmod(0o644)
+    append(folder / "log", "one\n")
+    assert (folder / "log").read_text() == "before\none\n"
+    assert stat.S_IMODE((folder / "log").stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize("umask", [0, 0o777])
+def test_a_new_file_is_its_owners_alone_whatever_the_umask(folder: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        append(folder / "log")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((folder / "log").stat().st_mode) == 0o600
+
+
+def write_many(path: Path, begin: Barrier, writer: int) -> None:
+    begin.wait()
+    with Appended(str(path), header=HEADER) as file:
+        for number in range(LINES):
+            file.append(f"{writer} {number} {'x' * (writer * 300)}\n")
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_many_writers_at_once_lose_and_mix_nothing(
+    folder: Path, has_links: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They all begin with a file that is not there. On a file system without hard links only the header can be late."""
+    if not has_links:
+        monkeypatch.setattr(os, "link", refuse_links)
+    processes = multiprocessing.get_context("fork")
+    begin = processes.Barrier(WRITERS)
+    writers = [processes.Process(target=write_many, args=(folder / "log", begin, each)) for each in range(WRITERS)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert {writer.exitcode for writer in writers} == {0}
+    for writer in writers:
+        writer.close()
+    lines = (folder / "log").read_text().splitlines(keepends=True)
+    if has_links:
+        assert lines[0] == HEADER
+    expected = [f"{each} {number} {'x' * (each * 300)}\n" for each in range(WRITERS) for number in range(LINES)]
+    assert Counter(lines) == Counter([HEADER, *expected])
+
+
+def refuse_links(*_: object, **__: object) -> None:
+    raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+def test_a_link_that_fails_for_another_reason_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "link", link)
+    assert refusal(folder / "log").errno == errno.EIO
+    assert list(folder.iterdir()) == []
+
+
+def test_a_file_that_has_been_renamed_gets_the_line(folder: Path) -> None:
+    """As logrotate does it: the next run begins a new file."""
+    with Appended(str(folder / "log"), header=HEADER) as file:
+        (folder / "log").rename(folder / "log.1")
+        file.append("one\n")
+    append(folder / "log", "two\n")
+    assert (folder / "log.1").read_text() == f"{HEADER}one\n"
+    assert (folder / "log").read_text() == f"{HEADER}two\n"
+
+
+def test_a_link_of_ours_is_followed_also_to_a_file_that_is_not_there_yet(folder: Path) -> None:
+    (folder / "far").mkdir()
+    (folder / "link").symlink_to("far/log")
+    append(folder / "link", "one\n")
+    append(folder / "link", "two\n")
+    assert (folder / "far" / "log").read_text() == f"{HEADER}one\ntwo\n"
+
+
+def test_a_link_that_takes_the_place_is_not_followed(folder: Path) -> None:
+    with Appended(str(folder / "log"), header=HEADER) as file:
+        (folder / "log").unlink()
+        (folder / "log").symlink_to("other")
+        file.append("one\n")
+    assert not (folder / "other").exists()
+
+
+def test_in_a_common_folder_a_hard_link_might_be_a_strangers(folder: Path) -> None:
+    (folder / "ours").write_text("not to be touched\n")
+    (folder / "log").hardlink_to(folder / "ours")
+    append(folder / "log")
+    folder.chmod(0o1777)
+    doubt = "it has several names (hard links), of which others may have made this one"
+    assert refusal(folder / "log").strerror == doubt
+    assert (folder / "ours").read_text() == "not to be touched\n"
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "number"),
+    [
+        (Path.mkdir, "", errno.EISDIR),
+        (Path.mkdir, "/missing/below", errno.ENOENT),
+        (Path.touch, "/below", errno.ENOTDIR),
+        (os.mkfifo, "", errno.EINVAL),
+        (Path.touch, "x" * 256, errno.ENAMETOOLONG),
+    ],
+)
+def test_what_takes_no_lines_is_known_before(
+    folder: Path, make: Callable[[Path], object], name: str, number: int
+) -> None:
+    make(folder / "it")
+    refused = refusal(Path(f"{folder}/it{name}"))
+    assert (refused.errno, bool(refused.strerror)) == (number, True)
+
+
+def test_a_device_takes_no_lines() -> None:
+    assert refusal(Path("/dev/null")).errno == errno.EINVAL
+
+
+def test_a_full_disk_is_an_error(folder: Path) -> None:
+    with Appended(str(folder / "log"), header=HEADER) as file, open("/dev/full", "wb") as full:
+        os.dup2(full.fileno(), file._fd)  # noqa: SLF001
+        with pytest.raises(OSError, match="No space left"):
+            file.append("one\n")
+
+
+def test_a_part_of_a_line_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a disk that has room for half of it."""
+    with Appended(str(folder / "log"), header=HEADER) as file:
+        write = os.write
+        monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:2]))
+        with pytest.raises(OSError, match="only a part of the line could be written"):
+            file.append("one\n")
