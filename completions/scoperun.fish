@@ -1,6 +1,6 @@
 # fish completion for scoperun(1). A TAB starts no Python.
 
-set -g __scoperun_with_value --mem --mem-high --soft-mem --swap --zswap --cpus --cpu-weight --tasks --timeout --kill-after \
+set -g __scoperun_with_value --mem --mem-high --soft-mem --swap --zswap --cpus --cpu-weight --tasks --timeout --cpu-time --kill-after \
     --oom-policy -p --property -P --profile --config -u --unit --slice --description -E --setenv -d --working-directory \
     --uid --gid --nice --report --report-fd --trace --oom-exit-code
 
@@ -105,6 +105,7 @@ complete -c scoperun -n __scoperun_in_options -x -l cpus -d 'Processors it may u
 complete -c scoperun -n __scoperun_in_options -x -l cpu-weight -d 'Its share of the processors'
 complete -c scoperun -n __scoperun_in_options -x -l tasks -d 'Processes and threads it may have'
 complete -c scoperun -n __scoperun_in_options -x -l timeout -d 'Time after which it is stopped'
+complete -c scoperun -n __scoperun_in_options -x -l cpu-time -d 'Processor time after which it is stopped'
 complete -c scoperun -n __scoperun_in_options -x -l kill-after -d 'Time from SIGTERM to SIGKILL'
 complete -c scoperun -n __scoperun_in_options -x -l oom-policy -a 'stop continue kill' -d 'What becomes of the rest'
 complete -c scoperun -n __scoperun_in_options -x -s p -l property -a '(__scoperun_property)' -d 'Any property of scopes'

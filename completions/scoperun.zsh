@@ -78,6 +78,7 @@ _arguments -s -S -A '-*' \
   '--cpu-weight=[its share of the processors]:1 to 10000' \
   '--tasks=[processes and threads it may have]:number' \
   '--timeout=[time after which it is stopped]:time' \
+  '--cpu-time=[processor time after which it is stopped]:time' \
   '--kill-after=[time from SIGTERM to SIGKILL]:time' \
   '--oom-policy=[what becomes of the rest after an OOM kill]:policy:(stop continue kill)' \
   '*'{-p+,--property=}'[any property of scopes]:property:_scoperun_property' \

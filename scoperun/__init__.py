@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from scoperun.errors import UnitExists as UnitExists
     from scoperun.evidence.events import ConnectionLost as ConnectionLost
     from scoperun.evidence.events import Counters as Counters
+    from scoperun.evidence.events import CpuTimeChecked as CpuTimeChecked
+    from scoperun.evidence.events import CpuTimeUsedUp as CpuTimeUsedUp
     from scoperun.evidence.events import EndedTask as EndedTask
     from scoperun.evidence.events import Event as Event
     from scoperun.evidence.events import JobRemoved as JobRemoved
@@ -84,10 +86,10 @@ _MODULES = {
         "LimitNotEnforced", "ManagerError", "PropertyRefused", "ScopeFailed", "ScoperunError", "UnitExists",
     ),
     "evidence.events": (
-        "ConnectionLost", "Counters", "EndedTask", "Event", "JobRemoved", "KernelLogRead", "LeftActive", "LeftRunning",
-        "LeftoversAwaited", "MemorySnapshot", "OomdMark", "Process", "ResultChanged", "ScopeProperties",
-        "SoftMemoryEvent", "SoftMemoryKilled", "SoftMemoryPassed", "SoftMemoryRestored", "SoftMemoryTold",
-        "StateChanged", "StopRequested", "Task", "WorkloadExited",
+        "ConnectionLost", "Counters", "CpuTimeChecked", "CpuTimeUsedUp", "EndedTask", "Event", "JobRemoved",
+        "KernelLogRead", "LeftActive", "LeftRunning", "LeftoversAwaited", "MemorySnapshot", "OomdMark", "Process",
+        "ResultChanged", "ScopeProperties", "SoftMemoryEvent", "SoftMemoryKilled", "SoftMemoryPassed",
+        "SoftMemoryRestored", "SoftMemoryTold", "StateChanged", "StopRequested", "Task", "WorkloadExited",
     ),
     "evidence.kernel_report": ("KernelReport", "KernelTask", "KernelVictim"),
     "supervision.launch": ("RunOptions", "run", "run_sync", "wrap"),

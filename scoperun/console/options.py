@@ -129,6 +129,15 @@ OPTIONS = (
         is_number=True,
     ),
     Option(
+        ("--cpu-time",),
+        "Processor time after which it and its children are stopped, all together.",
+        "Processors, tasks and time",
+        metavar="TIME",
+        parse=parse_positive_time,
+        field="request.cpu_time",
+        is_number=True,
+    ),
+    Option(
         ("--kill-after",),
         "Time from SIGTERM to SIGKILL (TimeoutStopSec=).",
         "Processors, tasks and time",

@@ -347,10 +347,30 @@ class SoftMemoryKilled:
     """The processes of the scope were killed because they stayed above the soft limit after the signal."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpuTimeChecked:
+    """A timer of the limit on processor time ran out. used: seconds that the scope has used; None if not readable."""
+
+    used: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpuTimeUsedUp:
+    """The scope has used up its processor time, so scoperun has systemd stop it. used: seconds.
+
+    The command was still running, or scoperun was waiting for what the command had left in the scope, and nothing else
+    was ending the scope.
+    """
+
+    used: float
+
+
 SoftMemoryEvent = SoftMemoryPassed | SoftMemoryTold | SoftMemoryRestored | SoftMemoryKilled
 
 Event = (
     SoftMemoryEvent
+    | CpuTimeChecked
+    | CpuTimeUsedUp
     | LeftoversAwaited
     | LeftRunning
     | StopRequested

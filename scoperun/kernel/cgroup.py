@@ -122,6 +122,10 @@ class Cgroup:
             name, path = os.path.dirname(name), os.path.dirname(path)
             yield name, path
 
+    def levels(self) -> list[Cgroup]:
+        """Return this cgroup and each one above it that can have limits."""
+        return self._levels()
+
     def below(self) -> Iterator[Cgroup]:
         """Yield the cgroups below this one, without those that are removed meanwhile."""
         try:

@@ -74,12 +74,14 @@ class Report:
     memory, cpu: what the scope used.
     soft_memory: what became of the soft limit, None without one.
     oom: what is known about the OOM, None unless the verdict is oom-kill.
+    cpu_time_checks: how often scoperun woke up to see whether the limit on processor time was used up; None without
+        such a limit.
     tasks_peak: the highest number of tasks. tasks_refused: how often a limit on tasks refused one.
     pressure: always None.
     left_running: the processes that were still in the scope at the end.
     evidence: the sources that the verdict and `oom` rest on.
-    timed_out: runtime_max ended the scope. Result=timeout alone can also mean that a stop requested by something else
-        took too long.
+    timed_out: runtime_max or cpu_time ended the scope. Result=timeout alone can also mean that a stop requested by
+        something else took too long.
     schema: the version of the keys in JSON.
     """
 
@@ -107,6 +109,7 @@ class Report:
     soft_memory: SoftMemoryReport | None
     oom: Oom | None
     cpu: Cpu
+    cpu_time_checks: int | None
     tasks_peak: int | None
     tasks_refused: int | None
     pressure: None
@@ -117,7 +120,7 @@ class Report:
 
     @property
     def exit_status(self) -> int:
-        """What scoperun exits with: the command's own status, 128+n for signal n, 124 if runtime_max ended it."""
+        """What scoperun exits with: the command's own status, 128+n for signal n, 124 if a limit on time ended it."""
         if self.timed_out:
             return EXIT_TIMEOUT
         return _KILLED + self.signal if self.signal is not None else self.exit_code or 0

@@ -104,6 +104,8 @@ class LimitsInForce:
     tasks_max: tasks without the keeper (pids.max).
     cpu_quota: processors, 0.5 is half of one (cpu.max).
     runtime_max: seconds, by systemd's own account; None if there is no such limit.
+    cpu_time: seconds of processor time that all processes may use together; None if there is no such limit. scoperun
+        itself keeps this limit, so it is not read back.
     """
 
     memory_max: int | None = None
@@ -113,6 +115,7 @@ class LimitsInForce:
     tasks_max: int | None = None
     cpu_quota: float | None = None
     runtime_max: float | None = None
+    cpu_time: float | None = None
 
     def changed_from(self, before: LimitsInForce) -> dict[str, float | None]:
         """Return the limits that differ from `before`, by name, with their values in `before`.

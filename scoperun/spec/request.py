@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from scoperun.errors import InvalidValue
@@ -58,6 +59,8 @@ class RunRequest:
     slice_inherit: put the scope in the slice that the caller runs in, or in `slice` below that.
     description: a text for people; None for the command line.
     soft_memory: a limit at which the command gets a signal, before the kernel kills at the limit of `limits`.
+    cpu_time: seconds of processor time, all processes of the scope together, after which the scope is stopped; None or
+        math.inf for no limit.
     properties: further properties as NAME=VALUE; they override `limits`.
     oom_policy_default: OOMPolicy= if neither `limits` nor `properties` set it and systemd knows it; None for systemd's
         default.
@@ -71,6 +74,7 @@ class RunRequest:
     command: tuple[str, ...]
     limits: Limits = field(default_factory=Limits)
     soft_memory: SoftMemory | None = None
+    cpu_time: float | None = None
     unit: str | None = None
     slice: str | None = None
     slice_inherit: bool = False
@@ -97,6 +101,7 @@ class RunRequest:
             object.__setattr__(self, "slice", unit_name(self.slice, suffix=".slice"))
         if self.description is not None:
             _check_line("`description`", self.description)
+        object.__setattr__(self, "cpu_time", _checked_cpu_time(self.cpu_time))
         further: dict[str, Value] = {}
         for text in self.properties:
             each = parse_property(text)
@@ -156,6 +161,15 @@ def _check_word(word: str) -> None:
         word.encode(errors="surrogateescape")
     except UnicodeEncodeError:
         raise InvalidValue(f"argument {word!r} cannot be passed to a command") from None
+
+
+def _checked_cpu_time(seconds: float | None) -> float | None:
+    """Return a limit on processor time, None for no limit."""
+    if seconds is None or seconds == math.inf:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+        raise InvalidValue(f"`cpu_time` {seconds!r} is not a time above 0 seconds", hint="e.g. 90; None is no limit")
+    return seconds
 
 
 def _check_soft_memory(soft: SoftMemory, limits: Limits, further: Mapping[str, Value]) -> None:

@@ -17,6 +17,8 @@ pytestmark = lab_only
 
 DEAF = "trap '' TERM; sleep 1000 >/dev/null 2>&1 & exit 4"
 
+BUSY = "while :; do :; done"
+
 
 def as_root(script: str) -> None:
     """Run a script of sh as root, which takes no password in a guest."""
@@ -51,6 +53,15 @@ def test_what_the_users_manager_may_not_kill_ends_with_its_time_all_the_same(
 ) -> None:
     """The user's systemd may not send root's process a signal, and has given the scope up."""
     ending = story.run("--timeout", "2s", "--kill-after", "1s", "--", *command)
+    with ended_afterwards(ending.report):
+        assert (ending.status, ending.report["verdict"]) == (124, "timeout")
+        assert ending.report["left_running"] == []
+        cgroup_gone(ending.report["cgroup"])
+
+
+@pytest.mark.parametrize("command", [["sudo", "sh", "-c", BUSY], ["sh", "-c", f"trap '' TERM; sudo sh -c '{BUSY}'"]])
+def test_so_it_does_when_it_has_used_up_its_processor_time(story: Story, sudo: None, command: list[str]) -> None:
+    ending = story.run("--cpu-time", "500ms", "--kill-after", "1s", "--", *command)
     with ended_afterwards(ending.report):
         assert (ending.status, ending.report["verdict"]) == (124, "timeout")
         assert ending.report["left_running"] == []

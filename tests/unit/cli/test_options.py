@@ -237,6 +237,8 @@ def test_a_report_goes_where_it_is_asked_for() -> None:
         ("--nice", "-21", "-20 to 19"),
         ("--nice", "--5", "-20 to 19"),
         ("--kill-after", "soon", "terms like 5min 20s"),
+        ("--cpu-time", "soon", "terms like 5min 20s"),
+        ("--cpu-time", "0", "infinity is no limit"),
         ("--setenv", "=x", "NAME=VALUE"),
         ("--setenv", "", "NAME=VALUE"),
         ("--report", "-", "--report-fd N"),

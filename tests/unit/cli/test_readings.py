@@ -36,6 +36,7 @@ VALUES = {
     "cpu-weight": ["50"],
     "tasks": ["100"],
     "timeout": ["5min 20s", "90"],
+    "cpu-time": ["1.5", "2min"],
     "kill-after": ["0", "infinity"],
     "oom-policy": ["stop", "continue", "kill"],
     "property": ["TasksMax=9", "MemoryHigh=15%", "Wants=a.service b.service", "@properties"],

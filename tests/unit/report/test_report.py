@@ -30,12 +30,12 @@ from tests.unit.stories import LIMITS, MIB, START, STORIES, TIMED, Story, counte
 KEYS = [
     "schema", "scoperun", "systemd", "kernel", "manager", "unit", "invocation_id", "slice", "cgroup", "left_scope",
     "command", "cwd", "pid", "started", "runtime", "verdict", "result", "exit_code", "signal", "limits",
-    "limits_changed", "memory", "soft_memory", "oom", "cpu", "tasks_peak", "tasks_refused", "pressure",
-    "left_running", "evidence",
+    "limits_changed", "memory", "soft_memory", "oom", "cpu", "cpu_time_checks", "tasks_peak", "tasks_refused",
+    "pressure", "left_running", "evidence",
 ]  # fmt: skip
 KEYS_OF = {
     "limits": {"memory_max", "memory_high", "memory_swap_max", "memory_zswap_max", "tasks_max", "cpu_quota",
-               "runtime_max"},
+               "runtime_max", "cpu_time"},
     "memory": {"peak", "swap_peak", "events", "stat"},
     "oom": {"kills", "policy", "limit_of", "limit_unit", "limit", "needed", "victims", "tasks",
             "kernel_log", "kernel_log_reason"},
@@ -119,7 +119,7 @@ def test_what_is_not_known_is_null_and_never_left_out() -> None:
         invocation.feed(event)
     report = as_json(conclude(("true",), nowhere, invocation))
     unknown = {"systemd", "slice", "left_scope", "cwd", "result", "exit_code", "limits_changed", "soft_memory", "oom",
-               "tasks_peak", "tasks_refused", "pressure", "left_running"}  # fmt: skip
+               "cpu_time_checks", "tasks_peak", "tasks_refused", "pressure", "left_running"}  # fmt: skip
     assert {key for key, value in report.items() if value is None} == unknown
     for part in "limits", "memory", "cpu":
         assert set(report[part]) == KEYS_OF[part]
