@@ -2,7 +2,7 @@
 
 set -g __scoperun_with_value --mem --mem-high --soft-mem --swap --zswap --cpus --cpu-weight --tasks --timeout --cpu-time --kill-after \
     --oom-policy -p --property -P --profile --config -u --unit --slice --description -E --setenv -d --working-directory \
-    --uid --gid --nice --report --report-fd --trace --oom-exit-code
+    --uid --gid --nice --oom-score-adj --report --report-fd --trace --oom-exit-code
 
 set -g __scoperun_properties \
     After AllowIsolate AllowedCPUs AllowedMemoryNodes AssertACPower AssertArchitecture AssertCPUFeature \
@@ -126,6 +126,7 @@ complete -c scoperun -n __scoperun_in_options -x -s d -l working-directory -a '(
 complete -c scoperun -n __scoperun_in_options -x -l uid -a '(__fish_complete_users)' -d 'User that it runs as'
 complete -c scoperun -n __scoperun_in_options -x -l gid -a '(__fish_complete_groups)' -d 'Group that it runs as'
 complete -c scoperun -n __scoperun_in_options -x -l nice -d 'Nice level that it runs at'
+complete -c scoperun -n __scoperun_in_options -x -l oom-score-adj -d 'How much an OOM kill prefers it'
 complete -c scoperun -n __scoperun_in_options -l wait -d 'Wait until nothing is left in the scope'
 complete -c scoperun -n __scoperun_in_options -l no-wait -d 'Wait for the command alone'
 complete -c scoperun -n __scoperun_in_options -l kill-leftovers -d 'End what is left when the command has ended'

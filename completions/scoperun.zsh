@@ -99,6 +99,7 @@ _arguments -s -S -A '-*' \
   '--uid=[user that it runs as]:user:_users' \
   '--gid=[group that it runs as]:group:_groups' \
   '--nice=[nice level that it runs at]:-20 to 19' \
+  '--oom-score-adj=[how much an OOM kill prefers it]:-1000 to 1000' \
   '(--no-wait)--wait[wait until nothing is left in the scope]' \
   '(--wait)--no-wait[wait for the command alone]' \
   '(--no-kill-leftovers)--kill-leftovers[end what is left when the command has ended]' \

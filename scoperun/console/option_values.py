@@ -105,6 +105,14 @@ def nice(text: str) -> int:
     return int(text)
 
 
+def oom_score_adj(text: str) -> int:
+    """Return an OOM score adjustment, -1000 to 1000. Raises InvalidValue."""
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > 4 or int(digits) > 1000:
+        raise InvalidValue(f"{text!r} is not a valid OOM score adjustment", hint="-1000 to 1000")
+    return int(text)
+
+
 def variable(text: str) -> str:
     """Return NAME=VALUE; for NAME alone add its value from our environment, or return NAME if it is not set.
 

@@ -262,6 +262,15 @@ OPTIONS = (
         is_number=True,
     ),
     Option(
+        ("--oom-score-adj",),
+        "How much the kernel prefers it as the victim of an OOM kill, -1000 to 1000.",
+        "The command",
+        metavar="N",
+        parse=option_values.oom_score_adj,
+        field="context.oom_score_adj",
+        is_number=True,
+    ),
+    Option(
         ("--wait",),
         "Wait until nothing is left in the scope.",
         "The command",

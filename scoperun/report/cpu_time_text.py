@@ -20,7 +20,11 @@ def cpu_time_sentence(report: Report) -> str | None:
 
 
 def _used(report: Report, at_the_stop: str | int | None) -> str:
-    """Return the use at the end, or that at the stop if the counters were gone at the end."""
+    """Return the use at the end, or that at the stop if the counters were gone at the end.
+
+    at_the_stop: microseconds. The two parts of the use at the end are rounded down.
+    """
+    then = int(at_the_stop or 0) / 1e6
     if report.cpu.user is not None and report.cpu.system is not None:
-        return format_time(report.cpu.user + report.cpu.system)
-    return f"at least {format_time(int(at_the_stop or 0) / 1e6)}"
+        return format_time(max(report.cpu.user + report.cpu.system, then))
+    return f"at least {format_time(then)}"

@@ -32,6 +32,10 @@ class ExecContext:
     working_directory: where it starts; relative to the caller's; None for the caller's.
     user, group: names or numbers to run as, which requires root; None for the caller's.
     nice: its nice level, -20 to 19; None for the caller's.
+    oom_score_adj: -1000 to 1000: how much the kernel prefers it as the victim of an OOM kill (proc(5)); None for the
+        caller's.
+
+    Raises InvalidValue for an oom_score_adj that is out of range.
     """
 
     environment: tuple[str, ...] = ()
@@ -39,6 +43,15 @@ class ExecContext:
     user: str | None = None
     group: str | None = None
     nice: int | None = None
+    oom_score_adj: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what the kernel would refuse whoever asks."""
+        adjustment = self.oom_score_adj
+        if adjustment is None:
+            return
+        if isinstance(adjustment, bool) or not isinstance(adjustment, int) or not -1000 <= adjustment <= 1000:
+            raise InvalidValue(f"`context.oom_score_adj={adjustment!r}` is out of range", hint="from -1000 to 1000")
 
     @property
     def changes_identity(self) -> bool:

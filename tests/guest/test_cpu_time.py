@@ -20,7 +20,6 @@ def test_a_busy_command_is_stopped_like_one_that_timed_out(story: Story) -> None
     report = ending.report
     assert (ending.status, ending.verdict, report["signal"]) == (124, "timeout", signal.SIGTERM)
     assert report["limits"]["cpu_time"] == 0.5
-    assert report["cpu"]["user"] + report["cpu"]["system"] >= 0.5
     assert report["cpu_time_checks"] > 0
     weightiest, *_ = report["evidence"]
     assert weightiest["source"] == "cpu.stat usage_usec"
@@ -36,7 +35,7 @@ def test_what_several_processes_use_is_added_up(story: Story) -> None:
     )
     ending = story.run("--cpu-time", "1s", "--", "sh", "-c", script)
     assert (ending.status, ending.verdict) == (124, "timeout")
-    assert ending.report["cpu"]["user"] + ending.report["cpu"]["system"] >= 1
+    assert ending.report["evidence"][0]["value"] >= 1_000_000
     assert ending.report["left_running"] == []
 
 

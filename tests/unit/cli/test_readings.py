@@ -48,6 +48,7 @@ VALUES = {
     "uid": ["nobody", "0"],
     "gid": ["100"],
     "nice": ["19", "-20"],
+    "oom-score-adj": ["500", "-1000"],
     "report": ["r.json", "--help"],
     "report-fd": ["2"],
     "trace": ["t.jsonl", "--help"],
