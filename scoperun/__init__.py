@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from scoperun.report.soft_memory_report import Passing as Passing
     from scoperun.report.soft_memory_report import SoftMemoryReport as SoftMemoryReport
     from scoperun.report.text import report_text as report_text
+    from scoperun.spec.limits import Ceiling as Ceiling
     from scoperun.spec.limits import Limits as Limits
     from scoperun.spec.limits import LimitsInForce as LimitsInForce
     from scoperun.spec.limits import OOMPolicy as OOMPolicy
@@ -93,7 +94,7 @@ _MODULES = {
     ),
     "evidence.kernel_report": ("KernelReport", "KernelTask", "KernelVictim"),
     "supervision.launch": ("RunOptions", "run", "run_sync", "wrap"),
-    "spec.limits": ("Limits", "LimitsInForce", "OOMPolicy"),
+    "spec.limits": ("Ceiling", "Limits", "LimitsInForce", "OOMPolicy"),
     "evidence.oom": ("LimitOf", "Victim"),
     "report.oom_report": ("Oom",),
     "report.report": ("Cpu", "Memory", "Report"),

@@ -57,6 +57,7 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
         signal=-exited.status if exited.status < 0 else None,
         limits=limits,
         limits_changed=_limits_changed(start, invocation),
+        effective_memory_max=start.effective_memory_max,
         memory=_memory(invocation),
         soft_memory=_soft_memory(start, invocation),
         oom=oom,

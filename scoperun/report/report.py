@@ -71,6 +71,7 @@ class Report:
     exit_code, signal: how the command's own process ended; one of them is None.
     limits: the limits in force at the end, or when they were last read.
     limits_changed: the values at the start of limits that differ at the end; None if they could not be read then.
+    effective_memory_max: the least limit on memory, in bytes, of the scope and everything above it, at the start.
     memory, cpu: what the scope used.
     soft_memory: what became of the soft limit, None without one.
     oom: what is known about the OOM, None unless the verdict is oom-kill.
@@ -105,6 +106,7 @@ class Report:
     signal: int | None
     limits: LimitsInForce
     limits_changed: Mapping[str, float | None] | None
+    effective_memory_max: int | None
     memory: Memory
     soft_memory: SoftMemoryReport | None
     oom: Oom | None
@@ -129,6 +131,7 @@ class Report:
         """Return the report as a dict for json.dumps, with the keys that the manual page lists."""
         report = {"schema": self.schema} | _as_dict(self) | {"limits": _limits(self.limits)}
         report["limits_changed"] = self.limits_changed and _no_limit_in_words(self.limits_changed)
+        report |= _no_limit_in_words({"effective_memory_max": self.effective_memory_max})
         if self.oom:
             del report["oom"]["has_other_limits"]  # the kernel's reports and the evidence say it
         if self.oom and self.oom.kernel_log:
@@ -149,7 +152,8 @@ def start_line(start: Start) -> str:
 
     keys = ("unit", "invocation_id", "pid", "cgroup")
     known: dict[str, Any] = {"event": "started"} | {key: getattr(start, key) for key in keys}
-    return json.dumps(known | {"limits": _limits(start.limits)})
+    effective = _no_limit_in_words({"effective_memory_max": start.effective_memory_max})
+    return json.dumps(known | {"limits": _limits(start.limits)} | effective)
 
 
 def _limits(limits: LimitsInForce) -> dict[str, float | str | None]:

@@ -131,6 +131,20 @@ class LimitsInForce:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ceiling:
+    """The least MemoryMax= of a scope and of everything above it, which is what the scope can have at most.
+
+    limit: bytes, INFINITY if there is no limit at all.
+    cgroup: the path of the outermost cgroup that has this limit.
+    is_known: all limits above the scope could be read. Otherwise there might be a lower one.
+    """
+
+    limit: int
+    cgroup: str
+    is_known: bool
+
+
 KEEPER_TASKS = 1
 """How many tasks of TasksMax= the keeper takes."""
 

@@ -122,6 +122,7 @@ def _start(run: RunRequest, unit: Unit, scope: ScopeCgroup, pid: int, limits: Li
         monotonic=time.monotonic(),
         asked=unit.asked,
         limits=limits,
+        ceiling=scope.cgroup.memory_ceiling(),
         soft_memory=run.soft_memory,
     )
 

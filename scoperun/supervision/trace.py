@@ -19,7 +19,7 @@ from typing import Any, get_args
 from scoperun.evidence import events, kernel_report
 from scoperun.evidence.start import Start
 from scoperun.record import dataclass
-from scoperun.spec.limits import LimitsInForce
+from scoperun.spec.limits import Ceiling, LimitsInForce
 from scoperun.spec.soft_memory import SoftMemory
 
 
@@ -51,6 +51,7 @@ _RECORDS: dict[str, type[Any]] = _LINES | {
         kernel_report.KernelReport,
         kernel_report.KernelTask,
         kernel_report.KernelVictim,
+        Ceiling,
         LimitsInForce,
         SoftMemory,
     )
