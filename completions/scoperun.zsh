@@ -71,7 +71,7 @@ _scoperun_property() {
 _arguments -s -S -A '-*' \
   '--mem=[memory that the command may use]:size' \
   '--mem-high=[memory above which it is slowed down]:size' \
-  '--soft-mem=[memory above which it gets a signal]:size, or size\:signal' \
+  '--soft-mem=[memory above which it gets a signal]:size, size\:signal or size\:none' \
   '--swap=[swap it may use beside]:size' \
   '--zswap=[compressed swap it may use]:size' \
   '--cpus=[processors it may use]:number' \

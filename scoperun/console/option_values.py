@@ -42,14 +42,18 @@ def memory(text: str) -> int:
 
 
 def soft_memory(text: str) -> SoftMemory | None:
-    """Parse SIZE or SIZE:SIGNAL; None if SIZE is infinity. Raises InvalidValue."""
+    """Parse SIZE, SIZE:SIGNAL or SIZE:none; None if SIZE is infinity. Raises InvalidValue."""
     size, colon, name = text.partition(":")
     limit = memory(size)
+    number = None if name == "none" else _soft_signal(name) if colon else SIGTERM
+    return None if limit == INFINITY else SoftMemory(limit, number)
+
+
+def _soft_signal(name: str) -> int:
     try:
-        number = signal_number(name) if colon else SIGTERM
+        return signal_number(name)
     except InvalidValue as error:
         raise InvalidValue(f"{name!r} is {error.message}", hint="as 15M:USR1") from None
-    return None if limit == INFINITY else SoftMemory(limit, number)
 
 
 def processors(text: str) -> float:

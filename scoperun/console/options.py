@@ -56,7 +56,7 @@ OPTIONS = (
     ),
     Option(
         ("--soft-mem",),
-        "Memory above which it gets SIGNAL, by default TERM, and KILL after --kill-after.",
+        "Memory above which it gets SIGNAL, by default TERM, and KILL after --kill-after; none only reports.",
         "Memory",
         metavar="SIZE[:SIGNAL]",
         parse=option_values.soft_memory,
@@ -296,7 +296,7 @@ OPTIONS = (
     ),
     Option(
         ("--report-fd",),
-        "Write JSON lines to descriptor N: at the start, at the end.",
+        "Write JSON lines to descriptor N: at the start, while it runs, at the end.",
         "The report",
         metavar="N",
         parse=option_values.descriptor,

@@ -67,6 +67,8 @@ def kernel_log_text(oom: Oom) -> str:
 def _soft(soft: SoftMemoryReport, kill_after: str) -> str:
     """Return `15M passed after 1.200s: SIGTERM sent`."""
     first, told = soft.passed[0], [each for each in soft.passed if each.told]
+    if soft.signal is None:
+        return f"{format_size(soft.limit)} passed after {format_time(first.at)}"
     times = f" {len(soft.passed)} times, first" if len(soft.passed) > 1 else ""
     sent = "sent" if len(told) == len(soft.passed) else "not sent each time" if told else "could not be sent"
     killed = f"; still above it after {kill_after}: killed" if soft.killed else ""

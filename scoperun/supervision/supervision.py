@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from scoperun.evidence.events import Event
+    from scoperun.evidence.invocation import Invocation
     from scoperun.evidence.start import Start
     from scoperun.report.report import Report
     from scoperun.spec.limits import Limits
@@ -90,6 +91,16 @@ class Supervision:
     def start(self) -> Start:
         """What was known when the command began."""
         return self._handles.start
+
+    @property
+    def invocation(self) -> Invocation:
+        """What is known about the run so far."""
+        return self._handles.invocation
+
+    @property
+    def keeper_killed(self) -> bool:
+        """Whether something has killed the keeper."""
+        return self._handles.keeper.was_killed
 
     async def report(self) -> Report:
         """Wait for the end of the run and return how the command ended."""

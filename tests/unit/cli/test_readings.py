@@ -29,7 +29,7 @@ VALUES = {
     "config": ["limits.toml"],
     "mem": ["20M", "1.5G", "50%", "infinity"],
     "mem-high": ["15M"],
-    "soft-mem": ["15M", "15M:USR1", "infinity"],
+    "soft-mem": ["15M", "15M:USR1", "15M:none", "infinity"],
     "swap": ["0", "1M"],
     "zswap": ["0%"],
     "cpus": ["0.5", "2"],
