@@ -28,7 +28,7 @@ OPTIONS = options_of("scoperun")
 class Output:
     """Where the report goes, and the exit status after an OOM kill.
 
-    report: the path of a file for the report. report_fd: a descriptor for JSON lines at the start and at the end.
+    report: the path of a file for the report. report_fd: a descriptor for JSON lines about the run.
     json: print JSON instead of text on stderr. quiet: print nothing that the exit status already says.
     oom_log: quote the kernel's log below the text.
     oom_exit_code: the exit status for the verdict oom-kill; None for the command's own.

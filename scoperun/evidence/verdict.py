@@ -258,7 +258,8 @@ def _policy(traces: Traces) -> str | None:
 def _evidence(traces: Traces) -> list[Evidence]:
     evidence = [Evidence(source=KERNEL_COUNT, value=_counted_by_kernel(traces))]
     if traces.cpu_time is not None:
-        evidence.insert(0 if traces.cpu_time_used_up else 1, Evidence(source=CPU_TIME, value=traces.cpu_time))
+        is_decisive = traces.cpu_time_used_up and _verdict(traces) is Verdict.TIMEOUT
+        evidence.insert(0 if is_decisive else 1, Evidence(source=CPU_TIME, value=traces.cpu_time))
     if traces.groups_above or (_counted_by_kernel(traces) is None and _policy(traces) == "kill"):
         evidence.append(Evidence(source=GROUPS_ABOVE, value=traces.groups_above))
     if _counted_by_systemd(traces) is not None:

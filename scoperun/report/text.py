@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from scoperun.evidence.verdict import KERNEL_COUNT, OOMD_COUNT, Verdict
 from scoperun.printable import one_line
-from scoperun.report.cpu_time_text import cpu_time_sentence
 from scoperun.report.oom_text import oom_rows, oom_sentence, page_cache, process_names, processes
 from scoperun.spec.sizes import INFINITY, format_size, format_time
 from scoperun.spec.values import signal_name
@@ -150,6 +149,8 @@ def _ended(report: Report) -> str:
 
 
 def _timeout(report: Report) -> str:
+    from scoperun.report.cpu_time_text import cpu_time_sentence  # noqa: PLC0415  few runs time out
+
     if (used_up := cpu_time_sentence(report)) is not None:
         return used_up
     limit = report.limits.runtime_max

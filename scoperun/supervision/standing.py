@@ -52,7 +52,7 @@ async def stand(run: RunRequest, unit: Unit, processes: Processes, feed: Feed, w
     except OSError as error:
         raise ScoperunError(f"cannot watch the scope: {error.strerror}") from None
     if run.cpu_time is not None:
-        limits = _with_cpu_time(limits, run.cpu_time, scope, is_required=run.require_limits)
+        limits = with_cpu_time(limits, run.cpu_time, scope, is_required=run.require_limits)
     return Handles(
         run=run,
         unit=unit,
@@ -66,14 +66,17 @@ async def stand(run: RunRequest, unit: Unit, processes: Processes, feed: Feed, w
     )
 
 
-def _with_cpu_time(limits: LimitsInForce, cpu_time: float, scope: ScopeCgroup, *, is_required: bool) -> LimitsInForce:
+def with_cpu_time(limits: LimitsInForce, cpu_time: float, scope: ScopeCgroup, *, is_required: bool) -> LimitsInForce:
     """Return the limits with that on processor time; raise LimitNotEnforced if the use of it cannot be read."""
     from scoperun.kernel.cpu_time import used  # noqa: PLC0415  most commands do not need it
 
     if used(scope.cgroup) is not None:
         return replace(limits, cpu_time=cpu_time)
     if is_required:
-        raise LimitNotEnforced("`cpu_time` would not be enforced: the scope's cpu.stat cannot be read")
+        raise LimitNotEnforced(
+            "`cpu_time` would not be enforced: the scope's cpu.stat cannot be read",
+            hint="`require_limits=False` runs the command all the same",
+        )
     return limits
 
 

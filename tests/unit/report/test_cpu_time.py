@@ -119,6 +119,7 @@ def test_an_oom_kill_is_one_although_the_time_was_used_up_too() -> None:
     report = ended(*events)
     assert (report.verdict, report.timed_out, report.exit_status) == (Verdict.OOM_KILL, False, 143)
     assert cpu_time_sentence(report) is None
+    assert report.evidence[0].source == "memory.events oom_kill"
 
 
 def test_a_command_that_had_left_the_scope_keeps_its_own_end() -> None:
