@@ -17,8 +17,13 @@ _STDERR = 2
 
 @asynccontextmanager
 async def notice(text: str) -> AsyncIterator[None]:
-    """Print a line during the context, as soon as standard error takes it."""
-    with closing(Lines(duplicate(_STDERR))) as stderr:
+    """Print a line during the context, as soon as standard error takes it; print nothing if no descriptor is free."""
+    try:
+        ours = duplicate(_STDERR)
+    except OSError:
+        yield
+        return
+    with closing(Lines(ours)) as stderr:
         stderr.put(text + _return())
         yield
 

@@ -130,7 +130,7 @@ OPTIONS = (
     ),
     Option(
         ("--cpu-time",),
-        "Processor time after which it and its children are stopped, all together.",
+        "Processor time that it and its children may use together before they are stopped.",
         "Processors, tasks and time",
         metavar="TIME",
         parse=parse_positive_time,

@@ -349,7 +349,7 @@ class SoftMemoryKilled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CpuTimeChecked:
-    """A timer of the limit on processor time ran out. used: seconds that the scope has used; None if not readable."""
+    """scoperun looked whether the processor time is used up. used: seconds used by the scope; None if not readable."""
 
     used: float | None
 
