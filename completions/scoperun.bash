@@ -2,9 +2,10 @@
 
 _scoperun()
 {
-    local with_value='--mem --mem-high --soft-mem --swap --zswap --cpus --cpu-weight --tasks --timeout --kill-after --oom-policy
+    local with_value='--mem --mem-high --soft-mem --swap --zswap --cpus --cpu-weight --tasks --timeout --cpu-time --kill-after
+        --oom-policy
         -p --property -P --profile --config -u --unit --slice --description -E --setenv -d --working-directory --uid --gid --nice
-        --report --report-fd --report-format --log --trace --on-oom --oom-exit-code'
+        --oom-score-adj --report --report-fd --report-format --log --trace --on-oom --oom-exit-code'
     local flags='--require-limits --no-require-limits --system --user --slice-inherit --no-slice-inherit --wait
         --no-wait --kill-leftovers --no-kill-leftovers --no-config --print-properties --json --no-json -q --quiet --no-quiet
         --journal --no-journal --oom-log --no-oom-log --version -h --help'

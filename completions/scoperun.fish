@@ -1,8 +1,8 @@
 # fish completion for scoperun(1). A TAB starts no Python.
 
-set -g __scoperun_with_value --mem --mem-high --soft-mem --swap --zswap --cpus --cpu-weight --tasks --timeout --kill-after \
+set -g __scoperun_with_value --mem --mem-high --soft-mem --swap --zswap --cpus --cpu-weight --tasks --timeout --cpu-time --kill-after \
     --oom-policy -p --property -P --profile --config -u --unit --slice --description -E --setenv -d --working-directory \
-    --uid --gid --nice --report --report-fd --report-format --log --trace --on-oom --oom-exit-code
+    --uid --gid --nice --oom-score-adj --report --report-fd --report-format --log --trace --on-oom --oom-exit-code
 
 set -g __scoperun_properties \
     After AllowIsolate AllowedCPUs AllowedMemoryNodes AssertACPower AssertArchitecture AssertCPUFeature \
@@ -105,6 +105,7 @@ complete -c scoperun -n __scoperun_in_options -x -l cpus -d 'Processors it may u
 complete -c scoperun -n __scoperun_in_options -x -l cpu-weight -d 'Its share of the processors'
 complete -c scoperun -n __scoperun_in_options -x -l tasks -d 'Processes and threads it may have'
 complete -c scoperun -n __scoperun_in_options -x -l timeout -d 'Time after which it is stopped'
+complete -c scoperun -n __scoperun_in_options -x -l cpu-time -d 'Processor time after which it is stopped'
 complete -c scoperun -n __scoperun_in_options -x -l kill-after -d 'Time from SIGTERM to SIGKILL'
 complete -c scoperun -n __scoperun_in_options -x -l oom-policy -a 'stop continue kill' -d 'What becomes of the rest'
 complete -c scoperun -n __scoperun_in_options -x -s p -l property -a '(__scoperun_property)' -d 'Any property of scopes'
@@ -125,6 +126,7 @@ complete -c scoperun -n __scoperun_in_options -x -s d -l working-directory -a '(
 complete -c scoperun -n __scoperun_in_options -x -l uid -a '(__fish_complete_users)' -d 'User that it runs as'
 complete -c scoperun -n __scoperun_in_options -x -l gid -a '(__fish_complete_groups)' -d 'Group that it runs as'
 complete -c scoperun -n __scoperun_in_options -x -l nice -d 'Nice level that it runs at'
+complete -c scoperun -n __scoperun_in_options -x -l oom-score-adj -d 'How much an OOM kill prefers it'
 complete -c scoperun -n __scoperun_in_options -l wait -d 'Wait until nothing is left in the scope'
 complete -c scoperun -n __scoperun_in_options -l no-wait -d 'Wait for the command alone'
 complete -c scoperun -n __scoperun_in_options -l kill-leftovers -d 'End what is left when the command has ended'

@@ -71,13 +71,14 @@ _scoperun_property() {
 _arguments -s -S -A '-*' \
   '--mem=[memory that the command may use]:size' \
   '--mem-high=[memory above which it is slowed down]:size' \
-  '--soft-mem=[memory above which it gets a signal]:size, or size\:signal' \
+  '--soft-mem=[memory above which it gets a signal]:size, size\:signal or size\:none' \
   '--swap=[swap it may use beside]:size' \
   '--zswap=[compressed swap it may use]:size' \
   '--cpus=[processors it may use]:number' \
   '--cpu-weight=[its share of the processors]:1 to 10000' \
   '--tasks=[processes and threads it may have]:number' \
   '--timeout=[time after which it is stopped]:time' \
+  '--cpu-time=[processor time after which it is stopped]:time' \
   '--kill-after=[time from SIGTERM to SIGKILL]:time' \
   '--oom-policy=[what becomes of the rest after an OOM kill]:policy:(stop continue kill)' \
   '*'{-p+,--property=}'[any property of scopes]:property:_scoperun_property' \
@@ -98,6 +99,7 @@ _arguments -s -S -A '-*' \
   '--uid=[user that it runs as]:user:_users' \
   '--gid=[group that it runs as]:group:_groups' \
   '--nice=[nice level that it runs at]:-20 to 19' \
+  '--oom-score-adj=[how much an OOM kill prefers it]:-1000 to 1000' \
   '(--no-wait)--wait[wait until nothing is left in the scope]' \
   '(--wait)--no-wait[wait for the command alone]' \
   '(--no-kill-leftovers)--kill-leftovers[end what is left when the command has ended]' \

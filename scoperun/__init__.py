@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from scoperun.errors import UnitExists as UnitExists
     from scoperun.evidence.events import ConnectionLost as ConnectionLost
     from scoperun.evidence.events import Counters as Counters
+    from scoperun.evidence.events import CpuTimeChecked as CpuTimeChecked
+    from scoperun.evidence.events import CpuTimeUsedUp as CpuTimeUsedUp
     from scoperun.evidence.events import EndedTask as EndedTask
     from scoperun.evidence.events import Event as Event
     from scoperun.evidence.events import JobRemoved as JobRemoved
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     from scoperun.report.soft_memory_report import Passing as Passing
     from scoperun.report.soft_memory_report import SoftMemoryReport as SoftMemoryReport
     from scoperun.report.text import report_text as report_text
+    from scoperun.spec.limits import Ceiling as Ceiling
     from scoperun.spec.limits import Limits as Limits
     from scoperun.spec.limits import LimitsInForce as LimitsInForce
     from scoperun.spec.limits import OOMPolicy as OOMPolicy
@@ -85,14 +88,14 @@ _MODULES = {
         "LimitNotEnforced", "ManagerError", "PropertyRefused", "ScopeFailed", "ScoperunError", "UnitExists",
     ),
     "evidence.events": (
-        "ConnectionLost", "Counters", "EndedTask", "Event", "JobRemoved", "KernelLogRead", "LeftActive", "LeftRunning",
-        "LeftoversAwaited", "MemorySnapshot", "OomdMark", "Process", "ResultChanged", "ScopeProperties",
-        "SoftMemoryEvent", "SoftMemoryKilled", "SoftMemoryPassed", "SoftMemoryRestored", "SoftMemoryTold",
-        "StateChanged", "StopRequested", "Task", "WorkloadExited",
+        "ConnectionLost", "Counters", "CpuTimeChecked", "CpuTimeUsedUp", "EndedTask", "Event", "JobRemoved",
+        "KernelLogRead", "LeftActive", "LeftRunning", "LeftoversAwaited", "MemorySnapshot", "OomdMark", "Process",
+        "ResultChanged", "ScopeProperties", "SoftMemoryEvent", "SoftMemoryKilled", "SoftMemoryPassed",
+        "SoftMemoryRestored", "SoftMemoryTold", "StateChanged", "StopRequested", "Task", "WorkloadExited",
     ),
     "evidence.kernel_report": ("KernelReport", "KernelTask", "KernelVictim"),
     "supervision.launch": ("RunOptions", "run", "run_sync", "wrap"),
-    "spec.limits": ("Limits", "LimitsInForce", "OOMPolicy"),
+    "spec.limits": ("Ceiling", "Limits", "LimitsInForce", "OOMPolicy"),
     "evidence.oom": ("LimitOf", "Victim"),
     "report.names": ("LimitName",),
     "report.oom_report": ("Oom",),

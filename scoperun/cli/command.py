@@ -227,6 +227,10 @@ async def _beside(
 
     _PATIENCE.begin()
     async with AsyncExitStack() as stack:
+        if not output.quiet and (warning := _low_ceiling(supervision)) is not None:
+            from scoperun.cli.notice import notice
+
+            await stack.enter_async_context(notice(f"scoperun: warning: {one_line(_in_options(warning))}"))
         if report_fd is not None:
             from scoperun.cli.report_lines import report_lines
 
@@ -240,6 +244,14 @@ async def _beside(
         if trace is not None:
             await stack.enter_async_context(trace.following(supervision))  # entered last, so that it is left first
         yield
+
+
+def _low_ceiling(supervision: Supervision) -> str | None:
+    """Return a warning if something above the scope allows less memory than the scope's own limit."""
+    from scoperun.spec.traps import low_ceiling
+
+    start = supervision.start
+    return low_ceiling(start.limits.memory_max, start.ceiling)
 
 
 def _deliver(report: Report, output: Output, file: Destination | None) -> None:

@@ -30,7 +30,7 @@ OPTIONS = options_of("scoperun")
 class Output:
     """Where the report goes, and the exit status after an OOM kill.
 
-    report: the path of a file for the report. report_fd: a descriptor for JSON lines at the start and at the end.
+    report: the path of a file for the report. report_fd: a descriptor for JSON lines about the run.
     log: the path of a file that gets a line about the run.
     journal: send the verdict to the journal.
     json: print JSON instead of text on stderr. one_line: print one line for a log.

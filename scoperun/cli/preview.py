@@ -137,6 +137,8 @@ def _systemd_run(request: RunRequest, asked: tuple[Asked, ...]) -> Iterable[str]
         if is_wanted and each.property.name not in {"AddRef", "CollectMode"}:
             yield from _words(each)
     yield "--"
+    if request.context.oom_score_adj is not None:  # systemd-run has OOMScoreAdjust= for services alone
+        yield from ("choom", f"--adjust={request.context.oom_score_adj}", "--")
     if request.context.working_directory is not None:  # systemd-run has --working-directory= for services alone
         yield from ("env", f"--chdir={request.context.working_directory}")
     yield from request.command

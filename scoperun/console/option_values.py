@@ -42,14 +42,18 @@ def memory(text: str) -> int:
 
 
 def soft_memory(text: str) -> SoftMemory | None:
-    """Parse SIZE or SIZE:SIGNAL; None if SIZE is infinity. Raises InvalidValue."""
+    """Parse SIZE, SIZE:SIGNAL or SIZE:none; None if SIZE is infinity. Raises InvalidValue."""
     size, colon, name = text.partition(":")
     limit = memory(size)
+    number = None if name == "none" else _soft_signal(name) if colon else SIGTERM
+    return None if limit == INFINITY else SoftMemory(limit, number)
+
+
+def _soft_signal(name: str) -> int:
     try:
-        number = signal_number(name) if colon else SIGTERM
+        return signal_number(name)
     except InvalidValue as error:
         raise InvalidValue(f"{name!r} is {error.message}", hint="as 15M:USR1") from None
-    return None if limit == INFINITY else SoftMemory(limit, number)
 
 
 def processors(text: str) -> float:
@@ -107,6 +111,14 @@ def nice(text: str) -> int:
     """Return a nice level, -20 to 19. Raises InvalidValue."""
     if text.removeprefix("-") not in map(str, range(21)) or text == "20":
         raise InvalidValue(f"{text!r} is no nice level", hint="-20 to 19")
+    return int(text)
+
+
+def oom_score_adj(text: str) -> int:
+    """Return an OOM score adjustment, -1000 to 1000. Raises InvalidValue."""
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > 4 or int(digits) > 1000:
+        raise InvalidValue(f"{text!r} is not a valid OOM score adjustment", hint="-1000 to 1000")
     return int(text)
 
 

@@ -56,7 +56,7 @@ OPTIONS = (
     ),
     Option(
         ("--soft-mem",),
-        "Memory above which it gets SIGNAL, by default TERM, and KILL after --kill-after.",
+        "Memory above which it gets SIGNAL, by default TERM, and KILL after --kill-after; none only reports.",
         "Memory",
         metavar="SIZE[:SIGNAL]",
         parse=option_values.soft_memory,
@@ -126,6 +126,15 @@ OPTIONS = (
         parse=parse_positive_time,
         field="limits.runtime_max",
         sets="RuntimeMaxUSec",
+        is_number=True,
+    ),
+    Option(
+        ("--cpu-time",),
+        "Processor time that it and its children may use together before they are stopped.",
+        "Processors, tasks and time",
+        metavar="TIME",
+        parse=parse_positive_time,
+        field="request.cpu_time",
         is_number=True,
     ),
     Option(
@@ -253,6 +262,15 @@ OPTIONS = (
         is_number=True,
     ),
     Option(
+        ("--oom-score-adj",),
+        "How much the kernel prefers it as the victim of an OOM kill, -1000 to 1000.",
+        "The command",
+        metavar="N",
+        parse=option_values.oom_score_adj,
+        field="context.oom_score_adj",
+        is_number=True,
+    ),
+    Option(
         ("--wait",),
         "Wait until nothing is left in the scope.",
         "The command",
@@ -278,7 +296,7 @@ OPTIONS = (
     ),
     Option(
         ("--report-fd",),
-        "Write JSON lines to descriptor N: at the start, at the end.",
+        "Write JSON lines to descriptor N: at the start, while it runs, at the end.",
         "The report",
         metavar="N",
         parse=option_values.descriptor,

@@ -347,10 +347,30 @@ class SoftMemoryKilled:
     """The processes of the scope were killed because they stayed above the soft limit after the signal."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpuTimeChecked:
+    """scoperun looked whether the processor time is used up. used: seconds used by the scope; None if not readable."""
+
+    used: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpuTimeUsedUp:
+    """The scope has used up its processor time, so scoperun has systemd stop it. used: seconds.
+
+    The command was still running, or scoperun was waiting for what the command had left in the scope, and nothing else
+    was ending the scope.
+    """
+
+    used: float
+
+
 SoftMemoryEvent = SoftMemoryPassed | SoftMemoryTold | SoftMemoryRestored | SoftMemoryKilled
 
 Event = (
     SoftMemoryEvent
+    | CpuTimeChecked
+    | CpuTimeUsedUp
     | LeftoversAwaited
     | LeftRunning
     | StopRequested

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from scoperun.evidence.events import (
     ConnectionLost,
     Counters,
+    CpuTimeChecked,
+    CpuTimeUsedUp,
     JobRemoved,
     KernelLogRead,
     LeftActive,
@@ -49,6 +51,9 @@ class Invocation:
         self.memory = OomWatch()
         self.kernel_log: KernelLogRead | None = None
         self.soft_memory: list[SoftMemoryEvent] = []
+        self.cpu_time_checks = 0
+        self.cpu_time_used: float | None = None
+        self.cpu_time_used_up = False
         self.stop_requested = False
         self.awaited_leftovers = False
         self.left_running: LeftRunning | None = None
@@ -92,6 +97,11 @@ class Invocation:
                 self.left_running = event
             case SoftMemoryPassed() | SoftMemoryTold() | SoftMemoryRestored() | SoftMemoryKilled():
                 self.soft_memory.append(event)
+            case CpuTimeChecked(used=used):
+                self.cpu_time_checks += 1
+                self.cpu_time_used = self.cpu_time_used if used is None else used
+            case CpuTimeUsedUp(used=used):
+                self.cpu_time_used, self.cpu_time_used_up = used, True
 
     def _announce(self, result: str) -> None:
         # After a reload systemd announces old values again, and a unit that was collected reads as a success. So a
@@ -126,6 +136,11 @@ class Invocation:
         # systemd announces a new unit as inactive while its start job waits.
         was_started = self.job_result is not None or self._was_active
         return self.failed or (self.active_state == "inactive" and was_started)
+
+    @property
+    def given_up(self) -> bool:
+        """Whether systemd takes no further action, although processes can be left that were to be stopped."""
+        return self.failed or (self.ended and (self.stop_requested or self.cpu_time_used_up))
 
     @property
     def final_result(self) -> str | None:

@@ -9,7 +9,7 @@ from scoperun.record import dataclass
 if TYPE_CHECKING:
     import datetime
 
-    from scoperun.spec.limits import LimitsInForce
+    from scoperun.spec.limits import Ceiling, LimitsInForce
     from scoperun.spec.soft_memory import SoftMemory
 
 
@@ -26,6 +26,7 @@ class Start:
     asked: when systemd was asked for the scope, in seconds on the monotonic clock; its own clock for the scope starts
         later.
     limits: the limits in force.
+    ceiling: the least limit on memory of the scope and those above it, when the command began.
     soft_memory: the soft limit, None without one.
     """
 
@@ -42,4 +43,10 @@ class Start:
     monotonic: float
     asked: float
     limits: LimitsInForce
+    ceiling: Ceiling | None = None
     soft_memory: SoftMemory | None = None
+
+    @property
+    def effective_memory_max(self) -> int | None:
+        """The bytes of memory that the scope can have at most; None if not all limits above it could be read."""
+        return self.ceiling.limit if self.ceiling is not None and self.ceiling.is_known else None

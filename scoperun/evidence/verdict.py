@@ -7,7 +7,9 @@ The law of this file:
 3. The verdict on a command that ended by itself follows its exit status, unless the counters that would show an OOM
    kill beside it should exist and do not. The same holds for a command that had left the scope, whatever happened to
    the scope. But outside the scope no counter can tell where a SIGKILL came from: then the verdict is unknown.
-4. The evidence names every source that was asked, the weightiest first; None is a source that could not be read.
+4. Of two limits on time, the one counts for which the scope was stopped. The limit on processor time is scoperun's own,
+   so its word for that is enough; Result= tells of the other.
+5. The evidence names every source that was asked, the weightiest first; None is a source that could not be read.
 
 No single source is enough. memory.events is the kernel's own count but vanishes with the cgroup. Result= stays success
 under OOMPolicy=continue and everywhere before systemd 252; OOMKills= came with 259.
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 KERNEL_COUNT = "memory.events oom_kill"
 GROUPS_ABOVE = "memory.events.local oom_group_kill above"
 OOMD_COUNT = "user.oomd_ooms"
+CPU_TIME = "cpu.stat usage_usec"
 
 
 class Verdict(enum.StrEnum):
@@ -79,6 +82,9 @@ class Traces:
     ended_first: the command had ended before systemd began to end the scope, so a timeout does not concern the command;
         None if not known.
     noticed_late: it is not known when the command ended, because scoperun was stopped.
+    cpu_time: processor time that the scope had used when that was last read for its limit, in microseconds; None
+        without such a limit, or if it was not read.
+    cpu_time_used_up: scoperun had systemd stop the scope because of that.
     left_scope: the command died in another cgroup, about which the counters and systemd say nothing.
     """
 
@@ -96,6 +102,8 @@ class Traces:
     runtime_limited: bool = False
     ended_first: bool | None = False
     noticed_late: bool = False
+    cpu_time: int | None = None
+    cpu_time_used_up: bool = False
     left_scope: bool = False
 
     @property
@@ -151,6 +159,8 @@ def _verdict(traces: Traces) -> Verdict:
             return Verdict.OOM_KILL
         case _ if traces.left_scope:
             return Verdict.UNKNOWN if traces.status == -signal.SIGKILL else _by_itself(traces.status)
+        case _ if traces.cpu_time_used_up:
+            return Verdict.TIMEOUT
         case _, "timeout", status if traces.ended_first is None and (status >= 0 or traces.noticed_late):
             return Verdict.UNKNOWN
         case _, "timeout", _ if not traces.ended_first:
@@ -247,6 +257,9 @@ def _policy(traces: Traces) -> str | None:
 
 def _evidence(traces: Traces) -> list[Evidence]:
     evidence = [Evidence(source=KERNEL_COUNT, value=_counted_by_kernel(traces))]
+    if traces.cpu_time is not None:
+        is_decisive = traces.cpu_time_used_up and _verdict(traces) is Verdict.TIMEOUT
+        evidence.insert(0 if is_decisive else 1, Evidence(source=CPU_TIME, value=traces.cpu_time))
     if traces.groups_above or (_counted_by_kernel(traces) is None and _policy(traces) == "kill"):
         evidence.append(Evidence(source=GROUPS_ABOVE, value=traces.groups_above))
     if _counted_by_systemd(traces) is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from scoperun.errors import ScoperunError
 from scoperun.record import dataclass
-from scoperun.spec.limits import LimitsInForce
+from scoperun.spec.limits import Ceiling, LimitsInForce
 from scoperun.spec.scope import units_of
 from scoperun.spec.sizes import INFINITY
 
@@ -88,6 +88,18 @@ class Cgroup:
             cpu_quota=self._cpu_quota(),
         )
 
+    def memory_ceiling(self) -> Ceiling | None:
+        """Return the least limit on memory of this cgroup and those above it; None if its own cannot be read."""
+        levels = self._levels()
+        limits = [level.number("memory.max") for level in levels]
+        if limits[0] is None:
+            return None
+        known = [(limit, level.name) for limit, level in zip(limits, levels, strict=True) if limit is not None]
+        least = min(limit for limit, _ in known)
+        # Where "/" has a limit it is the root of a container, and the cgroups above that are not to be seen.
+        is_known = len(known) == len(levels) and levels[-1].name != "/"
+        return Ceiling(limit=least, cgroup=[name for limit, name in known if limit == least][-1], is_known=is_known)
+
     def missing(self, controller: str) -> str | None:
         """Return why the cgroup lacks controller memory, pids, cpu, cpuset or io, as text; None if it has it."""
         if os.path.exists(f"{self.path}/{controller}.{'cpus' if controller == 'cpuset' else 'max'}"):
@@ -121,6 +133,10 @@ class Cgroup:
         while name not in {"", "/"}:
             name, path = os.path.dirname(name), os.path.dirname(path)
             yield name, path
+
+    def levels(self) -> list[Cgroup]:
+        """Return this cgroup and each one above it that can have limits."""
+        return self._levels()
 
     def below(self) -> Iterator[Cgroup]:
         """Yield the cgroups below this one, without those that are removed meanwhile."""

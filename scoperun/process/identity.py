@@ -1,4 +1,4 @@
-"""How the command starts if it differs from how we run: nice level, groups, group, user, directory, environment.
+"""How the command starts if it differs from how we run: OOM score, nice level, groups, user, directory, environment.
 
 The order is the safe one. Steps that need privileges come before these are given up: groups, then the group, then the
 user. Every step is checked, the last one by an attempt to take it back. The directory comes after the user, so that the
@@ -27,6 +27,7 @@ class Identity:
     """An ExecContext with its names looked up, for use in the child.
 
     uid, gid, groups: numbers, None to keep ours. nice: the nice level, None to keep ours.
+    oom_score_adj: -1000 to 1000, None to keep ours.
     working_directory: a path, None to keep ours.
     environment: variables that are set in addition to the inherited ones.
     not_inherited: names of variables that are not inherited.
@@ -36,12 +37,17 @@ class Identity:
     gid: int | None
     groups: tuple[int, ...] | None
     nice: int | None
+    oom_score_adj: int | None
     working_directory: str | None
     environment: dict[str, str]
     not_inherited: frozenset[str] = frozenset()
 
     def assume(self) -> None:
         """Take on this identity; raise OSError, with what was tried as its file name."""
+        if self.oom_score_adj is not None:  # after the change of user /proc/self might belong to root
+            from scoperun.process.oom_score import set_oom_score_adj  # noqa: PLC0415  `identity` has imported it
+
+            _attempt(f"OOM score adjustment {self.oom_score_adj}", set_oom_score_adj, self.oom_score_adj)
         if self.nice is not None:
             _attempt(f"nice level {self.nice}", os.setpriority, os.PRIO_PROCESS, 0, self.nice)
         if self.groups is not None:
@@ -65,7 +71,10 @@ class Identity:
 
 
 def identity(context: ExecContext) -> Identity:
-    """Look up the names in `context`; raise InvalidValue if one does not exist, or if root is needed and missing."""
+    """Look up the names in `context`, and try what only the kernel can tell of.
+
+    Raises InvalidValue if a name does not exist, if root is needed and missing, or if the kernel refuses a value.
+    """
     user = None if context.user is None else _user(context.user)
     gid = user.pw_gid if user else None
     if context.group is not None:
@@ -75,6 +84,10 @@ def identity(context: ExecContext) -> Identity:
         groups = tuple(os.getgrouplist(user.pw_name, gid))
     if os.geteuid() != 0 and context.changes_identity:
         raise InvalidValue("`context.user` and `context.group` take root", hint="sudo scoperun --system --uid USER ...")
+    if context.oom_score_adj is not None:
+        from scoperun.process.oom_score import see_settable  # noqa: PLC0415  most commands do not need it
+
+        see_settable(context.oom_score_adj)
     is_another = user is not None and user.pw_uid != os.geteuid()
     variables = dict(variable.split("=", 1) for variable in context.environment if "=" in variable)
     return Identity(
@@ -82,6 +95,7 @@ def identity(context: ExecContext) -> Identity:
         gid=gid,
         groups=groups,
         nice=context.nice,
+        oom_score_adj=context.oom_score_adj,
         working_directory=context.working_directory,
         environment=(_login_variables(user) if user else {}) | variables,
         not_inherited=_OF_OUR_SESSION - set(context.environment) if is_another else frozenset(),

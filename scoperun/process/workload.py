@@ -15,6 +15,10 @@ class Workload(Protocol):
     def pid(self) -> int:
         """Its PID, which cannot be reused before `wait` has returned."""
 
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended, even if it has not been waited for."""
+
     async def wait(self) -> WorkloadExited:
         """Wait for its end and return how it ended; raise ScoperunError if that cannot be known."""
 

@@ -57,16 +57,19 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
         signal=-exited.status if exited.status < 0 else None,
         limits=limits,
         limits_changed=_limits_changed(start, invocation),
+        effective_memory_max=start.effective_memory_max,
         memory=_memory(invocation),
         soft_memory=_soft_memory(start, invocation),
         oom=oom,
         cpu=_cpu(counters, exited),
+        cpu_time_checks=None if start.limits.cpu_time is None else invocation.cpu_time_checks,
         tasks_peak=counters.tasks_peak,
         tasks_refused=counters.tasks_refused,
         pressure=None,
         left_running=_left_running(invocation),
         evidence=(*evidence, *oom_evidence),
-        timed_out=verdict is Verdict.TIMEOUT and _ran_out_of_time(start, invocation, limits),
+        timed_out=verdict is Verdict.TIMEOUT
+        and (invocation.cpu_time_used_up or _ran_out_of_time(start, invocation, limits)),
         unread_log=log.reason if verdict is Verdict.UNKNOWN and (log := invocation.kernel_log) else None,
     )
 
@@ -161,6 +164,8 @@ def _traces(start: Start, invocation: Invocation) -> Traces:
         runtime_limited=start.limits.runtime_max is not None,
         ended_first=_ended_first(start, invocation, invocation.exit),
         noticed_late=invocation.exit.late,
+        cpu_time=None if invocation.cpu_time_used is None else round(invocation.cpu_time_used * 1e6),
+        cpu_time_used_up=invocation.cpu_time_used_up,
         left_scope=_left_scope(start, invocation.exit) is not None,
     )
 
@@ -193,7 +198,7 @@ def _limits_at_the_end(start: Start, invocation: Invocation) -> LimitsInForce:
     """Return the limits as they were last read: at the end, while the command ran, or at the start."""
     counters, last = invocation.counters, invocation.memory.last
     if counters is not None and counters.limits is not None:
-        return replace(counters.limits, runtime_max=start.limits.runtime_max)
+        return replace(counters.limits, runtime_max=start.limits.runtime_max, cpu_time=start.limits.cpu_time)
     if last is not None and last.limit is not None:
         return replace(start.limits, memory_max=last.limit)
     return start.limits

@@ -18,10 +18,11 @@ PROPERTIES = {
     "tasks_max": "TasksMax=",
     "cpu_quota": "CPUQuota=",
     "runtime_max": "RuntimeMaxSec=",
+    "cpu_time": "cpu_time",
     "timeout_stop": "TimeoutStopSec=",
     "oom_policy": "OOMPolicy=",
 }
-"""The names of limits in the library's text, by their fields."""
+"""The names of limits in the library's text, by their fields; cpu_time is no property."""
 
 
 _ROUNDED = dict.fromkeys(("memory_max", "memory_high", "memory_swap_max"), 65536)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from scoperun.evidence.oom import LimitOf
 from scoperun.evidence.verdict import KERNEL_COUNT, OOMD_COUNT, Verdict
 from scoperun.record import dataclass
+from scoperun.report.cpu_time_text import is_out_of_cpu_time
 from scoperun.report.names import setter
 from scoperun.spec.sizes import format_time
 from scoperun.spec.values import signal_name
@@ -119,6 +120,9 @@ def _children(oom: Oom | None) -> str:
 
 
 def _timeout(report: Report, names: Mapping[str, str]) -> str:
+    if is_out_of_cpu_time(report):
+        used_up = format_time(report.limits.cpu_time or 0)
+        return f"TIMED OUT after {used_up} of processor time ({setter('cpu_time', names)})"
     limit = report.limits.runtime_max
     if limit is None or not report.timed_out:
         return f"{ending(report)} after a stop that took too long ({setter('timeout_stop', names)})"

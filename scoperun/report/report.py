@@ -72,15 +72,18 @@ class Report:
     exit_code, signal: how the command's own process ended; one of them is None.
     limits: the limits in force at the end, or when they were last read.
     limits_changed: the values at the start of limits that differ at the end; None if they could not be read then.
+    effective_memory_max: the least limit on memory, in bytes, of the scope and everything above it, at the start.
     memory, cpu: what the scope used.
     soft_memory: what became of the soft limit, None without one.
     oom: what is known about the OOM, None unless the verdict is oom-kill.
+    cpu_time_checks: how often scoperun woke up to see whether the limit on processor time was used up; None without
+        such a limit.
     tasks_peak: the highest number of tasks. tasks_refused: how often a limit on tasks refused one.
     pressure: always None.
     left_running: the processes that were still in the scope at the end.
     evidence: the sources that the verdict and `oom` rest on.
-    timed_out: runtime_max ended the scope. Result=timeout alone can also mean that a stop requested by something else
-        took too long.
+    timed_out: runtime_max or cpu_time ended the scope. Result=timeout alone can also mean that a stop requested by
+        something else took too long.
     unread_log: why the kernel log could not be read, if the verdict is unknown; used by the text only.
     schema: the version of the keys in JSON.
     """
@@ -105,10 +108,12 @@ class Report:
     signal: int | None
     limits: LimitsInForce
     limits_changed: Mapping[str, float | None] | None
+    effective_memory_max: int | None
     memory: Memory
     soft_memory: SoftMemoryReport | None
     oom: Oom | None
     cpu: Cpu
+    cpu_time_checks: int | None
     tasks_peak: int | None
     tasks_refused: int | None
     pressure: None
@@ -120,7 +125,7 @@ class Report:
 
     @property
     def exit_status(self) -> int:
-        """What scoperun exits with: the command's own status, 128+n for signal n, 124 if runtime_max ended it."""
+        """What scoperun exits with: the command's own status, 128+n for signal n, 124 if a limit on time ended it."""
         if self.timed_out:
             return EXIT_TIMEOUT
         return _KILLED + self.signal if self.signal is not None else self.exit_code or 0
@@ -129,6 +134,7 @@ class Report:
         """Return the report as a dict for json.dumps, with the keys that the manual page lists."""
         report = {"schema": self.schema} | _as_dict(self) | {"limits": _limits(self.limits)}
         report["limits_changed"] = self.limits_changed and _no_limit_in_words(self.limits_changed)
+        report |= _no_limit_in_words({"effective_memory_max": self.effective_memory_max})
         if self.oom:
             del report["oom"]["has_other_limits"]  # the kernel's reports and the evidence say it
         if self.oom and self.oom.kernel_log:
@@ -151,16 +157,11 @@ def start_line(start: Start, command: Sequence[str]) -> str:
     """Return the JSON line that says that the command runs, with keys as in the report."""
     import json  # noqa: PLC0415  as above
 
-    known = {
-        "event": "started",
-        "unit": start.unit,
-        "invocation_id": start.invocation_id,
-        "command": tuple(map(utf8, command)),
-        "pid": start.pid,
-        "cgroup": start.cgroup,
-        "limits": _limits(start.limits),
-    }
-    return json.dumps(known)
+    keys = ("unit", "invocation_id", "pid", "cgroup")
+    known: dict[str, Any] = {"event": "started"} | {key: getattr(start, key) for key in keys}
+    known["command"] = tuple(map(utf8, command))
+    effective = _no_limit_in_words({"effective_memory_max": start.effective_memory_max})
+    return json.dumps(known | {"limits": _limits(start.limits)} | effective)
 
 
 def _kernel_report(report: dict[str, Any]) -> dict[str, Any]:

@@ -21,12 +21,12 @@ class Passing:
 
     at: seconds since the command began.
     memory: bytes that the scope needed then.
-    told: whether systemd sent the signal.
+    told: whether systemd sent the signal; None if none was asked for.
     """
 
     at: float
     memory: int
-    told: bool
+    told: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,13 +34,13 @@ class SoftMemoryReport:
     """What happened at a soft limit.
 
     limit: bytes.
-    signal: the name of the signal, e.g. SIGTERM.
-    passed: each time that the limit was passed.
+    signal: the name of the signal, e.g. SIGTERM; None if none was asked for.
+    passed: each time that the limit was passed; without a signal only the first time.
     killed: the processes were killed because the signal did not help.
     """
 
     limit: int
-    signal: str
+    signal: str | None
     passed: tuple[Passing, ...]
     killed: bool
 
@@ -51,9 +51,14 @@ def soft_memory_report(soft: SoftMemory, events: Sequence[SoftMemoryEvent], *, b
     passed = [event for event in events if isinstance(event, SoftMemoryPassed)]
     return SoftMemoryReport(
         limit=soft.limit,
-        signal=signal_name(soft.signal),
+        signal=None if soft.signal is None else signal_name(soft.signal),
         passed=tuple(
-            Passing(at=round(each.at - began, 6), memory=each.memory, told=each.at in told) for each in passed
+            Passing(
+                at=round(each.at - began, 6),
+                memory=each.memory,
+                told=None if soft.signal is None else each.at in told,
+            )
+            for each in passed
         ),
         killed=any(isinstance(event, SoftMemoryKilled) for event in events),
     )

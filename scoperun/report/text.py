@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from scoperun.evidence.verdict import KERNEL_COUNT, OOMD_COUNT, Verdict
 from scoperun.printable import one_line
+from scoperun.report.cpu_time_text import cpu_time_use
 from scoperun.report.layout import INDENT, LEAST, cells, command_line, continued, quoted, row, shortened, wrapped
 from scoperun.report.names import names_in_force, policy_name
 from scoperun.report.oom_text import killed, missing_log, needed, others, process_names
@@ -132,6 +133,7 @@ def _rows(report: Report, names: Mapping[str, str]) -> Iterator[tuple[str, str]]
         yield "killed", killed(report, oom, names)
         yield "others", others(report, oom, names)
     yield "ended", _end(report, names)
+    yield "cpu", cpu_time_use(report)
     yield from noticeable(report, names)
     yield "missing", _missing(report)
     yield "memory", memory(report)

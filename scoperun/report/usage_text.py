@@ -72,12 +72,14 @@ def unenforced(report: Report) -> list[tuple[str, str]]:
 def soft(soft_memory: SoftMemoryReport, names: Mapping[str, str]) -> str:
     """Return `15M passed after 1.200s (--soft-mem 15M): SIGTERM sent`."""
     first, told = soft_memory.passed[0], [each for each in soft_memory.passed if each.told]
+    name = f" ({names['soft_memory']})" if "soft_memory" in names else ""
+    limit = format_size(soft_memory.limit)
+    if soft_memory.signal is None:
+        return f"{limit} passed after {format_time(first.at)}{name}"
     times = f" {len(soft_memory.passed)} times, first" if len(soft_memory.passed) > 1 else ""
     sent = "sent" if len(told) == len(soft_memory.passed) else "not sent each time" if told else "could not be sent"
-    name = f" ({names['soft_memory']})" if "soft_memory" in names else ""
     after = setter("timeout_stop", names)
     killed = f"; still above it after {after}: killed" if soft_memory.killed else ""
-    limit = format_size(soft_memory.limit)
     return f"{limit} passed{times} after {format_time(first.at)}{name}: {soft_memory.signal} {sent}{killed}"
 
 

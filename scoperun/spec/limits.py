@@ -104,6 +104,8 @@ class LimitsInForce:
     tasks_max: tasks without the keeper (pids.max).
     cpu_quota: processors, 0.5 is half of one (cpu.max).
     runtime_max: seconds, by systemd's own account; None if there is no such limit.
+    cpu_time: seconds of processor time that all processes may use together; None if there is no such limit. scoperun
+        itself keeps this limit, so it is not read back.
     """
 
     memory_max: int | None = None
@@ -113,6 +115,7 @@ class LimitsInForce:
     tasks_max: int | None = None
     cpu_quota: float | None = None
     runtime_max: float | None = None
+    cpu_time: float | None = None
 
     def changed_from(self, before: LimitsInForce) -> dict[str, float | None]:
         """Return the limits that differ from `before`, by name, with their values in `before`.
@@ -126,6 +129,20 @@ class LimitsInForce:
             if (now := getattr(self, name)) is not None and now != (then := getattr(before, name))
             if then is not None or now != INFINITY
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ceiling:
+    """The least MemoryMax= of a scope and of everything above it, which is what the scope can have at most.
+
+    limit: bytes, INFINITY if there is no limit at all.
+    cgroup: the path of the outermost cgroup that has this limit.
+    is_known: all limits above the scope could be read. Otherwise there might be a lower one.
+    """
+
+    limit: int
+    cgroup: str
+    is_known: bool
 
 
 KEEPER_TASKS = 1

@@ -197,7 +197,7 @@ _EXEC_SETTINGS = {
     "SupplementaryGroups": "`context.group=GROUP`",
     "Nice": "`context.nice=N`",
     "Limit[A-Z]+": "prlimit before the command, as in prlimit --nofile=100 COMMAND",
-    "OOMScoreAdjust": "choom before the command, as in choom -n 500 -- COMMAND",
+    "OOMScoreAdjust": "`context.oom_score_adj=N`",
     "UMask": "a shell, as in sh -c 'umask 077; exec COMMAND'",
     "CPUAffinity|NUMA(Policy|Mask)": "AllowedCPUs= and AllowedMemoryNodes=, or taskset before the command",
     "CPUScheduling[A-Za-z]+": "chrt before the command",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from scoperun.errors import InvalidValue
@@ -31,6 +32,10 @@ class ExecContext:
     working_directory: where it starts; relative to the caller's; None for the caller's.
     user, group: names or numbers to run as, which requires root; None for the caller's.
     nice: its nice level, -20 to 19; None for the caller's.
+    oom_score_adj: -1000 to 1000: how much the kernel prefers it as the victim of an OOM kill (proc(5)); None for the
+        caller's.
+
+    Raises InvalidValue for an oom_score_adj that is out of range.
     """
 
     environment: tuple[str, ...] = ()
@@ -38,6 +43,15 @@ class ExecContext:
     user: str | None = None
     group: str | None = None
     nice: int | None = None
+    oom_score_adj: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what the kernel would refuse whoever asks."""
+        adjustment = self.oom_score_adj
+        if adjustment is None:
+            return
+        if isinstance(adjustment, bool) or not isinstance(adjustment, int) or not -1000 <= adjustment <= 1000:
+            raise InvalidValue(f"`context.oom_score_adj={adjustment!r}` is out of range", hint="from -1000 to 1000")
 
     @property
     def changes_identity(self) -> bool:
@@ -58,6 +72,8 @@ class RunRequest:
     slice_inherit: put the scope in the slice that the caller runs in, or in `slice` below that.
     description: a text for people; None for the command line.
     soft_memory: a limit at which the command gets a signal, before the kernel kills at the limit of `limits`.
+    cpu_time: seconds of processor time, all processes of the scope together, after which the scope is stopped; None or
+        math.inf for no limit.
     properties: further properties as NAME=VALUE; they override `limits`.
     oom_policy_default: OOMPolicy= if neither `limits` nor `properties` set it and systemd knows it; None for systemd's
         default.
@@ -71,6 +87,7 @@ class RunRequest:
     command: tuple[str, ...]
     limits: Limits = field(default_factory=Limits)
     soft_memory: SoftMemory | None = None
+    cpu_time: float | None = None
     unit: str | None = None
     slice: str | None = None
     slice_inherit: bool = False
@@ -97,6 +114,7 @@ class RunRequest:
             object.__setattr__(self, "slice", unit_name(self.slice, suffix=".slice"))
         if self.description is not None:
             _check_line("`description`", self.description)
+        object.__setattr__(self, "cpu_time", _checked_cpu_time(self.cpu_time))
         further: dict[str, Value] = {}
         for text in self.properties:
             each = parse_property(text)
@@ -156,6 +174,15 @@ def _check_word(word: str) -> None:
         word.encode(errors="surrogateescape")
     except UnicodeEncodeError:
         raise InvalidValue(f"argument {word!r} cannot be passed to a command") from None
+
+
+def _checked_cpu_time(seconds: float | None) -> float | None:
+    """Return a limit on processor time, None for no limit."""
+    if seconds is None or seconds == math.inf:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+        raise InvalidValue(f"`cpu_time` {seconds!r} is not a time above 0 seconds", hint="e.g. 90; None is no limit")
+    return seconds
 
 
 def _check_soft_memory(soft: SoftMemory, limits: Limits, further: Mapping[str, Value]) -> None:

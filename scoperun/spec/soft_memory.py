@@ -14,17 +14,22 @@ from scoperun.spec.values import signal_name
 class SoftMemory:
     """A limit at which the command gets a signal, before the kernel kills. Raises InvalidValue for wrong values.
 
+    After a signal that does not help, the processes are killed. Without a signal the first passing is only reported,
+    and from then on the limit has no effect.
+
     limit: bytes that the scope needs, see MemorySnapshot.needed.
-    signal: the number of the signal, sent to all processes of the scope.
+    signal: the number of the signal, sent to all processes of the scope; None for no signal and no kill.
     """
 
     limit: int
-    signal: int = SIGTERM
+    signal: int | None = SIGTERM
 
     def __post_init__(self) -> None:
         """Refuse limits that cannot be passed and signals that cannot be handled."""
         if isinstance(self.limit, bool) or not isinstance(self.limit, int) or not 1 <= self.limit < INFINITY:
             raise InvalidValue(f"a soft limit of {self.limit!r} bytes is out of range", hint="at least 1, and finite")
+        if self.signal is None:
+            return
         if not 1 <= self.signal < NSIG:
             raise InvalidValue(f"{self.signal!r} is no signal", hint="as signal.SIGTERM")
         if self.signal in {SIGKILL, SIGSTOP}:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scoperun.spec.scope import units_of
 from scoperun.spec.sizes import INFINITY, format_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from scoperun.spec.limits import Ceiling
     from scoperun.spec.properties import Property
 
 
@@ -36,6 +38,20 @@ def traps(properties: Iterable[Property], *, has_swap: bool) -> list[str]:
             "that is full"
         )
     return found
+
+
+def low_ceiling(limit: int | None, ceiling: Ceiling | None) -> str | None:
+    """Return a warning if a scope can have less memory than its own limit says, None if not.
+
+    limit: the scope's own limit in bytes. ceiling: the least limit of the scope and those above it.
+    """
+    if limit in {None, INFINITY} or ceiling is None or ceiling.limit >= limit:
+        return None
+    above = units_of(ceiling.cgroup)[-1] if units_of(ceiling.cgroup) else ceiling.cgroup
+    return (
+        f"`memory_max={format_size(limit)}` cannot be reached: {above}, which the scope is in, allows "
+        f"{format_size(ceiling.limit)} for everything in it together"
+    )
 
 
 def _limit(value: object) -> int | None:

@@ -36,6 +36,7 @@ class RunOptions(TypedDict, total=False):
 
     limits: what the scope may use.
     soft_memory: a limit at which the command gets a signal, before the kernel kills at the limit in `limits`.
+    cpu_time: seconds of processor time that all processes of the scope may use together before the scope is stopped.
     unit: the scope's name, with or without .scope; by default a unique one.
     slice: the slice to put the scope in; by default systemd's, app.slice.
     slice_inherit: put the scope in the slice that the caller runs in, or in `slice` below that.
@@ -50,6 +51,7 @@ class RunOptions(TypedDict, total=False):
 
     limits: Limits
     soft_memory: SoftMemory | None
+    cpu_time: float | None
     unit: str | None
     slice: str | None
     slice_inherit: bool

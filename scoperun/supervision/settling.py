@@ -152,7 +152,7 @@ class Settling:
 async def kill_what_outlived(handles: Handles) -> None:
     """Kill processes that systemd has given up killing: a user's systemd may not signal what sudo(8) runs."""
     processes, known = handles.scope.processes(), handles.invocation
-    if not processes or not (known.failed or (known.ended and known.stop_requested)):
+    if not processes or not known.given_up:
         return
     with suppress(*UNANSWERED):
         properties = await handles.unit.read()  # by its invocation ID: another scope might have the name by now

@@ -2,7 +2,8 @@
 
 The limit is MemoryHigh=, because the kernel reports when that is passed. But above MemoryHigh= the kernel also slows
 the command down, without swap so much that the command cannot react. So MemoryHigh= is lifted as soon as the signal is
-sent, and set again when the memory that the command needs is below the limit.
+sent, and set again when the memory that the command needs is below the limit. Without a signal it is lifted for good at
+the first passing: when the command is below the limit again could only be found out by polling.
 """
 
 from __future__ import annotations
@@ -56,7 +57,11 @@ class SoftWatch:
         answered = time.monotonic()
         async for event in self._feed.watch():
             if isinstance(event, MemorySnapshot) and event.at >= answered and self._is_passed(event):
-                await self._respond(event)
+                self._feed.put(SoftMemoryPassed(at=event.at, memory=event.needed or 0))
+                if self._soft.signal is None:
+                    await self.let_go()
+                    return
+                await self._respond(event, self._soft.signal)
                 answered = time.monotonic()  # snapshots taken meanwhile belong to the passing just handled
 
     async def not_killing(self) -> None:
@@ -64,16 +69,15 @@ class SoftWatch:
         await self._not_killing.wait()
 
     async def let_go(self) -> None:
-        """Lift MemoryHigh= from processes that outlive this run: they will get no signal."""
+        """Lift MemoryHigh= from processes that will get no signal, e.g. because they outlive this run."""
         with suppress(*UNANSWERED):
             await self._set_high(INFINITY)
 
     def _is_passed(self, snapshot: MemorySnapshot) -> bool:
         return (snapshot.needed or 0) > self._soft.limit
 
-    async def _respond(self, passed: MemorySnapshot) -> None:
-        self._feed.put(SoftMemoryPassed(at=passed.at, memory=passed.needed or 0))
-        telling = asyncio.create_task(self._tell(passed.at))
+    async def _respond(self, passed: MemorySnapshot, signal_number: int) -> None:
+        telling = asyncio.create_task(self._tell(passed.at, signal_number))
         try:
             kill_after = await self._kill_after()
             await asyncio.sleep(passed.at + kill_after - time.monotonic())
@@ -86,10 +90,10 @@ class SoftWatch:
         elif now is not None:
             await self._restore()
 
-    async def _tell(self, at: float) -> None:
+    async def _tell(self, at: float, signal_number: int) -> None:
         """Send the signal, then lift MemoryHigh=, which until then keeps the command away from its hard limit."""
         with suppress(*UNANSWERED):
-            await self._unit.kill(self._soft.signal)
+            await self._unit.kill(signal_number)
             self._feed.put(SoftMemoryTold(at=at))
         with suppress(*UNANSWERED):
             await self._set_high(INFINITY)

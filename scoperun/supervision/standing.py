@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from scoperun.errors import ScopeFailed, ScoperunError
+from scoperun.errors import LimitNotEnforced, ScopeFailed, ScoperunError
 from scoperun.evidence.start import Start
 from scoperun.kernel import vmstat
 from scoperun.kernel.cgroup import NOWHERE, cgroup_of
@@ -51,6 +51,8 @@ async def stand(run: RunRequest, unit: Unit, processes: Processes, feed: Feed, w
         see_room_to_read()
     except OSError as error:
         raise ScoperunError(f"cannot watch the scope: {error.strerror}") from None
+    if run.cpu_time is not None:
+        limits = with_cpu_time(limits, run.cpu_time, scope, is_required=run.require_limits)
     return Handles(
         run=run,
         unit=unit,
@@ -62,6 +64,20 @@ async def stand(run: RunRequest, unit: Unit, processes: Processes, feed: Feed, w
         feed=feed,
         start=_start(run, unit, scope, processes.workload.pid, replace(limits, runtime_max=runtime_max)),
     )
+
+
+def with_cpu_time(limits: LimitsInForce, cpu_time: float, scope: ScopeCgroup, *, is_required: bool) -> LimitsInForce:
+    """Return the limits with that on processor time; raise LimitNotEnforced if the use of it cannot be read."""
+    from scoperun.kernel.cpu_time import used  # noqa: PLC0415  most commands do not need it
+
+    if used(scope.cgroup) is not None:
+        return replace(limits, cpu_time=cpu_time)
+    if is_required:
+        raise LimitNotEnforced(
+            "`cpu_time` would not be enforced: the scope's cpu.stat cannot be read",
+            hint="`require_limits=False` runs the command all the same",
+        )
+    return limits
 
 
 def _seen_scope(run: RunRequest, unit: Unit, processes: Processes) -> ScopeCgroup:
@@ -109,6 +125,7 @@ def _start(run: RunRequest, unit: Unit, scope: ScopeCgroup, pid: int, limits: Li
         monotonic=time.monotonic(),
         asked=unit.asked,
         limits=limits,
+        ceiling=scope.cgroup.memory_ceiling(),
         soft_memory=run.soft_memory,
     )
 

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from scoperun.evidence.events import Event
+    from scoperun.evidence.invocation import Invocation
     from scoperun.evidence.start import Start
     from scoperun.report.report import Report
     from scoperun.spec.limits import Limits
+    from scoperun.supervision.cpu_watch import CpuWatch
     from scoperun.supervision.handles import Handles
     from scoperun.supervision.soft_watch import SoftWatch
     from scoperun.supervision.tasks import Tasks
@@ -40,6 +42,7 @@ class Supervision:
         self._handles = handles
         self._tasks = tasks
         self._soft_watch = self._watched_softly()
+        self._cpu_watch = self._watched_for_cpu_time()
         self._version: str | None = None
         self._is_over = False
         self._end: asyncio.Task[None] | None = None
@@ -53,6 +56,16 @@ class Supervision:
         soft_watch = SoftWatch(handles.run.soft_memory, handles.unit, handles.scope, handles.feed)
         self._tasks.start(soft_watch.run())
         return soft_watch
+
+    def _watched_for_cpu_time(self) -> CpuWatch | None:
+        limit = self._handles.start.limits.cpu_time
+        if limit is None:
+            return None
+        from scoperun.supervision.cpu_watch import CpuWatch  # noqa: PLC0415  most commands do not need it
+
+        cpu_watch = CpuWatch(self._handles, limit)
+        self._tasks.start(cpu_watch.run())
+        return cpu_watch
 
     async def __aenter__(self) -> Self:
         """Return the supervision."""
@@ -84,6 +97,16 @@ class Supervision:
         """The words of the command."""
         return self._handles.run.command
 
+    @property
+    def invocation(self) -> Invocation:
+        """What is known about the run so far."""
+        return self._handles.invocation
+
+    @property
+    def keeper_killed(self) -> bool:
+        """Whether something has killed the keeper."""
+        return self._handles.keeper.was_killed
+
     async def report(self) -> Report:
         """Wait for the end of the run and return how the command ended."""
         assert self._end is not None  # noqa: S101  `begin` was called
@@ -107,7 +130,7 @@ class Supervision:
 
     async def _kill_what_outlives(self) -> None:
         """Kill the command if systemd gives up the scope while it runs; its exit is then noticed as usual."""
-        await self._handles.feed.until(lambda invocation: invocation.exited or invocation.failed)
+        await self._handles.feed.until(lambda invocation: invocation.exited or invocation.given_up)
         if not self._handles.invocation.exited:
             await kill_what_outlived(self._handles)
 
@@ -145,6 +168,8 @@ class Supervision:
             raise InvalidValue("memory_high cannot be changed: MemoryHigh= is the soft limit of this scope")
         changes = live_properties(limits)
         await self._handles.unit.set_properties(changes)
+        if self._cpu_watch is not None:
+            self._cpu_watch.look_again()
         if run.require_limits:
             check_limits(changes, self._handles.scope)
 

@@ -20,7 +20,7 @@ from scoperun.evidence import events, kernel_report
 from scoperun.evidence.start import Start
 from scoperun.record import dataclass, field
 from scoperun.report.names import LimitName
-from scoperun.spec.limits import LimitsInForce
+from scoperun.spec.limits import Ceiling, LimitsInForce
 from scoperun.spec.soft_memory import SoftMemory
 
 
@@ -56,6 +56,7 @@ _RECORDS: dict[str, type[Any]] = _LINES | {
         kernel_report.KernelReport,
         kernel_report.KernelTask,
         kernel_report.KernelVictim,
+        Ceiling,
         LimitName,
         LimitsInForce,
         SoftMemory,

@@ -88,7 +88,9 @@ async def scope(systemd: FakeSystemd, tmp_path: Path, impatient: None) -> AsyncI
     """Return a function that starts a scope with a soft limit."""
 
     @asynccontextmanager
-    async def start(kill_after: float | None = AT_ONCE, script: str = IGNORES_TERM) -> AsyncIterator[Scope]:
+    async def start(
+        kill_after: float | None = AT_ONCE, script: str = IGNORES_TERM, signal_number: int | None = signal.SIGTERM
+    ) -> AsyncIterator[Scope]:
         command = await asyncio.create_subprocess_exec("sh", "-c", script, stdout=PIPE)
         await line(command)
         for file, text in {"cgroup.procs": command.pid, "memory.events": "high 1", "memory.stat": ""}.items():
@@ -100,7 +102,8 @@ async def scope(systemd: FakeSystemd, tmp_path: Path, impatient: None) -> AsyncI
             unit = Unit(connection, wanted, feed.put)
             await unit.start([command.pid])
             spared = os.getpid()  # a process that a kill must spare
-            watch = SoftWatch(SoftMemory(LIMIT), unit, ScopeCgroup(Cgroup("/soft.scope", str(tmp_path)), spared), feed)
+            soft, cgroup = SoftMemory(LIMIT, signal_number), ScopeCgroup(Cgroup("/soft.scope", str(tmp_path)), spared)
+            watch = SoftWatch(soft, unit, cgroup, feed)
             task = asyncio.create_task(watch.run())
             await asyncio.sleep(0)  # it listens from its first step on
             try:
@@ -127,6 +130,32 @@ async def test_a_command_above_the_limit_is_told_and_not_slowed(scope: Any, syst
         assert await running.ended() == -signal.SIGTERM
         assert running.happened == [SoftMemoryPassed, SoftMemoryTold]
         assert high(systemd) == [INFINITY]
+
+
+async def test_without_a_signal_the_first_passing_is_noted_and_nothing_else_done(
+    scope: Any, systemd: FakeSystemd
+) -> None:
+    async with scope(signal_number=None) as running:
+        running.announce(LIMIT + 1)
+        await asyncio.wait_for(asyncio.shield(running.task), PATIENCE)
+        running.announce(LIMIT + 2)
+        assert running.happened == [SoftMemoryPassed]
+        assert high(systemd) == [INFINITY]
+        assert "KillUnit" not in systemd.steps
+        assert running.command.returncode is None
+
+
+@pytest.mark.parametrize("way", ["stall", "refuse"])
+async def test_without_a_signal_nothing_is_killed_if_systemd_does_not_lift_the_limit(
+    way: str, scope: Any, systemd: FakeSystemd
+) -> None:
+    refuse = refusal("org.freedesktop.DBus.Error.Failed", "no more")
+    systemd.at["SetUnitProperties"] = {"stall": stall, "refuse": refuse}[way]
+    async with scope(signal_number=None) as running:
+        running.announce(LIMIT + 1)
+        await asyncio.wait_for(asyncio.shield(running.task), PATIENCE)
+        assert running.happened == [SoftMemoryPassed]
+        assert running.command.returncode is None
 
 
 async def test_a_command_below_the_limit_is_left_alone(scope: Any, systemd: FakeSystemd) -> None:

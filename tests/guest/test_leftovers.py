@@ -19,6 +19,8 @@ pytestmark = lab_only
 
 DEAF = "trap '' TERM; sleep 1000 >/dev/null 2>&1 & exit 4"
 
+BUSY = "while :; do :; done"
+
 
 def as_root(script: str) -> None:
     """Run a shell script as root, which needs no password in a guest."""
@@ -53,6 +55,17 @@ def test_a_timeout_ends_processes_that_the_users_manager_cannot_kill(
 ) -> None:
     """The user's systemd cannot send a signal to a process of root, and gives the scope up."""
     ending = story.run("--timeout", "2s", "--kill-after", "1s", "--", *command)
+    with ended_afterwards(ending.report):
+        assert (ending.status, ending.report["verdict"]) == (124, "timeout")
+        assert ending.report["left_running"] == []
+        cgroup_gone(ending.report["cgroup"])
+
+
+@pytest.mark.parametrize("command", [["sudo", "sh", "-c", BUSY], ["sh", "-c", f"trap '' TERM; sudo sh -c '{BUSY}'"]])
+def test_cpu_time_ends_processes_that_the_users_manager_cannot_kill(
+    story: Story, sudo: None, command: list[str]
+) -> None:
+    ending = story.run("--cpu-time", "500ms", "--kill-after", "1s", "--", *command)
     with ended_afterwards(ending.report):
         assert (ending.status, ending.report["verdict"]) == (124, "timeout")
         assert ending.report["left_running"] == []

@@ -65,6 +65,19 @@ def test_the_command_runs_as_the_user_with_its_groups_and_variables(story: Story
     assert nice == "-5"
 
 
+def test_root_can_spare_a_command_that_runs_as_another_user(story: Story) -> None:
+    """The kernel allows that to root, so it is done before root's rights are given up."""
+    words = ("--system", "--uid", "tester", "--oom-score-adj", "-500", "--", "cat", "/proc/self/oom_score_adj")
+    assert story.run(*words).stdout == b"-500\n"
+
+
+def test_the_kernel_kills_the_keeper_in_place_of_a_command_at_minus_1000(story: Story) -> None:
+    """The scope is then stopped, and the verdict says why."""
+    ending = story.run("--system", "--oom-score-adj", "-1000", "--mem", "20M", "--", "./bigleak2")
+    assert (ending.status, ending.verdict) == (143, "oom-kill")
+    assert ending.report["oom"]["victims"] is None
+
+
 def test_a_group_can_be_set_beside_the_user(story: Story) -> None:
     ending = story.run("--system", "--uid", "plain", "--gid", "systemd-journal", "--", "id", "-gn")
     assert ending.stdout == b"systemd-journal\n"

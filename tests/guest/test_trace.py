@@ -14,6 +14,7 @@ from .story import GENEROUS, Story
     [
         (("--mem", "20M", "--", "./bigleak2"), "oom-kill"),
         (("--mem", "20M", "--oom-policy", "continue", "--", "sh", "-c", "./bigleak2; exit 3"), "oom-kill"),
+        (("--cpu-time", "300ms", "--", "sh", "-c", "while :; do :; done"), "timeout"),
         (("--timeout", "100ms", "--", "sleep", "60"), "timeout"),
         (("--soft-mem", "10M", "--mem", "100M", "--kill-after", "100ms", "--", "./bigleak2"), "signal"),
         (("--", "true"), "success"),

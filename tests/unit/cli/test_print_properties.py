@@ -152,6 +152,10 @@ def test_a_slice_below_the_callers_is_shown_by_its_full_name() -> None:
             "systemd-run --user --scope --collect --unit=a.scope -p MemoryMax=1048576 -p MemorySwapMax=0 -- sh -c ';'",
         ),
         (
+            ["--oom-score-adj", "-5", "-d", "/", "ls"],
+            "systemd-run --user --scope --collect -- choom --adjust=-5 -- env --chdir=/ ls",
+        ),
+        (
             ["--uid", "u", "--gid", "g", "--nice", "-5", "-E", "A=b c", "-E", "NOT_SET_HERE", "-d", "/x y", "ls"],
             "systemd-run --user --scope --collect --uid=u --gid=g --nice=-5 '--setenv=A=b c' -- env '--chdir=/x y' ls",
         ),

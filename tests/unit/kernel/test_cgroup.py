@@ -15,7 +15,7 @@ from scoperun.evidence.events import Process
 from scoperun.kernel.cgroup import Cgroup, cgroup_of, hierarchy
 from scoperun.kernel.readback import why_void
 from scoperun.kernel.scope_cgroup import ScopeCgroup, ooms
-from scoperun.spec.limits import not_in_force
+from scoperun.spec.limits import Ceiling, not_in_force
 from scoperun.spec.properties import parse_property
 from scoperun.spec.scope import scope_request
 from scoperun.spec.sizes import INFINITY
@@ -46,6 +46,50 @@ def after_each_file(path: Path, happens: Callable[[str, str | None], None]) -> S
             return text
 
     return ScopeCgroup(Changing("/job.scope", str(path)), KEEPER)
+
+
+def nested(tmp_path: Path, **limits: str | None) -> Cgroup:
+    """Make c.scope in a-b.slice in a.slice; limits: memory.max of each, by its last letter, None for no such file."""
+    folder, name = tmp_path, ""
+    for level, unit in {"a": "a.slice", "b": "a-b.slice", "c": "c.scope"}.items():
+        folder, name = folder / unit, f"{name}/{unit}"
+        folder.mkdir()
+        if (limit := limits.get(level, "max")) is not None:
+            (folder / "memory.max").write_text(f"{limit}\n", encoding="ascii")
+    return Cgroup(name, str(folder))
+
+
+@pytest.mark.parametrize(
+    ("limits", "limit", "cgroup"),
+    [
+        ({}, INFINITY, "/a.slice"),
+        ({"c": "4096"}, 4096, "/a.slice/a-b.slice/c.scope"),
+        ({"a": "8192", "c": "4096"}, 4096, "/a.slice/a-b.slice/c.scope"),
+        ({"a": "8192", "b": "4096"}, 4096, "/a.slice/a-b.slice"),
+        ({"a": "4096", "b": "8192", "c": "12288"}, 4096, "/a.slice"),
+        ({"a": "4096", "b": "4096", "c": "4096"}, 4096, "/a.slice"),
+    ],
+)
+def test_the_ceiling_is_the_least_limit_of_all(tmp_path: Path, limits: dict[str, str], limit: int, cgroup: str) -> None:
+    found = nested(tmp_path, **limits).memory_ceiling()
+    assert found == Ceiling(limit=limit, cgroup=cgroup, is_known=True)
+
+
+@pytest.mark.parametrize("missing", ["a", "b"])
+def test_a_limit_above_that_cannot_be_read_might_be_lower(tmp_path: Path, missing: str) -> None:
+    limits: dict[str, str | None] = {"c": "8192", missing: None}
+    found = nested(tmp_path, **limits).memory_ceiling()
+    assert found == Ceiling(limit=8192, cgroup="/a.slice/a-b.slice/c.scope", is_known=False)
+
+
+def test_above_the_root_of_a_container_there_might_be_a_lower_limit(tmp_path: Path) -> None:
+    (tmp_path / "memory.events.local").touch()
+    (tmp_path / "memory.max").write_text("4096\n")
+    assert nested(tmp_path, c="8192").memory_ceiling() == Ceiling(limit=4096, cgroup="/", is_known=False)
+
+
+def test_a_scope_without_a_memory_controller_has_no_ceiling(tmp_path: Path) -> None:
+    assert nested(tmp_path, c=None).memory_ceiling() is None
 
 
 @pytest.mark.parametrize(("pids_max", "tasks_max"), [("51", 50), ("2", 1), ("max", INFINITY)])

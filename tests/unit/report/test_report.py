@@ -27,7 +27,7 @@ from scoperun.evidence.kernel_report import KernelRecord
 from scoperun.evidence.verdict import Verdict
 from scoperun.report.conclusion import conclude
 from scoperun.report.report import Report, start_line
-from scoperun.spec.limits import LimitsInForce
+from scoperun.spec.limits import Ceiling, LimitsInForce
 from scoperun.spec.sizes import INFINITY
 from scoperun.version import __version__
 from tests.unit.stories import LIMITS, MIB, START, STORIES, TIMED, Story, counted, exited, read, told
@@ -37,12 +37,12 @@ KERNEL_LOGS = Path(__file__).parents[1] / "evidence" / "kernel_logs"
 KEYS = [
     "schema", "scoperun", "systemd", "kernel", "manager", "unit", "invocation_id", "slice", "cgroup", "left_scope",
     "command", "cwd", "pid", "started", "runtime", "verdict", "result", "exit_code", "signal", "limits",
-    "limits_changed", "memory", "soft_memory", "oom", "cpu", "tasks_peak", "tasks_refused", "pressure",
-    "left_running", "evidence",
+    "limits_changed", "effective_memory_max", "memory", "soft_memory", "oom", "cpu", "cpu_time_checks", "tasks_peak",
+    "tasks_refused", "pressure", "left_running", "evidence",
 ]  # fmt: skip
 KEYS_OF = {
     "limits": {"memory_max", "memory_high", "memory_swap_max", "memory_zswap_max", "tasks_max", "cpu_quota",
-               "runtime_max"},
+               "runtime_max", "cpu_time"},
     "memory": {"peak", "swap_peak", "events", "stat"},
     "oom": {"kills", "policy", "limit_of", "limit_unit", "limit", "needed", "victims", "tasks",
             "kernel_log", "kernel_log_reason"},
@@ -126,7 +126,8 @@ def test_an_unknown_value_is_null_and_not_left_out() -> None:
         invocation.feed(event)
     report = as_json(conclude(("true",), nowhere, invocation))
     unknown = {"systemd", "slice", "left_scope", "cwd", "result", "exit_code", "limits_changed", "soft_memory", "oom",
-               "tasks_peak", "tasks_refused", "pressure", "left_running"}  # fmt: skip
+               "effective_memory_max", "cpu_time_checks", "tasks_peak", "tasks_refused", "pressure",
+               "left_running"}  # fmt: skip
     assert {key for key, value in report.items() if value is None} == unknown
     for part in "limits", "memory", "cpu":
         assert set(report[part]) == KEYS_OF[part]
@@ -160,6 +161,24 @@ def test_no_limit_is_infinity_as_in_systemd() -> None:
     no_limit = {"memory_max", "memory_high", "tasks_max", "cpu_quota", "runtime_max"}
     assert {name for name, value in shown.items() if value == "infinity"} == no_limit
     assert shown["memory_swap_max"] is None
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "shown"),
+    [
+        (Ceiling(limit=15 * MIB, cgroup="/a.slice", is_known=True), 15 * MIB),
+        (Ceiling(limit=INFINITY, cgroup="/a.slice", is_known=True), "infinity"),
+        (Ceiling(limit=15 * MIB, cgroup="/", is_known=False), None),
+        (None, None),
+    ],
+)
+def test_the_least_limit_of_all_is_told_if_all_are_known(ceiling: Ceiling | None, shown: object) -> None:
+    start = replace(START, ceiling=ceiling)
+    invocation = Invocation()
+    for event in OOM_KILL:
+        invocation.feed(event)
+    assert as_json(conclude(("true",), start, invocation))["effective_memory_max"] == shown
+    assert json.loads(start_line(start, ("true",)))["effective_memory_max"] == shown
 
 
 def test_a_limit_is_a_number() -> None:
@@ -244,7 +263,16 @@ def test_the_start_is_one_line_with_keys_of_the_report() -> None:
     text = start_line(START, ("./work",))
     assert "\n" not in text
     start = json.loads(text, parse_constant=pytest.fail)
-    assert list(start) == ["event", "unit", "invocation_id", "command", "pid", "cgroup", "limits"]
+    assert list(start) == [
+        "event",
+        "unit",
+        "invocation_id",
+        "pid",
+        "cgroup",
+        "command",
+        "limits",
+        "effective_memory_max",
+    ]
     report = as_json(told(OOM_KILL))
     assert start == {"event": "started"} | {key: report[key] for key in start if key != "event"}
 

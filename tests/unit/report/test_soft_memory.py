@@ -62,6 +62,8 @@ def refusal(*argv: str) -> str:
         ("15M:10", SoftMemory(15 * MIB, 10)),
         ("15M:SIGRTMIN+3", SoftMemory(15 * MIB, signal.SIGRTMIN + 3)),
         ("4096:RTMIN+1", SoftMemory(4096, signal.SIGRTMIN + 1)),
+        ("15M:none", SoftMemory(15 * MIB, None)),
+        ("infinity:none", None),
         ("infinity", None),
         ("infinity:USR1", None),
     ],
@@ -81,6 +83,7 @@ def test_it_is_a_size_and_a_signal(text: str, soft: SoftMemory | None) -> None:
         ("15M:", "'' is not a signal (as 15M:USR1)"),
         ("15M:TERMINATE", "'TERMINATE' is not a signal"),
         ("15M:0", "'0' is not a signal"),
+        ("15M:None", "'None' is not a signal"),
         ("15M:65", "'65' is not a signal"),
         ("15M:USR1:USR2", "'USR1:USR2' is not a signal"),
         ("15M:KILL", "SIGKILL tells a command nothing"),
@@ -160,11 +163,11 @@ TOLD_AGAIN = SoftMemoryTold(at=101.9)
 KILLED = SoftMemoryKilled()
 
 
-def told(*events: Event, status: int = 0) -> Report:
+def told(*events: Event, status: int = 0, signal_number: int | None = USR1) -> Report:
     invocation = Invocation()
     for event in (*STARTED, *events, exited(status), counted(0), StateChanged("inactive"), read("success")):
         invocation.feed(event)
-    return conclude(("./work",), replace(START, soft_memory=SoftMemory(15 * MIB, USR1)), invocation)
+    return conclude(("./work",), replace(START, soft_memory=SoftMemory(15 * MIB, signal_number)), invocation)
 
 
 def test_its_consequences_are_in_the_report() -> None:
@@ -176,6 +179,19 @@ def test_its_consequences_are_in_the_report() -> None:
         "killed": False,
     }
     assert report["verdict"] == "signal"
+
+
+def test_without_a_signal_nothing_was_told() -> None:
+    report = told(PASSED, signal_number=None)
+    shown = validated(report.to_json())["soft_memory"]
+    assert shown == {
+        "limit": 15 * MIB,
+        "signal": None,
+        "passed": [{"at": 1.2, "memory": 16 * MIB, "told": None}],
+        "killed": False,
+    }
+    assert rows(report_text(report)) == {"soft": "15M passed after 1.200s"}
+    assert rows(report_text(told(PASSED, status=3, signal_number=None))) == {"soft": "15M passed after 1.200s"}
 
 
 def test_a_kill_is_not_an_oom_kill() -> None:

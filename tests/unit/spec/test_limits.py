@@ -2,14 +2,16 @@
 
 import dataclasses
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from scoperun.errors import InvalidValue
-from scoperun.spec.limits import Limits, LimitsInForce, OOMPolicy, describe, not_in_force
+from scoperun.spec.limits import Ceiling, Limits, LimitsInForce, OOMPolicy, describe, not_in_force
 from scoperun.spec.properties import Property
 from scoperun.spec.sizes import INFINITY
+from scoperun.spec.traps import low_ceiling
 
 MIB = 1024**2
 PAGE = 4096
@@ -228,3 +230,28 @@ def test_a_processor_quota_is_in_force_within_the_kernels_rounding(held: float, 
     missing = not_in_force([quota], LimitsInForce(cpu_quota=held), page_size=4096)
     assert missing == ([] if is_in_force else [quota])
     assert describe(quota) == "CPUQuota=50%"
+
+
+SLICE = Ceiling(limit=60 * MIB, cgroup="/user.slice/a.slice/a-b.slice", is_known=True)
+
+
+def test_a_limit_above_that_is_lower_is_warned_of() -> None:
+    assert low_ceiling(200 * MIB, SLICE) == (
+        "`memory_max=200M` cannot be reached: a-b.slice, which the scope is in, allows 60M "
+        "for everything in it together"
+    )
+
+
+@pytest.mark.parametrize(
+    ("limit", "ceiling"),
+    [
+        (60 * MIB, SLICE),
+        (20 * MIB, replace(SLICE, limit=20 * MIB)),
+        (INFINITY, SLICE),  # not asked for
+        (None, SLICE),
+        (200 * MIB, replace(SLICE, limit=INFINITY)),
+        (200 * MIB, None),
+    ],
+)
+def test_no_other_limit_above_is(limit: int | None, ceiling: Ceiling | None) -> None:
+    assert low_ceiling(limit, ceiling) is None

@@ -357,7 +357,7 @@ def test_a_text_without_an_equals_sign_is_refused(text: str) -> None:
         ("Environment", "`context.environment=NAME=VALUE`"), ("EnvironmentFile", "`context.environment=NAME=VALUE`"),
         ("PassEnvironment", "`context.environment=NAME=VALUE`"),
         ("UnsetEnvironment", "env -u"), ("LimitAS", "prlimit "), ("LimitNOFILE", "prlimit "),
-        ("Nice", "`context.nice=N`"), ("OOMScoreAdjust", "choom "),
+        ("Nice", "`context.nice=N`"), ("OOMScoreAdjust", "`context.oom_score_adj=N`"),
         ("WorkingDirectory", "`context.working_directory=DIR`"),
         ("UMask", "umask 077"),
         ("CPUAffinity", "AllowedCPUs="), ("CPUSchedulingPolicy", "chrt "), ("IOSchedulingClass", "ionice "),

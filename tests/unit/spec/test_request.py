@@ -1,5 +1,7 @@
 """A request is checked before anything is started."""
 
+from typing import Any
+
 import pytest
 
 from scoperun.errors import InvalidValue
@@ -150,6 +152,12 @@ def test_a_command_of_one_string_is_refused(command: str) -> None:
 def test_by_default_a_command_runs_in_its_callers_context() -> None:
     context = RunRequest(command=("true",)).context
     assert context == ExecContext(environment=(), working_directory=None, user=None, group=None, nice=None)
+
+
+@pytest.mark.parametrize("wrong", [-1001, 1001, 5.0, True, "5"])
+def test_an_oom_score_adjustment_that_no_kernel_takes_is_refused(wrong: Any) -> None:
+    with pytest.raises(InvalidValue, match=r"^`context.oom_score_adj=.*` is out of range \(from -1000 to 1000\)$"):
+        ExecContext(oom_score_adj=wrong)
 
 
 def test_lists_of_properties_add_up_and_other_properties_are_sent_once() -> None:
