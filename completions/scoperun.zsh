@@ -102,7 +102,8 @@ _arguments -s -S -A '-*' \
   '(--wait)--no-wait[wait for the command alone]' \
   '(--no-kill-leftovers)--kill-leftovers[end what is left when the command has ended]' \
   '(--kill-leftovers)--no-kill-leftovers[let it run]' \
-  '--print-properties[print what would be asked of systemd]' \
+  '(--print-properties)--dry-run[start nothing, print what would be asked of systemd]' \
+  '(--dry-run)--print-properties[the old name of --dry-run]' \
   '--report=[write the report to a file]:file:_files' \
   '--trace=[write every event of the run to a file]:file:_files' \
   '--report-fd=[write JSON lines to a descriptor]:descriptor:_file_descriptors' \

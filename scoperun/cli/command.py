@@ -59,8 +59,8 @@ def _scoperun(argv: list[str]) -> int:
         _warn(request)
         if request.context.changes_identity and sources.options.get("report") == "SCOPERUN_REPORT":
             _say("scoperun: warning: SCOPERUN_REPORT is ignored with --uid or --gid: --report FILE writes the report")
-    if output.print_properties:
-        _print_properties(request, sources, json=output.json)
+    if output.dry_run:
+        _print_preview(request, output, sources)
         return 0
     if not output.quiet and request.context.user is not None:
         _warn_of_terminal(request)
@@ -113,16 +113,16 @@ def _warn_of_terminal(request: RunRequest) -> None:
         )
 
 
-def _print_properties(request: RunRequest, sources: Sources, *, json: bool) -> None:
+def _print_preview(request: RunRequest, output: Output, sources: Sources) -> None:
     """Print on standard output what a run would ask of systemd. Raises ScoperunError."""
     from scoperun.cli.preview import preview
     from scoperun.kernel.cgroup import cgroup_of
 
     inherited = cgroup_of(os.getpid()).slice_of_manager(system=request.system) if request.slice_inherit else None
-    shown = preview(request, sources, inherited_slice=inherited)
+    shown = preview(request, sources, output=output, inherited_slice=inherited)
     try:
         with open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False) as stdout:
-            stdout.write(f"{shown.to_json() if json else shown.to_text()}\n")
+            stdout.write(f"{shown.to_json() if output.json else shown.to_text()}\n")
     except OSError as error:
         raise ScoperunError(f"cannot print the properties: {error.strerror}") from None
 

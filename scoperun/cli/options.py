@@ -33,7 +33,7 @@ class Output:
     oom_log: quote the kernel's log below the text.
     oom_exit_code: the exit status for the verdict oom-kill; None for the command's own.
     trace: the path of a file for every event of the run, one JSON line each.
-    print_properties: print what would be asked of systemd, and start nothing.
+    dry_run: print what would be asked of systemd, and start nothing.
     """
 
     report: str | None = None
@@ -43,7 +43,7 @@ class Output:
     oom_log: bool = False
     oom_exit_code: int | None = None
     trace: str | None = None
-    print_properties: bool = False
+    dry_run: bool = False
 
 
 class CommandLine(NamedTuple):
@@ -91,7 +91,11 @@ def asked(reading: Reading) -> CommandLine:
         context=ExecContext(environment=whole.values.get("setenv", ()), **fields["context"]),
         **fields["request"],
     )
-    sources = Sources(options=whole.origins, properties=tuple(each.source for each in assigned))
+    sources = Sources(
+        options=whole.origins,
+        properties=tuple(each.source for each in assigned),
+        environment=whole.list_origins.get("setenv", ()),
+    )
     return CommandLine(request, Output(**fields["output"]), sources)
 
 

@@ -1,7 +1,7 @@
 """The table of options, one row each, from which all other lists of options are made.
 
 These are the parser without typer (plain.py), typer's parameters (cli/declaration.py), the keys of config files, the
-fields of a request, and the sources of values in --print-properties. Tests compare the manual page, README.md and the
+fields of a request, and the sources of values in --dry-run. Tests compare the manual page, README.md and the
 completions with it.
 """
 
@@ -327,10 +327,10 @@ OPTIONS = (
         completion="file",
     ),
     Option(
-        ("--print-properties",),
+        ("--print-properties", "--dry-run"),
         "Start nothing; print what would be asked of systemd, and where each value comes from.",
         "Any property",
-        field="output.print_properties",
+        field="output.dry_run",
         in_files=False,
     ),
     Option(("--version",), "Print the version and exit.", "Other", is_answer=True, in_files=False),

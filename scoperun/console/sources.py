@@ -26,8 +26,9 @@ class Sources:
     """Where a request's values come from, e.g. --mem, -p or config.toml:12 [profiles.build].
 
     options: the sources of the options that were given, by long name. properties: the source of each of
-    RunRequest.properties, in the same order.
+    RunRequest.properties, in the same order. environment: the same for ExecContext.environment.
     """
 
     options: Mapping[str, str] = field(default_factory=dict)
     properties: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()

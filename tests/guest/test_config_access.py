@@ -57,7 +57,7 @@ LIMIT = "MemoryMax=20971520"
 
 def test_in_a_user_namespace_ones_own_file_is_ones_own(config: Path) -> None:
     """Where root's folders are nobody's, and we are root."""
-    words = ["unshare", "--user", "--map-root-user", "scoperun", "--print-properties", "--", "true"]
+    words = ["unshare", "--user", "--map-root-user", "scoperun", "--dry-run", "--", "true"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert LIMIT in done.stdout
@@ -81,7 +81,7 @@ def test_a_root_that_is_made_up_is_no_root(config: Path, tmp_path: Path) -> None
     (tmp_path / "toy.c").write_text("int geteuid(void) { return 0; }\nint getuid(void) { return 0; }\n")
     toy = tmp_path / "toy.so"
     subprocess.run(["cc", "-shared", "-fPIC", "-o", str(toy), str(tmp_path / "toy.c")], check=True)
-    words = ["scoperun", "--print-properties", "--", "true"]
+    words = ["scoperun", "--dry-run", "--", "true"]
     done = subprocess.run(words, env=os.environ | {"LD_PRELOAD": str(toy)}, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert LIMIT in done.stdout

@@ -365,7 +365,7 @@ def test_what_can_be_read_once_is_read_once(text: str, words: list[str], said: s
 def test_whoever_gives_up_waiting_for_properties_has_run_nothing(tmp_path: Path) -> None:
     """Which the exit status says."""
     os.mkfifo(tmp_path / "properties")
-    words = ["-m", "scoperun", "-p", f"@{tmp_path}/properties", "--print-properties", "true"]
+    words = ["-m", "scoperun", "-p", f"@{tmp_path}/properties", "--dry-run", "true"]
     command = ["env", "--default-signal=INT", sys.executable, *words]
     with (
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process,

@@ -210,7 +210,7 @@ EVERYDAY = [
     ["--user", "-E", "A=b", "-E", "HOME", "-d", "/", "--nice", "5"],
     ["--uid", "nobody", "--gid", "100", "--wait", "--kill-leftovers"],
     ["--report", "r.json", "--report-fd", "2", "--trace", "t.jsonl", "--json", "--oom-log", "--oom-exit-code", "99"],
-    ["-qqd/", "--print-properties"],
+    ["-qqd/", "--dry-run"],
 ]
 """Command lines without a mistake, as people and programs write them."""
 
@@ -224,7 +224,7 @@ for options in {lines!r}:
     for command in (["true"], ["--", "true", "--help"]):
         assert parse([*options, *command]).request.command[0] == "true"
         assert not {{"typer", "click", "rich", "inspect"}} & set(sys.modules), options
-sys.argv[1:] = ["--print-properties", "--mem", "20M", "true"]
+sys.argv[1:] = ["--dry-run", "--mem", "20M", "true"]
 assert main() == 0
 assert "typer" not in sys.modules
 """
