@@ -85,7 +85,7 @@ class Preview:
 
         The properties that scoperun adds to every scope are left out.
         """
-        shown = [*(each for each in self.asked if not each.is_internal), *self.chosen]
+        shown: list[Asked | Chosen] = [*(each for each in self.asked if not each.is_internal), *self.chosen]
         texts = [one_line(each.to_text()) for each in shown]
         width = max((len(text) for text in texts if len(text) <= _LONGEST), default=0)
         rows = [f"{text:<{width}}  {one_line(each.source)}" for text, each in zip(texts, shown, strict=True)]

@@ -74,7 +74,7 @@ def test_an_option_that_sets_no_property_is_shown_too(config: Path, monkeypatch:
     """Wherever it comes from: the environment, a file or the command line."""
     config.write_text('[defaults]\nwait = true\nnice = 5\nsetenv = ["A=b c"]\noom-exit-code = 99\n')
     monkeypatch.setenv("SCOPERUN_REPORT", "r.json")
-    words = ["--no-wait", "-E", "B=\x1b", "--soft-mem", "15M:USR1", "-d", "/tmp", "--system", "--uid", "root"]
+    words = ["--no-wait", "-E", "B=\x1b", "--soft-mem", "15M:USR1", "-d", "/", "--system", "--uid", "root"]
     sources, _ = shown(*words, "--no-slice-inherit", "--report", "x y", "true")
     assert {text: source for text, source in sources.items() if text.startswith("--")} == {
         "--no-wait": "--wait",
@@ -82,7 +82,7 @@ def test_an_option_that_sets_no_property_is_shown_too(config: Path, monkeypatch:
         "--setenv 'A=b c'": f"{config}:4 [defaults]",
         "--setenv $'B=\\033'": "--setenv",
         "--soft-mem 15M:SIGUSR1": "--soft-mem",
-        "--working-directory /tmp": "--working-directory",
+        "--working-directory /": "--working-directory",
         "--system": "--system",
         "--uid root": "--uid",
         "--no-slice-inherit": "--slice-inherit",
