@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from scoperun.supervision.supervision import Supervision
 
 _PATIENCE = Patience()
+_OPTIONS_FIRST = "scoperun's options come before the command (with -- before the command there is no such note)"
 
 
 def main() -> int:
@@ -49,13 +50,15 @@ def _in_options(text: str) -> str:
 
 
 def _scoperun(argv: list[str]) -> int:
-    from scoperun.cli.options import parse
+    from scoperun.cli.options import late_options, parse
 
     parsed = parse(argv)
     if parsed is None:
         return 0
     request, output, sources = parsed
     if not output.quiet:
+        if late := late_options(argv, request.command):
+            _say(f"scoperun: note: the command gets {' '.join(late)}, which is written after it; {_OPTIONS_FIRST}")
         _warn(request)
         if request.context.changes_identity and sources.options.get("report") == "SCOPERUN_REPORT":
             _say("scoperun: warning: SCOPERUN_REPORT is ignored with --uid or --gid: --report FILE writes the report")

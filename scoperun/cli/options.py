@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scoperun.console import plain
@@ -11,12 +12,13 @@ from scoperun.console.options import options_of
 from scoperun.console.plain import NotPlain
 from scoperun.console.shells import is_shell_at_terminal
 from scoperun.console.sources import Sources
+from scoperun.errors import InvalidValue
 from scoperun.record import dataclass
 from scoperun.spec.limits import Limits, OOMPolicy
 from scoperun.spec.request import ExecContext, RunRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from scoperun.console.reading import Reading
 
@@ -69,6 +71,19 @@ def parse(argv: list[str]) -> CommandLine | None:
     return None if reading is None else asked(reading)
 
 
+def late_options(argv: Sequence[str], command: Sequence[str]) -> list[str]:
+    """Return the limits among the words of `command`, e.g. --mem in `scoperun make --mem 20M`, which limit nothing.
+
+    argv: the whole command line; if -- precedes the command there are none, and none follow a -- of the command.
+    Other options of ours do not count: too many programs have options of those names, e.g. --quiet or --user.
+    """
+    if len(command) == 1 or argv[: len(argv) - len(command)][-1:] == ["--"]:
+        return []
+    names = {option.names[-1] for option in OPTIONS if option.is_limit}
+    words = command[1 : command.index("--", 1)] if "--" in command[1:] else command[1:]
+    return [name for word in words if (name := word.partition("=")[0]) in names]
+
+
 def asked(reading: Reading) -> CommandLine:
     """Return what the arguments ask for, together with config files and the environment.
 
@@ -81,6 +96,7 @@ def asked(reading: Reading) -> CommandLine:
     whole = settled(given, reading.command[0], OPTIONS)
     assigned = [each for several in whole.values.get("property", ()) for each in several]
     fields = _fields(whole.values)
+    _check_working_directory(whole.origins, fields["context"].get("working_directory"))
     limits = Limits(**fields["limits"])
     at_a_shell = limits.oom_policy is None and is_shell_at_terminal(reading.command)
     request = RunRequest(
@@ -97,6 +113,18 @@ def asked(reading: Reading) -> CommandLine:
         environment=whole.list_origins.get("setenv", ()),
     )
     return CommandLine(request, Output(**fields["output"]), sources)
+
+
+def _check_working_directory(origins: Mapping[str, str], directory: str | None) -> None:
+    """Refuse the command as a value of -d, which takes no value for systemd-run: scoperun -d make."""
+    if directory is None or os.path.isdir(directory) or origins["working-directory"] != "--working-directory":
+        return
+    from shutil import which  # noqa: PLC0415  only after a mistake
+
+    from scoperun.console.unknown_options import MISTAKEN  # noqa: PLC0415
+
+    if which(directory) is not None:
+        raise InvalidValue(f"--working-directory: {directory!r} is not a directory", hint=MISTAKEN["-d"])
 
 
 def _fields(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

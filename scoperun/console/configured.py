@@ -108,7 +108,17 @@ def _entries(given: Mapping[str, Any], command: str, known: Mapping[str, Option]
         return _chosen(config, profile, command)
     except InvalidValue as error:
         asker = f"--{_PROFILE}" if _PROFILE in given else variable
-        raise InvalidValue(f"{asker}: {error.message}", hint=error.hint) from None
+        hint = error.hint if profile is None or asker != f"--{_PROFILE}" else _hint(profile, error.hint)
+        raise InvalidValue(f"{asker}: {error.message}", hint=hint) from None
+
+
+def _hint(profile: str, hint: str | None) -> str | None:
+    """Return the hint for an unknown profile; if a program has that name, -P was probably meant as in systemd-run."""
+    from shutil import which  # noqa: PLC0415  only after a mistake
+
+    from scoperun.console.unknown_options import MISTAKEN  # noqa: PLC0415
+
+    return hint if which(profile) is None else f"{hint}; {MISTAKEN['-P']}"
 
 
 def _config(file: str | None, *, reads_none: bool, keys: Keys) -> Config | None:

@@ -69,7 +69,7 @@ async def test_the_command_s_status_is_scoperun_s(script: str, status: int, syst
 @pytest.mark.parametrize(
     ("command", "status", "reason"),
     [
-        ("scoperun-no-such-command", 127, "No such file or directory"),
+        ("scoperun-no-such-command", 127, "command not found (no shell is involved: "),
         ("/nowhere/command", 127, "No such file or directory"),
         ("/dev/null", 126, "Permission denied"),
         ("/", 126, "Permission denied"),
@@ -128,7 +128,7 @@ async def test_an_empty_file_succeeds(systemd: FakeSystemd, runtime_dir: str) ->
 async def test_a_script_whose_interpreter_is_missing_is_told_so(systemd: FakeSystemd, runtime_dir: str) -> None:
     ended = await scoperun("--", script(runtime_dir, "#!/nonexistent/interpreter\n"))
     assert (ended.status, ended.left) == (127, [])
-    assert "(it is there: what is missing may be the interpreter after its #!)" in ended.complaint
+    assert "(the file exists: the interpreter after its #! might be missing)" in ended.complaint
     assert "#!" not in (await scoperun("--", f"{runtime_dir}/nothing")).complaint
 
 

@@ -61,7 +61,7 @@ def test_a_trap_is_a_warning_before_the_command_runs(story: Story, config: Path)
 
 def test_a_bad_file_starts_nothing(story: Story, config: Path) -> None:
     config.write_text('[defaults]\nmem = "20Q"\n')
-    assert f"{config}:2: mem: '20Q' cannot be read" in story.refused("--", "true")
+    assert f"{config}:2: mem: '20Q' is not a valid size" in story.refused("--", "true")
 
 
 def test_the_systemd_run_line_works_and_sets_the_same(story: Story, config: Path) -> None:

@@ -181,7 +181,7 @@ def ending(argv: list[str]) -> str:
         assert isinstance(by_typer, str), argv
         return "answered" if by_typer == "answered" else "refused"
     if not plainly.command:
-        assert by_typer == "Missing argument 'COMMAND [ARGS]...'.", argv
+        assert by_typer == "no command to run (scoperun --help shows what to write)", argv
         return "refused"
     assert by_typer == plainly
     assert list(by_typer.given) == list(plainly.given)

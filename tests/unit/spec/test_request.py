@@ -57,10 +57,10 @@ def test_a_surrogate_that_stands_for_no_byte_is_in_no_argument() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"unit": "a/b"}, "'a/b' is no unit name: it has a slash"),
-        ({"unit": ""}, "'' is no name for a scope"),
-        ({"slice": "a b"}, "'a b' is no name for a slice"),
-        ({"properties": ("MemoryMax=20Q",)}, "MemoryMax=20Q: '20Q' cannot be read"),
+        ({"unit": "a/b"}, "'a/b' is not a unit name: it has a slash"),
+        ({"unit": ""}, "'' is not a valid name for a scope"),
+        ({"slice": "a b"}, "'a b' is not a valid name for a slice"),
+        ({"properties": ("MemoryMax=20Q",)}, "MemoryMax=20Q: '20Q' is not a valid size"),
         ({"properties": ("MemoryMax=1M", "LimitAS=1")}, "LimitAS= does not exist for scopes"),
     ],
 )
@@ -96,17 +96,17 @@ def test_a_command_is_described_in_one_line_of_a_sensible_length(words: tuple[st
 def test_a_value_that_is_no_line_of_a_unit_file_is_refused(name: str, text: str) -> None:
     with pytest.raises(InvalidValue) as refused:
         RunRequest(command=("true",), properties=(f"{name}={text}", f"{name}=fine"))
-    assert refused.value.message == f"{name}: {text!r} is no line of a unit file"
+    assert refused.value.message == f"{name}: {text!r} is not one line of a unit file"
 
 
 def test_a_list_may_go_over_several_lines_but_none_of_its_words() -> None:
     assert properties(RunRequest(command=("true",), properties=("Wants=a\nb",)))["Wants"] == ["a", "b"]
-    with pytest.raises(InvalidValue, match=r"^Wants: 'a\\nb' is no line of a unit file"):
+    with pytest.raises(InvalidValue, match=r"^Wants: 'a\\nb' is not one line of a unit file"):
         RunRequest(command=("true",), properties=("Wants='a\nb'",))
 
 
 def test_a_description_that_is_no_line_of_a_unit_file_is_refused() -> None:
-    with pytest.raises(InvalidValue, match=r"^`description`: 'a\\nb' is no line of a unit file"):
+    with pytest.raises(InvalidValue, match=r"^`description`: 'a\\nb' is not one line of a unit file"):
         RunRequest(command=("true",), description="a\nb")
 
 
@@ -144,7 +144,7 @@ def test_a_description_that_is_asked_for_is_sent_even_to_a_systemd_without_it() 
 def test_a_command_of_one_string_is_refused(command: str) -> None:
     with pytest.raises(InvalidValue) as refused:
         RunRequest(command=command)  # type: ignore[arg-type]
-    assert str(refused.value) == f"command {command!r} is one string (a list of words: no shell splits it)"
+    assert str(refused.value) == f"command {command!r} is one string (pass a list of words: no shell splits it)"
 
 
 def test_a_command_starts_as_its_caller_runs_unless_told_otherwise() -> None:
@@ -161,5 +161,5 @@ def test_lists_of_properties_add_up_and_everything_else_is_sent_once() -> None:
 
 
 def test_a_share_of_the_memory_is_refused_where_its_size_is_not_known() -> None:
-    with pytest.raises(InvalidValue, match=r"^MemoryMax=50%: a share of a memory whose size is not known here"):
+    with pytest.raises(InvalidValue, match=r"^MemoryMax=50%: a percentage of memory whose size is not known here"):
         RunRequest(command=("true",), properties=("MemoryMax=50%",))
