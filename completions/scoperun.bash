@@ -7,7 +7,7 @@ _scoperun()
         --report --report-fd --trace --oom-exit-code'
     local flags='--require-limits --no-require-limits --system --user --slice-inherit --no-slice-inherit --wait
         --no-wait --kill-leftovers --no-kill-leftovers --no-config --dry-run --print-properties --json --no-json -q --quiet
-        --no-quiet --oom-log --no-oom-log --version -h --help'
+        --no-quiet --oom-log --no-oom-log --check --version -h --help'
     local -a words=() starts=()
     local cur before manager=--user last at
     COMPREPLY=()

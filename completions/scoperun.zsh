@@ -114,6 +114,7 @@ _arguments -s -S -A '-*' \
   '(--no-oom-log)--oom-log[quote the kernel log of an OOM kill]' \
   '(--oom-log)--no-oom-log[do not quote it]' \
   '--oom-exit-code=[exit status if memory ran out]:status' \
+  '--check[show what a run needs and what is there]' \
   '(- *)--version[print the version]' \
   '(- *)'{-h,--help}'[print a summary of the options]' \
   '*:::command:_normal -p $service'

@@ -50,12 +50,20 @@ def _in_options(text: str) -> str:
 
 
 def _scoperun(argv: list[str]) -> int:
-    from scoperun.cli.options import late_options, parse
+    from scoperun.cli.options import CheckAsked, parse
 
-    parsed = parse(argv)
-    if parsed is None:
-        return 0
-    request, output, sources = parsed
+    try:
+        parsed = parse(argv)
+    except CheckAsked as check:
+        from scoperun.cli.check import check_machine
+
+        return check_machine(system=check.system, json=check.json)
+    return 0 if parsed is None else _run(argv, *parsed)
+
+
+def _run(argv: list[str], request: RunRequest, output: Output, sources: Sources) -> int:
+    from scoperun.cli.options import late_options
+
     if not output.quiet:
         if late := late_options(argv, request.command):
             _say(f"scoperun: note: the command gets {' '.join(late)}, which is written after it; {_OPTIONS_FIRST}")

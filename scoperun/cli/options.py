@@ -56,10 +56,23 @@ class CommandLine(NamedTuple):
     sources: Sources
 
 
+class CheckAsked(Exception):
+    """The command line asks for --check in place of a run.
+
+    system: of the system's manager. json: as JSON.
+    """
+
+    def __init__(self, *, system: bool, json: bool) -> None:
+        """Take the options that matter for it."""
+        super().__init__("--check")
+        self.system = system
+        self.json = json
+
+
 def parse(argv: list[str]) -> CommandLine | None:
     """Return what the arguments ask for, None if they were answered already (--help, --version).
 
-    Raises InvalidValue for a mistake; its message is one line that names the option.
+    Raises InvalidValue for a mistake; its message is one line that names the option. Raises CheckAsked for --check.
     """
     try:
         return asked(plain.read(argv, OPTIONS))
@@ -91,6 +104,8 @@ def asked(reading: Reading) -> CommandLine:
     that exclude each other and for a mistake in a config file.
     """
     given = reading.values(OPTIONS)
+    if given.get("check"):
+        raise _check(given, reading.command)
     if not reading.command:
         raise NotPlain
     whole = settled(given, reading.command[0], OPTIONS)
@@ -113,6 +128,14 @@ def asked(reading: Reading) -> CommandLine:
         environment=whole.list_origins.get("setenv", ()),
     )
     return CommandLine(request, Output(**fields["output"]), sources)
+
+
+def _check(given: Mapping[str, Any], command: Sequence[str]) -> CheckAsked:
+    """Return what --check is asked for. Raises InvalidValue for a command, and for a mistake in a config file."""
+    if command:
+        raise InvalidValue("--check takes no command")
+    values = settled(given, "", OPTIONS).values
+    return CheckAsked(system=values.get("system", False), json=values.get("json", False))
 
 
 def _check_working_directory(origins: Mapping[str, str], directory: str | None) -> None:

@@ -343,6 +343,12 @@ OPTIONS = (
         field="output.dry_run",
         in_files=False,
     ),
+    Option(
+        ("--check",),
+        "Show what a run needs and whether this machine has it; exit with 0 if a run with limits works, else with 125.",
+        "Other",
+        in_files=False,
+    ),
     Option(("--version",), "Print the version and exit.", "Other", is_answer=True, in_files=False),
 )
 
