@@ -69,7 +69,7 @@ def _run(argv: list[str], request: RunRequest, output: Output, sources: Sources)
             _say(f"scoperun: note: the command gets {' '.join(late)}, which is written after it; {_OPTIONS_FIRST}")
         _warn(request)
         if request.context.changes_identity and sources.options.get("report") == "SCOPERUN_REPORT":
-            _say("scoperun: warning: SCOPERUN_REPORT is ignored with --uid or --gid: --report FILE writes the report")
+            _say("scoperun: warning: SCOPERUN_REPORT is ignored with --uid or --gid; use --report FILE")
     if output.dry_run:
         _print_preview(request, output, sources)
         return 0
@@ -118,7 +118,7 @@ def _warn_of_terminal(request: RunRequest) -> None:
 
     if identity(request.context).uid and can_be_typed_at():
         _say(
-            f"scoperun: warning: user {request.context.user} could type at this terminal what root's shell would run "
+            f"scoperun: warning: user {request.context.user} could type commands at this terminal for root's shell "
             "(TIOCSTI): systemd-run --pty gives the command one of its own; the sysctl dev.tty.legacy_tiocsti=0 "
             "forbids it from Linux 6.2 on"
         )
@@ -135,7 +135,7 @@ def _print_preview(request: RunRequest, output: Output, sources: Sources) -> Non
         with open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False) as stdout:
             stdout.write(f"{shown.to_json() if output.json else shown.to_text()}\n")
     except OSError as error:
-        raise ScoperunError(f"cannot print the properties: {error.strerror}") from None
+        raise ScoperunError(f"cannot print the preview: {error.strerror}") from None
 
 
 @contextmanager
@@ -151,7 +151,7 @@ def _destination(path: str | None, what: str) -> Iterator[Destination | None]:
     try:
         file = Destination(path)
     except OSError as error:
-        hint = "its folder has to be there" if isinstance(error, FileNotFoundError) else None
+        hint = "its folder has to exist" if isinstance(error, FileNotFoundError) else None
         raise ScoperunError(f"cannot write the {what} to {path!r}: {error.strerror}", hint=hint) from None
     with file:
         yield file

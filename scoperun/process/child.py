@@ -140,7 +140,7 @@ class Child:
             return os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
         seen = wait_status(self.pid)
         if seen is None:
-            raise ScoperunError("the command has ended, and its debugger alone knows how")
+            raise ScoperunError("the command has ended, and only its debugger knows how")
         return seen, None
 
 

@@ -242,10 +242,10 @@ def _manager_error(error: bus.ErrorReply) -> ScoperunError:
     if error.name == "org.freedesktop.DBus.Error.NoReply":
         return BusLost(f"systemd did not answer: {error.text}")
     if error.name in _DENIED:
-        hint = "`system=True` is for root; without it scoperun asks your own systemd, which allows it"
+        hint = "`system=True` requires root; without it, scoperun asks your own systemd, which allows it"
         return ManagerError(f"polkit does not allow this user to start units: {error.text}", name=error.name, hint=hint)
     if error.name == _UNIT_EXISTS:
-        return UnitExists("a unit of that name is there already", name=error.name)
+        return UnitExists("a unit with that name already exists", name=error.name)
     named = re.search(r"Cannot set property (\w+)", error.text)
     if error.name == _PROPERTY_READ_ONLY and named:
         message = f"this systemd has no {named[1]}= for scopes"

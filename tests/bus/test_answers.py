@@ -237,7 +237,7 @@ async def test_signals_that_make_no_sense_are_passed_over(
 async def test_a_start_of_which_only_nonsense_is_said_is_given_up(systemd: FakeSystemd, say_odd_things: Any) -> None:
     systemd.when_started = lambda unit: say_odd_things(unit, lambda _: None)
     error = await run_or_refuse()
-    assert str(error) == "systemd says nothing more of the scope within 2 s"
+    assert str(error) == "systemd said nothing more about the scope within 2 s"
     await systemd.gone()
 
 

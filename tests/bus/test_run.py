@@ -446,7 +446,7 @@ async def test_a_signal_before_the_command_runs_ends_the_attempt(
     process.send_signal(signal.Signals[name])
     ended = await end(process)
     assert (ended.status, ended.left) == (125, [])
-    assert ended.complaint == f"scoperun: {name} came before the command was started"
+    assert ended.complaint == f"scoperun: {name} arrived before the command had started"
     assert "ran" not in os.listdir(runtime_dir)
 
 
@@ -464,7 +464,7 @@ async def test_a_second_signal_does_not_break_the_clean_up(bus: Wire, systemd: F
     systemd.announce_end(unit)
     ended = await end(process)
     assert (ended.status, ended.left) == (125, [])
-    assert "SIGTERM came before" in ended.complaint
+    assert "SIGTERM arrived before" in ended.complaint
     assert systemd.steps[-1] == "UnrefUnit"
     assert "ran" not in os.listdir(runtime_dir)
 

@@ -82,7 +82,7 @@ def test_who_may_not_read_them_is_told_why_instead(story: Story, tmp_path: Path)
     ending = story.run("--oom-log", "--mem", "20M", "--", "./bigleak2", PATH=path)
     runtime, reason = ending.stderr.splitlines()[-2:]
     assert runtime.startswith("   Runtime: ")
-    assert reason.startswith("scoperun: the kernel log may not be read by this user, and there is no journalctl ")
+    assert reason.startswith("scoperun: this user is not allowed to read the kernel log, and there is no journalctl ")
     assert reason == f"scoperun: {ending.report['oom']['kernel_log_reason']}"
 
 

@@ -55,7 +55,7 @@ def not_reported_to(story: Story, file: Path) -> str:
 
 def test_a_folder_that_is_not_there_starts_nothing(story: Story, tmp_path: Path) -> None:
     reason = not_reported_to(story, tmp_path / "missing" / "report.json")
-    assert reason == "No such file or directory (its folder has to be there)"
+    assert reason == "No such file or directory (its folder has to exist)"
 
 
 def test_a_folder_that_may_not_be_written_starts_nothing(story: Story, tmp_path: Path) -> None:

@@ -189,7 +189,7 @@ def test_a_link_or_fifo_of_roots_to_which_they_gave_a_name_is_refused(
     finally:
         subprocess.run(["sysctl", "-qw", "fs.protected_hardlinks=1"], check=True)
     line = refusal(theirs / "r.json", secret.parent / "started")
-    assert line.endswith(" has several names (hard links), of which others may have made this one")
+    assert line.endswith(" has several names (hard links), and others might have made this one")
 
 
 @pytest.mark.parametrize("target", ["file", "missing"])
@@ -339,5 +339,5 @@ def test_the_environment_names_no_file_where_root_runs_a_command_for_another(the
     environment = os.environ | {"SCOPERUN_REPORT": str(secret / "file")}
     done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=GENEROUS, check=False)
     assert done.returncode == 3
-    warning = "SCOPERUN_REPORT is ignored with --uid or --gid: --report FILE writes the report"
+    warning = "SCOPERUN_REPORT is ignored with --uid or --gid; use --report FILE"
     assert done.stderr.startswith(f"scoperun: warning: {warning}\n")

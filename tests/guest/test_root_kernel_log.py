@@ -101,7 +101,7 @@ async def test_a_log_that_has_been_overwritten_is_read_from_where_it_goes_on(sto
 
 def test_who_may_not_read_it_is_told_what_would_help() -> None:
     assert read_as("plain") == (
-        "unreadable: the kernel log may not be read by this user: "
+        "unreadable: this user is not allowed to read the kernel log: "
         "join group systemd-journal or adm, or set the sysctl kernel.dmesg_restrict=0\n"
     )
 

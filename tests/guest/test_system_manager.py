@@ -140,7 +140,7 @@ def test_what_leads_to_roots_own_bus_is_not_for_another_user(story: Story, words
 
 SYSCTL = "dev.tty.legacy_tiocsti"
 TYPES = "import fcntl, termios\nfor key in b'echo ty\\'\\'ped\\n': fcntl.ioctl(0, termios.TIOCSTI, bytes([key]))"
-WARNED = "warning: user plain could type at this terminal what root's shell would run (TIOCSTI)"
+WARNED = "warning: user plain could type commands at this terminal for root's shell (TIOCSTI)"
 
 
 @pytest.fixture

@@ -314,7 +314,7 @@ def test_an_output_that_nobody_takes_is_an_error() -> None:
             check=False,
         )
     assert done.returncode == 125
-    assert done.stderr == b"scoperun: cannot print the properties: No space left on device\n"
+    assert done.stderr == b"scoperun: cannot print the preview: No space left on device\n"
 
 
 def trap(*settings: str, has_swap: bool = True) -> list[str]:

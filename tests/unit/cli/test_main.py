@@ -50,7 +50,7 @@ def test_what_nobody_has_foreseen_is_one_line_and_a_failure_of_scoperuns_own(sta
         ("raise KeyboardInterrupt", "interrupted"),
         (
             "open('/proc/nowhere')",
-            "/proc/nowhere is missing, without which nothing is known of a process: is /proc mounted?",
+            "/proc/nowhere is missing, so nothing can be known about processes: is /proc mounted?",
         ),
         ("raise OSError(24, 'Too many open files', 'x.py')", "Too many open files"),
         ("open('/dev/full', 'w').write('.' * 9999)", "No space left on device"),

@@ -135,7 +135,7 @@ WRONG = {
     "with unknown keys",
     '{"time": 1, "class": "JobRemoved", "result": {"class": "float", "value": "1"}}': "the unknown class 'float', or "
     "one with unknown keys",
-    line(Begun(scoperun="1", command=()), at=1.0): "the first line of a trace, and no other, is Begun",
+    line(Begun(scoperun="1", command=()), at=1.0): "the first line of a trace has to be Begun, and no other line",
 }
 
 
@@ -151,10 +151,10 @@ def test_a_line_that_is_none_of_a_trace_is_named(wrong: str, reason: str) -> Non
     ("lines", "reason"),
     [
         ([], "it is empty"),
-        (trace(), "it ends before the scope stood"),
+        (trace(), "it ends before the scope had started"),
         (trace(*STARTED, START), "it ends before the command had ended"),
         (['{"schema": 1}\n'], "line 1: not an object with a time"),
-        (trace(*STARTED)[1:], "line 1: the first line of a trace, and no other, is Begun"),
+        (trace(*STARTED)[1:], "line 1: the first line of a trace has to be Begun, and no other line"),
     ],
 )
 def test_what_leads_to_no_report_is_refused(lines: list[str], reason: str) -> None:
@@ -178,7 +178,7 @@ def test_the_program_prints_the_report_as_json(tmp_path: Path, capfd: pytest.Cap
     assert main(["--json", str(file)]) == 0
     out, err = capfd.readouterr()
     assert json.loads(out)["verdict"] == "oom-kill"
-    assert err == "scoperun: the trace breaks off before its end: the report may say less than the run's\n"
+    assert err == "scoperun: the trace is incomplete: the report might say less than the one of the run\n"
 
 
 def test_what_is_printed_is_safe_to_print(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -206,7 +206,7 @@ def test_a_value_of_another_type_is_one_line_and_a_failure(tmp_path: Path, capfd
     file.write_text("".join(of_story(STORIES[0])).replace('"status": -9', '"status": "-9"'))
     assert main([str(file)]) == 125
     (text,) = capfd.readouterr().err.splitlines()
-    assert text.startswith(f"scoperun: {str(file)!r} makes no sense: TypeError: ")
+    assert text.startswith(f"scoperun: {str(file)!r} is not valid: TypeError: ")
 
 
 @pytest.mark.parametrize("arguments", [[], ["--yaml", "x"], ["x", "y"]])
