@@ -7,8 +7,8 @@ _scoperun()
         -p --property -P --profile --config -u --unit --slice --description -E --setenv -d --working-directory --uid --gid --nice
         --oom-score-adj --report --report-fd --report-format --log --trace --on-oom --oom-exit-code'
     local flags='--require-limits --no-require-limits --system --user --slice-inherit --no-slice-inherit --wait
-        --no-wait --kill-leftovers --no-kill-leftovers --no-config --print-properties --json --no-json -q --quiet --no-quiet
-        --journal --no-journal --oom-log --no-oom-log --version -h --help'
+        --no-wait --kill-leftovers --no-kill-leftovers --no-config --dry-run --print-properties --json --no-json -q --quiet
+        --no-quiet --journal --no-journal --oom-log --no-oom-log --check --version -h --help'
     local -a words=() starts=()
     local cur before manager=--user last at
     COMPREPLY=()

@@ -69,42 +69,43 @@ _scoperun_property() {
 }
 
 _arguments -s -S -A '-*' \
-  '--mem=[memory that the command may use]:size' \
-  '--mem-high=[memory above which it is slowed down]:size' \
+  '--mem=[memory for the command and its children]:size' \
+  '--mem-high=[memory above which the kernel slows it down]:size' \
   '--soft-mem=[memory above which it gets a signal]:size, size\:signal or size\:none' \
-  '--swap=[swap it may use beside]:size' \
-  '--zswap=[compressed swap it may use]:size' \
-  '--cpus=[processors it may use]:number' \
-  '--cpu-weight=[its share of the processors]:1 to 10000' \
-  '--tasks=[processes and threads it may have]:number' \
-  '--timeout=[time after which it is stopped]:time' \
-  '--cpu-time=[processor time after which it is stopped]:time' \
+  '--swap=[swap in addition to --mem]:size' \
+  '--zswap=[compressed swap]:size' \
+  '--cpus=[number of processors, e.g. 0.5]:number' \
+  '--cpu-weight=[share of the processors]:1 to 10000' \
+  '--tasks=[processes and threads]:number' \
+  '--timeout=[stop it after this time]:time' \
+  '--cpu-time=[stop it after this processor time]:time' \
   '--kill-after=[time from SIGTERM to SIGKILL]:time' \
-  '--oom-policy=[what becomes of the rest after an OOM kill]:policy:(stop continue kill)' \
+  '--oom-policy=[what happens to the rest after an OOM kill]:policy:(stop continue kill)' \
   '*'{-p+,--property=}'[any property of scopes]:property:_scoperun_property' \
   '(-P --profile)'{-P+,--profile=}'[options from a configuration file]:profile: _scoperun_profiles' \
-  '(--no-config)--config=[read this configuration file alone]:file:_files' \
+  '(--no-config)--config=[read this configuration file only]:file:_files' \
   '(--config)--no-config[read no configuration file]' \
-  '(--no-require-limits)--require-limits[refuse to run where a limit would not be enforced]' \
-  '(--require-limits)--no-require-limits[run there without it]' \
+  '(--no-require-limits)--require-limits[refuse to run if a limit would not be enforced]' \
+  '(--require-limits)--no-require-limits[run without the limits that would not be enforced]' \
   "(--user)--system[ask the system's systemd]" \
-  "(--system)--user[ask the user's systemd]" \
+  "(--system)--user[ask your own systemd]" \
   '(-u --unit)'{-u+,--unit=}'[name of the scope]:unit: _scoperun_units scope' \
-  '--slice=[slice to put the scope in]:slice: _scoperun_units slice' \
+  '--slice=[slice for the scope]:slice: _scoperun_units slice' \
   '(--no-slice-inherit)--slice-inherit[use the slice that scoperun runs in]' \
-  '(--slice-inherit)--no-slice-inherit[do not]' \
-  '--description=[words for people]:text' \
-  '*'{-E+,--setenv=}'[a variable for the command]:variable:_parameters -g "*export*" -qS=' \
-  '(-d --working-directory)'{-d+,--working-directory=}'[where the command starts]:directory:_directories' \
+  '(--slice-inherit)--no-slice-inherit[do not use the slice that scoperun runs in]' \
+  '--description=[description of the scope]:text' \
+  '*'{-E+,--setenv=}'[environment variable for the command]:variable:_parameters -g "*export*" -qS=' \
+  '(-d --working-directory)'{-d+,--working-directory=}'[directory that it starts in]:directory:_directories' \
   '--uid=[user that it runs as]:user:_users' \
   '--gid=[group that it runs as]:group:_groups' \
-  '--nice=[nice level that it runs at]:-20 to 19' \
+  '--nice=[nice level]:-20 to 19' \
   '--oom-score-adj=[how much an OOM kill prefers it]:-1000 to 1000' \
-  '(--no-wait)--wait[wait until nothing is left in the scope]' \
-  '(--wait)--no-wait[wait for the command alone]' \
-  '(--no-kill-leftovers)--kill-leftovers[end what is left when the command has ended]' \
-  '(--kill-leftovers)--no-kill-leftovers[let it run]' \
-  '--print-properties[print what would be asked of systemd]' \
+  '(--no-wait)--wait[wait for all that the command starts, too]' \
+  '(--wait)--no-wait[wait for the command only]' \
+  '(--no-kill-leftovers)--kill-leftovers[stop what the command leaves running]' \
+  '(--kill-leftovers)--no-kill-leftovers[let what the command leaves running go on]' \
+  '(--print-properties)--dry-run[start nothing, print what would be asked of systemd]' \
+  '(--dry-run)--print-properties[the old name of --dry-run]' \
   '--report=[write the report to a file]:file:_files' \
   '--log=[add a line about the run to a file]:file:_files' \
   '--on-oom=[run a program after an OOM kill]:program:_files' \
@@ -114,12 +115,13 @@ _arguments -s -S -A '-*' \
   '(--no-journal)--journal[send the verdict to the journal]' \
   '(--journal)--no-journal[do not send it there]' \
   '(--no-json)--json[print the report as JSON]' \
-  '(--json)--no-json[print it as text]' \
+  '(--json)--no-json[print the report as text]' \
   '(--no-quiet)*'{-q,--quiet}'[print no report where the exit status tells all; twice\: none]' \
   '(-q --quiet)--no-quiet[print one always]' \
   '(--no-oom-log)--oom-log[quote the kernel log of an OOM kill]' \
-  '(--oom-log)--no-oom-log[do not quote it]' \
+  '(--oom-log)--no-oom-log[do not quote the kernel log]' \
   '--oom-exit-code=[exit status if memory ran out]:status' \
+  '--check[show what a run needs and what is there]' \
   '(- *)--version[print the version]' \
   '(- *)'{-h,--help}'[print a summary of the options]' \
   '*:::command:_normal -p $service'

@@ -56,7 +56,7 @@ def _reason(error: BaseException) -> str:
         case OSError(errno=number, strerror=str(shortage)) if number in _SHORTAGES:
             return shortage
         case OSError(errno=errno.ENOENT, filename=str(path)) if path.startswith("/proc/"):
-            return f"{path} is missing, without which nothing is known of a process: is /proc mounted?"
+            return f"{path} is missing, so nothing can be known about processes: is /proc mounted?"
         case ImportError():  # the module's file is missing, or there is no memory to map it
             return f"cannot start: {error}"
     return f"internal error: {type(error).__name__}: {error} (python3 -X dev -m scoperun shows where)"

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from scoperun.supervision.supervision import Supervision
 
 _PATIENCE = Patience()
+_OPTIONS_FIRST = "scoperun's options come before the command (with -- before the command there is no such note)"
 
 
 def main() -> int:
@@ -51,18 +52,28 @@ def _in_options(text: str) -> str:
 
 
 def _scoperun(argv: list[str]) -> int:
-    from scoperun.cli.options import parse
+    from scoperun.cli.options import CheckAsked, parse
 
-    parsed = parse(argv)
-    if parsed is None:
-        return 0
-    request, output, sources = parsed
+    try:
+        parsed = parse(argv)
+    except CheckAsked as check:
+        from scoperun.cli.check import check_machine
+
+        return check_machine(system=check.system, json=check.json)
+    return 0 if parsed is None else _run(argv, *parsed)
+
+
+def _run(argv: list[str], request: RunRequest, output: Output, sources: Sources) -> int:
+    from scoperun.cli.options import late_options
+
     if not output.quiet:
+        if late := late_options(argv, request.command):
+            _say(f"scoperun: note: the command gets {' '.join(late)}, which is written after it; {_OPTIONS_FIRST}")
         _warn(request)
         if request.context.changes_identity and sources.options.get("report") == "SCOPERUN_REPORT":
-            _say("scoperun: warning: SCOPERUN_REPORT is ignored with --uid or --gid: --report FILE writes the report")
-    if output.print_properties:
-        _print_properties(request, sources, json=output.json)
+            _say("scoperun: warning: SCOPERUN_REPORT is ignored with --uid or --gid; use --report FILE")
+    if output.dry_run:
+        _print_preview(request, output, sources)
         return 0
     if not output.quiet and request.context.user is not None:
         _warn_of_terminal(request)
@@ -128,24 +139,24 @@ def _warn_of_terminal(request: RunRequest) -> None:
 
     if identity(request.context).uid and can_be_typed_at():
         _say(
-            f"scoperun: warning: user {request.context.user} could type at this terminal what root's shell would run "
+            f"scoperun: warning: user {request.context.user} could type commands at this terminal for root's shell "
             "(TIOCSTI): systemd-run --pty gives the command one of its own; the sysctl dev.tty.legacy_tiocsti=0 "
             "forbids it from Linux 6.2 on"
         )
 
 
-def _print_properties(request: RunRequest, sources: Sources, *, json: bool) -> None:
+def _print_preview(request: RunRequest, output: Output, sources: Sources) -> None:
     """Print on standard output what a run would ask of systemd. Raises ScoperunError."""
     from scoperun.cli.preview import preview
     from scoperun.kernel.cgroup import cgroup_of
 
     inherited = cgroup_of(os.getpid()).slice_of_manager(system=request.system) if request.slice_inherit else None
-    shown = preview(request, sources, inherited_slice=inherited)
+    shown = preview(request, sources, output=output, inherited_slice=inherited)
     try:
         with open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False) as stdout:
-            stdout.write(f"{shown.to_json() if json else shown.to_text()}\n")
+            stdout.write(f"{shown.to_json() if output.json else shown.to_text()}\n")
     except OSError as error:
-        raise ScoperunError(f"cannot print the properties: {error.strerror}") from None
+        raise ScoperunError(f"cannot print the preview: {error.strerror}") from None
 
 
 @contextmanager
@@ -161,7 +172,7 @@ def _destination(path: str | None, what: str) -> Iterator[Destination | None]:
     try:
         file = Destination(path)
     except OSError as error:
-        hint = "its folder has to be there" if isinstance(error, FileNotFoundError) else None
+        hint = "its folder has to exist" if isinstance(error, FileNotFoundError) else None
         raise ScoperunError(f"cannot write the {what} to {path!r}: {error.strerror}", hint=hint) from None
     with file:
         yield file

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scoperun.cli.help import help_text
+from scoperun.console.options import OPTIONS
 from scoperun.console.reading import Reading, counted
+from scoperun.console.unknown_options import MISTAKEN, hint
 from scoperun.errors import InvalidValue
 from scoperun.version import __version__
 
@@ -21,16 +24,6 @@ if TYPE_CHECKING:
 
     Declaration = Callable[..., Any]
 
-_HELP = """\
-Run COMMAND in a systemd scope of its own and say how it ended.
-
-The exit status is the command's own, or 128+n if signal n killed it: 137 when it ran out of memory.
-If SIGINT did, scoperun ends by it too, which shells call 130.
-124: it ran into --timeout. 125: scoperun itself failed. 126, 127: COMMAND cannot be executed, is not found.
-
-SIZE is bytes, or has K, M, G or T to the base of 1024, or % of RAM; TIME is seconds, or terms like 5min 20s.
-"""
-
 _NO_VARIABLE = "="
 """A name that no environment variable can have: if the variable were set, typer would complete words, not run."""
 
@@ -38,16 +31,35 @@ _COMMAND = "command"
 _WORDS = Annotated[list[str], typer.Argument(metavar="COMMAND [ARGS]...", show_default=False)]
 
 
+_NAMES = {name: option for option in OPTIONS for name in (*option.names, option.contrary) if name is not None}
+
+
 def read(argv: Sequence[str], declared: Declaration) -> Reading | None:
     """Return what the words give, values not parsed; None if they were answered (--help, --version).
 
-    Raises InvalidValue, with typer's message, for a mistake.
+    Raises InvalidValue for a mistake.
     """
     try:
         answer = declared(args=argv, prog_name="scoperun", standalone_mode=False, complete_var=_NO_VARIABLE)
     except typer.TyperException as error:
-        raise InvalidValue(error.format_message()) from None
+        raise _mistake(error) from None
     return answer if isinstance(answer, Reading) else None
+
+
+def _mistake(error: typer.TyperException) -> InvalidValue:
+    """Return the error for a mistake in the words, in our words where typer's say too little.
+
+    typer exports no names for these classes: if it renames one, its own message appears.
+    """
+    name = str(getattr(error, "option_name", ""))
+    match type(error).__name__:
+        case "MissingParameter":
+            return InvalidValue("no command to run", hint="scoperun --help shows what to write")
+        case "NoSuchOption":
+            return InvalidValue(f"no such option: {name}", hint=hint(name, _NAMES))
+        case "BadOptionUsage" if name in _NAMES and _NAMES[name].takes_value:
+            return InvalidValue(_NAMES[name].needs, hint=MISTAKEN.get(name))
+    return InvalidValue(error.format_message())
 
 
 def declaration(options: Sequence[Option], *, wrong: WrongValue | None = None) -> Declaration:
@@ -58,6 +70,13 @@ def declaration(options: Sequence[Option], *, wrong: WrongValue | None = None) -
 
     def scoperun(context: typer.Context, **_options: Any) -> Reading:
         return _reading(context, options)
+
+    class Command(_Command):
+        """The command with our text for --help."""
+
+        def format_help(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
+            """Write the text of --help."""
+            formatter.write(help_text(options))
 
     parameters = [
         Parameter("context", Parameter.KEYWORD_ONLY, annotation=typer.Context),
@@ -70,7 +89,7 @@ def declaration(options: Sequence[Option], *, wrong: WrongValue | None = None) -
         rich_markup_mode=None,
         context_settings={"allow_interspersed_args": False, "help_option_names": ["-h", "--help"]},
     )
-    app.command(cls=_Command, help=_HELP)(scoperun)
+    app.command(cls=Command)(scoperun)
     return typer.main.get_command(app)
 
 
@@ -123,6 +142,8 @@ def _taker(option: Option, wrong: WrongValue | None) -> Callable[[str], str]:
 
     def take(text: str) -> str:
         if wrong is not None and wrong.option is option:
+            if wrong.is_missing:
+                raise InvalidValue(option.needs)
             raise typer.BadParameter(str(wrong))
         return text
 

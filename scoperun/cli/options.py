@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scoperun.cli.limit_names import limit_names
@@ -12,12 +13,13 @@ from scoperun.console.options import options_of
 from scoperun.console.plain import NotPlain
 from scoperun.console.shells import is_shell_at_terminal
 from scoperun.console.sources import Sources
+from scoperun.errors import InvalidValue
 from scoperun.record import dataclass, field
 from scoperun.spec.limits import Limits, OOMPolicy
 from scoperun.spec.request import ExecContext, RunRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from scoperun.console.reading import Reading
     from scoperun.report.names import LimitName
@@ -39,7 +41,7 @@ class Output:
     oom_log: quote the kernel's log below the text.
     oom_exit_code: the exit status for the verdict oom-kill; None for the command's own.
     trace: the path of a file for every event of the run, one JSON line each.
-    print_properties: print what would be asked of systemd, and start nothing.
+    dry_run: print what would be asked of systemd, and start nothing.
     names: what the user calls limits, for the text.
     """
 
@@ -54,7 +56,7 @@ class Output:
     oom_exit_code: int | None = None
     on_oom: str | None = None
     trace: str | None = None
-    print_properties: bool = False
+    dry_run: bool = False
     names: Mapping[str, LimitName] = field(default_factory=dict)
 
 
@@ -66,10 +68,23 @@ class CommandLine(NamedTuple):
     sources: Sources
 
 
+class CheckAsked(Exception):
+    """The command line asks for --check in place of a run.
+
+    system: of the system's manager. json: as JSON.
+    """
+
+    def __init__(self, *, system: bool, json: bool) -> None:
+        """Take the options that matter for it."""
+        super().__init__("--check")
+        self.system = system
+        self.json = json
+
+
 def parse(argv: list[str]) -> CommandLine | None:
     """Return what the arguments ask for, None if they were answered already (--help, --version).
 
-    Raises InvalidValue for a mistake; its message is one line that names the option.
+    Raises InvalidValue for a mistake; its message is one line that names the option. Raises CheckAsked for --check.
     """
     try:
         return asked(plain.read(argv, OPTIONS))
@@ -81,6 +96,19 @@ def parse(argv: list[str]) -> CommandLine | None:
     return None if reading is None else asked(reading)
 
 
+def late_options(argv: Sequence[str], command: Sequence[str]) -> list[str]:
+    """Return the limits among the words of `command`, e.g. --mem in `scoperun make --mem 20M`, which limit nothing.
+
+    argv: the whole command line; if -- precedes the command there are none, and none follow a -- of the command.
+    Other options of ours do not count: too many programs have options of those names, e.g. --quiet or --user.
+    """
+    if len(command) == 1 or argv[: len(argv) - len(command)][-1:] == ["--"]:
+        return []
+    names = {option.names[-1] for option in OPTIONS if option.is_limit}
+    words = command[1 : command.index("--", 1)] if "--" in command[1:] else command[1:]
+    return [name for word in words if (name := word.partition("=")[0]) in names]
+
+
 def asked(reading: Reading) -> CommandLine:
     """Return what the arguments ask for, together with config files and the environment.
 
@@ -88,11 +116,14 @@ def asked(reading: Reading) -> CommandLine:
     that exclude each other and for a mistake in a config file.
     """
     given = reading.values(OPTIONS)
+    if given.get("check"):
+        raise _check(given, reading.command)
     if not reading.command:
         raise NotPlain
     whole = settled(given, reading.command[0], OPTIONS)
     assigned = [each for several in whole.values.get("property", ()) for each in several]
     fields = _fields(whole.values)
+    _check_working_directory(whole.origins, fields["context"].get("working_directory"))
     limits = Limits(**fields["limits"])
     at_a_shell = limits.oom_policy is None and is_shell_at_terminal(reading.command)
     request = RunRequest(
@@ -107,9 +138,30 @@ def asked(reading: Reading) -> CommandLine:
         options=whole.origins,
         properties=tuple(each.source for each in assigned),
         texts={name: text for name, text in reading.given.items() if isinstance(text, str)},
+        environment=whole.list_origins.get("setenv", ()),
     )
     names = limit_names(sources, request)
     return CommandLine(request, Output(**fields["output"], names=names), sources)
+
+
+def _check(given: Mapping[str, Any], command: Sequence[str]) -> CheckAsked:
+    """Return what --check is asked for. Raises InvalidValue for a command, and for a mistake in a config file."""
+    if command:
+        raise InvalidValue("--check takes no command")
+    values = settled(given, "", OPTIONS).values
+    return CheckAsked(system=values.get("system", False), json=values.get("json", False))
+
+
+def _check_working_directory(origins: Mapping[str, str], directory: str | None) -> None:
+    """Refuse the command as a value of -d, which takes no value for systemd-run: scoperun -d make."""
+    if directory is None or os.path.isdir(directory) or origins["working-directory"] != "--working-directory":
+        return
+    from shutil import which  # noqa: PLC0415  only after a mistake
+
+    from scoperun.console.unknown_options import MISTAKEN  # noqa: PLC0415
+
+    if which(directory) is not None:
+        raise InvalidValue(f"--working-directory: {directory!r} is not a directory", hint=MISTAKEN["-d"])
 
 
 def _fields(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -7,16 +7,19 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from scoperun.console.options import OPTION_OF
+from scoperun.console.options import OPTION_OF, OPTIONS
 from scoperun.printable import one_line
 from scoperun.record import dataclass, replace
 from scoperun.spec.properties import Property, parse_property, that_count
 from scoperun.spec.scope import needed
-from scoperun.spec.sizes import INFINITY
+from scoperun.spec.sizes import INFINITY, format_size, parse_size
+from scoperun.spec.soft_memory import SoftMemory
+from scoperun.spec.values import signal_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from scoperun.cli.options import Output
     from scoperun.console.sources import Sources
     from scoperun.spec.request import RunRequest
 
@@ -34,31 +37,65 @@ class Asked:
     """A property that would be asked of systemd.
 
     property: its name and value on D-Bus. text: the same as a setting of a unit file. source: where it comes from.
+    is_internal: scoperun adds it to every scope, for its own work.
     """
 
     property: Property
     text: str
     source: str
+    is_internal: bool = False
+
+    def to_text(self) -> str:
+        """Return the setting for people: after a number of bytes also the size, e.g. MemoryMax=20971520 (20M)."""
+        name, value = self.property.name, self.property.value
+        is_size = name.startswith("Memory") and self.property.signature == "t" and not name.endswith("USec")
+        if not is_size or not isinstance(value, int) or not self.text.endswith(f"={value}") or value < 1024:
+            return self.text
+        return f"{self.text} ({format_size(value)})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """An option that sets no property, e.g. --nice 5: its long name, its value, and where that comes from."""
+
+    name: str
+    value: bool | int | str
+    source: str
+
+    def to_text(self) -> str:
+        """Return the option as it would be typed."""
+        match self.value:
+            case True:
+                return f"--{self.name}"
+            case False:
+                return _contrary(self.name)
+        return f"--{self.name} {_quoted(str(self.value))}"
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a run would ask of systemd, and the words of the equivalent systemd-run line."""
+    """What a run would ask of systemd, what else is decided, and the words of the equivalent systemd-run line."""
 
     asked: tuple[Asked, ...]
+    chosen: tuple[Chosen, ...]
     systemd_run: tuple[str, ...]
 
     def to_text(self) -> str:
-        """Return one line for each property, an empty line, and the systemd-run line, quoted for a shell."""
-        texts = [one_line(each.text) for each in self.asked]
+        """Return one line for each property and option, an empty line, and the systemd-run line, quoted for a shell.
+
+        The properties that scoperun adds to every scope are left out.
+        """
+        shown: list[Asked | Chosen] = [*(each for each in self.asked if not each.is_internal), *self.chosen]
+        texts = [one_line(each.to_text()) for each in shown]
         width = max((len(text) for text in texts if len(text) <= _LONGEST), default=0)
-        rows = [f"{text:<{width}}  {one_line(each.source)}" for text, each in zip(texts, self.asked, strict=True)]
+        rows = [f"{text:<{width}}  {one_line(each.source)}" for text, each in zip(texts, shown, strict=True)]
         return "\n".join([*rows, "", " ".join(map(_quoted, self.systemd_run))])
 
     def to_json(self) -> str:
         """Return a JSON object.
 
-        properties: a list of objects with name, signature, value and source. systemd_run: a list of words.
+        properties: a list of objects with name, signature, value and source. options: a list of objects with name,
+        value and source, for options that set no property. systemd_run: a list of words.
         """
         properties = [
             {
@@ -69,18 +106,22 @@ class Preview:
             }
             for each in self.asked
         ]
-        return json.dumps({"properties": properties, "systemd_run": self.systemd_run}, default=list)
+        options = [{"name": each.name, "value": each.value, "source": each.source} for each in self.chosen]
+        whole = {"properties": properties, "options": options, "systemd_run": self.systemd_run}
+        return json.dumps(whole, default=list)
 
 
-def preview(request: RunRequest, sources: Sources, *, inherited_slice: str | None = None) -> Preview:
+def preview(
+    request: RunRequest, sources: Sources, *, output: Output | None = None, inherited_slice: str | None = None
+) -> Preview:
     """Return what `request` would ask of systemd; TasksMax= is shown without the room for scoperun's keeper.
 
-    sources: where the values of `request` come from.
+    sources: where the values of `request` and `output` come from.
     inherited_slice: the slice that the caller runs in, for slice_inherit.
     Raises InvalidValue.
     """
     asked = tuple(_asked(request, sources, inherited_slice))
-    return Preview(asked, tuple(_systemd_run(request, asked)))
+    return Preview(asked, tuple(_chosen(request, output, sources)), tuple(_systemd_run(request, asked)))
 
 
 def setting_text(wanted: Property) -> str:
@@ -116,13 +157,41 @@ def _own(
         if each.name == "MemoryHigh" and request.soft_memory is not None:
             option = "soft-mem"
         ours = FOR_A_SHELL if each.name == "OOMPolicy" else OURS
-        yield Asked(property=each, text=setting_text(each), source=sources.options.get(option, ours))
+        source = sources.options.get(option, ours)
+        yield Asked(property=each, text=setting_text(each), source=source, is_internal=each in always)
 
 
 def _further(request: RunRequest, sources: Sources) -> Iterable[Asked]:
     """Yield the properties that -p asks for, in the user's words, which are a unit file's."""
     for text, source in zip(request.properties, sources.properties, strict=True):
         yield Asked(property=parse_property(text), text=text, source=source)
+
+
+def _chosen(request: RunRequest, output: Output | None, sources: Sources) -> Iterable[Chosen]:
+    """Yield the options that set no property, in the order of the table; variables for the command come last."""
+    wholes = {"request": request, "context": request.context, "output": output}
+    for option in OPTIONS:
+        if option.name not in sources.options or option.field is None or option.sets is not None:
+            continue
+        whole, _, name = option.field.partition(".")
+        value = getattr(wholes.get(whole), name, None)
+        if isinstance(value, SoftMemory):
+            value = f"{_size(value.limit)}:{'none' if value.signal is None else signal_name(value.signal)}"
+        if value is not None and name != "dry_run":
+            yield Chosen(name=option.name, value=value, source=sources.options[option.name])
+    for text, source in zip(request.context.environment, sources.environment, strict=True):
+        yield Chosen(name="setenv", value=text, source=source)
+
+
+def _size(size: int) -> str:
+    """Return a size as text that stands for exactly this many bytes."""
+    text = format_size(size)
+    return text if parse_size(text) == size else str(size)
+
+
+def _contrary(name: str) -> str:
+    """Return the option that turns off the flag of this long name, e.g. --no-wait."""
+    return next(str(option.contrary) for option in OPTIONS if option.name == name)
 
 
 def _systemd_run(request: RunRequest, asked: tuple[Asked, ...]) -> Iterable[str]:

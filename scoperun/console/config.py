@@ -143,7 +143,7 @@ class Config:
 
     def _profiles_there_are(self) -> str:
         names = ", ".join(sorted(self.profiles))
-        return f"there is: {names}" if names else "the config files have none: [profiles.NAME] makes one"
+        return f"there is: {names}" if names else "the config files define none; [profiles.NAME] defines one"
 
 
 def parse_config(text: str, *, file: str, keys: Mapping[str, Key | None]) -> Config:
@@ -172,7 +172,7 @@ def merged(configs: Sequence[Config]) -> Config:
 
 
 _SECTIONS = ("defaults", "profiles", "rules")
-_SECTIONS_HINT = "there is [defaults], [profiles.NAME] and [rules]"
+_SECTIONS_HINT = "the sections are [defaults], [profiles.NAME] and [rules]"
 
 
 class _Reader:
@@ -199,7 +199,7 @@ class _Reader:
             near = _nearest(name, _SECTIONS)
             hint = f"did you mean [{near[0]}]? " if near else ""
             return self._refusal((name,), f"unknown section [{name}]", hint + _SECTIONS_HINT)
-        return self._refusal((name,), f"{name} stands in no section", _SECTIONS_HINT)
+        return self._refusal((name,), f"{name} is outside of any section", _SECTIONS_HINT)
 
     def _table(self, path: Path) -> dict[str, Any]:
         table: Any = self._tree
@@ -254,7 +254,7 @@ class _Reader:
         known = {each: key for each, key in self._keys.items() if key is not None}
         contrary = [each for each, key in known.items() if key.opposite == name]
         if name in self._keys:
-            hint = "it is for the command line alone"
+            hint = "it is allowed on the command line only"
         elif contrary:
             hint = f"write {contrary[0]} = false"
         elif re.fullmatch("[A-Z][A-Za-z]+", name):
@@ -268,7 +268,7 @@ class _Reader:
         path = ("rules", glob)
         if not isinstance(profile, str):
             raise self._refusal(
-                path, f"rule {glob!r} is {_kind_of(profile)}", 'a profile\'s name, as "make*" = "build"'
+                path, f"rule {glob!r} is {_kind_of(profile)}", 'the name of a profile, e.g. "make*" = "build"'
             )
         return Rule(glob=glob, profile=profile, source=self._source(path))
 

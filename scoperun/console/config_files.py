@@ -95,4 +95,4 @@ def _decoded(content: bytes, path: str) -> str:
         return content.decode()
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise InvalidValue(f"{path}:{line}: not UTF-8, which TOML is") from None
+        raise InvalidValue(f"{path}:{line}: not UTF-8, which TOML requires") from None

@@ -29,10 +29,12 @@ class Settled:
     values: by long name, only for options that one of these gives. A repeatable option has a tuple with the values from
     all of them.
     origins: by long name, where a value comes from: --mem, SCOPERUN_REPORT or config.toml:12 [profiles.build].
+    list_origins: by long name, where each value of a repeatable option comes from, in the same order.
     """
 
     values: Mapping[str, Any]
     origins: Mapping[str, str]
+    list_origins: Mapping[str, tuple[str, ...]]
 
 
 def settled(given: Mapping[str, Any], command: str, options: Sequence[Option]) -> Settled:
@@ -43,20 +45,23 @@ def settled(given: Mapping[str, Any], command: str, options: Sequence[Option]) -
     """
     known = {option.name: option for option in options}
     values, origins = dict(given), {name: f"--{name}" for name in given}
+    list_origins = {name: (f"--{name}",) * len(values[name]) for name in given if known[name].repeatable}
     entries = _entries(given, command, known)
     if entries is not None:
+        entries = entries.without_properties({known[name].sets for name in values})
         _add_entries(values, origins, entries, known)
+        for name, several in entries.lists.items():
+            list_origins[name] = (*(str(entry.source) for entry in several), *list_origins.get(name, ()))
     for option in options:
         if option.field is not None and option.name not in given:
             _add_environment(values, origins, option)
-    return Settled(values, origins)
+    return Settled(values, origins, list_origins)
 
 
 def _add_entries(
     values: dict[str, Any], origins: dict[str, str], entries: Entries, known: Mapping[str, Option]
 ) -> None:
-    """Add the values from config files, except properties that an option on the command line sets."""
-    entries = entries.without_properties({known[name].sets for name in values})
+    """Add the values of `entries`, from config files, that the command line does not override."""
     for name, entry in entries.single.items():
         if name not in values:
             values[name], origins[name] = _value(entry, known[name]), str(entry.source)
@@ -103,7 +108,17 @@ def _entries(given: Mapping[str, Any], command: str, known: Mapping[str, Option]
         return _chosen(config, profile, command)
     except InvalidValue as error:
         asker = f"--{_PROFILE}" if _PROFILE in given else variable
-        raise InvalidValue(f"{asker}: {error.message}", hint=error.hint) from None
+        hint = error.hint if profile is None or asker != f"--{_PROFILE}" else _hint(profile, error.hint)
+        raise InvalidValue(f"{asker}: {error.message}", hint=hint) from None
+
+
+def _hint(profile: str, hint: str | None) -> str | None:
+    """Return the hint for an unknown profile; if a program has that name, -P was probably meant as in systemd-run."""
+    from shutil import which  # noqa: PLC0415  only after a mistake
+
+    from scoperun.console.unknown_options import MISTAKEN  # noqa: PLC0415
+
+    return hint if which(profile) is None else f"{hint}; {MISTAKEN['-P']}"
 
 
 def _config(file: str | None, *, reads_none: bool, keys: Keys) -> Config | None:

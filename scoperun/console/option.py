@@ -37,12 +37,16 @@ if TYPE_CHECKING:
 
 
 class WrongValue(InvalidValue):
-    """A value of `option` is not valid; the message does not name the option yet."""
+    """A value of `option` is not valid; the message does not name the option yet.
 
-    def __init__(self, option: Option, error: InvalidValue) -> None:
+    is_missing: the value was forgotten, since another option or -- is in its place.
+    """
+
+    def __init__(self, option: Option, error: InvalidValue, *, is_missing: bool = False) -> None:
         """Copy the message and the hint of `error`, which is about a value of `option`."""
         super().__init__(error.message, hint=error.hint)
         self.option = option
+        self.is_missing = is_missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class Option:
 
     names: as the user types them, the long one last.
     help: its line in --help. panel: the heading above it in the manual page.
+    is_usual: --help shows it among the first.
     metavar: what --help calls its value; None for a flag, which takes no value.
     parse: turns a text into the value, or raises InvalidValue.
     contrary: for a flag, the name that turns it off, e.g. --no-wait.
@@ -85,11 +90,17 @@ class Option:
     is_number: bool = False
     variable: str | None = None
     completion: Completion | None = None
+    is_usual: bool = False
 
     @property
     def name(self) -> str:
         """The long name, without dashes."""
         return self.names[-1].removeprefix("--")
+
+    @property
+    def is_limit(self) -> bool:
+        """Whether it limits what the command uses."""
+        return self.panel in {"Memory", "Processors, tasks and time"}
 
     @property
     def takes_value(self) -> bool:
@@ -101,6 +112,19 @@ class Option:
         try:
             return self.parse(text)
         except InvalidValue as error:
-            raise WrongValue(self, error) from None
+            raise WrongValue(self, error, is_missing=_looks_like_option(text)) from None
         except ValueError:  # int() refuses so many digits
             raise WrongValue(self, InvalidValue(text)) from None
+
+    @property
+    def needs(self) -> str:
+        """What the user is told if the value is missing, e.g. --mem needs a SIZE."""
+        metavar = str(self.metavar)
+        if metavar.startswith("<"):
+            return f"--{self.name} needs one of {', '.join(metavar.strip('<>').split('|'))}"
+        return f"--{self.name} needs {'an' if metavar.startswith('N') and len(metavar) == 1 else 'a'} {metavar}"
+
+
+def _looks_like_option(text: str) -> bool:
+    """Return whether the text is --, or begins like an option, which a number below zero does not."""
+    return text == "--" or (text.startswith("-") and text.lstrip("-")[:1].isalpha())

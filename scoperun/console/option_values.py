@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 from signal import SIGTERM
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,8 @@ def memory(text: str) -> int:
     """
     size, page = parse_positive_size(text, whole=_physical_memory()), os.sysconf("SC_PAGE_SIZE")
     if size < page:
-        raise InvalidValue(f"{text!r} is less than a page of memory", hint=f"at least {page}; infinity is no limit")
+        hint = f"did you mean {text}M? at least {page}" if text.isdigit() else f"at least {page}; infinity is no limit"
+        raise InvalidValue(f"{text!r} is less than a page of memory", hint=hint)
     return size
 
 
@@ -53,7 +55,7 @@ def _soft_signal(name: str) -> int:
     try:
         return signal_number(name)
     except InvalidValue as error:
-        raise InvalidValue(f"{name!r} is {error.message}", hint="as 15M:USR1") from None
+        raise InvalidValue(f"{name!r} is {error.message}", hint="e.g. 15M:USR1") from None
 
 
 def processors(text: str) -> float:
@@ -61,7 +63,9 @@ def processors(text: str) -> float:
     try:
         return int(parse_setting("CPUQuota", f"{float(text) * 100:g}%").value) / 1e6  # type: ignore[arg-type]
     except (ValueError, InvalidValue):
-        raise InvalidValue(f"{text!r} is no number of processors", hint="as 2 or 0.5") from None
+        percent = text.removesuffix("%")
+        hint = f"write {int(percent) / 100:g}" if percent != text and re.fullmatch("[0-9]{1,6}", percent) else None
+        raise InvalidValue(f"{text!r} is not a number of processors", hint=hint or "e.g. 2 or 0.5") from None
 
 
 def report_file(text: str) -> str:
@@ -90,27 +94,27 @@ def _is_stream(name: str) -> bool:
 def descriptor(text: str) -> int:
     """Return the number of a file descriptor that this process has open for writing. Raises InvalidValue."""
     if not text.isascii() or not text.isdigit():
-        raise InvalidValue(f"{text!r} is no file descriptor", hint="a number, as 3 of 3>report.json")
+        raise InvalidValue(f"{text!r} is not a file descriptor", hint="a number, e.g. 3 with 3>report.json")
     try:
         flags = fcntl.fcntl(int(text), fcntl.F_GETFL)
     except (OSError, OverflowError):
-        raise InvalidValue(f"descriptor {text} is not open", hint="as 3 of 3>report.json") from None
+        raise InvalidValue(f"descriptor {text} is not open", hint="e.g. 3 with 3>report.json") from None
     if flags & os.O_ACCMODE == os.O_RDONLY:
-        raise InvalidValue(f"descriptor {text} is not open for writing", hint="as 3 of 3>report.json")
+        raise InvalidValue(f"descriptor {text} is not open for writing", hint="e.g. 3 with 3>report.json")
     return int(text)
 
 
 def exit_code(text: str) -> int:
     """Return an exit status, 0 to 255. Raises InvalidValue."""
     if not (text.isascii() and text.isdigit()) or int(text) > 255:
-        raise InvalidValue(f"{text!r} is no exit status", hint="0 to 255")
+        raise InvalidValue(f"{text!r} is not a valid exit status", hint="0 to 255")
     return int(text)
 
 
 def nice(text: str) -> int:
     """Return a nice level, -20 to 19. Raises InvalidValue."""
     if text.removeprefix("-") not in map(str, range(21)) or text == "20":
-        raise InvalidValue(f"{text!r} is no nice level", hint="-20 to 19")
+        raise InvalidValue(f"{text!r} is not a valid nice level", hint="-20 to 19")
     return int(text)
 
 
@@ -129,7 +133,8 @@ def variable(text: str) -> str:
     """
     name, equals, _ = text.partition("=")
     if not name or "\0" in text:
-        raise InvalidValue(f"{text!r} is no variable", hint="NAME=VALUE, or NAME to keep the value that it has here")
+        hint = "NAME=VALUE, or NAME alone to keep the value that it has here"
+        raise InvalidValue(f"{text!r} is not a valid variable", hint=hint)
     return text if equals or name not in os.environ else f"{name}={os.environ[name]}"
 
 
@@ -143,7 +148,7 @@ def check_for_file(text: str, *, is_property: bool) -> None:
     if "\0" in text:
         raise InvalidValue(f"{text!r} has a NUL byte")
     if is_property and text.startswith("@"):
-        raise InvalidValue(f"{text!r} names a file", hint="@FILE is for the command line")
+        raise InvalidValue(f"{text!r} names a file", hint="@FILE is allowed on the command line only")
 
 
 def property_name(text: str) -> str:
@@ -157,13 +162,13 @@ def oom_policy(text: str) -> OOMPolicy:
         return OOMPolicy(text)
     except ValueError:
         names = ", ".join(repr(policy.value) for policy in OOMPolicy)
-        raise InvalidValue(f"{text!r} is not one of {names}.") from None
+        raise InvalidValue(f"{text!r} is not one of {names}") from None
 
 
 def is_one_line(text: str) -> bool:
     """Tell whether a report is one line, for the word `line`, or a block of lines, for `block`. Raises InvalidValue."""
     if text not in {"block", "line"}:
-        raise InvalidValue(f"{text!r} is not one of 'block', 'line'.")
+        raise InvalidValue(f"{text!r} is not one of 'block', 'line'")
     return text == "line"
 
 
@@ -183,7 +188,7 @@ def _assignments_in(file: str) -> Iterator[Assignment]:
             lines = opened.read().split("\n")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it has a NUL byte"
-        raise InvalidValue(f"cannot read {file!r}: {reason}", hint="@FILE has one NAME=VALUE a line") from None
+        raise InvalidValue(f"cannot read {file!r}: {reason}", hint="@FILE has one NAME=VALUE per line") from None
     for number, line in enumerate(lines, 1):
         for text in property_lines(line):
             try:

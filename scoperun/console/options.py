@@ -1,7 +1,7 @@
 """The table of options, one row each, from which all other lists of options are made.
 
 These are the parser without typer (plain.py), typer's parameters (cli/declaration.py), the keys of config files, the
-fields of a request, and the sources of values in --print-properties. Tests compare the manual page, README.md and the
+fields of a request, and the sources of values in --dry-run. Tests compare the manual page, README.md and the
 completions with it.
 """
 
@@ -16,16 +16,17 @@ from scoperun.spec.values import positive_count, weight
 OPTIONS = (
     Option(
         ("-P", "--profile"),
-        "Take options from profile NAME of ~/.config/scoperun/config.toml or /etc/scoperun/config.toml.",
+        "Take options from profile NAME in config.toml.",
         "The command",
         metavar="NAME",
         in_files=False,
         variable="SCOPERUN_PROFILE",
         completion="profile",
+        is_usual=True,
     ),
     Option(
         ("--config",),
-        "Read FILE in place of ~/.config/scoperun/config.toml and /etc/scoperun/config.toml.",
+        "Read FILE instead of ~/.config/scoperun/config.toml and /etc/scoperun/config.toml.",
         "The command",
         metavar="FILE",
         in_files=False,
@@ -34,7 +35,7 @@ OPTIONS = (
     Option(("--no-config",), "Read no configuration file.", "The command", in_files=False),
     Option(
         ("--mem",),
-        "Memory that COMMAND may use (MemoryMax=).",
+        "Memory for COMMAND and its children (MemoryMax=).",
         "Memory",
         metavar="SIZE",
         parse=option_values.memory,
@@ -42,10 +43,11 @@ OPTIONS = (
         sets="MemoryMax",
         is_live=True,
         is_number=True,
+        is_usual=True,
     ),
     Option(
         ("--mem-high",),
-        "Memory above which it is slowed down (MemoryHigh=).",
+        "Memory above which the kernel slows COMMAND down (MemoryHigh=).",
         "Memory",
         metavar="SIZE",
         parse=option_values.memory,
@@ -56,7 +58,7 @@ OPTIONS = (
     ),
     Option(
         ("--soft-mem",),
-        "Memory above which it gets SIGNAL, by default TERM, and KILL after --kill-after; none only reports.",
+        "Memory above which COMMAND gets SIGNAL (default: TERM), and KILL after --kill-after; none only reports.",
         "Memory",
         metavar="SIZE[:SIGNAL]",
         parse=option_values.soft_memory,
@@ -65,7 +67,7 @@ OPTIONS = (
     ),
     Option(
         ("--swap",),
-        "Swap it may use beside (MemorySwapMax=); 0 if --mem is given.",
+        "Swap in addition to that; 0 with --mem (MemorySwapMax=).",
         "Memory",
         metavar="SIZE",
         parse=option_values.size,
@@ -73,10 +75,11 @@ OPTIONS = (
         sets="MemorySwapMax",
         is_live=True,
         is_number=True,
+        is_usual=True,
     ),
     Option(
         ("--zswap",),
-        "Compressed swap it may use (MemoryZSwapMax=).",
+        "Compressed swap (MemoryZSwapMax=).",
         "Memory",
         metavar="SIZE",
         parse=option_values.size,
@@ -87,7 +90,7 @@ OPTIONS = (
     ),
     Option(
         ("--cpus",),
-        "Processors it may use, as 0.5 or 2 (CPUQuota=).",
+        "Processors, e.g. 2 or 0.5 (CPUQuota=).",
         "Processors, tasks and time",
         metavar="N",
         parse=option_values.processors,
@@ -95,10 +98,11 @@ OPTIONS = (
         sets="CPUQuotaPerSecUSec",
         is_live=True,
         is_number=True,
+        is_usual=True,
     ),
     Option(
         ("--cpu-weight",),
-        "Its share of them, 1 to 10000 (CPUWeight=).",
+        "Share of the processors, 1 to 10000; the default is 100 (CPUWeight=).",
         "Processors, tasks and time",
         metavar="N",
         parse=weight,
@@ -109,7 +113,7 @@ OPTIONS = (
     ),
     Option(
         ("--tasks",),
-        "Processes and threads it may have (TasksMax=).",
+        "Processes and threads (TasksMax=).",
         "Processors, tasks and time",
         metavar="N",
         parse=positive_count,
@@ -117,16 +121,18 @@ OPTIONS = (
         sets="TasksMax",
         is_live=True,
         is_number=True,
+        is_usual=True,
     ),
     Option(
         ("--timeout",),
-        "Time after which it is stopped (RuntimeMaxSec=).",
+        "Stop it after this time (RuntimeMaxSec=).",
         "Processors, tasks and time",
         metavar="TIME",
         parse=parse_positive_time,
         field="limits.runtime_max",
         sets="RuntimeMaxUSec",
         is_number=True,
+        is_usual=True,
     ),
     Option(
         ("--cpu-time",),
@@ -149,7 +155,7 @@ OPTIONS = (
     ),
     Option(
         ("--oom-policy",),
-        "What becomes of the rest when the kernel has killed one process (OOMPolicy=).",
+        "What happens to the rest after the kernel has killed one process (OOMPolicy=).",
         "Memory",
         metavar="<stop|continue|kill>",
         parse=option_values.oom_policy,
@@ -159,16 +165,17 @@ OPTIONS = (
     ),
     Option(
         ("-p", "--property"),
-        "Any property of scopes, or @FILE with one a line; may be repeated.",
+        "Any property of scopes, or @FILE with one per line.",
         "Any property",
         metavar="NAME=VALUE",
         parse=option_values.assignments,
         repeatable=True,
         completion="property",
+        is_usual=True,
     ),
     Option(
         ("--require-limits",),
-        "Refuse to run where a limit would not be enforced, or run without it.",
+        "Refuse to run if a limit would not be enforced (default), or run anyway.",
         "Any property",
         contrary="--no-require-limits",
         shows_default=True,
@@ -176,7 +183,7 @@ OPTIONS = (
     ),
     Option(
         ("--system",),
-        "Ask the system's systemd, or the user's.",
+        "Ask the system's systemd, or your own (default).",
         "The scope",
         contrary="--user",
         shows_default="user",
@@ -184,7 +191,7 @@ OPTIONS = (
     ),
     Option(
         ("-u", "--unit"),
-        "Name of the scope unit.",
+        "Name of the scope.",
         "The scope",
         metavar="NAME",
         parse=unit_name,
@@ -193,7 +200,7 @@ OPTIONS = (
     ),
     Option(
         ("--slice",),
-        "Slice to put the scope in (Slice=).",
+        "Slice for the scope (Slice=).",
         "The scope",
         metavar="NAME",
         parse=option_values.slice_unit,
@@ -203,14 +210,14 @@ OPTIONS = (
     ),
     Option(
         ("--slice-inherit",),
-        "Put it in, or under, the slice that scoperun runs in.",
+        "Use the slice that scoperun runs in; with --slice, one below it.",
         "The scope",
         contrary="--no-slice-inherit",
         field="request.slice_inherit",
     ),
     Option(
         ("--description",),
-        "Words for people (Description=).",
+        "Description of the scope; the default is the command line (Description=).",
         "The scope",
         metavar="TEXT",
         parse=option_values.setting("Description"),
@@ -219,7 +226,7 @@ OPTIONS = (
     ),
     Option(
         ("-E", "--setenv"),
-        "A variable for COMMAND; may be repeated.",
+        "Environment variable for COMMAND; can be repeated.",
         "The command",
         metavar="NAME[=VALUE]",
         parse=option_values.variable,
@@ -228,7 +235,7 @@ OPTIONS = (
     ),
     Option(
         ("-d", "--working-directory"),
-        "Where COMMAND starts.",
+        "Directory that COMMAND starts in.",
         "The command",
         metavar="DIR",
         field="context.working_directory",
@@ -245,7 +252,7 @@ OPTIONS = (
     ),
     Option(
         ("--gid",),
-        "Group that it runs as.",
+        "Group that COMMAND runs as.",
         "The command",
         metavar="GROUP",
         field="context.group",
@@ -254,7 +261,7 @@ OPTIONS = (
     ),
     Option(
         ("--nice",),
-        "Nice level it runs at, -20 to 19.",
+        "Nice level of COMMAND, -20 to 19.",
         "The command",
         metavar="N",
         parse=option_values.nice,
@@ -272,27 +279,29 @@ OPTIONS = (
     ),
     Option(
         ("--wait",),
-        "Wait until nothing is left in the scope.",
+        "Wait for all that COMMAND starts, too.",
         "The command",
         contrary="--no-wait",
         field="request.wait",
+        is_usual=True,
     ),
     Option(
         ("--kill-leftovers",),
-        "End what is left in the scope when COMMAND has ended: SIGTERM, then SIGKILL after --kill-after.",
+        "Stop what COMMAND leaves running when it has ended: SIGTERM, then SIGKILL after --kill-after.",
         "The command",
         contrary="--no-kill-leftovers",
         field="request.kill_leftovers",
     ),
     Option(
         ("--report",),
-        "Write the report to FILE, as JSON.",
+        "Write the report to FILE as JSON.",
         "The report",
         metavar="FILE",
         parse=option_values.report_file,
         field="output.report",
         variable="SCOPERUN_REPORT",
         completion="file",
+        is_usual=True,
     ),
     Option(
         ("--report-fd",),
@@ -322,7 +331,7 @@ OPTIONS = (
     ),
     Option(
         ("--json",),
-        "Print the report as JSON in place of text.",
+        "Print the report as JSON instead of text.",
         "The report",
         contrary="--no-json",
         field="output.json",
@@ -343,10 +352,11 @@ OPTIONS = (
         contrary="--no-quiet",
         is_counted=True,
         field="output.quiet",
+        is_usual=True,
     ),
     Option(
         ("--oom-log",),
-        "Quote the kernel's log of an OOM kill, if readable.",
+        "Quote the kernel's log of an OOM kill, if it can be read.",
         "The report",
         contrary="--no-oom-log",
         field="output.oom_log",
@@ -370,7 +380,7 @@ OPTIONS = (
     ),
     Option(
         ("--trace",),
-        "Write every event of the run to FILE, as JSON lines: for a bug report.",
+        "Write every event of the run to FILE as JSON lines, for a bug report.",
         "The report",
         metavar="FILE",
         parse=option_values.trace_file,
@@ -379,10 +389,16 @@ OPTIONS = (
         completion="file",
     ),
     Option(
-        ("--print-properties",),
-        "Start nothing; print what would be asked of systemd, and where each value comes from.",
+        ("--print-properties", "--dry-run"),
+        "Start nothing; print what would be asked of systemd and where each value comes from.",
         "Any property",
-        field="output.print_properties",
+        field="output.dry_run",
+        in_files=False,
+    ),
+    Option(
+        ("--check",),
+        "Show what a run needs and whether this machine has it; exit with 0 if a run with limits works, else with 125.",
+        "Other",
         in_files=False,
     ),
     Option(("--version",), "Print the version and exit.", "Other", is_answer=True, in_files=False),

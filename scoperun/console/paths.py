@@ -61,7 +61,7 @@ class Trusted:
     def doubt(self, status: os.stat_result) -> str:
         """Return why a file of that status is not theirs, as a phrase that follows the word `it`."""
         if status.st_uid in self.users:
-            return "has several names (hard links), of which others may have made this one"
+            return "has several names (hard links), and others might have made this one"
         we = " nor to user ".join(map(str, sorted(self.users - {0})))
         return f"belongs to user {status.st_uid}, " + (f"neither to root nor to user {we}" if we else "not to root")
 

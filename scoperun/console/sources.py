@@ -26,10 +26,11 @@ class Sources:
     """Where a request's values come from, e.g. --mem, -p or config.toml:12 [profiles.build].
 
     options: the sources of the options that were given, by long name. properties: the source of each of
-    RunRequest.properties, in the same order.
+    RunRequest.properties, in the same order. environment: the same for ExecContext.environment.
     texts: the values of options as the command line has them, by long name.
     """
 
     options: Mapping[str, str] = field(default_factory=dict)
     properties: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
     texts: Mapping[str, str] = field(default_factory=dict)

@@ -26,7 +26,7 @@ def tree(text: str, file: str) -> dict[str, Any]:
         line = int(place[1]) if place and place[1] else text.rstrip("\n").count("\n") + 1
         message = str(error)[: place.start()] if place else str(error)
         is_twice = "twice" in message or "overwrite" in message
-        hint = "each section and key once" if is_twice else 'TOML, as mem = "4G": text stands in quotes'
+        hint = "each section and key once" if is_twice else 'TOML, e.g. mem = "4G": text needs quotes'
         raise InvalidValue(f"{file}:{line}: {message}", hint=hint) from None
 
 

@@ -99,16 +99,16 @@ class ScopeLog:
 
     def _what_is_missing(self, reports: Sequence[KernelReport], *, was_all: bool) -> str | None:
         """Return why not all victims are named, None if the reason is not known."""
-        nothing = "" if reports else ", and what was read says nothing of this scope"
+        nothing = "" if reports else ", and what was read says nothing about this scope"
         if not was_all:
-            return f"the kernel log goes on and on, and was not read to its end{nothing}"
+            return f"the kernel log kept growing and was not read to its end{nothing}"
         if self._has_gaps:
-            return f"the kernel log was overwritten in parts before it was read{nothing}"
+            return f"parts of the kernel log were overwritten before they were read{nothing}"
         if reports:
             return None
         if self._counted() or self._invocation.memory.kills_seen:
-            return "the kernel's report on this scope is not in its log, or not yet"
-        return "the kernel log says nothing of this scope"
+            return "the kernel log has no report about this scope, or not yet"
+        return "the kernel log says nothing about this scope"
 
 
 def _kills(reports: Iterable[KernelReport]) -> int:

@@ -58,8 +58,8 @@ class Cgroup:
             managers = [number for number, unit in enumerate(units) if re.fullmatch(r"user@\d+\.service", unit)]
             if not managers:
                 raise ScoperunError(
-                    f"`slice_inherit`: {self.name} is in no slice of the user's manager",
-                    hint="start it from there, as with systemd-run --user, or name a slice with `slice`",
+                    f"`slice_inherit`: {self.name} is not in a slice of your own systemd",
+                    hint="start it from one, e.g. with systemd-run --user, or name a slice with `slice`",
                 )
             units = units[managers[0] + 1 :]
         slices = list(itertools.takewhile(lambda unit: unit.endswith(".slice"), units))
@@ -106,7 +106,7 @@ class Cgroup:
             return None
         if controller not in (_text(f"{_hierarchy()[0]}/cgroup.controllers") or "").split():
             return f"the kernel has no {controller} controller on the unified cgroup hierarchy"
-        return f"systemd does not delegate the {controller} controller to this user's manager"
+        return f"systemd does not delegate the {controller} controller to your manager"
 
     def own_events(self) -> dict[str, int]:
         """Return this cgroup's own memory events, without those below (memory.events.local); {} without that file."""
@@ -196,7 +196,7 @@ def cgroup_of(pid: int) -> Cgroup:
     name = cgroup_name_of(pid)
     if name is None:
         raise ScoperunError(
-            f"process {pid} is in no cgroup of the unified hierarchy",
+            f"process {pid} is not in a cgroup of the unified hierarchy",
             hint="scoperun needs cgroup v2; check: stat -fc %T /sys/fs/cgroup prints cgroup2fs",
         )
     path, counts_alone = _hierarchy()

@@ -20,14 +20,14 @@ _JOURNALCTL = ("/usr/bin/journalctl", "/bin/journalctl", "/run/current-system/sw
 """Where the system's own journalctl is; the last is for NixOS. $PATH could lead to another program."""
 
 _NOT_PERMITTED = (
-    "the kernel log may not be read by this user: "
+    "this user is not allowed to read the kernel log: "
     "join group systemd-journal or adm, or set the sysctl kernel.dmesg_restrict=0"
 )
 _NO_JOURNAL = (
-    "the kernel log may not be read by this user, and this system keeps no journal: "
+    "this user is not allowed to read the kernel log, and this system keeps no journal: "
     "set the sysctl kernel.dmesg_restrict=0"
 )
-_NO_JOURNALCTL = "the kernel log may not be read by this user, and there is no journalctl to read the journal with"
+_NO_JOURNALCTL = "this user is not allowed to read the kernel log, and there is no journalctl to read the journal with"
 
 _CHUNK = 1 << 16  # a pipe's default capacity
 _SLACK = 1.0  # seconds; the wall clock might be slewed
@@ -97,8 +97,7 @@ def follow_journal(since: float, root: str = "") -> Journal:
     since: seconds since 1970. root: the folder with the system's files, its journalctl too; by default /.
     Raise KernelLogUnreadable if this user may not read the journal, or journalctl cannot be started.
     """
-    if reason := _why_unreadable(root):
-        raise KernelLogUnreadable(reason)
+    see_readable(root)
     ours, its = os.pipe()
     os.set_blocking(ours, False)
     try:
@@ -132,6 +131,12 @@ def _spawn_journalctl(since: float, stdout: int, root: str) -> int:
         setsigmask=[],
         setsigdef=[signal.SIGPIPE],
     )
+
+
+def see_readable(root: str = "") -> None:
+    """Raise KernelLogUnreadable if this user may not read the system's journal below `root`."""
+    if reason := _why_unreadable(root):
+        raise KernelLogUnreadable(reason)
 
 
 def _why_unreadable(root: str) -> str | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scoperun.kernel.cgroup import Cgroup
     from scoperun.spec.properties import Property
 
-_NOT_KEPT = "the kernel does not keep it so"
+_NOT_KEPT = "the kernel has not kept it"
 
 _NUMBERS = {"MemoryMin": "memory.min", "MemoryLow": "memory.low", "CPUWeight": "cpu.weight"}
 _SHARES = {"MemoryMinScale": "memory.min", "MemoryLowScale": "memory.low", "TasksMaxScale": "pids.max"}
@@ -77,7 +77,7 @@ def why_void(wanted: Property, cgroup: Cgroup) -> str | None:
     if name in _PROGRAMS or name in _TAKE_PRIVILEGE:
         return _why_no_program(name, cgroup)
     if name in _OOMD:
-        return None if os.path.lexists(_OOMD_RUNS) else "systemd-oomd does not run"
+        return None if os.path.lexists(_OOMD_RUNS) else "systemd-oomd is not running"
     if name in _WHILE_STARTING:
         return cgroup.missing(_WHILE_STARTING[name])
     file = next((files[name] for files in (_NUMBERS, _SHARES, _SETS, _DISK_FILES) if name in files), None)
@@ -108,13 +108,13 @@ def _is_kept(wanted: Property, cgroup: Cgroup, file: str) -> bool:
 
 def _why_no_program(name: str, cgroup: Cgroup) -> str | None:
     if os.geteuid() != 0:
-        return "it takes privileges that a user's manager does not have"
+        return "it requires privileges that a user's systemd does not have"
     if name in _TAKE_PRIVILEGE:
         return None
     try:
         return None if _programs(cgroup, _PROGRAMS[name]) else "systemd has attached no BPF program for it"
     except OSError as error:
-        return f"the BPF programs that would enforce it cannot be looked for: {error.strerror}"
+        return f"the BPF programs that would enforce it cannot be queried: {error.strerror}"
 
 
 def _programs(cgroup: Cgroup, attach_type: int) -> int:

@@ -13,7 +13,7 @@ import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, NoReturn
 
-from scoperun.errors import CommandNotExecutable, CommandNotFound, ScoperunError
+from scoperun.errors import CommandNotExecutable, ScoperunError
 from scoperun.evidence.events import WorkloadExited
 from scoperun.kernel.last_run import ended_by
 from scoperun.kernel.process_table import cpu_time, name_of, wait_status
@@ -60,7 +60,7 @@ class Child:
         await readable(self._exec_error)
         # The other end closes on exec. Nothing to read means that the command runs, or that the child was killed first.
         if failure := os.read(self._exec_error, 4096):
-            raise _exec_failure(self.command[0], failure)
+            raise _exec_failure(self.command, failure)
 
     async def wait(self) -> WorkloadExited:
         """Wait for the end of the command and return how it ended.
@@ -140,7 +140,7 @@ class Child:
             return os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
         seen = wait_status(self.pid)
         if seen is None:
-            raise ScoperunError("the command has ended, and its debugger alone knows how")
+            raise ScoperunError("the command has ended, and only its debugger knows how")
         return seen, None
 
 
@@ -218,7 +218,7 @@ def _hold_then_exec(command: Sequence[str], preparation: Preparation, hold: int,
         os._exit(ScoperunError.exit_status)
 
 
-def _exec_failure(command: str, failure: bytes) -> ScoperunError:
+def _exec_failure(command: Sequence[str], failure: bytes) -> ScoperunError:
     """Return the error for what the child wrote, distinguished as env(1) and timeout(1) do."""
     number, _, tried = os.fsdecode(failure).partition(" ")
     if int(number) == _NO_ERRNO:
@@ -226,12 +226,9 @@ def _exec_failure(command: str, failure: bytes) -> ScoperunError:
     reason = os.strerror(int(number))
     if tried:
         return ScoperunError(f"cannot start the command: {tried}: {reason}")
-    message = f"cannot run {command!r}: {reason}"
+    message = f"cannot run {command[0]!r}: {reason}"
     if int(number) == errno.ENOENT:
-        hint = (
-            "it is there: what is missing may be the interpreter after its #!"
-            if "/" in command and os.path.exists(command)
-            else None
-        )
-        return CommandNotFound(message, hint=hint)
+        from scoperun.process.not_found import not_found  # noqa: PLC0415  most commands are found
+
+        return not_found(command)
     return CommandNotExecutable(message)

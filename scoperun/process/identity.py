@@ -67,7 +67,7 @@ class Identity:
         if self.gid is not None and os.getresgid() != (self.gid,) * 3:
             raise PermissionError(errno.EPERM, "", f"group {self.gid}")
         if self.uid and _root_can_be_regained():
-            raise PermissionError(errno.EPERM, "", f"user {self.uid}, from which the way back to root is open")
+            raise PermissionError(errno.EPERM, "", f"user {self.uid}, which could still become root again")
 
 
 def identity(context: ExecContext) -> Identity:
@@ -83,7 +83,9 @@ def identity(context: ExecContext) -> Identity:
     if user is not None and gid is not None:
         groups = tuple(os.getgrouplist(user.pw_name, gid))
     if os.geteuid() != 0 and context.changes_identity:
-        raise InvalidValue("`context.user` and `context.group` take root", hint="sudo scoperun --system --uid USER ...")
+        raise InvalidValue(
+            "`context.user` and `context.group` require root", hint="sudo scoperun --system --uid USER ..."
+        )
     if context.oom_score_adj is not None:
         from scoperun.process.oom_score import see_settable  # noqa: PLC0415  most commands do not need it
 

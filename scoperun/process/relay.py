@@ -34,7 +34,7 @@ def relaying(signals: HeldSignals, workload: Child) -> Iterator[asyncio.Event]:
         if relay.interrupted_by is None:
             raise
         name = signal_name(relay.interrupted_by)
-        raise Interrupted(f"{name} came before the command was started") from None
+        raise Interrupted(f"{name} arrived before the command had started") from None
     finally:
         loop.remove_reader(signals.fd)
 

@@ -62,8 +62,9 @@ class Limits:
         _check_whole("cpu_weight", self.cpu_weight, least=1, most=10000)
         _check_time("runtime_max", self.runtime_max, least=1e-6)
         _check_time("timeout_stop", self.timeout_stop, least=0)
+        _check_number("cpu_quota", self.cpu_quota, "a number of processors, e.g. 2 or 0.5")
         if self.cpu_quota is not None and not 1e-4 <= self.cpu_quota < INFINITY / 1e6:
-            raise InvalidValue(f"cpu_quota {self.cpu_quota!r} is no number of processors", hint="as 2 or 0.5")
+            raise InvalidValue(f"`cpu_quota={self.cpu_quota}` is out of range", hint="e.g. 2 or 0.5")
 
     def properties(self) -> list[Property]:
         """Return the properties that set these limits, in the order of the fields."""
@@ -191,16 +192,25 @@ def _holds(limit: Property, in_force: LimitsInForce, page_size: int) -> bool:
 def _check_whole(name: str, number: int | None, *, least: int, most: int = INFINITY) -> None:
     if number is None:
         return
-    if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= most:
+    if isinstance(number, bool) or not isinstance(number, int):
+        wanted = "bytes as an int, e.g. 40 * scoperun.MiB" if name.startswith("memory_") else "an int"
+        raise InvalidValue(f"`{name}` has to be {wanted}, not {number!r}")
+    if not least <= number <= most:
         hint = f"from {least} to {most}" if most != INFINITY else f"at least {least}; INFINITY is no limit"
-        raise InvalidValue(f"{name} {number!r} is out of range", hint=hint)
+        raise InvalidValue(f"`{name}={number}` is out of range", hint=hint)
+
+
+def _check_number(name: str, number: float | None, wanted: str) -> None:
+    if isinstance(number, bool) or not isinstance(number, int | float | None):
+        raise InvalidValue(f"`{name}` has to be {wanted}, not {number!r}")
 
 
 def _check_time(name: str, seconds: float | None, *, least: float) -> None:
     if seconds is None or seconds == math.inf:
         return
-    if not isinstance(seconds, int | float) or not least <= seconds < INFINITY / 1e6:
-        raise InvalidValue(f"{name} {seconds!r} is no number of seconds", hint="math.inf is no limit")
+    _check_number(name, seconds, "a number of seconds")
+    if not least <= seconds < INFINITY / 1e6:
+        raise InvalidValue(f"`{name}={seconds}` is out of range", hint="seconds; math.inf is no limit")
 
 
 def _usec(seconds: float | None) -> int | None:

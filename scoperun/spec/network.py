@@ -38,8 +38,8 @@ def _prefix(network: str) -> list[Value]:
             raise ValueError(network)
         interface = ipaddress.ip_interface(network)
     except ValueError:
-        hint = f"as 10.0.0.0/8, or one of {', '.join(_PREFIXES)}"
-        raise InvalidValue(f"{network!r} is no address", hint=hint) from None
+        hint = f"e.g. 10.0.0.0/8, or one of {', '.join(_PREFIXES)}"
+        raise InvalidValue(f"{network!r} is not a valid address", hint=hint) from None
     family = _IPV4 if interface.version == 4 else _IPV6
     return [family, interface.packed, interface.network.prefixlen]
 
@@ -57,7 +57,7 @@ def socket_bind(value: str) -> list[list[int]]:
     match = re.fullmatch(_BIND, value)
     first, last = (int(match[3] or 0), int(match[4] or match[3] or 0)) if match else (1, 0)
     if not match or value.endswith(":") or not first <= last <= 65535 or (match[3] and not first):
-        raise InvalidValue("not a rule on sockets", hint="as tcp:1024-2048, ipv6:udp:53 or any")
+        raise InvalidValue("not a rule for sockets", hint="e.g. tcp:1024-2048, ipv6:udp:53 or any")
     family = {"ipv4": _IPV4, "ipv6": _IPV6, None: 0}[match[1]]
     protocol = {"tcp": 6, "udp": 17, None: 0}[match[2]]
     return [[family, protocol, last - first + 1 if first else 0, first]]
@@ -84,5 +84,5 @@ def nft_sets(value: str) -> list[list[Value]]:
             case [source, family, table, name] if source in _NFT_SOURCES and family in _NFT_FAMILIES and table and name:
                 entries.append([_NFT_SOURCES[source], _NFT_FAMILIES[family], table, name])
             case _:
-                raise InvalidValue(f"{word!r} is no set of nftables", hint="as cgroup:inet:table:set")
+                raise InvalidValue(f"{word!r} is not a set of nftables", hint="e.g. cgroup:inet:table:set")
     return entries

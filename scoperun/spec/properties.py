@@ -132,7 +132,7 @@ def _found(name: str, value: str) -> Setting | None:
 def _split(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise InvalidValue(f"{text!r} is not of the form NAME=VALUE", hint="as MemoryHigh=15M")
+        raise InvalidValue(f"{text!r} is not of the form NAME=VALUE", hint="e.g. MemoryHigh=15M")
     return name, value
 
 
@@ -142,7 +142,7 @@ def _is_share(setting: Setting, value: str) -> bool:
 
 def _bytes(value: str, physical_memory: int | None) -> str:
     if physical_memory is None:
-        raise InvalidValue("a share of a memory whose size is not known here", hint="bytes, as 512M")
+        raise InvalidValue("a percentage of memory whose size is not known here", hint="write bytes, e.g. 512M")
     return str(parse_size(value, whole=physical_memory))
 
 
@@ -150,9 +150,11 @@ def _unknown(name: str) -> InvalidValue:
     if name in _OURS:
         return InvalidValue(f"{name}= is set by scoperun itself")
     if name in _OWNERS:
-        return InvalidValue(f"{name}= of a scope owns its cgroup and runs nothing", hint=_OWNERS[name])
+        return InvalidValue(
+            f"{name}= of a scope is the owner of its cgroup and does not affect the command", hint=_OWNERS[name]
+        )
     if name in _LEGACY:
-        return InvalidValue(f"{name}= is of cgroup v1, and nothing comes of it", hint=f"write {_LEGACY[name]}=")
+        return InvalidValue(f"{name}= belongs to cgroup v1 and has no effect", hint=f"write {_LEGACY[name]}=")
     for pattern, instead in _EXEC_SETTINGS.items():
         if re.fullmatch(pattern, name):
             return InvalidValue(
@@ -172,8 +174,8 @@ _OURS = frozenset({"PIDs", "PIDFDs", "AddRef", "CollectMode", "Controller"})
 
 # User= and Group= are usually meant for the command, which would still run as root.
 _OWNERS = {
-    "User": "`context.user=USER` runs the command as another",
-    "Group": "`context.group=GROUP` runs the command as another",
+    "User": "`context.user=USER` runs the command as another user",
+    "Group": "`context.group=GROUP` runs the command with another group",
 }
 
 _LEGACY = {
@@ -196,19 +198,19 @@ _EXEC_SETTINGS = {
     "DynamicUser": "`context.user=USER`",
     "SupplementaryGroups": "`context.group=GROUP`",
     "Nice": "`context.nice=N`",
-    "Limit[A-Z]+": "prlimit before the command, as in prlimit --nofile=100 COMMAND",
+    "Limit[A-Z]+": "put prlimit before the command, e.g. prlimit --nofile=100 COMMAND",
     "OOMScoreAdjust": "`context.oom_score_adj=N`",
-    "UMask": "a shell, as in sh -c 'umask 077; exec COMMAND'",
-    "CPUAffinity|NUMA(Policy|Mask)": "AllowedCPUs= and AllowedMemoryNodes=, or taskset before the command",
-    "CPUScheduling[A-Za-z]+": "chrt before the command",
-    "IOScheduling[A-Za-z]+": "ionice before the command",
-    "Standard(Input|Output|Error)|TTY[A-Za-z]+": "the shell's redirections: a command has scoperun's own streams",
-    "NoNewPrivileges|CapabilityBoundingSet|AmbientCapabilities": "setpriv before the command",
+    "UMask": "use a shell, e.g. sh -c 'umask 077; exec COMMAND'",
+    "CPUAffinity|NUMA(Policy|Mask)": "write AllowedCPUs= or AllowedMemoryNodes=, or put taskset before the command",
+    "CPUScheduling[A-Za-z]+": "put chrt before the command",
+    "IOScheduling[A-Za-z]+": "put ionice before the command",
+    "Standard(Input|Output|Error)|TTY[A-Za-z]+": "use the shell's redirections: the command has scoperun's own streams",
+    "NoNewPrivileges|CapabilityBoundingSet|AmbientCapabilities": "put setpriv before the command",
     "Restart[A-Za-z]*|Exec[A-Za-z]+|Type|RemainAfterExit|TimeoutStartSec|WatchdogSec|SuccessExitStatus": (
         "systemd-run --user --wait --pipe runs a command as a service"
     ),
     "(Private|Protect|Root|Restrict|Lock|SystemCall|Bind|Temporary)[A-Za-z]+|(Read|Inaccessible|No|Exec)[A-Za-z]*Paths"
     "|(Runtime|State|Cache|Logs|Configuration)Directory|MemoryDenyWriteExecute|MemoryKSM|MemoryTHP": (
-        "bwrap before the command, or systemd-run --user --wait --pipe, which runs it as a service"
+        "put bwrap before the command, or use systemd-run --user --wait --pipe, which runs it as a service"
     ),
 }

@@ -103,7 +103,9 @@ class RunRequest:
     def __post_init__(self) -> None:
         """Refuse values that cannot be used, before anything is started."""
         if isinstance(self.command, str):
-            raise InvalidValue(f"command {self.command!r} is one string", hint="a list of words: no shell splits it")
+            raise InvalidValue(
+                f"command {self.command!r} is one string", hint="pass a list of words: no shell splits it"
+            )
         if not self.command or not self.command[0]:
             raise InvalidValue("no command to run", hint="scoperun [OPTIONS] [--] COMMAND [ARGS...]")
         for word in self.command:
@@ -160,8 +162,8 @@ def _check_line(name: str, value: Value) -> None:
     """
     if isinstance(value, str):
         if _LINE_ENDS & set(value) or value.endswith("\\"):
-            hint = "a line feed and a backslash at the end are for the next line"
-            raise InvalidValue(f"{name}: {value!r} is no line of a unit file", hint=hint)
+            hint = "without line feeds, and without a backslash at the end"
+            raise InvalidValue(f"{name}: {value!r} is not one line of a unit file", hint=hint)
     elif isinstance(value, list):
         for each in value:
             _check_line(name, each)
@@ -190,13 +192,13 @@ def _check_soft_memory(soft: SoftMemory, limits: Limits, further: Mapping[str, V
     if limits.memory_high not in {None, INFINITY} or "MemoryHigh" in further:
         raise InvalidValue(
             f"`soft_memory={format_size(soft.limit)}` excludes `memory_high` and `properties=MemoryHigh=`",
-            hint="it sets that itself",
+            hint="the soft limit sets MemoryHigh= itself",
         )
     most = further.get("MemoryMax", limits.memory_max)
     if isinstance(most, int) and soft.limit >= most:
         raise InvalidValue(
             f"`soft_memory={format_size(soft.limit)}` is not below `memory_max={format_size(most)}`",
-            hint="the kernel kills there; take less to be told before",
+            hint="the kernel kills there; take less, so that the command is warned before",
         )
 
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 UNIT_NAME_MAX = 255
+_UNIT_TYPES = frozenset(
+    ("automount", "device", "mount", "path", "scope", "service", "slice", "socket", "swap", "target", "timer")
+)
 _UNIT_NAME = r"[A-Za-z0-9:_.\\@-]+"
 _NOT_IN_PATHS = re.compile(r"[^A-Za-z0-9]", re.ASCII)
 
@@ -112,11 +115,15 @@ def unit_name(name: str, *, suffix: str = ".scope") -> str:
     full = name if name.endswith(suffix) else name + suffix
     kind = suffix.removeprefix(".")
     if "/" in name:
-        raise InvalidValue(f"{name!r} is no unit name: it has a slash", hint="systemd-escape(1) makes one of a path")
+        raise InvalidValue(
+            f"{name!r} is not a unit name: it has a slash", hint="systemd-escape(1) turns a path into one"
+        )
+    if full != name and name.rpartition(".")[2] in _UNIT_TYPES:
+        raise InvalidValue(f"{name!r} is not the name of a {kind}", hint=f"it ends in {suffix}, or has no such ending")
     prefix, at, instance = full.removesuffix(suffix).partition("@")
     if not prefix or (at and not instance) or len(full) > UNIT_NAME_MAX or not re.fullmatch(_UNIT_NAME, full):
-        hint = "letters, digits and :-_.\\ only, 255 characters at most"
-        raise InvalidValue(f"{name!r} is no name for a {kind}", hint=hint)
+        hint = "only letters, digits and :-_.\\, at most 255 characters"
+        raise InvalidValue(f"{name!r} is not a valid name for a {kind}", hint=hint)
     return full
 
 

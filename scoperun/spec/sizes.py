@@ -36,8 +36,12 @@ _SECONDS = {
 _TERM = r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?![.0-9])\s*([A-Za-zµμ]*)"
 _PERCENTAGE = r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%"
 
-_SIZE_EXAMPLE = "a size is a number with K, M, G or T to the base of 1024, as 20M or 1.5G, or infinity"
-_TIME_EXAMPLE = "a time is seconds, as 90, or terms like 5min 20s, or infinity"
+_LOOSE_SIZE = r"([0-9]+(?:[.,][0-9]+)?)\s*([KMGTPE])I?B?(YTES?)?"
+"""A size as people write it elsewhere, in upper case: 20m, 20MB, 20 MiB, 1,5G."""
+_NO_LIMIT = frozenset({"inf", "infinite", "infinity", "max", "none", "unlimited", "unlim"})
+
+_SIZE_EXAMPLE = "a number with K, M, G or T to the base of 1024, e.g. 20M or 1.5G, or infinity"
+_TIME_EXAMPLE = "seconds, e.g. 90, or terms like 5min 20s, or infinity"
 
 
 def parse_size(text: str, *, whole: int | None = None) -> int:
@@ -49,15 +53,17 @@ def parse_size(text: str, *, whole: int | None = None) -> int:
         return INFINITY
     if whole is not None and (share := re.fullmatch(_PERCENTAGE, text.strip())):
         if float(share[1]) > 100:
-            raise InvalidValue(f"{text!r} is more than there is", hint="a percentage ends at 100%")
+            raise InvalidValue(f"{text!r} is more than all of it", hint="at most 100%")
         return int(whole * float(share[1])) // 100
-    terms = _terms(text, _BYTES, _SIZE_EXAMPLE)
+    terms = _terms(text, _BYTES)
+    if terms is None:
+        raise InvalidValue(f"{text!r} is not a valid size", hint=_size_meant(text) or _SIZE_EXAMPLE)
     units = [_BYTES[unit] for _, unit in terms]
     if units != sorted(set(units), reverse=True):
-        raise InvalidValue(f"{text!r} cannot be read", hint="the larger unit comes first, each one once")
+        raise InvalidValue(f"{text!r} is not a valid size", hint="each unit once, the largest first")
     size = sum(_whole(number, _BYTES[unit], text) for number, unit in terms)
     if size >= INFINITY:
-        raise InvalidValue(f"size {text!r} is out of range", hint="sizes end below 16E; infinity is no limit")
+        raise InvalidValue(f"size {text!r} is out of range", hint="less than 16E; infinity is no limit")
     return size
 
 
@@ -65,14 +71,17 @@ def parse_time(text: str) -> float:
     """Return the seconds that `text` stands for, math.inf for `infinity`; raise InvalidValue otherwise."""
     if text.strip() == "infinity":
         return math.inf
-    seconds = sum(float(number) * _SECONDS[unit] for number, unit in _terms(text, _SECONDS, _TIME_EXAMPLE))
+    terms = _terms(text, _SECONDS)
+    if terms is None:
+        raise InvalidValue(f"{text!r} is not a valid time", hint=_time_meant(text) or _TIME_EXAMPLE)
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in terms)
     if seconds >= INFINITY / 1e6:
         raise InvalidValue(f"time {text!r} is out of range", hint="infinity is no limit")
     return seconds
 
 
 def parse_positive_size(text: str, *, whole: int | None = None) -> int:
-    """Parse like parse_size, but refuse 0 too, in which no process can run."""
+    """Parse like parse_size, but refuse 0 too."""
     size = parse_size(text, whole=whole)
     if size == 0:
         raise InvalidValue(f"{text!r}: no process can run in 0 bytes", hint="at least 1; infinity is no limit")
@@ -83,7 +92,7 @@ def parse_positive_time(text: str) -> float:
     """Parse like parse_time, but refuse less than 1 us too."""
     seconds = parse_time(text)
     if seconds < 1e-6:
-        raise InvalidValue(f"{text!r} is no time to run", hint="infinity is no limit")
+        raise InvalidValue(f"{text!r}: nothing can run in no time", hint="infinity is no limit")
     return seconds
 
 
@@ -117,8 +126,8 @@ def format_time(seconds: float) -> str:
     return " ".join(terms)
 
 
-def _terms(text: str, units: Container[str], example: str) -> list[tuple[str, str]]:
-    """Split `text` into numbers and units, or raise InvalidValue with the example."""
+def _terms(text: str, units: Container[str]) -> list[tuple[str, str]] | None:
+    """Split `text` into numbers and units, None if that is not possible."""
     terms = []
     rest = text.strip()
     while match := re.match(_TERM, rest):
@@ -127,9 +136,23 @@ def _terms(text: str, units: Container[str], example: str) -> list[tuple[str, st
             break
         terms.append((number, unit))
         rest = rest[match.end() :].strip()
-    if rest or not terms:
-        raise InvalidValue(f"{text!r} cannot be read", hint=example)
-    return terms
+    return None if rest else terms or None
+
+
+def _size_meant(text: str) -> str | None:
+    """Return what to write for a size as people write it elsewhere, None if it is not one."""
+    if text.strip().lower() in _NO_LIMIT:
+        return "write infinity"
+    meant = re.fullmatch(_LOOSE_SIZE, text.strip(), re.IGNORECASE | re.ASCII)
+    return f"write {meant[1].replace(',', '.')}{meant[2].upper()}" if meant else None
+
+
+def _time_meant(text: str) -> str | None:
+    """Return what to write for a time with a unit in capitals, or for no limit, None if it is neither."""
+    lower = text.strip().lower()
+    if lower in _NO_LIMIT:
+        return "write infinity"
+    return f"write {lower}" if _terms(lower, _SECONDS) else None
 
 
 def _whole(number: str, unit: int, text: str) -> int:

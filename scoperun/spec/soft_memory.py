@@ -26,14 +26,16 @@ class SoftMemory:
 
     def __post_init__(self) -> None:
         """Refuse limits that cannot be passed and signals that cannot be handled."""
-        if isinstance(self.limit, bool) or not isinstance(self.limit, int) or not 1 <= self.limit < INFINITY:
+        if isinstance(self.limit, bool) or not isinstance(self.limit, int):
+            raise InvalidValue(f"a soft limit has to be bytes as an int, e.g. 40 * scoperun.MiB, not {self.limit!r}")
+        if not 1 <= self.limit < INFINITY:
             raise InvalidValue(f"a soft limit of {self.limit!r} bytes is out of range", hint="at least 1, and finite")
         if self.signal is None:
             return
-        if not 1 <= self.signal < NSIG:
-            raise InvalidValue(f"{self.signal!r} is no signal", hint="as signal.SIGTERM")
+        if not isinstance(self.signal, int) or not 1 <= self.signal < NSIG:
+            raise InvalidValue(f"{self.signal!r} is not a signal", hint="e.g. signal.SIGTERM")
         if self.signal in {SIGKILL, SIGSTOP}:
             raise InvalidValue(
-                f"{signal_name(self.signal)} tells a command nothing, since it cannot be handled",
-                hint="`memory_max` kills at a limit; to be told of one take SIGTERM or SIGUSR1",
+                f"{signal_name(self.signal)} cannot be handled, so it cannot warn a command",
+                hint="take SIGTERM or SIGUSR1; `memory_max` kills at a limit",
             )

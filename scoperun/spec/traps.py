@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def traps(properties: Iterable[Property], *, has_swap: bool) -> list[str]:
-    """Return one warning line for each combination of properties that the user hardly intended.
+    """Return one warning line for each combination of properties that was hardly intended.
 
     has_swap: whether the machine has any swap.
     """
@@ -29,8 +29,8 @@ def traps(properties: Iterable[Property], *, has_swap: bool) -> list[str]:
     elif high is not None and (swap == 0 or not has_swap) and values.get("ManagedOOMMemoryPressure") != "kill":
         way_out = "allow it `memory_swap_max`" if has_swap else "this machine has none; add some"
         found.append(
-            f"MemoryHigh={format_size(high)} without swap slows the command to a crawl there instead of having it "
-            f"killed: {way_out}, or leave MemoryHigh= out"
+            f"MemoryHigh={format_size(high)} without swap slows the command to a crawl instead of having it "
+            f"killed: {way_out}, or leave out MemoryHigh="
         )
     if most is not None and has_swap and values.get("MemorySwapMax", INFINITY) == INFINITY:
         found.append(

@@ -63,7 +63,7 @@ def one_of(*known: str) -> Callable[[str], str]:
 
     def parse(value: str) -> str:
         if value not in known:
-            raise InvalidValue("not a word of this property", hint="one of " + ", ".join(known))
+            raise InvalidValue("not a word that this property knows", hint="one of " + ", ".join(known))
         return value
 
     return parse
@@ -86,7 +86,7 @@ def pressure_watch(value: str) -> str:
     try:
         return "on" if boolean(value) else "off"
     except InvalidValue:
-        raise InvalidValue("not a word of this property", hint="one of auto, on, off, skip") from None
+        raise InvalidValue("not a word that this property knows", hint="one of auto, on, off, skip") from None
 
 
 def size(value: str) -> int:
@@ -104,7 +104,7 @@ def count(value: str) -> int:
     if value == "infinity":
         return INFINITY
     if not re.fullmatch("[0-9]{1,20}", value) or int(value) >= INFINITY:
-        raise InvalidValue(f"{value!r} is not a whole number", hint="a count, as 100, or infinity")
+        raise InvalidValue(f"{value!r} is not a whole number", hint="e.g. 100, or infinity")
     return int(value)
 
 
@@ -119,7 +119,7 @@ def positive_count(value: str) -> int:
 def burst(value: str) -> int:
     """Parse a whole number that fits in 32 bits."""
     if not re.fullmatch("[0-9]{1,10}", value) or int(value) > UINT32_MAX:
-        raise InvalidValue(f"{value!r} is not a whole number", hint="a count, as 5")
+        raise InvalidValue(f"{value!r} is not a whole number", hint="e.g. 5")
     return int(value)
 
 
@@ -134,7 +134,7 @@ def weight(value: str) -> int:
     """Parse a weight, 1 to 10000, relative to the weights of siblings."""
     number = count(value)
     if not 1 <= number <= 10000:
-        raise InvalidValue(f"{value!r} is not a weight", hint="from 1 to 10000; 100 is the usual")
+        raise InvalidValue(f"{value!r} is not a valid weight", hint="from 1 to 10000; the default is 100")
     return number
 
 
@@ -162,7 +162,7 @@ def quota(value: str) -> int:
     """Parse a percentage of one processor, and return microseconds of processor time a second: 100% is 1,000,000."""
     number = value.removesuffix("%")
     if number == value or not re.fullmatch(r"[0-9]+(\.[0-9]+)?", number, re.ASCII) or not 0.01 <= float(number) < 1e12:
-        raise InvalidValue("not a share of a processor", hint="a percentage, as 50% or 200%")
+        raise InvalidValue("not a share of a processor", hint="a percentage, e.g. 50% or 200%")
     return round(float(number) * 10_000)
 
 
@@ -186,7 +186,7 @@ def signal_number(value: str) -> int:
         word = value if value.startswith("SIG") else f"SIG{value}"
         number = getattr(signal.Signals, word, 0)
     if not 1 <= number < signal.NSIG:
-        raise InvalidValue("not a signal", hint="a name or number, as SIGTERM or 15")
+        raise InvalidValue("not a signal", hint="a name or a number, e.g. SIGTERM or 15")
     return number
 
 
@@ -205,7 +205,7 @@ def index_set(value: str) -> bytes:
         match = re.fullmatch("([0-9]{1,4})(?:-([0-9]{1,4}))?", term)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
         if not first <= last < _CPUS_MAX:
-            raise InvalidValue(f"{term!r} is no number and no range of them", hint="as 0-3,7")
+            raise InvalidValue(f"{term!r} is neither a number nor a range of numbers", hint="e.g. 0-3,7")
         bits |= (1 << last + 1) - (1 << first)
     return bits.to_bytes((bits.bit_length() + 63) // 64 * 8, "little")
 
@@ -218,7 +218,7 @@ def for_device(parse: Callable[[str], int], example: str) -> Callable[[str], lis
             return []
         path, _, amount = utf8(value).partition(" ")
         if not path.startswith("/") or not amount:
-            raise InvalidValue("not a device and its value", hint=f"as /dev/sda {example}")
+            raise InvalidValue("not a device and its value", hint=f"e.g. /dev/sda {example}")
         return [[path, parse(amount.strip())]]
 
     return parse_entry
@@ -230,7 +230,10 @@ def rate(value: str) -> int:
         return INFINITY
     match = re.fullmatch(r"([0-9]{1,20})(?:\.([0-9]{1,9}))?([KMGTPE]?)B?", value, re.ASCII)
     if not match or (match[2] and not match[3]):
-        raise InvalidValue(f"{value!r} is no rate", hint="with K, M, G or T to the base of 1000, as 10M, or infinity")
+        raise InvalidValue(
+            f"{value!r} is not a valid rate",
+            hint="a number with K, M, G or T to the base of 1000, e.g. 10M, or infinity",
+        )
     unit = int("1" + "000" * " KMGTPE".index(match[3] or " "))
     fraction = match[2] or "0"
     number = int(match[1]) * unit + int(fraction) * unit // int("1" + "0" * len(fraction))
@@ -245,7 +248,7 @@ def device_access(value: str) -> list[list[str]]:
         return []
     device, _, access = utf8(value).partition(" ")
     if not re.fullmatch("/.+|(char|block)-.+", device) or not re.fullmatch("[rwm]{0,3}", access):
-        raise InvalidValue("not a device and the access to it", hint="as /dev/null rw, or char-pts")
+        raise InvalidValue("not a device and the access to it", hint="e.g. /dev/null rw, or char-pts")
     return [[device, access]]
 
 
@@ -253,7 +256,7 @@ def bpf_program(value: str) -> list[list[str]]:
     """Parse a hook and its pinned program, e.g. egress:/sys/fs/bpf/program."""
     hook, colon, path = utf8(value).partition(":")
     if value and (not hook or not colon or not path.startswith("/")):
-        raise InvalidValue("not a hook and a program", hint="as egress:/sys/fs/bpf/program")
+        raise InvalidValue("not a hook and a program", hint="e.g. egress:/sys/fs/bpf/program")
     return [[hook, path]] if value else []
 
 
@@ -262,7 +265,7 @@ def utf8(value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise InvalidValue("not UTF-8, which D-Bus needs") from None
+        raise InvalidValue("not UTF-8, which D-Bus requires") from None
     if "\0" in value:
-        raise InvalidValue("it has a NUL byte, which D-Bus does not carry")
+        raise InvalidValue("it has a NUL byte, which D-Bus cannot carry")
     return value

@@ -32,7 +32,7 @@ def check_limits(properties: Iterable[Property], scope: ScopeCgroup) -> LimitsIn
     missing = not_in_force(asked, limits, page_size=os.sysconf("SC_PAGE_SIZE"))
     for limit in missing:
         controller = _CONTROLLERS.get(limit.name, "memory")
-        raise _not_enforced(describe(limit), scope.cgroup.missing(controller) or "the kernel does not keep it so")
+        raise _not_enforced(describe(limit), scope.cgroup.missing(controller) or "the kernel has not kept it")
     if rest := [each for each in asked if each.name not in READ_BACK]:
         from scoperun.kernel.readback import why_void  # noqa: PLC0415  the usual limits do not need it
 
@@ -45,5 +45,5 @@ def check_limits(properties: Iterable[Property], scope: ScopeCgroup) -> LimitsIn
 def _not_enforced(limit: str, reason: str) -> LimitNotEnforced:
     return LimitNotEnforced(
         f"{limit} would not be enforced: {reason}",
-        hint="scoperun(1), REQUIREMENTS, says how to mend that; `require_limits=False` runs the command all the same",
+        hint="scoperun(1), REQUIREMENTS, explains how to fix that; `require_limits=False` runs the command anyway",
     )

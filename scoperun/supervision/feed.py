@@ -51,7 +51,7 @@ class Feed:
             async with asyncio.timeout(within):
                 await wait[1]
         except TimeoutError:
-            raise BusLost(f"systemd says nothing more of the scope within {within:g} s") from None
+            raise BusLost(f"systemd said nothing more about the scope within {within:g} s") from None
         finally:
             self._waits.remove(wait)
 

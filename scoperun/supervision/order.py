@@ -109,7 +109,7 @@ async def until_started(run: RunRequest, unit: Unit, feed: Feed) -> None:
         case Invocation(job_result="done"):
             return
         case Invocation(job_result=None, bus_lost=reason):
-            raise BusLost(f"Failed to start scope {unit.name!r}: the bus is lost: {reason}")
+            raise BusLost(f"Failed to start scope {unit.name!r}: the connection to the bus was lost: {reason}")
         case Invocation(job_result=result):
             raise ScopeFailed(
                 f"Failed to start scope {unit.name!r}: its job ended as {result!r}",

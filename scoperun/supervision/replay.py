@@ -65,7 +65,7 @@ def replay(trace: Iterable[str]) -> Replay:
     if begun is None:
         raise BadTrace("it is empty")
     if start is None:
-        raise BadTrace("it ends before the scope stood")
+        raise BadTrace("it ends before the scope had started")
     if not invocation.exited:
         raise BadTrace("it ends before the command had ended")
     start = replace(start, systemd=concluded.systemd if concluded else None)
@@ -76,7 +76,7 @@ def _record(line: str, number: int, begun: Begun | None) -> Any:
     try:
         found = record(line)
         if isinstance(found, Begun) is not (begun is None):
-            raise ValueError("the first line of a trace, and no other, is Begun")
+            raise ValueError("the first line of a trace has to be Begun, and no other line")
     except (ValueError, ScoperunError) as error:
         written = f" (scoperun {begun.scoperun} wrote it, and this is {__version__})" if begun is not None else ""
         raise BadTrace(f"line {number}: {error}{written}") from None
@@ -99,9 +99,9 @@ def main(arguments: Sequence[str]) -> int:
     except Exception as error:  # a value does not have the type of its field, e.g. a text in place of a number
         if sys.flags.dev_mode:
             raise
-        return _failed(f"{paths[0]!r} makes no sense: {type(error).__name__}: {error} (python3 -X dev shows where)")
+        return _failed(f"{paths[0]!r} is not valid: {type(error).__name__}: {error} (python3 -X dev shows where)")
     if not is_whole:
-        _say(2, "scoperun: the trace breaks off before its end: the report may say less than the run's")
+        _say(2, "scoperun: the trace is incomplete: the report might say less than the one of the run")
     _say(1, text)
     return 0
 

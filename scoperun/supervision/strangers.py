@@ -47,10 +47,10 @@ async def see_no_strangers(unit: Unit, processes: Processes) -> None:
     listed = await unit.processes()
     # Look for ours again: while systemd starts the scope, it is still moving them there.
     if strangers := sorted(set(listed) - _inside(unit.name, ours)):
-        lifted = "the limits are lifted again" if await _let_go(unit) else "the limits could not be lifted"
+        lifted = "their limits were lifted again" if await _let_go(unit) else "their limits could not be lifted"
         raise ScopeFailed(
-            f"Failed to start scope {unit.name!r}: systemd reads our process numbers in another PID namespace and "
-            f"has put other processes into the scope, there {', '.join(map(str, strangers))}; {lifted}"
+            f"Failed to start scope {unit.name!r}: systemd reads PIDs in another PID namespace and "
+            f"has put other processes into the scope (there {', '.join(map(str, strangers))}); {lifted}"
         )
 
 

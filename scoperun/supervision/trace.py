@@ -108,7 +108,7 @@ def _encoded(value: Any) -> Any:
             return {key: _encoded(each) for key, each in value.items()}
         case Mapping():
             return {"class": "mapping", "items": [[key, _encoded(each)] for key, each in value.items()]}
-    raise TypeError(f"a trace has no words for a {type(value).__name__}")
+    raise TypeError(f"a trace cannot hold a {type(value).__name__}")
 
 
 def _decoded(value: Any) -> Any:

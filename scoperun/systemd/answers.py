@@ -116,4 +116,4 @@ def _is_number(value: object) -> TypeGuard[int]:
 
 
 def _nonsense(name: str) -> BusLost:
-    return BusLost(f"systemd's answer for {name}= makes no sense")
+    return BusLost(f"systemd's answer for {name}= is not valid")

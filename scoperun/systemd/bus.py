@@ -127,7 +127,7 @@ class Connection:
         """
         heard_before = self._heard
         if not self.is_usable:
-            raise BusLost("the connection to the bus is lost")
+            raise BusLost("the connection to the bus was lost")
         try:
             async with asyncio.timeout(self.timeout):
                 return await self._ask(method, *arguments)
@@ -210,7 +210,7 @@ class Connection:
                 reply_serial=serial,
                 error_name="org.freedesktop.DBus.Error.UnknownMethod",
                 signature="s",
-                body=["scoperun has no methods"],
+                body=["scoperun offers no methods"],
                 serial=self._next_serial(),
             )
         )
@@ -258,9 +258,9 @@ async def _connected(address: Address, timeout: float) -> Connection:
                 connection = Connection(socket, timeout)
                 await connection.greet()
         except TimeoutError:
-            raise BusLost(f"the bus at {address} does not answer within {timeout:g} s") from None
+            raise BusLost(f"the bus at {address} did not answer within {timeout:g} s") from None
         except Exception as error:
-            raise BusUnavailable(f"the bus at {address} refuses the connection: {_reason(error)}") from None
+            raise BusUnavailable(f"the bus at {address} refused the connection: {_reason(error)}") from None
         on_error.pop_all()
     return connection
 
@@ -285,7 +285,7 @@ class _Unreadable(Exception):
 def _read(frame: Frame, wanted: Container[str] | None = None) -> list[Any]:
     """Return a message's arguments as plain Python; raise _Unreadable."""
     if frame.raw is None:
-        raise _Unreadable("is longer than any of systemd's")
+        raise _Unreadable("is longer than any message of systemd")
     try:
         return body(frame, wanted)
     except (EOFError, struct.error):

@@ -39,7 +39,7 @@ class Address:
         if transport != "unix" or bool(path) == bool(abstract):
             raise ValueError("only unix:path= and unix:abstract= are understood")
         if b"\0" in path + abstract:
-            raise ValueError("there is a NUL byte in it")
+            raise ValueError("it has a NUL byte")
         return path or b"\0" + abstract
 
 
@@ -101,7 +101,7 @@ class Surroundings:
             return self.session_bus
         if _has_bus(self.usual):
             return _address_in(self.usual)
-        message = f"neither XDG_RUNTIME_DIR nor DBUS_SESSION_BUS_ADDRESS is set, and {self.usual}/bus is not there"
+        message = f"neither XDG_RUNTIME_DIR nor DBUS_SESSION_BUS_ADDRESS is set, and {self.usual}/bus does not exist"
         raise BusUnavailable(f"no user bus: {message}", hint=self.remedy())
 
     def remedy(self) -> str:
@@ -120,7 +120,7 @@ class Surroundings:
         if _has_bus(self.usual):
             return None if self.runtime_dir == self.usual else f"export XDG_RUNTIME_DIR={self.usual}"
         if self.uid == 0:
-            return "`system=True` asks the system manager"
+            return "`system=True` asks the system's systemd"
         return f"log in through systemd-logind, or loginctl enable-linger and export XDG_RUNTIME_DIR={self.usual}"
 
 

@@ -87,7 +87,7 @@ class BusSocket:
                 raise EOFError
             received += part
             if len(received) > _LONGEST_LINE:
-                raise Refused("authentication failed: it sends a line without an end")
+                raise Refused("authentication failed: it sent an endless line")
         line = received[:end].decode(errors="replace")
         del received[: end + 2]
         return line

@@ -123,11 +123,11 @@ class _Size:
     def of(cls, start: bytearray) -> _Size:
         order = _ORDERS.get(start[0])
         if order is None or start[3] != _VERSION:
-            raise Malformed("it sends what is not D-Bus")
+            raise Malformed("it sent something that is not D-Bus")
         body, _, fields = struct.unpack_from(f"{order}III", start, 4)
         header = _FIXED + (fields + 7) // 8 * 8
         if header + body > _LARGEST_BY_THE_SPECIFICATION:
-            raise Malformed("it sends what is not D-Bus")
+            raise Malformed("it sent something that is not D-Bus")
         return cls(order, fields, header, header + body)
 
     @property

@@ -68,6 +68,7 @@ class Manager:
         """
         self.ahead = ahead
         self._connection = connection
+        self._system = system
         self._check = f"check: systemctl{'' if system else ' --user'} is-system-running"
         self._routes: dict[str, Take] = {}
         self._hears_all: asyncio.Future[Any] | None = None
@@ -88,6 +89,16 @@ class Manager:
         """Return systemd's version, e.g. 257.9-1; raise one of UNANSWERED."""
         return answers.word("Version", await self.get(_PATH, _MANAGER, "Version"))
 
+    async def control_group(self) -> str:
+        """Return the name of the manager's cgroup, empty for the root; raise one of UNANSWERED."""
+        value = await self.get(_PATH, _MANAGER, "ControlGroup")
+        return "" if value in {"", "/"} else answers.word("ControlGroup", value)
+
+    @property
+    def description(self) -> str:
+        """Whose bus it is, as text for people."""
+        return "the system's bus" if self._system else f"the bus of {user(self._connection.peer.uid)}"
+
     async def lost(self) -> str:
         """Wait until the connection breaks and return why."""
         return await self._connection.lost()
@@ -102,7 +113,7 @@ class Manager:
         rules = self._match_all() if self._routes else self._match(request.path, request.unit)
         self._routes[request.path] = take
         try:
-            await asyncio.gather(rules, self._see_same_numbers(pid))
+            await asyncio.gather(rules, self.see_same_numbers(pid))
         except bus.ErrorReply as error:
             raise self._error(error) from None
 
@@ -127,8 +138,12 @@ class Manager:
         job = f"path='{_PATH}',interface='{_MANAGER}',member='JobRemoved'{more}"
         await self._connection.match(f"type='signal',sender='{_SYSTEMD}',{job}")
 
-    async def _see_same_numbers(self, pid: int) -> None:
-        """Check /proc for each run, but ask the bus only once: its answer is the same for every run."""
+    async def see_same_numbers(self, pid: int) -> None:
+        """Raise BusUnavailable if systemd would read PIDs in another PID namespace.
+
+        /proc is checked for each run; the bus is asked only once, because its answer is the same for every run.
+        pid: of this process or of a child.
+        """
         see_listener(self._connection)
         see_proc(pid)
         if self._same_numbers is None:
@@ -227,10 +242,10 @@ def _manager_error(error: bus.ErrorReply) -> ScoperunError:
     if error.name == "org.freedesktop.DBus.Error.NoReply":
         return BusLost(f"systemd did not answer: {error.text}")
     if error.name in _DENIED:
-        hint = "`system=True` is for root; without it scoperun asks your own systemd, which allows it"
+        hint = "`system=True` requires root; without it, scoperun asks your own systemd, which allows it"
         return ManagerError(f"polkit does not allow this user to start units: {error.text}", name=error.name, hint=hint)
     if error.name == _UNIT_EXISTS:
-        return UnitExists("a unit of that name is there already", name=error.name)
+        return UnitExists("a unit with that name already exists", name=error.name)
     named = re.search(r"Cannot set property (\w+)", error.text)
     if error.name == _PROPERTY_READ_ONLY and named:
         message = f"this systemd has no {named[1]}= for scopes"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scoperun.systemd.bus import Connection
 
 _OUTSIDE = (
-    "run it outside of the container or sandbox: flatpak-spawn --host, distrobox-host-exec, podman run --pid=host; "
+    "run scoperun outside the container or sandbox: flatpak-spawn --host, distrobox-host-exec, podman run --pid=host; "
     "the command can have a namespace of its own: scoperun -- unshare --pid --fork COMMAND"
 )
 
@@ -32,7 +32,7 @@ async def see_bus(connection: Connection) -> None:
     try:
         answer = await connection.pid_of(connection.name)
     except ErrorReply as error:
-        raise BusUnavailable(f"the bus does not say which process scoperun is there: {error}", hint=_OUTSIDE) from None
+        raise BusUnavailable(f"the bus does not tell scoperun's process number there: {error}", hint=_OUTSIDE) from None
     if answer != own:
         message = f"this bus is in another PID namespace, or behind a proxy: process {own} is process {answer} there"
         raise BusUnavailable(message, hint=_OUTSIDE)
@@ -41,7 +41,7 @@ async def see_bus(connection: Connection) -> None:
 def see_listener(connection: Connection) -> None:
     """Raise BusUnavailable unless the process that listens for the bus has a number in our PID namespace."""
     if connection.peer.pid == 0:
-        message = "this bus is in another PID namespace, where our process numbers are other processes'"
+        message = "this bus is in another PID namespace, where scoperun's process numbers belong to other processes"
         raise BusUnavailable(message, hint=_OUTSIDE)
 
 
@@ -50,11 +50,13 @@ def see_proc(child: int) -> None:
     own = os.getpid()
     if _numbers("self") not in ([], [own]):
         hint = "mount -t proc proc /proc, or unshare --mount-proc"
-        raise BusUnavailable("/proc is of another PID namespace: it shows other processes by our numbers", hint=hint)
+        raise BusUnavailable(
+            "/proc belongs to another PID namespace: it shows other processes under scoperun's numbers", hint=hint
+        )
     # There the command would be the first process, which ends only after all others in the namespace, e.g. the keeper.
     if _numbers(str(child)) not in ([], [child]):
         hint = "scoperun -- unshare --pid --fork COMMAND"
-        raise BusUnavailable("the command would be in another PID namespace than scoperun", hint=hint)
+        raise BusUnavailable("the command would run in another PID namespace than scoperun", hint=hint)
 
 
 def _numbers(process: str) -> list[int]:

@@ -79,7 +79,7 @@ class Unit:
         name = "InvocationID"
         self.invocation_id = answers.identifier(name, await self.manager.get(self.request.path, UNIT, name))
         if not self.invocation_id:
-            raise ScopeFailed(f"Failed to start scope {self.name!r}: it was skipped, for a condition is not met")
+            raise ScopeFailed(f"Failed to start scope {self.name!r}: it was skipped because a condition is not met")
 
     async def read(self) -> ScopeProperties:
         """Return the scope's properties.

@@ -239,7 +239,7 @@ async def test_a_start_that_is_followed_only_by_malformed_signals_is_given_up(
 ) -> None:
     systemd.when_started = lambda unit: say_odd_things(unit, lambda _: None)
     error = await run_or_refuse()
-    assert str(error) == "systemd says nothing more of the scope within 2 s"
+    assert str(error) == "systemd said nothing more about the scope within 2 s"
     await systemd.gone()
 
 

@@ -69,7 +69,7 @@ async def test_scoperuns_status_is_the_commands(script: str, status: int, system
 @pytest.mark.parametrize(
     ("command", "status", "reason"),
     [
-        ("scoperun-no-such-command", 127, "No such file or directory"),
+        ("scoperun-no-such-command", 127, "command not found (no shell is involved: "),
         ("/nowhere/command", 127, "No such file or directory"),
         ("/dev/null", 126, "Permission denied"),
         ("/", 126, "Permission denied"),
@@ -128,7 +128,7 @@ async def test_an_empty_file_succeeds(systemd: FakeSystemd, runtime_dir: str) ->
 async def test_a_script_with_a_missing_interpreter_is_reported_as_such(systemd: FakeSystemd, runtime_dir: str) -> None:
     ended = await scoperun("--", script(runtime_dir, "#!/nonexistent/interpreter\n"))
     assert (ended.status, ended.left) == (127, [])
-    assert "(it is there: what is missing may be the interpreter after its #!)" in ended.complaint
+    assert "(the file exists: the interpreter after its #! might be missing)" in ended.complaint
     assert "#!" not in (await scoperun("--", f"{runtime_dir}/nothing")).complaint
 
 
@@ -446,7 +446,7 @@ async def test_a_signal_before_the_command_runs_ends_the_attempt(
     process.send_signal(signal.Signals[name])
     ended = await end(process)
     assert (ended.status, ended.left) == (125, [])
-    assert ended.complaint == f"scoperun: {name} came before the command was started"
+    assert ended.complaint == f"scoperun: {name} arrived before the command had started"
     assert "ran" not in os.listdir(runtime_dir)
 
 
@@ -466,7 +466,7 @@ async def test_a_second_signal_does_not_interrupt_the_clean_up(
     systemd.announce_end(unit)
     ended = await end(process)
     assert (ended.status, ended.left) == (125, [])
-    assert "SIGTERM came before" in ended.complaint
+    assert "SIGTERM arrived before" in ended.complaint
     assert systemd.steps[-1] == "UnrefUnit"
     assert "ran" not in os.listdir(runtime_dir)
 

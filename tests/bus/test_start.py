@@ -199,7 +199,7 @@ async def test_a_unit_that_exists_is_an_error_with_its_name(systemd: FakeSystemd
     systemd.at["StartTransientUnit"] = refusal("org.freedesktop.systemd1.UnitExists", text)
     complaint = await program_fails(systemd, mark, "--unit", "twice")
     assert "'twice.scope'" in complaint
-    assert "there already" in complaint
+    assert "already exists" in complaint
 
 
 async def test_a_unit_that_was_announced_and_then_refused_is_not_waited_for(systemd: FakeSystemd, mark: str) -> None:

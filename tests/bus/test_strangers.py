@@ -58,8 +58,8 @@ async def test_strangers_are_named_and_released(option: str, systemd: FakeSystem
     refused = await scoperun(option, "--mem", "20M", "-p", "TasksMax=5%", "--unit", "a", "--", "echo", "ran")
     assert (refused.status, refused.out) == (125, "")
     assert refused.complaint == (
-        "scoperun: Failed to start scope 'a.scope': systemd reads our process numbers in another PID namespace and "
-        "has put other processes into the scope, there 7001, 7002; the limits are lifted again"
+        "scoperun: Failed to start scope 'a.scope': systemd reads PIDs in another PID namespace and "
+        "has put other processes into the scope (there 7001, 7002); their limits were lifted again"
     )
     set_back = {name: value.value for call in systemd.calls for name, value in properties_set(call)}
     assert set_back == dict.fromkeys(("MemoryMax", "MemorySwapMax", "TasksMax"), NO_LIMIT)
@@ -76,7 +76,7 @@ def properties_set(call: Message) -> list[Any]:
 async def test_what_could_not_be_undone_for_them_is_printed(step: str, systemd: FakeSystemd) -> None:
     systemd.at[step] = refusal("org.freedesktop.DBus.Error.AccessDenied", "no")
     refused = await scoperun("--mem", "20M", "--", "echo", "ran")
-    assert refused.complaint.endswith("there 7001, 7002; the limits could not be lifted")
+    assert refused.complaint.endswith("(there 7001, 7002); their limits could not be lifted")
     assert not HARM & set(systemd.steps)
 
 
@@ -89,5 +89,5 @@ async def test_strangers_are_released_even_if_the_end_of_the_start_is_not_announ
     systemd.when_started = announce_half
     refused = await scoperun("--mem", "20M", "--", "echo", "ran")
     assert (refused.status, refused.out) == (125, "")
-    assert refused.complaint.endswith("there 7001, 7002; the limits are lifted again")
+    assert refused.complaint.endswith("(there 7001, 7002); their limits were lifted again")
     assert not HARM & set(systemd.steps)

@@ -57,7 +57,7 @@ LIMIT = "MemoryMax=20971520"
 
 def test_in_a_user_namespace_the_users_own_file_is_trusted(config: Path) -> None:
     """There root's folders have an unmapped owner, and the user appears as root."""
-    words = ["unshare", "--user", "--map-root-user", "scoperun", "--print-properties", "--", "true"]
+    words = ["unshare", "--user", "--map-root-user", "scoperun", "--dry-run", "--", "true"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert LIMIT in done.stdout
@@ -81,7 +81,7 @@ def test_fakeroot_does_not_make_the_user_root(config: Path, tmp_path: Path) -> N
     (tmp_path / "toy.c").write_text("int geteuid(void) { return 0; }\nint getuid(void) { return 0; }\n")
     toy = tmp_path / "toy.so"
     subprocess.run(["cc", "-shared", "-fPIC", "-o", str(toy), str(tmp_path / "toy.c")], check=True)
-    words = ["scoperun", "--print-properties", "--", "true"]
+    words = ["scoperun", "--dry-run", "--", "true"]
     done = subprocess.run(words, env=os.environ | {"LD_PRELOAD": str(toy)}, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert LIMIT in done.stdout

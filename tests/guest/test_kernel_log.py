@@ -87,7 +87,7 @@ def test_a_user_that_cannot_read_the_log_is_told_why(story: Story, tmp_path: Pat
     ending = story.run("--oom-log", "--mem", "20M", "--", "./bigleak2", PATH=path)
     scope, reason = ending.stderr.splitlines()[-2:]
     assert scope.startswith("     scope  ")
-    assert reason.startswith("scoperun: the kernel log may not be read by this user, and there is no journalctl ")
+    assert reason.startswith("scoperun: this user is not allowed to read the kernel log, and there is no journalctl ")
     assert reason == f"scoperun: {ending.report['oom']['kernel_log_reason']}"
 
 

@@ -12,7 +12,7 @@ def test_a_name_in_use_is_refused_in_one_line(story: Story) -> None:
     assert first.stdout is not None
     assert first.stdout.readline() == b"ready\n"
     line = story.refused("--unit", "taken", "--", "true")
-    assert line == "scoperun: Failed to start scope 'taken.scope': a unit of that name is there already\n"
+    assert line == "scoperun: Failed to start scope 'taken.scope': a unit with that name already exists\n"
     first.communicate(b"on\n")
     assert first.returncode == 0
 

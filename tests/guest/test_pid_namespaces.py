@@ -87,7 +87,7 @@ def test_strangers_that_were_mistaken_for_ours_are_released(
         *("scoperun", "-q", "--unit", "taken", option, *LIMITS, "--", "echo", "ran"),
     )
     assert (refused.returncode, refused.stdout) == (125, ""), refused.stderr
-    let_go = f"has put other processes into the scope, there {first}, {second}; the limits are lifted again\n"
+    let_go = f"has put other processes into the scope (there {first}, {second}); their limits were lifted again\n"
     assert refused.stderr.endswith(let_go)
     assert refused.stderr.count("\n") == 1
     assert [each.poll() for each in strangers] == [None, None]

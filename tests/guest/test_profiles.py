@@ -61,13 +61,13 @@ def test_a_trap_is_a_warning_before_the_command_runs(story: Story, config: Path)
 
 def test_a_bad_file_starts_nothing(story: Story, config: Path) -> None:
     config.write_text('[defaults]\nmem = "20Q"\n')
-    assert f"{config}:2: mem: '20Q' cannot be read" in story.refused("--", "true")
+    assert f"{config}:2: mem: '20Q' is not a valid size" in story.refused("--", "true")
 
 
 def test_the_systemd_run_line_works_and_sets_the_same(story: Story, config: Path) -> None:
     words = ["-P", "small", "--nice", "5", "-p", "KillSignal=SIGINT", "-p", "TimeoutStopSec=1min 3s"]
     ours = story.run("-q", *words, "--", "sh", "-c", SHOW).stdout.decode()
-    printed = story.run("-q", "--print-properties", "--json", *words, "--", "sh", "-c", SHOW).stdout
+    printed = story.run("-q", "--dry-run", "--json", *words, "--", "sh", "-c", SHOW).stdout
     theirs = subprocess.run(
         json.loads(printed)["systemd_run"], capture_output=True, text=True, timeout=GENEROUS, check=True
     ).stdout

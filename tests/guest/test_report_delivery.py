@@ -55,7 +55,7 @@ def not_reported_to(story: Story, file: Path) -> str:
 
 def test_with_a_missing_folder_nothing_starts(story: Story, tmp_path: Path) -> None:
     reason = not_reported_to(story, tmp_path / "missing" / "report.json")
-    assert reason == "No such file or directory (its folder has to be there)"
+    assert reason == "No such file or directory (its folder has to exist)"
 
 
 def test_with_an_unwritable_folder_nothing_starts(story: Story, tmp_path: Path) -> None:

@@ -187,7 +187,7 @@ def test_a_hard_link_to_roots_link_or_fifo_is_refused(theirs: Path, secret: Path
     finally:
         subprocess.run(["sysctl", "-qw", "fs.protected_hardlinks=1"], check=True)
     line = refusal(theirs / "r.json", secret.parent / "started")
-    assert line.endswith(" has several names (hard links), of which others may have made this one")
+    assert line.endswith(" has several names (hard links), and others might have made this one")
 
 
 @pytest.mark.parametrize("target", ["file", "missing"])
@@ -337,5 +337,5 @@ def test_the_environments_report_file_is_ignored_with_uid(theirs: Path, secret: 
     environment = os.environ | {"SCOPERUN_REPORT": str(secret / "file")}
     done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=GENEROUS, check=False)
     assert done.returncode == 3
-    warning = "SCOPERUN_REPORT is ignored with --uid or --gid: --report FILE writes the report"
+    warning = "SCOPERUN_REPORT is ignored with --uid or --gid; use --report FILE"
     assert done.stderr.startswith(f"scoperun: warning: {warning}\n")

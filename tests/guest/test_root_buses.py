@@ -30,7 +30,7 @@ def test_root_without_a_user_manager_is_told_to_use_system() -> None:
     refused = subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, check=False)
     assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (125, "", 1)
     assert refused.stderr.startswith("scoperun: no user bus: ")
-    assert "(--system asks the system manager; " in refused.stderr
+    assert "(--system asks the system's systemd; " in refused.stderr
 
 
 def test_root_does_not_use_another_users_manager(testers_folder: str, story: Story) -> None:

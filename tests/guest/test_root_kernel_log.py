@@ -101,7 +101,7 @@ async def test_an_overwritten_log_is_read_from_its_oldest_record(story: Story) -
 
 def test_a_user_without_permission_is_told_the_remedy() -> None:
     assert read_as("plain") == (
-        "unreadable: the kernel log may not be read by this user: "
+        "unreadable: this user is not allowed to read the kernel log: "
         "join group systemd-journal or adm, or set the sysctl kernel.dmesg_restrict=0\n"
     )
 

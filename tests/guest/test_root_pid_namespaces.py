@@ -70,4 +70,4 @@ def test_a_proc_from_outside_is_detected_with_a_bus_inside(box: Path, story: Sto
     without_own_proc = ("sh", "-c", "umount -l /proc; exec scoperun --mem 20M -- echo ran")
     refused = in_a_container(box, story, *without_own_proc)
     assert (refused.returncode, refused.stdout) == (125, ""), refused.stderr
-    assert refused.stderr.startswith("scoperun: /proc is of another PID namespace")
+    assert refused.stderr.startswith("scoperun: /proc belongs to another PID namespace")

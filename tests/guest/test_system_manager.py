@@ -153,7 +153,7 @@ def test_variables_for_roots_own_bus_are_not_passed_to_another_user(story: Story
 
 SYSCTL = "dev.tty.legacy_tiocsti"
 TYPES = "import fcntl, termios\nfor key in b'echo ty\\'\\'ped\\n': fcntl.ioctl(0, termios.TIOCSTI, bytes([key]))"
-WARNED = "warning: user plain could type at this terminal what root's shell would run (TIOCSTI)"
+WARNED = "warning: user plain could type commands at this terminal for root's shell (TIOCSTI)"
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def ours(tmp_path: Path) -> Path:
 
 def scoperun(*words: str, **environment: str) -> tuple[int, str, str]:
     done = subprocess.run(
-        ["scoperun", "--system", *words, "--print-properties", "--", "true"],
+        ["scoperun", "--system", *words, "--dry-run", "--", "true"],
         env=os.environ | environment,
         capture_output=True,
         text=True,

@@ -132,7 +132,7 @@ def test_the_manual_tells_how_to_fix_a_limit_that_is_not_enforced(tmp_path: Path
     """It is in the section that the error names."""
     (tmp_path / "memory.max").write_text("max\n", encoding="ascii")
     limits = Limits(memory_max=20 << 20).properties()
-    with pytest.raises(LimitNotEnforced, match=r"scoperun\(1\), REQUIREMENTS, says how to mend that"):
+    with pytest.raises(LimitNotEnforced, match=r"scoperun\(1\), REQUIREMENTS, explains how to fix that"):
         check_limits(limits, ScopeCgroup(Cgroup("/job.scope", str(tmp_path)), keeper=1))
     remedies = ("cgroup.controllers", "cgroup_disable=memory", "Delegate=cpu memory pids", "--no-require-limits")
     assert [remedy for remedy in remedies if remedy not in section("REQUIREMENTS")] == []

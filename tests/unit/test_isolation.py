@@ -85,13 +85,13 @@ def test_modules_beside_the_script_are_not_imported(more_backports: Path) -> Non
 )  # fmt: skip
 def test_a_python_variable_of_the_commands_has_no_effect(variable: str) -> None:
     name, _, value = variable.partition("=")
-    status, shown, complaint = run(*SCRIPT, "--print-properties", "--", "true", **{name: value, "LC_ALL": "C.UTF-8"})
+    status, shown, complaint = run(*SCRIPT, "--dry-run", "--", "true", **{name: value, "LC_ALL": "C.UTF-8"})
     assert (status, complaint) == (0, "")
     assert shown.startswith("Description=true ")
 
 
 def test_arguments_reach_the_second_start_unchanged() -> None:
-    words = ("--description", "\udcff 'two' \n words", "--print-properties", "--", "true")
+    words = ("--description", "\udcff 'two' \n words", "--dry-run", "--", "true")
     assert run(*SCRIPT, *words, PYTHONOPTIMIZE="1") == run(*SCRIPT, *words)
 
 
@@ -141,5 +141,5 @@ def test_if_python_cannot_start_again_the_first_start_continues() -> None:
 
 @pytest.mark.parametrize("instruction", ["x", "bash_complete", "bash_source", "complete_fish", "source_zsh"])
 def test_no_variable_changes_what_a_run_does(instruction: str) -> None:
-    words = (*SCRIPT, "--print-properties", "--", "true")
+    words = (*SCRIPT, "--dry-run", "--", "true")
     assert run(*words, _SCOPERUN_COMPLETE=instruction, COMP_WORDS="scoperun", COMP_CWORD="1") == run(*words)

@@ -50,7 +50,7 @@ def test_an_unexpected_error_is_one_line_with_status_125(statement: str) -> None
         ("raise KeyboardInterrupt", "interrupted"),
         (
             "open('/proc/nowhere')",
-            "/proc/nowhere is missing, without which nothing is known of a process: is /proc mounted?",
+            "/proc/nowhere is missing, so nothing can be known about processes: is /proc mounted?",
         ),
         ("raise OSError(24, 'Too many open files', 'x.py')", "Too many open files"),
         ("open('/dev/full', 'w').write('.' * 9999)", "No space left on device"),

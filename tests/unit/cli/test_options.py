@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
-from scoperun.cli.options import Output, parse
+from scoperun.cli.options import Output, late_options, parse
+from scoperun.console import unknown_options
 from scoperun.console.field_names import in_options
+from scoperun.console.options import OPTIONS
 from scoperun.errors import InvalidValue
 from scoperun.spec.limits import Limits, OOMPolicy
 from scoperun.spec.request import ExecContext, RunRequest
@@ -215,14 +217,16 @@ def test_the_format_of_the_report_is_a_word() -> None:
 @pytest.mark.parametrize(
     ("option", "value", "right"),
     [
-        ("--mem", "20Q", "as 20M or 1.5G, or infinity"),
-        ("--mem", "", "as 20M or 1.5G, or infinity"),
-        ("--mem", "-1", "as 20M or 1.5G, or infinity"),
+        ("--mem", "20Q", "e.g. 20M or 1.5G, or infinity"),
+        ("--mem", "", "e.g. 20M or 1.5G, or infinity"),
+        ("--mem", "-1", "e.g. 20M or 1.5G, or infinity"),
         ("--mem", "0", "at least 1"),
         ("--mem", "16E", "infinity is no limit"),
         ("--mem", str(2**64), "infinity is no limit"),
-        ("--mem", "20MB", "as 20M or 1.5G, or infinity"),
-        ("--swap", "lots", "as 20M or 1.5G, or infinity"),
+        ("--mem", "20MB", "(write 20M)"),
+        ("--mem", "20 MiB", "(write 20M)"),
+        ("--timeout", "90S", "(write 90s)"),
+        ("--swap", "lots", "e.g. 20M or 1.5G, or infinity"),
         ("--timeout", "soon", "terms like 5min 20s"),
         ("--timeout", "0", "infinity is no limit"),
         ("--oom-policy", "panic", "'stop', 'continue', 'kill'"),
@@ -231,8 +235,8 @@ def test_the_format_of_the_report_is_a_word() -> None:
         ("--property", "Memorymax=1M", "did you mean MemoryMax=?"),
         ("--property", "TasksMax=many", "TasksMax=many"),
         ("--property", "OOMPolicy=panic", "one of stop, continue, kill"),
-        ("--property", "MemoryMax", "as MemoryHigh=15M"),
-        ("--property", "MemoryMax=20Q", "as 20M or 1.5G, or infinity"),
+        ("--property", "MemoryMax", "e.g. MemoryHigh=15M"),
+        ("--property", "MemoryMax=20Q", "e.g. 20M or 1.5G, or infinity"),
         ("--property", "LimitAS=1G", "prlimit"),
         ("--property", "LimitAS=1M", "does not exist for scopes"),
         ("--property", "PIDs=1", "is set by scoperun itself"),
@@ -241,23 +245,25 @@ def test_the_format_of_the_report_is_a_word() -> None:
         ("--unit", "", "letters, digits"),
         ("--unit", "a b", "letters, digits"),
         ("--unit", "ä", "letters, digits"),
-        ("--unit", "x" * 256, "255 characters at most"),
+        ("--unit", "x" * 256, "at most 255 characters"),
         ("--slice", "a/b", "systemd-escape(1)"),
         ("--mem-high", "0", "at least 1"),
-        ("--mem", "1", "at least 4096; infinity is no limit"),
+        ("--mem", "1", "did you mean 1M? at least 4096"),
+        ("--mem", "0.5K", "at least 4096; infinity is no limit"),
         ("--mem", "4095", "'4095' is less than a page of memory"),
         ("--mem-high", "0.000001%", "is less than a page of memory"),
-        ("--mem", "101%", "a percentage ends at 100%"),
-        ("--zswap", "-1", "as 20M or 1.5G, or infinity"),
-        ("--cpus", "0", "as 2 or 0.5"),
-        ("--cpus", "many", "as 2 or 0.5"),
-        ("--cpus", "nan", "as 2 or 0.5"),
-        ("--cpus", "inf", "as 2 or 0.5"),
-        ("--cpus", "50%", "as 2 or 0.5"),
+        ("--mem", "101%", "at most 100%"),
+        ("--zswap", "-1", "e.g. 20M or 1.5G, or infinity"),
+        ("--cpus", "0", "e.g. 2 or 0.5"),
+        ("--cpus", "many", "e.g. 2 or 0.5"),
+        ("--cpus", "nan", "e.g. 2 or 0.5"),
+        ("--cpus", "inf", "e.g. 2 or 0.5"),
+        ("--cpus", "50%", "(write 0.5)"),
+        ("--cpus", "0.5%", "e.g. 2 or 0.5"),
         ("--cpu-weight", "0", "from 1 to 10000"),
-        ("--cpu-weight", "idle", "a count"),
-        ("--tasks", "10%", "a count"),
-        ("--tasks", "many", "a count"),
+        ("--cpu-weight", "idle", "e.g. 100, or infinity"),
+        ("--tasks", "10%", "e.g. 100, or infinity"),
+        ("--tasks", "many", "e.g. 100, or infinity"),
         ("--nice", "20", "-20 to 19"),
         ("--nice", "-21", "-20 to 19"),
         ("--nice", "--5", "-20 to 19"),
@@ -306,7 +312,7 @@ def test_an_unwritable_descriptor_is_refused() -> None:
     [
         ("--tasks", "0", "no process can run among 0 tasks (at least 1)"),
         ("--description", "caf\udce9", "UTF-8"),
-        ("--report-fd", "987", "descriptor 987 is not open (as 3 of 3>report.json)"),
+        ("--report-fd", "987", "descriptor 987 is not open (e.g. 3 with 3>report.json)"),
         ("--report-fd", "99999999999999999999", "descriptor 99999999999999999999 is not open"),
     ],
 )
@@ -321,22 +327,67 @@ def test_a_bad_value_of_a_property_is_reported_with_its_option_and_a_remedy(
 @pytest.mark.parametrize(
     ("argv", "line"),
     [
-        (["--mem"], "Option '--mem' requires an argument."),
+        (["--mem"], "--mem needs a SIZE"),
+        (["--mem", "--", "true"], "--mem needs a SIZE"),
+        (["--soft-mem", "--tasks", "5", "true"], "--soft-mem needs a SIZE[:SIGNAL]"),
+        (["--tasks", "-q", "true"], "--tasks needs an N"),
+        (["--oom-policy", "--", "true"], "--oom-policy needs one of stop, continue, kill"),
+        (["-p"], "--property needs a NAME=VALUE"),
         (["--json=1", "true"], "Option '--json' does not take a value."),
-        (["-x", "true"], "No such option: -x"),
-        (["-qx", "true"], "No such option: -x"),
-        (["--mme", "20M", "true"], "No such option: --mme (Possible options: --mem)"),
-        (["--memm", "20M", "true"], "No such option: --memm (Possible options: --mem, --mem-high, --soft-mem)"),
+        (["-x", "true"], "no such option: -x"),
+        (["-qx", "true"], "no such option: -x"),
+        (["--mme", "20M", "true"], "no such option: --mme (did you mean --mem?)"),
+        (["--memm", "20M", "true"], "no such option: --memm (did you mean --mem?)"),
     ],
 )
 def test_an_unknown_option_is_named(argv: list[str], line: str) -> None:
     assert refusal(*argv) == line
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("--memory", "did you mean --mem?"),
+        ("--memory-max", "did you mean --mem?"),
+        ("--cpu", "did you mean --cpus?"),
+        ("--env", "did you mean --setenv?"),
+        ("-e", "did you mean --setenv?"),
+        ("-C", "did you mean --working-directory?"),
+        ("--scope", "leave it out: scoperun always makes a scope"),
+        ("--collect", "leave it out: systemd always forgets"),
+        ("-G", "leave it out: systemd always forgets"),
+        ("--same-dir", "leave it out: COMMAND starts in this directory"),
+        ("--pty", "leave it out: COMMAND always has scoperun's own streams"),
+        ("-t", "leave it out: COMMAND always has scoperun's own streams"),
+        ("--pipe", "leave it out: COMMAND always has scoperun's own streams"),
+        ("--slic", "did you mean --slice?"),
+    ],
+)
+def test_an_option_of_another_program_is_answered_with_ours_or_why_it_is_not_needed(name: str, said: str) -> None:
+    assert refusal(name, "true").startswith(f"no such option: {name} ({said}")
+
+
+def test_what_we_say_of_other_programs_options_is_of_options_that_we_have_or_have_not() -> None:
+    ours = takes_value()
+    assert {name for name in (*unknown_options.OURS, *unknown_options.UNNECESSARY) if name in ours} == set()
+    assert {name for name in (*unknown_options.OURS.values(), *unknown_options.MISTAKEN) if name not in ours} == set()
+
+
+@pytest.mark.parametrize(
+    ("option", "line"),
+    [
+        ("-d", "--working-directory needs a DIR (-d DIR is --working-directory; for systemd-run's -d, "),
+        ("-P", "--profile needs a NAME (-P NAME is --profile; for systemd-run's -P, --pipe, leave it out)"),
+    ],
+)
+def test_an_option_that_takes_no_value_for_systemd_run_is_explained(option: str, line: str) -> None:
+    assert refusal(option).startswith(line)
+
+
 @pytest.mark.parametrize("argv", [["--me", "20M", "true"], ["--ti", "5", "true"]])
 def test_an_option_cannot_be_abbreviated(argv: list[str]) -> None:
     """A unique abbreviation can become ambiguous with the next option."""
-    assert refusal(*argv).startswith(f"No such option: {argv[0]}")
+    assert refusal(*argv).startswith(f"no such option: {argv[0]}")
 
 
 @pytest.mark.parametrize("argv", [[], ["--"], ["--mem", "20M"], ["--mem", "20M", "--"], ["--", ""], [""]])
@@ -359,7 +410,7 @@ def test_of_two_mistakes_the_one_of_the_first_option_is_reported(argv: list[str]
 
 
 def test_a_bad_option_is_reported_before_a_bad_value() -> None:
-    assert refusal("--mem", "20Q", "-x", "true") == "No such option: -x"
+    assert refusal("--mem", "20Q", "-x", "true") == "no such option: -x"
 
 
 def test_a_value_that_is_overridden_is_not_checked() -> None:
@@ -400,7 +451,7 @@ def test_a_pipe_is_read_once(text: str, words: list[str], said: str) -> None:
 def test_interrupting_the_wait_for_properties_starts_nothing(tmp_path: Path) -> None:
     """The exit status says so."""
     os.mkfifo(tmp_path / "properties")
-    words = ["-m", "scoperun", "-p", f"@{tmp_path}/properties", "--print-properties", "true"]
+    words = ["-m", "scoperun", "-p", f"@{tmp_path}/properties", "--dry-run", "true"]
     command = ["env", "--default-signal=INT", sys.executable, *words]
     with (
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process,
@@ -420,6 +471,50 @@ def test_version_prints_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == (f"scoperun {__version__}\n", "")
 
 
+def test_the_command_as_a_value_of_d_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For systemd-run -d takes no value; a folder of that name is a folder all the same."""
+    monkeypatch.chdir(tmp_path)
+    assert refusal("-d", "env", "true") == (
+        "--working-directory: 'env' is not a directory "
+        "(-d DIR is --working-directory; for systemd-run's -d, --same-dir, leave it out)"
+    )
+    (tmp_path / "env").mkdir()
+    assert request("-d", "env", "true").context.working_directory == "env"
+
+
+def test_the_command_as_a_profile_is_explained() -> None:
+    assert refusal("-P", "env", "true").endswith("; -P NAME is --profile; for systemd-run's -P, --pipe, leave it out)")
+    assert "systemd-run" not in refusal("-P", "no-such-program", "true")
+
+
+@pytest.mark.parametrize(
+    ("argv", "late"),
+    [
+        (["make", "--mem", "20M"], ["--mem"]),
+        (["-q", "--tasks", "5", "make", "all", "--mem=20M", "--cpus", "2"], ["--mem", "--cpus"]),
+        (["--", "make", "--mem", "20M"], []),
+        (["make", "--", "--mem", "20M"], []),
+        (["make", "--mem", "20M", "--"], ["--mem"]),
+        (["make", "--memory", "20M", "--quiet", "--user", "-p"], []),
+        (["--mem", "20M", "make"], []),
+        (["--description", "--", "make", "--mem", "20M"], []),
+    ],
+)
+def test_a_limit_after_the_command_is_noticed(argv: list[str], late: list[str]) -> None:
+    assert late_options(argv, request(*argv).command) == late
+
+
+def test_a_limit_after_the_command_is_the_commands_and_a_note_says_so() -> None:
+    words = [sys.executable, "-m", "scoperun", "--dry-run", "true", "--mem", "20M"]
+    noted = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert noted.stderr == (
+        "scoperun: note: the command gets --mem, which is written after it; "
+        "scoperun's options come before the command (with -- before the command there is no such note)\n"
+    )
+    assert noted.stdout.endswith(" -- true --mem 20M\n")
+    assert subprocess.run([*words[:4], "-q", *words[4:]], capture_output=True, check=True).stderr == b""
+
+
 @pytest.mark.parametrize("argv", [["--help"], ["-h"], ["--mem", "20M", "--help", "no", "matter"]])
 def test_help_prints_the_usage(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert parse(argv) is None
@@ -432,6 +527,18 @@ def test_help_lists_exactly_the_existing_options(capsys: pytest.CaptureFixture[s
     parse(["--help"])
     listed = re.findall("^  (-.*?)(?:  .*)?$", capsys.readouterr().out, flags=re.MULTILINE)
     assert set(re.findall(r"(?<!\w)--?[A-Za-z][a-z-]*", " ".join(listed))) == set(takes_value())
+
+
+def test_help_shows_the_usual_first_and_fits_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    parse(["--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    first = "\n".join(lines[:24])
+    assert first.count("\n  scoperun --") == 3
+    usual = [option.names[-1] for option in OPTIONS if option.is_usual]
+    assert len(usual) == 10
+    assert [name for name in usual if not re.search(rf"{name}[ ,]", first)] == []
+    assert lines.index("Memory:") >= lines.index("The usual options:")
 
 
 def test_help_names_the_property_that_each_limit_sets(capsys: pytest.CaptureFixture[str]) -> None:

@@ -186,7 +186,7 @@ def ending(argv: list[str]) -> str:
         assert isinstance(by_typer, str), argv
         return "answered" if by_typer == "answered" else "refused"
     if not plainly.command:
-        assert by_typer == "Missing argument 'COMMAND [ARGS]...'.", argv
+        assert by_typer == "no command to run (scoperun --help shows what to write)", argv
         return "refused"
     assert by_typer == plainly
     assert list(by_typer.given) == list(plainly.given)
@@ -215,8 +215,7 @@ EVERYDAY = [
     ["--user", "-E", "A=b", "-E", "HOME", "-d", "/", "--nice", "5"],
     ["--uid", "nobody", "--gid", "100", "--wait", "--kill-leftovers"],
     ["--report", "r.json", "--report-fd", "2", "--trace", "t.jsonl", "--json", "--oom-log", "--oom-exit-code", "99"],
-    ["--log", "runs.log", "--on-oom", "./tell", "--journal"],
-    ["-qqd/", "--print-properties"],
+    ["-qqd/", "--dry-run"],
 ]
 """Command lines without a mistake, as people and programs write them."""
 
@@ -230,7 +229,7 @@ for options in {lines!r}:
     for command in (["true"], ["--", "true", "--help"]):
         assert parse([*options, *command]).request.command[0] == "true"
         assert not {{"typer", "click", "rich", "inspect"}} & set(sys.modules), options
-sys.argv[1:] = ["--print-properties", "--mem", "20M", "true"]
+sys.argv[1:] = ["--dry-run", "--mem", "20M", "true"]
 assert main() == 0
 assert "typer" not in sys.modules
 """

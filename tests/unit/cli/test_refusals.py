@@ -14,10 +14,9 @@ import pytest
 @pytest.mark.parametrize(
     ("words", "option", "reason"),
     [
-        (["--mem=20Q"], "'--mem'", "'20Q' cannot be read"),
+        (["--mem=20Q"], "'--mem'", "'20Q' is not a valid size"),
         (["-p", "Memorymax=1M"], "'--property'", "did you mean MemoryMax=?"),
-        (["--unit=a/b"], "'--unit'", "'a/b' is no unit name"),
-        (["--log=-"], "'--log'", "'-' is a stream, not a file"),
+        (["--unit=a/b"], "'--unit'", "'a/b' is not a unit name"),
         (["--report-fd=99"], "'--report-fd'", "descriptor 99 is not open"),
     ],
 )

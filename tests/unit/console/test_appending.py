@@ -136,7 +136,7 @@ def test_in_a_common_folder_a_hard_link_might_be_a_strangers(folder: Path) -> No
     (folder / "log").hardlink_to(folder / "ours")
     append(folder / "log")
     folder.chmod(0o1777)
-    doubt = "it has several names (hard links), of which others may have made this one"
+    doubt = "it has several names (hard links), and others might have made this one"
     assert refusal(folder / "log").strerror == doubt
     assert (folder / "ours").read_text() == "not to be touched\n"
 

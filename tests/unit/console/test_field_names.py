@@ -84,5 +84,5 @@ def test_the_program_prints_options() -> None:
     words = ["--soft-mem", "15M", "--mem", "10M", "--", "true"]
     program = [sys.executable, "-m", "scoperun", "--no-config", *words]
     ended = subprocess.run(program, check=False, capture_output=True, text=True)
-    hint = "the kernel kills there; take less to be told before"
+    hint = "the kernel kills there; take less, so that the command is warned before"
     assert (ended.returncode, ended.stderr) == (125, f"scoperun: --soft-mem 15M is not below --mem 10M ({hint})\n")

@@ -24,8 +24,8 @@ def terminal() -> Iterator[int]:
 
 
 def oom_policy(*words: str, stdin: int, stderr: int) -> tuple[str, str] | None:
-    """Return OOMPolicy= and its source as `--print-properties` shows them, after checking its systemd-run line."""
-    command = [sys.executable, "-m", "scoperun", "--print-properties", "--json", *words]
+    """Return OOMPolicy= and its source as `--dry-run` shows them; its systemd-run line has the same."""
+    command = [sys.executable, "-m", "scoperun", "--dry-run", "--json", *words]
     shown = json.loads(subprocess.run(command, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, check=True).stdout)
     found = [(each["value"], each["source"]) for each in shown["properties"] if each["name"] == "OOMPolicy"]
     line = [word for word in shown["systemd_run"] if word.startswith("OOMPolicy=")]

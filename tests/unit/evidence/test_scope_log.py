@@ -85,26 +85,28 @@ class TestCompleteness:
         found = read([], exited(0), counted(1), was_all=False)
         assert (found.reports, found.is_complete) == ((), False)
         assert found.reason == (
-            "the kernel log goes on and on, and was not read to its end, and what was read says nothing of this scope"
+            "the kernel log kept growing and was not read to its end, and what was read says nothing about this scope"
         )
         found = read(self.ours, exited(0), counted(2), was_all=False)
         assert (found.victim_count, found.is_complete) == (1, False)
-        assert found.reason == "the kernel log goes on and on, and was not read to its end"
+        assert found.reason == "the kernel log kept growing and was not read to its end"
 
     def test_an_overwritten_log_has_a_reason(self) -> None:
-        reason = "the kernel log was overwritten in parts before it was read"
-        assert read([LOST], exited(0), counted(1)).reason == f"{reason}, and what was read says nothing of this scope"
+        reason = "parts of the kernel log were overwritten before they were read"
+        assert (
+            read([LOST], exited(0), counted(1)).reason == f"{reason}, and what was read says nothing about this scope"
+        )
         assert read([LOST, *self.ours], exited(0), counted(2)).reason == reason
 
     @pytest.mark.parametrize("events", [(counted(1),), (seen(SHELL, oom_kill=1), Counters())])
     def test_a_log_without_an_expected_report_has_a_reason(self, events: tuple[Event, ...]) -> None:
         """E.g. journald hangs."""
         found = read([], exited(0), *events)
-        assert found.reason == "the kernel's report on this scope is not in its log, or not yet"
+        assert found.reason == "the kernel log has no report about this scope, or not yet"
 
     def test_a_log_without_a_report_has_a_reason_if_nothing_was_counted(self) -> None:
         found = read([], KILLED, Counters())
-        assert (found.victim_count, found.reason) == (0, "the kernel log says nothing of this scope")
+        assert (found.victim_count, found.reason) == (0, "the kernel log says nothing about this scope")
 
     def test_the_keeper_is_counted_but_is_not_a_victim(self) -> None:
         """E.g. the kernel names no cgroup after ten reports in five seconds."""

@@ -75,20 +75,20 @@ def test_it_is_a_size_and_a_signal(text: str, soft: SoftMemory | None) -> None:
 @pytest.mark.parametrize(
     ("text", "right"),
     [
-        ("", "as 20M or 1.5G"),
-        ("soon", "as 20M or 1.5G"),
-        (":USR1", "as 20M or 1.5G"),
+        ("", "e.g. 20M or 1.5G"),
+        ("soon", "e.g. 20M or 1.5G"),
+        (":USR1", "e.g. 20M or 1.5G"),
         ("0", "at least 1"),
         ("4095", "less than a page of memory"),
-        ("15M:", "'' is not a signal (as 15M:USR1)"),
+        ("15M:", "'' is not a signal (e.g. 15M:USR1)"),
         ("15M:TERMINATE", "'TERMINATE' is not a signal"),
         ("15M:0", "'0' is not a signal"),
         ("15M:None", "'None' is not a signal"),
         ("15M:65", "'65' is not a signal"),
         ("15M:USR1:USR2", "'USR1:USR2' is not a signal"),
-        ("15M:KILL", "SIGKILL tells a command nothing"),
-        ("15M:9", "SIGKILL tells a command nothing"),
-        ("15M:STOP", "SIGSTOP tells a command nothing"),
+        ("15M:KILL", "SIGKILL cannot be handled, so it cannot warn a command"),
+        ("15M:9", "SIGKILL cannot be handled, so it cannot warn a command"),
+        ("15M:STOP", "SIGSTOP cannot be handled, so it cannot warn a command"),
     ],
 )
 def test_a_limit_or_signal_without_effect_is_refused(text: str, right: str) -> None:
@@ -135,7 +135,7 @@ def test_it_sets_memory_high() -> None:
     assert parsed is not None
     shown = preview(parsed.request, parsed.sources).to_text()
     (line,) = [line for line in shown.splitlines() if line.startswith("MemoryHigh=")]
-    assert line.split() == ["MemoryHigh=15728640", "--soft-mem"]
+    assert line.split() == ["MemoryHigh=15728640", "(15M)", "--soft-mem"]
 
 
 def test_it_is_not_a_trap(capfd: pytest.CaptureFixture[str]) -> None:

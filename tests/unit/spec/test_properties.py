@@ -203,7 +203,7 @@ def test_a_share_of_memory_is_bytes_if_the_size_of_memory_is_known(text: str, na
     assert in_bytes(text, physical_memory=GIB) == f"{name}={value}"
     with pytest.raises(InvalidValue) as refused:
         parse_property(text)
-    assert str(refused.value) == f"{text}: a share of a memory whose size is not known here (bytes, as 512M)"
+    assert str(refused.value) == f"{text}: a percentage of memory whose size is not known here (write bytes, e.g. 512M)"
 
 
 @pytest.mark.parametrize(
@@ -285,11 +285,11 @@ def test_no_has_many_spellings(word: str) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("MemoryMax=20Q", "MemoryMax=20Q: '20Q' cannot be read"),
-        ("MemoryMax=", "MemoryMax=: '' cannot be read"),
+        ("MemoryMax=20Q", "MemoryMax=20Q: '20Q' is not a valid size"),
+        ("MemoryMax=", "MemoryMax=: '' is not a valid size"),
         ("MemoryMax=0", "MemoryMax=0: '0': no process can run in 0 bytes"),
         ("MemoryMax=16E", "MemoryMax=16E: size '16E' is out of range"),
-        ("RuntimeMaxSec=soon", "RuntimeMaxSec=soon: 'soon' cannot be read"),
+        ("RuntimeMaxSec=soon", "RuntimeMaxSec=soon: 'soon' is not a valid time"),
         ("TasksMax=0", "TasksMax=0: no process can run among 0 tasks"),
         ("TasksMax=-1", "TasksMax=-1: '-1' is not a whole number"),
         ("TasksMax=1.5", "TasksMax=1.5: '1.5' is not a whole number"),
@@ -298,15 +298,15 @@ def test_no_has_many_spellings(word: str) -> None:
             "TasksMax=18446744073709551616",
             "TasksMax=18446744073709551616: '18446744073709551616' is not a whole number",
         ),
-        ("CPUWeight=0", "CPUWeight=0: '0' is not a weight"),
-        ("CPUWeight=10001", "CPUWeight=10001: '10001' is not a weight"),
-        ("CPUWeight=infinity", "CPUWeight=infinity: 'infinity' is not a weight"),
+        ("CPUWeight=0", "CPUWeight=0: '0' is not a valid weight"),
+        ("CPUWeight=10001", "CPUWeight=10001: '10001' is not a valid weight"),
+        ("CPUWeight=infinity", "CPUWeight=infinity: 'infinity' is not a valid weight"),
         ("CPUQuota=50", "CPUQuota=50: not a share of a processor"),
         ("CPUQuota=0%", "CPUQuota=0%: not a share of a processor"),
         ("CPUQuota=-5%", "CPUQuota=-5%: not a share of a processor"),
         ("CPUQuota=%", "CPUQuota=%: not a share of a processor"),
         ("SendSIGKILL=maybe", "SendSIGKILL=maybe: neither yes nor no"),
-        ("OOMPolicy=never", "OOMPolicy=never: not a word of this property"),
+        ("OOMPolicy=never", "OOMPolicy=never: not a word that this property knows"),
         ("KillSignal=SIGNOTHING", "KillSignal=SIGNOTHING: not a signal"),
         ("KillSignal=0", "KillSignal=0: not a signal"),
         ("KillSignal=65", "KillSignal=65: not a signal"),
@@ -347,7 +347,7 @@ def test_a_text_that_d_bus_cannot_carry_is_refused() -> None:
 
 @pytest.mark.parametrize("text", ["MemoryMax", "", "20M"])
 def test_a_text_without_an_equals_sign_is_refused(text: str) -> None:
-    with pytest.raises(InvalidValue, match=r"is not of the form NAME=VALUE \(as MemoryHigh=15M\)$"):
+    with pytest.raises(InvalidValue, match=r"is not of the form NAME=VALUE \(e\.g\. MemoryHigh=15M\)$"):
         parse_property(text)
 
 
@@ -381,7 +381,9 @@ def test_user_is_not_taken_for_the_user_that_runs_the_command(name: str, field: 
     """Scopes have User= and Group=, but the command would still run as root."""
     with pytest.raises(InvalidValue) as refused:
         parse_property(f"{name}=nobody")
-    assert str(refused.value).startswith(f"{name}= of a scope owns its cgroup and runs nothing ({field} ")
+    assert str(refused.value).startswith(
+        f"{name}= of a scope is the owner of its cgroup and does not affect the command ({field} "
+    )
 
 
 @pytest.mark.parametrize(
@@ -396,7 +398,7 @@ def test_user_is_not_taken_for_the_user_that_runs_the_command(name: str, field: 
 def test_a_setting_of_cgroup_v1_is_refused_with_its_successor(legacy: str, modern: str) -> None:
     with pytest.raises(InvalidValue) as refused:
         parse_property(f"{legacy}=1")
-    assert str(refused.value) == f"{legacy}= is of cgroup v1, and nothing comes of it (write {modern}=)"
+    assert str(refused.value) == f"{legacy}= belongs to cgroup v1 and has no effect (write {modern}=)"
     assert modern in SETTINGS
 
 

@@ -59,10 +59,10 @@ def test_a_surrogate_that_is_not_an_escaped_byte_is_refused() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"unit": "a/b"}, "'a/b' is no unit name: it has a slash"),
-        ({"unit": ""}, "'' is no name for a scope"),
-        ({"slice": "a b"}, "'a b' is no name for a slice"),
-        ({"properties": ("MemoryMax=20Q",)}, "MemoryMax=20Q: '20Q' cannot be read"),
+        ({"unit": "a/b"}, "'a/b' is not a unit name: it has a slash"),
+        ({"unit": ""}, "'' is not a valid name for a scope"),
+        ({"slice": "a b"}, "'a b' is not a valid name for a slice"),
+        ({"properties": ("MemoryMax=20Q",)}, "MemoryMax=20Q: '20Q' is not a valid size"),
         ({"properties": ("MemoryMax=1M", "LimitAS=1")}, "LimitAS= does not exist for scopes"),
     ],
 )
@@ -98,17 +98,17 @@ def test_a_description_is_one_line_of_limited_length(words: tuple[str, ...], des
 def test_a_value_that_is_not_one_line_of_a_unit_file_is_refused(name: str, text: str) -> None:
     with pytest.raises(InvalidValue) as refused:
         RunRequest(command=("true",), properties=(f"{name}={text}", f"{name}=fine"))
-    assert refused.value.message == f"{name}: {text!r} is no line of a unit file"
+    assert refused.value.message == f"{name}: {text!r} is not one line of a unit file"
 
 
 def test_a_list_can_have_several_lines_but_not_in_a_word() -> None:
     assert properties(RunRequest(command=("true",), properties=("Wants=a\nb",)))["Wants"] == ["a", "b"]
-    with pytest.raises(InvalidValue, match=r"^Wants: 'a\\nb' is no line of a unit file"):
+    with pytest.raises(InvalidValue, match=r"^Wants: 'a\\nb' is not one line of a unit file"):
         RunRequest(command=("true",), properties=("Wants='a\nb'",))
 
 
 def test_a_description_that_is_not_one_line_of_a_unit_file_is_refused() -> None:
-    with pytest.raises(InvalidValue, match=r"^`description`: 'a\\nb' is no line of a unit file"):
+    with pytest.raises(InvalidValue, match=r"^`description`: 'a\\nb' is not one line of a unit file"):
         RunRequest(command=("true",), description="a\nb")
 
 
@@ -146,7 +146,7 @@ def test_a_requested_description_is_sent_even_if_systemd_does_not_know_it() -> N
 def test_a_command_of_one_string_is_refused(command: str) -> None:
     with pytest.raises(InvalidValue) as refused:
         RunRequest(command=command)  # type: ignore[arg-type]
-    assert str(refused.value) == f"command {command!r} is one string (a list of words: no shell splits it)"
+    assert str(refused.value) == f"command {command!r} is one string (pass a list of words: no shell splits it)"
 
 
 def test_by_default_a_command_runs_in_its_callers_context() -> None:
@@ -169,5 +169,5 @@ def test_lists_of_properties_add_up_and_other_properties_are_sent_once() -> None
 
 
 def test_a_share_of_memory_is_refused_if_the_size_of_memory_is_unknown() -> None:
-    with pytest.raises(InvalidValue, match=r"^MemoryMax=50%: a share of a memory whose size is not known here"):
+    with pytest.raises(InvalidValue, match=r"^MemoryMax=50%: a percentage of memory whose size is not known here"):
         RunRequest(command=("true",), properties=("MemoryMax=50%",))

@@ -17,7 +17,7 @@ from scoperun.spec.sizes import INFINITY
     [
         ("job", "job.scope"),
         ("job.scope", "job.scope"),
-        ("a.service", "a.service.scope"),
+        ("a.services", "a.services.scope"),
         ("a-b_c:d.e\\x2df", "a-b_c:d.e\\x2df.scope"),
         ("user@1000", "user@1000.scope"),
         ("a" * 249, "a" * 249 + ".scope"),
@@ -29,26 +29,36 @@ def test_a_unit_name_gets_its_suffix_once(name: str, full: str) -> None:
 
 def test_a_slice_has_its_own_suffix() -> None:
     assert unit_name("app-heavy", suffix=".slice") == "app-heavy.slice"
-    assert unit_name("job.scope", suffix=".slice") == "job.scope.slice"
+    assert unit_name("job.1", suffix=".slice") == "job.1.slice"
+
+
+@pytest.mark.parametrize(("name", "suffix"), [("a.service", ".slice"), ("a.scope", ".slice"), ("a.service", ".scope")])
+def test_the_name_of_a_unit_of_another_type_is_refused(name: str, suffix: str) -> None:
+    with pytest.raises(InvalidValue) as refused:
+        unit_name(name, suffix=suffix)
+    assert refused.value.message == f"{name!r} is not the name of a {suffix.removeprefix('.')}"
+    assert f"it ends in {suffix}" in str(refused.value.hint)
 
 
 @pytest.mark.parametrize("name", ["", ".scope", "a b", "a\n", "é", "a*", "a%i", "a" * 250])
 def test_an_invalid_unit_name_is_refused_with_the_rule(name: str) -> None:
     with pytest.raises(InvalidValue) as refused:
         unit_name(name)
-    assert refused.value.message == f"{name!r} is no name for a scope"
-    assert "255 characters at most" in str(refused.value.hint)
+    assert refused.value.message == f"{name!r} is not a valid name for a scope"
+    assert "at most 255 characters" in str(refused.value.hint)
 
 
 @pytest.mark.parametrize("name", ["a/b", "/", "/srv/x.scope"])
 def test_a_slash_is_refused_with_the_tool_that_escapes_it(name: str) -> None:
     with pytest.raises(InvalidValue) as refused:
         unit_name(name)
-    assert str(refused.value) == f"{name!r} is no unit name: it has a slash (systemd-escape(1) makes one of a path)"
+    assert (
+        str(refused.value) == f"{name!r} is not a unit name: it has a slash (systemd-escape(1) turns a path into one)"
+    )
 
 
 def test_a_refused_slice_is_called_a_slice() -> None:
-    with pytest.raises(InvalidValue, match=r"^'' is no name for a slice"):
+    with pytest.raises(InvalidValue, match=r"^'' is not a valid name for a slice"):
         unit_name("", suffix=".slice")
 
 

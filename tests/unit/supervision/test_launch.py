@@ -8,7 +8,7 @@ import pytest
 from scoperun.errors import InvalidValue
 from scoperun.supervision.launch import run, run_sync
 
-ONE_STRING = r"^command 'ls -l' is one string \(a list of words: no shell splits it\)$"
+ONE_STRING = r"^command 'ls -l' is one string \(pass a list of words: no shell splits it\)$"
 
 
 @pytest.fixture(autouse=True)

@@ -136,7 +136,7 @@ WRONG = {
     "with unknown keys",
     '{"time": 1, "class": "JobRemoved", "result": {"class": "float", "value": "1"}}': "the unknown class 'float', or "
     "one with unknown keys",
-    line(Begun(scoperun="1", command=()), at=1.0): "the first line of a trace, and no other, is Begun",
+    line(Begun(scoperun="1", command=()), at=1.0): "the first line of a trace has to be Begun, and no other line",
 }
 
 
@@ -152,10 +152,10 @@ def test_an_invalid_line_is_named(wrong: str, reason: str) -> None:
     ("lines", "reason"),
     [
         ([], "it is empty"),
-        (trace(), "it ends before the scope stood"),
+        (trace(), "it ends before the scope had started"),
         (trace(*STARTED, START), "it ends before the command had ended"),
         (['{"schema": 1}\n'], "line 1: not an object with a time"),
-        (trace(*STARTED)[1:], "line 1: the first line of a trace, and no other, is Begun"),
+        (trace(*STARTED)[1:], "line 1: the first line of a trace has to be Begun, and no other line"),
     ],
 )
 def test_a_trace_without_a_report_is_refused(lines: list[str], reason: str) -> None:
@@ -189,7 +189,7 @@ def test_the_program_prints_the_report_as_json(tmp_path: Path, capfd: pytest.Cap
     assert main(["--json", str(file)]) == 0
     out, err = capfd.readouterr()
     assert json.loads(out)["verdict"] == "oom-kill"
-    assert err == "scoperun: the trace breaks off before its end: the report may say less than the run's\n"
+    assert err == "scoperun: the trace is incomplete: the report might say less than the one of the run\n"
 
 
 def test_printed_text_is_safe_for_a_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -221,7 +221,7 @@ def test_a_name_of_another_type_is_one_line_and_a_failure(tmp_path: Path, capfd:
     )
     assert main([str(file)]) == 125
     (text,) = capfd.readouterr().err.splitlines()
-    assert text.startswith(f"scoperun: {str(file)!r} makes no sense: ")
+    assert text.startswith(f"scoperun: {str(file)!r} is not valid: ")
 
 
 def test_a_value_of_another_type_is_one_line_and_a_failure(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -229,7 +229,7 @@ def test_a_value_of_another_type_is_one_line_and_a_failure(tmp_path: Path, capfd
     file.write_text("".join(of_story(STORIES[0])).replace('"status": -9', '"status": "-9"'))
     assert main([str(file)]) == 125
     (text,) = capfd.readouterr().err.splitlines()
-    assert text.startswith(f"scoperun: {str(file)!r} makes no sense: TypeError: ")
+    assert text.startswith(f"scoperun: {str(file)!r} is not valid: TypeError: ")
 
 
 @pytest.mark.parametrize("arguments", [[], ["--yaml", "x"], ["x", "y"]])

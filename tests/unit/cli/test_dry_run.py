@@ -1,4 +1,4 @@
-"""--print-properties shows what systemd would be asked for, with the source of each value, and names traps."""
+"""--dry-run shows what systemd would be asked for, with the source of each value, and names traps."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def shown(*argv: str, inherited_slice: str | None = None) -> tuple[dict[str, str
     """Return the sources by NAME=VALUE, and the systemd-run line."""
     parsed = parse(list(argv))
     assert parsed is not None
-    text = preview(parsed.request, parsed.sources, inherited_slice=inherited_slice).to_text()
+    text = preview(parsed.request, parsed.sources, output=parsed.output, inherited_slice=inherited_slice).to_text()
     *lines, empty, systemd_run = text.split("\n")
     assert empty == ""
     return dict(line.split("  ", 1) for line in map(squeezed, lines)), shlex.split(systemd_run)
@@ -60,19 +60,69 @@ def test_each_value_has_its_source(config: Path, tmp_path: Path) -> None:
     sources, _ = shown("-P", "p", "--mem", "20M", "-p", "KillSignal=2", "-p", f"@{tmp_path}/limits", "sleep", "1")
     assert sources == {
         "Description=sleep 1": "scoperun itself",
-        "MemoryMax=20971520": "--mem",
+        "MemoryMax=20971520 (20M)": "--mem",
         "MemorySwapMax=0": "scoperun itself",
         "TasksMax=100": f"{config}:4 [profiles.p]",
         "OOMPolicy=continue": f"{config}:2 [defaults]",
-        "MemoryAccounting=yes": "scoperun itself",
-        "TasksAccounting=yes": "scoperun itself",
-        "AddRef=yes": "scoperun itself",
-        "CollectMode=inactive-or-failed": "scoperun itself",
-        "Documentation=man:scoperun(1)": "scoperun itself",
         "CPUWeight=7": f"{config}:5 [profiles.p]",
         "KillSignal=2": "-p",
         "IOWeight=9": f"{tmp_path}/limits:2",
     }
+
+
+def test_an_option_that_sets_no_property_is_shown_too(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever it comes from: the environment, a file or the command line."""
+    config.write_text('[defaults]\nwait = true\nnice = 5\nsetenv = ["A=b c"]\noom-exit-code = 99\n')
+    monkeypatch.setenv("SCOPERUN_REPORT", "r.json")
+    words = ["--no-wait", "-E", "B=\x1b", "--soft-mem", "15M:USR1", "-d", "/", "--system", "--uid", "root"]
+    sources, _ = shown(*words, "--no-slice-inherit", "--report", "x y", "true")
+    assert {text: source for text, source in sources.items() if text.startswith("--")} == {
+        "--no-wait": "--wait",
+        "--nice 5": f"{config}:3 [defaults]",
+        "--setenv 'A=b c'": f"{config}:4 [defaults]",
+        "--setenv $'B=\\033'": "--setenv",
+        "--soft-mem 15M:SIGUSR1": "--soft-mem",
+        "--working-directory /": "--working-directory",
+        "--system": "--system",
+        "--uid root": "--uid",
+        "--no-slice-inherit": "--slice-inherit",
+        "--report 'x y'": "--report",
+        "--oom-exit-code 99": f"{config}:5 [defaults]",
+    }
+    assert shown("true")[0]["--report r.json"] == "SCOPERUN_REPORT"
+    assert "--report r.json" not in shown("--system", "--uid", "root", "true")[0], "it is ignored there"
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--mem", "1.5G"], "MemoryMax=1610612736 (1.5G)"),
+        (["--mem", "infinity"], "MemoryMax=infinity"),
+        (["-p", "MemoryHigh=1048577"], "MemoryHigh=1048577 (1M)"),
+        (["-p", "MemoryHigh=15M"], "MemoryHigh=15M"),
+        (["-p", "MemorySwapMax=10"], "MemorySwapMax=10"),
+        (["-p", "MemoryPressureThresholdSec=2000"], "MemoryPressureThresholdSec=2000"),
+        (["-p", "MemoryAccounting=1"], "MemoryAccounting=1"),
+        (["--soft-mem", "2097153"], "--soft-mem 2097153:SIGTERM"),
+    ],
+)
+def test_bytes_are_shown_as_a_size_too(words: list[str], text: str) -> None:
+    assert text in shown(*words, "true")[0]
+
+
+def test_what_scoperun_adds_for_its_own_work_is_in_the_json_alone() -> None:
+    internal = {"MemoryAccounting", "TasksAccounting", "AddRef", "CollectMode", "Documentation"}
+    assert internal.isdisjoint(text.partition("=")[0] for text in shown("true")[0])
+    printed = json.loads(run("--dry-run", "--json", "--nice", "5", "true").stdout)
+    assert internal <= {each["name"] for each in printed["properties"]}
+    assert printed["options"] == [
+        {"name": "nice", "value": 5, "source": "--nice"},
+        {"name": "json", "value": True, "source": "--json"},
+    ]
+
+
+def test_the_option_has_its_old_name_still() -> None:
+    assert run("--print-properties", "--nice", "5", "true").stdout == run("--dry-run", "--nice", "5", "true").stdout
 
 
 @pytest.mark.parametrize(
@@ -194,7 +244,7 @@ def test_a_value_is_written_as_in_a_unit_file(limits: Limits, text: str) -> None
 
 
 def test_it_prints_without_a_bus_and_starts_nothing(tmp_path: Path) -> None:
-    done = run("--print-properties", "--mem", "20M", "--", "touch", str(tmp_path / "started"))
+    done = run("--dry-run", "--mem", "20M", "--", "touch", str(tmp_path / "started"))
     assert "\nMemoryMax=20971520" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("systemd-run --user --scope ")
     assert done.stderr == ""
@@ -202,7 +252,7 @@ def test_it_prints_without_a_bus_and_starts_nothing(tmp_path: Path) -> None:
 
 
 def test_with_json_it_is_one_object() -> None:
-    done = run("--print-properties", "--json", "--mem", "20M", "-p", "IPAddressDeny=any", "--", "sh", "-c", "exit")
+    done = run("--dry-run", "--json", "--mem", "20M", "-p", "IPAddressDeny=any", "--", "sh", "-c", "exit")
     printed = json.loads(done.stdout)
     assert {"name": "MemoryMax", "signature": "t", "value": 20971520, "source": "--mem"} in printed["properties"]
     assert printed["systemd_run"][-4:] == ["--", "sh", "-c", "exit"]
@@ -210,13 +260,13 @@ def test_with_json_it_is_one_object() -> None:
 
 def test_values_of_every_signature_can_be_printed_as_json() -> None:
     settings = ["-p", "AllowedCPUs=0-3", "-p", "IOReadBandwidthMax=/dev/sda 1M", "-p", "IPAddressAllow=10.0.0.0/8"]
-    properties = json.loads(run("--print-properties", "--json", *settings, "true").stdout)["properties"]
+    properties = json.loads(run("--dry-run", "--json", *settings, "true").stdout)["properties"]
     assert {each["name"]: each["value"] for each in properties}["AllowedCPUs"][0] == 0b1111
 
 
 def test_a_word_that_is_not_utf_8_is_printed_unchanged() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "scoperun", "--print-properties", "--", "ls", b"caf\xe9"],
+        [sys.executable, "-m", "scoperun", "--dry-run", "--", "ls", b"caf\xe9"],
         capture_output=True,
         check=True,
     )
@@ -262,13 +312,13 @@ def test_a_row_is_one_line_whatever_it_contains(tmp_path: Path, monkeypatch: pyt
 def test_an_unwritable_output_is_an_error() -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "scoperun", "--print-properties", "true"],
+            [sys.executable, "-m", "scoperun", "--dry-run", "true"],
             stdout=full,
             stderr=subprocess.PIPE,
             check=False,
         )
     assert done.returncode == 125
-    assert done.stderr == b"scoperun: cannot print the properties: No space left on device\n"
+    assert done.stderr == b"scoperun: cannot print the preview: No space left on device\n"
 
 
 def trap(*settings: str, has_swap: bool = True) -> list[str]:
@@ -284,16 +334,14 @@ def test_a_high_limit_not_below_the_hard_one_is_a_trap() -> None:
 @pytest.mark.parametrize("most", ["MemoryMax=20M", "MemoryMax=infinity", "TasksMax=5"])
 def test_a_high_limit_without_swap_is_a_trap_because_nothing_kills(most: str) -> None:
     (line,) = trap(most, "MemoryHigh=15M", "MemorySwapMax=0")
-    assert line.startswith(
-        "MemoryHigh=15M without swap slows the command to a crawl there instead of having it killed: "
-    )
-    assert in_options(line).endswith(" killed: allow it --swap, or leave MemoryHigh= out")
+    assert line.startswith("MemoryHigh=15M without swap slows the command to a crawl instead of having it killed: ")
+    assert in_options(line).endswith(" killed: allow it --swap, or leave out MemoryHigh=")
 
 
 @pytest.mark.parametrize("swap", [[], ["MemorySwapMax=1G"], ["MemorySwapMax=infinity", "MemoryMax=20M"]])
 def test_allowing_swap_on_a_machine_without_any_is_a_trap(swap: list[str]) -> None:
     (line,) = trap("MemoryHigh=15M", *swap, has_swap=False)
-    assert line.startswith("MemoryHigh=15M without swap slows the command to a crawl there ")
+    assert line.startswith("MemoryHigh=15M without swap slows the command to a crawl ")
     assert "this machine has none" in line
     assert trap("MemoryHigh=15M", *swap, "ManagedOOMMemoryPressure=kill", has_swap=False) == []
 
@@ -341,7 +389,7 @@ def test_the_last_value_of_a_name_counts() -> None:
 
 
 def test_a_trap_is_a_warning_unless_quiet() -> None:
-    words = ["--print-properties", "--mem", "20M", "--mem-high", "1G", "true"]
+    words = ["--dry-run", "--mem", "20M", "--mem-high", "1G", "true"]
     assert run(*words).stderr.startswith("scoperun: warning: MemoryHigh=1G does nothing: ")
     assert run(*words).stderr.count("\n") == 1
     assert run("-q", *words).stderr == ""

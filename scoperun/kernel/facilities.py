@@ -1,0 +1,63 @@
+"""What this kernel offers beyond plain limits: controllers, swap accounting, zswap, pressure, its log. Reads only."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from scoperun.kernel.cgroup import hierarchy
+from scoperun.kernel.kmsg import Kmsg
+from scoperun.record import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Facilities:
+    """The facilities of a kernel. root: the folder with the system's files, empty for /."""
+
+    root: str = ""
+
+    def mount_point(self) -> str:
+        """Return where cgroup v2 is mounted; raise ScoperunError if it is not."""
+        return hierarchy(self._text("/proc/self/mounts") or "")[0]
+
+    def controllers(self, cgroup: str) -> Sequence[str] | None:
+        """Return the controllers that the cgroup of this name can hand to those below it; None if it has no such file.
+
+        For the empty name they are all that the kernel has on the unified hierarchy.
+        """
+        text = self._text(f"{self.mount_point()}{cgroup}/cgroup.controllers")
+        return None if text is None else text.split()
+
+    def has_file(self, cgroup: str, file: str) -> bool:
+        """Tell whether the cgroup of this name has a file."""
+        return os.path.exists(f"{self.root}{self.mount_point()}{cgroup}/{file}")
+
+    def zswap_is_on(self) -> bool | None:
+        """Return whether zswap is switched on, None if the kernel does not have it."""
+        text = self._text("/sys/module/zswap/parameters/enabled")
+        return None if text is None else text.strip() == "Y"
+
+    def has_pressure(self) -> bool:
+        """Tell whether the kernel measures pressure (PSI): with psi=0 the file is there, but cannot be read."""
+        return self._text("/proc/pressure/memory") is not None
+
+    def readable_log(self) -> str:
+        """Return where this user can read the kernel's log; raise KernelLogUnreadable, with the reason, if nowhere."""
+        kmsg = Kmsg.open(self.root)
+        if kmsg is not None:
+            kmsg.close()
+            return "/dev/kmsg"
+        from scoperun.kernel.journal import see_readable  # noqa: PLC0415  not needed where /dev/kmsg can be read
+
+        see_readable(self.root)
+        return "the system's journal"
+
+    def _text(self, file: str) -> str | None:
+        try:
+            with open(f"{self.root}{file}", "rb", buffering=0) as opened:
+                return os.fsdecode(opened.readall())
+        except OSError:
+            return None
