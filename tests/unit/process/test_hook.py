@@ -157,7 +157,7 @@ def test_what_cannot_be_executed_is_known_before(tmp_path: Path, make: Callable[
 
 
 def test_what_a_user_cannot_execute_is_known_before_too(tmp_path: Path) -> None:
-    """It takes a child, whose status a parent that ignores SIGCHLD would not get."""
+    """A child finds out, whose status a parent that ignores SIGCHLD would not get."""
     ourselves = identity(ExecContext())
     (tmp_path / "program").touch(mode=0o755)
 
