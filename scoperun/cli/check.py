@@ -38,7 +38,10 @@ def to_text(machine: Machine) -> str:
 
 
 def to_json(machine: Machine) -> str:
-    """Return one object: can_run, and checks, a list of objects with name, state, found and remedy."""
+    """Return one object: can_run, and checks, a list of objects with name, state, found and remedy.
+
+    It is indented for a terminal.
+    """
     checks = [
         {
             "name": check.name,
@@ -48,7 +51,7 @@ def to_json(machine: Machine) -> str:
         }
         for check in machine.checks
     ]
-    return json.dumps({"can_run": machine.can_run, "checks": checks})
+    return json.dumps({"can_run": machine.can_run, "checks": checks}, indent=2 if os.isatty(1) else None)
 
 
 def _found(check: Check) -> str:

@@ -118,12 +118,12 @@ def asked(reading: Reading) -> CommandLine:
     given = reading.values(OPTIONS)
     if given.get("check"):
         raise _check(given, reading.command)
+    _see_command_was_not_taken_for_a_value(given, reading.command)
     if not reading.command:
         raise NotPlain
     whole = settled(given, reading.command[0], OPTIONS)
     assigned = [each for several in whole.values.get("property", ()) for each in several]
     fields = _fields(whole.values)
-    _check_working_directory(whole.origins, fields["context"].get("working_directory"))
     limits = Limits(**fields["limits"])
     at_a_shell = limits.oom_policy is None and is_shell_at_terminal(reading.command)
     request = RunRequest(
@@ -152,16 +152,24 @@ def _check(given: Mapping[str, Any], command: Sequence[str]) -> CheckAsked:
     return CheckAsked(system=values.get("system", False), json=values.get("json", False))
 
 
-def _check_working_directory(origins: Mapping[str, str], directory: str | None) -> None:
-    """Refuse the command as a value of -d, which takes no value for systemd-run: scoperun -d make."""
-    if directory is None or os.path.isdir(directory) or origins["working-directory"] != "--working-directory":
+def _see_command_was_not_taken_for_a_value(given: Mapping[str, Any], command: Sequence[str]) -> None:
+    """Raise InvalidValue for `scoperun -d make` and `scoperun -P make`: for systemd-run these take no value."""
+    directory, profile = given.get("working-directory"), given.get("profile")
+    if directory is not None and not os.path.isdir(directory) and _is_program(directory):
+        option, message = "-d", f"--working-directory: {directory!r} is not a directory"
+    elif profile is not None and not command and _is_program(profile):
+        option, message = "-P", "no command to run"
+    else:
         return
+    from scoperun.console.unknown_options import MISTAKEN  # noqa: PLC0415  only after a mistake
+
+    raise InvalidValue(message, hint=MISTAKEN[option])
+
+
+def _is_program(word: str) -> bool:
     from shutil import which  # noqa: PLC0415  only after a mistake
 
-    from scoperun.console.unknown_options import MISTAKEN  # noqa: PLC0415
-
-    if which(directory) is not None:
-        raise InvalidValue(f"--working-directory: {directory!r} is not a directory", hint=MISTAKEN["-d"])
+    return which(word) is not None
 
 
 def _fields(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -217,9 +217,9 @@ def kernel_checks(kernel: Facilities) -> Iterator[Check]:
         found = f"{reason}; victims are named from what was seen before the kill"
         yield Check(name="kernel log", state=State.LIMITED, found=found, remedy=remedy or None)
     if kernel.has_pressure():
-        yield Check(name="pressure", state=State.OK, found="measured (PSI)")
+        yield Check(name="pressure (PSI)", state=State.OK, found="measured")
     else:
-        yield Check(name="pressure", state=State.LIMITED, found="not measured (PSI)", remedy="boot with psi=1")
+        yield Check(name="pressure (PSI)", state=State.LIMITED, found="not measured", remedy="boot with psi=1")
 
 
 async def _limits(before: Sequence[Check], *, system: bool) -> Check:

@@ -482,6 +482,13 @@ def test_the_command_as_a_value_of_d_is_refused(tmp_path: Path, monkeypatch: pyt
     assert request("-d", "env", "true").context.working_directory == "env"
 
 
+@pytest.mark.parametrize(
+    ("option", "said"), [("-d", "'env' is not a directory (-d DIR "), ("-P", "no command to run (-P ")]
+)
+def test_the_command_is_missed_if_it_was_taken_for_a_value(option: str, said: str) -> None:
+    assert said in refusal(option, "env")
+
+
 def test_the_command_as_a_profile_is_explained() -> None:
     assert refusal("-P", "env", "true").endswith("; -P NAME is --profile; for systemd-run's -P, --pipe, leave it out)")
     assert "systemd-run" not in refusal("-P", "no-such-program", "true")

@@ -82,7 +82,7 @@ def test_zswap_that_is_off_or_not_there_limits_what_works(text: str | None, foun
 
 def test_pressure_that_is_not_measured_limits_what_works(root: Path) -> None:
     (root / "proc/pressure/memory").unlink()
-    assert checks(root)["pressure"].state is State.LIMITED
+    assert checks(root)["pressure (PSI)"].state is State.LIMITED
 
 
 def test_a_log_that_cannot_be_read_comes_with_the_reason_and_the_remedy(root: Path) -> None:
