@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from signal import SIGTERM
 from typing import TYPE_CHECKING
 
 from scoperun.evidence.oom import NEARLY_ALL, LimitOf
@@ -157,8 +158,10 @@ def _what_became(report: Report, oom: Oom, names: Mapping[str, str]) -> str:
     match oom.policy:
         case "continue":
             return f"went on ({policy_name('continue', names)})"
-        case "stop" if report.result == "oom-kill":
+        case "stop" if report.result == "oom-kill" and report.signal != SIGTERM:  # else the end of the command says it
             return f"stopped by systemd ({policy_name('stop', names)})"
+        case "kill" if report.result == "oom-kill":
+            return f"killed too ({policy_name('kill', names)})"
         case _:
             return ""
 
