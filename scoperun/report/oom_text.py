@@ -98,22 +98,24 @@ def _victims(oom: Oom) -> str:
     victims = oom.victims or ()
     if not victims:
         return _unidentified(oom.kills or 1, "process", "processes")
-    named = [_victim(each) for each in victims[:_NAMED]]
+    if len(victims) == 1 == (oom.kills or 1):
+        return _victim(victims[0], ", ")
+    named = [_victim(each, " ") for each in victims[:_NAMED]]
     untold, unnamed = len(victims) - len(named), (oom.kills or 0) - len(victims)
     if untold > 0:
         named.append(f"{untold} more")
     if unnamed > 0:
         named.append(_unidentified(unnamed, "other", "others"))
-    return named[0] if len(named) == 1 else f"{'; '.join(named[:-1])} and {named[-1]}"
+    return named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
 
 
 def _unidentified(count: int, one: str, many: str) -> str:
     return f"an unidentified {one}" if count == 1 else f"{count} unidentified {many}"
 
 
-def _victim(victim: Victim) -> str:
+def _victim(victim: Victim, between: str) -> str:
     # File pages that it shares are often charged to other cgroups, so rss could exceed the limit: anon is shown.
-    return f"{_name(victim)}[{victim.pid}]{'' if victim.anon is None else f', {format_size(victim.anon)}'}"
+    return f"{_name(victim)}[{victim.pid}]{'' if victim.anon is None else between + format_size(victim.anon)}"
 
 
 def _at_limit(report: Report, oom: Oom, names: Mapping[str, str]) -> str:

@@ -140,8 +140,8 @@ def test_of_many_victims_five_are_named() -> None:
     many = tuple(replace(NEED, pid=pid) for pid in range(1, 8))
     shown = report_text(oom_report(0, victims=many, kills=9))
     assert head(shown).startswith("scoperun: exit 0, but children RAN OUT OF MEMORY")
-    named = "; ".join(f"need[{pid}], 19M" for pid in range(1, 6))
-    assert row("killed", shown).startswith(f"{named}; 2 more and 2 unidentified others, by the kernel at this scope's")
+    named = ", ".join(f"need[{pid}] 19M" for pid in range(1, 6))
+    assert row("killed", shown).startswith(f"{named}, 2 more and 2 unidentified others, by the kernel at this scope's")
     assert row("memory", shown) == "peak 20M of 20M, no swap allowed, 9 OOM kills"
 
 
