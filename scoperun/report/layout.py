@@ -101,7 +101,7 @@ def shortened(text: str, room: int) -> str:
         return _beginning(text, max(room - len(_DOTS), 1)) + _DOTS
     head = _beginning(text, left - left // 3)
     tail = _beginning(text[::-1], left // 3)[::-1]
-    return f"{_up_to_a_word(head)}{middle}{_up_to_a_word(tail[::-1])[::-1]}"
+    return f"{_up_to_a_word(head)}{middle}{tail.partition(' ')[2].strip() or tail.strip()}"
 
 
 def cells(text: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from signal import SIGTERM
 from typing import TYPE_CHECKING
 
 from scoperun.evidence.oom import NEARLY_ALL, LimitOf
@@ -97,22 +98,24 @@ def _victims(oom: Oom) -> str:
     victims = oom.victims or ()
     if not victims:
         return _unidentified(oom.kills or 1, "process", "processes")
-    named = [_victim(each) for each in victims[:_NAMED]]
+    if len(victims) == 1 == (oom.kills or 1):
+        return _victim(victims[0], ", ")
+    named = [_victim(each, " ") for each in victims[:_NAMED]]
     untold, unnamed = len(victims) - len(named), (oom.kills or 0) - len(victims)
     if untold > 0:
         named.append(f"{untold} more")
     if unnamed > 0:
         named.append(_unidentified(unnamed, "other", "others"))
-    return named[0] if len(named) == 1 else f"{'; '.join(named[:-1])} and {named[-1]}"
+    return named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
 
 
 def _unidentified(count: int, one: str, many: str) -> str:
     return f"an unidentified {one}" if count == 1 else f"{count} unidentified {many}"
 
 
-def _victim(victim: Victim) -> str:
+def _victim(victim: Victim, between: str) -> str:
     # File pages that it shares are often charged to other cgroups, so rss could exceed the limit: anon is shown.
-    return f"{_name(victim)}[{victim.pid}]{'' if victim.anon is None else f', {format_size(victim.anon)}'}"
+    return f"{_name(victim)}[{victim.pid}]{'' if victim.anon is None else between + format_size(victim.anon)}"
 
 
 def _at_limit(report: Report, oom: Oom, names: Mapping[str, str]) -> str:
@@ -157,8 +160,10 @@ def _what_became(report: Report, oom: Oom, names: Mapping[str, str]) -> str:
     match oom.policy:
         case "continue":
             return f"went on ({policy_name('continue', names)})"
-        case "stop" if report.result == "oom-kill":
+        case "stop" if report.result == "oom-kill" and report.signal != SIGTERM:  # else the end of the command says it
             return f"stopped by systemd ({policy_name('stop', names)})"
+        case "kill" if report.result == "oom-kill":
+            return f"killed too ({policy_name('kill', names)})"
         case _:
             return ""
 

@@ -123,7 +123,7 @@ def _painted(head: str, how: Outcome, paint: Paint) -> str:
 def _rows_of_plain(report: Report, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     yield from noticeable(report, names)
     yield from unenforced(report)
-    yield "running", _left_running(report)
+    yield from _left_running(report)
 
 
 def _rows(report: Report, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -140,7 +140,7 @@ def _rows(report: Report, names: Mapping[str, str]) -> Iterator[tuple[str, str]]
     if oom is not None:
         yield "needed", needed(oom)
     yield "time", time(report)
-    yield "running", _left_running(report)
+    yield from _left_running(report)
     yield "scope", report.unit
 
 
@@ -154,7 +154,7 @@ def _end(report: Report, names: Mapping[str, str]) -> str:
             if report.pid in victims:
                 return ""
             if report.oom.policy == "stop" and report.signal == SIGTERM:
-                return f"{ending(report)}, because systemd stopped the rest of the scope ({policy_name('stop', names)})"
+                return f"{ending(report)}: systemd stopped the rest of the scope ({policy_name('stop', names)})"
             return ending(report)
         case _:
             return ""
@@ -191,12 +191,11 @@ def _source(source: str, report: Report) -> str:
             return source
 
 
-def _left_running(report: Report) -> str:
-    """Return what is still in the scope, and how to stop it; empty if nothing is."""
-    if not report.left_running:
-        return ""
-    stop = f"systemctl{'' if report.manager == 'system' else ' --user'} stop {quoted(report.unit)}"
-    return f"{process_names(report.left_running)}, still in this scope and under its limits; to stop: {stop}"
+def _left_running(report: Report) -> Iterator[tuple[str, str]]:
+    """Yield what is still in the scope, and how to stop it, each after its label; nothing if nothing is."""
+    if report.left_running:
+        yield "running", f"{process_names(report.left_running)}, still in this scope and under its limits"
+        yield "to stop", f"systemctl{'' if report.manager == 'system' else ' --user'} stop {quoted(report.unit)}"
 
 
 def _is_zero(record: str) -> bool:

@@ -123,10 +123,10 @@ def test_a_hidden_leftover_is_reported_without_a_name(story: Story, sudo: None) 
     with ended_afterwards(ending.report):
         assert ending.status == 4
         assert {left["name"] for left in ending.report["left_running"]} == {None}
-        stop = f"systemctl --user stop {ending.report['unit']}"
-        running = rows(ending.stderr)["running"]
-        assert running.startswith("a process[")
-        assert running.endswith(f"], still in this scope and under its limits; to stop: {stop}")
+        told = rows(ending.stderr)
+        assert told["running"].startswith("a process[")
+        assert told["running"].endswith("], still in this scope and under its limits")
+        assert told["to stop"] == f"systemctl --user stop {ending.report['unit']}"
 
 
 def test_a_peak_read_before_the_leftovers_were_stopped_is_not_reported(story: Story, tmp_path: Path) -> None:

@@ -772,7 +772,7 @@ class TestWords:
         both = replace(counted(2), memory_events=second.events)
         rows = self.rows(seen(SHELL, LEAK, OTHER), first, second, final=both)
         assert rows["killed"].endswith(
-            "leak[4300], 19M, by the kernel; the last of them at the limit of app.slice, which this scope is in"
+            "leak[4300] 19M, by the kernel; the last of them at the limit of app.slice, which this scope is in"
         )
 
     def test_the_common_limit_is_stated_for_all_kills(self) -> None:
@@ -788,10 +788,10 @@ class TestWords:
         log = KernelLogRead(reports=(asked, own), is_complete=True)
         killed = self.rows(before, after, log, final=counted(2))["killed"]
         last = "by the kernel; the last of them"
-        assert killed.endswith(f" and leak[4300], 19M, {last} at this scope's limit of 20M (MemoryMax=)")
+        assert killed.endswith(f" and leak[4300] 19M, {last} at this scope's limit of 20M (MemoryMax=)")
         log = replace(log, reports=(own, asked))
         killed = self.rows(before, after, log, final=counted(2))["killed"]
-        assert killed.endswith(f" and other[4301], 19M, {last} because SysRq asked for it, though memory was not short")
+        assert killed.endswith(f" and other[4301] 19M, {last} because SysRq asked for it, though memory was not short")
 
     def test_no_limit_was_reached(self) -> None:
         rows = self.rows(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ooms={}, ended=(ended(LEAK),)))

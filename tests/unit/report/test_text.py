@@ -129,16 +129,19 @@ def test_a_child_that_ran_out_of_memory_comes_after_the_commands_own_exit_status
 def test_what_systemd_stops_after_an_oom_kill_is_told_as_such() -> None:
     shown = report_text(oom_report(-15, "stop", victims=(NEED,), tasks=(task(4242, "sh"),)))
     assert head(shown) == "scoperun: OUT OF MEMORY: ./work"
-    assert row("others", shown) == "sh[4242] 1M; stopped by systemd (OOMPolicy=stop)"
-    assert row("ended", shown) == "SIGTERM, because systemd stopped the rest of the scope (OOMPolicy=stop)"
+    assert row("others", shown) == "sh[4242] 1M"
+    assert row("ended", shown) == "SIGTERM: systemd stopped the rest of the scope (OOMPolicy=stop)"
+    for policy, words in {"stop": "stopped by systemd", "kill": "killed too"}.items():
+        shown = report_text(oom_report(-9, policy, victims=(NEED,), tasks=(task(4242, "sh"),)))
+        assert row("others", shown) == f"sh[4242] 1M; {words} (OOMPolicy={policy})"
 
 
 def test_of_many_victims_five_are_named() -> None:
     many = tuple(replace(NEED, pid=pid) for pid in range(1, 8))
     shown = report_text(oom_report(0, victims=many, kills=9))
     assert head(shown).startswith("scoperun: exit 0, but children RAN OUT OF MEMORY")
-    named = "; ".join(f"need[{pid}], 19M" for pid in range(1, 6))
-    assert row("killed", shown).startswith(f"{named}; 2 more and 2 unidentified others, by the kernel at this scope's")
+    named = ", ".join(f"need[{pid}] 19M" for pid in range(1, 6))
+    assert row("killed", shown).startswith(f"{named}, 2 more and 2 unidentified others, by the kernel at this scope's")
     assert row("memory", shown) == "peak 20M of 20M, no swap allowed, 9 OOM kills"
 
 
@@ -286,8 +289,9 @@ def test_what_was_left_running_is_told_with_how_to_stop_it(names: tuple[str, ...
     left = [Process(pid=pid, name=name) for pid, name in enumerate(names, start=5000)]
     report = told([exited(status), counted(0, *left), read("success")])
     for manager, stop in ("user", "systemctl --user stop"), ("system", "systemctl stop"):
-        told_so = row("running", report_text(replace(report, manager=manager)))
-        assert told_so == f"{words}, still in this scope and under its limits; to stop: {stop} job.scope"
+        told_so = rows(report_text(replace(report, manager=manager)))
+        assert told_so["running"] == f"{words}, still in this scope and under its limits"
+        assert told_so["to stop"] == f"{stop} job.scope"
 
 
 def test_swap_is_told_where_some_was_used() -> None:
@@ -530,7 +534,7 @@ def test_the_name_of_a_process_that_runs_on_makes_no_row() -> None:
     left = Process(pid=5000, name="a\n     scope  b\x1b[A")
     first, *_ = shown = text(exited(0), counted(0, left), StateChanged("active"), read("success")).splitlines()
     assert first == "scoperun: ok: ./work   2s, CPU 750ms, memory 20M of 20M"
-    assert list(rows("\n".join(shown))) == ["running"]
+    assert list(rows("\n".join(shown))) == ["running", "to stop"]
     assert row("running", "\n".join(shown)).startswith(r"'a\n     scope  b\x1b[A'[5000], still in this scope")
 
 
