@@ -297,7 +297,7 @@ def _text(report: Report, output: Output) -> str:
 
     width = columns(2)
     paint = painted if is_coloured(os.environ, on_terminal=os.isatty(2)) else unpainted
-    if output.one_line:
+    if output.report_format == "line":
         return report_line(report, status=_exit_status(report, output), width=width, paint=paint, names=output.names)
     text = report_text(report, width=width or WIDTH, paint=paint, names=output.names)
     return f"{text}\n{kernel_log_text(report.oom)}" if output.oom_log and report.oom else text

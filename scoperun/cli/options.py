@@ -35,7 +35,7 @@ class Output:
     report: the path of a file for the report. report_fd: a descriptor for JSON lines about the run.
     log: the path of a file that gets a line about the run.
     journal: send the verdict to the journal.
-    json: print JSON instead of text on stderr. one_line: print one line for a log.
+    json: print JSON instead of text on stderr. report_format: `block`, or `line` for one line for a log.
     quiet: 1 to print nothing that the exit status already says, 2 to print no report at all.
     on_oom: the path of a program that is run after an OOM kill.
     oom_log: quote the kernel's log below the text.
@@ -50,7 +50,7 @@ class Output:
     log: str | None = None
     journal: bool = False
     json: bool = False
-    one_line: bool = False
+    report_format: str = "block"
     quiet: int = 0
     oom_log: bool = False
     oom_exit_code: int | None = None

@@ -93,7 +93,7 @@ def test_a_signal_does_not_prevent_a_report_without_a_wait(tmp_path: Path, numbe
         (Output(quiet=2), False, False),
         (Output(quiet=1, json=True), False, True),
         (Output(quiet=2, json=True), False, False),
-        (Output(quiet=1, one_line=True), False, True),
+        (Output(quiet=1, report_format="line"), False, True),
         (Output(oom_exit_code=99, oom_log=True), True, True),
     ],
 )
@@ -106,7 +106,7 @@ def test_quiet_prints_what_the_exit_status_does_not_say_and_twice_quiet_nothing(
 
 
 def test_one_line_is_one_line_with_the_status_that_scoperun_exits_with(capfd: pytest.CaptureFixture[str]) -> None:
-    deliver(Output(one_line=True, oom_log=True, oom_exit_code=99), what=out_of_memory())
+    deliver(Output(report_format="line", oom_log=True, oom_exit_code=99), what=out_of_memory())
     assert capfd.readouterr().err == "scoperun: KILLED BY AN OOM KILLER, status 99, 2s, 20M/20M: ./work\n"
 
 
