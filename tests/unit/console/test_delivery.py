@@ -11,8 +11,9 @@ from typing import cast
 
 import pytest
 
-from scoperun.cli.command import _PATIENCE, _deliver
+from scoperun.cli.delivery import deliver as deliver_report
 from scoperun.cli.options import Output
+from scoperun.cli.stderr import PATIENCE
 from scoperun.console.files import Destination
 from scoperun.process.patience import Patience
 from scoperun.process.signals import ENDING
@@ -50,10 +51,10 @@ def deliver(
     """Deliver a report as the command line does when the command has ended, after a signal if one is given."""
 
     def deliver_it() -> None:
-        _PATIENCE.begin()
+        PATIENCE.begin()
         if after is not None:
             signal.raise_signal(after)
-        _deliver(what or report(), output, cast("Destination", file))
+        deliver_report(what or report(), output, cast("Destination", file))
 
     in_child(deliver_it)
 
@@ -131,7 +132,7 @@ def test_json_is_indented_on_a_terminal_and_one_line_elsewhere(is_terminal: bool
 
     def deliver_it() -> None:
         os.dup2(its, 2)
-        _deliver(report(), Output(json=True), None)
+        deliver_report(report(), Output(json=True), None)
 
     in_child(deliver_it)
     printed = os.read(ours, 1 << 16).decode()
