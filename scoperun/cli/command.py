@@ -15,7 +15,7 @@ from scoperun.printable import one_line
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from scoperun.cli.options import Output
+    from scoperun.cli.options import CommandLine, Output
     from scoperun.cli.trace_file import TraceFile
     from scoperun.console.sources import Sources
     from scoperun.report.report import Report
@@ -44,10 +44,11 @@ def _scoperun(argv: list[str]) -> int:
         from scoperun.cli.check import check_machine
 
         return check_machine(system=check.system, json=check.json)
-    return 0 if parsed is None else _run(argv, *parsed)
+    return 0 if parsed is None else _run(argv, parsed)
 
 
-def _run(argv: list[str], request: RunRequest, output: Output, sources: Sources) -> int:
+def _run(argv: list[str], asked: CommandLine) -> int:
+    request, output, sources = asked
     if not output.quiet:
         from scoperun.cli.warnings import warn
 
@@ -55,7 +56,7 @@ def _run(argv: list[str], request: RunRequest, output: Output, sources: Sources)
     if output.dry_run:
         _print_preview(request, output, sources)
         return 0
-    report = _run_and_deliver(request, output)
+    report = _run_and_deliver(asked)
     from scoperun.cli.delivery import exit_status, has_own_status
 
     if report.signal == signal.SIGINT and not report.timed_out and not has_own_status(report, output):
@@ -63,8 +64,9 @@ def _run(argv: list[str], request: RunRequest, output: Output, sources: Sources)
     return exit_status(report, output)
 
 
-def _run_and_deliver(request: RunRequest, output: Output) -> Report:
+def _run_and_deliver(asked: CommandLine) -> Report:
     """Run the command and return the report, which has been delivered by then."""
+    request, output, _ = asked
     from scoperun.cli.delivery import deliver, exit_status
     from scoperun.cli.outputs import destination, failure_noted, kept_from_command, opened_trace, what_follows
     from scoperun.process.streams import inherited_descriptors
@@ -72,7 +74,7 @@ def _run_and_deliver(request: RunRequest, output: Output) -> Report:
 
     with (
         destination(output.report, "report") as file,
-        opened_trace(output, request.command) as trace,
+        opened_trace(asked) as trace,
         what_follows(output, request) as afterwards,
     ):
         with kept_from_command(output.report_fd) as report_fd, failure_noted(afterwards):
@@ -84,7 +86,7 @@ def _run_and_deliver(request: RunRequest, output: Output) -> Report:
             )
         if afterwards is not None:
             afterwards.note(report, exit_status=exit_status(report, output))
-        deliver(report, output, file)
+        deliver(report, asked, file)
         if afterwards is not None:
             in_file = file is not None and file.is_written and not file.may_wait
             afterwards.act(report, report_file=output.report if in_file else None)

@@ -9,13 +9,14 @@ from scoperun.cli.stderr import PATIENCE, print_text, say
 from scoperun.printable import one_line
 
 if TYPE_CHECKING:
-    from scoperun.cli.options import Output
+    from scoperun.cli.options import CommandLine, Output
     from scoperun.console.files import Destination
     from scoperun.report.report import Report
 
 
-def deliver(report: Report, output: Output, file: Destination | None) -> None:
+def deliver(report: Report, asked: CommandLine, file: Destination | None) -> None:
     """Write the report to its file and print it; a failure of either does not change the exit status."""
+    output = asked.output
     # The file first: the reader of stderr might be slow.
     if file is not None:
         try:
@@ -29,7 +30,7 @@ def deliver(report: Report, output: Output, file: Destination | None) -> None:
     if output.json:
         say(report.to_json(indent=2 if os.isatty(2) else None))
     else:
-        print_text(_text(report, output))
+        print_text(_text(report, asked))
 
 
 def exit_status(report: Report, output: Output) -> int:
@@ -50,17 +51,17 @@ def _is_silent(report: Report, output: Output) -> bool:
     return output.quiet > 1 or (bool(output.quiet) and is_told and not _was_told(report))
 
 
-def _text(report: Report, output: Output) -> str:
+def _text(report: Report, asked: CommandLine) -> str:
     """Return the report as text that fits the terminal, if standard error is one."""
     from scoperun.console.colours import is_coloured, painted
     from scoperun.process.terminal import columns
     from scoperun.report.text import WIDTH, kernel_log_text, report_line, report_text, unpainted
 
-    width = columns(2)
+    output, width = asked.output, columns(2)
     paint = painted if is_coloured(os.environ, on_terminal=os.isatty(2)) else unpainted
     if output.report_format == "line":
-        return report_line(report, status=exit_status(report, output), width=width, paint=paint, names=output.names)
-    text = report_text(report, width=width or WIDTH, paint=paint, names=output.names)
+        return report_line(report, status=exit_status(report, output), width=width, paint=paint, names=asked.names())
+    text = report_text(report, width=width or WIDTH, paint=paint, names=asked.names())
     return f"{text}\n{kernel_log_text(report.oom)}" if output.oom_log and report.oom else text
 
 

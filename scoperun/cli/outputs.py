@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from scoperun.cli.afterwards import Afterwards
-    from scoperun.cli.options import Output
+    from scoperun.cli.options import CommandLine, Output
     from scoperun.cli.trace_file import TraceFile
     from scoperun.console.files import Destination
     from scoperun.spec.request import RunRequest
@@ -40,18 +40,19 @@ def destination(path: str | None, what: str) -> Iterator[Destination | None]:
 
 
 @contextmanager
-def opened_trace(output: Output, command: tuple[str, ...]) -> Iterator[TraceFile | None]:
+def opened_trace(asked: CommandLine) -> Iterator[TraceFile | None]:
     """Yield the trace's file, with its first line written, None without one. Raises ScoperunError."""
-    with destination(output.trace, "trace") as file:
+    path = asked.output.trace
+    with destination(path, "trace") as file:
         if file is None:
             yield None
             return
         from scoperun.cli.trace_file import TraceFile
 
         try:
-            trace = TraceFile(file, command, output.names)
+            trace = TraceFile(file, asked.request.command, asked.names())
         except OSError as error:
-            raise ScoperunError(f"cannot write the trace to {output.trace!r}: {error.strerror}") from None
+            raise ScoperunError(f"cannot write the trace to {path!r}: {error.strerror}") from None
         with trace:
             yield trace
 

@@ -12,12 +12,14 @@ from typing import cast
 import pytest
 
 from scoperun.cli.delivery import deliver as deliver_report
-from scoperun.cli.options import Output
+from scoperun.cli.options import CommandLine, Output
 from scoperun.cli.stderr import PATIENCE
 from scoperun.console.files import Destination
+from scoperun.console.sources import Sources
 from scoperun.process.patience import Patience
 from scoperun.process.signals import ENDING
 from scoperun.report.report import Report
+from scoperun.spec.request import RunRequest
 from tests.child import in_child
 from tests.unit.stories import STARTED, counted, exited, read, told
 
@@ -45,6 +47,10 @@ def out_of_memory() -> Report:
     return told([*STARTED, counted(1), exited(-9), read("oom-kill")])
 
 
+def asked(output: Output) -> CommandLine:
+    return CommandLine(RunRequest(command=("./work",)), output, Sources())
+
+
 def deliver(
     output: Output, file: Destination | Slow | None = None, *, after: int | None = None, what: Report | None = None
 ) -> None:
@@ -54,7 +60,7 @@ def deliver(
         PATIENCE.begin()
         if after is not None:
             signal.raise_signal(after)
-        deliver_report(what or report(), output, cast("Destination", file))
+        deliver_report(what or report(), asked(output), cast("Destination", file))
 
     in_child(deliver_it)
 
@@ -132,7 +138,7 @@ def test_json_is_indented_on_a_terminal_and_one_line_elsewhere(is_terminal: bool
 
     def deliver_it() -> None:
         os.dup2(its, 2)
-        deliver_report(report(), Output(json=True), None)
+        deliver_report(report(), asked(Output(json=True)), None)
 
     in_child(deliver_it)
     printed = os.read(ours, 1 << 16).decode()
