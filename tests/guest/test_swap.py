@@ -34,7 +34,7 @@ def test_a_high_limit_with_swap_slows_the_command_and_is_not_a_trap(story: Story
 @pytest.mark.parametrize(
     ("options", "warning"),
     [
-        (["--mem-high", "20M", "--swap", "0"], "MemoryHigh=20M without swap slows the command to a crawl there"),
+        (["--mem-high", "20M", "--swap", "0"], "MemoryHigh=20M without swap slows the command to a crawl"),
         (["--mem", "20M", "--swap", "infinity"], "MemoryMax=20M with unlimited swap pushes the command into swap"),
     ],
 )
