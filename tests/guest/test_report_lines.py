@@ -88,7 +88,7 @@ def test_a_soft_limit_of_none_only_tells(story: Story) -> None:
 def test_a_soft_limit_of_none_is_in_the_text(story: Story) -> None:
     ending = story.run("--soft-mem", "30M:none", "--", "sh", "-c", TAKES_40M)
     assert ending.status == 0
-    assert "; soft limit of 30M passed after " in ending.stderr
+    assert "\n      soft  30M passed after " in ending.stderr
 
 
 def test_above_a_soft_limit_of_none_the_hard_one_kills(story: Story) -> None:
