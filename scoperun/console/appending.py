@@ -12,7 +12,7 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
-from scoperun.console.paths import Trusted, others_write, walk
+from scoperun.console.paths import Trusted, walk
 
 if TYPE_CHECKING:
     from scoperun.console.paths import Place
@@ -76,7 +76,7 @@ def _existing(place: Place, trusted: Trusted) -> int:
     folder = os.fstat(place.folder)
     if not trusted.own(place.status, folder):
         raise PermissionError(errno.EACCES, f"it {trusted.doubt(place.status)}")
-    if place.status.st_nlink > 1 and others_write(folder):
+    if place.status.st_nlink > 1 and not trusted.keep(folder):
         # Without fs.protected_hardlinks any user can give one of our files another name there.
         raise PermissionError(errno.EACCES, f"it {trusted.doubt(place.status)}")
     return os.open(f"/proc/self/fd/{place.entry}", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
