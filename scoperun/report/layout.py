@@ -68,9 +68,9 @@ def wrapped(text: str, width: int) -> list[str]:
             continue
         if lines[-1]:
             lines.append("")
-        while cells(word) > room:
-            lines[-1] = _beginning(word, room)
-            word = word[len(lines[-1]) :]  # noqa: PLW2901  the rest of it
+        while (beginning := _beginning(word, room)) != word:
+            lines[-1] = beginning
+            word = word[len(beginning) :]  # noqa: PLW2901  the rest of it
             lines.append("")
         lines[-1] = word
     return [line.rstrip() for line in lines if line.strip()] or [""]
