@@ -114,5 +114,14 @@ def _new(place: Place, name: str, header: bytes) -> int:
 
 
 def _write(fd: int, data: bytes) -> None:
-    if os.write(fd, data) < len(data):
+    written = os.write(fd, data)
+    if written < len(data):
+        _take_back(fd, written)
         raise OSError(errno.ENOSPC, "only a part of the line could be written")
+
+
+def _take_back(fd: int, written: int) -> None:
+    """Remove what was just written, unless another writer has added to it: the next line would continue it."""
+    end = os.lseek(fd, 0, os.SEEK_CUR)
+    if os.fstat(fd).st_size == end:
+        os.ftruncate(fd, end - written)

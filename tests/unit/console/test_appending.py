@@ -203,3 +203,21 @@ def test_a_part_of_a_line_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:2]))
         with pytest.raises(OSError, match="only a part of the line could be written"):
             file.append("one\n")
+        monkeypatch.undo()
+        file.append("two\n")
+    assert (folder / "log").read_text() == f"{HEADER}two\n"
+
+
+def test_a_part_of_a_line_that_another_line_follows_stays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Appended(str(folder / "log"), header=HEADER) as file, open(folder / "log", "ab", buffering=0) as other:
+        write = os.write
+
+        def half(fd: int, data: bytes) -> int:
+            written = write(fd, data[:2])
+            other.write(b"two\n")
+            return written
+
+        monkeypatch.setattr(os, "write", half)
+        with pytest.raises(OSError, match="only a part of the line could be written"):
+            file.append("one\n")
+    assert (folder / "log").read_text() == f"{HEADER}ontwo\n"
