@@ -44,7 +44,7 @@ class Afterwards:
         """Note in the log if the context ends with an error, so that each run of a batch has its line."""
         try:
             yield
-        except (ScoperunError, KeyboardInterrupt) as error:
+        except BaseException as error:  # e.g. MemoryError; the program exits with 125 for any
             status = error.exit_status if isinstance(error, ScoperunError) else ScoperunError.exit_status
             if self._log is not None:
                 with self._told_if_it_fails(f"cannot add to the log {self._output.log!r}"):

@@ -77,7 +77,7 @@ def _run_and_deliver(asked: CommandLine) -> Report:
         opened_trace(asked) as trace,
         what_follows(output, request) as afterwards,
     ):
-        with kept_from_command(output.report_fd) as report_fd, failure_noted(afterwards):
+        with failure_noted(afterwards), kept_from_command(output.report_fd) as report_fd:
             report = wrap(
                 request,
                 beside=lambda supervision: _beside(supervision, output, report_fd, trace),

@@ -12,7 +12,7 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
-from scoperun.console.paths import Trusted, others_write, walk
+from scoperun.console.paths import Trusted, walk
 
 if TYPE_CHECKING:
     from scoperun.console.paths import Place
@@ -76,7 +76,7 @@ def _existing(place: Place, trusted: Trusted) -> int:
     folder = os.fstat(place.folder)
     if not trusted.own(place.status, folder):
         raise PermissionError(errno.EACCES, f"it {trusted.doubt(place.status)}")
-    if place.status.st_nlink > 1 and others_write(folder):
+    if place.status.st_nlink > 1 and not trusted.keep(folder):
         # Without fs.protected_hardlinks any user can give one of our files another name there.
         raise PermissionError(errno.EACCES, f"it {trusted.doubt(place.status)}")
     return os.open(f"/proc/self/fd/{place.entry}", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
@@ -114,5 +114,14 @@ def _new(place: Place, name: str, header: bytes) -> int:
 
 
 def _write(fd: int, data: bytes) -> None:
-    if os.write(fd, data) < len(data):
+    written = os.write(fd, data)
+    if written < len(data):
+        _take_back(fd, written)
         raise OSError(errno.ENOSPC, "only a part of the line could be written")
+
+
+def _take_back(fd: int, written: int) -> None:
+    """Remove what was just written, unless another writer has added to it: the next line would continue it."""
+    end = os.lseek(fd, 0, os.SEEK_CUR)
+    if os.fstat(fd).st_size == end:
+        os.ftruncate(fd, end - written)

@@ -53,7 +53,7 @@ class Trusted:
         if status.st_uid in self.users:
             # Without fs.protected_hardlinks any user can give a link or a FIFO of root's another name, in a folder of
             # their own.
-            return not _has_names_elsewhere(status) or self._keep(folder)
+            return not _has_names_elsewhere(status) or self.keep(folder)
         # In a user namespace without a mapping for root, its files belong to `nobody`, and so do those of all other
         # unmapped users. A file in a folder that only its owner can write to is then root's.
         return status.st_uid == self.owner_of_all and not others_write(folder)
@@ -65,7 +65,8 @@ class Trusted:
         we = " nor to user ".join(map(str, sorted(self.users - {0})))
         return f"belongs to user {status.st_uid}, " + (f"neither to root nor to user {we}" if we else "not to root")
 
-    def _keep(self, folder: os.stat_result) -> bool:
+    def keep(self, folder: os.stat_result) -> bool:
+        """Return whether only they can put a file into a folder of that status."""
         return folder.st_uid in {*self.users, self.owner_of_all} and not others_write(folder)
 
 

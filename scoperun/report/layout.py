@@ -63,12 +63,12 @@ def wrapped(text: str, width: int) -> list[str]:
     lines = [""]
     for word in _words(one_line(text)):
         longer = f"{lines[-1]} {word}" if lines[-1] else word
-        if cells(longer) <= room:
+        if fits(longer, room):
             lines[-1] = longer
             continue
         if lines[-1]:
             lines.append("")
-        while cells(word) > room:
+        while not fits(word, room):
             lines[-1] = _beginning(word, room)
             word = word[len(lines[-1]) :]  # noqa: PLW2901  the rest of it
             lines.append("")
@@ -93,7 +93,7 @@ def shortened(text: str, room: int) -> str:
 
     Two commands of a batch often differ in their last word alone.
     """
-    if cells(text) <= room:
+    if fits(text, room):
         return text
     middle = f" {_DOTS} "
     left = room - len(middle)
@@ -107,6 +107,18 @@ def shortened(text: str, room: int) -> str:
 def cells(text: str) -> int:
     """Return how many cells of a terminal `text` takes: East Asian characters take two, combining ones none."""
     return len(text) if text.isascii() else sum(map(_cells, text))
+
+
+def fits(text: str, room: int) -> bool:
+    """Tell whether `text` takes at most `room` cells. Of a command with a million characters it looks at the first."""
+    if text.isascii():
+        return len(text) <= room
+    taken = 0
+    for character in text:
+        taken += _cells(character)
+        if taken > room:
+            return False
+    return True
 
 
 def _cells(character: str) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from scoperun.evidence.verdict import KERNEL_COUNT, OOMD_COUNT, Verdict
 from scoperun.printable import one_line
 from scoperun.report.cpu_time_text import cpu_time_use
-from scoperun.report.layout import INDENT, LEAST, cells, command_line, continued, quoted, row, shortened, wrapped
+from scoperun.report.layout import INDENT, LEAST, cells, command_line, continued, fits, quoted, row, shortened, wrapped
 from scoperun.report.names import names_in_force, policy_name
 from scoperun.report.oom_text import killed, missing_log, needed, others, process_names
 from scoperun.report.outcome import ending, is_of_unknown_time, outcome
@@ -96,11 +96,11 @@ def kernel_log_text(oom: Oom) -> str:
 def _head(beginning: str, command: str, measures: str, width: int) -> Iterator[str]:
     """Yield the lines before the rows: outcome, command, and what the run used, on one line if there is room."""
     room = width - cells(beginning) - cells(measures)
-    if room >= min(_LEAST_COMMAND, cells(command)):
+    if room >= _LEAST_COMMAND or fits(command, room):
         yield f"{beginning}{shortened(command, room)}{measures}"
         return
     room = width - cells(beginning)
-    if room >= min(2 * _LEAST_COMMAND, cells(command)):
+    if room >= 2 * _LEAST_COMMAND or fits(command, room):
         yield beginning + shortened(command, room)
     else:
         first, *rest = wrapped(beginning.rstrip(), width)

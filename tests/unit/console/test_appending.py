@@ -141,6 +141,32 @@ def test_in_a_common_folder_a_hard_link_might_be_a_strangers(folder: Path) -> No
     assert (folder / "ours").read_text() == "not to be touched\n"
 
 
+def test_in_a_folder_of_another_user_a_hard_link_might_be_a_strangers(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They alone write to it, so its mode says nothing. The kernel's own protection can be off."""
+    (folder / "theirs").mkdir()
+    (folder / "ours").write_text("not to be touched\n")
+    (folder / "theirs" / "log").hardlink_to(folder / "ours")
+    give_away(folder / "theirs", monkeypatch)
+    doubt = "it has several names (hard links), and others might have made this one"
+    assert refusal(folder / "theirs" / "log").strerror == doubt
+    assert (folder / "ours").read_text() == "not to be touched\n"
+
+
+def give_away(theirs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a folder belong to another user, for those who ask about its descriptor: only root could chown(2) it."""
+    status = os.fstat
+
+    def fstat(fd: int) -> os.stat_result:
+        found = status(fd)
+        if not os.path.samestat(found, theirs.stat()):
+            return found
+        return os.stat_result((*found[:4], found.st_uid + 1, *found[5:]))
+
+    monkeypatch.setattr(os, "fstat", fstat)
+
+
 @pytest.mark.parametrize(
     ("make", "name", "number"),
     [
@@ -177,3 +203,21 @@ def test_a_part_of_a_line_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:2]))
         with pytest.raises(OSError, match="only a part of the line could be written"):
             file.append("one\n")
+        monkeypatch.undo()
+        file.append("two\n")
+    assert (folder / "log").read_text() == f"{HEADER}two\n"
+
+
+def test_a_part_of_a_line_that_another_line_follows_stays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Appended(str(folder / "log"), header=HEADER) as file, open(folder / "log", "ab", buffering=0) as other:
+        write = os.write
+
+        def half(fd: int, data: bytes) -> int:
+            written = write(fd, data[:2])
+            other.write(b"two\n")
+            return written
+
+        monkeypatch.setattr(os, "write", half)
+        with pytest.raises(OSError, match="only a part of the line could be written"):
+            file.append("one\n")
+    assert (folder / "log").read_text() == f"{HEADER}ontwo\n"

@@ -1,6 +1,7 @@
 """A report for a person is one line if the run succeeded or just failed, and a block of rows otherwise."""
 
 import signal
+import sys
 from dataclasses import replace
 
 import pytest
@@ -542,3 +543,22 @@ def test_the_name_of_a_process_that_runs_on_makes_no_row() -> None:
 def test_every_signal_of_an_unknown_end_is_named(number: signal.Signals) -> None:
     shown = text(exited(-number), ConnectionLost("gone"), limits=TIMED)
     assert number.name in head(shown)
+
+
+@pytest.mark.parametrize("width", [10, 80])
+def test_of_a_long_command_only_what_is_shown_is_measured(width: int) -> None:
+    """A script, or ten thousand file names, with characters beyond ASCII, of which each has to be looked up."""
+    looked_up = 0
+
+    def see(_frame: object, event: str, called: object) -> None:
+        nonlocal looked_up
+        looked_up += event == "c_call" and getattr(called, "__name__", "") == "east_asian_width"
+
+    report = replace(told((exited(0), counted(0), DONE, read("success"))), command=("echo", "\u6f22" * 100_000))
+    sys.setprofile(see)
+    try:
+        report_text(report, width=width)
+        report_line(report, status=0, width=width)
+    finally:
+        sys.setprofile(None)
+    assert 0 < looked_up < 1000
