@@ -351,6 +351,8 @@ def test_an_unknown_option_is_named(argv: list[str], line: str) -> None:
     ("name", "said"),
     [
         ("--memory", "did you mean --mem?"),
+        ("--ram", "did you mean --mem?"),
+        ("--MEM", "did you mean --mem?"),
         ("--memory-max", "did you mean --mem?"),
         ("--cpu", "did you mean --cpus?"),
         ("--env", "did you mean --setenv?"),
