@@ -59,6 +59,8 @@ def _mistake(error: typer.TyperException) -> InvalidValue:
             return InvalidValue(f"no such option: {name}", hint=hint(name, _NAMES))
         case "BadOptionUsage" if name in _NAMES and _NAMES[name].takes_value:
             return InvalidValue(_NAMES[name].needs, hint=MISTAKEN.get(name))
+        case "BadOptionUsage" if name in _NAMES:
+            return InvalidValue(f"{name} does not take a value", hint=MISTAKEN.get(name))
     return InvalidValue(error.format_message())
 
 

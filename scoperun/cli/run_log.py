@@ -25,7 +25,7 @@ class RunLog:
         try:
             self._file = Appended(path, header=HEADER)
         except OSError as error:
-            hint = "its folder has to be there" if isinstance(error, FileNotFoundError) else None
+            hint = "its folder has to exist" if isinstance(error, FileNotFoundError) else None
             raise ScoperunError(f"cannot add to the log {path!r}: {error.strerror}", hint=hint) from None
         self._entry = Entry(pid=os.getpid(), host=os.uname().nodename, started=time.time(), command=command)
 

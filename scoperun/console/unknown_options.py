@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 OURS = {
     **dict.fromkeys(["--memory", "--memory-max", "--memory-limit", "--mem-max", "--mem-limit", "--max-mem"], "--mem"),
+    "--ram": "--mem",
     "-m": "--mem",
     **dict.fromkeys(["--memory-high", "--high"], "--mem-high"),
     **dict.fromkeys(["--memory-swap", "--memory-swap-max", "--swap-max", "--memswap"], "--swap"),
@@ -64,5 +65,5 @@ def hint(name: str, known: Iterable[str]) -> str | None:
         return None
     import difflib  # noqa: PLC0415  3 ms, only after a mistake
 
-    near = difflib.get_close_matches(name, [each for each in known if each.startswith("--")], n=1, cutoff=0.7)
+    near = difflib.get_close_matches(name.lower(), [each for each in known if each.startswith("--")], n=1, cutoff=0.7)
     return f"did you mean {near[0]}?" if near else None

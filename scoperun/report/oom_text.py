@@ -50,7 +50,7 @@ def others(report: Report, oom: Oom, names: Mapping[str, str]) -> str:
     alive = [task for task in oom.tasks or () if task.pid not in dead]
     if not alive or not dead:
         return ""
-    return "; ".join(filter(None, [_grouped(alive), _what_became(report, oom, names)]))
+    return "; ".join(filter(None, [_grouped(alive), _what_became(alive, report, oom, names)]))
 
 
 def needed(oom: Oom) -> str:
@@ -155,8 +155,10 @@ def _of(limit: int | None) -> str:
     return "" if limit in {None, INFINITY} else f" of {format_size(limit)}"
 
 
-def _what_became(report: Report, oom: Oom, names: Mapping[str, str]) -> str:
-    """Return what systemd did with the other processes, as far as that is certain."""
+def _what_became(alive: Sequence[Task], report: Report, oom: Oom, names: Mapping[str, str]) -> str:
+    """Return what systemd did with `alive`, the other processes, as far as that is certain."""
+    if oom.policy == "stop" and report.exit_code is not None and all(task.pid == report.pid for task in alive):
+        return ""  # the command alone has exited, maybe before systemd's SIGTERM
     match oom.policy:
         case "continue":
             return f"went on ({policy_name('continue', names)})"

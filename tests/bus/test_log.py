@@ -126,6 +126,13 @@ async def test_a_place_that_takes_no_lines_is_refused_before_the_command_starts(
     assert "StartTransientUnit" not in systemd.steps
 
 
+async def test_a_missing_folder_is_reported_as_for_a_report(systemd: FakeSystemd, tmp_path: Path) -> None:
+    place = tmp_path / "none" / "log"
+    why = f"'{place}': No such file or directory (its folder has to exist)"
+    assert (await scoperun("--log", str(place), "true")).complaint == f"scoperun: cannot add to the log {why}"
+    assert (await scoperun("--report", str(place), "true")).complaint == f"scoperun: cannot write the report to {why}"
+
+
 async def test_a_line_that_cannot_be_written_changes_no_status(systemd: FakeSystemd, tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("x" * 1024)  # a limit of 1, which is 512 or 1024 bytes, leaves no room

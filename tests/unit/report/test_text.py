@@ -137,6 +137,13 @@ def test_what_systemd_stops_after_an_oom_kill_is_told_as_such() -> None:
         assert row("others", shown) == f"sh[4242] 1M; {words} (OOMPolicy={policy})"
 
 
+def test_a_command_that_exited_by_itself_is_not_said_to_be_stopped() -> None:
+    shown = report_text(oom_report(0, "stop", victims=(NEED,), tasks=(task(4242, "sh"),)))
+    assert row("others", shown) == "sh[4242] 1M"
+    shown = report_text(oom_report(0, "stop", victims=(NEED,), tasks=(task(4242, "sh"), task(7, "sleep"))))
+    assert row("others", shown).endswith("; stopped by systemd (OOMPolicy=stop)")
+
+
 def test_of_many_victims_five_are_named() -> None:
     many = tuple(replace(NEED, pid=pid) for pid in range(1, 8))
     shown = report_text(oom_report(0, victims=many, kills=9))
