@@ -84,7 +84,7 @@ def test_a_library_example_prints_what_the_document_shows(example: str, folder: 
     subprocess.run(["python3", "-c", program], cwd=folder, check=True, timeout=GENEROUS)
 
 
-@pytest.mark.guest()  # each suite has its own groff
+@pytest.mark.guest  # each suite has its own groff
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_manual_fits_the_terminal_and_is_neither_justified_nor_hyphenated(width: int) -> None:
     shown = subprocess.run(
