@@ -56,7 +56,7 @@ def test_the_architecture_has_every_package_and_its_imports() -> None:
 
 
 def test_the_architecture_names_the_ground_modules() -> None:
-    (ground,) = re.findall(r"^The ground is (.*?)\. `scoperun/", ARCHITECTURE, flags=re.MULTILINE | re.DOTALL)
+    (ground,) = re.findall(r"^The ground is (.*?)\.\s`scoperun/", ARCHITECTURE, flags=re.MULTILINE | re.DOTALL)
     modules = {name.removeprefix("scoperun.") for name in SOURCES if name.count(".") == 1 and not package(name)}
     assert set(re.findall(r"`(\w+)`", ground)) == modules - {"__main__"}
 
