@@ -30,8 +30,8 @@ TIME: seconds, or terms like 5min 20s, or infinity.
 
 Exit status: the command's own; 128+n if signal n killed it, e.g. 137 when it
 ran out of memory (after SIGINT, scoperun ends by SIGINT too); 124: --timeout
-ended it; 125: scoperun itself failed; 126, 127: COMMAND cannot be executed,
-was not found. "man scoperun" explains all of it.
+or --cpu-time ended it; 125: scoperun itself failed; 126, 127: COMMAND cannot
+be executed, was not found. "man scoperun" explains everything.
 """
 
 _PANELS = (

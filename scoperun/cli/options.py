@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from scoperun.cli.limit_names import limit_names
 from scoperun.console import plain
 from scoperun.console.configured import settled
 from scoperun.console.option import WrongValue
@@ -14,7 +13,7 @@ from scoperun.console.plain import NotPlain
 from scoperun.console.shells import is_shell_at_terminal
 from scoperun.console.sources import Sources
 from scoperun.errors import InvalidValue
-from scoperun.record import dataclass, field
+from scoperun.record import dataclass
 from scoperun.spec.limits import Limits, OOMPolicy
 from scoperun.spec.request import ExecContext, RunRequest
 
@@ -35,14 +34,13 @@ class Output:
     report: the path of a file for the report. report_fd: a descriptor for JSON lines about the run.
     log: the path of a file that gets a line about the run.
     journal: send the verdict to the journal.
-    json: print JSON instead of text on stderr. one_line: print one line for a log.
+    json: print JSON instead of text on stderr. report_format: `block`, or `line` for one line for a log.
     quiet: 1 to print nothing that the exit status already says, 2 to print no report at all.
     on_oom: the path of a program that is run after an OOM kill.
     oom_log: quote the kernel's log below the text.
     oom_exit_code: the exit status for the verdict oom-kill; None for the command's own.
     trace: the path of a file for every event of the run, one JSON line each.
     dry_run: print what would be asked of systemd, and start nothing.
-    names: what the user calls limits, for the text.
     """
 
     report: str | None = None
@@ -50,14 +48,13 @@ class Output:
     log: str | None = None
     journal: bool = False
     json: bool = False
-    one_line: bool = False
+    report_format: str = "block"
     quiet: int = 0
     oom_log: bool = False
     oom_exit_code: int | None = None
     on_oom: str | None = None
     trace: str | None = None
     dry_run: bool = False
-    names: Mapping[str, LimitName] = field(default_factory=dict)
 
 
 class CommandLine(NamedTuple):
@@ -66,6 +63,12 @@ class CommandLine(NamedTuple):
     request: RunRequest
     output: Output
     sources: Sources
+
+    def names(self) -> Mapping[str, LimitName]:
+        """Return what the user calls the limits, for the text report."""
+        from scoperun.cli.limit_names import limit_names  # noqa: PLC0415  a report of one line might do without
+
+        return limit_names(self.sources, self.request)
 
 
 class CheckAsked(Exception):
@@ -140,8 +143,7 @@ def asked(reading: Reading) -> CommandLine:
         texts={name: text for name, text in reading.given.items() if isinstance(text, str)},
         environment=whole.list_origins.get("setenv", ()),
     )
-    names = limit_names(sources, request)
-    return CommandLine(request, Output(**fields["output"], names=names), sources)
+    return CommandLine(request, Output(**fields["output"]), sources)
 
 
 def _check(given: Mapping[str, Any], command: Sequence[str]) -> CheckAsked:

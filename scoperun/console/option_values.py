@@ -165,11 +165,11 @@ def oom_policy(text: str) -> OOMPolicy:
         raise InvalidValue(f"{text!r} is not one of {names}") from None
 
 
-def is_one_line(text: str) -> bool:
-    """Tell whether a report is one line, for the word `line`, or a block of lines, for `block`. Raises InvalidValue."""
+def report_format(text: str) -> str:
+    """Return `block` or `line`, the formats of the printed report. Raises InvalidValue."""
     if text not in {"block", "line"}:
         raise InvalidValue(f"{text!r} is not one of 'block', 'line'")
-    return text == "line"
+    return text
 
 
 def assignments(text: str) -> tuple[Assignment, ...]:

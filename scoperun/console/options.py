@@ -341,8 +341,8 @@ OPTIONS = (
         "Print the report as a block of lines, or as one line for a log.",
         "The report",
         metavar="<block|line>",
-        parse=option_values.is_one_line,
-        field="output.one_line",
+        parse=option_values.report_format,
+        field="output.report_format",
         completion="block line",
     ),
     Option(

@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import stat
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn
 
@@ -19,7 +20,7 @@ from scoperun.record import dataclass
 from scoperun.spec.values import signal_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from scoperun.process.identity import Identity
 
@@ -61,14 +62,15 @@ class Hook:
         an exception here, it is killed together with its process group. Raises OSError if it cannot be forked.
         """
         failure, its_failure = os.pipe()
-        with open(failure, "rb") as failed, _statuses_kept():
+        with open(failure, "rb") as failed, _statuses_kept(), _woken() as woken, _blocked() as mask:
             try:
-                pid = _forked(lambda: self._become(environment), its_failure)
+                pid = _forked(lambda: self._become(environment, mask), its_failure)
             finally:
                 os.close(its_failure)
-            return self._ending(pid, failed.read)
+            return self._ending(pid, failed.read, woken, mask)
 
-    def _become(self, environment: Mapping[str, str]) -> NoReturn:
+    def _become(self, environment: Mapping[str, str], mask: Collection[int]) -> NoReturn:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.setsid()
         for number in _PYTHON_IGNORES:
             signal.signal(number, signal.SIG_DFL)
@@ -79,13 +81,15 @@ class Hook:
             self.identity.assume()
         execute([self.path], environment)
 
-    def _ending(self, pid: int, failure: Callable[[], bytes]) -> str | None:
-        """Wait for the end of the child, or kill its group; return what went wrong."""
+    def _ending(self, pid: int, failure: Callable[[], bytes], woken: int, mask: Collection[int]) -> str | None:
+        """Wait for the end of the child, or kill its group; return what went wrong.
+
+        woken: see `_woken`. mask: the signals that stay blocked during the wait.
+        """
         pidfd = os.pidfd_open(pid)
         try:
-            poll = select.poll()
-            poll.register(pidfd, select.POLLIN)
-            if not poll.poll(self.within * 1000):
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            if not _ends_within(pidfd, self.within, woken):
                 return f"it was killed because it had not ended after {self.within:g}s"
             ended = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOWAIT)
             assert ended is not None  # noqa: S101  only WNOHANG makes it so
@@ -97,6 +101,49 @@ class Hook:
         finally:
             _kill_unless_ended(pid, pidfd)
             os.close(pidfd)
+
+
+def _ends_within(pidfd: int, seconds: float, woken: int) -> bool:
+    """Tell whether the process ends within so many seconds."""
+    poll, deadline = select.poll(), time.monotonic() + seconds
+    for fd in (pidfd, woken):
+        poll.register(fd, select.POLLIN)
+    while not has_ended(pidfd):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        if any(fd == woken for fd, _ in poll.poll(left * 1000)):
+            os.read(woken, 4096)  # the handler has run by now, and has not raised an exception
+    return True
+
+
+@contextmanager
+def _woken() -> Iterator[int]:
+    """Yield a descriptor that can be read when a signal has come.
+
+    poll(2) alone would not notice one that comes just before it: Python runs handlers only between its own steps.
+    """
+    woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    before = signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    try:
+        yield woken
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(woken)
+        os.close(wake)
+
+
+@contextmanager
+def _blocked() -> Iterator[Collection[int]]:
+    """Block all signals and yield those that were blocked before.
+
+    A handler that raises an exception right after the fork would leave the child without a time limit.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        yield mask
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 @contextmanager

@@ -103,8 +103,8 @@ class FakeSystemd:
         await until(lambda: step in self.steps)
 
     async def gone(self) -> None:
-        """Return once no unit is left."""
-        await until(lambda: not self.units)
+        """Return once no unit is left, or the bus is gone, with which nothing is known of units."""
+        await until(lambda: not self.units or not self.bus.connected)
 
     # Its signals.
 
@@ -272,6 +272,10 @@ class _Bus(MessageBus):
         sent = super().send(msg)
         sent.add_done_callback(lambda future: future.cancelled() or future.exception())
         return sent
+
+    def _finalize(self, err: Exception | None = None) -> None:
+        super()._finalize(err)
+        something_changed()
 
 
 @asynccontextmanager

@@ -37,7 +37,7 @@ def lines(file: Path) -> list[dict[str, Any]]:
 def replayed(file: Path) -> dict[str, Any]:
     """Return the report that a trace leads to, in JSON's types."""
     with file.open(newline="\n") as trace:
-        report, is_whole = replay(trace)
+        report, is_whole, _ = replay(trace)
     assert is_whole
     read: dict[str, Any] = json.loads(report.to_json())
     return read

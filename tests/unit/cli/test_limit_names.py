@@ -23,7 +23,7 @@ property = ["TasksMax=50"]
 def names(*argv: str) -> dict[str, LimitName]:
     parsed = parse([*argv, "--", "true"])
     assert parsed is not None
-    return dict(parsed.output.names)
+    return dict(parsed.names())
 
 
 @pytest.mark.parametrize(

@@ -210,8 +210,8 @@ def test_quiet_is_counted(words: list[str], times: int) -> None:
 
 
 def test_the_format_of_the_report_is_a_word() -> None:
-    assert output("--report-format", "line", "true").one_line
-    assert not output("--report-format", "line", "--report-format=block", "true").one_line
+    assert output("--report-format", "line", "true").report_format == "line"
+    assert output("--report-format", "line", "--report-format=block", "true").report_format == "block"
 
 
 @pytest.mark.parametrize(

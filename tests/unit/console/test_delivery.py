@@ -11,12 +11,15 @@ from typing import cast
 
 import pytest
 
-from scoperun.cli.command import _PATIENCE, _deliver
-from scoperun.cli.options import Output
+from scoperun.cli.delivery import deliver as deliver_report
+from scoperun.cli.options import CommandLine, Output
+from scoperun.cli.stderr import PATIENCE
 from scoperun.console.files import Destination
+from scoperun.console.sources import Sources
 from scoperun.process.patience import Patience
 from scoperun.process.signals import ENDING
 from scoperun.report.report import Report
+from scoperun.spec.request import RunRequest
 from tests.child import in_child
 from tests.unit.stories import STARTED, counted, exited, read, told
 
@@ -44,16 +47,20 @@ def out_of_memory() -> Report:
     return told([*STARTED, counted(1), exited(-9), read("oom-kill")])
 
 
+def asked(output: Output) -> CommandLine:
+    return CommandLine(RunRequest(command=("./work",)), output, Sources())
+
+
 def deliver(
     output: Output, file: Destination | Slow | None = None, *, after: int | None = None, what: Report | None = None
 ) -> None:
     """Deliver a report as the command line does when the command has ended, after a signal if one is given."""
 
     def deliver_it() -> None:
-        _PATIENCE.begin()
+        PATIENCE.begin()
         if after is not None:
             signal.raise_signal(after)
-        _deliver(what or report(), output, cast("Destination", file))
+        deliver_report(what or report(), asked(output), cast("Destination", file))
 
     in_child(deliver_it)
 
@@ -93,7 +100,7 @@ def test_a_signal_does_not_prevent_a_report_without_a_wait(tmp_path: Path, numbe
         (Output(quiet=2), False, False),
         (Output(quiet=1, json=True), False, True),
         (Output(quiet=2, json=True), False, False),
-        (Output(quiet=1, one_line=True), False, True),
+        (Output(quiet=1, report_format="line"), False, True),
         (Output(oom_exit_code=99, oom_log=True), True, True),
     ],
 )
@@ -106,7 +113,7 @@ def test_quiet_prints_what_the_exit_status_does_not_say_and_twice_quiet_nothing(
 
 
 def test_one_line_is_one_line_with_the_status_that_scoperun_exits_with(capfd: pytest.CaptureFixture[str]) -> None:
-    deliver(Output(one_line=True, oom_log=True, oom_exit_code=99), what=out_of_memory())
+    deliver(Output(report_format="line", oom_log=True, oom_exit_code=99), what=out_of_memory())
     assert capfd.readouterr().err == "scoperun: KILLED BY AN OOM KILLER, status 99, 2s, 20M/20M: ./work\n"
 
 
@@ -131,7 +138,7 @@ def test_json_is_indented_on_a_terminal_and_one_line_elsewhere(is_terminal: bool
 
     def deliver_it() -> None:
         os.dup2(its, 2)
-        _deliver(report(), Output(json=True), None)
+        deliver_report(report(), asked(Output(json=True)), None)
 
     in_child(deliver_it)
     printed = os.read(ours, 1 << 16).decode()

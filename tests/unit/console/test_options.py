@@ -19,7 +19,7 @@ FIELDS = {
     for field in dataclasses.fields(record)
 }
 NO_OPTION_ALONE = {"request.command", "request.limits", "request.context", "request.properties"}
-NOT_ASKED_FOR = {"request.oom_policy_default", "output.names"}
+NOT_ASKED_FOR = {"request.oom_policy_default"}
 LISTS = {"context.environment"}
 
 SAMPLES = {"memory_max": 1 << 20, "memory_high": 1 << 20, "oom_policy": "stop"}

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from scoperun.cli.command import _warn
 from scoperun.cli.options import parse
 from scoperun.cli.preview import preview
+from scoperun.cli.warnings import warn_of_traps
 from scoperun.console.field_names import in_options
 from scoperun.errors import InvalidValue
 from scoperun.evidence.events import (
@@ -139,7 +139,7 @@ def test_it_sets_memory_high() -> None:
 
 
 def test_it_is_not_a_trap(capfd: pytest.CaptureFixture[str]) -> None:
-    _warn(RunRequest(command=("true",), limits=Limits(memory_max=20 * MIB), soft_memory=SoftMemory(15 * MIB)))
+    warn_of_traps(RunRequest(command=("true",), limits=Limits(memory_max=20 * MIB), soft_memory=SoftMemory(15 * MIB)))
     assert capfd.readouterr().err == ""
 
 
