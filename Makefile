@@ -8,11 +8,11 @@ VENV := .venv
 help:
 	@echo 'make demo    the main job, shown: scoperun --mem 20M -- ./bigleak2'
 	@echo 'make test    every test that CI runs'
-	@echo 'make truth   docs/truth.md, from some 650 runs of which it is known how they end'
-	@echo 'make bench   docs/benchmarks.md: what scoperun costs beside its like; as root'
+	@echo 'make truth   docs/truth.md, from some 800 runs whose end is known beforehand'
+	@echo 'make bench   docs/benchmarks.md: what scoperun costs compared with its alternatives; as root'
 	@echo 'make check   formatting, lint and types'
 	@echo 'make coverage  which lines and branches tests/unit and tests/bus run'
-	@echo 'make lock    what CI installs, anew: requirements.lock, tests/lab/requirements.lock'
+	@echo 'make lock    update what CI installs: requirements.lock, tests/lab/requirements.lock'
 
 demo: $(VENV)/ready
 	@$(VENV)/bin/python -m tests.lab.demo

@@ -33,8 +33,8 @@ _scoperun()
     esac
 }
 
-# Put the words together that bash has split at = and the like. Sets words; starts, where in COMP_WORDS each begins;
-# and before, what of the last word bash will not replace.
+# Join the words that bash has split at characters such as =. Sets words; starts, the place in COMP_WORDS where each
+# begins; and before, the part of the last word that bash will not replace.
 _scoperun_words()
 {
     local line=${COMP_LINE:0:COMP_POINT} blank piece i
@@ -56,7 +56,7 @@ _scoperun_words()
     before=${before%@} # which bash replaces too
 }
 
-# What begins at word $1 is a command: it completes as if it stood alone.
+# A command begins at word $1: complete it as if it stood alone.
 _scoperun_command()
 {
     if declare -F _comp_command_offset >/dev/null; then
@@ -71,7 +71,7 @@ _scoperun_command()
     return 0
 }
 
-# The value of option $1; $2 is what stands before it in the same word.
+# The value of option $1; $2 is the text before it in the same word.
 _scoperun_value()
 {
     case $1 in
@@ -90,7 +90,7 @@ _scoperun_value()
     return 0
 }
 
-# A property or, after @, a file with some; $1 is what stands before it in the same word.
+# A property or, after @, a file with properties; $1 is the text before it in the same word.
 _scoperun_property()
 {
     local properties='
@@ -140,7 +140,7 @@ _scoperun_property()
     esac
 }
 
-# Offer the lines of standard input, each with $1 before it, that continue the current word.
+# Offer the lines of standard input that continue the current word, each with $1 before it.
 _scoperun_offer()
 {
     local line full
@@ -150,7 +150,7 @@ _scoperun_offer()
     done
 }
 
-# Offer the files (-f) or folders (-d) that the current word, after $2, is the beginning of.
+# Offer the files (-f) or folders (-d) whose names begin with the current word, after $2.
 _scoperun_files()
 {
     compopt -o filenames 2>/dev/null

@@ -43,13 +43,13 @@ set -g __scoperun_properties \
     TasksMax TimeoutStopSec Upholds Wants WantsMountsFor WatchdogSignal
 
 # After the options the command completes as if it stood alone. fish's own __fish_complete_subcommand does not know --,
-# and takes the value of `-p NAME=VALUE` for a variable.
+# and mistakes the value of `-p NAME=VALUE` for a variable.
 function __scoperun_command --description 'Complete the command and its words'
     set -l line (string join ' ' -- (__scoperun_words | string escape) (commandline -ct))
     complete --do-complete=$line
 end
 
-function __scoperun_words --description 'Print the words of the command that are there; fail if there are only options'
+function __scoperun_words --description 'Print the words of the command so far; fail if there are only options'
     set -l words (commandline -opc)[2..-1]
     while set -q words[1]
         switch $words[1]
@@ -127,7 +127,7 @@ complete -c scoperun -n __scoperun_in_options -x -l uid -a '(__fish_complete_use
 complete -c scoperun -n __scoperun_in_options -x -l gid -a '(__fish_complete_groups)' -d 'Group that it runs as'
 complete -c scoperun -n __scoperun_in_options -x -l nice -d 'Nice level'
 complete -c scoperun -n __scoperun_in_options -x -l oom-score-adj -d 'How much an OOM kill prefers it'
-complete -c scoperun -n __scoperun_in_options -l wait -d 'Wait for all that the command starts, too'
+complete -c scoperun -n __scoperun_in_options -l wait -d 'Wait for everything that the command starts'
 complete -c scoperun -n __scoperun_in_options -l no-wait -d 'Wait for the command only'
 complete -c scoperun -n __scoperun_in_options -l kill-leftovers -d 'Stop what the command leaves running'
 complete -c scoperun -n __scoperun_in_options -l no-kill-leftovers -d 'Let what the command leaves running go on'
@@ -140,14 +140,14 @@ complete -c scoperun -n __scoperun_in_options -r -F -l log -d 'Add a line about 
 complete -c scoperun -n __scoperun_in_options -r -F -l on-oom -d 'Run a program after an OOM kill'
 complete -c scoperun -n __scoperun_in_options -r -F -l trace -d 'Write every event of the run to a file'
 complete -c scoperun -n __scoperun_in_options -l journal -d 'Send the verdict to the journal'
-complete -c scoperun -n __scoperun_in_options -l no-journal -d 'Do not send it there'
+complete -c scoperun -n __scoperun_in_options -l no-journal -d 'Do not send the verdict to the journal'
 complete -c scoperun -n __scoperun_in_options -l json -d 'Print the report as JSON'
 complete -c scoperun -n __scoperun_in_options -l no-json -d 'Print the report as text'
-complete -c scoperun -n __scoperun_in_options -s q -l quiet -d 'Print no report where the exit status tells all; twice: none'
-complete -c scoperun -n __scoperun_in_options -l no-quiet -d 'Print one always'
+complete -c scoperun -n __scoperun_in_options -s q -l quiet -d 'Print no report if the exit status tells all; twice: none at all'
+complete -c scoperun -n __scoperun_in_options -l no-quiet -d 'Always print a report'
 complete -c scoperun -n __scoperun_in_options -l oom-log -d 'Quote the kernel log of an OOM kill'
 complete -c scoperun -n __scoperun_in_options -l no-oom-log -d 'Do not quote the kernel log'
 complete -c scoperun -n __scoperun_in_options -x -l oom-exit-code -d 'Exit status if memory ran out'
-complete -c scoperun -n __scoperun_in_options -l check -d 'Show what a run needs and what is there'
+complete -c scoperun -n __scoperun_in_options -l check -d 'Show what a run needs and whether it is there'
 complete -c scoperun -n __scoperun_in_options -l version -d 'Print the version'
 complete -c scoperun -n __scoperun_in_options -s h -l help -d 'Print a summary of the options'

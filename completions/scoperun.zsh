@@ -100,7 +100,7 @@ _arguments -s -S -A '-*' \
   '--gid=[group that it runs as]:group:_groups' \
   '--nice=[nice level]:-20 to 19' \
   '--oom-score-adj=[how much an OOM kill prefers it]:-1000 to 1000' \
-  '(--no-wait)--wait[wait for all that the command starts, too]' \
+  '(--no-wait)--wait[wait for everything that the command starts]' \
   '(--wait)--no-wait[wait for the command only]' \
   '(--no-kill-leftovers)--kill-leftovers[stop what the command leaves running]' \
   '(--kill-leftovers)--no-kill-leftovers[let what the command leaves running go on]' \
@@ -113,15 +113,15 @@ _arguments -s -S -A '-*' \
   '--report-fd=[write JSON lines to a descriptor]:descriptor:_file_descriptors' \
   '--report-format=[print the report as a block or as one line]:format:(block line)' \
   '(--no-journal)--journal[send the verdict to the journal]' \
-  '(--journal)--no-journal[do not send it there]' \
+  '(--journal)--no-journal[do not send the verdict to the journal]' \
   '(--no-json)--json[print the report as JSON]' \
   '(--json)--no-json[print the report as text]' \
-  '(--no-quiet)*'{-q,--quiet}'[print no report where the exit status tells all; twice\: none]' \
-  '(-q --quiet)--no-quiet[print one always]' \
+  '(--no-quiet)*'{-q,--quiet}'[print no report if the exit status tells all; twice\: none at all]' \
+  '(-q --quiet)--no-quiet[always print a report]' \
   '(--no-oom-log)--oom-log[quote the kernel log of an OOM kill]' \
   '(--oom-log)--no-oom-log[do not quote the kernel log]' \
   '--oom-exit-code=[exit status if memory ran out]:status' \
-  '--check[show what a run needs and what is there]' \
+  '--check[show what a run needs and whether it is there]' \
   '(- *)--version[print the version]' \
   '(- *)'{-h,--help}'[print a summary of the options]' \
   '*:::command:_normal -p $service'

@@ -30,11 +30,15 @@ def terms(name: str) -> list[str]:
     return [line.replace('"', "") for line in lines]
 
 
+def snippets(language: str) -> list[str]:
+    """Return the README's blocks in a language, such as console, sh or python."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+
+
 def sessions() -> list[str]:
     """Return the sessions of both documents; … stands for a part of a line, [...] for lines."""
-    in_readme = re.findall(r"^```console\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
     in_manual = re.findall(r"^\.EX\n(\$ .*?)^\.EE$", section("EXAMPLES"), flags=re.MULTILINE | re.DOTALL)
-    return [*in_readme, *map(_with_ellipses, in_manual)]
+    return [*snippets("console"), *map(_with_ellipses, in_manual)]
 
 
 def _with_ellipses(session: str) -> str:
@@ -45,10 +49,15 @@ def _with_ellipses(session: str) -> str:
 
 def library_examples() -> list[str]:
     """Return the README's examples in Python."""
-    return re.findall(r"^```python\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+    return snippets("python")
 
 
 def configurations() -> list[str]:
     """Return the config files that both documents show."""
-    in_readme = re.findall(r"^```toml\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
-    return [*in_readme, *re.findall(r"^\.EX\n(.*?)^\.EE$", section("PROFILES"), flags=re.MULTILINE | re.DOTALL)]
+    return [*snippets("toml"), *re.findall(r"^\.EX\n(.*?)^\.EE$", section("PROFILES"), flags=re.MULTILINE | re.DOTALL)]
+
+
+def command_lines() -> list[str]:
+    """Return what follows `scoperun` in the README's blocks for a shell or a crontab, each on one line."""
+    text = "".join([*snippets("sh"), *snippets("crontab")]).replace("\\\n", " ")
+    return re.findall(r"(?:^|/)scoperun (.*)$", text, flags=re.MULTILINE)

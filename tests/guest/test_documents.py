@@ -82,3 +82,22 @@ def test_a_library_example_prints_what_the_document_shows(example: str, folder: 
     body = "".join(f"    {line}\n" for line in example.splitlines())
     program = f"import asyncio\nasync def main():\n{body}asyncio.run(main())\n"
     subprocess.run(["python3", "-c", program], cwd=folder, check=True, timeout=GENEROUS)
+
+
+@pytest.mark.guest  # each suite has its own groff
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_manual_fits_the_terminal_and_is_neither_justified_nor_hyphenated(width: int) -> None:
+    shown = subprocess.run(
+        ["man", "--warnings", "--local-file", str(CHECKOUT / "man" / "scoperun.1")],
+        env=os.environ | {"MANWIDTH": str(width), "LC_ALL": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        timeout=GENEROUS,
+        check=True,
+    )
+    lines = shown.stdout.splitlines()
+    text = lines[lines.index("DESCRIPTION") : lines.index("EXAMPLES")]
+    assert shown.stderr == ""
+    assert [line for line in lines if len(line) > width] == []
+    assert [line for line in text if line.endswith("\N{HYPHEN}")] == []
+    assert [line for line in text if re.search(r"[a-z,]  +[a-z]", line)] == []

@@ -1,10 +1,14 @@
-"""The examples do what they say: a rerun with more memory, a job that a timer starts."""
+"""The examples do what they say: a rerun with more memory, a job that a timer or cron starts, a slice with a limit."""
 
+import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
-from tests.documents import CHECKOUT
+import pytest
+
+from tests.documents import CHECKOUT, snippets
 from tests.schema import validated
 
 from .story import GENEROUS, Story, systemctl
@@ -59,3 +63,65 @@ def test_a_timer_starts_a_job_whose_report_is_kept() -> None:
     assert (report["exit_code"], report["limits"]["memory_max"]) == (3, 500 << 20)
     assert systemctl("show", "-P", "ExecMainStatus", "backup.service").strip() == "3"
     systemctl("stop", "backup.timer")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Return a home folder in which scoperun is installed as pipx does it."""
+    scoperun = shutil.which("scoperun")
+    assert scoperun is not None
+    (tmp_path / ".local/bin").mkdir(parents=True)
+    (tmp_path / ".local/bin/scoperun").symlink_to(scoperun)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "mail"),
+    [
+        ("exit 3", 3, ""),
+        ("echo full >&2", 0, "full\n"),
+        ("exec python3 -c \"b'x' * (50 << 20)\"", 137, r"scoperun: OUT OF MEMORY: .*/bin/backup\n(.*\n)+"),
+    ],
+)
+def test_cron_mails_what_a_job_prints_and_that_it_ran_out_of_memory(
+    script: str, status: int, mail: str, home: Path
+) -> None:
+    """The line of the README's crontab, as cron runs it, with less memory: a guest takes a minute to fill 500M."""
+    (line,) = snippets("crontab")
+    _, command = re.split(r" {2,}", line.rstrip("\n").replace("500M", "20M"))
+    (home / "bin").mkdir()
+    (home / "bin/backup").write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    (home / "bin/backup").chmod(0o755)
+    done = subprocess.run(
+        ["/bin/sh", "-c", command],
+        env={"HOME": str(home), "LOGNAME": "tester", "SHELL": "/bin/sh", "PATH": "/usr/bin:/bin"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=GENEROUS,
+        check=False,
+    )
+    assert done.returncode == status
+    assert re.fullmatch(mail, done.stdout)
+
+
+@pytest.fixture
+def limited_slice() -> Iterator[None]:
+    """Give scoperun.slice the README's limit by a drop-in, as an administrator does for all users; take it back."""
+    (content,) = snippets("ini")
+    folder = Path.home() / ".config/systemd/user/scoperun.slice.d"
+    folder.mkdir(parents=True)
+    (folder / "50-memory.conf").write_text(content, encoding="utf-8")
+    systemctl("daemon-reload")
+    yield
+    shutil.rmtree(folder)
+    systemctl("daemon-reload")
+
+
+@pytest.mark.usefixtures("limited_slice")
+def test_a_drop_in_for_the_slice_limits_what_runs_in_it(story: Story) -> None:
+    report = story.cwd / "report.json"
+    words = ["scoperun", "--slice", "scoperun", "--mem", "5G", "--report", str(report), "--", "true"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=GENEROUS, check=True)
+    assert validated(report.read_text(encoding="utf-8"))["effective_memory_max"] == 4 << 30
+    assert "scoperun.slice, which the scope is in, allows 4G" in done.stderr

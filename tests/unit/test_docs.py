@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,17 @@ from scoperun.report.report import Cpu, Memory, Report
 from scoperun.report.soft_memory_report import Passing, SoftMemoryReport
 from scoperun.spec.limits import Limits, LimitsInForce
 from scoperun.supervision.enforcement import check_limits
-from tests.documents import CHECKOUT, MANUAL, README, configurations, library_examples, section, sessions, terms
+from tests.documents import (
+    CHECKOUT,
+    MANUAL,
+    README,
+    command_lines,
+    configurations,
+    library_examples,
+    section,
+    sessions,
+    terms,
+)
 from tests.unit.declared import ENVIRONMENT, PROPERTIES, takes_value
 from tests.unit.test_shape import ROWS, SOURCES, documentation, package
 
@@ -45,7 +56,7 @@ def test_the_architecture_has_every_package_and_its_imports() -> None:
 
 
 def test_the_architecture_names_the_ground_modules() -> None:
-    (ground,) = re.findall(r"^The ground is (.*?)\. `scoperun/", ARCHITECTURE, flags=re.MULTILINE | re.DOTALL)
+    (ground,) = re.findall(r"^The ground is (.*?)\.\s`scoperun/", ARCHITECTURE, flags=re.MULTILINE | re.DOTALL)
     modules = {name.removeprefix("scoperun.") for name in SOURCES if name.count(".") == 1 and not package(name)}
     assert set(re.findall(r"`(\w+)`", ground)) == modules - {"__main__"}
 
@@ -146,6 +157,33 @@ def test_there_are_sessions_to_run() -> None:
     """tests/guest runs them; this test only checks that they are found."""
     assert len(sessions()) == README.count("```console") + section("EXAMPLES").count(".EX\n")
     assert len(library_examples()) == README.count("```python")
+
+
+@pytest.mark.parametrize("line", command_lines())
+def test_the_readme_has_only_command_lines_that_are_understood(line: str) -> None:
+    asked = parse(shlex.split(line))
+    assert asked is not None
+    assert asked.request.command
+    assert asked.request.limits.memory_max
+
+
+def test_the_readme_has_command_lines() -> None:
+    assert {shlex.split(line.partition(" -- ")[2])[0] for line in command_lines()} >= {
+        "bash",
+        "bwrap",
+        "$HOME/bin/backup",
+    }
+
+
+@pytest.mark.parametrize("anchor", sorted(set(re.findall(r"\]\(#([^)]+)\)", README))))
+def test_the_readme_links_only_to_its_own_headings(anchor: str) -> None:
+    headings = re.findall(r"^##+ (.*)$", README, flags=re.MULTILINE)
+    assert anchor in {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\(([\w./]+)\)", README))))
+def test_the_readme_links_only_to_existing_files(path: str) -> None:
+    assert (CHECKOUT / path).exists()
 
 
 @pytest.mark.parametrize("configuration", configurations())
