@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import textwrap
 from typing import TYPE_CHECKING
 
 from scoperun.console.field_names import in_options
@@ -31,9 +32,9 @@ def check_machine(*, system: bool, json: bool) -> int:
 
 
 def to_text(machine: Machine) -> str:
-    """Return a line for each check, and one that says whether a run with limits works."""
-    width = max(len(check.name) for check in machine.checks)
-    rows = [f"{check.state:<7}  {check.name:<{width}}  {_found(check)}" for check in machine.checks]
+    """Return a row for each check, and a line that says whether a run with limits works."""
+    longest = max(len(check.name) for check in machine.checks)
+    rows = [_row(f"{check.state:<7}  {check.name:<{longest}}  ", _found(check)) for check in machine.checks]
     return "\n".join([*rows, "", _WORKS if machine.can_run else _FAILS])
 
 
@@ -52,6 +53,14 @@ def to_json(machine: Machine) -> str:
         for check in machine.checks
     ]
     return json.dumps({"can_run": machine.can_run, "checks": checks}, indent=2 if os.isatty(1) else None)
+
+
+def _row(beginning: str, text: str) -> str:
+    """Return the lines of a row, at most 80 columns wide except for long words, e.g. paths."""
+    indented = " " * len(beginning)
+    return textwrap.fill(
+        text, 80, initial_indent=beginning, subsequent_indent=indented, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _found(check: Check) -> str:

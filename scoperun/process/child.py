@@ -226,6 +226,8 @@ def _exec_failure(command: Sequence[str], failure: bytes) -> ScoperunError:
     reason = os.strerror(int(number))
     if tried:
         return ScoperunError(f"cannot start the command: {tried}: {reason}")
+    if int(number) == errno.EACCES and "/" in command[0] and os.path.isdir(command[0]):
+        reason = os.strerror(errno.EISDIR)
     message = f"cannot run {command[0]!r}: {reason}"
     if int(number) == errno.ENOENT:
         from scoperun.process.not_found import not_found  # noqa: PLC0415  most commands are found

@@ -49,7 +49,7 @@ class Identity:
 
             _attempt(f"OOM score adjustment {self.oom_score_adj}", set_oom_score_adj, self.oom_score_adj)
         if self.nice is not None:
-            _attempt(f"nice level {self.nice}", os.setpriority, os.PRIO_PROCESS, 0, self.nice)
+            _attempt(f"`context.nice={self.nice}`", os.setpriority, os.PRIO_PROCESS, 0, self.nice)
         if self.groups is not None:
             _attempt("supplementary groups", os.setgroups, self.groups)
         if self.gid is not None:

@@ -84,7 +84,7 @@ def parse_positive_size(text: str, *, whole: int | None = None) -> int:
     """Parse like parse_size, but refuse 0 too."""
     size = parse_size(text, whole=whole)
     if size == 0:
-        raise InvalidValue(f"{text!r}: no process can run in 0 bytes", hint="at least 1; infinity is no limit")
+        raise InvalidValue(f"{text!r}: no process can run in 0 bytes", hint="infinity is no limit")
     return size
 
 

@@ -132,7 +132,7 @@ def exit_status(value: str) -> int:
 
 def weight(value: str) -> int:
     """Parse a weight, 1 to 10000, relative to the weights of siblings."""
-    number = count(value)
+    number = int(value) if re.fullmatch("[0-9]{1,20}", value) else 0
     if not 1 <= number <= 10000:
         raise InvalidValue(f"{value!r} is not a valid weight", hint="from 1 to 10000; the default is 100")
     return number

@@ -59,7 +59,7 @@ def test_the_command_runs_at_the_nice_level(story: Story) -> None:
 
 def test_a_nice_level_that_needs_root_is_refused(story: Story) -> None:
     line = story.refused("--nice=-5", "--", "true")
-    assert line == "scoperun: cannot start the command: nice level -5: Permission denied\n"
+    assert line == "scoperun: cannot start the command: --nice -5: Permission denied\n"
 
 
 @pytest.mark.skipif(has_swap(), reason="there is swap")

@@ -78,7 +78,7 @@ def test_it_is_a_size_and_a_signal(text: str, soft: SoftMemory | None) -> None:
         ("", "e.g. 20M or 1.5G"),
         ("soon", "e.g. 20M or 1.5G"),
         (":USR1", "e.g. 20M or 1.5G"),
-        ("0", "at least 1"),
+        ("0", "no process can run in 0 bytes"),
         ("4095", "less than a page of memory"),
         ("15M:", "'' is not a signal (e.g. 15M:USR1)"),
         ("15M:TERMINATE", "'TERMINATE' is not a signal"),
