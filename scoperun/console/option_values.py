@@ -64,7 +64,8 @@ def processors(text: str) -> float:
         return int(parse_setting("CPUQuota", f"{float(text) * 100:g}%").value) / 1e6  # type: ignore[arg-type]
     except (ValueError, InvalidValue):
         percent = text.removesuffix("%")
-        hint = f"write {int(percent) / 100:g}" if percent != text and re.fullmatch("[0-9]{1,6}", percent) else None
+        is_share = percent != text and re.fullmatch("[0-9]{1,6}", percent) and int(percent)
+        hint = f"write {int(percent) / 100:g}" if is_share else None
         if re.fullmatch("[0-9]{1,3},[0-9]{1,2}", text):
             hint = f"write {text.replace(',', '.')}"
         raise InvalidValue(f"{text!r} is not a number of processors", hint=hint or "e.g. 2 or 0.5") from None

@@ -338,7 +338,7 @@ OPTIONS = (
     ),
     Option(
         ("--report-format",),
-        "Print the report as a block of lines, or as one line for a log.",
+        "Print the report as a block of rows, or as one line for a log.",
         "The report",
         metavar="<block|line>",
         parse=option_values.report_format,

@@ -259,6 +259,7 @@ def test_the_format_of_the_report_is_a_word() -> None:
         ("--cpus", "nan", "e.g. 2 or 0.5"),
         ("--cpus", "inf", "e.g. 2 or 0.5"),
         ("--cpus", "50%", "(write 0.5)"),
+        ("--cpus", "0%", "(e.g. 2 or 0.5)"),
         ("--cpus", "0.5%", "e.g. 2 or 0.5"),
         ("--cpus", "0,5", "(write 0.5)"),
         ("--cpus", "0,5,5", "(e.g. 2 or 0.5)"),
