@@ -1,6 +1,7 @@
 """What the program of --on-oom learns is true and printable, and it is run after an OOM kill only."""
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -125,6 +126,7 @@ def test_a_signal_ends_the_wait_for_it(program: Callable[[str], str], number: in
 
     def run() -> list[str]:
         said: list[str] = []
+        signal.signal(number, signal.SIG_DFL)  # pytest might have been started with it ignored
         patience = Patience()
         patience.begin()
         with Afterwards(Output(on_oom=path), REQUEST, say=said.append, patience=patience) as afterwards:
