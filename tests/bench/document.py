@@ -216,7 +216,8 @@ def many(crowd: Mapping[str, Any], library: Mapping[str, Any]) -> Iterable[str]:
     yield table((f"{number} at once", "until all run", "memory beside each command"), rows)
     slower = crowd["crowd"][SCOPERUN]["seconds"] / crowd["crowd"][SCOPE]["seconds"]
     yield f"Aimed at: at most 1.1 x `{SCOPE}` until all run: {met(slower, 1.1)}.\n"
-    runs, bare, faster = library["number"], library["bare"], library["library"] / library["xargs"]
+    runs, bare, kept = library["number"], library["bare"], library["kept"]
+    faster = library["library"] / library["xargs"]
     yield f"{runs} scopes of `true`, 32 at a time:\n"
     yield table(
         ("", "scopes per second"),
@@ -226,13 +227,16 @@ def many(crowd: Mapping[str, Any], library: Mapping[str, Any]) -> Iterable[str]:
             ("ratio (aimed at: 1.2)", f"{faster:.2f}"),
             ("one process, scopes made with dbus-next over one connection, and nothing else", f"{bare['rate']:.0f}"),
             ("ratio of that", f"{bare['rate'] / library['xargs']:.2f}"),
+            ("the same, each with a keeper, without which the counters are lost", f"{kept['rate']:.0f}"),
+            ("ratio of that", f"{kept['rate'] / library['xargs']:.2f}"),
         ],
     )
     yield (
         f"One run takes {milliseconds(library['processor'])} of a processor in that process, forks included (aimed at: "
         f"6 ms). As Python uses one processor, {1 / library['processor']:.0f} scopes per second is the most that it "
         "can start, whatever systemd and the commands take, while `xargs` uses all processors there are; with "
-        f"dbus-next and nothing else it is {milliseconds(bare['processor'])} and {1 / bare['processor']:.0f}. By a "
+        f"dbus-next and nothing else it is {milliseconds(bare['processor'])} and {1 / bare['processor']:.0f}, with a "
+        f"keeper {milliseconds(kept['processor'])} and {1 / kept['processor']:.0f}. By a "
         "profile, the time of scoperun goes into the code of:\n"
     )
     yield table(("", "of its time"), [(name, f"{100 * each:.0f} %") for name, each in library["profile"].items()])
@@ -241,6 +245,7 @@ def many(crowd: Mapping[str, Any], library: Mapping[str, Any]) -> Iterable[str]:
         "`scoperun.run`": library["machine"],
         f"`{SCOPE}`": library["xargs_machine"],
         "dbus-next and nothing else": bare["machine"],
+        "the same with a keeper": kept["machine"],
     }
     columns = list(library["machine"])
     rows = [(name, *(milliseconds(each[column]) for column in columns)) for name, each in whole.items()]

@@ -187,7 +187,7 @@ async def test_what_is_no_longer_waited_for_is_left_alone(run: Any, systemd: Fak
 async def test_a_scope_that_something_else_is_ending_is_left_alone(state: str, run: Any, systemd: FakeSystemd) -> None:
     """An OOM kill under OOMPolicy=stop, RuntimeMaxSec= or systemctl stop came first."""
     async with run() as running:
-        await systemd.called("StartTransientUnit")
+        await running.feed.until(lambda invocation: invocation.started)  # which systemd announces as active
         running.feed.put(StateChanged(state))
         running.uses(LIMIT)
         await running.over()

@@ -72,7 +72,7 @@ async def test_scoperuns_status_is_the_commands(script: str, status: int, system
         ("scoperun-no-such-command", 127, "command not found (no shell is involved: "),
         ("/nowhere/command", 127, "No such file or directory"),
         ("/dev/null", 126, "Permission denied"),
-        ("/", 126, "Permission denied"),
+        ("/", 126, "Is a directory"),
     ],
 )
 async def test_a_command_that_cannot_be_run_is_one_line(

@@ -1,7 +1,7 @@
 """The least that is possible with asyncio and dbus-next: a scope around `true`, and its Result= from systemd.
 
-It has no options, no limits, no keeper, no report and no error handling. It makes the same savings as scoperun, in the
-same order: the difference in time is the cost of scoperun's own code.
+It has no options, no limits, no report and no error handling, and a keeper only if it is asked for one. It makes the
+same savings as scoperun, in the same order: the difference in time is the cost of scoperun's own code.
 """
 
 import os
@@ -16,6 +16,7 @@ if IS_ONE:
 
 import asyncio  # noqa: E402
 import json  # noqa: E402
+import signal  # noqa: E402
 import time  # noqa: E402
 from collections.abc import Iterable  # noqa: E402
 from typing import Any  # noqa: E402
@@ -44,6 +45,15 @@ def held() -> tuple[int, int]:
         os.execv(COMMAND, [COMMAND])
     os.close(hold)
     return pid, release
+
+
+def keeper() -> tuple[int, int]:
+    """Start what holds the scope until its counters are read; return its pid and the pipe that ends it."""
+    reading, end = os.pipe()
+    null = (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)
+    pid = os.posix_spawn("/bin/cat", ["cat"], {}, file_actions=[(os.POSIX_SPAWN_DUP2, reading, 0), null])
+    os.close(reading)
+    return pid, end
 
 
 class Bus:
@@ -78,14 +88,15 @@ class Bus:
             raise RuntimeError(reply and reply.body)
         return list(reply.body)
 
-    async def scope(self, unit: str, pid: int, release: int) -> str:
-        """Run the held command in a scope, and return the scope's Result=."""
+    async def scope(self, unit: str, pid: int, release: int, kept: tuple[int, int] | None = None) -> str:
+        """Run the held command in a scope, with or without a keeper, and return the scope's Result=."""
         path = f"{PATH}/unit/{unit.replace('-', '_2d').replace('.', '_2e')}"
         loop = asyncio.get_running_loop()
         job = self.jobs[unit] = loop.create_future()
         await self.match(path, "org.freedesktop.DBus.Properties")
         await self.match(PATH, f"{SYSTEMD}.Manager", f",member='JobRemoved',arg2='{unit}'")
-        properties = [["PIDs", Variant("au", [pid])], ["AddRef", Variant("b", True)]]
+        pids = [pid] if kept is None else [pid, kept[0]]
+        properties = [["PIDs", Variant("au", pids)], ["AddRef", Variant("b", True)]]
         await self.call(MANAGER, "StartTransientUnit", "ssa(sv)a(sa(sv))", unit, "fail", properties, [])
         await job
         end = self.ends[path] = loop.create_future()  # set only now: a new unit is inactive before its job
@@ -98,6 +109,10 @@ class Bus:
         loop.remove_reader(pidfd)
         os.close(pidfd)
         os.waitpid(pid, 0)  # noqa: ASYNC222  it has ended
+        if kept is not None:
+            os.kill(kept[0], signal.SIGKILL)
+            os.close(kept[1])
+            os.waitpid(kept[0], 0)  # noqa: ASYNC222  it ends at once
         await end
         of = (SYSTEMD, path, "org.freedesktop.DBus.Properties")
         (found,) = await self.call(of, "GetAll", "s", f"{SYSTEMD}.Scope")
@@ -114,9 +129,9 @@ async def connected() -> Bus:
     return Bus(await MessageBus(f"unix:path={os.environ['XDG_RUNTIME_DIR']}/bus").connect())
 
 
-async def one(bus: Bus, number: int, child: tuple[int, int]) -> None:
+async def one(bus: Bus, number: int, child: tuple[int, int], kept: tuple[int, int] | None = None) -> None:
     """Run the command in a scope with a unique name. Raises RuntimeError if it fails."""
-    result = await bus.scope(f"bare-{os.getpid()}-{number}.scope", *child)
+    result = await bus.scope(f"bare-{os.getpid()}-{number}.scope", *child, kept)
     if result != "success":
         raise RuntimeError(result)
 
@@ -126,14 +141,14 @@ async def once(child: tuple[int, int]) -> None:
     await one(await connected(), 0, child)
 
 
-async def many(numbers: Iterable[int]) -> None:
-    """Run it once for each number."""
+async def many(numbers: Iterable[int], *, is_kept: bool) -> None:
+    """Run it once for each number, with or without a keeper."""
     bus = await connected()
     slots = asyncio.Semaphore(AT_A_TIME)
 
     async def next_one(number: int) -> None:
         async with slots:
-            await one(bus, number, held())
+            await one(bus, number, held(), keeper() if is_kept else None)
 
     async with asyncio.TaskGroup() as group:
         for number in numbers:
@@ -144,13 +159,13 @@ async def many(numbers: Iterable[int]) -> None:
     bus.bus._sock.close()  # noqa: SLF001
 
 
-async def be_measured(number: int) -> dict[str, Any]:
+async def be_measured(number: int, *, is_kept: bool) -> dict[str, Any]:
     """Run it a hundred times to warm up, then `number` times; return scopes per second, and seconds of CPU for each."""
     from inside import processors  # noqa: PLC0415  a single scope does without
 
-    await many(range(100))
+    await many(range(100), is_kept=is_kept)
     start, used, machine = time.monotonic(), time.process_time(), processors.used()
-    await many(range(100, 100 + number))
+    await many(range(100, 100 + number), is_kept=is_kept)
     seconds, processor = time.monotonic() - start, time.process_time() - used
     whole = processors.since(machine, number)
     return {"rate": number / seconds, "processor": processor / number, "machine": whole}
@@ -160,4 +175,4 @@ if IS_ONE:
     asyncio.run(once(held()))
     os._exit(0)
 elif __name__ == "__main__":
-    print(json.dumps(asyncio.run(be_measured(int(sys.argv[1])))))
+    print(json.dumps(asyncio.run(be_measured(int(sys.argv[1]), is_kept="keeper" in sys.argv))))

@@ -31,13 +31,15 @@ def measure(number: int) -> dict[str, Any]:
         "xargs": xargs,
         "xargs_machine": machine,
         "bare": told_by("bare", number),
+        "kept": told_by("bare", number, "keeper"),
         **told_by("library", number),
     }
 
 
-def told_by(module: str, number: int) -> dict[str, Any]:
+def told_by(module: str, number: int, *words: str) -> dict[str, Any]:
     """Run a module in a process of its own, with `number` commands, and return the JSON that it prints."""
-    run = subprocess.run(["python3", "-m", f"inside.{module}", str(number)], check=True, stdout=subprocess.PIPE)
+    command = ["python3", "-m", f"inside.{module}", str(number), *words]
+    run = subprocess.run(command, check=True, stdout=subprocess.PIPE)
     told: dict[str, Any] = json.loads(run.stdout)
     return told
 

@@ -90,8 +90,9 @@ def test_signals_do_what_they_do_by_default(program: Callable[..., Hook], tmp_pa
 
     assert in_child(run) is None
     said = dict(line.split() for line in (tmp_path / "said").read_text().splitlines())
-    masks = {name: int(said[name], 16) for name in ("SigBlk:", "SigIgn:")}
-    assert masks == dict.fromkeys(masks, 0)
+    assert int(said["SigBlk:"], 16) == 0
+    ignored = int(said["SigIgn:"], 16)  # the C library's own signals can be among them
+    assert [number for number in signal.valid_signals() if ignored & 1 << number - 1] == []
 
 
 def test_a_script_without_an_interpreter_is_the_shells(program: Callable[..., Hook], tmp_path: Path) -> None:
