@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from scoperun.errors import ScoperunError
+from scoperun.kernel.files import contents
 from scoperun.record import dataclass
 from scoperun.spec.limits import Ceiling, LimitsInForce
 from scoperun.spec.scope import units_of
@@ -239,8 +240,7 @@ def hierarchy(mounts: str) -> tuple[str, bool]:
 def _needed(file: str) -> str:
     """Return the text of a file in /proc, "" if it is not there; raise ScoperunError if it cannot be read."""
     try:
-        with open(file, "rb") as opened:
-            return os.fsdecode(opened.read())
+        return os.fsdecode(contents(file))
     except (FileNotFoundError, ProcessLookupError):
         return ""
     except OSError as error:
@@ -250,7 +250,6 @@ def _needed(file: str) -> str:
 def _text(file: str) -> str | None:
     """Return the text of a file, None if it cannot be read; ENODEV means that the cgroup was just removed."""
     try:
-        with open(file, "rb", buffering=0) as opened:
-            return os.fsdecode(opened.readall())
+        return os.fsdecode(contents(file))
     except OSError:
         return None

@@ -12,6 +12,7 @@ import os
 import re
 import time
 
+from scoperun.kernel.files import contents
 from scoperun.kernel.process_table import cpu_time, processor_of
 
 _NAMES = (rb"se\.exec_start", rb"se\.sum_exec_runtime")
@@ -46,8 +47,7 @@ def ended_by(pid: int) -> float | None:
 def _ran(pid: int) -> tuple[float, float] | None:
     """Return until when a thread has run and for how long, in seconds; None if the kernel does not say."""
     try:
-        with open(f"/proc/{pid}/sched", "rb", buffering=0) as file:
-            text = file.readall()
+        text = contents(f"/proc/{pid}/sched")
     except OSError:
         return None
     found = [re.search(rb"^%b +: +([0-9.]+)$" % name, text, re.MULTILINE) for name in _NAMES]

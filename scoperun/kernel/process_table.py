@@ -7,6 +7,7 @@ import signal
 import time
 
 from scoperun.evidence.events import Task
+from scoperun.kernel.files import contents
 from scoperun.printable import utf8
 
 _CPUCLOCK_SCHED = 2  # include/linux/posix-timers_types.h; clock_getcpuclockid(3), which Python does not have
@@ -159,7 +160,6 @@ def _number(pid: int, file: str) -> int | None:
 def _text(pid: int, file: str) -> str | None:
     """Return the text of a file in /proc/PID, None if the process is gone."""
     try:
-        with open(f"/proc/{pid}/{file}", "rb", buffering=0) as opened:
-            return os.fsdecode(opened.readall())
+        return os.fsdecode(contents(f"/proc/{pid}/{file}"))
     except OSError:
         return None

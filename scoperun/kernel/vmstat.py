@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from scoperun.kernel.files import contents
+
 
 def stalls() -> int | None:
     """Return how often an allocation had to free memory first, over all zones; None if that is not counted."""
@@ -17,8 +19,7 @@ def oom_kills() -> int | None:
 
 def _sum(name: bytes) -> int | None:
     try:
-        with open("/proc/vmstat", "rb", buffering=0) as file:
-            counts = re.findall(rb"^%b ([0-9]+)$" % name, file.readall(), flags=re.MULTILINE)
+        counts = re.findall(rb"^%b ([0-9]+)$" % name, contents("/proc/vmstat"), flags=re.MULTILINE)
     except OSError:
         return None
     return sum(map(int, counts)) if counts else None

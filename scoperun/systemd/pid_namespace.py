@@ -63,8 +63,9 @@ def _numbers(process: str) -> list[int]:
     """Return the process's PID in each namespace from that of /proc to its own; [] if the kernel does not say."""
     file = f"/proc/{process}/status"
     try:
-        with open(file, "rb") as status:
-            return [int(each) for line in status if line.startswith(b"NSpid:") for each in line.split()[1:]]
+        with open(file, "rb", buffering=0) as status:
+            _, _, rest = status.readall().partition(b"\nNSpid:")
+        return [int(each) for each in rest.partition(b"\n")[0].split()]
     except OSError as error:
         message = f"cannot read {file}: {error.strerror}"
         raise BusUnavailable(message, hint="mount -t proc proc /proc") from None
