@@ -141,7 +141,7 @@ async def once(child: tuple[int, int]) -> None:
     await one(await connected(), 0, child)
 
 
-async def many(numbers: Iterable[int], *, is_kept: bool) -> None:
+async def many(numbers: Iterable[int], *, is_kept: bool = False) -> None:
     """Run it once for each number, with or without a keeper."""
     bus = await connected()
     slots = asyncio.Semaphore(AT_A_TIME)
