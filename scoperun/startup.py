@@ -56,6 +56,9 @@ class _Logger:
     def __init__(self, name: str) -> None:
         self._name = name
 
+    def debug(self, *_: object) -> None:
+        """Drop a message, as logging does if nothing has configured it. Each event loop logs one."""
+
     def __getattr__(self, attribute: str) -> object:
         return getattr(_imported("logging").getLogger(self._name), attribute)
 
@@ -78,7 +81,8 @@ POSTPONED: "dict[str, tuple[str, int, dict[str, object]]]" = {
 }
 """Modules that another module imports, but uses only for what a run rarely or never does.
 
-The importing module, the time saved, and what the importing module uses while it is imported itself.
+The importing module, the time saved, and what the importing module uses while it is imported itself. Python 3.14
+needs inspect for traceback, and 3.11 formats asyncio's handler of SIGINT with it once the command runs.
 """
 
 

@@ -70,6 +70,7 @@ def what_follows(output: Output, request: RunRequest) -> Iterator[Afterwards | N
 
 
 def failure_noted(afterwards: Afterwards | None) -> AbstractContextManager[None]:
+    """Return a context whose failure gets a line in the log, if there is one."""
     return nullcontext() if afterwards is None else afterwards.noting_failure()
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
-import shlex
 from typing import TYPE_CHECKING
 
 from scoperun.console.options import OPTION_OF, OPTIONS
+from scoperun.console.shell_words import quoted
 from scoperun.printable import one_line
 from scoperun.record import dataclass, replace
 from scoperun.spec.properties import Property, parse_property, that_count
@@ -69,7 +68,7 @@ class Chosen:
                 return f"--{self.name}"
             case False:
                 return _contrary(self.name)
-        return f"--{self.name} {_quoted(str(self.value))}"
+        return f"--{self.name} {quoted(str(self.value), keeps_bytes=True)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,8 @@ class Preview:
         texts = [one_line(each.to_text()) for each in shown]
         width = max((len(text) for text in texts if len(text) <= _LONGEST), default=0)
         rows = [f"{text:<{width}}  {one_line(each.source)}" for text, each in zip(texts, shown, strict=True)]
-        return "\n".join([*rows, "", " ".join(map(_quoted, self.systemd_run))])
+        command = " ".join(quoted(word, keeps_bytes=True) for word in self.systemd_run)
+        return "\n".join([*rows, "", command])
 
     def to_json(self) -> str:
         """Return a JSON object.
@@ -229,27 +229,6 @@ def _context(request: RunRequest) -> Iterable[str]:
     if context.nice is not None:
         yield f"--nice={context.nice}"
     yield from (f"--setenv={variable}" for variable in context.environment if "=" in variable)
-
-
-def _quoted(word: str) -> str:
-    r"""Return a word quoted for a shell, on one line; unprintable characters as bash, zsh and ksh write them, $'\033'.
-
-    Bytes that are not UTF-8 stay as they are, except those that terminals without UTF-8 take for control characters.
-    """
-    if re.sub("[\udca0-\udcff]", "", word).isprintable():
-        return shlex.quote(word)
-    return f"$'{''.join(map(_escaped, word))}'"
-
-
-def _escaped(character: str) -> str:
-    if character in _SHORT:
-        return _SHORT[character]
-    if character.isprintable():
-        return character
-    return "".join(f"\\{byte:03o}" for byte in character.encode(errors="surrogateescape"))
-
-
-_SHORT = {"\n": r"\n", "\t": r"\t", "'": r"\'", "\\": r"\\"}
 
 
 def _time(microseconds: int) -> str:

@@ -6,14 +6,10 @@ terminal is an escape in $'...'.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from scoperun.console.shell_words import quoted
 from scoperun.printable import one_line
 from scoperun.record import dataclass
 from scoperun.spec.sizes import INFINITY
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 COLUMNS = (
     *("Seq", "Host", "Starttime", "JobRuntime", "Send", "Receive", "Exitval", "Signal", "Command"),
@@ -23,7 +19,6 @@ COLUMNS = (
 HEADER = "\t".join(COLUMNS) + "\n"
 
 _UNKNOWN = "-"
-_ESCAPES = {"\t": "\\t", "\n": "\\n", "\\": "\\\\", "'": "\\'"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +30,7 @@ class Entry:
     command: its words.
     exit_status: what scoperun exits with. signal: the signal that killed the command, 0 if none did.
     verdict: in the words of the report, None if the command did not start.
-    memory_peak, memory_max: bytes; INFINITY is no limit.
+    memory_peak, memory_max: bytes; INFINITY means no limit.
     """
 
     pid: int
@@ -60,33 +55,12 @@ class Entry:
             "0",
             f"{self.exit_status}",
             f"{self.signal}",
-            quoted(self.command),
+            " ".join(map(quoted, self.command)),
             self.verdict or _UNKNOWN,
             _bytes(self.memory_peak),
             _bytes(self.memory_max),
         )
         return "\t".join(values) + "\n"
-
-
-def quoted(command: Sequence[str]) -> str:
-    """Return the words as one line that bash reads as the same words."""
-    return " ".join(map(_word, command))
-
-
-def _word(word: str) -> str:
-    if word.isprintable():
-        from shlex import quote  # noqa: PLC0415  it imports re, and most runs have no log
-
-        return quote(word)
-    return "$'" + "".join(map(_character, word)) + "'"
-
-
-def _character(character: str) -> str:
-    if character in _ESCAPES:
-        return _ESCAPES[character]
-    if character.isprintable():
-        return character
-    return "".join(f"\\x{byte:02x}" for byte in character.encode(errors="surrogateescape"))
 
 
 def _bytes(size: int | None) -> str:

@@ -12,7 +12,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING
 
-from scoperun.console.joblog import quoted
+from scoperun.console.shell_words import quoted
 from scoperun.printable import one_line
 from scoperun.spec.sizes import INFINITY, format_size
 
@@ -43,7 +43,7 @@ def entry(report: Report, command: tuple[str, ...], *, exit_status: int) -> dict
     """
     oom = report.oom
     victim = oom.victims[0] if oom and oom.victims else None
-    words = quoted(command)
+    words = " ".join(map(quoted, command))
     fields: dict[str, str | None] = {
         "MESSAGE": _message(report, words),
         "MESSAGE_ID": MESSAGE_ID,

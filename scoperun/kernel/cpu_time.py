@@ -18,8 +18,8 @@ def used(cgroup: Cgroup) -> float | None:
 def soonest(cgroup: Cgroup, remaining: float) -> float:
     """Return the seconds after which a cgroup can have used `remaining` more seconds of processor time, not before.
 
-    That depends on the processors and on each CPUQuota= from the cgroup up. The affinity of its processes is no bound,
-    because they can change it.
+    That depends on the processors and on each CPUQuota= from the cgroup up. The affinity of its processes does not
+    count, because they can change it.
     """
     levels = cgroup.levels()
     quotas = [quota for level in levels if (quota := _quota(level.text("cpu.max"))) is not None]
@@ -41,7 +41,7 @@ def _count(ranges: str) -> int:
 
 
 def _quota(text: str | None) -> tuple[float, float] | None:
-    """Return the processors and the period in seconds of a cpu.max, None if it is no limit."""
+    """Return the processors and the period in seconds of a cpu.max, None if it does not limit."""
     match (text or "max").split():
         case ["max", *_]:
             return None

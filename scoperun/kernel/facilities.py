@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from scoperun.kernel.cgroup import hierarchy
+from scoperun.kernel.files import contents
 from scoperun.kernel.kmsg import Kmsg
 from scoperun.record import dataclass
 
@@ -57,7 +58,6 @@ class Facilities:
 
     def _text(self, file: str) -> str | None:
         try:
-            with open(f"{self.root}{file}", "rb", buffering=0) as opened:
-                return os.fsdecode(opened.readall())
+            return os.fsdecode(contents(f"{self.root}{file}"))
         except OSError:
             return None

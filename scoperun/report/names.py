@@ -22,7 +22,7 @@ PROPERTIES = {
     "timeout_stop": "TimeoutStopSec=",
     "oom_policy": "OOMPolicy=",
 }
-"""The names of limits in the library's text, by their fields; cpu_time is no property."""
+"""The names of limits in the library's text, by their fields; cpu_time is not a property."""
 
 
 _ROUNDED = dict.fromkeys(("memory_max", "memory_high", "memory_swap_max"), 65536)

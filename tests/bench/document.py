@@ -72,7 +72,8 @@ def document(results: Mapping[str, Any], machine: Machine) -> str:
         table(("", "wall clock", "least", "processor", "least"), work(results["work"])),
         pairs(results["work"]["seconds"]),
         "## Many at once\n",
-        *many(results["crowd"], results["library"]),
+        *at_once(results["crowd"]),
+        *from_one_process(results["library"]),
         "## From the kernel's kill to the last byte of the report\n",
         oom(results["oom"], results["startup"]["times"]),
     ]
@@ -202,8 +203,8 @@ def pairs(seconds: Mapping[str, Sequence[float]]) -> str:
     )
 
 
-def many(crowd: Mapping[str, Any], library: Mapping[str, Any]) -> Iterable[str]:
-    """Yield the texts and tables about many runs at once."""
+def at_once(crowd: Mapping[str, Any]) -> Iterable[str]:
+    """Yield the texts and the table about many programs at once."""
     number, messages = crowd["number"], crowd["together"]
     yield (
         f"Messages that one scoperun receives from the bus, start to end: {crowd['alone'][0]} alone; among {number} "
@@ -216,6 +217,10 @@ def many(crowd: Mapping[str, Any], library: Mapping[str, Any]) -> Iterable[str]:
     yield table((f"{number} at once", "until all run", "memory beside each command"), rows)
     slower = crowd["crowd"][SCOPERUN]["seconds"] / crowd["crowd"][SCOPE]["seconds"]
     yield f"Aimed at: at most 1.1 x `{SCOPE}` until all run: {met(slower, 1.1)}.\n"
+
+
+def from_one_process(library: Mapping[str, Any]) -> Iterable[str]:
+    """Yield the texts and the tables about many scopes that one process makes."""
     runs, bare, kept = library["number"], library["bare"], library["kept"]
     faster = library["library"] / library["xargs"]
     yield f"{runs} scopes of `true`, 32 at a time:\n"
@@ -241,20 +246,25 @@ def many(crowd: Mapping[str, Any], library: Mapping[str, Any]) -> Iterable[str]:
     )
     yield table(("", "of its time"), [(name, f"{100 * each:.0f} %") for name, each in library["profile"].items()])
     yield "The processor time of the whole machine for one scope, other load included:\n"
-    whole = {
-        "`scoperun.run`": library["machine"],
-        f"`{SCOPE}`": library["xargs_machine"],
-        "dbus-next and nothing else": bare["machine"],
-        "the same with a keeper": kept["machine"],
-    }
-    columns = list(library["machine"])
-    rows = [(name, *(milliseconds(each[column]) for column in columns)) for name, each in whole.items()]
-    yield table(("", "all", *(f"of that, {column}" for column in columns[1:])), rows)
+    yield of_the_machine(library)
     before, after = library["before"], library["after"]
     yield (
         f"Afterwards that process has {before['descriptors']} descriptors and {before['rss'] / MIB:.1f} MiB; after as "
         f"many again {after['descriptors']} and {after['rss'] / MIB:.1f} MiB.\n"
     )
+
+
+def of_the_machine(library: Mapping[str, Any]) -> str:
+    """Return the table of the whole machine's processor time for one scope."""
+    whole = {
+        "`scoperun.run`": library["machine"],
+        f"`{SCOPE}`": library["xargs_machine"],
+        "dbus-next and nothing else": library["bare"]["machine"],
+        "the same with a keeper": library["kept"]["machine"],
+    }
+    columns = list(library["machine"])
+    rows = [(name, *(milliseconds(each[column]) for column in columns)) for name, each in whole.items()]
+    return table(("", "all", *(f"of that, {column}" for column in columns[1:])), rows)
 
 
 def oom(results: Mapping[str, Any], native: Mapping[str, Sequence[float]]) -> str:

@@ -61,7 +61,7 @@ def test_a_success_is_there_too(story: Story) -> None:
 def test_a_command_with_newlines_is_one_value(story: Story) -> None:
     words = ("--journal", "--", "true", "a\nMESSAGE=forged\n", "\x1b[2J")
     entry = in_journal("--user-unit", story.run(*words).report["unit"])
-    assert entry["SCOPERUN_COMMAND"] == r"true $'a\nMESSAGE=forged\n' $'\x1b[2J'"
+    assert entry["SCOPERUN_COMMAND"] == r"true $'a\nMESSAGE=forged\n' $'\033[2J'"
     assert "forged" in entry["MESSAGE"]
 
 

@@ -28,6 +28,15 @@ def test_a_trace_leads_to_the_same_report(story: Story, words: tuple[str, ...], 
     assert ending.stderr.endswith(replayed(str(trace)))  # the command's own output comes before
 
 
+@pytest.mark.parametrize(("command", "is_asked"), [(("true",), False), (("sh", "-c", "kill -9 $$"), True)])
+def test_systemd_is_asked_for_properties_only_if_they_can_add_something(
+    story: Story, command: tuple[str, ...], is_asked: bool
+) -> None:
+    trace = story.report_file.with_name("trace")
+    story.run("--trace", str(trace), "--mem", "20M", "--", *command)
+    assert ('"ScopeProperties"' in trace.read_text(encoding="utf-8")) is is_asked
+
+
 def replayed(*words: str) -> str:
     """Return what the program that reads traces prints."""
     replay = [sys.executable, "-m", "scoperun.supervision.replay", *words]

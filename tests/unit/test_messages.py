@@ -2,10 +2,10 @@
 
 import ast
 import re
-from collections.abc import Iterator
 
 import pytest
 
+from tests.unit.strings import strings
 from tests.unit.test_shape import SOURCES
 
 OUTDATED = re.compile(
@@ -14,23 +14,9 @@ OUTDATED = re.compile(
 )
 
 
-def messages(node: ast.AST) -> Iterator[str]:
-    """Yield all text in a module except docstrings; what is filled in later is {}."""
-    match node:
-        case ast.Expr(value=ast.Constant()):
-            return
-        case ast.Constant(value=str(text)):
-            yield text
-        case ast.JoinedStr(values=parts):
-            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in parts)
-        case _:
-            for child in ast.iter_child_nodes(node):
-                yield from messages(child)
-
-
 @pytest.mark.parametrize("module", SOURCES)
 def test_a_message_is_in_current_english(module: str) -> None:
-    texts = messages(ast.parse(SOURCES[module].read_text(encoding="utf-8")))
+    texts = strings(ast.parse(SOURCES[module].read_text(encoding="utf-8")))
     assert [text for text in texts if OUTDATED.search(text)] == []
 
 

@@ -16,6 +16,7 @@ from scoperun.spec.limits import Limits
 from scoperun.spec.request import ExecContext, RunRequest
 from scoperun.supervision import replay  # a program with an option of its own
 from tests.unit.declared import takes_value
+from tests.unit.strings import strings
 
 LIBRARY = ("spec", "evidence", "report", "systemd", "kernel", "process", "supervision")
 OTHER_PROGRAMS = {"--system", "--user", "--unit", "--wait"}
@@ -23,24 +24,10 @@ OTHER_PROGRAMS = {"--system", "--user", "--unit", "--wait"}
 
 
 def texts() -> Iterator[str]:
-    """Yield all strings of the library's modules except docstrings; values that are inserted later become N."""
+    """Yield all strings of the library's modules except docstrings."""
     for folder in LIBRARY:
         for file in set((Path(scoperun.__file__).parent / folder).rglob("*.py")) - {Path(replay.__file__)}:
-            yield from texts_in(ast.parse(file.read_text(encoding="utf-8")))
-
-
-def texts_in(node: ast.AST) -> Iterator[str]:
-    match node:
-        case ast.Expr(value=ast.Constant()):
-            return
-        case ast.Constant(value=str(text)):
-            yield text
-        case ast.JoinedStr(values=parts):
-            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "N" for part in parts)
-            parts = [part for part in parts if not isinstance(part, ast.Constant)]
-            yield from (text for part in parts for text in texts_in(part))
-        case _:
-            yield from (text for child in ast.iter_child_nodes(node) for text in texts_in(child))
+            yield from strings(ast.parse(file.read_text(encoding="utf-8")))
 
 
 @pytest.mark.parametrize(

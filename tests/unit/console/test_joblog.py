@@ -5,7 +5,8 @@ import subprocess
 
 import pytest
 
-from scoperun.console.joblog import COLUMNS, HEADER, Entry, quoted
+from scoperun.console.joblog import COLUMNS, HEADER, Entry
+from scoperun.console.shell_words import quoted
 from scoperun.record import replace
 from scoperun.spec.sizes import INFINITY
 
@@ -91,4 +92,4 @@ def test_bash_reads_the_command_as_it_was() -> None:
     dice = random.Random(16)  # noqa: S311
     letters = [chr(number) for number in (*range(1, 128), *range(0xDC80, 0xDD00), 0xA0, 0xFC, 0x202E, 0x1F600)]
     words = [*HARD_WORDS, *("".join(dice.choices(letters, k=12)) for _ in range(300))]
-    assert read_by_bash(quoted(words)) == [word.encode(errors="surrogateescape") for word in words]
+    assert read_by_bash(" ".join(map(quoted, words))) == [word.encode(errors="surrogateescape") for word in words]
