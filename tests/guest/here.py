@@ -12,8 +12,10 @@ from scoperun.kernel.swap import has_swap
 from tests.lab.collection import needs_of
 from tests.lab.machine import size
 from tests.lab.needs import Needs
+from tests.lab.recipe import STOCK
 
-IN_A_GUEST = "User Mode Linux" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
+IN_A_GUEST = Path("/lab/inside").is_dir()
+IS_UML = "User Mode Linux" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
 
 NO_MEMORY = "the user manager has no memory controller"
 HARMFUL = "it would harm this machine"
@@ -26,8 +28,9 @@ def leave_out(items: Iterable[pytest.Item]) -> None:
     """Skip the tests that cannot run here, and say why."""
     missing = what_is_missing()
     for item in items:
-        if reason := why_not(needs_of(item), missing):
-            item.add_marker(pytest.mark.skip(reason=f"{reason}; run: python -m tests.lab test"))
+        reasons = [why_not(needs, missing) for needs in needs_of(item)]
+        if all(reasons):
+            item.add_marker(pytest.mark.skip(reason=f"{reasons[0]}; run: python -m tests.lab test"))
 
 
 def what_is_missing() -> str | None:
@@ -52,6 +55,8 @@ def why_not(needs: Needs, missing: str | None) -> str | None:
     """
     if not IN_A_GUEST and (needs.user != Needs().user or needs.ram is not None):
         return HARMFUL
+    if needs.kernel == STOCK and IS_UML:
+        return "needs one of Debian's own kernels"
     if needs.user != Needs().user and pwd.getpwuid(os.geteuid()).pw_name != needs.user:
         return f"needs user {needs.user}"
     if needs.ram is not None and size(needs.ram) < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):

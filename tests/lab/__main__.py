@@ -11,13 +11,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from . import guest, host, matrix
+from . import guest, host, matrix, qemu, uml
 from .errors import LabError
 from .image import image
-from .kernel import kernel
 from .machine import Machine, size
 from .parallel import side_by_side
-from .recipe import SUITES, USERS
+from .recipe import PLATFORMS, STOCK, USERS, Platform
 
 FAILED = 125  # the lab's own failure, as with env(1), timeout(1) and scoperun itself
 
@@ -58,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     build = commands.add_parser("build", help="build what is missing of the kernel and the images")
-    build.add_argument("suites", nargs="*", metavar="SUITE", default=list(SUITES), help=", ".join(SUITES))
+    build.add_argument("platforms", nargs="*", metavar="PLATFORM", default=list(PLATFORMS), help=", ".join(PLATFORMS))
     build.set_defaults(function=build_images)
 
     run = commands.add_parser("run", help="run the command after `--` in a new guest")
@@ -71,14 +70,14 @@ def parser() -> argparse.ArgumentParser:
 
     what = "run the lab's own tests, and in guests those that need one; words after `--` go to pytest"
     test = commands.add_parser("test", help=what)
-    test.add_argument("suites", nargs="*", metavar="SUITE", default=list(SUITES), help=", ".join(SUITES))
+    test.add_argument("platforms", nargs="*", metavar="PLATFORM", default=list(PLATFORMS), help=", ".join(PLATFORMS))
     test.set_defaults(function=run_tests)
     return top
 
 
 def add_machine(command: argparse.ArgumentParser) -> None:
     """Add the options that describe a guest."""
-    command.add_argument("suite", choices=SUITES)
+    command.add_argument("platform", choices=PLATFORMS)
     who = command.add_mutually_exclusive_group()
     who.add_argument("--user", choices=USERS, default="tester", help="who runs the command (%(default)s)")
     who.add_argument("--root", dest="user", action="store_const", const="root", help="the same as --user root")
@@ -91,7 +90,7 @@ def add_machine(command: argparse.ArgumentParser) -> None:
 def machine(arguments: argparse.Namespace) -> Machine:
     """Return the configuration of the guest that the arguments describe."""
     return Machine(
-        suite=SUITES[arguments.suite],
+        platform=PLATFORMS[arguments.platform],
         user=arguments.user,
         ram=arguments.ram,
         swap=arguments.swap,
@@ -101,14 +100,17 @@ def machine(arguments: argparse.Namespace) -> Machine:
 
 
 def build_images(arguments: argparse.Namespace, _command: list[str]) -> int:
-    """Build the images, each in a process of its own if there are several."""
-    kernel()
-    match known(arguments.suites):
-        case [suite]:
-            image(SUITES[suite])
-            return 0
-        case suites:
-            return side_by_side(matrix.builds(suites), lanes=[[] for _ in suites])
+    """Build what the platforms need; the images in a process for each suite if there are several."""
+    platforms = known(arguments.platforms)
+    uml.kernel()
+    if any(platform.kernel == STOCK for platform in platforms):
+        qemu.prepare()
+    builds = matrix.builds(platforms)
+    if len(builds) > 1:
+        return side_by_side(builds, lanes=[[] for _ in builds])
+    for platform in platforms[:1]:
+        image(platform.suite)
+    return 0
 
 
 def run_command(arguments: argparse.Namespace, command: list[str]) -> int:
@@ -140,19 +142,19 @@ def raw_terminal(fd: int) -> Iterator[None]:
 
 def run_tests(arguments: argparse.Namespace, command: list[str]) -> int:
     """Build missing images, and run the lab's own tests and, on the suites, those that need guests."""
-    suites, rows = known(arguments.suites), matrix.rows()
-    # Two guests for each processor: one runs while the other waits for time to pass.
+    platforms, rows = known(arguments.platforms), matrix.rows()
+    # Two guests for each processor: one runs while the other waits for time to pass. One lane is for stock kernels.
     lanes = [host.one_processor(number) for number in sorted(os.sched_getaffinity(0)) * 2]
-    status = side_by_side(matrix.builds(suites) | matrix.runs(rows, suites, command), lanes)
-    return max(status, side_by_side(matrix.runs_alone(rows, suites, command), lanes[:1]))
+    status = side_by_side(matrix.builds(platforms) | matrix.runs(rows, platforms, command), [*lanes, []])
+    return max(status, side_by_side(matrix.runs_alone(rows, platforms, command), lanes[:1]))
 
 
-def known(suites: Sequence[str]) -> list[str]:
-    """Return the suites, checked; argparse cannot check a list that can be empty. Raises LabError."""
-    for suite in suites:
-        if suite not in SUITES:
-            raise LabError(f"There is no suite {suite}.", hint=f"There are {', '.join(SUITES)}.")
-    return list(suites)
+def known(names: Sequence[str]) -> list[Platform]:
+    """Return the platforms of these names; argparse cannot check a list that can be empty. Raises LabError."""
+    for name in names:
+        if name not in PLATFORMS:
+            raise LabError(f"There is no platform {name}.", hint=f"There are {', '.join(PLATFORMS)}.")
+    return [PLATFORMS[name] for name in names]
 
 
 if __name__ == "__main__":

@@ -13,13 +13,17 @@ import pytest
 from .needs import Needs
 
 
-def needs_of(item: pytest.Item) -> Needs:
-    """Return the needs of a test: the arguments of its closest marker, on the test, its class or its module."""
+def needs_of(item: pytest.Item) -> tuple[Needs, ...]:
+    """Return the needs of a test, one for each kernel on which it runs.
+
+    They are the arguments of its closest marker, on the test, its class or its module.
+    """
     marker = item.get_closest_marker("guest")
     try:
-        return Needs(*marker.args, **marker.kwargs) if marker else Needs()
+        needs = Needs(*marker.args, **marker.kwargs) if marker else Needs()
     except (TypeError, ValueError) as error:
         raise pytest.UsageError(f"{item.nodeid}: the marker guest: {error}") from None
+    return needs.on_each_kernel
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,7 +39,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     wanted = config.getoption("--guest")
     if wanted is None:
         return
-    others = [item for item in items if str(needs_of(item)) != wanted]
+    others = [item for item in items if wanted not in map(str, needs_of(item))]
     config.hook.pytest_deselected(items=others)
     items[:] = [item for item in items if item not in others]
 
@@ -44,5 +48,5 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Write the needs of the collected tests."""
     file = session.config.getoption("--needs-to")
     if file is not None:
-        rows = [(asdict(needs_of(item)), item.nodeid.partition("::")[0]) for item in session.items]
+        rows = [(asdict(needs), item.nodeid.partition("::")[0]) for item in session.items for needs in needs_of(item)]
         file.write_text(json.dumps(rows), encoding="utf-8")

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import host, payload
+from . import host, payload, qemu, uml
 from .errors import GuestError
 from .image import image
-from .kernel import kernel
 from .machine import Machine
+from .recipe import STOCK
 from .session import Session
 
 CONSOLE = "console.log"
@@ -42,7 +42,7 @@ def run(machine: Machine, command: Sequence[str], *, window: tuple[int, int] | N
 def no_report(machine: Machine, *, late: bool, log: str) -> GuestError:
     """Return the error for a guest that did not report its command's exit status."""
     reason = f"exceeded its time limit of {machine.time_limit:g} s" if late else "ended without reporting"
-    return GuestError(f"The {machine.suite.name} guest {reason}.", log=host.tail(log, lines=60))
+    return GuestError(f"The {machine.platform.name} guest {reason}.", log=host.tail(log, lines=60))
 
 
 def make_disks(machine: Machine, folder: Path) -> None:
@@ -61,20 +61,27 @@ class Guest:
     pidfd: int
 
 
+def boot(machine: Machine, folder: Path, line: int) -> list[str]:
+    """Return the command that boots the guest."""
+    files = image(machine.platform.suite)
+    if machine.platform.kernel == STOCK:
+        return qemu.command(machine, root=files.root, kernel=files.kernel, folder=folder, line=line)
+    return uml.command(machine, root=files.root, folder=folder, line=line)
+
+
 @contextlib.contextmanager
 def booted(machine: Machine, folder: Path) -> Iterator[Guest]:
     """Start a guest whose files are in `folder`; kill all its processes at the end of the context."""
     ours, theirs = socket.socketpair()
-    processors = sorted(os.sched_getaffinity(0))
-    arguments = machine.kernel_arguments(image=image(machine.suite), folder=folder, line=theirs.fileno())
+    command = boot(machine, folder, theirs.fileno())
     with ours, (folder / CONSOLE).open("wb") as console:
         with theirs:  # closed here once the guest has it, so that we see the end of file
             process = subprocess.Popen(
-                [*host.one_processor(processors[os.getpid() % len(processors)]), kernel(), *arguments],
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
-                env={**os.environ, "TMPDIR": host.folder_in_memory(machine.ram)},  # for the file of the guest's memory
+                env=uml.environment(machine),
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # each process of the guest is a process of the host in this group
             )

@@ -4,12 +4,15 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .errors import LabError
 
-# Each tool's command, and the Debian package that has it.
+# The mirror can be a snapshot, in which sid is past its Valid-Until.
+STALE_IS_FINE = '--aptopt=Acquire::Check-Valid-Until "false"'
+
+# The command of each tool that builds images, and the Debian package that has it.
 TOOLS = {
     "mmdebstrap": "mmdebstrap",
     "patchelf": "patchelf",
@@ -18,9 +21,9 @@ TOOLS = {
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
-def prepare() -> None:
-    """Check that an image can be built here, and install missing packages. Raises LabError if not root."""
-    missing = [package for tool, package in TOOLS.items() if shutil.which(tool) is None]
+def prepare(tools: Mapping[str, str] = TOOLS) -> None:
+    """Check that we may install here, and install missing packages. Raises LabError if not root."""
+    missing = [package for tool, package in tools.items() if shutil.which(tool) is None]
     if not KEYRING.exists():
         missing.append("debian-archive-keyring")
     if os.geteuid() != 0:
@@ -41,13 +44,14 @@ def mirror() -> list[str]:
     return mirrors[:1]
 
 
-def one_processor(number: int) -> list[str]:
-    """Return the words before a command that pin it to processor `number`.
+def one_processor(number: int | None = None) -> list[str]:
+    """Return the words before a command that pin it to processor `number`; None: to any one that we may use.
 
     A guest's kernel and its processes take turns. On two processors each turn waits until the other one wakes up, and
     everything takes twice as long.
     """
-    return ["taskset", "--cpu-list", str(number)]
+    usable = sorted(os.sched_getaffinity(0))
+    return ["taskset", "--cpu-list", str(usable[os.getpid() % len(usable)] if number is None else number)]
 
 
 def folder_in_memory(size: int) -> str:
@@ -57,11 +61,20 @@ def folder_in_memory(size: int) -> str:
     return memory if has_room else tempfile.gettempdir()
 
 
-def run(command: Sequence[str | Path], *, cwd: Path | None = None) -> None:
-    """Run a command to its end. Raises LabError, with the end of its output, if it fails."""
+def run(command: Sequence[str | Path], *, cwd: Path | None = None, environment: Mapping[str, str] = {}) -> None:
+    """Run a command to its end, with more variables in its environment.
+
+    Raises LabError, with the end of its output, if it fails.
+    """
     argv = [str(word) for word in command]
     process = subprocess.Popen(
-        argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        argv,
+        cwd=cwd,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     try:
         output, _ = process.communicate()

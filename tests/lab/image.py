@@ -1,13 +1,13 @@
-"""A suite's root file system, as an image that boots copy-on-write."""
+"""A suite's root file system, as an image that boots copy-on-write, and its kernel."""
 
 import shlex
 import shutil
 import sys
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import cache, host, project
-from .kernel import STALE_IS_FINE
 from .recipe import PACKAGES, Recipe, Suite
 
 FILES = Path(__file__).parent / "files"
@@ -25,9 +25,22 @@ def recipe(suite: Suite) -> Recipe:
     return Recipe(suite=suite, packages=PACKAGES, requirements=requirements, files=files)
 
 
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What a suite's guests boot: a file system, and Debian's kernel for those that do not use another."""
+
+    root: Path
+    kernel: Path
+
+    @classmethod
+    def of(cls, entry: Path) -> "Image":
+        """Return the image that an entry of the cache has."""
+        return cls(root=entry / "root.ext4", kernel=entry / "vmlinuz")
+
+
 def name(wanted: Recipe) -> str:
     """Return the name of a recipe's image in the cache."""
-    return f"{wanted.suite.name}-{wanted.key}.ext4"
+    return f"{wanted.suite.name}-{wanted.key}"
 
 
 def exists(suite: Suite) -> bool:
@@ -35,26 +48,30 @@ def exists(suite: Suite) -> bool:
     return (cache.folder() / name(recipe(suite))).exists()
 
 
-def image(suite: Suite) -> Path:
+def image(suite: Suite) -> Image:
     """Return the suite's image, built if the cache lacks it."""
     wanted = recipe(suite)
-    return cache.cached(suite.name, name(wanted), lambda target: build(wanted, target))
+    return Image.of(cache.cached(suite.name, name(wanted), lambda target: build(wanted, Image.of(target))))
 
 
-def build(wanted: Recipe, target: Path) -> None:
-    """Build the image as the file `target`."""
+def build(wanted: Recipe, target: Image) -> None:
+    """Build the image."""
     host.prepare()
-    root = target.with_suffix(".root")
+    folder = target.root.parent
+    folder.mkdir()
+    root = folder.with_name("root")
     install_packages(wanted, root)
     install_wheels(wanted, root)
     shutil.copytree(FILES, root, dirs_exist_ok=True)
     (root / "etc/hostname").write_text(f"{wanted.suite.name}\n", encoding="ascii")
     # Without a machine-id each boot counts as the first one and presets every unit again.
     (root / "etc/machine-id").write_text(f"{uuid.uuid4().hex}\n", encoding="ascii")
+    [kernel] = (root / "boot").glob("vmlinuz-*")
+    shutil.copyfile(kernel, target.kernel)
     host.run(["chroot", root, "/bin/sh", "/customize.sh"])
     # No journal: an image is never booted twice. The file is sparse, so that its zeroes need not be written.
     options = ["-O", "^has_journal", "-E", "lazy_itable_init=0,assume_storage_prezeroed=1", "-m", "0"]
-    host.run(["mke2fs", "-q", "-t", "ext4", *options, "-d", root, target, SIZE])
+    host.run(["mke2fs", "-q", "-t", "ext4", *options, "-d", root, target.root, SIZE])
 
 
 def install_packages(wanted: Recipe, root: Path) -> None:
@@ -63,8 +80,9 @@ def install_packages(wanted: Recipe, root: Path) -> None:
     # Filtered by dpkg's configuration: mmdebstrap would filter each archive in Perl, which takes longer than unpacking.
     leave_out = f"cd \"$1/etc\" && mkdir -p dpkg/dpkg.cfg.d && printf 'path-exclude=%s\\n' {shlex.join(WITHOUT)}"
     leave_out += " > dpkg/dpkg.cfg.d/lab"
-    options = ["--variant=minbase", "--format=directory", include, STALE_IS_FINE, f"--setup-hook={leave_out}"]
-    host.run(["mmdebstrap", *options, wanted.suite.name, root, *host.mirror()])
+    options = ["--variant=minbase", "--format=directory", include, host.STALE_IS_FINE, f"--setup-hook={leave_out}"]
+    without_initrd = {"INITRD": "No"}  # a guest has its root on a disk whose driver is in the kernel
+    host.run(["mmdebstrap", *options, wanted.suite.name, root, *host.mirror()], environment=without_initrd)
 
 
 def install_wheels(wanted: Recipe, root: Path) -> None:

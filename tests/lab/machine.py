@@ -3,10 +3,9 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from .inside.job import Job
-from .recipe import USERS, Suite, home
+from .recipe import USERS, Platform, home
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -26,7 +25,7 @@ def size(text: str) -> int:
 class Machine:
     """The configuration of one guest; sizes in bytes, times in seconds."""
 
-    suite: Suite
+    platform: Platform
     user: str = "tester"
     ram: int = 1 << 30
     swap: int = 0
@@ -38,21 +37,16 @@ class Machine:
         """The folder of the guest that has the user's copy of the checkout."""
         return f"{home(self.user)}/checkout"
 
-    def kernel_arguments(self, *, image: Path, folder: Path, line: int) -> list[str]:
-        """Return the kernel's command line; `line` is the file descriptor that becomes the serial line."""
+    @property
+    def kernel_arguments(self) -> list[str]:
+        """The words of the kernel's command line that do not depend on how it is booted."""
         arguments = [
-            "seccomp=on",  # twice as fast as ptrace
-            f"mem={self.ram >> 20}M",
-            *(f"uml_dir={folder}", "umid=guest"),
-            *(f"ubd0={folder}/cow,{image}", f"ubd1r={folder}/payload.tar"),
-            *("root=/dev/ubda", "rw", "quiet"),
-            *("con0=null,fd:1", "con=null", f"ssl0=fd:{line}", "ssl=null"),
+            *("rw", "quiet"),
             f"systemd.wants=user@{USERS[self.user]}.service",
             "sysctl.kernel.dmesg_restrict=1",  # as in Debian's other kernels
-            "initcall_blacklist=raid6_init",  # would run benchmarks for 1 s
         ]
         if self.swap:
-            arguments += [f"ubd2={folder}/swap", "zswap.enabled=1"]
+            arguments.append("zswap.enabled=1")
         if not self.memory_controller:
             arguments.append("cgroup_disable=memory")
         return arguments

@@ -13,6 +13,7 @@ from . import project
 from .errors import LabError
 from .needs import Needs
 from .parallel import Command
+from .recipe import STOCK, Platform
 
 LAB = ("-m", "tests.lab")
 TESTS = ("tests/guest", "tests/truth")
@@ -20,7 +21,7 @@ PLUGIN = ("-p", "tests.lab.collection")
 LIMIT = ("--time-limit", "1200")  # three times as long as the longest row
 
 OWN = "tests/lab"
-OWN_SUITE = "trixie"  # the lab's own tests boot guests of this suite
+OWN_SUITE = "trixie"  # the lab's own tests boot guests of this suite, with both kernels
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,31 +65,48 @@ def collect(tests: Sequence[str | Path]) -> list[tuple[Needs, str]]:
         return [(Needs(**needs), file) for needs, file in json.loads(answer.read_text(encoding="utf-8"))]
 
 
-def builds(suites: Sequence[str]) -> dict[str, Command]:
-    """Return the command lines that build the suites' images, by suite."""
-    return {suite: Command([*LAB, "build", suite]) for suite in suites}
+def builds(platforms: Sequence[Platform]) -> dict[str, Command]:
+    """Return the command lines that build what the platforms need, by suite."""
+    suites = dict.fromkeys(platform.suite.name for platform in platforms)
+    return {
+        suite: Command([*LAB, "build", *(each.name for each in platforms if each.suite.name == suite)])
+        for suite in suites
+    }
 
 
-def runs(rows: Iterable[Row], suites: Sequence[str], pytest_arguments: Sequence[str]) -> dict[str, Command]:
-    """Return the command lines that test the lab and the suites, by name; each waits for its suite's image."""
+def runs(rows: Iterable[Row], platforms: Sequence[Platform], pytest_arguments: Sequence[str]) -> dict[str, Command]:
+    """Return the command lines that test the lab and the platforms, by name; each waits for its suite's image."""
     own = {OWN: Command(["-m", "pytest", OWN, *pytest_arguments], after=OWN_SUITE)}
-    rest = commands([row for row in rows if not row.needs.alone], suites, pytest_arguments)
-    return own | rest if OWN_SUITE in suites else rest
+    rest = commands([row for row in rows if not row.needs.alone], platforms, pytest_arguments)
+    return own | rest if OWN_SUITE in {platform.suite.name for platform in platforms} else rest
 
 
-def runs_alone(rows: Iterable[Row], suites: Sequence[str], pytest_arguments: Sequence[str]) -> dict[str, Command]:
+def runs_alone(
+    rows: Iterable[Row], platforms: Sequence[Platform], pytest_arguments: Sequence[str]
+) -> dict[str, Command]:
     """Return the command lines of the tests that run alone, after all images have been built."""
-    return commands([row for row in rows if row.needs.alone], suites, pytest_arguments)
+    return commands([row for row in rows if row.needs.alone], platforms, pytest_arguments)
 
 
-def commands(rows: Iterable[Row], suites: Sequence[str], pytest_arguments: Sequence[str]) -> dict[str, Command]:
+def commands(rows: Iterable[Row], platforms: Sequence[Platform], pytest_arguments: Sequence[str]) -> dict[str, Command]:
     """Return the command lines of rows, by name."""
     return {
-        f"{suite} {row.needs}": Command(
-            [*LAB, "run", suite, *row.needs.options, *LIMIT, "--", "python3", *row.pytest_words, *pytest_arguments],
-            after=None if row.needs.alone else suite,
+        f"{platform.name} {row.needs}": Command(
+            [
+                *LAB,
+                "run",
+                platform.name,
+                *row.needs.options,
+                *LIMIT,
+                "--",
+                "python3",
+                *row.pytest_words,
+                *pytest_arguments,
+            ],
+            after=None if row.needs.alone else platform.suite.name,
+            unpinned=platform.kernel == STOCK,
         )
-        for row in rows
-        for suite in suites
-        if suite in row.needs.suites
+        for row in sorted(rows, key=lambda row: row.needs.kernel != STOCK)  # these take longest
+        for platform in platforms
+        if platform in row.needs.platforms
     }

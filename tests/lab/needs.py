@@ -1,9 +1,12 @@
 """The guest that a test needs, from its marker `guest`; tests/guest/README.md lists the arguments. No I/O."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from .machine import size
-from .recipe import SUITES, USERS
+from .recipe import PLATFORMS, STOCK, SUITES, UML, USERS, Platform
+
+EACH = "each"
+KERNELS = (UML, STOCK, EACH)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +17,7 @@ class Needs:
     ram, swap: sizes such as 512M; None is the lab's default, which for swap means no swap.
     memory_controller: whether the kernel has one.
     suite: the only suite on which the test runs; None for all suites.
+    kernel: "uml", "stock", or "each" for both.
     alone: the test runs while nothing else runs on the machine.
     Raises ValueError for a value that the lab does not know.
     """
@@ -23,6 +27,7 @@ class Needs:
     swap: str | None = None
     memory_controller: bool = True
     suite: str | None = None
+    kernel: str = UML
     alone: bool = False
 
     def __post_init__(self) -> None:
@@ -30,6 +35,8 @@ class Needs:
             raise ValueError(f"there is no user {self.user!r}: there are {', '.join(USERS)}")
         if self.suite not in {None, *SUITES}:
             raise ValueError(f"there is no suite {self.suite!r}: there are {', '.join(SUITES)}")
+        if self.kernel not in KERNELS:
+            raise ValueError(f"there is no kernel {self.kernel!r}: there are {', '.join(KERNELS)}")
         for text in (self.ram, self.swap):
             if text is not None:
                 size(text)
@@ -42,9 +49,18 @@ class Needs:
         )
 
     @property
-    def suites(self) -> tuple[str, ...]:
-        """The suites on which the test runs."""
-        return tuple(SUITES) if self.suite is None else (self.suite,)
+    def on_each_kernel(self) -> "tuple[Needs, ...]":
+        """These needs for one kernel at a time."""
+        return tuple(replace(self, kernel=kernel) for kernel in (UML, STOCK)) if self.kernel == EACH else (self,)
+
+    @property
+    def platforms(self) -> tuple[Platform, ...]:
+        """The platforms on which the test runs."""
+        return tuple(
+            platform
+            for platform in PLATFORMS.values()
+            if self.suite in {None, platform.suite.name} and self.kernel in {EACH, platform.kernel}
+        )
 
     @property
     def options(self) -> list[str]:

@@ -25,7 +25,7 @@ def write(target: Path, machine: Machine) -> None:
     """Write the payload of a guest."""
     with tarfile.open(target, "w") as archive, tempfile.TemporaryDirectory() as scratch:
         add(archive, INSIDE, "lab/inside", "root")
-        unpack_wheel(Path(scratch), machine.suite)
+        unpack_wheel(Path(scratch), machine.platform.suite)
         add_files(archive, Path(scratch), "root")
         archive.addfile(owned(archive.gettarinfo(project.ROOT, machine.checkout), machine.user))
         for name in CHECKOUT:

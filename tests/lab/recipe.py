@@ -24,12 +24,36 @@ SUITES = {
     )
 }
 
+UML, STOCK = "uml", "stock"
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What a guest boots: a suite's root file system, on user-mode Linux ("uml") or on Debian's kernel ("stock")."""
+
+    suite: Suite
+    kernel: str = UML
+
+    @property
+    def name(self) -> str:
+        """The name on command lines: `trixie`, `trixie-stock`."""
+        return self.suite.name if self.kernel == UML else f"{self.suite.name}-{self.kernel}"
+
+
+PLATFORMS = {
+    platform.name: platform
+    for kernel in (UML, STOCK)
+    for suite in SUITES.values()
+    for platform in [Platform(suite, kernel)]
+}
+
 # For systemd with a user manager, for the tests, and for people in `shell`.
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "dbus-user-session", "libpam-systemd"),
     *("python3", "gcc", "libc6-dev", "procps", "util-linux", "login", "passwd"),
     *("less", "tmux", "vim-tiny", "sudo"),
     *("bash-completion", "fish", "zsh"),
+    *("linux-image-cloud-amd64", "kmod", "systemd-oomd"),
 )
 
 # The users of a guest. `tester` can read the kernel's messages, `plain` cannot.

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from . import image
+from . import image, qemu
 from .errors import LabError
 from .inside.agent import Line, receive_job
 from .inside.job import Job
@@ -20,7 +21,7 @@ from .matrix import TESTS, Row, rows, runs, runs_alone
 from .needs import Needs
 from .parallel import Command, side_by_side
 from .project import ROOT
-from .recipe import SUITES, Recipe
+from .recipe import PLATFORMS, SUITES, Recipe
 
 RECIPE = Recipe(suite=SUITES["trixie"], packages=["systemd"], requirements=["tomli>=2"], files={"a": b"1"})
 GENEROUS = 60.0
@@ -29,19 +30,28 @@ GENEROUS = 60.0
 LAB = (sys.executable, "-m", "tests.lab")
 
 
+BOTH = ("trixie", "trixie-stock")
+
+on_both_kernels = pytest.mark.parametrize("platform", BOTH)
+
+
 def lab(
-    *options: str, command: Sequence[str], given: bytes = b"", environment: dict[str, str] | None = None
+    *options: str,
+    command: Sequence[str],
+    platform: str = "trixie",
+    given: bytes = b"",
+    environment: dict[str, str] | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    argv = [*LAB, "run", "trixie", *options, "--", *command]
+    argv = [*LAB, "run", platform, *options, "--", *command]
     return subprocess.run(argv, cwd=ROOT, input=given, capture_output=True, env=environment, timeout=300, check=False)
 
 
 @pytest.fixture(scope="session")
 def built() -> None:
     """Skip the guests if the lab was not built, except in CI: pytest does not build it, it takes root and a minute."""
-    if not image.exists(SUITES["trixie"]):
+    if not (image.exists(SUITES["trixie"]) and shutil.which(qemu.PROGRAM)):
         leave_out = pytest.fail if os.environ.get("CI") else pytest.skip
-        leave_out("the lab is not built: python -m tests.lab build trixie")
+        leave_out(f"the lab is not built: python -m tests.lab build {' '.join(BOTH)}")
 
 
 @pytest.fixture
@@ -60,7 +70,7 @@ def guests(folder: Path) -> list[str]:
             words = path.read_bytes().decode(errors="replace").split("\0")
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if words[0].endswith("linux.uml") and any(str(folder) in word for word in words):
+        if words[0].endswith(("linux.uml", qemu.PROGRAM)) and any(str(folder) in word for word in words):
             found.append(" ".join(words))
     return found
 
@@ -69,22 +79,32 @@ def guests(folder: Path) -> list[str]:
 class TestRun:
     """A command behaves under `run` as it does outside of a guest."""
 
-    def test_streams_are_separate_and_byte_exact(self) -> None:
-        """The serial line, which starts as a terminal, passes all 256 byte values in both directions, 1 MiB of them."""
+    @on_both_kernels
+    def test_streams_are_separate_and_byte_exact(self, platform: str) -> None:
+        """The line, which can start as a terminal, passes all 256 byte values in both directions, 1 MiB of them."""
         given = bytes(range(256)) * 4096
         script = "tee /dev/stderr; printf end >&2; exit 3"
-        result = lab(command=["sh", "-c", script], given=given)
+        result = lab(platform=platform, command=["sh", "-c", script], given=given)
         assert result.returncode == 3
         assert hashlib.sha256(result.stdout).digest() == hashlib.sha256(given).digest()
         assert hashlib.sha256(result.stderr).digest() == hashlib.sha256(given + b"end").digest()
 
-    def test_the_command_has_a_user_manager_and_the_project(self) -> None:
+    @on_both_kernels
+    def test_the_command_has_a_user_manager_and_the_project(self, platform: str) -> None:
         """Limits can be enforced, and scoperun is installed for all users."""
         group = "/sys/fs/cgroup$(systemctl --user show --property=ControlGroup --value)"
         script = f"cat {group}/cgroup.controllers; command -v scoperun; python3 -c 'import scoperun, pytest'"
-        result = lab(command=["sh", "-c", script])
+        result = lab(platform=platform, command=["sh", "-c", script])
         assert result.stderr == b""
         assert result.stdout == b"cpu memory pids\n/usr/local/bin/scoperun\n"
+
+    def test_a_stock_kernel_has_what_user_mode_linux_lacks(self) -> None:
+        """It has two processors, pressure, and a swap disk if that is asked for."""
+        script = "nproc; cut -d ' ' -f 1 /proc/pressure/memory; tail -1 /proc/swaps | cut -d ' ' -f 1; uname -r"
+        result = lab("--swap", "64M", platform="trixie-stock", command=["sh", "-c", script])
+        *rest, release = result.stdout.split()
+        assert rest == [b"2", b"some", b"full", b"/dev/vdb"]
+        assert release.endswith(b"-cloud-amd64")
 
     def test_a_signal_is_128_and_its_number(self) -> None:
         """Input that the command does not read changes nothing."""
@@ -102,17 +122,21 @@ class TestNoReport:
         assert result.returncode == 125
         assert result.stderr.endswith(b"lab: The trixie guest ended without reporting.\n")
 
-    def test_a_kernel_panic_shows_its_text(self, private: dict[str, str]) -> None:
+    @on_both_kernels
+    def test_a_kernel_panic_shows_its_text(self, private: dict[str, str], platform: str) -> None:
         """The error has the end of the console's log, which is needed for debugging."""
-        result = lab("--root", command=["sh", "-c", "echo c > /proc/sysrq-trigger"], environment=private)
+        script = "echo c > /proc/sysrq-trigger"
+        result = lab("--root", platform=platform, command=["sh", "-c", script], environment=private)
         assert result.returncode == 125
         assert b"sysrq triggered crash" in result.stderr
 
-    def test_the_time_limit_ends_all_processes(self, private: dict[str, str]) -> None:
+    @on_both_kernels
+    def test_the_time_limit_ends_all_processes(self, private: dict[str, str], platform: str) -> None:
         """The guest's processes are processes of the host, and none is left."""
-        result = lab("--time-limit", "6", command=["sleep", "infinity"], environment=private)
+        options = ("--time-limit", "6")
+        result = lab(*options, platform=platform, command=["sleep", "infinity"], environment=private)
         assert result.returncode == 125
-        assert result.stderr.endswith(b"lab: The trixie guest exceeded its time limit of 6 s.\n")
+        assert result.stderr.endswith(f"lab: The {platform} guest exceeded its time limit of 6 s.\n".encode())
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_a_signal_to_the_lab_ends_the_guest(self, private: dict[str, str], number: signal.Signals) -> None:
@@ -176,11 +200,11 @@ def test_input_that_comes_with_the_job_is_not_lost() -> None:
 
 
 def collected(*words: str, folder: Path = ROOT) -> list[str]:
-    """Return the tests that pytest collects when it is started in `folder`."""
+    """Return the node IDs of the tests that pytest collects when it is started in `folder`."""
     argv = [sys.executable, "-m", "pytest", *words, "--collect-only", "-q"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, check=True)
-    return [line.rpartition("::")[2] for line in done.stdout.splitlines() if "::" in line]
+    return [line for line in done.stdout.splitlines() if "::" in line]
 
 
 MARKED = {
@@ -196,6 +220,8 @@ def test_of_one_suite(): ...
 def test_of_any_guest(): ...
 @pytest.mark.parametrize("number", [1, pytest.param(2, marks=pytest.mark.guest(swap="512M"))])
 def test_of_two_guests(number): ...
+@pytest.mark.guest(kernel="each")
+def test_of_both_kernels(): ...
 """,
 }
 
@@ -213,27 +239,33 @@ class TestRows:
     def test_the_closest_marker_decides_on_the_guest(self, marked: Path) -> None:
         """A file can have tests for several guests; each guest runs only its own."""
         found = {row.needs: row for row in rows([marked])}
-        tests = {needs: set(collected(*row.pytest_words[2:], folder=marked)) for needs, row in found.items()}
+        tests = {
+            needs: {each.rpartition("::")[2] for each in collected(*row.pytest_words[2:], folder=marked)}
+            for needs, row in found.items()
+        }
         assert tests == {
-            Needs(): {"test_of_any_guest", "test_of_two_guests[1]"},
+            Needs(): {"test_of_any_guest", "test_of_two_guests[1]", "test_of_both_kernels"},
+            Needs(kernel="stock"): {"test_of_both_kernels"},
             Needs(swap="512M"): {"test_of_another_guest", "test_of_two_guests[2]"},
             Needs(user="root"): {"test_of_root"},
             Needs(user="root", suite="sid"): {"test_of_one_suite"},
         }
         assert [Path(file).name for file in found[Needs()].files] == ["test_some.py"]
-        assert found[Needs(user="root", suite="sid")].needs.suites == ("sid",)
+        assert [each.name for each in found[Needs(user="root", suite="sid")].needs.platforms] == ["sid"]
 
     def test_the_row_with_the_most_tests_is_first(self, marked: Path) -> None:
         """It takes longest, and the other rows run beside it."""
         tests = [row.tests for row in rows([marked])]
         assert tests == sorted(tests, reverse=True)
-        assert sum(tests) == 6
+        assert sum(tests) == 8
 
     def test_every_test_is_in_one_row(self) -> None:
-        """No test is left out, and none runs in two guests of a suite."""
+        """No test is left out, and none runs twice on a platform."""
         found = rows()
-        ours = [test for row in found for test in collected(*row.pytest_words[2:])]
-        assert sorted(ours) == sorted(collected(*TESTS))
+        ours = [(row.needs.platforms, test) for row in found for test in collected(*row.pytest_words[2:])]
+        each_once = [(platform, test) for platforms, test in ours for platform in platforms]
+        assert {test for _, test in ours} == set(collected(*TESTS))
+        assert len(each_once) == len(set(each_once))
         assert len(ours) == sum(row.tests for row in found)
 
     @pytest.mark.parametrize(
@@ -242,6 +274,7 @@ class TestRows:
             ('guest(user="nobody")', "there is no user 'nobody'"),
             ('guest(suite="buster")', "there is no suite 'buster'"),
             ('guest(swap="much")', "not a size: 'much'"),
+            ('guest(kernel="bsd")', "there is no kernel 'bsd'"),
             ("guest(disk=1)", "unexpected keyword argument 'disk'"),
             ('guest("root")', "positional argument"),
         ],
@@ -266,6 +299,7 @@ class TestRows:
                 "user=tester memory_controller=False suite=sid",
                 ["--user", "tester", "--no-memory"],
             ),
+            (Needs(kernel="stock"), "user=tester kernel=stock", ["--user", "tester"]),
         ],
     )
     def test_needs_have_a_name_and_options(self, needs: Needs, text: str, options: list[str]) -> None:
@@ -275,10 +309,20 @@ class TestRows:
     def test_tests_that_run_alone_run_after_the_others(self) -> None:
         """It does not wait for an image, because all images exist by then."""
         alone, other = (Row(Needs(alone=each), files=("test_a.py",), tests=1) for each in (True, False))
-        beside = runs([alone, other], ["sid"], [])
-        by_itself = runs_alone([alone, other], ["sid"], [])
+        platforms = [PLATFORMS["sid"]]
+        beside = runs([alone, other], platforms, [])
+        by_itself = runs_alone([alone, other], platforms, [])
         assert [(name, command.after) for name, command in beside.items()] == [("sid user=tester", "sid")]
         assert [(name, command.after) for name, command in by_itself.items()] == [("sid user=tester alone=True", None)]
+
+    def test_a_stock_kernel_gets_all_processors(self) -> None:
+        """It runs on a platform of its own, and its rows are the first: they take longest."""
+        stock, uml = (Row(Needs(kernel=kernel), files=("test_a.py",), tests=1) for kernel in ("stock", "uml"))
+        found = runs([uml, stock], [PLATFORMS["sid"], PLATFORMS["sid-stock"]], [])
+        assert [(name, command.unpinned) for name, command in found.items()] == [
+            ("sid-stock user=tester kernel=stock", True),
+            ("sid user=tester", False),
+        ]
 
 
 class TestSideBySide:
@@ -291,6 +335,14 @@ class TestSideBySide:
         commands = {"a": Command(tell["a"], after="c"), "b": Command(tell["b"]), "c": Command(tell["c"])}
         assert side_by_side(commands, lanes=[[]]) == 0
         assert told.read_text() == "b c a "
+
+    def test_a_command_for_all_processors_waits_for_a_lane_that_is_not_pinned(self, tmp_path: Path) -> None:
+        """The pinned lanes leave it to that one, which runs the others too."""
+        told = tmp_path / "told"
+        tell = {name: ["-c", f"open({str(told)!r}, 'a').write('{name} ')"] for name in "ab"}
+        commands = {"a": Command(tell["a"], unpinned=True), "b": Command(tell["b"], after="a")}
+        assert side_by_side(commands, lanes=[["env"], []]) == 0
+        assert told.read_text() == "a b "
 
     def test_a_failed_command_is_reported_and_its_dependents_are_not_run(
         self, capfd: pytest.CaptureFixture[str]

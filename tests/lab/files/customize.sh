@@ -8,6 +8,7 @@ passwd --quiet --delete root
 
 systemctl enable payload.service lab.service
 systemctl set-default multi-user.target
+systemctl disable systemd-oomd.service  # a test starts it if it needs it
 # Only boot time, in a guest that lives for a minute and has neither network nor login.
 systemctl mask \
     apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service \
@@ -17,7 +18,9 @@ systemctl mask \
     systemd-journal-catalog-update.service systemd-update-done.service systemd-modules-load.service \
     ldconfig.service systemd-sysusers.service systemd-ask-password-console.path \
     systemd-ask-password-wall.path modprobe@.service kmod-static-nodes.service \
-    proc-sys-fs-binfmt_misc.automount
+    proc-sys-fs-binfmt_misc.automount \
+    systemd-udevd.service systemd-udev-trigger.service systemd-udev-load-credentials.service \
+    systemd-udevd-control.socket systemd-udevd-kernel.socket systemd-udevd-varlink.socket
 mkdir -p /etc/systemd/system-generators
 for generator in /usr/lib/systemd/system-generators/*; do
     ln -s /dev/null "/etc/systemd/system-generators/${generator##*/}"
@@ -26,4 +29,5 @@ rm /etc/systemd/system-generators/systemd-debug-generator  # it is what reads sy
 
 # Here, as the guest's users cannot write bytecode there.
 python3 -m compileall -q /usr/local/lib
+rm -rf /boot/*  # the host boots the kernel
 rm -f /etc/resolv.conf /customize.sh

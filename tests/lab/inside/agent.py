@@ -5,6 +5,7 @@ import os
 import pty
 import select
 import signal
+import socket
 import struct
 import termios
 import tty
@@ -16,9 +17,21 @@ from pathlib import Path
 from .job import Job
 from .wire import Frames, Kind, frame
 
-LINE = "/dev/ttyS0"
-SWAP = "/dev/ubdc"
 CHUNK = 1 << 16  # a pipe's default capacity
+
+
+@dataclass(frozen=True)
+class Devices:
+    """The files of what the host has given to the guest."""
+
+    line: str
+    swap: str
+
+
+UML = Devices(line="/dev/ttyS0", swap="/dev/ubdc")
+QEMU = Devices(line="/dev/vport0p1", swap="/dev/vdb")
+
+KOBJECT_UEVENT = 15  # <linux/netlink.h>
 
 
 class HostGone(Exception):
@@ -26,11 +39,13 @@ class HostGone(Exception):
 
 
 class Line:
-    """The serial line to the host."""
+    """The line to the host: a serial line, which is a terminal, or a virtio port, which is not."""
 
     def __init__(self, path: str) -> None:
         self.fd = os.open(path, os.O_RDWR | os.O_NOCTTY)
-        tty.setraw(self.fd)
+        self._is_terminal = os.isatty(self.fd)
+        if self._is_terminal:
+            tty.setraw(self.fd)
         self._frames = Frames()
 
     def send(self, kind: Kind, data: bytes = b"") -> None:
@@ -47,8 +62,12 @@ class Line:
         yield from self._frames.feed(data)
 
     def drain(self) -> None:
-        """Wait until the host has all bytes: systemd powers the guest off as soon as this process ends."""
-        termios.tcdrain(self.fd)
+        """Wait until the host has all bytes: systemd powers the guest off as soon as this process ends.
+
+        A virtio port takes bytes only when the host has them.
+        """
+        if self._is_terminal:
+            termios.tcdrain(self.fd)
 
 
 @dataclass
@@ -62,16 +81,28 @@ class Child:
 
 def main() -> None:
     """Run the job that the host sends."""
-    line = Line(LINE)
+    devices = UML if os.path.exists("/dev/ubda") else QEMU
+    if devices is QEMU:
+        add_virtio(devices.line)
+    line = Line(devices.line)
     line.send(Kind.READY)
     job, given = receive_job(line)
     if job.swap:
-        run("mkswap", "--quiet", SWAP)
-        run("swapon", SWAP)
+        run("mkswap", "--quiet", devices.swap)
+        run("swapon", devices.swap)
     child = spawn_on_terminal(job, job.window) if job.window else spawn(job)
     status = Relay(line, child, given).run()
     line.send(Kind.EXIT, str(status).encode())
     line.drain()
+
+
+def add_virtio(port: str) -> None:
+    """Load the driver, which is a module, and wait until the kernel announces the port. There is no udev to do it."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, KOBJECT_UEVENT) as announcements:
+        announcements.bind((0, 1))
+        run("modprobe", "--all", "virtio_pci", "virtio_console")
+        while not os.path.exists(port):
+            announcements.recv(CHUNK)
 
 
 def receive_job(line: Line) -> tuple[Job, list[bytes]]:
