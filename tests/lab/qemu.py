@@ -77,7 +77,7 @@ def command(machine: Machine, *, root: Path, kernel: Path, folder: Path, line: i
         *("-kernel", str(kernel), "-append", " ".join(arguments)),
         # The first virtio device, on which the name of the port depends.
         *("-device", "virtio-serial", "-chardev", f"socket,id=line,fd={line}"),
-        *("-device", "virtserialport,chardev=line"),
+        *("-device", "virtserialport,chardev=line,name=lab"),
         *(word for number, (device, file, how) in enumerate(disks) for word in disk(number, device, file, how)),
     ]
 
