@@ -461,7 +461,7 @@ class TestLimit:
         assert (found.limit_of, found.limit_unit) == limit
 
     def test_counts_that_another_processor_changed_while_they_were_read_hide_no_limit(self) -> None:
-        """A file's `oom` is read before its `oom_kill`, and both can rise in between; the cgroup's own count is later."""
+        """A file's `oom` is read before its `oom_kill`, and both can rise in between; the own count is read later."""
         first = replace(seen(SHELL, oom_kill=1, ended=(ended(LEAK),)), at=199.0)
         second = replace(seen(SHELL, oom_kill=2, ended=(ended(OTHER),)), at=200.0)
         torn = replace(second, events={**second.events, "oom": 1}, rested=True)
