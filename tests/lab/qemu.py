@@ -84,5 +84,6 @@ def command(machine: Machine, *, root: Path, kernel: Path, folder: Path, line: i
 
 def disk(number: int, device: str, file: Path, how: str) -> list[str]:
     """Return the arguments for one disk."""
-    drive = f"if=none,id=disk{number},file={file},format=raw,{how}"
+    # Not locked, because nothing writes into the root's image, which several guests have open.
+    drive = f"if=none,id=disk{number},file={file},file.locking=off,format=raw,{how}"
     return ["-drive", drive, "-device", f"{device},drive=disk{number}"]
