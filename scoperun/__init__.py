@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from scoperun.evidence.kernel_report import KernelVictim as KernelVictim
     from scoperun.evidence.oom import LimitOf as LimitOf
     from scoperun.evidence.oom import Victim as Victim
+    from scoperun.evidence.pressure import Pressure as Pressure
     from scoperun.evidence.start import Start as Start
     from scoperun.evidence.verdict import Evidence as Evidence
     from scoperun.evidence.verdict import Verdict as Verdict
@@ -97,6 +98,7 @@ _MODULES = {
     "supervision.launch": ("RunOptions", "run", "run_sync", "wrap"),
     "spec.limits": ("Ceiling", "Limits", "LimitsInForce", "OOMPolicy"),
     "evidence.oom": ("LimitOf", "Victim"),
+    "evidence.pressure": ("Pressure",),
     "report.names": ("LimitName",),
     "report.oom_report": ("Oom",),
     "report.report": ("Cpu", "Memory", "Report"),

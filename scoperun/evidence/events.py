@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scoperun.evidence.kernel_report import KernelReport
+    from scoperun.evidence.pressure import Pressure
     from scoperun.spec.limits import LimitsInForce
 
 
@@ -188,6 +189,7 @@ class Counters:
     cpu_throttled: seconds for which a limit on the processor held the scope back.
     tasks_peak: the highest number of tasks, without the keeper (pids.peak).
     tasks_refused: how often a limit on tasks refused one.
+    pressure: how long the scope waited for memory, processors and disks.
     processes: the processes still in the scope, without the keeper (cgroup.procs).
     keeper_killed: the keeper was killed too, and is one of those that were counted.
     limits: the limits that the kernel held the scope to.
@@ -206,6 +208,7 @@ class Counters:
     cpu_throttled: float | None = None
     tasks_peak: int | None = None
     tasks_refused: int | None = None
+    pressure: Pressure | None = None
     processes: tuple[Process, ...] | None = None
     keeper_killed: bool = False
     limits: LimitsInForce | None = None
@@ -238,6 +241,7 @@ def without_totals(counters: Counters) -> Counters:
         cpu_user=None,
         cpu_system=None,
         cpu_throttled=None,
+        pressure=None,
     )
 
 

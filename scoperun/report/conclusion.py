@@ -65,7 +65,7 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
         cpu_time_checks=None if start.limits.cpu_time is None else invocation.cpu_time_checks,
         tasks_peak=counters.tasks_peak,
         tasks_refused=counters.tasks_refused,
-        pressure=None,
+        pressure=counters.pressure,
         left_running=_left_running(invocation),
         evidence=(*evidence, *oom_evidence),
         timed_out=verdict is Verdict.TIMEOUT

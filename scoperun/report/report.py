@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scoperun.evidence.events import Process
+    from scoperun.evidence.pressure import Pressure
     from scoperun.evidence.start import Start
     from scoperun.evidence.verdict import Evidence, Verdict
     from scoperun.report.oom_report import Oom
@@ -79,7 +80,7 @@ class Report:
     cpu_time_checks: how often scoperun woke up to see whether the limit on processor time was used up; None without
         such a limit.
     tasks_peak: the highest number of tasks. tasks_refused: how often a limit on tasks refused one.
-    pressure: always None.
+    pressure: how long the scope waited for memory, processors and disks; None if the kernel did not tell.
     left_running: the processes that were still in the scope at the end.
     evidence: the sources that the verdict and `oom` rest on.
     timed_out: runtime_max or cpu_time ended the scope. Result=timeout alone can also mean that a stop requested by
@@ -116,7 +117,7 @@ class Report:
     cpu_time_checks: int | None
     tasks_peak: int | None
     tasks_refused: int | None
-    pressure: None
+    pressure: Pressure | None
     left_running: tuple[Process, ...] | None
     evidence: tuple[Evidence, ...]
     timed_out: bool

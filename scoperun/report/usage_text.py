@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _NOTICEABLE = 0.05
 """Seconds, and share of the runtime, above which the report says that the command was held back."""
 
+_WAITED = (0.1, 0.1)
+"""Seconds, and share of the runtime, from which the report says what the command waited for."""
+
 _SETTINGS = {"memory_max": "MemoryMax=", "memory_swap_max": "MemorySwapMax="}
 
 _NO_CONTROLLER = "this scope has no memory controller: limits on memory were not enforced"
@@ -61,7 +64,7 @@ def memory(report: Report) -> str:
 def noticeable(report: Report, names: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return what also has to be said of a run that ended well, each after its label."""
     rows = [("soft", soft(report.soft_memory, names))] if report.soft_memory and report.soft_memory.passed else []
-    return [*rows, *_reached(report, names), *_beyond(report)]
+    return [*rows, *_reached(report, names), *_waited(report), *_beyond(report)]
 
 
 def unenforced(report: Report) -> list[tuple[str, str]]:
@@ -85,22 +88,48 @@ def soft(soft_memory: SoftMemoryReport, names: Mapping[str, str]) -> str:
 
 def _reached(report: Report, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the limits that held the command back without killing it, each after its label."""
-    limits, throttled = report.limits, report.cpu.throttled or 0
+    limits = report.limits
     above = (report.memory.events or {}).get("high", 0)
     if above and limits.memory_high not in {None, INFINITY} and report.soft_memory is None:
         limit = limit_of("memory_high", format_size(limits.memory_high), names)
         yield "slowed", f"{_times(above)}, because it needed more than the high limit{limit}"
-    if throttled > max(_NOTICEABLE, _NOTICEABLE * (report.runtime or 0)):
+    if _is_throttled(report):
         limit = "a limit above this scope"
         if limits.cpu_quota not in {None, INFINITY}:
             limit = f"the limit on processors{limit_of('cpu_quota', f'{limits.cpu_quota:g}', names)}"
-        yield "throttled", f"for {format_time(throttled)} by {limit}"
+        yield "throttled", f"for {format_time(report.cpu.throttled or 0)} by {limit}"
     if report.tasks_refused:
         is_own = limits.tasks_max not in {None, INFINITY} and (report.tasks_peak or 0) >= limits.tasks_max
         limit = (
             f"the limit{limit_of('tasks_max', str(limits.tasks_max), names)}" if is_own else "a limit above this scope"
         )
         yield "tasks", f"{limit} was reached; {_refused(report.tasks_refused)}"
+
+
+def _waited(report: Report) -> Iterator[tuple[str, str]]:
+    """Yield what processes waited for, e.g. `3.100s of 12s for memory`, if that took much of the time.
+
+    For memory and disks the time counts in which a process waited. With more processes than processors, one nearly
+    always waits for a processor, so there only the time counts in which no other one ran; a limit on the processor,
+    which also causes that, has a row of its own.
+    """
+    pressure, runtime = report.pressure, report.runtime or 0
+    if pressure is None:
+        return
+    for_processor = None if _is_throttled(report) else pressure.cpu_full
+    waited = {"memory": pressure.memory_some, "disks": pressure.io_some, "a processor": for_processor}
+    least = max(_WAITED[0], _WAITED[1] * runtime)
+    long = [(what, seconds) for what, seconds in waited.items() if seconds is not None and seconds >= least]
+    if long:
+        (first, seconds), *rest = long
+        # Leftovers that --wait waited for can have waited longer than the command ran.
+        whole = f" of {format_time(runtime)}" if seconds <= runtime else ""
+        texts = [f"{format_time(each)} for {what}" for what, each in rest]
+        yield "waited", ", ".join([f"{format_time(seconds)}{whole} for {first}", *texts])
+
+
+def _is_throttled(report: Report) -> bool:
+    return (report.cpu.throttled or 0) > max(_NOTICEABLE, _NOTICEABLE * (report.runtime or 0))
 
 
 def _refused(count: int) -> str:

@@ -17,6 +17,7 @@ from dataclasses import fields
 from typing import Any, get_args
 
 from scoperun.evidence import events, kernel_report
+from scoperun.evidence.pressure import Pressure
 from scoperun.evidence.start import Start
 from scoperun.record import dataclass, field
 from scoperun.report.names import LimitName
@@ -59,6 +60,7 @@ _RECORDS: dict[str, type[Any]] = _LINES | {
         Ceiling,
         LimitName,
         LimitsInForce,
+        Pressure,
         SoftMemory,
     )
 }

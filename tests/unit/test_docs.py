@@ -13,6 +13,7 @@ from scoperun.errors import LimitNotEnforced
 from scoperun.evidence.events import Process, Task
 from scoperun.evidence.kernel_report import KernelReport
 from scoperun.evidence.oom import Victim
+from scoperun.evidence.pressure import Pressure
 from scoperun.evidence.verdict import Evidence, Verdict
 from scoperun.kernel.cgroup import Cgroup
 from scoperun.kernel.scope_cgroup import ScopeCgroup
@@ -38,7 +39,7 @@ from tests.unit.test_shape import ROWS, SOURCES, documentation, package
 OPTION = r"(?<![\w-])--?[A-Za-z][a-z-]*"
 OPTIONS = sorted(takes_value())
 KEYS = sorted(
-    {field.name for part in (Report, LimitsInForce, Memory, SoftMemoryReport, Oom, Cpu)
+    {field.name for part in (Report, LimitsInForce, Memory, SoftMemoryReport, Oom, Cpu, Pressure)
      for field in dataclasses.fields(part)} - {"timed_out", "unread_log", "has_other_limits"}  # status and text alone
 )  # fmt: skip
 IN_LISTS = sorted(
