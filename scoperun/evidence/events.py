@@ -352,6 +352,30 @@ class SoftMemoryKilled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SoftPressurePassed:
+    """The kernel says that the scope spent its share of time waiting. at: seconds on the monotonic clock."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoftPressureTold:
+    """systemd sent the signal for the SoftPressurePassed event of the same `at`, in seconds on the monotonic clock."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SoftPressureRestored:
+    """The scope waited less than its share for one window; the next time that it waits more, it is signalled again."""
+
+
+@dataclass(frozen=True, slots=True)
+class SoftPressureKilled:
+    """The processes of the scope were killed because they waited as much as before after the signal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CpuTimeChecked:
     """scoperun looked whether the processor time is used up. used: seconds used by the scope; None if not readable."""
 
@@ -371,8 +395,11 @@ class CpuTimeUsedUp:
 
 SoftMemoryEvent = SoftMemoryPassed | SoftMemoryTold | SoftMemoryRestored | SoftMemoryKilled
 
+SoftPressureEvent = SoftPressurePassed | SoftPressureTold | SoftPressureRestored | SoftPressureKilled
+
 Event = (
     SoftMemoryEvent
+    | SoftPressureEvent
     | CpuTimeChecked
     | CpuTimeUsedUp
     | LeftoversAwaited

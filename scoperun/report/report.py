@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from scoperun.evidence.verdict import Evidence, Verdict
     from scoperun.report.oom_report import Oom
     from scoperun.report.soft_memory_report import SoftMemoryReport
+    from scoperun.report.soft_pressure_report import SoftPressureReport
     from scoperun.spec.limits import LimitsInForce
 
 SCHEMA = 1
@@ -76,6 +77,7 @@ class Report:
     effective_memory_max: the least limit on memory, in bytes, of the scope and everything above it, at the start.
     memory, cpu: what the scope used.
     soft_memory: what became of the soft limit, None without one.
+    soft_pressure: what became of the soft limit on pressure, None without one or if the kernel did not watch it.
     oom: what is known about the OOM, None unless the verdict is oom-kill.
     cpu_time_checks: how often scoperun woke up to see whether the limit on processor time was used up; None without
         such a limit.
@@ -112,6 +114,7 @@ class Report:
     effective_memory_max: int | None
     memory: Memory
     soft_memory: SoftMemoryReport | None
+    soft_pressure: SoftPressureReport | None
     oom: Oom | None
     cpu: Cpu
     cpu_time_checks: int | None

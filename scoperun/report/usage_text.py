@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from scoperun.report.report import Report
     from scoperun.report.soft_memory_report import SoftMemoryReport
+    from scoperun.report.soft_pressure_report import SoftPressureReport
 
 _NOTICEABLE = 0.05
 """Seconds, and share of the runtime, above which the report says that the command was held back."""
@@ -63,8 +64,7 @@ def memory(report: Report) -> str:
 
 def noticeable(report: Report, names: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return what also has to be said of a run that ended well, each after its label."""
-    rows = [("soft", soft(report.soft_memory, names))] if report.soft_memory and report.soft_memory.passed else []
-    return [*rows, *_reached(report, names), *_waited(report), *_beyond(report)]
+    return [*_soft(report, names), *_reached(report, names), *_waited(report), *_beyond(report)]
 
 
 def unenforced(report: Report) -> list[tuple[str, str]]:
@@ -72,18 +72,28 @@ def unenforced(report: Report) -> list[tuple[str, str]]:
     return [("memory", _NO_CONTROLLER)] if report.limits.memory_max is None else []
 
 
-def soft(soft_memory: SoftMemoryReport, names: Mapping[str, str]) -> str:
-    """Return `15M passed after 1.200s (--soft-mem 15M): SIGTERM sent`."""
-    first, told = soft_memory.passed[0], [each for each in soft_memory.passed if each.told]
-    name = f" ({names['soft_memory']})" if "soft_memory" in names else ""
-    limit = format_size(soft_memory.limit)
-    if soft_memory.signal is None:
-        return f"{limit} passed after {format_time(first.at)}{name}"
-    times = f" {len(soft_memory.passed)} times, first" if len(soft_memory.passed) > 1 else ""
-    sent = "sent" if len(told) == len(soft_memory.passed) else "not sent each time" if told else "could not be sent"
-    after = setter("timeout_stop", names)
-    killed = f"; still above it after {after}: killed" if soft_memory.killed else ""
-    return f"{limit} passed{times} after {format_time(first.at)}{name}: {soft_memory.signal} {sent}{killed}"
+def _soft(report: Report, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield what happened at soft limits that were passed, each after its label."""
+    memory, pressure = report.soft_memory, report.soft_pressure
+    if memory is not None and memory.passed:
+        yield "soft", _passed(memory, format_size(memory.limit), names.get("soft_memory"), names)
+    if pressure is not None and pressure.passed:
+        from scoperun.spec.soft_pressure import format_pressure  # noqa: PLC0415  few runs have such a limit
+
+        limit = format_pressure(pressure.share, pressure.window)
+        yield "pressure", _passed(pressure, limit, names.get("soft_pressure"), names)
+
+
+def _passed(soft: SoftMemoryReport | SoftPressureReport, limit: str, name: str | None, names: Mapping[str, str]) -> str:
+    """Return `15M passed after 1.200s (--soft-mem 15M): SIGTERM sent`. limit, name: as the user reads them."""
+    told = [each for each in soft.passed if each.told]
+    times = f" {len(soft.passed)} times, first" if len(soft.passed) > 1 else ""
+    passed = f"{limit} passed{times} after {format_time(soft.passed[0].at)}{'' if name is None else f' ({name})'}"
+    if soft.signal is None:
+        return passed
+    sent = "sent" if len(told) == len(soft.passed) else "not sent each time" if told else "could not be sent"
+    killed = f"; still above it after {setter('timeout_stop', names)}: killed" if soft.killed else ""
+    return f"{passed}: {soft.signal} {sent}{killed}"
 
 
 def _reached(report: Report, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -23,6 +23,7 @@ from scoperun.record import dataclass, field
 from scoperun.report.names import LimitName
 from scoperun.spec.limits import Ceiling, LimitsInForce
 from scoperun.spec.soft_memory import SoftMemory
+from scoperun.spec.soft_pressure import SoftPressure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,7 @@ _RECORDS: dict[str, type[Any]] = _LINES | {
         LimitsInForce,
         Pressure,
         SoftMemory,
+        SoftPressure,
     )
 }
 """Those and the classes of their fields. Reading a trace makes instances of these dataclasses only."""
