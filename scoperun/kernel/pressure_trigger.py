@@ -65,7 +65,7 @@ def why_refused(soft: SoftPressure, error: OSError) -> tuple[str, str | None]:
             return "the kernel does not measure pressure", _NEEDS_PSI
         case errno.EINVAL:
             reason = f"the kernel does not accept {soft.window:.9g}s as the time"
-            return reason, "take a multiple of 2s up to 10s, e.g. 30%/2s; root can also take 500ms to 10s"
+            return reason, "take a multiple of 2s up to 10s, e.g. 30%/2s; root can also take others up to 10s"
         case errno.EPERM | errno.EACCES:
             return "the kernel does not let this user watch the pressure", "older kernels allow that to root only"
     return f"{_FILE} cannot be watched: {error.strerror}", None

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 _NOTICEABLE = 0.05
 """Seconds, and share of the runtime, above which the report says that the command was held back."""
 
-_WAITED = (0.1, 0.1)
-"""Seconds, and share of the runtime, from which the report says what the command waited for."""
+_WAITED = {"memory": (0.1, 0.1), "disks": (1.0, 0.5), "a processor": (1.0, 0.5)}
+"""Seconds, and share of the runtime, from which the report says that the command waited for something.
+
+Every command waits for disks and processors, and one that starts may do little else.
+"""
 
 _SETTINGS = {"memory_max": "MemoryMax=", "memory_swap_max": "MemorySwapMax="}
 
@@ -128,8 +131,8 @@ def _waited(report: Report) -> Iterator[tuple[str, str]]:
         return
     for_processor = None if _is_throttled(report) else pressure.cpu_full
     waited = {"memory": pressure.memory_some, "disks": pressure.io_some, "a processor": for_processor}
-    least = max(_WAITED[0], _WAITED[1] * runtime)
-    long = [(what, seconds) for what, seconds in waited.items() if seconds is not None and seconds >= least]
+    least = {what: max(seconds, share * runtime) for what, (seconds, share) in _WAITED.items()}
+    long = [(what, seconds) for what, seconds in waited.items() if seconds is not None and seconds >= least[what]]
     if long:
         (first, seconds), *rest = long
         # Leftovers that --wait waited for can have waited longer than the command ran.

@@ -22,7 +22,8 @@ class SoftPressure:
     After a signal that does not help, the processes are killed. Without a signal it is only reported.
 
     share: of `window`, above 0 and at most 1, in which at least one process of the scope waits for memory.
-    window: seconds. The kernel accepts a multiple of 2 up to 10 from an ordinary user, and 0.5 to 10 from root.
+    window: seconds. The kernel accepts a multiple of 2 up to 10, from root also others up to 10, but older kernels not
+        less than 0.5.
     signal: the number of the signal, sent to all processes of the scope; None for no signal and no kill.
     """
 

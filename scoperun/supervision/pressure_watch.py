@@ -51,6 +51,7 @@ class PressureWatch:
         self._scope = scope
         self._last_resort = LastResort(unit, scope)
         self._noticed = asyncio.Event()
+        self._is_over = False
 
     async def run(self, feed: Feed) -> None:
         """Respond each time that the limit is passed, until the processes are killed or this is cancelled."""
@@ -59,7 +60,10 @@ class PressureWatch:
             at = time.monotonic()
             self._noticed.clear()
             feed.put(SoftPressurePassed(at=at))
-            if not await self._is_below_in_time(at, feed):
+            is_below = await self._is_below_in_time(at, feed)
+            if self._is_over:
+                return
+            if not is_below:
                 await self._last_resort.kill(lambda: feed.put(SoftPressureKilled()))
                 return
             self._noticed.clear()
@@ -67,6 +71,7 @@ class PressureWatch:
 
     def end(self) -> None:
         """Respond to nothing from now on: what still runs outlives this run."""
+        self._is_over = True
         self._trigger.stop()
 
     async def not_killing(self) -> None:

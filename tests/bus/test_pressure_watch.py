@@ -236,6 +236,16 @@ async def test_a_run_that_is_over_is_not_told(scope: Any, systemd: FakeSystemd) 
         assert (running.happened, signals(systemd)) == ([], [])
 
 
+async def test_what_outlives_the_run_is_not_killed(scope: Any, systemd: FakeSystemd) -> None:
+    async with scope(kill_after=0.001) as running:
+        running.notices.come()
+        await running.happens(SoftPressurePassed, SoftPressureTold)
+        running.watch.end()
+        await asyncio.wait_for(asyncio.shield(running.task), PATIENCE)
+        assert running.happened == [SoftPressurePassed, SoftPressureTold]
+        assert running.command.returncode is None
+
+
 async def test_a_limit_that_the_kernel_does_not_watch_is_warned_of(systemd: FakeSystemd) -> None:
     """The fake cannot put a process into a cgroup."""
     process = await start("--json", "--soft-pressure", "30%/2s", "--", "sh", "-c", "read line")

@@ -13,7 +13,7 @@ from tests.report_rows import head, rows
 from tests.schema import validated
 from tests.unit.stories import counted, exited, read, told
 
-MUCH = Pressure(memory_some=1.5, memory_full=1.0, cpu_some=0.3, cpu_full=0.25, io_some=0.5, io_full=0.4)
+MUCH = Pressure(memory_some=1.5, memory_full=1.0, cpu_some=1.8, cpu_full=1.0, io_some=1.25, io_full=0.4)
 
 
 def ended(pressure: Pressure | None, *, status: int = 0, at: float = 102.0, **counters: Any) -> Report:
@@ -29,7 +29,7 @@ def waited(report: Report) -> str | None:
 def test_it_is_in_the_report_as_it_was_read() -> None:
     report = validated(ended(MUCH).to_json())
     assert report["pressure"] == {
-        "memory_some": 1.5, "memory_full": 1.0, "cpu_some": 0.3, "cpu_full": 0.25, "io_some": 0.5, "io_full": 0.4,
+        "memory_some": 1.5, "memory_full": 1.0, "cpu_some": 1.8, "cpu_full": 1.0, "io_some": 1.25, "io_full": 0.4,
     }  # fmt: skip
 
 
@@ -42,7 +42,7 @@ def test_what_is_not_known_is_null(pressure: Pressure | None) -> None:
 def test_much_waiting_is_a_row_even_of_a_plain_run() -> None:
     text = report_text(ended(MUCH))
     assert head(text).startswith("scoperun: ok: ./work   2s")
-    assert rows(text) == {"waited": "1.500s of 2s for memory, 500ms for disks, 250ms for a processor"}
+    assert rows(text) == {"waited": "1.500s of 2s for memory, 1.250s for disks, 1s for a processor"}
     assert waited(ended(MUCH, status=-9)) == waited(ended(MUCH))
 
 
@@ -52,7 +52,8 @@ def test_much_waiting_is_a_row_even_of_a_plain_run() -> None:
         (Pressure(memory_some=0.199), None),
         (Pressure(memory_some=0.2), "200ms of 2s for memory"),
         (Pressure(io_some=2.0), "2s of 2s for disks"),
-        (Pressure(cpu_some=2.0, cpu_full=0.1), None),
+        (Pressure(io_some=0.99), None),
+        (Pressure(cpu_some=2.0, cpu_full=0.99), None),
         (Pressure(memory_some=0.0, cpu_full=1.0), "1s of 2s for a processor"),
         (Pressure(), None),
         (None, None),
@@ -65,6 +66,7 @@ def test_little_waiting_is_not_mentioned(pressure: Pressure | None, row: str | N
 def test_a_short_run_is_said_to_wait_only_for_a_noticeable_time() -> None:
     assert waited(ended(Pressure(memory_some=0.09), at=100.1)) is None
     assert waited(ended(Pressure(memory_some=0.1), at=100.1)) == "100ms of 100ms for memory"
+    assert waited(ended(Pressure(io_some=0.9), at=100.9)) is None
 
 
 def test_leftovers_can_have_waited_for_longer_than_the_command_ran() -> None:
@@ -74,7 +76,7 @@ def test_leftovers_can_have_waited_for_longer_than_the_command_ran() -> None:
 def test_a_run_of_unknown_time_is_said_to_have_waited() -> None:
     late = WorkloadExited(0, at=200.0, late=True)
     report = told([late, replace(counted(0), pressure=MUCH), read("success")])
-    assert waited(report) == "1.500s for memory, 500ms for disks, 250ms for a processor"
+    assert waited(report) == "1.500s for memory, 1.250s for disks, 1s for a processor"
 
 
 def test_a_throttled_scope_is_not_said_to_have_waited_for_a_processor() -> None:
