@@ -125,9 +125,10 @@ async def _beside(
     PATIENCE.begin()
     async with AsyncExitStack() as stack:
         if not output.quiet:
-            from scoperun.cli.warnings import warning_of_ceiling
+            from scoperun.cli.warnings import warning_of_ceiling, warning_of_unwatched_pressure
 
             await stack.enter_async_context(warning_of_ceiling(supervision))
+            await stack.enter_async_context(warning_of_unwatched_pressure(supervision))
         if report_fd is not None:
             from scoperun.cli.report_lines import report_lines
 

@@ -25,6 +25,10 @@ from scoperun.evidence.events import (
     SoftMemoryPassed,
     SoftMemoryRestored,
     SoftMemoryTold,
+    SoftPressureKilled,
+    SoftPressurePassed,
+    SoftPressureRestored,
+    SoftPressureTold,
     StateChanged,
     StopRequested,
     WorkloadExited,
@@ -32,7 +36,7 @@ from scoperun.evidence.events import (
 from scoperun.evidence.oom import OomWatch
 
 if TYPE_CHECKING:
-    from scoperun.evidence.events import Event, SoftMemoryEvent
+    from scoperun.evidence.events import Event, SoftMemoryEvent, SoftPressureEvent
 
 
 class Invocation:
@@ -51,6 +55,7 @@ class Invocation:
         self.memory = OomWatch()
         self.kernel_log: KernelLogRead | None = None
         self.soft_memory: list[SoftMemoryEvent] = []
+        self.soft_pressure: list[SoftPressureEvent] = []
         self.cpu_time_checks = 0
         self.cpu_time_used: float | None = None
         self.cpu_time_used_up = False
@@ -97,6 +102,8 @@ class Invocation:
                 self.left_running = event
             case SoftMemoryPassed() | SoftMemoryTold() | SoftMemoryRestored() | SoftMemoryKilled():
                 self.soft_memory.append(event)
+            case SoftPressurePassed() | SoftPressureTold() | SoftPressureRestored() | SoftPressureKilled():
+                self.soft_pressure.append(event)
             case CpuTimeChecked(used=used):
                 self.cpu_time_checks += 1
                 self.cpu_time_used = self.cpu_time_used if used is None else used

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from scoperun.evidence.events import Counters, EndedTask, MemorySnapshot, OomdMark, Process, Task
 from scoperun.kernel import vmstat
+from scoperun.kernel.pressure import pressure
 from scoperun.kernel.process_table import has_ended, is_hidden, name_of, running_name, task, wait_status
 from scoperun.record import dataclass, replace
 from scoperun.spec.sizes import INFINITY
@@ -75,6 +76,7 @@ class ScopeCgroup:
             cpu_throttled=_seconds(cpu.get("throttled_usec")),
             tasks_peak=_without_keeper(tasks_peak),
             tasks_refused=(cgroup.table("pids.events") or {}).get("max"),
+            pressure=pressure(cgroup),
             processes=self.processes(),
             limits=self._limits_if_there(),
         )

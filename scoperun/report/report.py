@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scoperun.evidence.events import Process
+    from scoperun.evidence.pressure import Pressure
     from scoperun.evidence.start import Start
     from scoperun.evidence.verdict import Evidence, Verdict
     from scoperun.report.oom_report import Oom
     from scoperun.report.soft_memory_report import SoftMemoryReport
+    from scoperun.report.soft_pressure_report import SoftPressureReport
     from scoperun.spec.limits import LimitsInForce
 
 SCHEMA = 1
@@ -75,11 +77,12 @@ class Report:
     effective_memory_max: the least limit on memory, in bytes, of the scope and everything above it, at the start.
     memory, cpu: what the scope used.
     soft_memory: what became of the soft limit, None without one.
+    soft_pressure: what became of the soft limit on pressure, None without one or if the kernel did not watch it.
     oom: what is known about the OOM, None unless the verdict is oom-kill.
     cpu_time_checks: how often scoperun woke up to see whether the limit on processor time was used up; None without
         such a limit.
     tasks_peak: the highest number of tasks. tasks_refused: how often a limit on tasks refused one.
-    pressure: always None.
+    pressure: how long the scope waited for memory, processors and disks; None if the kernel did not tell.
     left_running: the processes that were still in the scope at the end.
     evidence: the sources that the verdict and `oom` rest on.
     timed_out: runtime_max or cpu_time ended the scope. Result=timeout alone can also mean that a stop requested by
@@ -111,12 +114,13 @@ class Report:
     effective_memory_max: int | None
     memory: Memory
     soft_memory: SoftMemoryReport | None
+    soft_pressure: SoftPressureReport | None
     oom: Oom | None
     cpu: Cpu
     cpu_time_checks: int | None
     tasks_peak: int | None
     tasks_refused: int | None
-    pressure: None
+    pressure: Pressure | None
     left_running: tuple[Process, ...] | None
     evidence: tuple[Evidence, ...]
     timed_out: bool

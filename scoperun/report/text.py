@@ -52,8 +52,8 @@ def report_text(
 
     width: of the lines, in cells of a terminal.
     paint: returns the words for the outcome in a colour for their tone.
-    names: what the caller calls limits, by the fields of Limits and `soft_memory`; by default the text has the names of
-        properties, also for a limit that is not in force as it was asked for.
+    names: what the caller calls limits, by the fields of Limits, `soft_memory` and `soft_pressure`; by default the text
+        has the names of properties, also for a limit that is not in force as it was asked for.
     """
     own_names = names_in_force(names or {}, report.limits)
     how = outcome(report, own_names)
