@@ -66,6 +66,7 @@ def command(machine: Machine, *, root: Path, kernel: Path, folder: Path, line: i
         "rootfstype=ext4",
         "console=ttyS0",
         "mitigations=off",
+        "tsc=reliable",  # otherwise the kernel changes its own code when it has watched the clock for a while
         "panic=-1",
         *machine.kernel_arguments,
     ]
