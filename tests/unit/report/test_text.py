@@ -19,6 +19,7 @@ from scoperun.evidence.events import (
 )
 from scoperun.evidence.kernel_report import KernelReport
 from scoperun.evidence.oom import LimitOf, Victim
+from scoperun.printable import one_line
 from scoperun.report.layout import wrapped
 from scoperun.report.names import LimitName
 from scoperun.report.oom_report import Oom
@@ -503,6 +504,37 @@ def test_statistics_that_are_0_are_left_out_of_the_kernels_words() -> None:
     )
     kept = [words[0], "anon 20", words[4], "Call 0"]
     assert kernel_log_text(oom_of(words)).split("\n") == kept
+
+
+def test_statistics_in_one_record_are_lines_of_their_own() -> None:
+    """Linux 6.1 writes them like that."""
+    words = ("Memory cgroup stats for /job.scope:", "anon 20\nfile 0\nworkingset_refault_anon 3", "Call 0")
+    kept = [words[0], "anon 20", "workingset_refault_anon 3", words[2]]
+    assert kernel_log_text(oom_of(words)).split("\n") == kept
+
+
+@pytest.mark.parametrize("last", ["pgfault 0", "pgfault 51", "pgfault ", "pgfau", ""])
+def test_a_statistic_that_the_kernel_cut_off_is_marked(last: str) -> None:
+    """More digits might have followed, so a 0 is not left out either."""
+    whole = "\n".join(f"stat_{number:03d} 7" for number in range(100))
+    shown = kernel_log_text(oom_of((f"{whole}\n{last}",))).split("\n")
+    assert shown == [*whole.split("\n"), f"{last}..."]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        "anon 20\nfile 0 invoked oom-killer: order=0",
+        "anon 20\n\nfile 1",
+        "Killed process 1 (anon 20\nfile 3)",
+        "anon 20\nKilled process 1 (a)",
+        "anon 20\n\u0663 3",
+        "a 1\n" * 300 + "b 2 invoked oom-killer: order=0",
+    ],
+)
+def test_a_name_does_not_add_a_line_to_the_kernels_words(record: str) -> None:
+    """A process chooses its name, which can contain line feeds."""
+    assert kernel_log_text(oom_of((record,))) == one_line(record)
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
