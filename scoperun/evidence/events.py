@@ -186,6 +186,7 @@ class Counters:
     memory_stat: memory.stat, in bytes, or counts for the keys that are counts.
     cpu_user, cpu_system: seconds of processor time (cpu.stat).
     cpu_throttled: seconds for which a limit on the processor held the scope back.
+    io: bytes and operations by their names in io.stat, over all devices.
     tasks_peak: the highest number of tasks, without the keeper (pids.peak).
     tasks_refused: how often a limit on tasks refused one.
     processes: the processes still in the scope, without the keeper (cgroup.procs).
@@ -204,6 +205,7 @@ class Counters:
     cpu_user: float | None = None
     cpu_system: float | None = None
     cpu_throttled: float | None = None
+    io: Mapping[str, int] | None = None
     tasks_peak: int | None = None
     tasks_refused: int | None = None
     processes: tuple[Process, ...] | None = None
@@ -238,6 +240,7 @@ def without_totals(counters: Counters) -> Counters:
         cpu_user=None,
         cpu_system=None,
         cpu_throttled=None,
+        io=None,
     )
 
 

@@ -28,6 +28,8 @@ class Start:
     limits: the limits in force.
     ceiling: the least limit on memory of the scope and those above it, when the command began.
     soft_memory: the soft limit, None without one.
+    unenforced: of a run that does not require its limits, those that are not in force and that the report's `limits`
+        do not show; as text, each with the reason.
     """
 
     systemd: str | None
@@ -45,6 +47,7 @@ class Start:
     limits: LimitsInForce
     ceiling: Ceiling | None = None
     soft_memory: SoftMemory | None = None
+    unenforced: tuple[str, ...] = ()
 
     @property
     def effective_memory_max(self) -> int | None:

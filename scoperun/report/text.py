@@ -12,7 +12,7 @@ from scoperun.report.layout import INDENT, LEAST, cells, command_line, continued
 from scoperun.report.names import names_in_force, policy_name
 from scoperun.report.oom_text import killed, missing_log, needed, others, process_names
 from scoperun.report.outcome import ending, is_of_unknown_time, outcome
-from scoperun.report.usage_text import duration, memory, noticeable, ratio, time, unenforced, usage
+from scoperun.report.usage_text import disk, duration, memory, noticeable, ratio, time, unenforced, usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -140,6 +140,7 @@ def _rows(report: Report, names: Mapping[str, str]) -> Iterator[tuple[str, str]]
     if oom is not None:
         yield "needed", needed(oom)
     yield "time", time(report)
+    yield "disk", disk(report)
     yield from _left_running(report)
     yield "scope", report.unit
 

@@ -24,7 +24,7 @@ from scoperun.report.layout import wrapped
 from scoperun.report.names import LimitName
 from scoperun.report.oom_report import Oom
 from scoperun.report.outcome import Tone
-from scoperun.report.report import Report
+from scoperun.report.report import Io, Report
 from scoperun.report.text import kernel_log_text, report_line, report_text
 from scoperun.spec.limits import LimitsInForce
 from scoperun.spec.sizes import INFINITY
@@ -319,6 +319,22 @@ def test_a_scope_without_the_memory_controller_says_so() -> None:
     for status in 0, 3:
         assert row("memory", text(exited(status), Counters(), read("success"), limits=LimitsInForce())) == words
     assert row("memory", text(exited(-9), Counters(), limits=LimitsInForce())) == f"unknown; {words}"
+
+
+@pytest.mark.parametrize(
+    ("read_bytes", "written_bytes", "words"),
+    [
+        (3 * MIB, 12 * MIB, "3M read, 12M written"),
+        (0, MIB, "1M written"),
+        (200_000, 0, None),
+    ],
+)
+def test_use_of_disks_is_told_in_a_block_if_it_is_more_than_a_start_takes(
+    read_bytes: int, written_bytes: int, words: str | None
+) -> None:
+    use = Io(read=read_bytes, written=written_bytes, discarded=0, reads=9, writes=9, discards=0)
+    assert rows(report_text(replace(oom_report(), io=use))).get("disk") == words
+    assert "disk" not in rows(report_text(oom_report()))
 
 
 def test_limits_that_were_reached_are_told_with_who_set_them() -> None:
