@@ -28,32 +28,30 @@ def scope(path: Path) -> ScopeCgroup:
     return ScopeCgroup(WithoutDelegation("/job.scope", str(path)), keeper=1)
 
 
+MANUAL = "scoperun(1), REQUIREMENTS, explains how to fix that"
+DELEGATE = (
+    "as root: systemctl edit user@.service, add [Service] and Delegate=cpu cpuset io memory pids, and log in again"
+)
+ZSWAP = "this kernel has no memory.zswap.max: that needs Linux 5.19 or later, built with CONFIG_ZSWAP"
+CPUSET = "systemd does not delegate the cpuset controller to your manager"
+
+
 @pytest.mark.parametrize(
-    ("setting", "line"),
+    ("setting", "limit", "reason", "remedy"),
     [
-        (
-            "MemoryZSwapMax=1M",
-            "MemoryZSwapMax=1M would not be enforced: this kernel has no memory.zswap.max: that needs Linux 5.19 or "
-            "later, built with CONFIG_ZSWAP (scoperun(1), REQUIREMENTS, explains how to fix that; "
-            "--no-require-limits runs the command anyway)",
-        ),
-        (
-            "AllowedCPUs=0",
-            "AllowedCPUs= would not be enforced: systemd does not delegate the cpuset controller to your manager "
-            "(as root: systemctl edit user@.service, add [Service] and Delegate=cpu cpuset io memory pids, and log in "
-            "again; --no-require-limits runs the command anyway)",
-        ),
-        (
-            "IODeviceLatencyTargetSec=/ 5ms",
-            "IODeviceLatencyTargetSec= would not be enforced: this kernel has no io.latency (scoperun(1), "
-            "REQUIREMENTS, explains how to fix that; --no-require-limits runs the command anyway)",
-        ),
+        ("MemoryZSwapMax=1M", "MemoryZSwapMax=1M", ZSWAP, MANUAL),
+        ("AllowedCPUs=0", "AllowedCPUs=", CPUSET, DELEGATE),
+        ("IODeviceLatencyTargetSec=/ 5ms", "IODeviceLatencyTargetSec=", "this kernel has no io.latency", MANUAL),
     ],
 )
-def test_a_refusal_says_what_is_missing_and_what_to_do(tmp_path: Path, setting: str, line: str) -> None:
+def test_a_refusal_says_what_is_missing_and_what_to_do(
+    tmp_path: Path, setting: str, limit: str, reason: str, remedy: str
+) -> None:
     with pytest.raises(LimitNotEnforced) as refused:
         check_limits([parse_property(setting)], scope(tmp_path))
-    assert in_options(str(refused.value)) == line
+    assert in_options(str(refused.value)) == (
+        f"{limit} would not be enforced: {reason} ({remedy}; --no-require-limits runs the command anyway)"
+    )
 
 
 def test_every_limit_that_is_not_in_force_is_found(tmp_path: Path) -> None:
