@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from scoperun.systemd.bus import ErrorReply, Method
@@ -42,11 +41,13 @@ class Presence:
                 return True
         except ErrorReply:
             return False
-        if not self._has_left:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(min(_RETURNS_WITHIN, self._connection.timeout)):
-                    await self._returns.wait()
-        self._has_left = not self._returns.is_set()
+        if self._has_left:
+            return False
+        try:
+            async with asyncio.timeout(min(_RETURNS_WITHIN, self._connection.timeout)):
+                await self._returns.wait()
+        except TimeoutError:
+            self._has_left = True
         return not self._has_left
 
     def take(self, signal: Signal) -> None:
