@@ -93,7 +93,7 @@ def lives(
 @pytest.mark.guest(kernel="each")
 def test_a_reexecution_during_the_start_is_not_noticed(story: Story) -> None:
     """Systemd leaves the bus without an answer to what it was asked, and is asked again when it is back."""
-    for _ in range(5):
+    for _ in range(3):
         reexecution = subprocess.Popen(["systemctl", "--user", "daemon-reexec"])
         ending = story.run("--mem", "20M", "--", "sh", "-c", "exit 3")
         assert reexecution.wait(GENEROUS) == 0
