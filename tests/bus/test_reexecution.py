@@ -12,8 +12,8 @@ from scoperun.errors import BusLost, BusUnavailable
 from scoperun.systemd.manager import connect
 
 from .fake_systemd import Unit as FakeUnit
-from .program import scoperun
-from .steps import answer
+from .program import end, scoperun, start_command
+from .steps import answer, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .wire import Wire
 
 ASKED_AT_THE_START = ["StartTransientUnit", "Get InvocationID", "Get RuntimeMaxUSec", "GetUnitProcesses"]
-ASKED_LATER = ["Get Version", "GetAll", "UnrefUnit"]
+ASKED_LATER = ["GetAll", "UnrefUnit"]
 HARMFUL = {"AbandonScope", "KillUnit", "StopUnit", "SetUnitProperties", "UnrefUnit"}
 
 
@@ -57,6 +57,15 @@ async def test_a_call_that_systemd_has_not_read_is_made_again(step: str, systemd
     assert (ended.report["verdict"], ended.report["result"]) == ("exit-code", "success")
     assert systemd.steps.count(step) == 2
     await systemd.gone()
+
+
+async def test_what_is_asked_while_the_command_runs_is_asked_again(systemd: FakeSystemd) -> None:
+    """The report does not wait for systemd's version, so the command has to run until it is known."""
+    once(systemd, "Get Version", systemd.reexecute)
+    process = await start_command("echo; read _; exit 3")
+    await until(lambda: systemd.steps.count("Get Version") == 2)
+    ended = await end(process, "\n")
+    assert (ended.status, ended.left, ended.report["systemd"]) == (3, [], "257.9-1")
 
 
 async def test_a_call_waits_until_systemd_is_back(systemd: FakeSystemd, bus: Wire, runtime_dir: str) -> None:
