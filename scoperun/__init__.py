@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from scoperun.report.names import LimitName as LimitName
     from scoperun.report.oom_report import Oom as Oom
     from scoperun.report.report import Cpu as Cpu
+    from scoperun.report.report import Io as Io
     from scoperun.report.report import Memory as Memory
     from scoperun.report.report import Report as Report
     from scoperun.report.soft_memory_report import Passing as Passing
@@ -110,7 +111,7 @@ _MODULES = {
     "evidence.pressure": ("Pressure",),
     "report.names": ("LimitName",),
     "report.oom_report": ("Oom",),
-    "report.report": ("Cpu", "Memory", "Report"),
+    "report.report": ("Cpu", "Io", "Memory", "Report"),
     "spec.request": ("ExecContext", "RunRequest"),
     "supervision.running": ("Scope",),
     "spec.sizes": ("INFINITY",),

@@ -187,6 +187,7 @@ class Counters:
     memory_stat: memory.stat, in bytes, or counts for the keys that are counts.
     cpu_user, cpu_system: seconds of processor time (cpu.stat).
     cpu_throttled: seconds for which a limit on the processor held the scope back.
+    io: bytes and operations by their names in io.stat, over all devices.
     tasks_peak: the highest number of tasks, without the keeper (pids.peak).
     tasks_refused: how often a limit on tasks refused one.
     pressure: how long the scope waited for memory, processors and disks.
@@ -206,6 +207,7 @@ class Counters:
     cpu_user: float | None = None
     cpu_system: float | None = None
     cpu_throttled: float | None = None
+    io: Mapping[str, int] | None = None
     tasks_peak: int | None = None
     tasks_refused: int | None = None
     pressure: Pressure | None = None
@@ -242,6 +244,7 @@ def without_totals(counters: Counters) -> Counters:
         cpu_system=None,
         cpu_throttled=None,
         pressure=None,
+        io=None,
     )
 
 

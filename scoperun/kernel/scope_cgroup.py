@@ -74,6 +74,7 @@ class ScopeCgroup:
             cpu_user=_seconds(cpu.get("user_usec")),
             cpu_system=_seconds(cpu.get("system_usec")),
             cpu_throttled=_seconds(cpu.get("throttled_usec")),
+            io=cgroup.disk_use(),
             tasks_peak=_without_keeper(tasks_peak),
             tasks_refused=(cgroup.table("pids.events") or {}).get("max"),
             pressure=pressure(cgroup),

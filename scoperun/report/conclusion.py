@@ -10,7 +10,7 @@ from scoperun.evidence.kernel_report import is_within
 from scoperun.evidence.verdict import Traces, Verdict, counted_by_oomd, decide, killed_by_kernel, oom_killed
 from scoperun.printable import utf8
 from scoperun.record import replace
-from scoperun.report.report import Cpu, Memory, Report
+from scoperun.report.report import Cpu, Io, Memory, Report
 from scoperun.version import __version__
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
         cpu_time_checks=None if start.limits.cpu_time is None else invocation.cpu_time_checks,
         tasks_peak=counters.tasks_peak,
         tasks_refused=counters.tasks_refused,
+        io=_io(counters),
         pressure=counters.pressure,
         left_running=_left_running(invocation),
         evidence=(*evidence, *oom_evidence),
@@ -132,6 +133,21 @@ def _cpu(counters: Counters, exited: WorkloadExited) -> Cpu:
         difference = exited.cpu - (user + system)
         outside = round(difference, 6) if difference > max(_NOTICEABLE[0], _NOTICEABLE[1] * exited.cpu) else None
     return Cpu(user=user, system=system, throttled=counters.cpu_throttled, outside=outside)
+
+
+def _io(counters: Counters) -> Io | None:
+    """Return what the scope read and wrote, None if that could not be read."""
+    use = counters.io
+    if use is None:
+        return None
+    return Io(
+        read=use["rbytes"],
+        written=use["wbytes"],
+        discarded=use["dbytes"],
+        reads=use["rios"],
+        writes=use["wios"],
+        discards=use["dios"],
+    )
 
 
 def _left_running(invocation: Invocation) -> tuple[Process, ...] | None:

@@ -60,6 +60,23 @@ class Cpu:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Io:
+    """What the scope read from and wrote to disks, over all of them.
+
+    read, written, discarded: bytes that the kernel asked the disks for. What is in the page cache is not read again,
+        and what was written to it counts when it is written to the disk, which can be after the end.
+    reads, writes, discards: the number of operations.
+    """
+
+    read: int
+    written: int
+    discarded: int
+    reads: int
+    writes: int
+    discards: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """How one invocation ended. Sizes are bytes, times seconds; None is what could not be known.
 
@@ -82,6 +99,7 @@ class Report:
     cpu_time_checks: how often scoperun woke up to see whether the limit on processor time was used up; None without
         such a limit.
     tasks_peak: the highest number of tasks. tasks_refused: how often a limit on tasks refused one.
+    io: what the scope read and wrote; None without the io controller.
     pressure: how long the scope waited for memory, processors and disks; None if the kernel did not tell.
     left_running: the processes that were still in the scope at the end.
     evidence: the sources that the verdict and `oom` rest on.
@@ -120,6 +138,7 @@ class Report:
     cpu_time_checks: int | None
     tasks_peak: int | None
     tasks_refused: int | None
+    io: Io | None
     pressure: Pressure | None
     left_running: tuple[Process, ...] | None
     evidence: tuple[Evidence, ...]

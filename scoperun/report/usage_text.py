@@ -23,6 +23,8 @@ _WAITED = {"memory": (0.1, 0.1), "disks": (1.0, 0.5), "a processor": (1.0, 0.5)}
 
 Every command waits for disks and processors, and one that starts may do little else.
 """
+_NOTICEABLE_USE = 1 << 20
+"""Bytes read and written above which the report mentions disks."""
 
 _SETTINGS = {"memory_max": "MemoryMax=", "memory_swap_max": "MemorySwapMax="}
 
@@ -63,6 +65,15 @@ def memory(report: Report) -> str:
         parts += [f"of it {uses}"] if (uses := composition(report, report.oom)) else []
         parts += [f"{report.oom.kills} OOM kills"] if (report.oom.kills or 0) > 1 else []
     return ", ".join(parts)
+
+
+def disk(report: Report) -> str:
+    """Return `12M read, 3M written`; empty if that is not known or little, e.g. what was read to start the command."""
+    use = report.io
+    if use is None or use.read + use.written < _NOTICEABLE_USE:
+        return ""
+    parts = [(use.read, "read"), (use.written, "written")]
+    return ", ".join(f"{format_size(size)} {what}" for size, what in parts if size)
 
 
 def noticeable(report: Report, names: Mapping[str, str]) -> list[tuple[str, str]]:

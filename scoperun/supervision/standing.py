@@ -19,10 +19,11 @@ from scoperun.kernel.memory_watch import watching
 from scoperun.kernel.scope_cgroup import ScopeCgroup
 from scoperun.printable import utf8
 from scoperun.record import replace
-from scoperun.supervision.enforcement import check_limits
+from scoperun.supervision.enforcement import check_limits, unenforced
 from scoperun.supervision.handles import Handles
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AsyncExitStack
 
     from scoperun.kernel.pressure_trigger import PressureTrigger
@@ -68,6 +69,7 @@ async def stand(run: RunRequest, unit: Unit, processes: Processes, feed: Feed, w
             _start(run, unit, scope, processes.workload.pid, replace(limits, runtime_max=runtime_max)),
             soft_pressure=None if pressure is None else run.soft_pressure,
             unwatched_pressure=unwatched,
+            unenforced=() if run.require_limits else tuple(_unenforced(unit, scope, limits)),
         ),
         pressure=pressure,
     )
@@ -95,6 +97,13 @@ def _watch_pressure(
             hint=way_out if hint is None else f"{hint}; {way_out}",
         )
     return None, reason
+
+
+def _unenforced(unit: Unit, scope: ScopeCgroup, limits: LimitsInForce) -> Iterator[str]:
+    """Yield the limits that are not in force, but not those on memory if it is not counted: the report says that."""
+    for limit, reason in unenforced(unit.request.properties, scope, limits):
+        if limits.memory_max is not None or not limit.startswith("Memory"):
+            yield f"{limit} is not enforced: {reason}"
 
 
 def with_cpu_time(limits: LimitsInForce, cpu_time: float, scope: ScopeCgroup, *, is_required: bool) -> LimitsInForce:

@@ -18,7 +18,7 @@ from scoperun.evidence.verdict import Evidence, Verdict
 from scoperun.kernel.cgroup import Cgroup
 from scoperun.kernel.scope_cgroup import ScopeCgroup
 from scoperun.report.oom_report import Oom
-from scoperun.report.report import Cpu, Memory, Report
+from scoperun.report.report import Cpu, Io, Memory, Report
 from scoperun.report.soft_memory_report import Passing, SoftMemoryReport
 from scoperun.report.soft_pressure_report import PressurePassing, SoftPressureReport
 from scoperun.spec.limits import Limits, LimitsInForce
@@ -40,7 +40,8 @@ from tests.unit.test_shape import ROWS, SOURCES, documentation, package
 OPTION = r"(?<![\w-])--?[A-Za-z][a-z-]*"
 OPTIONS = sorted(takes_value())
 KEYS = sorted(
-    {field.name for part in (Report, LimitsInForce, Memory, SoftMemoryReport, SoftPressureReport, Oom, Cpu, Pressure)
+    {field.name for part in (Report, LimitsInForce, Memory, SoftMemoryReport, SoftPressureReport, Oom, Cpu, Io,
+                             Pressure)
      for field in dataclasses.fields(part)} - {"timed_out", "unread_log", "has_other_limits"}  # status and text alone
 )  # fmt: skip
 IN_LISTS = sorted(
