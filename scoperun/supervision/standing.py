@@ -100,7 +100,12 @@ def _watch_pressure(
 
 
 def _unenforced(unit: Unit, scope: ScopeCgroup, limits: LimitsInForce) -> Iterator[str]:
-    """Yield the limits that are not in force, but not those on memory if it is not counted: the report says that."""
+    """Yield the limits that are not in force, but not those on memory if it is not counted: the report says that.
+
+    There is nothing to compare if the command is not in the scope.
+    """
+    if scope.cgroup is NOWHERE:
+        return
     for limit, reason in unenforced(unit.request.properties, scope, limits):
         if limits.memory_max is not None or not limit.startswith("Memory"):
             yield f"{limit} is not enforced: {reason}"

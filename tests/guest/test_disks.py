@@ -137,8 +137,12 @@ FEATURES: dict[str, Callable[[], bool]] = {
     ),
     "`io`, limits on disks": lambda: known()["io"] is not None,
     "`AllowedCPUs=`, `AllowedMemoryNodes=`": lambda: known()["verdict"] == "success",
+    "`IODeviceLatencyTargetSec=`": lambda: Path("/sys/fs/cgroup/user.slice/io.latency").exists(),
     "pressure (PSI)": lambda: Path("/proc/pressure/memory").exists(),
     "`--oom-policy`": lambda: known()["verdict"] == "success",
+    "limits of systemd-oomd, `ManagedOOM…=`": lambda: (
+        Path("/proc/pressure/memory").exists() and has_property("ManagedOOMMemoryPressure")
+    ),
     "a count of OOM kills by systemd": lambda: has_property("OOMKills"),
     "a peak of memory kept by systemd": lambda: has_property("MemoryPeak"),
 }
