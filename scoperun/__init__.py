@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from scoperun.evidence.events import LeftRunning as LeftRunning
     from scoperun.evidence.events import MemorySnapshot as MemorySnapshot
     from scoperun.evidence.events import OomdMark as OomdMark
+    from scoperun.evidence.events import OomdRead as OomdRead
     from scoperun.evidence.events import Process as Process
     from scoperun.evidence.events import ResultChanged as ResultChanged
     from scoperun.evidence.events import ScopeProperties as ScopeProperties
@@ -53,11 +54,13 @@ if TYPE_CHECKING:
     from scoperun.evidence.kernel_report import KernelVictim as KernelVictim
     from scoperun.evidence.oom import LimitOf as LimitOf
     from scoperun.evidence.oom import Victim as Victim
+    from scoperun.evidence.oomd_log import OomdCause as OomdCause
     from scoperun.evidence.start import Start as Start
     from scoperun.evidence.verdict import Evidence as Evidence
     from scoperun.evidence.verdict import Verdict as Verdict
     from scoperun.report.names import LimitName as LimitName
     from scoperun.report.oom_report import Oom as Oom
+    from scoperun.report.oomd_report import OomdReport as OomdReport
     from scoperun.report.report import Cpu as Cpu
     from scoperun.report.report import Memory as Memory
     from scoperun.report.report import Report as Report
@@ -89,16 +92,18 @@ _MODULES = {
     ),
     "evidence.events": (
         "ConnectionLost", "Counters", "CpuTimeChecked", "CpuTimeUsedUp", "EndedTask", "Event", "JobRemoved",
-        "KernelLogRead", "LeftActive", "LeftRunning", "LeftoversAwaited", "MemorySnapshot", "OomdMark", "Process",
-        "ResultChanged", "ScopeProperties", "SoftMemoryEvent", "SoftMemoryKilled", "SoftMemoryPassed",
+        "KernelLogRead", "LeftActive", "LeftRunning", "LeftoversAwaited", "MemorySnapshot", "OomdMark", "OomdRead",
+        "Process", "ResultChanged", "ScopeProperties", "SoftMemoryEvent", "SoftMemoryKilled", "SoftMemoryPassed",
         "SoftMemoryRestored", "SoftMemoryTold", "StateChanged", "StopRequested", "Task", "WorkloadExited",
     ),
     "evidence.kernel_report": ("KernelReport", "KernelTask", "KernelVictim"),
     "supervision.launch": ("RunOptions", "run", "run_sync", "wrap"),
     "spec.limits": ("Ceiling", "Limits", "LimitsInForce", "OOMPolicy"),
     "evidence.oom": ("LimitOf", "Victim"),
+    "evidence.oomd_log": ("OomdCause",),
     "report.names": ("LimitName",),
     "report.oom_report": ("Oom",),
+    "report.oomd_report": ("OomdReport",),
     "report.report": ("Cpu", "Memory", "Report"),
     "spec.request": ("ExecContext", "RunRequest"),
     "supervision.running": ("Scope",),

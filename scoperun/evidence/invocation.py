@@ -19,6 +19,7 @@ from scoperun.evidence.events import (
     LeftoversAwaited,
     LeftRunning,
     MemorySnapshot,
+    OomdRead,
     ResultChanged,
     ScopeProperties,
     SoftMemoryKilled,
@@ -50,6 +51,7 @@ class Invocation:
         self.properties: ScopeProperties | None = None
         self.memory = OomWatch()
         self.kernel_log: KernelLogRead | None = None
+        self.oomd: OomdRead | None = None
         self.soft_memory: list[SoftMemoryEvent] = []
         self.cpu_time_checks = 0
         self.cpu_time_used: float | None = None
@@ -93,6 +95,8 @@ class Invocation:
                 self._announce(event.result)
             case KernelLogRead():
                 self.kernel_log = event
+            case OomdRead():
+                self.oomd = event
             case LeftRunning():
                 self.left_running = event
             case SoftMemoryPassed() | SoftMemoryTold() | SoftMemoryRestored() | SoftMemoryKilled():

@@ -13,7 +13,7 @@ from scoperun.evidence.kernel_report import KernelLogUnreadable
 from scoperun.kernel.log import kernel_clock
 from scoperun.kernel.wait import LAST_MOMENT, process_ended
 from scoperun.record import replace
-from scoperun.report.conclusion import kernel_may_have_killed, systemd_may_know_more
+from scoperun.report.conclusion import kernel_may_have_killed, oomd_has_killed, systemd_may_know_more
 from scoperun.supervision.killing import kill_all
 from scoperun.supervision.leftovers import first_of, see_to_leftovers
 from scoperun.systemd.manager import UNANSWERED
@@ -33,6 +33,9 @@ _SILENCE_OF_NOTHING = 0.3
 _OOMD_KILLS_WITHIN = 1.0
 """Seconds within which systemd-oomd kills the rest of a cgroup once it has killed one process of the cgroup."""
 
+_OOMD_LOGS_WITHIN = 10.0
+"""Seconds within which journalctl has what systemd-oomd logs about a kill."""
+
 
 class Settling:
     """One scope after its command has ended. Only processes that live on in the scope are left afterwards."""
@@ -46,6 +49,7 @@ class Settling:
         self._feed = handles.feed
         self._enough = enough
         self._oomd_marks: Sequence[events.OomdMark] = ()
+        self._forged_marks: Sequence[events.OomdMark] = ()
 
     async def settle(self) -> None:
         """Read the counters, let the scope end, and read what systemd and the kernel log say about it."""
@@ -58,6 +62,8 @@ class Settling:
         has_killed = kernel_may_have_killed(self._handles.start, self._feed.invocation)
         if has_killed is not False:
             self._feed.put(await read_kernel_log(self._handles, _SILENCE if has_killed else _SILENCE_OF_NOTHING))
+        if oomd_has_killed(self._handles.start, self._feed.invocation):
+            self._feed.put(await read_oomd(self._handles))
 
     async def _killed_by_oomd(self) -> Sequence[events.OomdMark]:
         """Return systemd-oomd's marks if the command was killed and the processes of the marked cgroups end as well.
@@ -130,8 +136,11 @@ class Settling:
         """Read the counters, feed them, and return them."""
         counters = self._scope.counters()
         counters = replace(counters, keeper_killed=self._keeper.was_killed)
-        if counters.oomd_marks is None and self._oomd_marks:  # the cgroup is gone
-            counters = replace(counters, oomd_marks=self._oomd_marks)
+        if counters.oomd_forged:
+            self._forged_marks = counters.oomd_marks or ()
+        if counters.processes is None and (self._oomd_marks or self._forged_marks):
+            # The cgroup is gone: now no process lives in it, whatever wrote the mark.
+            counters = replace(counters, oomd_marks=self._oomd_marks or self._forged_marks)
         if (counters.oom_kill or 0) > self._feed.invocation.memory.kills_seen:
             self._handles.memory.look()  # the kill came too late to wake the watch
         self._feed.put(counters)
@@ -179,6 +188,31 @@ async def read_kernel_log(handles: Handles, silence: float) -> events.KernelLogR
     except KernelLogUnreadable as error:
         return events.KernelLogRead(reports=None, reason=str(error))
     return log.found(was_all=was_all)
+
+
+async def read_oomd(handles: Handles) -> events.OomdRead:
+    """Return what systemd-oomd says about its kills in the scope, or why that cannot be read."""
+    from scoperun.evidence.oomd_log import oomd_kills  # noqa: PLC0415  few runs are killed by systemd-oomd
+    from scoperun.kernel.oomd import read_messages, why_silent  # noqa: PLC0415
+
+    reason, found = why_silent(), list[str]()
+    kills = sum(mark.kills or 0 for mark in handles.scope.oomd_marks() or ())
+
+    def take(message: str) -> bool:
+        if oomd_kills([message], handles.start.cgroup):
+            found.append(message)
+        return len(found) >= kills > 0
+
+    if reason is None:
+        log = handles.kernel_log
+        try:
+            await read_messages(take, since=log.on_the_wall(log.opened), within=_OOMD_LOGS_WITHIN)
+        except KernelLogUnreadable:
+            reason = "journalctl cannot read what systemd-oomd logs"
+    # systemd-oomd logs after it has counted the processes that it killed, so the marks are read now.
+    messages = None if reason else tuple(found)
+    reason = reason or (None if found else "systemd-oomd logged nothing about this scope")
+    return events.OomdRead(marks=handles.scope.oomd_marks(), messages=messages, reason=reason)
 
 
 async def _ended(pids: Iterable[int], *, within: float) -> bool:
