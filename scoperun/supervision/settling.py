@@ -21,6 +21,8 @@ from scoperun.systemd.manager import UNANSWERED
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from scoperun.kernel.scope_cgroup import ScopeCgroup
+    from scoperun.process.keeper import Keeper
     from scoperun.supervision.handles import Handles
 
 _SILENCE = 2.0
@@ -31,10 +33,10 @@ _SILENCE_OF_NOTHING = 0.3
 
 
 _OOMD_KILLS_WITHIN = 1.0
-"""Seconds within which systemd-oomd kills the rest of a cgroup once it has killed one process of the cgroup."""
+"""Seconds within which systemd-oomd kills the keeper once it has killed the command in the same cgroup."""
 
-_OOMD_LOGS_WITHIN = 10.0
-"""Seconds within which journalctl has what systemd-oomd logs about a kill."""
+_OOMD_KILLED_ENDS_WITHIN = 10.0
+"""Seconds within which every process ends that it has killed: one that waits for a disk ends when it has the page."""
 
 
 class Settling:
@@ -48,12 +50,12 @@ class Settling:
         self._keeper = handles.keeper
         self._feed = handles.feed
         self._enough = enough
-        self._oomd_marks: Sequence[events.OomdMark] = ()
-        self._forged_marks: Sequence[events.OomdMark] = ()
+        self._oomd_marks = OomdMarks(handles.scope, handles.keeper)
 
     async def settle(self) -> None:
         """Read the counters, let the scope end, and read what systemd and the kernel log say about it."""
-        self._oomd_marks = await self._killed_by_oomd()
+        if self._feed.invocation.exit and self._feed.invocation.exit.status == -signal.SIGKILL:
+            await self._oomd_marks.look()
         counters = self._read_counters()
         if counters.processes and await see_to_leftovers(self._handles, self._enough):
             counters = self._read_counters_again(counters)
@@ -63,19 +65,9 @@ class Settling:
         if has_killed is not False:
             self._feed.put(await read_kernel_log(self._handles, _SILENCE if has_killed else _SILENCE_OF_NOTHING))
         if oomd_has_killed(self._handles.start, self._feed.invocation):
+            from scoperun.supervision.oomd import read_oomd  # noqa: PLC0415  few runs are killed by systemd-oomd
+
             self._feed.put(await read_oomd(self._handles))
-
-    async def _killed_by_oomd(self) -> Sequence[events.OomdMark]:
-        """Return systemd-oomd's marks if the command was killed and the processes of the marked cgroups end as well.
-
-        Only then does a mark prove a kill. By then the cgroup and its mark can be gone, so the marks are read first.
-        """
-        exited = self._feed.invocation.exit
-        if exited is None or exited.status != -signal.SIGKILL:
-            return ()
-        marks = self._scope.oomd_marks() or ()
-        pids = {pid for mark in marks for pid in mark.pids}
-        return [replace(mark, pids=()) for mark in marks] if await _ended(pids, within=_OOMD_KILLS_WITHIN) else ()
 
     async def _hear_the_end(self, counters: events.Counters) -> None:
         """Wait until the scope has ended, unless processes live on in it, read its properties, and release it."""
@@ -135,12 +127,7 @@ class Settling:
     def _read_counters(self) -> events.Counters:
         """Read the counters, feed them, and return them."""
         counters = self._scope.counters()
-        counters = replace(counters, keeper_killed=self._keeper.was_killed)
-        if counters.oomd_forged:
-            self._forged_marks = counters.oomd_marks or ()
-        if counters.processes is None and (self._oomd_marks or self._forged_marks):
-            # The cgroup is gone: now no process lives in it, whatever wrote the mark.
-            counters = replace(counters, oomd_marks=self._oomd_marks or self._forged_marks)
+        counters = self._oomd_marks.judged(replace(counters, keeper_killed=self._keeper.was_killed))
         if (counters.oom_kill or 0) > self._feed.invocation.memory.kills_seen:
             self._handles.memory.look()  # the kill came too late to wake the watch
         self._feed.put(counters)
@@ -156,6 +143,38 @@ class Settling:
         if counters.processes is None and self._feed.invocation.stop_requested:
             self._feed.put(events.without_totals(before))
         return counters
+
+
+class OomdMarks:
+    """The marks of systemd-oomd on a scope whose command has ended. A mark is true only if the marked were killed."""
+
+    def __init__(self, scope: ScopeCgroup, keeper: Keeper) -> None:
+        """Take a scope and its keeper."""
+        self._scope = scope
+        self._keeper = keeper
+        self._true: Sequence[events.OomdMark] = ()
+        self._forged: Sequence[events.OomdMark] = ()
+
+    async def look(self) -> None:
+        """Look for marks after the command was killed, and wait until the processes of the marked cgroups end as well.
+
+        By then the cgroups can be gone, so the marks are read first.
+        """
+        marks = self._scope.oomd_marks() or ()
+        pids = {pid for mark in marks for pid in mark.pids}
+        is_true = await _ended(pids & {self._keeper.pid}, within=_OOMD_KILLS_WITHIN)
+        if is_true and await _ended(pids, within=_OOMD_KILLED_ENDS_WITHIN):
+            self._true = [replace(mark, pids=()) for mark in marks]
+
+    def judged(self, counters: events.Counters) -> events.Counters:
+        """Return counters with what was found out about the marks, if the scope is gone.
+
+        In a removed cgroup no process lives, so it no longer shows that a mark is forged.
+        """
+        if counters.oomd_forged:
+            self._forged = counters.oomd_marks or ()
+        found = self._true or self._forged
+        return replace(counters, oomd_marks=found) if counters.processes is None and found else counters
 
 
 async def kill_what_outlived(handles: Handles) -> None:
@@ -188,31 +207,6 @@ async def read_kernel_log(handles: Handles, silence: float) -> events.KernelLogR
     except KernelLogUnreadable as error:
         return events.KernelLogRead(reports=None, reason=str(error))
     return log.found(was_all=was_all)
-
-
-async def read_oomd(handles: Handles) -> events.OomdRead:
-    """Return what systemd-oomd says about its kills in the scope, or why that cannot be read."""
-    from scoperun.evidence.oomd_log import oomd_kills  # noqa: PLC0415  few runs are killed by systemd-oomd
-    from scoperun.kernel.oomd import read_messages, why_silent  # noqa: PLC0415
-
-    reason, found = why_silent(), list[str]()
-    kills = sum(mark.kills or 0 for mark in handles.scope.oomd_marks() or ())
-
-    def take(message: str) -> bool:
-        if oomd_kills([message], handles.start.cgroup):
-            found.append(message)
-        return len(found) >= kills > 0
-
-    if reason is None:
-        log = handles.kernel_log
-        try:
-            await read_messages(take, since=log.on_the_wall(log.opened), within=_OOMD_LOGS_WITHIN)
-        except KernelLogUnreadable:
-            reason = "journalctl cannot read what systemd-oomd logs"
-    # systemd-oomd logs after it has counted the processes that it killed, so the marks are read now.
-    messages = None if reason else tuple(found)
-    reason = reason or (None if found else "systemd-oomd logged nothing about this scope")
-    return events.OomdRead(marks=handles.scope.oomd_marks(), messages=messages, reason=reason)
 
 
 async def _ended(pids: Iterable[int], *, within: float) -> bool:

@@ -77,7 +77,8 @@ def killed(
 
     victims: PIDs of actors, or pairs of a PID and a name; a name can have alternatives, separated by |.
     limit_of: whose limit it was. units: the units that the report can name for it; by default the scope, and None for a
-    full machine and for a systemd-oomd that is not running. withheld: what can be unknown. counted: the number of kills that the kernel counted, if smaller.
+    full machine and for a systemd-oomd that is not running. withheld: what can be unknown. counted: the number of kills
+    that the kernel counted, if smaller.
     """
     names = dict((victim, "actor") if isinstance(victim, int) else victim for victim in victims)
     truth = Truth(

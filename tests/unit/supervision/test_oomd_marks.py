@@ -1,0 +1,61 @@
+"""A mark of systemd-oomd is believed if the marked cgroup's processes were killed, and stays refused if they lived."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from scoperun.evidence.events import Counters, OomdMark
+from scoperun.record import replace
+from scoperun.supervision.settling import OomdMarks
+from tests.unit.stories import START, counted
+
+MARK = OomdMark(1, cgroup=START.cgroup)
+GONE = Counters(oomd_marks=(MARK,))
+
+
+@pytest.fixture
+def keeper() -> Iterator[subprocess.Popen[bytes]]:
+    """Yield a process that is killed at the end."""
+    with subprocess.Popen(["sleep", "1000"]) as process:
+        yield process
+        process.kill()
+
+
+class Scope:
+    """A scope with these marks."""
+
+    def __init__(self, marks: list[OomdMark]) -> None:
+        self._marks = marks
+
+    def oomd_marks(self) -> list[OomdMark]:
+        return self._marks
+
+
+def marks_on(scope: Scope, keeper: int) -> OomdMarks:
+    return OomdMarks(cast("Any", scope), cast("Any", SimpleNamespace(pid=keeper)))
+
+
+async def test_a_mark_is_believed_if_the_keeper_was_killed_too(keeper: subprocess.Popen[bytes]) -> None:
+    keeper.kill()
+    marks = marks_on(Scope([replace(MARK, pids=(keeper.pid,))]), keeper.pid)
+    await marks.look()
+    assert marks.judged(GONE).oomd_kills == 1
+
+
+async def test_a_forged_mark_is_not_believed_later_because_the_cgroup_is_gone(keeper: subprocess.Popen[bytes]) -> None:
+    """E.g. systemd killed the keeper in the end, because the leftovers did not end."""
+    forged = replace(MARK, pids=(keeper.pid,))
+    marks = marks_on(Scope([forged]), keeper.pid)
+    await marks.look()
+    assert marks.judged(counted(0, oomd_marks=(forged,))).oomd_kills == 0
+    assert marks.judged(GONE).oomd_kills == 0
+
+
+def test_a_mark_that_came_while_leftovers_were_awaited_is_believed() -> None:
+    marks = marks_on(Scope([]), os.getpid())
+    assert marks.judged(counted(0)).oomd_kills == 0
+    assert marks.judged(GONE).oomd_kills == 1
