@@ -8,7 +8,7 @@ from scoperun.evidence.events import Event, OomdMark, OomdRead, StateChanged
 from scoperun.evidence.oomd_log import OomdCause, oomd_kills
 from scoperun.report.oom_report import Oom
 from scoperun.report.text import kernel_log_text, report_text
-from tests.report_rows import rows
+from tests.report_rows import head, rows
 from tests.unit.stories import START, counted, exited, read, told
 
 SCOPE = str(START.cgroup)
@@ -57,6 +57,20 @@ def test_the_scopes_own_pressure_was_the_reason() -> None:
     oom, text = oom_of(pressure(of=SCOPE))
     assert oom.limit_unit == START.unit
     assert "by systemd-oomd because of the memory pressure of this scope (12.34%" in text["killed"]
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (-9, "KILLED BY SYSTEMD-OOMD"),
+        (-15, "SIGTERM, SYSTEMD-OOMD killed children"),
+        (3, "exit 3, but SYSTEMD-OOMD killed children"),
+    ],
+)
+def test_the_text_does_not_say_that_memory_ran_out(status: int, words: str) -> None:
+    said = OomdRead(marks=(BELOW,))
+    events: list[Event] = [exited(status), counted(0, oomd_marks=(BELOW,)), StateChanged("inactive")]
+    assert head(report_text(told([*events, read("success", "continue"), said]))) == f"scoperun: {words}: ./work"
 
 
 @pytest.mark.parametrize("root", ["", "/"])
