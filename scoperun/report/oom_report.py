@@ -41,7 +41,7 @@ class Oom:
     has_other_limits: not all kills were for that limit; used by the text only.
     needed: bytes of memory and swap that the scope had at the last kill and that were not enough; None also if the kill
         was not for the scope's own limit.
-    victims: the processes killed, fewer than `kills` if not all are known.
+    victims: the processes killed, fewer than `kills` if not all are known; None for systemd-oomd, which names none.
     tasks: the processes in the scope as last seen before the last kill; if none were seen, those in the kernel log.
     kernel_log: the kernel's reports on it.
     kernel_log_reason: why reports are missing.
@@ -69,7 +69,7 @@ def oom(run: EndedRun) -> Oom:
     limit, victims = _limit(run), _victims(run)
     is_oomds = limit.of is LimitOf.SYSTEMD_OOMD
     if is_oomds:
-        kills = processes_killed(run)
+        kills, victims = processes_killed(run), ()  # it names none
     elif _is_group_kill(run):
         kills = _victim_count_in_whole_log(run)
     else:

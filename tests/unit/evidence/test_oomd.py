@@ -4,7 +4,17 @@ from typing import Any
 
 import pytest
 
-from scoperun.evidence.events import Event, OomdMark, OomdRead, StateChanged
+from scoperun.evidence.events import (
+    Counters,
+    Event,
+    MemorySnapshot,
+    OomdMark,
+    OomdRead,
+    ResultChanged,
+    StateChanged,
+    Task,
+    WorkloadExited,
+)
 from scoperun.evidence.oomd_log import OomdCause, oomd_kills
 from scoperun.report.oom_report import Oom
 from scoperun.report.text import kernel_log_text, report_text
@@ -51,6 +61,20 @@ def test_the_pressure_of_a_slice_above_was_the_reason(marked: bool) -> None:
         "(12.34%, more than 2.00% for more than 1min 20s)"
     )
     assert "missing" not in text
+    assert "OOM kills" not in text["memory"]
+
+
+def test_processes_that_it_killed_too_are_not_said_to_be_killed_by_systemd() -> None:
+    """Under OOMPolicy=kill systemd kills what is left, but nothing was."""
+    shell, child = Task(pid=START.pid, name="sh", anon=1), Task(pid=4300, name="child", anon=1)
+    before = MemorySnapshot(at=101.9, events={}, ooms={SCOPE: 0}, tasks=(shell, child))
+    gone, said = Counters(oomd_marks=(WHOLE,)), OomdRead(marks=(WHOLE,), messages=(pressure(),))
+    ending = ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill", "kill")
+    killed = WorkloadExited(-9, at=102.0, name="sh")
+    report = told([before, killed, gone, *ending, said])
+    assert report.oom is not None
+    assert (report.oom.victims, report.oom.kills) == (None, 2)
+    assert "others" not in rows(report_text(report))
 
 
 def test_the_scopes_own_pressure_was_the_reason() -> None:
