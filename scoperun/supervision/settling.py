@@ -54,8 +54,7 @@ class Settling:
 
     async def settle(self) -> None:
         """Read the counters, let the scope end, and read what systemd and the kernel log say about it."""
-        if self._feed.invocation.exit and self._feed.invocation.exit.status == -signal.SIGKILL:
-            await self._oomd_marks.look()
+        await self._oomd_marks.look()
         counters = self._read_counters()
         if counters.processes and await see_to_leftovers(self._handles, self._enough):
             counters = self._read_counters_again(counters)
@@ -156,9 +155,9 @@ class OomdMarks:
         self._forged: Sequence[events.OomdMark] = ()
 
     async def look(self) -> None:
-        """Look for marks after the command was killed, and wait until the processes of the marked cgroups end as well.
+        """Look for marks, and wait until the processes of the marked cgroups have ended, if systemd-oomd killed them.
 
-        By then the cgroups can be gone, so the marks are read first.
+        By then the cgroups can be gone, so the marks are read first. If the keeper lives on, its cgroup's mark is forged.
         """
         marks = self._scope.oomd_marks() or ()
         pids = {pid for mark in marks for pid in mark.pids}

@@ -1,5 +1,6 @@
 """A mark of systemd-oomd is believed if the marked cgroup's processes were killed, and stays refused if they lived."""
 
+import asyncio
 import os
 import subprocess
 from collections.abc import Iterator
@@ -18,11 +19,11 @@ GONE = Counters(oomd_marks=(MARK,))
 
 
 @pytest.fixture
-def keeper() -> Iterator[subprocess.Popen[bytes]]:
+def process() -> Iterator[subprocess.Popen[bytes]]:
     """Yield a process that is killed at the end."""
-    with subprocess.Popen(["sleep", "1000"]) as process:
-        yield process
-        process.kill()
+    with subprocess.Popen(["sleep", "1000"]) as sleeper:
+        yield sleeper
+        sleeper.kill()
 
 
 class Scope:
@@ -39,17 +40,25 @@ def marks_on(scope: Scope, keeper: int) -> OomdMarks:
     return OomdMarks(cast("Any", scope), cast("Any", SimpleNamespace(pid=keeper)))
 
 
-async def test_a_mark_is_believed_if_the_keeper_was_killed_too(keeper: subprocess.Popen[bytes]) -> None:
-    keeper.kill()
-    marks = marks_on(Scope([replace(MARK, pids=(keeper.pid,))]), keeper.pid)
+async def test_a_mark_is_believed_if_the_keeper_was_killed_too(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    marks = marks_on(Scope([replace(MARK, pids=(process.pid,))]), process.pid)
     await marks.look()
     assert marks.judged(GONE).oomd_kills == 1
 
 
-async def test_a_forged_mark_is_not_believed_later_because_the_cgroup_is_gone(keeper: subprocess.Popen[bytes]) -> None:
+async def test_processes_that_were_killed_below_the_scope_are_waited_for(process: subprocess.Popen[bytes]) -> None:
+    """The command can end before all of them have."""
+    marks = marks_on(Scope([OomdMark(1, pids=(process.pid,), cgroup=f"{START.cgroup}/work")]), os.getpid())
+    asyncio.get_running_loop().call_later(0.1, process.kill)
+    await marks.look()
+    assert process.poll() is not None
+
+
+async def test_a_forged_mark_is_not_believed_later_because_the_cgroup_is_gone(process: subprocess.Popen[bytes]) -> None:
     """E.g. systemd killed the keeper in the end, because the leftovers did not end."""
-    forged = replace(MARK, pids=(keeper.pid,))
-    marks = marks_on(Scope([forged]), keeper.pid)
+    forged = replace(MARK, pids=(process.pid,))
+    marks = marks_on(Scope([forged]), process.pid)
     await marks.look()
     assert marks.judged(counted(0, oomd_marks=(forged,))).oomd_kills == 0
     assert marks.judged(GONE).oomd_kills == 0
