@@ -157,7 +157,7 @@ class OomdMarks:
     async def look(self) -> None:
         """Look for marks, and wait until the processes of the marked cgroups have ended, if systemd-oomd killed them.
 
-        By then the cgroups can be gone, so the marks are read first. If the keeper lives on, its cgroup's mark is forged.
+        By then the cgroups can be gone, so the marks are read first. A mark is forged if the keeper lives on beside it.
         """
         marks = self._scope.oomd_marks() or ()
         pids = {pid for mark in marks for pid in mark.pids}
