@@ -54,7 +54,8 @@ class Settling:
 
     async def settle(self) -> None:
         """Read the counters, let the scope end, and read what systemd and the kernel log say about it."""
-        await self._oomd_marks.look()
+        exited = self._feed.invocation.exit
+        await self._oomd_marks.look(was_killed=exited is not None and exited.status == -signal.SIGKILL)
         counters = self._read_counters()
         if counters.processes and await see_to_leftovers(self._handles, self._enough):
             counters = self._read_counters_again(counters)
@@ -154,16 +155,23 @@ class OomdMarks:
         self._true: Sequence[events.OomdMark] = ()
         self._forged: Sequence[events.OomdMark] = ()
 
-    async def look(self) -> None:
+    async def look(self, *, was_killed: bool) -> None:
         """Look for marks, and wait until the processes of the marked cgroups have ended, if systemd-oomd killed them.
 
-        By then the cgroups can be gone, so the marks are read first. A mark is forged if the keeper lives on beside it.
+        By then the cgroups can be gone, so the marks are read first. The mark on the scope is forged if the keeper
+        lives on. It is not believed either if the command ended by itself: systemd might be killing the keeper.
+
+        was_killed: SIGKILL ended the command.
         """
         marks = self._scope.oomd_marks() or ()
         pids = {pid for mark in marks for pid in mark.pids}
-        is_true = await _ended(pids & {self._keeper.pid}, within=_OOMD_KILLS_WITHIN)
-        if is_true and await _ended(pids, within=_OOMD_KILLED_ENDS_WITHIN):
+        keeper = pids & {self._keeper.pid}
+        is_possible = was_killed or not keeper
+        has_begun = is_possible and await _ended(keeper, within=_OOMD_KILLS_WITHIN)
+        if has_begun and await _ended(pids, within=_OOMD_KILLED_ENDS_WITHIN):
             self._true = [replace(mark, pids=()) for mark in marks]
+        elif pids:
+            self._forged = marks
 
     def judged(self, counters: events.Counters) -> events.Counters:
         """Return counters with what was found out about the marks, if the scope is gone.

@@ -43,7 +43,7 @@ def marks_on(scope: Scope, keeper: int) -> OomdMarks:
 async def test_a_mark_is_believed_if_the_keeper_was_killed_too(process: subprocess.Popen[bytes]) -> None:
     process.kill()
     marks = marks_on(Scope([replace(MARK, pids=(process.pid,))]), process.pid)
-    await marks.look()
+    await marks.look(was_killed=True)
     assert marks.judged(GONE).oomd_kills == 1
 
 
@@ -51,7 +51,7 @@ async def test_processes_that_were_killed_below_the_scope_are_waited_for(process
     """The command can end before all of them have."""
     marks = marks_on(Scope([OomdMark(1, pids=(process.pid,), cgroup=f"{START.cgroup}/work")]), os.getpid())
     asyncio.get_running_loop().call_later(0.1, process.kill)
-    await marks.look()
+    await marks.look(was_killed=False)
     assert process.poll() is not None
 
 
@@ -59,8 +59,18 @@ async def test_a_forged_mark_is_not_believed_later_because_the_cgroup_is_gone(pr
     """E.g. systemd killed the keeper in the end, because the leftovers did not end."""
     forged = replace(MARK, pids=(process.pid,))
     marks = marks_on(Scope([forged]), process.pid)
-    await marks.look()
+    await marks.look(was_killed=True)
     assert marks.judged(counted(0, oomd_marks=(forged,))).oomd_kills == 0
+    assert marks.judged(GONE).oomd_kills == 0
+
+
+async def test_the_mark_on_the_scope_is_forged_if_the_command_ended_by_itself(
+    process: subprocess.Popen[bytes],
+) -> None:
+    """E.g. it had systemd stop the scope, and systemd then kills the keeper."""
+    process.kill()
+    marks = marks_on(Scope([replace(MARK, pids=(process.pid,))]), process.pid)
+    await marks.look(was_killed=False)
     assert marks.judged(GONE).oomd_kills == 0
 
 
