@@ -159,15 +159,16 @@ class OomdMarks:
         """Look for marks, and wait until the processes of the marked cgroups have ended, if systemd-oomd killed them.
 
         By then the cgroups can be gone, so the marks are read first. The mark on the scope is forged if the keeper
-        lives on. It is not believed either if the command ended by itself: systemd might be killing the keeper.
+        lives on. It is not believed either if the command ended by itself: systemd might have killed the keeper.
 
         was_killed: SIGKILL ended the command.
         """
         marks = self._scope.oomd_marks() or ()
+        if not was_killed and (own := [mark for mark in marks if mark.cgroup == self._scope.cgroup.name]):
+            self._forged = [replace(mark, pids=(self._keeper.pid,)) for mark in own]
+            return
         pids = {pid for mark in marks for pid in mark.pids}
-        keeper = pids & {self._keeper.pid}
-        is_possible = was_killed or not keeper
-        has_begun = is_possible and await _ended(keeper, within=_OOMD_KILLS_WITHIN)
+        has_begun = await _ended(pids & {self._keeper.pid}, within=_OOMD_KILLS_WITHIN)
         if has_begun and await _ended(pids, within=_OOMD_KILLED_ENDS_WITHIN):
             self._true = [replace(mark, pids=()) for mark in marks]
         elif pids:

@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from scoperun.evidence.events import Counters, OomdMark
+from scoperun.kernel.cgroup import Cgroup
 from scoperun.record import replace
 from scoperun.supervision.settling import OomdMarks
 from tests.unit.stories import START, counted
@@ -28,6 +29,8 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
 
 class Scope:
     """A scope with these marks."""
+
+    cgroup = Cgroup(str(START.cgroup), "/nonexistent")
 
     def __init__(self, marks: list[OomdMark]) -> None:
         self._marks = marks
@@ -64,12 +67,10 @@ async def test_a_forged_mark_is_not_believed_later_because_the_cgroup_is_gone(pr
     assert marks.judged(GONE).oomd_kills == 0
 
 
-async def test_the_mark_on_the_scope_is_forged_if_the_command_ended_by_itself(
-    process: subprocess.Popen[bytes],
-) -> None:
-    """E.g. it had systemd stop the scope, and systemd then kills the keeper."""
-    process.kill()
-    marks = marks_on(Scope([replace(MARK, pids=(process.pid,))]), process.pid)
+@pytest.mark.parametrize("pids", [(), (1,)])
+async def test_the_mark_on_the_scope_is_not_believed_if_the_command_ended_by_itself(pids: tuple[int, ...]) -> None:
+    """E.g. it had systemd stop the scope, and systemd kills the keeper or has killed it."""
+    marks = marks_on(Scope([replace(MARK, pids=pids)]), 1)
     await marks.look(was_killed=False)
     assert marks.judged(GONE).oomd_kills == 0
 
