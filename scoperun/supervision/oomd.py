@@ -12,7 +12,7 @@ from scoperun.kernel.oomd import read_messages, why_silent
 if TYPE_CHECKING:
     from scoperun.supervision.handles import Handles
 
-_LOGS_WITHIN = 10.0
+_LOGS_WITHIN = 5.0
 """Seconds within which journalctl has what systemd-oomd logs about a kill."""
 
 
