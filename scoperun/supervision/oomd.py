@@ -15,11 +15,16 @@ if TYPE_CHECKING:
 _LOGS_WITHIN = 5.0
 """Seconds within which journalctl has what systemd-oomd logs about a kill."""
 
+_LOGS_WITHOUT_COUNT_WITHIN = 1.0
+"""The same if nothing has counted the killed processes, as systemd-oomd does: something else wrote the mark."""
+
 
 async def read_oomd(handles: Handles) -> OomdRead:
     """Return what systemd-oomd says about its kills in the scope, or why that cannot be read."""
     reason, found = why_silent(), list[str]()
-    kills = sum(mark.kills or 0 for mark in handles.scope.oomd_marks() or ())
+    marks = handles.scope.oomd_marks() or ()
+    kills = sum(mark.kills or 0 for mark in marks)
+    within = _LOGS_WITHIN if any(mark.processes for mark in marks) else _LOGS_WITHOUT_COUNT_WITHIN
 
     def take(message: str) -> bool:
         if oomd_kills([message], handles.start.cgroup):
@@ -29,7 +34,7 @@ async def read_oomd(handles: Handles) -> OomdRead:
     if reason is None:
         log = handles.kernel_log
         try:
-            await read_messages(take, since=log.on_the_wall(log.opened), within=_LOGS_WITHIN)
+            await read_messages(take, since=log.on_the_wall(log.opened), within=within)
         except KernelLogUnreadable:
             reason = "journalctl cannot read what systemd-oomd logs"
     # systemd-oomd logs after it has counted the processes that it killed, so the marks are read now.
