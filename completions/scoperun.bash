@@ -2,7 +2,7 @@
 
 _scoperun()
 {
-    local with_value='--mem --mem-high --soft-mem --swap --zswap --cpus --cpu-weight --tasks --timeout --cpu-time --kill-after
+    local with_value='--mem --mem-high --soft-mem --soft-pressure --swap --zswap --cpus --cpu-weight --tasks --timeout --cpu-time --kill-after
         --oom-policy
         -p --property -P --profile --config -u --unit --slice --description -E --setenv -d --working-directory --uid --gid --nice
         --oom-score-adj --report --report-fd --report-format --log --trace --on-oom --oom-exit-code'

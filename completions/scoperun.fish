@@ -1,6 +1,6 @@
 # fish completion for scoperun(1). A TAB starts no Python.
 
-set -g __scoperun_with_value --mem --mem-high --soft-mem --swap --zswap --cpus --cpu-weight --tasks --timeout --cpu-time --kill-after \
+set -g __scoperun_with_value --mem --mem-high --soft-mem --soft-pressure --swap --zswap --cpus --cpu-weight --tasks --timeout --cpu-time --kill-after \
     --oom-policy -p --property -P --profile --config -u --unit --slice --description -E --setenv -d --working-directory \
     --uid --gid --nice --oom-score-adj --report --report-fd --report-format --log --trace --on-oom --oom-exit-code
 
@@ -99,6 +99,7 @@ complete -c scoperun -x -a '(__scoperun_command)'
 complete -c scoperun -n __scoperun_in_options -x -l mem -d 'Memory for the command and its children'
 complete -c scoperun -n __scoperun_in_options -x -l mem-high -d 'Memory above which the kernel slows it down'
 complete -c scoperun -n __scoperun_in_options -x -l soft-mem -d 'Memory above which it gets a signal'
+complete -c scoperun -n __scoperun_in_options -x -l soft-pressure -d 'Share of a time spent waiting for memory at which it gets a signal'
 complete -c scoperun -n __scoperun_in_options -x -l swap -d 'Swap in addition to --mem'
 complete -c scoperun -n __scoperun_in_options -x -l zswap -d 'Compressed swap'
 complete -c scoperun -n __scoperun_in_options -x -l cpus -d 'Number of processors, e.g. 0.5'

@@ -72,6 +72,7 @@ _arguments -s -S -A '-*' \
   '--mem=[memory for the command and its children]:size' \
   '--mem-high=[memory above which the kernel slows it down]:size' \
   '--soft-mem=[memory above which it gets a signal]:size, size\:signal or size\:none' \
+  '--soft-pressure=[share of a time spent waiting for memory at which it gets a signal]:share/time, share/time\:signal or share/time\:none' \
   '--swap=[swap in addition to --mem]:size' \
   '--zswap=[compressed swap]:size' \
   '--cpus=[number of processors, e.g. 0.5]:number' \

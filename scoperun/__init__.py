@@ -45,6 +45,11 @@ if TYPE_CHECKING:
     from scoperun.evidence.events import SoftMemoryPassed as SoftMemoryPassed
     from scoperun.evidence.events import SoftMemoryRestored as SoftMemoryRestored
     from scoperun.evidence.events import SoftMemoryTold as SoftMemoryTold
+    from scoperun.evidence.events import SoftPressureEvent as SoftPressureEvent
+    from scoperun.evidence.events import SoftPressureKilled as SoftPressureKilled
+    from scoperun.evidence.events import SoftPressurePassed as SoftPressurePassed
+    from scoperun.evidence.events import SoftPressureRestored as SoftPressureRestored
+    from scoperun.evidence.events import SoftPressureTold as SoftPressureTold
     from scoperun.evidence.events import StateChanged as StateChanged
     from scoperun.evidence.events import StopRequested as StopRequested
     from scoperun.evidence.events import Task as Task
@@ -55,6 +60,7 @@ if TYPE_CHECKING:
     from scoperun.evidence.oom import LimitOf as LimitOf
     from scoperun.evidence.oom import Victim as Victim
     from scoperun.evidence.oomd_log import OomdCause as OomdCause
+    from scoperun.evidence.pressure import Pressure as Pressure
     from scoperun.evidence.start import Start as Start
     from scoperun.evidence.verdict import Evidence as Evidence
     from scoperun.evidence.verdict import Verdict as Verdict
@@ -62,10 +68,13 @@ if TYPE_CHECKING:
     from scoperun.report.oom_report import Oom as Oom
     from scoperun.report.oomd_report import OomdReport as OomdReport
     from scoperun.report.report import Cpu as Cpu
+    from scoperun.report.report import Io as Io
     from scoperun.report.report import Memory as Memory
     from scoperun.report.report import Report as Report
     from scoperun.report.soft_memory_report import Passing as Passing
     from scoperun.report.soft_memory_report import SoftMemoryReport as SoftMemoryReport
+    from scoperun.report.soft_pressure_report import PressurePassing as PressurePassing
+    from scoperun.report.soft_pressure_report import SoftPressureReport as SoftPressureReport
     from scoperun.report.text import report_text as report_text
     from scoperun.spec.limits import Ceiling as Ceiling
     from scoperun.spec.limits import Limits as Limits
@@ -75,6 +84,7 @@ if TYPE_CHECKING:
     from scoperun.spec.request import RunRequest as RunRequest
     from scoperun.spec.sizes import INFINITY as INFINITY
     from scoperun.spec.soft_memory import SoftMemory as SoftMemory
+    from scoperun.spec.soft_pressure import SoftPressure as SoftPressure
     from scoperun.supervision.launch import RunOptions as RunOptions
     from scoperun.supervision.launch import run as run
     from scoperun.supervision.launch import run_sync as run_sync
@@ -94,22 +104,26 @@ _MODULES = {
         "ConnectionLost", "Counters", "CpuTimeChecked", "CpuTimeUsedUp", "EndedTask", "Event", "JobRemoved",
         "KernelLogRead", "LeftActive", "LeftRunning", "LeftoversAwaited", "MemorySnapshot", "OomdMark", "OomdRead",
         "Process", "ResultChanged", "ScopeProperties", "SoftMemoryEvent", "SoftMemoryKilled", "SoftMemoryPassed",
-        "SoftMemoryRestored", "SoftMemoryTold", "StateChanged", "StopRequested", "Task", "WorkloadExited",
+        "SoftMemoryRestored", "SoftMemoryTold", "SoftPressureEvent", "SoftPressureKilled", "SoftPressurePassed",
+        "SoftPressureRestored", "SoftPressureTold", "StateChanged", "StopRequested", "Task", "WorkloadExited",
     ),
     "evidence.kernel_report": ("KernelReport", "KernelTask", "KernelVictim"),
     "supervision.launch": ("RunOptions", "run", "run_sync", "wrap"),
     "spec.limits": ("Ceiling", "Limits", "LimitsInForce", "OOMPolicy"),
     "evidence.oom": ("LimitOf", "Victim"),
     "evidence.oomd_log": ("OomdCause",),
+    "evidence.pressure": ("Pressure",),
     "report.names": ("LimitName",),
     "report.oom_report": ("Oom",),
     "report.oomd_report": ("OomdReport",),
-    "report.report": ("Cpu", "Memory", "Report"),
+    "report.report": ("Cpu", "Io", "Memory", "Report"),
     "spec.request": ("ExecContext", "RunRequest"),
     "supervision.running": ("Scope",),
     "spec.sizes": ("INFINITY",),
     "spec.soft_memory": ("SoftMemory",),
+    "spec.soft_pressure": ("SoftPressure",),
     "report.soft_memory_report": ("Passing", "SoftMemoryReport"),
+    "report.soft_pressure_report": ("PressurePassing", "SoftPressureReport"),
     "evidence.start": ("Start",),
     "report.text": ("report_text",),
     "evidence.verdict": ("Evidence", "Verdict"),

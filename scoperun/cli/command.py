@@ -125,9 +125,9 @@ async def _beside(
     PATIENCE.begin()
     async with AsyncExitStack() as stack:
         if not output.quiet:
-            from scoperun.cli.warnings import warning_of_ceiling
+            from scoperun.cli.warnings import warning_of_limits
 
-            await stack.enter_async_context(warning_of_ceiling(supervision))
+            await stack.enter_async_context(warning_of_limits(supervision))
         if report_fd is not None:
             from scoperun.cli.report_lines import report_lines
 

@@ -66,5 +66,5 @@ def _text(report: Report, asked: CommandLine) -> str:
 
 
 def _was_told(report: Report) -> bool:
-    """Return whether we sent the command a signal because of its soft limit."""
-    return report.soft_memory is not None and bool(report.soft_memory.passed)
+    """Return whether a soft limit was passed, so that we sent the command a signal or have to report it."""
+    return any(soft is not None and soft.passed for soft in (report.soft_memory, report.soft_pressure))

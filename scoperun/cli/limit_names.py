@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _FIELDS = {
     option.name: option.field.rpartition(".")[2]
     for option in OPTIONS
-    if option.field is not None and option.field.startswith(("limits.", "request.soft_memory", "request.cpu_time"))
+    if option.field is not None and option.field.startswith(("limits.", "request.soft_", "request.cpu_time"))
 }
 """The fields of limits by their options' long names."""
 

@@ -1,4 +1,4 @@
-"""A line on standard error while the command runs. It never waits for a reader, which would delay signals."""
+"""Lines on standard error while the command runs. They never wait for a reader, which would delay signals."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ _STDERR = 2
 
 
 @asynccontextmanager
-async def notice(text: str) -> AsyncIterator[None]:
-    """Print a line during the context, as soon as standard error takes it; print nothing if no descriptor is free."""
+async def notice(*texts: str) -> AsyncIterator[None]:
+    """Print lines during the context, as soon as standard error takes it; print nothing if no descriptor is free."""
     try:
         ours = duplicate(_STDERR)
     except OSError:
         yield
         return
     with closing(Lines(ours)) as stderr:
-        stderr.put(text + _return())
+        for text in texts:
+            stderr.put(text + _return())
         yield
 
 

@@ -13,6 +13,7 @@ from scoperun.spec.properties import Property, parse_property, that_count
 from scoperun.spec.scope import needed
 from scoperun.spec.sizes import INFINITY, format_size, parse_size
 from scoperun.spec.soft_memory import SoftMemory
+from scoperun.spec.soft_pressure import SoftPressure
 from scoperun.spec.values import signal_name
 
 if TYPE_CHECKING:
@@ -176,11 +177,17 @@ def _chosen(request: RunRequest, output: Output | None, sources: Sources) -> Ite
         whole, _, name = option.field.partition(".")
         value = getattr(wholes.get(whole), name, None)
         if isinstance(value, SoftMemory):
-            value = f"{_size(value.limit)}:{'none' if value.signal is None else signal_name(value.signal)}"
+            value = f"{_size(value.limit)}:{_signal(value)}"
+        if isinstance(value, SoftPressure):
+            value = f"{value.text}:{_signal(value)}"
         if value is not None and name != "dry_run":
             yield Chosen(name=option.name, value=value, source=sources.options[option.name])
     for text, source in zip(request.context.environment, sources.environment, strict=True):
         yield Chosen(name="setenv", value=text, source=source)
+
+
+def _signal(soft: SoftMemory | SoftPressure) -> str:
+    return "none" if soft.signal is None else signal_name(soft.signal)
 
 
 def _size(size: int) -> str:

@@ -54,14 +54,19 @@ def _warn_of_terminal(request: RunRequest) -> None:
 
 
 @asynccontextmanager
-async def warning_of_ceiling(supervision: Supervision) -> AsyncIterator[None]:
-    """Warn while the command runs, if something above the scope allows less memory than the scope's own limit."""
+async def warning_of_limits(supervision: Supervision) -> AsyncIterator[None]:
+    """Warn while the command runs, of a limit that cannot be reached, and of those that are not in force.
+
+    It cannot be reached if something above the scope allows less memory than the scope's own limit.
+    """
     start = supervision.start
-    warning = low_ceiling(start.limits.memory_max, start.ceiling)
-    if warning is None:
+    ceiling, reason = low_ceiling(start.limits.memory_max, start.ceiling), start.unwatched_pressure
+    pressure = None if reason is None else f"`soft_pressure` has no effect: {reason}"
+    warnings = [*filter(None, (ceiling, pressure)), *start.unenforced]
+    if not warnings:
         yield
         return
     from scoperun.cli.notice import notice  # noqa: PLC0415  most runs have no such limit
 
-    async with notice(f"scoperun: warning: {one_line(in_options(warning))}"):
+    async with notice(*(f"scoperun: warning: {one_line(in_options(each))}" for each in warnings)):
         yield

@@ -20,6 +20,8 @@ from scoperun.spec.values import signal_number
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from scoperun.spec.soft_pressure import SoftPressure
+
 
 def setting(name: str) -> Callable[[str], Value]:
     """Return a parser for the value of the unit file setting `name`."""
@@ -47,15 +49,27 @@ def soft_memory(text: str) -> SoftMemory | None:
     """Parse SIZE, SIZE:SIGNAL or SIZE:none; None if SIZE is infinity. Raises InvalidValue."""
     size, colon, name = text.partition(":")
     limit = memory(size)
-    number = None if name == "none" else _soft_signal(name) if colon else SIGTERM
+    number = _soft_signal(name, "15M:USR1") if colon else SIGTERM
     return None if limit == INFINITY else SoftMemory(limit, number)
 
 
-def _soft_signal(name: str) -> int:
+def soft_pressure(text: str) -> SoftPressure | None:
+    """Parse SHARE/TIME, SHARE/TIME:SIGNAL or SHARE/TIME:none; None for infinity instead. Raises InvalidValue."""
+    from scoperun.spec.soft_pressure import SoftPressure, parse_pressure  # noqa: PLC0415  most runs have none
+
+    limit, colon, name = text.partition(":")
+    pressure = None if limit == "infinity" else parse_pressure(limit)
+    number = _soft_signal(name, "30%/2s:USR1") if colon else SIGTERM
+    return None if pressure is None else SoftPressure(*pressure, number)
+
+
+def _soft_signal(name: str, example: str) -> int | None:
+    if name == "none":
+        return None
     try:
         return signal_number(name)
     except InvalidValue as error:
-        raise InvalidValue(f"{name!r} is {error.message}", hint="e.g. 15M:USR1") from None
+        raise InvalidValue(f"{name!r} is {error.message}", hint=f"e.g. {example}") from None
 
 
 def processors(text: str) -> float:

@@ -66,6 +66,14 @@ OPTIONS = (
         is_number=True,
     ),
     Option(
+        ("--soft-pressure",),
+        "Share of TIME spent waiting for memory at which it gets SIGNAL, e.g. 30%/2s; otherwise as --soft-mem.",
+        "Memory",
+        metavar="SHARE/TIME[:SIGNAL]",
+        parse=option_values.soft_pressure,
+        field="request.soft_pressure",
+    ),
+    Option(
         ("--swap",),
         "Swap in addition to that; 0 with --mem (MemorySwapMax=).",
         "Memory",

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scoperun.evidence.kernel_report import KernelReport
+    from scoperun.evidence.pressure import Pressure
     from scoperun.spec.limits import LimitsInForce
 
 
@@ -191,8 +192,10 @@ class Counters:
     memory_stat: memory.stat, in bytes, or counts for the keys that are counts.
     cpu_user, cpu_system: seconds of processor time (cpu.stat).
     cpu_throttled: seconds for which a limit on the processor held the scope back.
+    io: bytes and operations by their names in io.stat, over all devices.
     tasks_peak: the highest number of tasks, without the keeper (pids.peak).
     tasks_refused: how often a limit on tasks refused one.
+    pressure: how long the scope waited for memory, processors and disks.
     processes: the processes still in the scope, without the keeper (cgroup.procs).
     keeper_killed: the keeper was killed too, and is one of those that were counted.
     limits: the limits that the kernel held the scope to.
@@ -209,8 +212,10 @@ class Counters:
     cpu_user: float | None = None
     cpu_system: float | None = None
     cpu_throttled: float | None = None
+    io: Mapping[str, int] | None = None
     tasks_peak: int | None = None
     tasks_refused: int | None = None
+    pressure: Pressure | None = None
     processes: tuple[Process, ...] | None = None
     keeper_killed: bool = False
     limits: LimitsInForce | None = None
@@ -243,6 +248,8 @@ def without_totals(counters: Counters) -> Counters:
         cpu_user=None,
         cpu_system=None,
         cpu_throttled=None,
+        pressure=None,
+        io=None,
     )
 
 
@@ -368,6 +375,30 @@ class SoftMemoryKilled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SoftPressurePassed:
+    """The kernel says that the scope spent its share of time waiting. at: seconds on the monotonic clock."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoftPressureTold:
+    """systemd sent the signal for the SoftPressurePassed event of the same `at`, in seconds on the monotonic clock."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SoftPressureRestored:
+    """The scope waited less than its share for one window; the next time that it waits more, it is signalled again."""
+
+
+@dataclass(frozen=True, slots=True)
+class SoftPressureKilled:
+    """The processes of the scope were killed because they waited as much as before after the signal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CpuTimeChecked:
     """scoperun looked whether the processor time is used up. used: seconds used by the scope; None if not readable."""
 
@@ -387,8 +418,11 @@ class CpuTimeUsedUp:
 
 SoftMemoryEvent = SoftMemoryPassed | SoftMemoryTold | SoftMemoryRestored | SoftMemoryKilled
 
+SoftPressureEvent = SoftPressurePassed | SoftPressureTold | SoftPressureRestored | SoftPressureKilled
+
 Event = (
     SoftMemoryEvent
+    | SoftPressureEvent
     | CpuTimeChecked
     | CpuTimeUsedUp
     | LeftoversAwaited

@@ -26,6 +26,10 @@ from scoperun.evidence.events import (
     SoftMemoryPassed,
     SoftMemoryRestored,
     SoftMemoryTold,
+    SoftPressureKilled,
+    SoftPressurePassed,
+    SoftPressureRestored,
+    SoftPressureTold,
     StateChanged,
     StopRequested,
     WorkloadExited,
@@ -33,7 +37,7 @@ from scoperun.evidence.events import (
 from scoperun.evidence.oom import OomWatch
 
 if TYPE_CHECKING:
-    from scoperun.evidence.events import Event, SoftMemoryEvent
+    from scoperun.evidence.events import Event, SoftMemoryEvent, SoftPressureEvent
 
 
 class Invocation:
@@ -53,6 +57,7 @@ class Invocation:
         self.kernel_log: KernelLogRead | None = None
         self.oomd: OomdRead | None = None
         self.soft_memory: list[SoftMemoryEvent] = []
+        self.soft_pressure: list[SoftPressureEvent] = []
         self.cpu_time_checks = 0
         self.cpu_time_used: float | None = None
         self.cpu_time_used_up = False
@@ -99,8 +104,16 @@ class Invocation:
                 self.oomd = event
             case LeftRunning():
                 self.left_running = event
+            case _:
+                self._take_own_limit(event)
+
+    def _take_own_limit(self, event: Event) -> None:
+        """Take in what scoperun says about the limits that it watches itself."""
+        match event:
             case SoftMemoryPassed() | SoftMemoryTold() | SoftMemoryRestored() | SoftMemoryKilled():
                 self.soft_memory.append(event)
+            case SoftPressurePassed() | SoftPressureTold() | SoftPressureRestored() | SoftPressureKilled():
+                self.soft_pressure.append(event)
             case CpuTimeChecked(used=used):
                 self.cpu_time_checks += 1
                 self.cpu_time_used = self.cpu_time_used if used is None else used

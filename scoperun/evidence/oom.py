@@ -457,9 +457,13 @@ def victims_in_table(tasks: Sequence[Task], *, is_sized: bool = True) -> list[Vi
 
 
 def _times_reached(snapshot: MemorySnapshot) -> int:
-    """Return how often a limit was reached: in the scope and below, and in each cgroup above."""
-    _, *above = snapshot.ooms.values() or [0]
-    return snapshot.events.get("oom", 0) + sum(filter(None, above))
+    """Return how often a limit was reached: in the scope and below, and in each cgroup above.
+
+    The kernel writes `oom` into memory.events before `oom_kill`, and on another processor both can rise in between. The
+    scope's own count, which was read afterwards, has what was missed.
+    """
+    own, *above = snapshot.ooms.values() or [0]
+    return max(snapshot.events.get("oom", 0), own or 0) + sum(filter(None, above))
 
 
 def _groups(before: MemorySnapshot, after: MemorySnapshot) -> int:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from scoperun.spec.limits import Ceiling, LimitsInForce
     from scoperun.spec.soft_memory import SoftMemory
+    from scoperun.spec.soft_pressure import SoftPressure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,10 @@ class Start:
     limits: the limits in force.
     ceiling: the least limit on memory of the scope and those above it, when the command began.
     soft_memory: the soft limit, None without one.
+    soft_pressure: the soft limit on pressure, None without one or if the kernel does not watch it.
+    unwatched_pressure: why the kernel does not watch the pressure although that was asked for; None if it does.
+    unenforced: of a run that does not require its limits, those that are not in force and that the report's `limits`
+        do not show; as text, each with the reason.
     """
 
     systemd: str | None
@@ -45,6 +50,9 @@ class Start:
     limits: LimitsInForce
     ceiling: Ceiling | None = None
     soft_memory: SoftMemory | None = None
+    soft_pressure: SoftPressure | None = None
+    unwatched_pressure: str | None = None
+    unenforced: tuple[str, ...] = ()
 
     @property
     def effective_memory_max(self) -> int | None:

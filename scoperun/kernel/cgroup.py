@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 _MOUNTS = "/proc/self/mounts"
 
+DISK_COUNTS = ("rbytes", "wbytes", "dbytes", "rios", "wios", "dios")
+"""The names in io.stat of bytes and operations: read, written and discarded. Others depend on the kernel."""
+
+NOT_DELEGATED = "systemd does not delegate"
+"""How the reason begins if the kernel has a controller, but the user's manager cannot use it."""
+
 _DELETED = " (deleted)"
 """What the kernel appends to the name of a removed cgroup; only dead processes can still be in one."""
 
@@ -106,7 +112,7 @@ class Cgroup:
             return None
         if controller not in (_text(f"{_hierarchy()[0]}/cgroup.controllers") or "").split():
             return f"the kernel has no {controller} controller on the unified cgroup hierarchy"
-        return f"systemd does not delegate the {controller} controller to your manager"
+        return f"{NOT_DELEGATED} the {controller} controller to your manager"
 
     def own_events(self) -> dict[str, int]:
         """Return this cgroup's own memory events, without those below (memory.events.local); {} without that file."""
@@ -172,6 +178,21 @@ class Cgroup:
             return None
         rows = (line.split() for line in text.splitlines())
         return {row[0]: int(row[1]) for row in rows if len(row) == 2}
+
+    def disk_use(self) -> dict[str, int] | None:
+        """Return the numbers in io.stat by their names, each the sum over all devices; None if there is no such file.
+
+        The controller is there without a device until a process reads or writes: then nothing was read or written.
+        """
+        text = self.text("io.stat")
+        if text is None:
+            return None
+        sums = dict.fromkeys(DISK_COUNTS, 0)
+        for word in text.split():
+            name, _, count = word.partition("=")
+            if name in sums:
+                sums[name] += int(count)
+        return sums
 
     def attribute(self, name: str) -> bytes | None:
         """Return an extended attribute, b"" if it is not set, None if it cannot be read."""

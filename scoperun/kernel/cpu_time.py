@@ -31,13 +31,13 @@ def _processors(levels: list[Cgroup]) -> int:
     """Return how many processors the innermost of these cgroups can use at a time."""
     texts = (level.text("cpuset.cpus.effective") for level in levels)
     usable = next((text for text in texts if text is not None), "")
-    return _count(usable) or os.sysconf("SC_NPROCESSORS_ONLN")
+    return len(numbers(usable)) or os.sysconf("SC_NPROCESSORS_ONLN")
 
 
-def _count(ranges: str) -> int:
-    """Return how many processors a list such as 0-3,6 has."""
+def numbers(ranges: str) -> set[int]:
+    """Return the numbers in a list such as 0-3,6, as the kernel writes sets of processors."""
     bounds = [each.split("-") for each in ranges.strip().split(",") if each]
-    return sum(int(each[-1]) - int(each[0]) + 1 for each in bounds)
+    return {number for each in bounds for number in range(int(each[0]), int(each[-1]) + 1)}
 
 
 def _quota(text: str | None) -> tuple[float, float] | None:

@@ -9,8 +9,11 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from scoperun.kernel.cpu_time import numbers
+from scoperun.kernel.files import contents
 from scoperun.spec.sizes import INFINITY
 
 if TYPE_CHECKING:
@@ -34,7 +37,7 @@ _WHILE_STARTING = {
 }
 """Properties that are in force only while the machine starts, with the controller that each needs."""
 
-_SETS = {"AllowedCPUs": "cpuset.cpus", "AllowedMemoryNodes": "cpuset.mems"}
+_SETS = {"AllowedCPUs": "cpuset.cpus.effective", "AllowedMemoryNodes": "cpuset.mems.effective"}
 _DISKS = {
     "IOReadBandwidthMax": "rbps",
     "IOWriteBandwidthMax": "wbps",
@@ -42,6 +45,8 @@ _DISKS = {
     "IOWriteIOPSMax": "wiops",
 }
 _DISK_FILES = {"IOWeight": "io.weight", "IODeviceWeight": "io.weight", "IODeviceLatencyTargetUSec": "io.latency"}
+_WEIGHTS = ("io.weight", "io.bfq.weight")
+_NO_WEIGHTS = "no disk here shares its time by weight (scheduler bfq, or io.cost.qos with enable=1)"
 
 # enum bpf_attach_type of linux/bpf.h
 _INGRESS, _EGRESS, _SOCK_CREATE, _DEVICE, _BIND4 = 0, 1, 2, 6, 8
@@ -66,8 +71,11 @@ _PROG_QUERY = 16
 _QUERY = struct.Struct("=IIIIQI36x")  # target_fd, attach_type, query_flags, attach_flags, prog_ids, prog_cnt
 
 
-def why_void(wanted: Property, cgroup: Cgroup) -> str | None:
-    """Return why the kernel does not apply a property; None if it does, or if the property is not for the kernel."""
+def why_void(wanted: Property, cgroup: Cgroup, *, disks: str = "/sys/block") -> str | None:
+    """Return why the kernel does not apply a property; None if it does, or if the property is not for the kernel.
+
+    disks: the folder in which the kernel shows its disks.
+    """
     if not wanted.value or wanted.value in (INFINITY, "auto"):
         return None  # it asks for nothing
     name = wanted.name
@@ -82,9 +90,59 @@ def why_void(wanted: Property, cgroup: Cgroup) -> str | None:
     file = next((files[name] for files in (_NUMBERS, _SHARES, _SETS, _DISK_FILES) if name in files), None)
     if name in _DISKS:
         file = "io.max"
-    if file is None or _is_kept(wanted, cgroup, file):
+    if file is None:
         return None
-    return cgroup.missing(file.partition(".")[0]) or _NOT_KEPT
+    if file in _WEIGHTS:
+        return cgroup.missing("io") or _why_no_weight(wanted, cgroup, disks)
+    if _is_kept(wanted, cgroup, file):
+        return None
+    return cgroup.missing(file.partition(".")[0]) or _why_not_kept(name, cgroup, file)
+
+
+def _why_not_kept(name: str, cgroup: Cgroup, file: str) -> str:
+    text = cgroup.text(file)
+    if text is None:
+        return f"this kernel has no {file}"
+    return f"what the scope can use is {text.strip()}" if name in _SETS else _NOT_KEPT
+
+
+def _why_no_weight(wanted: Property, cgroup: Cgroup, disks: str) -> str | None:
+    """Return why a weight has no effect. The kernel keeps IOWeight= whether or not a disk shares by it.
+
+    For one disk it keeps a weight only if that disk shares by weight. systemd converts it for bfq, so that file is not
+    compared.
+    """
+    text, of_bfq = map(cgroup.text, _WEIGHTS)
+    if text is None and of_bfq is None:
+        return "this kernel has neither io.weight nor io.bfq.weight"
+    if not _shares_by_weight(cgroup, disks):
+        return _NO_WEIGHTS
+    match wanted.value:
+        case list(entries):
+            asked = {str(weight) for _, weight in entries}
+            kept = asked <= _by_device(text) or len(_by_device(of_bfq)) > 0
+        case weight:
+            kept = of_bfq is not None or f"default {weight}" in (text or "").splitlines()
+    return None if kept else _NOT_KEPT
+
+
+def _by_device(text: str | None) -> set[str]:
+    """Return the weights of single devices: the lines after the one for all others."""
+    rows = (line.split() for line in (text or "").splitlines())
+    return {row[1] for row in rows if len(row) == 2 and row[0] != "default"}
+
+
+def _shares_by_weight(cgroup: Cgroup, disks: str) -> bool:
+    """Tell whether any disk shares by weight; true also if that cannot be known, e.g. in a container."""
+    with suppress(OSError):
+        for disk in os.listdir(disks):
+            with suppress(OSError):
+                if b"[bfq]" in contents(f"{disks}/{disk}/queue/scheduler"):
+                    return True
+    try:
+        return b" enable=1" in contents(f"{cgroup.path.removesuffix(cgroup.name)}/io.cost.qos")
+    except OSError:
+        return True
 
 
 def _is_kept(wanted: Property, cgroup: Cgroup, file: str) -> bool:
@@ -102,6 +160,9 @@ def _is_kept(wanted: Property, cgroup: Cgroup, file: str) -> bool:
         case name, list(entries) if name in _DISKS:
             asked = {f"{_DISKS[name]}={'max' if limit == INFINITY else limit}" for _, limit in entries}
             return asked <= set(text.split())
+        case name, bytes(bitmap) if name in _SETS:
+            # cpuset.cpus has what was asked for. If none of that can be used, the kernel uses what the slice above has.
+            return numbers(text) <= {bit for bit in range(8 * len(bitmap)) if bitmap[bit // 8] >> bit % 8 & 1}
     return text.strip() != ""
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from scoperun.evidence.events import Counters, EndedTask, MemorySnapshot, OomdMark, Process, Task
 from scoperun.kernel import vmstat
 from scoperun.kernel.held_folders import HeldFolders
+from scoperun.kernel.pressure import pressure
 from scoperun.kernel.process_table import has_ended, is_hidden, name_of, running_name, task, wait_status
 from scoperun.record import dataclass, field, replace
 from scoperun.spec.sizes import INFINITY
@@ -80,8 +81,10 @@ class ScopeCgroup:
             cpu_user=_seconds(cpu.get("user_usec")),
             cpu_system=_seconds(cpu.get("system_usec")),
             cpu_throttled=_seconds(cpu.get("throttled_usec")),
+            io=cgroup.disk_use(),
             tasks_peak=_without_keeper(tasks_peak),
             tasks_refused=(cgroup.table("pids.events") or {}).get("max"),
+            pressure=pressure(cgroup),
             processes=self.processes(),
             limits=self._limits_if_there(),
         )

@@ -10,7 +10,7 @@ from scoperun.evidence.kernel_report import is_within
 from scoperun.evidence.verdict import Traces, Verdict, counted_by_oomd, decide, killed_by_kernel, oom_killed
 from scoperun.printable import utf8
 from scoperun.record import replace
-from scoperun.report.report import Cpu, Memory, Report
+from scoperun.report.report import Cpu, Io, Memory, Report
 from scoperun.version import __version__
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from scoperun.evidence.verdict import Evidence
     from scoperun.report.oom_report import Oom
     from scoperun.report.soft_memory_report import SoftMemoryReport
+    from scoperun.report.soft_pressure_report import SoftPressureReport
     from scoperun.spec.limits import LimitsInForce
 
 _NOTICEABLE = (0.05, 0.05)
@@ -60,12 +61,14 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
         effective_memory_max=start.effective_memory_max,
         memory=_memory(invocation),
         soft_memory=_soft_memory(start, invocation),
+        soft_pressure=_soft_pressure(start, invocation),
         oom=oom,
         cpu=_cpu(counters, exited),
         cpu_time_checks=None if start.limits.cpu_time is None else invocation.cpu_time_checks,
         tasks_peak=counters.tasks_peak,
         tasks_refused=counters.tasks_refused,
-        pressure=None,
+        io=_io(counters),
+        pressure=counters.pressure,
         left_running=_left_running(invocation),
         evidence=(*evidence, *oom_evidence),
         timed_out=verdict is Verdict.TIMEOUT
@@ -135,6 +138,21 @@ def _cpu(counters: Counters, exited: WorkloadExited) -> Cpu:
         difference = exited.cpu - (user + system)
         outside = round(difference, 6) if difference > max(_NOTICEABLE[0], _NOTICEABLE[1] * exited.cpu) else None
     return Cpu(user=user, system=system, throttled=counters.cpu_throttled, outside=outside)
+
+
+def _io(counters: Counters) -> Io | None:
+    """Return what the scope read and wrote, None if that could not be read."""
+    use = counters.io
+    if use is None:
+        return None
+    return Io(
+        read=use["rbytes"],
+        written=use["wbytes"],
+        discarded=use["dbytes"],
+        reads=use["rios"],
+        writes=use["wios"],
+        discards=use["dios"],
+    )
 
 
 def _left_running(invocation: Invocation) -> tuple[Process, ...] | None:
@@ -240,3 +258,11 @@ def _soft_memory(start: Start, invocation: Invocation) -> SoftMemoryReport | Non
     from scoperun.report.soft_memory_report import soft_memory_report  # noqa: PLC0415  few runs have a soft limit
 
     return soft_memory_report(start.soft_memory, invocation.soft_memory, began=start.monotonic)
+
+
+def _soft_pressure(start: Start, invocation: Invocation) -> SoftPressureReport | None:
+    if start.soft_pressure is None:
+        return None
+    from scoperun.report.soft_pressure_report import soft_pressure_report  # noqa: PLC0415  as above
+
+    return soft_pressure_report(start.soft_pressure, invocation.soft_pressure, began=start.monotonic)

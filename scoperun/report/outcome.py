@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from scoperun.report.oom_report import Oom
     from scoperun.report.report import Report
+    from scoperun.report.soft_memory_report import SoftMemoryReport
+    from scoperun.report.soft_pressure_report import SoftPressureReport
 
 
 class Tone(enum.Enum):
@@ -92,11 +94,14 @@ def _signal(report: Report) -> Outcome:
 
 
 def _is_soft_end(report: Report) -> bool:
-    """Tell whether the command ended by the signal that it got at its soft limit, or by the kill that followed."""
-    soft = report.soft_memory
+    """Tell whether the command ended by the signal that it got at a soft limit, or by the kill that followed."""
+    return any(_was_ended_by(soft, report) for soft in (report.soft_memory, report.soft_pressure))
+
+
+def _was_ended_by(soft: SoftMemoryReport | SoftPressureReport | None, report: Report) -> bool:
     if soft is None or not soft.passed or report.signal is None:
         return False
-    is_told = soft.passed[-1].told and signal_name(report.signal) == soft.signal
+    is_told = bool(soft.passed[-1].told) and signal_name(report.signal) == soft.signal
     return is_told or (soft.killed and report.signal == SIGKILL)
 
 

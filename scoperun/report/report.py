@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scoperun.evidence.events import Process
+    from scoperun.evidence.pressure import Pressure
     from scoperun.evidence.start import Start
     from scoperun.evidence.verdict import Evidence, Verdict
     from scoperun.report.oom_report import Oom
     from scoperun.report.soft_memory_report import SoftMemoryReport
+    from scoperun.report.soft_pressure_report import SoftPressureReport
     from scoperun.spec.limits import LimitsInForce
 
 SCHEMA = 1
@@ -58,6 +60,23 @@ class Cpu:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Io:
+    """What the scope read from and wrote to disks, over all of them.
+
+    read, written, discarded: bytes that the kernel asked the disks for. What is in the page cache is not read again,
+        and what was written to it counts when it is written to the disk, which can be after the end.
+    reads, writes, discards: the number of operations.
+    """
+
+    read: int
+    written: int
+    discarded: int
+    reads: int
+    writes: int
+    discards: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """How one invocation ended. Sizes are bytes, times seconds; None is what could not be known.
 
@@ -75,11 +94,13 @@ class Report:
     effective_memory_max: the least limit on memory, in bytes, of the scope and everything above it, at the start.
     memory, cpu: what the scope used.
     soft_memory: what became of the soft limit, None without one.
+    soft_pressure: what became of the soft limit on pressure, None without one or if the kernel did not watch it.
     oom: what is known about the OOM, None unless the verdict is oom-kill.
     cpu_time_checks: how often scoperun woke up to see whether the limit on processor time was used up; None without
         such a limit.
     tasks_peak: the highest number of tasks. tasks_refused: how often a limit on tasks refused one.
-    pressure: always None.
+    io: what the scope read and wrote; None without the io controller.
+    pressure: how long the scope waited for memory, processors and disks; None if the kernel did not tell.
     left_running: the processes that were still in the scope at the end.
     evidence: the sources that the verdict and `oom` rest on.
     timed_out: runtime_max or cpu_time ended the scope. Result=timeout alone can also mean that a stop requested by
@@ -111,12 +132,14 @@ class Report:
     effective_memory_max: int | None
     memory: Memory
     soft_memory: SoftMemoryReport | None
+    soft_pressure: SoftPressureReport | None
     oom: Oom | None
     cpu: Cpu
     cpu_time_checks: int | None
     tasks_peak: int | None
     tasks_refused: int | None
-    pressure: None
+    io: Io | None
+    pressure: Pressure | None
     left_running: tuple[Process, ...] | None
     evidence: tuple[Evidence, ...]
     timed_out: bool

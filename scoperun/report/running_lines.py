@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from scoperun.evidence.events import SoftMemoryPassed, WorkloadExited
+from scoperun.evidence.events import SoftMemoryPassed, SoftPressurePassed, WorkloadExited
 from scoperun.evidence.oom import ScopeEnd
 from scoperun.spec.values import signal_name
 
@@ -24,6 +24,7 @@ class RunningLines:
         """Begin with nothing told."""
         self._start = start
         self._passings_told = 0
+        self._pressure_told = 0
         self._killings_told = 0
 
     def new(self, invocation: Invocation, *, keeper_killed: bool) -> Iterator[str]:
@@ -35,6 +36,10 @@ class RunningLines:
         for passing in passings[self._passings_told :]:
             yield self._soft_line(passing)
         self._passings_told = len(passings)
+        pressed = [event for event in invocation.soft_pressure if isinstance(event, SoftPressurePassed)]
+        for each in pressed[self._pressure_told :]:
+            yield self._pressure_line(each)
+        self._pressure_told = len(pressed)
         killings = invocation.memory.killings
         for number in range(self._killings_told, len(killings)):
             yield self._oom_line(killings[: number + 1], keeper_killed=keeper_killed)
@@ -47,6 +52,16 @@ class RunningLines:
             passing.at,
             memory=passing.memory,
             limit=None if soft is None else soft.limit,
+            signal=None if soft is None or soft.signal is None else signal_name(soft.signal),
+        )
+
+    def _pressure_line(self, passing: SoftPressurePassed) -> str:
+        soft = self._start.soft_pressure
+        return self._line(
+            "soft",
+            passing.at,
+            share=None if soft is None else soft.share,
+            window=None if soft is None else soft.window,
             signal=None if soft is None or soft.signal is None else signal_name(soft.signal),
         )
 

@@ -12,7 +12,7 @@ from scoperun.report.layout import INDENT, LEAST, cells, command_line, continued
 from scoperun.report.names import names_in_force, policy_name
 from scoperun.report.oom_text import killed, missing_log, needed, others, process_names
 from scoperun.report.outcome import ending, is_of_unknown_time, outcome
-from scoperun.report.usage_text import duration, memory, noticeable, ratio, time, unenforced, usage
+from scoperun.report.usage_text import disk, duration, memory, noticeable, ratio, time, unenforced, usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -52,8 +52,8 @@ def report_text(
 
     width: of the lines, in cells of a terminal.
     paint: returns the words for the outcome in a colour for their tone.
-    names: what the caller calls limits, by the fields of Limits and `soft_memory`; by default the text has the names of
-        properties, also for a limit that is not in force as it was asked for.
+    names: what the caller calls limits, by the fields of Limits, `soft_memory` and `soft_pressure`; by default the text
+        has the names of properties, also for a limit that is not in force as it was asked for.
     """
     own_names = names_in_force(names or {}, report.limits)
     how = outcome(report, own_names)
@@ -94,8 +94,8 @@ def kernel_log_text(oom: Oom) -> str:
         return "\n".join(map(one_line, oom.oomd.log or [f"scoperun: {oom.oomd.log_reason}"]))
     if oom.kernel_log is None:
         return one_line(f"scoperun: {oom.kernel_log_reason or 'the kernel log was not asked'}")
-    records = (record for report in oom.kernel_log for record in report.records)
-    return "\n".join(one_line(record) for record in records if not _is_zero(record))
+    lines = (line for report in oom.kernel_log for record in report.records for line in _lines(record))
+    return "\n".join(one_line(line) for line in lines if not _is_zero(line))
 
 
 def _head(beginning: str, command: str, measures: str, width: int) -> Iterator[str]:
@@ -145,6 +145,7 @@ def _rows(report: Report, names: Mapping[str, str]) -> Iterator[tuple[str, str]]
     if oom is not None:
         yield "needed", needed(oom)
     yield "time", time(report)
+    yield "disk", disk(report)
     yield from _left_running(report)
     yield "scope", report.unit
 
@@ -203,7 +204,32 @@ def _left_running(report: Report) -> Iterator[tuple[str, str]]:
         yield "to stop", f"systemctl{'' if report.manager == 'system' else ' --user'} stop {quoted(report.unit)}"
 
 
-def _is_zero(record: str) -> bool:
-    """Tell whether a record is a statistic whose value is 0, e.g. `zswpin 0`."""
-    name, _, value = record.partition(" ")
-    return value == "0" and name.replace("_", "").isalnum() and name[:1].islower()
+def _lines(record: str) -> list[str]:
+    """Return the lines of a record that consists of statistics; any other record is one line, whatever is in it.
+
+    Older kernels (6.1) write all statistics as one record, which is cut off at its end. The last number might then lack
+    digits. Another record with line feeds has them from the name of a process.
+    """
+    from scoperun.evidence.kernel_draft import CUT_OFF  # noqa: PLC0415  the kernel's log was read with it
+
+    *whole, last = record.split("\n")
+    is_cut_off = len(record) >= CUT_OFF
+    if not all(map(_is_statistic, whole)) or not (_is_beginning(last) if is_cut_off else _is_statistic(last)):
+        return [record]
+    return [*whole, f"{last}..." if is_cut_off else last]
+
+
+def _is_statistic(line: str) -> bool:
+    """Tell whether a line is a statistic, e.g. `zswpin 0`."""
+    name, _, value = line.partition(" ")
+    return value.isdecimal() and name.isascii() and name.replace("_", "").isalnum() and name[:1].islower()
+
+
+def _is_beginning(line: str) -> bool:
+    """Tell whether more characters can make a line a statistic; an empty line can become one too."""
+    return _is_statistic(f"{line}0" if " " in line else f"{line or 'a'} 0")
+
+
+def _is_zero(line: str) -> bool:
+    """Tell whether a line is a statistic whose value is 0."""
+    return _is_statistic(line) and line.endswith(" 0")

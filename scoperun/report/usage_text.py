@@ -13,9 +13,18 @@ if TYPE_CHECKING:
 
     from scoperun.report.report import Report
     from scoperun.report.soft_memory_report import SoftMemoryReport
+    from scoperun.report.soft_pressure_report import SoftPressureReport
 
 _NOTICEABLE = 0.05
 """Seconds, and share of the runtime, above which the report says that the command was held back."""
+
+_WAITED = {"memory": (0.1, 0.1), "disks": (1.0, 0.5), "a processor": (1.0, 0.5)}
+"""Seconds, and share of the runtime, from which the report says that the command waited for something.
+
+Every command waits for disks and processors, and one that starts may do little else.
+"""
+_NOTICEABLE_USE = 1 << 20
+"""Bytes read and written above which the report mentions disks."""
 
 _SETTINGS = {"memory_max": "MemoryMax=", "memory_swap_max": "MemorySwapMax="}
 
@@ -59,10 +68,18 @@ def memory(report: Report) -> str:
     return ", ".join(parts)
 
 
+def disk(report: Report) -> str:
+    """Return `12M read, 3M written`; empty if that is not known or little, e.g. what was read to start the command."""
+    use = report.io
+    if use is None or use.read + use.written < _NOTICEABLE_USE:
+        return ""
+    parts = [(use.read, "read"), (use.written, "written")]
+    return ", ".join(f"{format_size(size)} {what}" for size, what in parts if size)
+
+
 def noticeable(report: Report, names: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return what also has to be said of a run that ended well, each after its label."""
-    rows = [("soft", soft(report.soft_memory, names))] if report.soft_memory and report.soft_memory.passed else []
-    return [*rows, *_reached(report, names), *_beyond(report)]
+    return [*_soft(report, names), *_reached(report, names), *_waited(report), *_beyond(report)]
 
 
 def unenforced(report: Report) -> list[tuple[str, str]]:
@@ -70,38 +87,74 @@ def unenforced(report: Report) -> list[tuple[str, str]]:
     return [("memory", _NO_CONTROLLER)] if report.limits.memory_max is None else []
 
 
-def soft(soft_memory: SoftMemoryReport, names: Mapping[str, str]) -> str:
-    """Return `15M passed after 1.200s (--soft-mem 15M): SIGTERM sent`."""
-    first, told = soft_memory.passed[0], [each for each in soft_memory.passed if each.told]
-    name = f" ({names['soft_memory']})" if "soft_memory" in names else ""
-    limit = format_size(soft_memory.limit)
-    if soft_memory.signal is None:
-        return f"{limit} passed after {format_time(first.at)}{name}"
-    times = f" {len(soft_memory.passed)} times, first" if len(soft_memory.passed) > 1 else ""
-    sent = "sent" if len(told) == len(soft_memory.passed) else "not sent each time" if told else "could not be sent"
-    after = setter("timeout_stop", names)
-    killed = f"; still above it after {after}: killed" if soft_memory.killed else ""
-    return f"{limit} passed{times} after {format_time(first.at)}{name}: {soft_memory.signal} {sent}{killed}"
+def _soft(report: Report, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield what happened at soft limits that were passed, each after its label."""
+    memory, pressure = report.soft_memory, report.soft_pressure
+    if memory is not None and memory.passed:
+        yield "soft", _passed(memory, format_size(memory.limit), names.get("soft_memory"), names)
+    if pressure is not None and pressure.passed:
+        from scoperun.spec.soft_pressure import format_pressure  # noqa: PLC0415  few runs have such a limit
+
+        limit = format_pressure(pressure.share, pressure.window)
+        yield "pressure", _passed(pressure, limit, names.get("soft_pressure"), names)
+
+
+def _passed(soft: SoftMemoryReport | SoftPressureReport, limit: str, name: str | None, names: Mapping[str, str]) -> str:
+    """Return `15M passed after 1.200s (--soft-mem 15M): SIGTERM sent`. limit, name: as the user reads them."""
+    told = [each for each in soft.passed if each.told]
+    times = f" {len(soft.passed)} times, first" if len(soft.passed) > 1 else ""
+    passed = f"{limit} passed{times} after {format_time(soft.passed[0].at)}{'' if name is None else f' ({name})'}"
+    if soft.signal is None:
+        return passed
+    sent = "sent" if len(told) == len(soft.passed) else "not sent each time" if told else "could not be sent"
+    killed = f"; still above it after {setter('timeout_stop', names)}: killed" if soft.killed else ""
+    return f"{passed}: {soft.signal} {sent}{killed}"
 
 
 def _reached(report: Report, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the limits that held the command back without killing it, each after its label."""
-    limits, throttled = report.limits, report.cpu.throttled or 0
+    limits = report.limits
     above = (report.memory.events or {}).get("high", 0)
     if above and limits.memory_high not in {None, INFINITY} and report.soft_memory is None:
         limit = limit_of("memory_high", format_size(limits.memory_high), names)
         yield "slowed", f"{_times(above)}, because it needed more than the high limit{limit}"
-    if throttled > max(_NOTICEABLE, _NOTICEABLE * (report.runtime or 0)):
+    if _is_throttled(report):
         limit = "a limit above this scope"
         if limits.cpu_quota not in {None, INFINITY}:
             limit = f"the limit on processors{limit_of('cpu_quota', f'{limits.cpu_quota:g}', names)}"
-        yield "throttled", f"for {format_time(throttled)} by {limit}"
+        yield "throttled", f"for {format_time(report.cpu.throttled or 0)} by {limit}"
     if report.tasks_refused:
         is_own = limits.tasks_max not in {None, INFINITY} and (report.tasks_peak or 0) >= limits.tasks_max
         limit = (
             f"the limit{limit_of('tasks_max', str(limits.tasks_max), names)}" if is_own else "a limit above this scope"
         )
         yield "tasks", f"{limit} was reached; {_refused(report.tasks_refused)}"
+
+
+def _waited(report: Report) -> Iterator[tuple[str, str]]:
+    """Yield what processes waited for, e.g. `3.100s of 12s for memory`, if that took much of the time.
+
+    For memory and disks the time counts in which a process waited. With more processes than processors, one nearly
+    always waits for a processor, so there only the time counts in which no other one ran; a limit on the processor,
+    which also causes that, has a row of its own.
+    """
+    pressure, runtime = report.pressure, report.runtime or 0
+    if pressure is None:
+        return
+    for_processor = None if _is_throttled(report) else pressure.cpu_full
+    waited = {"memory": pressure.memory_some, "disks": pressure.io_some, "a processor": for_processor}
+    least = {what: max(seconds, share * runtime) for what, (seconds, share) in _WAITED.items()}
+    long = [(what, seconds) for what, seconds in waited.items() if seconds is not None and seconds >= least[what]]
+    if long:
+        (first, seconds), *rest = long
+        # Leftovers that --wait waited for can have waited longer than the command ran.
+        whole = f" of {format_time(runtime)}" if seconds <= runtime else ""
+        texts = [f"{format_time(each)} for {what}" for what, each in rest]
+        yield "waited", ", ".join([f"{format_time(seconds)}{whole} for {first}", *texts])
+
+
+def _is_throttled(report: Report) -> bool:
+    return (report.cpu.throttled or 0) > max(_NOTICEABLE, _NOTICEABLE * (report.runtime or 0))
 
 
 def _refused(count: int) -> str:

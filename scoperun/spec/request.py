@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from scoperun.spec.limits import OOMPolicy
     from scoperun.spec.properties import Value
     from scoperun.spec.soft_memory import SoftMemory
+    from scoperun.spec.soft_pressure import SoftPressure
 
 _LINE_ENDS = frozenset("\n\r\0")
 _DESCRIPTION_MAX = 200
@@ -72,6 +73,7 @@ class RunRequest:
     slice_inherit: put the scope in the slice that the caller runs in, or in `slice` below that.
     description: a text for people; None for the command line.
     soft_memory: a limit at which the command gets a signal, before the kernel kills at the limit of `limits`.
+    soft_pressure: a share of time spent waiting for memory at which the command gets a signal.
     cpu_time: seconds of processor time, all processes of the scope together, after which the scope is stopped; None or
         math.inf for no limit.
     properties: further properties as NAME=VALUE; they override `limits`.
@@ -87,6 +89,7 @@ class RunRequest:
     command: tuple[str, ...]
     limits: Limits = field(default_factory=Limits)
     soft_memory: SoftMemory | None = None
+    soft_pressure: SoftPressure | None = None
     cpu_time: float | None = None
     unit: str | None = None
     slice: str | None = None

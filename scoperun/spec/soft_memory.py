@@ -30,12 +30,17 @@ class SoftMemory:
             raise InvalidValue(f"a soft limit has to be bytes as an int, e.g. 40 * scoperun.MiB, not {self.limit!r}")
         if not 1 <= self.limit < INFINITY:
             raise InvalidValue(f"a soft limit of {self.limit!r} bytes is out of range", hint="at least 1, and finite")
-        if self.signal is None:
-            return
-        if not isinstance(self.signal, int) or not 1 <= self.signal < NSIG:
-            raise InvalidValue(f"{self.signal!r} is not a signal", hint="e.g. signal.SIGTERM")
-        if self.signal in {SIGKILL, SIGSTOP}:
-            raise InvalidValue(
-                f"{signal_name(self.signal)} cannot be handled, so it cannot warn a command",
-                hint="take SIGTERM or SIGUSR1; `memory_max` kills at a limit",
-            )
+        check_signal(self.signal)
+
+
+def check_signal(number: int | None) -> None:
+    """Raise InvalidValue for a number that is not a signal, or is one that cannot be handled; None is no signal."""
+    if number is None:
+        return
+    if not isinstance(number, int) or not 1 <= number < NSIG:
+        raise InvalidValue(f"{number!r} is not a signal", hint="e.g. signal.SIGTERM")
+    if number in {SIGKILL, SIGSTOP}:
+        raise InvalidValue(
+            f"{signal_name(number)} cannot be handled, so it cannot warn a command",
+            hint="take SIGTERM or SIGUSR1; `memory_max` kills at a limit",
+        )

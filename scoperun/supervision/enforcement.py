@@ -6,10 +6,11 @@ import os
 from typing import TYPE_CHECKING
 
 from scoperun.errors import LimitNotEnforced
+from scoperun.kernel.cgroup import NOT_DELEGATED
 from scoperun.spec.limits import READ_BACK, describe, not_in_force
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from scoperun.kernel.scope_cgroup import ScopeCgroup
     from scoperun.spec.limits import LimitsInForce
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
 
 
 _CONTROLLERS = {"TasksMax": "pids", "CPUQuotaPerSecUSec": "cpu"}
+
+_LACKED = {
+    "MemoryZSwapMax": "memory.zswap.max: that needs Linux 5.19 or later, built with CONFIG_ZSWAP",
+    "MemorySwapMax": "memory.swap.max: that needs swap accounting (CONFIG_SWAP, and no swapaccount=0)",
+}
+"""Files that a kernel can lack although it has the controller, and what it needs to have them."""
+
+_DELEGATE = (
+    "as root: systemctl edit user@.service, add [Service] and Delegate=cpu cpuset io memory pids, and log in again"
+)
 
 _NEEDED = {"MemoryAccounting", "TasksAccounting", "AddRef", "CollectMode", "Description", "Documentation", "Slice"}
 """Properties of nearly every run. They need no check, since they cannot be without effect."""
@@ -28,22 +39,39 @@ def check_limits(properties: Iterable[Property], scope: ScopeCgroup) -> LimitsIn
     Raise LimitNotEnforced if the kernel visibly does not apply `properties`.
     """
     limits = scope.limits()
+    for limit, reason in unenforced(properties, scope, limits):
+        raise _not_enforced(limit, reason)
+    return limits
+
+
+def unenforced(properties: Iterable[Property], scope: ScopeCgroup, limits: LimitsInForce) -> Iterator[tuple[str, str]]:
+    """Yield each of `properties` that the kernel visibly does not apply, and why. limits: those of `scope`."""
     asked = [each for each in properties if each.name not in _NEEDED]
-    missing = not_in_force(asked, limits, page_size=os.sysconf("SC_PAGE_SIZE"))
-    for limit in missing:
-        controller = _CONTROLLERS.get(limit.name, "memory")
-        raise _not_enforced(describe(limit), scope.cgroup.missing(controller) or "the kernel has not kept it")
+    for limit in not_in_force(asked, limits, page_size=os.sysconf("SC_PAGE_SIZE")):
+        yield describe(limit), scope.cgroup.missing(_CONTROLLERS.get(limit.name, "memory")) or _why(limit, limits)
     if rest := [each for each in asked if each.name not in READ_BACK]:
         from scoperun.kernel.readback import why_void  # noqa: PLC0415  the usual limits do not need it
 
         for each in rest:
             if (reason := why_void(each, scope.cgroup)) is not None:
-                raise _not_enforced(f"{each.name}=", reason)
-    return limits
+                yield f"{_written(each.name)}=", reason
+
+
+def _why(limit: Property, limits: LimitsInForce) -> str:
+    """Return why a limit is not in force although its controller is there."""
+    if getattr(limits, READ_BACK[limit.name]) is None and limit.name in _LACKED:
+        return f"this kernel has no {_LACKED[limit.name]}"
+    return "the kernel has not kept it"
+
+
+def _written(name: str) -> str:
+    """Return a property's name as unit files have it: D-Bus has times in microseconds."""
+    return name.removesuffix("USec") + "Sec" if name.endswith("USec") else name
 
 
 def _not_enforced(limit: str, reason: str) -> LimitNotEnforced:
+    remedy = _DELEGATE if reason.startswith(NOT_DELEGATED) else "scoperun(1), REQUIREMENTS, explains how to fix that"
     return LimitNotEnforced(
         f"{limit} would not be enforced: {reason}",
-        hint="scoperun(1), REQUIREMENTS, explains how to fix that; `require_limits=False` runs the command anyway",
+        hint=f"{remedy}; `require_limits=False` runs the command anyway",
     )

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from scoperun.evidence.start import Start
     from scoperun.kernel.log import KernelLog
     from scoperun.kernel.memory_watch import MemoryWatch
+    from scoperun.kernel.pressure_trigger import PressureTrigger
     from scoperun.kernel.scope_cgroup import ScopeCgroup
     from scoperun.process.keeper import Keeper
     from scoperun.process.workload import Workload
@@ -26,6 +27,7 @@ class Handles:
     run: what was asked for. unit: the scope as systemd knows it; scope: the same as the kernel shows it.
     workload: the command's own process. keeper: the process that holds the scope's counters.
     memory: the watch on the scope's memory. kernel_log: the kernel's log from now on.
+    pressure: the kernel's notices of the soft limit on pressure; None without one.
     feed: takes all events. start: what the report says about the start.
     """
 
@@ -38,6 +40,7 @@ class Handles:
     kernel_log: KernelLog
     feed: Feed
     start: Start
+    pressure: PressureTrigger | None = None
 
     @property
     def invocation(self) -> Invocation:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from scoperun.spec.limits import Limits
     from scoperun.spec.request import ExecContext
     from scoperun.spec.soft_memory import SoftMemory
+    from scoperun.spec.soft_pressure import SoftPressure
     from scoperun.supervision.supervision import Supervision
 
     Beside = Callable[[Supervision], AbstractAsyncContextManager[None]]
@@ -36,6 +37,7 @@ class RunOptions(TypedDict, total=False):
 
     limits: what the scope may use.
     soft_memory: a limit at which the command gets a signal, before the kernel kills at the limit in `limits`.
+    soft_pressure: a share of time spent waiting for memory at which the command gets a signal.
     cpu_time: seconds of processor time that all processes of the scope may use together before the scope is stopped.
     unit: the scope's name, with or without .scope; by default a unique one.
     slice: the slice to put the scope in; by default systemd's, app.slice.
@@ -51,6 +53,7 @@ class RunOptions(TypedDict, total=False):
 
     limits: Limits
     soft_memory: SoftMemory | None
+    soft_pressure: SoftPressure | None
     cpu_time: float | None
     unit: str | None
     slice: str | None

@@ -9,7 +9,6 @@ the first passing: when the command is below the limit again could only be found
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -21,10 +20,9 @@ from scoperun.evidence.events import (
     SoftMemoryRestored,
     SoftMemoryTold,
 )
-from scoperun.kernel.wait import held, readable
 from scoperun.spec.properties import Property
 from scoperun.spec.sizes import INFINITY
-from scoperun.supervision.killing import kill_all
+from scoperun.supervision.last_resort import TELLING, LastResort
 from scoperun.systemd.manager import UNANSWERED
 
 if TYPE_CHECKING:
@@ -32,12 +30,6 @@ if TYPE_CHECKING:
     from scoperun.spec.soft_memory import SoftMemory
     from scoperun.supervision.feed import Feed
     from scoperun.systemd.unit import Unit
-
-_DEFAULT_TIMEOUT_STOP = 90.0
-"""systemd's default TimeoutStopSec=, in seconds, for when systemd does not answer."""
-
-_TELLING = 1.0
-"""Seconds that systemd always has to send the signal, before a kill makes the signal pointless."""
 
 
 class SoftWatch:
@@ -49,8 +41,7 @@ class SoftWatch:
         self._unit = unit
         self._scope = scope
         self._feed = feed
-        self._not_killing = asyncio.Event()
-        self._not_killing.set()
+        self._last_resort = LastResort(unit, scope)
 
     async def run(self) -> None:
         """Respond each time that the limit is passed, until there is a report."""
@@ -65,8 +56,8 @@ class SoftWatch:
                 answered = time.monotonic()  # snapshots taken meanwhile belong to the passing just handled
 
     async def not_killing(self) -> None:
-        """Wait for a kill that has begun. To read the scope earlier would find some of the dying processes."""
-        await self._not_killing.wait()
+        """Wait for a kill that has begun."""
+        await self._last_resort.not_killing()
 
     async def let_go(self) -> None:
         """Lift MemoryHigh= from processes that will get no signal, e.g. because they outlive this run."""
@@ -79,14 +70,14 @@ class SoftWatch:
     async def _respond(self, passed: MemorySnapshot, signal_number: int) -> None:
         telling = asyncio.create_task(self._tell(passed.at, signal_number))
         try:
-            kill_after = await self._kill_after()
+            kill_after = await self._last_resort.kill_after()
             await asyncio.sleep(passed.at + kill_after - time.monotonic())
-            await asyncio.wait([telling], timeout=passed.at + _TELLING - time.monotonic())
+            await asyncio.wait([telling], timeout=passed.at + TELLING - time.monotonic())
         finally:
             telling.cancel()
         now = self._scope.snapshot()
         if now is not None and self._is_passed(now):
-            await self._kill()
+            await self._last_resort.kill(lambda: self._feed.put(SoftMemoryKilled()))
         elif now is not None:
             await self._restore()
 
@@ -103,51 +94,6 @@ class SoftWatch:
             await self._set_high(self._soft.limit)
             self._feed.put(SoftMemoryRestored())
 
-    async def _kill_after(self) -> float:
-        """Return the seconds from the signal to the kill: TimeoutStopSec= in force, which a drop-in can override."""
-        with suppress(*UNANSWERED):
-            return await self._unit.timeout_stop()
-        asked = self._unit.request.timeout_stop
-        return _DEFAULT_TIMEOUT_STOP if asked is None else asked
-
-    async def _kill(self) -> None:
-        self._not_killing.clear()
-        try:
-            with suppress(*UNANSWERED, TimeoutError):
-                async with asyncio.timeout(self._unit.timeout):
-                    await self._kill_all()
-        finally:
-            self._not_killing.set()
-
-    async def _kill_all(self) -> None:
-        """Kill all processes but the keeper, whose counters prove that this is not an OOM kill.
-
-        systemd would kill the keeper too. So it is asked only if we cannot kill the processes ourselves.
-        """
-        while pids := self._pids():
-            with held(pids) as pidfds:
-                # A PID that is still listed after its pidfd was opened has not been reused in between.
-                inside = [pidfds[pid] for pid in self._pids() if pid in pidfds]
-                if not all(map(_killed, inside)) or not inside:
-                    await kill_all(self._unit, self._scope.cgroup)
-                self._feed.put(SoftMemoryKilled())
-                for pidfd in inside:
-                    await readable(pidfd)
-
-    def _pids(self) -> list[int]:
-        return [process.pid for process in self._scope.processes() or ()]
-
     async def _set_high(self, limit: int) -> None:
         high = Property(name="MemoryHigh", signature="t", value=limit)
         await self._unit.set_properties((high,))
-
-
-def _killed(pidfd: int) -> bool:
-    """Kill a process; tell whether that was permitted."""
-    try:
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return True

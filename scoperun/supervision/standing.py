@@ -19,12 +19,14 @@ from scoperun.kernel.memory_watch import watching
 from scoperun.kernel.scope_cgroup import ScopeCgroup
 from scoperun.printable import utf8
 from scoperun.record import replace
-from scoperun.supervision.enforcement import check_limits
+from scoperun.supervision.enforcement import check_limits, unenforced
 from scoperun.supervision.handles import Handles
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AsyncExitStack
 
+    from scoperun.kernel.pressure_trigger import PressureTrigger
     from scoperun.process.processes import Processes
     from scoperun.spec.limits import LimitsInForce
     from scoperun.spec.request import RunRequest
@@ -52,6 +54,7 @@ async def stand(run: RunRequest, unit: Unit, processes: Processes, feed: Feed, w
         see_room_to_read()
     except OSError as error:
         raise ScoperunError(f"cannot watch the scope: {error.strerror}") from None
+    pressure, unwatched = _watch_pressure(run, scope, watches)
     if run.cpu_time is not None:
         limits = with_cpu_time(limits, run.cpu_time, scope, is_required=run.require_limits)
     return Handles(
@@ -63,8 +66,45 @@ async def stand(run: RunRequest, unit: Unit, processes: Processes, feed: Feed, w
         memory=memory,
         kernel_log=kernel_log,
         feed=feed,
-        start=_start(run, unit, scope, processes.workload.pid, replace(limits, runtime_max=runtime_max)),
+        start=replace(
+            _start(run, unit, scope, processes.workload.pid, replace(limits, runtime_max=runtime_max)),
+            soft_pressure=None if pressure is None else run.soft_pressure,
+            unwatched_pressure=unwatched,
+            unenforced=() if run.require_limits else tuple(_unenforced(unit, scope, limits)),
+        ),
+        pressure=pressure,
     )
+
+
+def _watch_pressure(
+    run: RunRequest, scope: ScopeCgroup, watches: AsyncExitStack
+) -> tuple[PressureTrigger | None, str | None]:
+    """Set the trigger for the soft limit on pressure, if there is one; return it, or why the kernel refuses it.
+
+    Raise LimitNotEnforced if the kernel refuses it and the run requires its limits.
+    """
+    if run.soft_pressure is None:
+        return None, None
+    from scoperun.kernel.pressure_trigger import pressure_trigger, why_refused  # noqa: PLC0415  most do not need it
+
+    try:
+        return watches.enter_context(pressure_trigger(scope.cgroup, run.soft_pressure)), None
+    except OSError as error:
+        reason, hint = why_refused(run.soft_pressure, error)
+    if run.require_limits:
+        way_out = "`require_limits=False` runs the command all the same"
+        raise LimitNotEnforced(
+            f"`soft_pressure={run.soft_pressure.text}` would have no effect: {reason}",
+            hint=way_out if hint is None else f"{hint}; {way_out}",
+        )
+    return None, reason
+
+
+def _unenforced(unit: Unit, scope: ScopeCgroup, limits: LimitsInForce) -> Iterator[str]:
+    """Yield the limits that are not in force, but not those on memory if it is not counted: the report says that."""
+    for limit, reason in unenforced(unit.request.properties, scope, limits):
+        if limits.memory_max is not None or not limit.startswith("Memory"):
+            yield f"{limit} is not enforced: {reason}"
 
 
 def with_cpu_time(limits: LimitsInForce, cpu_time: float, scope: ScopeCgroup, *, is_required: bool) -> LimitsInForce:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from scoperun.spec.limits import Limits
     from scoperun.supervision.cpu_watch import CpuWatch
     from scoperun.supervision.handles import Handles
+    from scoperun.supervision.pressure_watch import PressureWatch
     from scoperun.supervision.soft_watch import SoftWatch
     from scoperun.supervision.tasks import Tasks
 
@@ -42,6 +43,7 @@ class Supervision:
         self._handles = handles
         self._tasks = tasks
         self._soft_watch = self._watched_softly()
+        self._pressure_watch = self._watched_for_pressure()
         self._cpu_watch = self._watched_for_cpu_time()
         self._version: str | None = None
         self._is_over = False
@@ -56,6 +58,16 @@ class Supervision:
         soft_watch = SoftWatch(handles.run.soft_memory, handles.unit, handles.scope, handles.feed)
         self._tasks.start(soft_watch.run())
         return soft_watch
+
+    def _watched_for_pressure(self) -> PressureWatch | None:
+        handles = self._handles
+        if handles.pressure is None or handles.run.soft_pressure is None:
+            return None
+        from scoperun.supervision.pressure_watch import PressureWatch  # noqa: PLC0415  most commands do not need it
+
+        watch = PressureWatch(handles.run.soft_pressure, handles.pressure, handles.unit, handles.scope)
+        self._tasks.start(watch.run(handles.feed))
+        return watch
 
     def _watched_for_cpu_time(self) -> CpuWatch | None:
         limit = self._handles.start.limits.cpu_time
@@ -119,13 +131,16 @@ class Supervision:
         self._tasks.start(self._kill_what_outlives())
         try:
             await exited
-            if self._soft_watch is not None:
-                await self._soft_watch.not_killing()
+            for watch in (self._soft_watch, self._pressure_watch):
+                if watch is not None:
+                    await watch.not_killing()
             await Settling(self._handles, self.enough).settle()
             self._is_over = True
             if self._soft_watch is not None and not self._handles.invocation.over:
                 await self._soft_watch.let_go()
         finally:
+            if self._pressure_watch is not None:
+                self._pressure_watch.end()
             self._handles.feed.end()
 
     async def _kill_what_outlives(self) -> None:

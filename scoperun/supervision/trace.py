@@ -17,11 +17,13 @@ from dataclasses import fields
 from typing import Any, get_args
 
 from scoperun.evidence import events, kernel_report
+from scoperun.evidence.pressure import Pressure
 from scoperun.evidence.start import Start
 from scoperun.record import dataclass, field
 from scoperun.report.names import LimitName
 from scoperun.spec.limits import Ceiling, LimitsInForce
 from scoperun.spec.soft_memory import SoftMemory
+from scoperun.spec.soft_pressure import SoftPressure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,9 @@ _RECORDS: dict[str, type[Any]] = _LINES | {
         Ceiling,
         LimitName,
         LimitsInForce,
+        Pressure,
         SoftMemory,
+        SoftPressure,
     )
 }
 """Those and the classes of their fields. Reading a trace makes instances of these dataclasses only."""

@@ -50,6 +50,14 @@ def job_of(member: str | None, body: list[Any]) -> str | None:
     return None
 
 
+def job(value: object) -> int:
+    """Return the number of a unit's queued job from property Job, 0 if there is none."""
+    match value:
+        case [int(number), _]:
+            return number
+    return 0
+
+
 def invocation(member: str | None, body: list[Any]) -> str | None:
     """Return the invocation ID of a unit that is announced as active, in hexadecimal; None if the signal has none."""
     match member, body:

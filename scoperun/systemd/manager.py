@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from scoperun.spec.scope import ScopeRequest
+    from scoperun.systemd.presence import Presence
 
     Take = Callable[[str | None, list[Any]], None]
     """Called with a signal's name and its body."""
@@ -35,6 +36,12 @@ _SYSTEMD = "org.freedesktop.systemd1"
 _PATH = "/org/freedesktop/systemd1"
 _MANAGER = "org.freedesktop.systemd1.Manager"
 _PROPERTIES = "org.freedesktop.DBus.Properties"
+
+_NO_REPLY = "org.freedesktop.DBus.Error.NoReply"
+"""The bus says that systemd left before it replied: it read the call and did what was asked, or did not read it."""
+
+MOST_TRIES = 5
+"""The most times that a call is made, if systemd leaves the bus each time."""
 
 _PROPERTY_READ_ONLY = "org.freedesktop.DBus.Error.PropertyReadOnly"
 _UNIT_EXISTS = "org.freedesktop.systemd1.UnitExists"
@@ -58,6 +65,10 @@ UNANSWERED = (BusUnavailable, ManagerError)
 """What a call to systemd can raise. Once the command runs, none of these must affect it."""
 
 
+class Unfinished(BusLost):
+    """systemd left the bus before it replied to a call, and is back. It might have done what was asked."""
+
+
 class Manager:
     """A connection to a systemd manager, shared by any number of scopes; see `connect`."""
 
@@ -73,6 +84,8 @@ class Manager:
         self._routes: dict[str, Take] = {}
         self._hears_all: asyncio.Future[Any] | None = None
         self._same_numbers: asyncio.Future[None] | None = None
+        self._presence: Presence | None = None
+        self._has_answered = False
         connection.on_signal = self._route
 
     @property
@@ -155,8 +168,23 @@ class Manager:
         self._routes.pop(request.path, None)
 
     async def call(self, member: str, signature: str, *arguments: object, answer: str = "") -> list[Any]:
-        """Call a method of the manager and return its answer; raise one of UNANSWERED."""
-        return await self._call(bus.Method(_SYSTEMD, _PATH, _MANAGER, member, signature, answer), *arguments)
+        """Call a method of the manager and return its answer; raise one of UNANSWERED.
+
+        It is called again if systemd leaves the bus before it replies (daemon-reexec): use it only for what can be done
+        twice.
+        """
+        method = bus.Method(_SYSTEMD, _PATH, _MANAGER, member, signature, answer)
+        return await self._call(method, *arguments)
+
+    async def call_once(self, member: str, signature: str, *arguments: object, answer: str = "") -> list[Any]:
+        """Do the same, but raise Unfinished if it is not known whether systemd did what was asked."""
+        method = bus.Method(_SYSTEMD, _PATH, _MANAGER, member, signature, answer)
+        try:
+            return await self._answer(method, *arguments)
+        except bus.ErrorReply as error:
+            if error.name == _NO_REPLY and await self._back():
+                raise Unfinished(self._error(error).message) from None
+            raise self._error(error) from None
 
     async def get(self, path: str, interface: str, name: str) -> Any:
         """Return a property of the object at `path`; raise one of UNANSWERED."""
@@ -175,7 +203,7 @@ class Manager:
         return BusUnavailable(f"no systemd on this bus: {text}", hint=self._check)
 
     def _route(self, signal: bus.Signal) -> None:
-        """Hand a signal to the scope whose path it has, or whose job it is about."""
+        """Hand a signal to the scope whose path it has, or whose job it is about, or that of the bus to `_presence`."""
         take = self._routes.get(signal.path or "")
         if take is not None:
             take(signal.member, signal.body(answers.WANTED))
@@ -185,12 +213,35 @@ class Manager:
             take = self._routes.get(unit_path(unit)) if unit else None
             if take is not None:
                 take(signal.member, body)
+        elif self._presence is not None:
+            self._presence.take(signal)
 
     async def _call(self, method: bus.Method, *arguments: object) -> list[Any]:
-        try:
-            return await self._connection.call(method, *arguments)
-        except bus.ErrorReply as error:
-            raise self._error(error) from None
+        """Call a method that can be called again, and do so if systemd leaves the bus meanwhile."""
+        for tries in range(1, MOST_TRIES + 1):
+            try:
+                return await self._answer(method, *arguments)
+            except bus.ErrorReply as error:
+                if tries == MOST_TRIES or not (self._is_absent(error) and await self._back()):
+                    raise self._error(error) from None
+        raise AssertionError  # the last try returns or raises
+
+    async def _back(self) -> bool:
+        """Wait until systemd is on the bus again; tell whether it is."""
+        if self._presence is None:
+            from scoperun.systemd.presence import Presence  # noqa: PLC0415  almost never needed
+
+            self._presence = Presence(self._connection, _SYSTEMD)
+        return await self._presence.back()
+
+    async def _answer(self, method: bus.Method, *arguments: object) -> list[Any]:
+        answer = await self._connection.call(method, *arguments)
+        self._has_answered = True
+        return answer
+
+    def _is_absent(self, error: bus.ErrorReply) -> bool:
+        """Tell whether an error says that systemd is not on the bus although it was."""
+        return error.name == _NO_REPLY or (error.name in _NO_SYSTEMD and self._has_answered)
 
     def _error(self, error: bus.ErrorReply) -> ScoperunError:
         return self.no_systemd(error.text) if error.name in _NO_SYSTEMD else _manager_error(error)
@@ -239,7 +290,7 @@ def _bus_timeout(environment: Mapping[str, str]) -> float:
 
 
 def _manager_error(error: bus.ErrorReply) -> ScoperunError:
-    if error.name == "org.freedesktop.DBus.Error.NoReply":
+    if error.name == _NO_REPLY:
         return BusLost(f"systemd did not answer: {error.text}")
     if error.name in _DENIED:
         hint = "`system=True` requires root; without it, scoperun asks your own systemd, which allows it"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import signal
 import time
 from typing import TYPE_CHECKING, Any
 
-from scoperun.errors import ManagerError, PropertyRefused, ScopeFailed
+from scoperun.errors import BusLost, ManagerError, PropertyRefused, ScopeFailed
 from scoperun.evidence.events import JobRemoved, StateChanged
 from scoperun.spec.scope import unit_path
 from scoperun.systemd import answers, bus
 from scoperun.systemd.answers import LEFT_ACTIVE, SCOPE, UNIT
+from scoperun.systemd.manager import MOST_TRIES, Unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -43,7 +45,7 @@ class Unit:
         self.is_announced = True
         self.manager = manager
         self._give = give
-        self._is_started = False
+        self._is_started = asyncio.Event()
 
     @property
     def name(self) -> str:
@@ -65,7 +67,7 @@ class Unit:
         self.asked = time.monotonic()
         try:
             await self._start_without_unknown_properties(pids)
-        except ManagerError:
+        except (ManagerError, ScopeFailed):
             self.is_announced = False  # systemd can have announced it by then, and will not announce its end
             raise
 
@@ -94,6 +96,10 @@ class Unit:
         name = "ActiveState"
         return StateChanged(answers.word(name, await self.manager.get(unit_path(self.invocation_id), UNIT, name)))
 
+    async def _state_by_name(self) -> StateChanged:
+        name = "ActiveState"
+        return StateChanged(answers.word(name, await self.manager.get(self.request.path, UNIT, name)))
+
     async def left_active(self) -> list[LeftActive]:
         """Return when the scope began to end, as the event that would announce it; [] if it has not begun."""
         usec = await self.manager.get(unit_path(self.invocation_id), UNIT, LEFT_ACTIVE)
@@ -117,8 +123,9 @@ class Unit:
         await self.manager.call("SetUnitProperties", "sba(sv)", self.name, True, _variants(properties))
 
     async def kill(self, number: int = signal.SIGKILL) -> None:
-        """Send signal `number` to every process of the scope."""
-        await self.manager.call("KillUnit", "ssi", self.name, "all", number)
+        """Send signal `number` to every process of the scope, once, unless it is SIGKILL."""
+        call = self.manager.call if number == signal.SIGKILL else self.manager.call_once
+        await call("KillUnit", "ssi", self.name, "all", number)
 
     async def freeze(self) -> None:
         """Freeze the scope's processes; return when they are frozen."""
@@ -157,29 +164,70 @@ class Unit:
     def _take(self, member: str | None, body: list[Any]) -> None:
         """Handle a signal. The last invocation ID that is announced before the end of the start job is this scope's."""
         for event in answers.events(member, body, ahead=self.manager.ahead):
-            self._is_started |= isinstance(event, JobRemoved)
+            if isinstance(event, JobRemoved):
+                self._is_started.set()
             self._give(event)
-        if not self._is_started:
+        if not self._is_started.is_set():
             self.invocation_id = answers.invocation(member, body) or self.invocation_id
 
     async def _time(self, name: str) -> float:
         return answers.time(name, await self.manager.get(self.request.path, SCOPE, name))
 
     async def _start_without_unknown_properties(self, pids: list[int]) -> None:
+        tries = 1
         while True:
             try:
                 await self._start_transient_unit(pids)
             except PropertyRefused as refusal:
                 self.request = _without_refused(self.request, refusal)
+            except Unfinished:
+                if await self._was_started(pids):
+                    return
+                if tries == MOST_TRIES:
+                    raise
+                tries += 1
             else:
                 return
+
+    async def _was_started(self, pids: list[int]) -> bool:
+        """Tell whether systemd has started the scope although it left the bus without an answer.
+
+        If there is no such unit, systemd can be asked again. Only a unit with our processes in it is ours: raise
+        ScopeFailed if there is one without them, BusLost if its start does not end.
+        """
+        try:
+            await self.manager.call("GetUnit", "s", self.name, answer="o")
+        except ManagerError as error:
+            if error.name == _NO_SUCH_UNIT:
+                return False
+            raise
+        await self._job_is_over()
+        if pids[0] not in await self.processes():
+            raise ScopeFailed(
+                f"Failed to start scope {self.name!r}: systemd restarted, and our processes are not in that unit now"
+            )
+        if not self._is_started.is_set():  # the announcements came before systemd was back
+            self._is_started.set()
+            self._give(await self._state_by_name())
+            self._give(JobRemoved("done"))
+        return True
+
+    async def _job_is_over(self) -> None:
+        """Wait for the end of the start job, if there still is one."""
+        if self._is_started.is_set() or not answers.job(await self.manager.get(self.request.path, UNIT, "Job")):
+            return
+        try:
+            async with asyncio.timeout(self.timeout):
+                await self._is_started.wait()
+        except TimeoutError:
+            raise BusLost(f"systemd said nothing more about the scope within {self.timeout:g} s") from None
 
     async def _start_transient_unit(self, pids: list[int]) -> None:
         # systemd-run --scope --unit=UNIT -p NAME=VALUE... COMMAND
         properties = [["PIDs", bus.variant("au", pids)], *_variants(self.request.properties)]
         signature = "ssa(sv)a(sa(sv))"
         try:
-            await self.manager.call("StartTransientUnit", signature, self.name, "fail", properties, [], answer="o")
+            await self.manager.call_once("StartTransientUnit", signature, self.name, "fail", properties, [], answer="o")
         except ManagerError as error:
             if error.name == _NO_SUCH_UNIT:  # from the bus, which has no unit to activate systemd with
                 raise self.manager.no_systemd(error.message) from None

@@ -43,6 +43,7 @@ class Unit:
 
     owner: the bus name that holds a reference, None if none does. running: the PIDs of its processes that have not
     ended. left_active: a monotonic time in microseconds, 0 before. strangers: PIDs that GetUnitProcesses lists.
+    job: the number of its start job, if that is still queued when systemd is asked for it.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Unit:
     running: set[int] = field(default_factory=set)
     scope_properties: dict[str, Variant] = field(default_factory=dict)
     strangers: list[int] = field(default_factory=list)
+    job: int = 0
 
     @property
     def path(self) -> str:
@@ -77,8 +79,12 @@ class Unit:
 class FakeSystemd:
     """The manager: the calls that it has received, and its units."""
 
-    def __init__(self, bus: MessageBus) -> None:
-        self.bus = bus
+    def __init__(self, address: str) -> None:
+        self.bus: MessageBus
+        self._address = address
+        self._buses: list[MessageBus] = []
+        self._joining: set[asyncio.Task[None]] = set()
+        self._unsent: list[Message] = []
         self.calls: list[Message] = []
         self.units: dict[str, Unit] = {}
         self.at: dict[str, Action] = {}
@@ -137,8 +143,45 @@ class FakeSystemd:
         self._emit(unit.path, PROPERTIES, "PropertiesChanged", "sa{sv}as", [interface, changed, []])
 
     def _emit(self, path: str, interface: str, member: str, signature: str, body: list[Any]) -> None:
+        signal = Message.new_signal(path, interface, member, signature, body)
         if self.bus.connected:
-            self.bus.send(Message.new_signal(path, interface, member, signature, body))
+            self.bus.send(signal)
+        else:
+            self._unsent.append(signal)
+
+    async def join(self) -> None:
+        """Connect to the bus, take systemd's name, and announce what has happened since it left."""
+        bus = await _Bus(self._address).connect()
+        self._buses.append(bus)
+        bus.add_message_handler(self.handle)
+        rule = "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged'"
+        await bus.call(
+            Message(
+                destination="org.freedesktop.DBus",
+                path="/org/freedesktop/DBus",
+                interface="org.freedesktop.DBus",
+                member="AddMatch",
+                signature="s",
+                body=[rule],
+            )
+        )
+        await bus.request_name(NAME)
+        self.bus = bus
+        for each in self._unsent:
+            bus.send(each)
+        self._unsent.clear()
+        something_changed()
+
+    async def left(self) -> None:
+        """Return once it is disconnected."""
+        await self._buses[-1].wait_for_disconnect()
+
+    def reexecute(self, _: Message | None = None) -> None:
+        """Leave the bus and come back with all units; as the action at a step, without a reply to the call."""
+        self.bus.disconnect()
+        joining = asyncio.get_running_loop().create_task(self.join())
+        self._joining.add(joining)
+        joining.add_done_callback(self._joining.discard)
 
     # Its replies.
 
@@ -163,6 +206,10 @@ class FakeSystemd:
                 return answer(message, "v", Variant("s", "257.9-1"))
             case "Get", [_, "InvocationID"]:
                 return answer(message, "v", Variant("ay", self._at_path(message).invocation_id))
+            case "Get", [_, "Job"]:
+                return answer(message, "v", Variant("(uo)", [self._at_path(message).job, "/"]))
+            case "Get", [_, "ActiveState"]:
+                return answer(message, "v", Variant("s", "active"))
             case "Get", [_, "TimeoutStopUSec" | "RuntimeMaxUSec" as name]:
                 return answer(message, "v", self._at_path(message).get_all()[name])
             case "Get", [_, "ActiveExitTimestampMonotonic"]:
@@ -177,6 +224,10 @@ class FakeSystemd:
 
     def _about_a_unit(self, message: Message) -> Message:
         match message.member, message.body:
+            case "GetUnit", [name] if name in self.units:
+                return answer(message, "o", self.units[name].path)
+            case "GetUnit", [name]:
+                return refusal(f"{NAME}.NoSuchUnit", f"Unit {name} not loaded.")(message)
             case "GetUnitProcesses", [name]:
                 return answer(message, "a(sus)", [["/a.scope", pid, "not ours"] for pid in self.units[name].strangers])
             case "AbandonScope", [_]:
@@ -265,6 +316,16 @@ class FakeSystemd:
         for pid in list(self._pidfds):
             self._unwatch(pid)
 
+    async def disconnect(self) -> None:
+        """Close every connection that it has had."""
+        await asyncio.gather(*self._joining, return_exceptions=True)
+        for bus in self._buses:
+            bus.disconnect()
+            with suppress(Exception):  # the bus might have been killed
+                await bus.wait_for_disconnect()
+            bus._stream.close()  # noqa: SLF001  the library leaves both to the garbage collector
+            bus._sock.close()  # noqa: SLF001
+
 
 class _Bus(MessageBus):
     def send(self, msg: Message) -> asyncio.Future[None]:
@@ -281,27 +342,10 @@ class _Bus(MessageBus):
 @asynccontextmanager
 async def fake_systemd(address: str) -> AsyncIterator[FakeSystemd]:
     """Run a fake manager, with systemd's name, on the bus at `address`."""
-    bus = await _Bus(address).connect()
-    systemd = FakeSystemd(bus)
-    bus.add_message_handler(systemd.handle)
-    rule = "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged'"
-    await bus.call(
-        Message(
-            destination="org.freedesktop.DBus",
-            path="/org/freedesktop/DBus",
-            interface="org.freedesktop.DBus",
-            member="AddMatch",
-            signature="s",
-            body=[rule],
-        )
-    )
-    await bus.request_name(NAME)
+    systemd = FakeSystemd(address)
+    await systemd.join()
     try:
         yield systemd
     finally:
         systemd.close()
-        bus.disconnect()
-        with suppress(Exception):  # the bus might have been killed
-            await bus.wait_for_disconnect()
-        bus._stream.close()  # noqa: SLF001  the library leaves both to the garbage collector
-        bus._sock.close()  # noqa: SLF001
+        await systemd.disconnect()

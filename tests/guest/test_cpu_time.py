@@ -13,6 +13,8 @@ from tests.report_rows import head, rows
 from .story import GENEROUS, Story
 from .waiting import cgroup_gone, line_from
 
+pytestmark = pytest.mark.guest(suite="trixie")  # it depends on the kernel alone
+
 BUSY = "while :; do :; done"
 
 

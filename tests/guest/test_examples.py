@@ -13,6 +13,8 @@ from tests.schema import validated
 
 from .story import GENEROUS, Story, systemctl
 
+pytestmark = pytest.mark.guest(suite="trixie")
+
 EXAMPLES = CHECKOUT / "examples"
 
 

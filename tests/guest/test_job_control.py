@@ -13,6 +13,8 @@ from .story import Story
 from .terminal import Terminal, interactive_shell, terminal
 from .waiting import process_gone
 
+pytestmark = pytest.mark.guest(suite="trixie")  # it depends on the kernel and on the shell
+
 TIMES = 50
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -87,6 +88,17 @@ def lives(
         }
         happen()
         yield Lives(lives, are_lost=happen in LOST)
+
+
+@pytest.mark.guest(kernel="each")
+def test_a_reexecution_during_the_start_is_not_noticed(story: Story) -> None:
+    """Systemd leaves the bus without an answer to what it was asked, and is asked again when it is back."""
+    for _ in range(3):
+        reexecution = subprocess.Popen(["systemctl", "--user", "daemon-reexec"])
+        ending = story.run("--mem", "20M", "--", "sh", "-c", "exit 3")
+        assert reexecution.wait(GENEROUS) == 0
+        assert (ending.status, ending.verdict, ending.report["result"]) == (3, "exit-code", "success")
+        assert ending.report["limits"]["memory_max"] == 20 << 20
 
 
 def test_the_limit_holds_and_the_status_is_the_commands(lives: Lives) -> None:

@@ -10,6 +10,8 @@ from tests.report_rows import head, rows
 from .story import GENEROUS, Story, systemctl
 from .waiting import line_from, process_gone
 
+pytestmark = pytest.mark.guest(also="trixie-stock")
+
 MIB = 1024 * 1024
 
 OWN_CGROUP = "/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)"

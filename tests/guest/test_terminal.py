@@ -8,6 +8,8 @@ import pytest
 from .story import GENEROUS, Story
 from .terminal import Terminal, interactive_shell, terminal
 
+pytestmark = pytest.mark.guest(also="sid-stock")
+
 HEAR_A_WORD = "sh -c 'echo sta''rted; read word; echo heard $word'"
 
 

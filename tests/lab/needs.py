@@ -18,6 +18,7 @@ class Needs:
     memory_controller: whether the kernel has one.
     suite: the only suite on which the test runs; None for all suites.
     kernel: "uml", "stock", or "each" for both.
+    also: one more platform on which the test runs, such as "trixie-stock".
     alone: the test runs while nothing else runs on the machine.
     Raises ValueError for a value that the lab does not know.
     """
@@ -28,6 +29,7 @@ class Needs:
     memory_controller: bool = True
     suite: str | None = None
     kernel: str = UML
+    also: str | None = None
     alone: bool = False
 
     def __post_init__(self) -> None:
@@ -35,6 +37,8 @@ class Needs:
             raise ValueError(f"there is no user {self.user!r}: there are {', '.join(USERS)}")
         if self.suite not in {None, *SUITES}:
             raise ValueError(f"there is no suite {self.suite!r}: there are {', '.join(SUITES)}")
+        if self.also not in {None, *PLATFORMS}:
+            raise ValueError(f"there is no platform {self.also!r}: there are {', '.join(PLATFORMS)}")
         if self.kernel not in KERNELS:
             raise ValueError(f"there is no kernel {self.kernel!r}: there are {', '.join(KERNELS)}")
         for text in (self.ram, self.swap):
@@ -50,8 +54,13 @@ class Needs:
 
     @property
     def on_each_kernel(self) -> "tuple[Needs, ...]":
-        """These needs for one kernel at a time."""
-        return tuple(replace(self, kernel=kernel) for kernel in (UML, STOCK)) if self.kernel == EACH else (self,)
+        """These needs for one kernel at a time, and for the platform that was added."""
+        kernels = (UML, STOCK) if self.kernel == EACH else (self.kernel,)
+        needs = tuple(replace(self, kernel=kernel, also=None) for kernel in kernels)
+        if self.also is None:
+            return needs
+        more = PLATFORMS[self.also]
+        return (*needs, replace(self, kernel=more.kernel, suite=more.suite.name, also=None))
 
     @property
     def platforms(self) -> tuple[Platform, ...]:

@@ -66,6 +66,7 @@ def command(machine: Machine, *, root: Path, kernel: Path, folder: Path, line: i
         "rootfstype=ext4",
         "console=ttyS0",
         "mitigations=off",
+        "tsc=reliable",  # otherwise the kernel changes its own code when it has watched the clock for a while
         "panic=-1",
         *machine.kernel_arguments,
     ]
@@ -77,12 +78,13 @@ def command(machine: Machine, *, root: Path, kernel: Path, folder: Path, line: i
         *("-kernel", str(kernel), "-append", " ".join(arguments)),
         # The first virtio device, on which the name of the port depends.
         *("-device", "virtio-serial", "-chardev", f"socket,id=line,fd={line}"),
-        *("-device", "virtserialport,chardev=line"),
+        *("-device", "virtserialport,chardev=line,name=lab"),
         *(word for number, (device, file, how) in enumerate(disks) for word in disk(number, device, file, how)),
     ]
 
 
 def disk(number: int, device: str, file: Path, how: str) -> list[str]:
     """Return the arguments for one disk."""
-    drive = f"if=none,id=disk{number},file={file},format=raw,{how}"
+    # Not locked, because nothing writes into the root's image, which several guests have open.
+    drive = f"if=none,id=disk{number},file={file},file.locking=off,format=raw,{how}"
     return ["-drive", drive, "-device", f"{device},drive=disk{number}"]

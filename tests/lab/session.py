@@ -24,6 +24,8 @@ class Session:
         self._unsent = b""  # bytes that the line has not taken yet; until then no input is read
         self._reads_stdin = False  # only after the guest is ready
         self._status: int | None = None
+        self.has_begun = False
+        """Whether the guest got as far as to ask for the command."""
 
     def run(self, deadline: float) -> int | None:
         """Return the command's exit status; None if the guest ended or the deadline passed before it was reported.
@@ -68,6 +70,7 @@ class Session:
     def _handle(self, kind: Kind, body: bytes) -> None:
         match kind:
             case Kind.READY:
+                self.has_begun = True
                 self._send(frame(Kind.JOB, self._job.to_json()))
                 self._reads_stdin = True
             case Kind.STDOUT:

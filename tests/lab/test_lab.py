@@ -222,6 +222,8 @@ def test_of_any_guest(): ...
 def test_of_two_guests(number): ...
 @pytest.mark.guest(kernel="each")
 def test_of_both_kernels(): ...
+@pytest.mark.guest(also="sid-stock")
+def test_of_one_more_platform(): ...
 """,
 }
 
@@ -244,7 +246,13 @@ class TestRows:
             for needs, row in found.items()
         }
         assert tests == {
-            Needs(): {"test_of_any_guest", "test_of_two_guests[1]", "test_of_both_kernels"},
+            Needs(): {
+                "test_of_any_guest",
+                "test_of_two_guests[1]",
+                "test_of_both_kernels",
+                "test_of_one_more_platform",
+            },
+            Needs(kernel="stock", suite="sid"): {"test_of_one_more_platform"},
             Needs(kernel="stock"): {"test_of_both_kernels"},
             Needs(swap="512M"): {"test_of_another_guest", "test_of_two_guests[2]"},
             Needs(user="root"): {"test_of_root"},
@@ -257,7 +265,7 @@ class TestRows:
         """It takes longest, and the other rows run beside it."""
         tests = [row.tests for row in rows([marked])]
         assert tests == sorted(tests, reverse=True)
-        assert sum(tests) == 8
+        assert sum(tests) == 10
 
     def test_every_test_is_in_one_row(self) -> None:
         """No test is left out, and none runs twice on a platform."""
@@ -275,6 +283,7 @@ class TestRows:
             ('guest(suite="buster")', "there is no suite 'buster'"),
             ('guest(swap="much")', "not a size: 'much'"),
             ('guest(kernel="bsd")', "there is no kernel 'bsd'"),
+            ('guest(also="bsd")', "there is no platform 'bsd'"),
             ("guest(disk=1)", "unexpected keyword argument 'disk'"),
             ('guest("root")', "positional argument"),
         ],

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from tests.lab.matrix import PLUGIN
 from tests.lab.needs import Needs
 from tests.lab.project import ROOT
-from tests.lab.recipe import SUITES
+from tests.lab.recipe import PLATFORMS, UML, Platform
 
 from .document import document, matrix_lines
 from .kinds import ANY, SMALL, SWAP
+from .oomd import OOMD
 from .score import MARK, Score
 
 DOCUMENT = ROOT / "docs" / "truth.md"
@@ -44,13 +45,15 @@ GUESTS = (
     Guest(ANY, 0.5, user="plain"),  # cannot read the kernel log
     Guest(SMALL, 2),
     Guest(SWAP, 2),
+    Guest(OOMD, 1, user="root"),
 )
 
 
 def main() -> int:
     """Play all and write the document; return 0 if all reports were right."""
     arguments = parser().parse_args()
-    runs = [(suite, guest) for guest in GUESTS for suite in arguments.suites]
+    platforms = [PLATFORMS[name] for name in arguments.platforms]
+    runs = [(each, guest) for guest in GUESTS for each in platforms if guest.needs.kernel in {UML, each.kernel}]
     with ThreadPoolExecutor(arguments.guests) as pool:
         results = list(pool.map(lambda run: played(*run, rounds=arguments.rounds), runs))
     scores = [score for status, output in results for score in told(output)]
@@ -66,20 +69,31 @@ def main() -> int:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.truth", description=__doc__)
-    parser.add_argument("suites", nargs="*", default=list(SUITES))
+    parser.add_argument("platforms", nargs="*", default=list(PLATFORMS), choices=[*PLATFORMS, []])
     parser.add_argument("--rounds", type=int, default=2, help="how often each kind is played (%(default)s)")
     parser.add_argument("--guests", type=int, default=2, help="how many run at a time (%(default)s)")
     return parser
 
 
-def played(suite: str, guest: Guest, *, rounds: int) -> tuple[int, str]:
+def played(platform: Platform, guest: Guest, *, rounds: int) -> tuple[int, str]:
     """Play in one guest, print its output if it failed, and return its exit status and its output."""
-    times = max(1, round(rounds * guest.share))
-    pytest = ["-m", "pytest", "-q", *PLUGIN, "--guest", str(guest.needs), "tests/truth"]
+    times, needs = max(1, round(rounds * guest.share)), replace(guest.needs, kernel=platform.kernel)
+    pytest = ["-m", "pytest", "-q", *PLUGIN, "--guest", str(needs), "tests/truth"]
     command = ["env", f"SCOPERUN_TRUTH_ROUNDS={times}", "python3", *pytest]
-    lab = [sys.executable, "-m", "tests.lab", "run", suite, *guest.options, "--time-limit", HOUR, "--", *command]
+    lab = [
+        sys.executable,
+        "-m",
+        "tests.lab",
+        "run",
+        platform.name,
+        *guest.options,
+        "--time-limit",
+        HOUR,
+        "--",
+        *command,
+    ]
     done = subprocess.run(lab, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    name = " ".join((suite, *guest.options))
+    name = " ".join((platform.name, *guest.options))
     print(f"{name}: {len(list(told(done.stdout)))} runs, status {done.returncode}", flush=True)
     if done.returncode != 0:
         print(*without_scores(done.stdout + done.stderr), sep="\n", flush=True)

@@ -141,6 +141,28 @@ async def at_once(stage: Stage) -> Claim:
     return killed(report, *stage.told("leaker"), *teller_of_deaths(stage, report, 2), withheld=DOUBT)
 
 
+@kind("two children leak at once, each on its own processor if there are two", CONTINUE)
+async def on_two_processors(stage: Stage) -> Claim:
+    """One kill is counted while the other is under way."""
+    processors = len(os.sched_getaffinity(0))
+    leak = [f"taskset --cpu-list {number % processors} $A say leaker go leak & " for number in (0, 1)]
+    script = f"{leak[0]}first=$!; {leak[1]}wait $!; echo status $? >$TRUTH; wait $first; echo status $? >$TRUTH"
+    async with stage.scope("sh", "-c", script) as scope:
+        for leaker in [await stage.pid("leaker", count=count) for count in (1, 2)]:
+            stage.tell(leaker)
+        report = await stage.report(scope)
+    return killed(report, *stage.told("leaker"), *teller_of_deaths(stage, report, 2), withheld=DOUBT)
+
+
+@kind("six children leak at once", CONTINUE)
+async def burst(stage: Stage) -> Claim:
+    """They are killed faster than the memory is looked at."""
+    script = 'for i in 1 2 3 4 5 6; do $A say leaker leak & all="$all $!"; done; '
+    script += "for each in $all; do wait $each; echo status $? >$TRUTH; done; exit 0"
+    report = await stage.shell(script)
+    return killed(report, *stage.told("leaker"), *teller_of_deaths(stage, report, 6), withheld=DOUBT)
+
+
 @kind("more and more children take memory", CONTINUE, KILL)
 async def storm(stage: Stage) -> Claim:
     report = await stage.act("storm", "16")

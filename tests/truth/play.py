@@ -99,8 +99,10 @@ def judgement(kind: Kind, stage: Stage, claim: Claim) -> tuple[Score, str]:
     if variant.log:
         circumstances = logged(claim, circumstances)
     mark = score(claim.report, claim.truth, circumstances)
-    failure = f"{mark}\n  truth: {claim.truth}\n  report: {without_details(claim.report)}" if mark.is_failure else ""
-    return mark, failure
+    if not mark.is_failure:
+        return mark, ""
+    facts = (mark, f"truth: {claim.truth}", f"report: {without_details(claim.report)}", *stage.looks)
+    return mark, "\n  ".join(map(str, facts))
 
 
 @contextmanager

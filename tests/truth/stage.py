@@ -52,6 +52,7 @@ class Stage:
     fifo: a descriptor for the actors' messages.
     seen: the pids of all processes that scoperun has seen while they lived.
     counted: the scopes in which scoperun has seen the kernel count a kill.
+    looks: what each snapshot of memory counted, as texts.
     """
 
     actor: str
@@ -61,6 +62,7 @@ class Stage:
     variant: Variant
     seen: set[int] = field(default_factory=set)
     counted: set[str] = field(default_factory=set)
+    looks: list[str] = field(default_factory=list)
     _told: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
 
     @property
@@ -108,6 +110,8 @@ class Stage:
         async for event in scope.events():
             if isinstance(event, MemorySnapshot):
                 self.seen.update(task.pid for task in event.tasks)
+                torn = " torn" if event.rested else ""
+                self.looks.append(f"{event.at:.3f}{torn} {dict(event.events)} {list(event.ooms.values())}")
                 if event.oom_kill:
                     self.counted.add(scope.start.unit)
 

@@ -1,16 +1,26 @@
 """The report is true for every way to run out of memory, and for every way to look like it."""
 
-from dataclasses import asdict
+import os
+from dataclasses import asdict, replace
 
 import pytest
+
+from tests.lab.needs import EACH
+from tests.lab.recipe import UML
 
 from . import play
 from .kinds import KINDS, Kind
 
+IS_ALL = "SCOPERUN_TRUTH_ROUNDS" in os.environ
+"""Whether the kinds are played on every platform, as by `make truth`; else on one stock kernel only."""
+
 
 def parameter(kind: Kind) -> object:
     """Return a kind as a test's parameter, with the guest that it needs."""
-    guest = pytest.mark.guest(**asdict(kind.guest))
+    needs = kind.guest
+    if needs.kernel == UML:
+        needs = replace(needs, kernel=EACH) if IS_ALL else replace(needs, also="trixie-stock")
+    guest = pytest.mark.guest(**asdict(needs))
     return pytest.param(kind, id=kind.name.encode("unicode_escape").decode(), marks=guest)
 
 

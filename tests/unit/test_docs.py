@@ -13,12 +13,14 @@ from scoperun.errors import LimitNotEnforced
 from scoperun.evidence.events import Process, Task
 from scoperun.evidence.kernel_report import KernelReport
 from scoperun.evidence.oom import Victim
+from scoperun.evidence.pressure import Pressure
 from scoperun.evidence.verdict import Evidence, Verdict
 from scoperun.kernel.cgroup import Cgroup
 from scoperun.kernel.scope_cgroup import ScopeCgroup
 from scoperun.report.oom_report import Oom
-from scoperun.report.report import Cpu, Memory, Report
+from scoperun.report.report import Cpu, Io, Memory, Report
 from scoperun.report.soft_memory_report import Passing, SoftMemoryReport
+from scoperun.report.soft_pressure_report import PressurePassing, SoftPressureReport
 from scoperun.spec.limits import Limits, LimitsInForce
 from scoperun.supervision.enforcement import check_limits
 from tests.documents import (
@@ -38,11 +40,12 @@ from tests.unit.test_shape import ROWS, SOURCES, documentation, package
 OPTION = r"(?<![\w-])--?[A-Za-z][a-z-]*"
 OPTIONS = sorted(takes_value())
 KEYS = sorted(
-    {field.name for part in (Report, LimitsInForce, Memory, SoftMemoryReport, Oom, Cpu)
+    {field.name for part in (Report, LimitsInForce, Memory, SoftMemoryReport, SoftPressureReport, Oom, Cpu, Io,
+                             Pressure)
      for field in dataclasses.fields(part)} - {"timed_out", "unread_log", "has_other_limits"}  # status and text alone
 )  # fmt: skip
 IN_LISTS = sorted(
-    {field.name for part in (Process, Task, Passing, Victim, KernelReport, Evidence)
+    {field.name for part in (Process, Task, Passing, PressurePassing, Victim, KernelReport, Evidence)
      for field in dataclasses.fields(part)}
 )  # fmt: skip
 

@@ -54,7 +54,7 @@ IO = {
     "select", "selectors", "shutil", "socket", "subprocess", "sys", "tempfile", "threading", "time", "typer",
 }  # fmt: skip
 
-UNIONS = {"Event", "SoftMemoryEvent"}
+UNIONS = {"Event", "SoftMemoryEvent", "SoftPressureEvent"}
 CONSTANTS = {"GiB", "KiB", "MiB", "INFINITY", "__version__"}
 
 every_module = pytest.mark.parametrize("module", SOURCES)

@@ -30,6 +30,7 @@ class Devices:
 
 UML = Devices(line="/dev/ttyS0", swap="/dev/ubdc")
 QEMU = Devices(line="/dev/vport0p1", swap="/dev/vdb")
+PORT_NAME = "/sys/class/virtio-ports/vport0p1/name"
 
 KOBJECT_UEVENT = 15  # <linux/netlink.h>
 
@@ -83,7 +84,7 @@ def main() -> None:
     """Run the job that the host sends."""
     devices = UML if os.path.exists("/dev/ubda") else QEMU
     if devices is QEMU:
-        add_virtio(devices.line)
+        add_virtio()
     line = Line(devices.line)
     line.send(Kind.READY)
     job, given = receive_job(line)
@@ -96,12 +97,15 @@ def main() -> None:
     line.drain()
 
 
-def add_virtio(port: str) -> None:
-    """Load the driver, which is a module, and wait until the kernel announces the port. There is no udev to do it."""
+def add_virtio() -> None:
+    """Load the driver, which is a module, and wait until the kernel has the port: there is no udev to do it.
+
+    The port cannot be opened yet when its device appears, but it can when the kernel has learned its name.
+    """
     with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, KOBJECT_UEVENT) as announcements:
         announcements.bind((0, 1))
         run("modprobe", "--all", "virtio_pci", "virtio_console")
-        while not os.path.exists(port):
+        while not os.path.exists(PORT_NAME):
             announcements.recv(CHUNK)
 
 

@@ -30,6 +30,7 @@ VALUES = {
     "mem": ["20M", "1.5G", "50%", "infinity"],
     "mem-high": ["15M"],
     "soft-mem": ["15M", "15M:USR1", "15M:none", "infinity"],
+    "soft-pressure": ["30%/2s", "5%/10s:USR1", "30%/2s:none", "infinity"],
     "swap": ["0", "1M"],
     "zswap": ["0%"],
     "cpus": ["0.5", "2"],

@@ -460,6 +460,15 @@ class TestLimit:
         found = oom(rose, replace(rose, at=199.5), kill)
         assert (found.limit_of, found.limit_unit) == limit
 
+    def test_counts_that_another_processor_changed_while_they_were_read_hide_no_limit(self) -> None:
+        """A file's `oom` is read before its `oom_kill`, and both can rise in between; the own count is read later."""
+        first = replace(seen(SHELL, oom_kill=1, ended=(ended(LEAK),)), at=199.0)
+        second = replace(seen(SHELL, oom_kill=2, ended=(ended(OTHER),)), at=200.0)
+        torn = replace(second, events={**second.events, "oom": 1}, rested=True)
+        assert torn.ooms[SCOPE] == 2
+        found = oom(seen(SHELL, LEAK, OTHER), first, torn, kills=2)
+        assert (found.limit_of, found.limit_unit) == ("scope", "job.scope")
+
     def test_it_is_that_of_the_last_of_several_kills(self) -> None:
         """The first was at the scope's own limit, the second at the slice's, which was reached later."""
         first = seen(SHELL, oom_kill=1, ended=(ended(LEAK),))

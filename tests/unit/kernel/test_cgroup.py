@@ -357,12 +357,19 @@ def test_a_login_session_is_not_in_a_slice_of_the_users_manager() -> None:
         ("MemoryMin=5%", {"memory_min": "0"}, True),
         ("TasksMax=10%", {"pids_max": "100"}, False),
         ("TasksMax=10%", {"pids_max": "max"}, True),
-        ("AllowedCPUs=0", {"cpuset_cpus": "0"}, False),
-        ("AllowedCPUs=0", {"cpuset_cpus": ""}, True),
+        ("AllowedCPUs=0", {"cpuset_cpus_effective": "0"}, False),
+        ("AllowedCPUs=0,2-9", {"cpuset_cpus_effective": "0,3-5"}, False),
+        ("AllowedCPUs=64", {"cpuset_cpus_effective": "64"}, False),
+        ("AllowedCPUs=64", {"cpuset_cpus_effective": "0-64"}, True),
+        ("AllowedCPUs=0", {"cpuset_cpus": "0", "cpuset_cpus_effective": "1"}, True),
         ("AllowedCPUs=0", {}, True),
+        ("AllowedMemoryNodes=0", {"cpuset_mems_effective": "0"}, False),
+        ("AllowedMemoryNodes=1", {"cpuset_mems_effective": "0"}, True),
         ("IOWriteBandwidthMax=/dev/sda 1M", {"io_max": "8:0 rbps=max wbps=1000000 riops=max wiops=max"}, False),
         ("IOWriteBandwidthMax=/dev/sda 1M", {"io_max": ""}, True),
         ("IOReadIOPSMax=/dev/sda infinity", {"io_max": "8:0 rbps=1 wbps=max riops=max wiops=max"}, False),
+        ("IODeviceLatencyTargetSec=/dev/sda 25ms", {"io_latency": "8:0 target=25000"}, False),
+        ("IODeviceLatencyTargetSec=/dev/sda 25ms", {}, True),
         ("KillSignal=SIGINT", {}, False),
         ("DevicePolicy=auto", {}, False),
     ],
@@ -372,3 +379,62 @@ def test_a_setting_that_the_kernel_does_not_have_is_void(
 ) -> None:
     job = cgroup(tmp_path, **files)
     assert (why_void(parse_property(setting), job) is not None) is is_void
+
+
+@pytest.mark.parametrize(
+    ("setting", "files", "reason"),
+    [
+        ("AllowedCPUs=7", {"cpuset_cpus": "", "cpuset_cpus_effective": "0-1"}, "what the scope can use is 0-1"),
+        ("IODeviceLatencyTargetSec=/ 1s", {"io_max": ""}, "this kernel has no io.latency"),
+        ("IOWeight=50", {"io_max": ""}, "this kernel has neither io.weight nor io.bfq.weight"),
+        ("IOReadIOPSMax=/ 5", {"io_max": ""}, "the kernel has not kept it"),
+    ],
+)
+def test_the_reason_says_what_the_kernel_has_instead(
+    tmp_path: Path, setting: str, files: dict[str, str], reason: str
+) -> None:
+    assert why_void(parse_property(setting), cgroup(tmp_path, **files)) == reason
+
+
+BFQ, NO_BFQ = "none mq-deadline [bfq]", "[none] mq-deadline bfq"
+COST, NO_COST = "8:0 enable=1 ctrl=auto", "8:0 enable=0 ctrl=auto"
+
+
+@pytest.mark.parametrize(
+    ("setting", "files", "scheduler", "cost", "is_void"),
+    [
+        ("IOWeight=50", {"io_weight": "default 50"}, NO_BFQ, COST, False),
+        ("IOWeight=50", {"io_weight": "default 50"}, BFQ, "", False),
+        ("IOWeight=50", {"io_bfq_weight": "default 91"}, BFQ, None, False),
+        ("IOWeight=50", {"io_weight": "default 100"}, NO_BFQ, COST, True),
+        ("IOWeight=50", {"io_weight": "default 50"}, NO_BFQ, NO_COST, True),
+        ("IOWeight=50", {"io_weight": "default 50"}, NO_BFQ, "", True),
+        ("IOWeight=50", {"io_weight": "default 50"}, NO_BFQ, None, False),
+        ("IODeviceWeight=/dev/sda 60", {"io_weight": "default 100\n8:0 60"}, NO_BFQ, COST, False),
+        ("IODeviceWeight=/dev/sda 60", {"io_weight": "default 60"}, NO_BFQ, COST, True),
+        ("IODeviceWeight=/dev/sda 60", {"io_bfq_weight": "default 100\n8:0 96"}, BFQ, None, False),
+    ],
+)
+def test_a_weight_is_void_where_no_disk_shares_by_it(
+    tmp_path: Path, setting: str, files: dict[str, str], scheduler: str, cost: str | None, is_void: bool
+) -> None:
+    """The kernel keeps a weight all the same. In a container it cannot be known: the root's io.cost.qos is missing."""
+    (queue := tmp_path / "disks" / "sda" / "queue").mkdir(parents=True)
+    (queue / "scheduler").write_text(f"{scheduler}\n", encoding="ascii")
+    job = cgroup(tmp_path / "job.scope", io_max="", **files)
+    if cost is not None:
+        (tmp_path / "io.cost.qos").write_text(f"{cost}\n", encoding="ascii")
+    reason = why_void(parse_property(setting), job, disks=str(tmp_path / "disks"))
+    assert (reason is not None) is is_void
+
+
+def test_what_was_read_and_written_is_the_sum_over_all_disks(tmp_path: Path) -> None:
+    counts = "8:16 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6 cost.usage=7\n259:0 \n8:0 wbytes=10 wios=1"
+    assert scope(tmp_path, io_stat=counts).counters().io == {
+        "rbytes": 1, "wbytes": 12, "dbytes": 5, "rios": 3, "wios": 5, "dios": 6,
+    }  # fmt: skip
+
+
+def test_without_a_disk_nothing_was_read_and_without_a_controller_nothing_is_known(tmp_path: Path) -> None:
+    assert set((scope(tmp_path / "with", io_stat="").counters().io or {}).values()) == {0}
+    assert scope(tmp_path / "without").counters().io is None

@@ -37,8 +37,8 @@ KERNEL_LOGS = Path(__file__).parents[1] / "evidence" / "kernel_logs"
 KEYS = [
     "schema", "scoperun", "systemd", "kernel", "manager", "unit", "invocation_id", "slice", "cgroup", "left_scope",
     "command", "cwd", "pid", "started", "runtime", "verdict", "result", "exit_code", "signal", "limits",
-    "limits_changed", "effective_memory_max", "memory", "soft_memory", "oom", "cpu", "cpu_time_checks", "tasks_peak",
-    "tasks_refused", "pressure", "left_running", "evidence",
+    "limits_changed", "effective_memory_max", "memory", "soft_memory", "soft_pressure", "oom", "cpu", "cpu_time_checks",
+    "tasks_peak", "tasks_refused", "io", "pressure", "left_running", "evidence",
 ]  # fmt: skip
 KEYS_OF = {
     "limits": {"memory_max", "memory_high", "memory_swap_max", "memory_zswap_max", "tasks_max", "cpu_quota",
@@ -125,13 +125,20 @@ def test_an_unknown_value_is_null_and_not_left_out() -> None:
     for event in NOTHING_KNOWN:
         invocation.feed(event)
     report = as_json(conclude(("true",), nowhere, invocation))
-    unknown = {"systemd", "slice", "left_scope", "cwd", "result", "exit_code", "limits_changed", "soft_memory", "oom",
-               "effective_memory_max", "cpu_time_checks", "tasks_peak", "tasks_refused", "pressure",
-               "left_running"}  # fmt: skip
+    unknown = {"systemd", "slice", "left_scope", "cwd", "result", "exit_code", "limits_changed", "soft_memory",
+               "soft_pressure", "oom", "effective_memory_max", "cpu_time_checks", "tasks_peak", "tasks_refused",
+               "io", "pressure", "left_running"}  # fmt: skip
     assert {key for key, value in report.items() if value is None} == unknown
     for part in "limits", "memory", "cpu":
         assert set(report[part]) == KEYS_OF[part]
         assert set(report[part].values()) == {None}
+
+
+def test_the_use_of_disks_is_that_of_io_stat() -> None:
+    use = {"rbytes": 1, "wbytes": 2, "dbytes": 3, "rios": 4, "wios": 5, "dios": 6}
+    assert as_json(told([exited(0), replace(counted(0), io=use), read("success")]))["io"] == {
+        "read": 1, "written": 2, "discarded": 3, "reads": 4, "writes": 5, "discards": 6,
+    }  # fmt: skip
 
 
 def test_oom_is_null_without_an_oom_kill() -> None:

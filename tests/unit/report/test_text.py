@@ -19,11 +19,12 @@ from scoperun.evidence.events import (
 )
 from scoperun.evidence.kernel_report import KernelReport
 from scoperun.evidence.oom import LimitOf, Victim
+from scoperun.printable import one_line
 from scoperun.report.layout import wrapped
 from scoperun.report.names import LimitName
 from scoperun.report.oom_report import Oom
 from scoperun.report.outcome import Tone
-from scoperun.report.report import Report
+from scoperun.report.report import Io, Report
 from scoperun.report.text import kernel_log_text, report_line, report_text
 from scoperun.spec.limits import LimitsInForce
 from scoperun.spec.sizes import INFINITY
@@ -320,6 +321,22 @@ def test_a_scope_without_the_memory_controller_says_so() -> None:
     assert row("memory", text(exited(-9), Counters(), limits=LimitsInForce())) == f"unknown; {words}"
 
 
+@pytest.mark.parametrize(
+    ("read_bytes", "written_bytes", "words"),
+    [
+        (3 * MIB, 12 * MIB, "3M read, 12M written"),
+        (0, MIB, "1M written"),
+        (200_000, 0, None),
+    ],
+)
+def test_use_of_disks_is_told_in_a_block_if_it_is_more_than_a_start_takes(
+    read_bytes: int, written_bytes: int, words: str | None
+) -> None:
+    use = Io(read=read_bytes, written=written_bytes, discarded=0, reads=9, writes=9, discards=0)
+    assert rows(report_text(replace(oom_report(), io=use))).get("disk") == words
+    assert "disk" not in rows(report_text(oom_report()))
+
+
 def test_limits_that_were_reached_are_told_with_who_set_them() -> None:
     counters = replace(
         counted(0), cpu_throttled=1.5, tasks_peak=5, tasks_refused=4,
@@ -503,6 +520,37 @@ def test_statistics_that_are_0_are_left_out_of_the_kernels_words() -> None:
     )
     kept = [words[0], "anon 20", words[4], "Call 0"]
     assert kernel_log_text(oom_of(words)).split("\n") == kept
+
+
+def test_statistics_in_one_record_are_lines_of_their_own() -> None:
+    """Linux 6.1 writes them like that."""
+    words = ("Memory cgroup stats for /job.scope:", "anon 20\nfile 0\nworkingset_refault_anon 3", "Call 0")
+    kept = [words[0], "anon 20", "workingset_refault_anon 3", words[2]]
+    assert kernel_log_text(oom_of(words)).split("\n") == kept
+
+
+@pytest.mark.parametrize("last", ["pgfault 0", "pgfault 51", "pgfault ", "pgfau", ""])
+def test_a_statistic_that_the_kernel_cut_off_is_marked(last: str) -> None:
+    """More digits might have followed, so a 0 is not left out either."""
+    whole = "\n".join(f"stat_{number:03d} 7" for number in range(100))
+    shown = kernel_log_text(oom_of((f"{whole}\n{last}",))).split("\n")
+    assert shown == [*whole.split("\n"), f"{last}..."]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        "anon 20\nfile 0 invoked oom-killer: order=0",
+        "anon 20\n\nfile 1",
+        "Killed process 1 (anon 20\nfile 3)",
+        "anon 20\nKilled process 1 (a)",
+        "anon 20\n\u0663 3",
+        "a 1\n" * 300 + "b 2 invoked oom-killer: order=0",
+    ],
+)
+def test_a_name_does_not_add_a_line_to_the_kernels_words(record: str) -> None:
+    """A process chooses its name, which can contain line feeds."""
+    assert kernel_log_text(oom_of((record,))) == one_line(record)
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)

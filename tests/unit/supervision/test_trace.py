@@ -18,6 +18,7 @@ from scoperun.evidence.events import Event, LeftActive, MemorySnapshot, Process,
 from scoperun.evidence.start import Start
 from scoperun.record import replace
 from scoperun.spec.soft_memory import SoftMemory
+from scoperun.spec.soft_pressure import SoftPressure
 from scoperun.supervision.replay import main, replay
 from scoperun.supervision.trace import Begun, Concluded, line, record
 from tests.report_rows import named
@@ -27,7 +28,7 @@ from tests.unit.test_shape import constituents
 COMMAND = ("./work", "a b", "\udcff")
 
 RECORDS = sorted(
-    {*constituents(Event), *constituents(Start)} - {*constituents(SoftMemory)}, key=lambda cls: cls.__name__
+    {*constituents(Event), *constituents(Start)} - {SoftMemory, SoftPressure}, key=lambda cls: cls.__name__
 )
 
 TEXTS = itertools.cycle(["", "a", "\x1b[2K\n", "\u202e", "\udcff", "class", "é"])
@@ -67,6 +68,8 @@ def values(hint: Any) -> Iterator[Any]:
         yield from ({}, dict(zip(keys, itertools.cycle(values(parts[1])), strict=False)))
     elif hint is SoftMemory:
         yield from (SoftMemory(1), SoftMemory(2**40, signal=signal.SIGUSR1.value))
+    elif hint is SoftPressure:
+        yield from (SoftPressure(0.25, 2.0), SoftPressure(1, 0.5, signal=None))
     elif isinstance(hint, type) and hint.__module__.startswith("scoperun."):
         yield from instances(hint)
     else:
