@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from scoperun.evidence.events import LeftRunning as LeftRunning
     from scoperun.evidence.events import MemorySnapshot as MemorySnapshot
     from scoperun.evidence.events import OomdMark as OomdMark
+    from scoperun.evidence.events import OomdRead as OomdRead
     from scoperun.evidence.events import Process as Process
     from scoperun.evidence.events import ResultChanged as ResultChanged
     from scoperun.evidence.events import ScopeProperties as ScopeProperties
@@ -58,12 +59,14 @@ if TYPE_CHECKING:
     from scoperun.evidence.kernel_report import KernelVictim as KernelVictim
     from scoperun.evidence.oom import LimitOf as LimitOf
     from scoperun.evidence.oom import Victim as Victim
+    from scoperun.evidence.oomd_log import OomdCause as OomdCause
     from scoperun.evidence.pressure import Pressure as Pressure
     from scoperun.evidence.start import Start as Start
     from scoperun.evidence.verdict import Evidence as Evidence
     from scoperun.evidence.verdict import Verdict as Verdict
     from scoperun.report.names import LimitName as LimitName
     from scoperun.report.oom_report import Oom as Oom
+    from scoperun.report.oomd_report import OomdReport as OomdReport
     from scoperun.report.report import Cpu as Cpu
     from scoperun.report.report import Io as Io
     from scoperun.report.report import Memory as Memory
@@ -99,8 +102,8 @@ _MODULES = {
     ),
     "evidence.events": (
         "ConnectionLost", "Counters", "CpuTimeChecked", "CpuTimeUsedUp", "EndedTask", "Event", "JobRemoved",
-        "KernelLogRead", "LeftActive", "LeftRunning", "LeftoversAwaited", "MemorySnapshot", "OomdMark", "Process",
-        "ResultChanged", "ScopeProperties", "SoftMemoryEvent", "SoftMemoryKilled", "SoftMemoryPassed",
+        "KernelLogRead", "LeftActive", "LeftRunning", "LeftoversAwaited", "MemorySnapshot", "OomdMark", "OomdRead",
+        "Process", "ResultChanged", "ScopeProperties", "SoftMemoryEvent", "SoftMemoryKilled", "SoftMemoryPassed",
         "SoftMemoryRestored", "SoftMemoryTold", "SoftPressureEvent", "SoftPressureKilled", "SoftPressurePassed",
         "SoftPressureRestored", "SoftPressureTold", "StateChanged", "StopRequested", "Task", "WorkloadExited",
     ),
@@ -108,9 +111,11 @@ _MODULES = {
     "supervision.launch": ("RunOptions", "run", "run_sync", "wrap"),
     "spec.limits": ("Ceiling", "Limits", "LimitsInForce", "OOMPolicy"),
     "evidence.oom": ("LimitOf", "Victim"),
+    "evidence.oomd_log": ("OomdCause",),
     "evidence.pressure": ("Pressure",),
     "report.names": ("LimitName",),
     "report.oom_report": ("Oom",),
+    "report.oomd_report": ("OomdReport",),
     "report.report": ("Cpu", "Io", "Memory", "Report"),
     "spec.request": ("ExecContext", "RunRequest"),
     "supervision.running": ("Scope",),

@@ -169,10 +169,15 @@ class OomdMark:
         (increment_oomd_xattr() in src/oom/oomd-util.c).
     pids: the processes that live in the cgroup. systemd-oomd kills all processes of a cgroup, so if any lives,
         something else wrote the mark, such as the command. systemd believes the mark all the same.
+    cgroup: the path of the cgroup, None if not known.
+    processes: how many processes systemd-oomd killed in it, the keeper included (user.oomd_kill); None if not known, or
+        not yet: systemd-oomd writes it after the kill.
     """
 
     kills: int | None
     pids: tuple[int, ...] = ()
+    cgroup: str | None = None
+    processes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,6 +310,21 @@ class KernelLogRead:
         return None if self.reports is None else sum(len(report.victims) for report in self.reports)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OomdRead:
+    """What systemd-oomd says about its kills in the scope, read after them.
+
+    marks: as in Counters, with the number of processes; None if they cannot be read.
+    messages: its messages in the journal that begin with the scope's cgroup or one below it, the oldest first; None if
+        the journal cannot be read.
+    reason: why messages are missing, None if no reason is known.
+    """
+
+    marks: Sequence[OomdMark] | None
+    messages: tuple[str, ...] | None = None
+    reason: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionLost:
     """The connection to systemd is gone for `reason`; systemd's announcements no longer arrive."""
@@ -417,5 +437,6 @@ Event = (
     | Counters
     | ScopeProperties
     | KernelLogRead
+    | OomdRead
     | ConnectionLost
 )

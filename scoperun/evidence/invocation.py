@@ -19,6 +19,7 @@ from scoperun.evidence.events import (
     LeftoversAwaited,
     LeftRunning,
     MemorySnapshot,
+    OomdRead,
     ResultChanged,
     ScopeProperties,
     SoftMemoryKilled,
@@ -54,6 +55,7 @@ class Invocation:
         self.properties: ScopeProperties | None = None
         self.memory = OomWatch()
         self.kernel_log: KernelLogRead | None = None
+        self.oomd: OomdRead | None = None
         self.soft_memory: list[SoftMemoryEvent] = []
         self.soft_pressure: list[SoftPressureEvent] = []
         self.cpu_time_checks = 0
@@ -98,8 +100,16 @@ class Invocation:
                 self._announce(event.result)
             case KernelLogRead():
                 self.kernel_log = event
+            case OomdRead():
+                self.oomd = event
             case LeftRunning():
                 self.left_running = event
+            case _:
+                self._take_own_limit(event)
+
+    def _take_own_limit(self, event: Event) -> None:
+        """Take in what scoperun says about the limits that it watches itself."""
+        match event:
             case SoftMemoryPassed() | SoftMemoryTold() | SoftMemoryRestored() | SoftMemoryKilled():
                 self.soft_memory.append(event)
             case SoftPressurePassed() | SoftPressureTold() | SoftPressureRestored() | SoftPressureKilled():

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import itertools
 import os
 import re
 from typing import TYPE_CHECKING
 
 from scoperun.errors import ScoperunError
-from scoperun.kernel.files import contents
+from scoperun.kernel.files import attribute, contents
 from scoperun.record import dataclass
 from scoperun.spec.limits import Ceiling, LimitsInForce
 from scoperun.spec.scope import units_of
@@ -197,10 +196,7 @@ class Cgroup:
 
     def attribute(self, name: str) -> bytes | None:
         """Return an extended attribute, b"" if it is not set, None if it cannot be read."""
-        try:
-            return os.getxattr(self.path, name)
-        except OSError as error:
-            return b"" if error.errno == errno.ENODATA else None
+        return attribute(self.path, name)
 
     def _cpu_quota(self) -> float | None:
         words = (self.text("cpu.max") or "").split()

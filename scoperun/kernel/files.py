@@ -1,7 +1,8 @@
-"""Reads small files that the kernel makes, in /proc and in cgroups."""
+"""Reads small files that the kernel makes, in /proc and in cgroups, and their extended attributes."""
 
 from __future__ import annotations
 
+import errno
 import os
 
 _BITE = 1 << 14
@@ -18,3 +19,11 @@ def contents(file: str) -> bytes:
         return whole
     finally:
         os.close(fd)
+
+
+def attribute(file: str | int, name: str) -> bytes | None:
+    """Return an extended attribute of a file or a descriptor, b"" if it is not set, None if it cannot be read."""
+    try:
+        return os.getxattr(file, name)
+    except OSError as error:
+        return b"" if error.errno == errno.ENODATA else None

@@ -1,4 +1,4 @@
-"""The system's journal, which has the kernel's records for users that may not read /dev/kmsg."""
+"""The system's journal: the kernel's records, for users that may not read /dev/kmsg, and services' messages."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 import os
 import signal
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scoperun.evidence.kernel_report import KernelLogUnreadable, KernelRecord
 from scoperun.record import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _JOURNALS = ("/run/log/journal", "/var/log/journal")
 
@@ -36,13 +36,24 @@ _SLACK = 1.0  # seconds; the wall clock might be slewed
 # under both.
 _TIMES = ("_SOURCE_BOOTTIME_TIMESTAMP", "_SOURCE_MONOTONIC_TIMESTAMP")
 
+_KERNEL = (
+    "--dmesg",
+    f"--output-fields=MESSAGE,SYSLOG_FACILITY,_TRANSPORT,{','.join(_TIMES)}",
+    "SYSLOG_FACILITY=0",
+)
+
 
 @dataclass(slots=True)
 class Journal:
-    """A running journalctl, which prints one entry per line. fd: the end of its output. pid: 0 once it was reaped."""
+    """A running journalctl, which prints one entry per line.
+
+    fd: the end of its output. pid: 0 once it was reaped.
+    parse: returns the record in an entry, None if the entry is not wanted.
+    """
 
     fd: int
     pid: int
+    parse: Callable[[bytes], KernelRecord | None]
     _rest: bytes = b""
 
     def take(self) -> Sequence[KernelRecord] | None:
@@ -53,7 +64,7 @@ class Journal:
                 self._see_it_ended_well()
                 return None
             *lines, self._rest = (self._rest + chunk).split(b"\n")
-            return [record for record in map(journal_record, lines) if record is not None]
+            return [record for record in map(self.parse, lines) if record is not None]
         return []
 
     def close(self) -> None:
@@ -83,11 +94,17 @@ def journal_record(line: bytes) -> KernelRecord | None:
         return None
     usec = next((entry[name] for name in _TIMES if name in entry), None)
     at = int(usec) / 1e6 if isinstance(usec, str) and usec.isascii() and usec.isdigit() else None
+    text = message_in(entry)
+    return None if text is None else KernelRecord(text, at)
+
+
+def message_in(entry: dict[str, Any]) -> str | None:
+    """Return the MESSAGE of an entry, None if it has none."""
     match entry.get("MESSAGE"):
         case str(text):
-            return KernelRecord(text, at)
+            return text
         case [*values] if all(isinstance(value, int) and 0 <= value < 256 for value in values):
-            return KernelRecord(os.fsdecode(bytes(values)), at)  # text that is not UTF-8 or not printable
+            return os.fsdecode(bytes(values))  # text that is not UTF-8 or not printable
     return None
 
 
@@ -98,10 +115,21 @@ def follow_journal(since: float, root: str = "") -> Journal:
     Raise KernelLogUnreadable if this user may not read the journal, or journalctl cannot be started.
     """
     see_readable(root)
+    return follow(since, _KERNEL, journal_record, root)
+
+
+def follow(
+    since: float, words: Sequence[str], parse: Callable[[bytes], KernelRecord | None], root: str = ""
+) -> Journal:
+    """Start journalctl for the entries since a time of the wall clock, and for those to come.
+
+    words: options and matches that choose the entries, and the fields that are needed. The rest is as for Journal and
+    follow_journal.
+    """
     ours, its = os.pipe()
     os.set_blocking(ours, False)
     try:
-        return Journal(ours, _spawn_journalctl(since - _SLACK, its, root))
+        return Journal(ours, _spawn_journalctl(since - _SLACK, words, its, root), parse)
     except OSError as error:
         os.close(ours)
         raise KernelLogUnreadable(f"{_NO_JOURNALCTL}: {error.strerror}") from None
@@ -109,14 +137,13 @@ def follow_journal(since: float, root: str = "") -> Journal:
         os.close(its)
 
 
-def _spawn_journalctl(since: float, stdout: int, root: str) -> int:
+def _spawn_journalctl(since: float, words: Sequence[str], stdout: int, root: str) -> int:
     """Start journalctl and return its PID. It does not outlive us: it ends once its output has no reader."""
     programs = [root + program for program in _JOURNALCTL]
     program = next(filter(os.path.exists, programs), programs[0])
     command = [
-        *("journalctl", "--system", "--dmesg", "--boot", f"--since=@{since:.6f}", "--follow", "--no-tail"),
-        *("--output=json", f"--output-fields=MESSAGE,SYSLOG_FACILITY,_TRANSPORT,{','.join(_TIMES)}"),
-        "SYSLOG_FACILITY=0",
+        *("journalctl", "--system", "--boot", f"--since=@{since:.6f}", "--follow", "--no-tail", "--output=json"),
+        *words,
     ]
     return os.posix_spawn(
         program,
@@ -141,11 +168,24 @@ def see_readable(root: str = "") -> None:
 
 def _why_unreadable(root: str) -> str | None:
     """Return why the system's journal cannot be read, None if it can. journalctl itself just prints nothing."""
-    machine_id = _machine_id(root)
-    files = [f"{root}{folder}/{machine_id}/system.journal" for folder in _JOURNALS]
-    if any(os.access(file, os.R_OK) for file in files):
+    if is_readable(root):
         return None
-    return _NOT_PERMITTED if any(map(_exists, files)) else _NO_JOURNAL
+    return _NOT_PERMITTED if is_kept(root) else _NO_JOURNAL
+
+
+def is_readable(root: str = "") -> bool:
+    """Tell whether this user may read the system's journal."""
+    return any(os.access(file, os.R_OK) for file in _files(root))
+
+
+def is_kept(root: str = "") -> bool:
+    """Tell whether the system keeps a journal."""
+    return any(map(_exists, _files(root)))
+
+
+def _files(root: str) -> list[str]:
+    machine_id = _machine_id(root)
+    return [f"{root}{folder}/{machine_id}/system.journal" for folder in _JOURNALS]
 
 
 def _exists(file: str) -> bool:

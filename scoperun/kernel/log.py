@@ -79,13 +79,13 @@ class KernelLog:
             return await _read(self._kmsg, take, since=since, within=within)
         from scoperun.kernel.journal import follow_journal  # noqa: PLC0415  most runs do not read the journal
 
-        journal = follow_journal(self._on_the_wall(since), self.root)
+        journal = follow_journal(self.on_the_wall(since), self.root)
         try:
             return await _read(journal, take, since=since, within=within)
         finally:
             journal.close()
 
-    def _on_the_wall(self, moment: float) -> float:
+    def on_the_wall(self, moment: float) -> float:
         """Return a monotonic time on the wall clock, by which journald sorts; the earlier one if that clock was set."""
         return min(self.wall + (moment - self.opened), time.time() - (time.monotonic() - moment))
 

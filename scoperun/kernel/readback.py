@@ -66,9 +66,6 @@ _TAKE_PRIVILEGE = {"BPFProgram", "NFTSet"}
 """Properties that systemd applies only with privileges, and that are not as simple to read back."""
 
 _OOMD = {"ManagedOOMSwap", "ManagedOOMMemoryPressure"}
-_OOMD_RUNS = "/run/systemd/units/invocation:systemd-oomd.service"
-"""A link that systemd keeps as long as the unit is active."""
-
 _BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "loongarch64": 280, "s390x": 351, "ppc64le": 361}
 _PROG_QUERY = 16
 _QUERY = struct.Struct("=IIIIQI36x")  # target_fd, attach_type, query_flags, attach_flags, prog_ids, prog_cnt
@@ -85,7 +82,9 @@ def why_void(wanted: Property, cgroup: Cgroup, *, disks: str = "/sys/block") -> 
     if name in _PROGRAMS or name in _TAKE_PRIVILEGE:
         return _why_no_program(name, cgroup)
     if name in _OOMD:
-        return None if os.path.lexists(_OOMD_RUNS) else "systemd-oomd is not running"
+        from scoperun.kernel.oomd import oomd_runs  # noqa: PLC0415  few runs have such a property
+
+        return None if oomd_runs() else "systemd-oomd is not running"
     if name in _WHILE_STARTING:
         return cgroup.missing(_WHILE_STARTING[name])
     file = next((files[name] for files in (_NUMBERS, _SHARES, _SETS, _DISK_FILES) if name in files), None)

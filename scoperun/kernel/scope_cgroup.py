@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 
 from scoperun.evidence.events import Counters, EndedTask, MemorySnapshot, OomdMark, Process, Task
 from scoperun.kernel import vmstat
+from scoperun.kernel.held_folders import HeldFolders
 from scoperun.kernel.pressure import pressure
 from scoperun.kernel.process_table import has_ended, is_hidden, name_of, running_name, task, wait_status
-from scoperun.record import dataclass, replace
+from scoperun.record import dataclass, field, replace
 from scoperun.spec.sizes import INFINITY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from scoperun.kernel.cgroup import Cgroup
+    from scoperun.kernel.held_folders import HeldFolder
     from scoperun.spec.limits import LimitsInForce
 
 
@@ -35,6 +37,9 @@ _HUGE_PAGE = _PAGE * _PAGE // 8
 OOMD_MARK = "user.oomd_ooms"
 """The extended attribute in which systemd-oomd counts its kills, before it kills all processes in the cgroup."""
 
+OOMD_PROCESSES = "user.oomd_kill"
+"""The one in which it counts the processes that it killed, afterwards."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScopeCgroup:
@@ -42,11 +47,13 @@ class ScopeCgroup:
 
     keeper: the PID of the process that holds the cgroup open; it is left out of everything that is read.
     machines_kills: the number of OOM kills in the whole machine when the scope began, None if it is not known.
+    folders: of this cgroup and of cgroups in it, for what can be read after their removal.
     """
 
     cgroup: Cgroup
     keeper: int
     machines_kills: int | None = None
+    folders: HeldFolders = field(default_factory=HeldFolders)
 
     def limits(self) -> LimitsInForce:
         """Return the limits that the kernel holds the scope to."""
@@ -164,11 +171,23 @@ class ScopeCgroup:
         return ooms(upwards, own, in_scope=(events or {}).get("oom")), groups
 
     def oomd_marks(self) -> list[OomdMark] | None:
-        """Return the marks on the scope and on the cgroups below; None if they cannot be read."""
-        found = [(cgroup, cgroup.attribute(OOMD_MARK)) for cgroup in (self.cgroup, *self.cgroup.below())]
-        if found[0][1] is None:
+        """Return the marks on the scope, on the cgroups below, and on removed ones; None if they cannot be read."""
+        if self._own_attribute(OOMD_MARK) is None:
             return None
-        return [OomdMark(_number(mark), tuple(_living(cgroup))) for cgroup, mark in found if mark]
+        marks = [
+            _oomd_mark(self.cgroup, self._own_attribute, _living(self.cgroup)),
+            *(_oomd_mark(each, each.attribute, _living(each)) for each in self.cgroup.below()),
+            *(_oomd_mark(held.cgroup, held.attribute, ()) for held in self._removed_below()),
+        ]
+        return [mark for mark in marks if mark is not None]
+
+    def _removed_below(self) -> list[HeldFolder]:
+        return [held for held in self.folders.removed() if held.cgroup != self.cgroup]
+
+    def _own_attribute(self, name: str) -> bytes | None:
+        """Return an attribute of the scope, also after its removal if its folder is held."""
+        held = self.folders.of(self.cgroup)
+        return self.cgroup.attribute(name) if held is None else held.attribute(name)
 
     def _pids(self) -> dict[int, str] | None:
         """Return the PIDs in the scope and below, each with its cgroup's name; None if the scope is gone."""
@@ -177,6 +196,7 @@ class ScopeCgroup:
             return None
         places = dict.fromkeys(own, self.cgroup.name)
         for cgroup in self.cgroup.below():
+            self.folders.hold(cgroup)
             places |= dict.fromkeys(cgroup.pids() or (), cgroup.name)
         places.pop(self.keeper, None)
         return places
@@ -228,6 +248,15 @@ def _tasks(places: Collection[int], before: MemorySnapshot | None) -> tuple[tupl
 def _last_seen(task: Task) -> Task:
     """Return an ended process under its last name: it might have had another one before an exec."""
     return replace(task, name=name_of(task.pid) or task.name)
+
+
+def _oomd_mark(cgroup: Cgroup, attribute: Callable[[str], bytes | None], living: Iterable[int]) -> OomdMark | None:
+    """Return systemd-oomd's mark on a cgroup, None if there is none. attribute: reads an attribute of its folder."""
+    mark = attribute(OOMD_MARK)
+    if not mark:
+        return None
+    processes = _number(attribute(OOMD_PROCESSES) or b"")
+    return OomdMark(_number(mark), tuple(living), cgroup=cgroup.name, processes=processes)
 
 
 def _number(mark: bytes) -> int | None:

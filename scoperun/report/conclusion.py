@@ -103,6 +103,11 @@ def kernel_may_have_killed(start: Start, invocation: Invocation) -> bool | None:
             return False
 
 
+def oomd_has_killed(start: Start, invocation: Invocation) -> bool:
+    """Tell whether systemd-oomd has killed the scope, or a cgroup in it, as far as is known."""
+    return bool(counted_by_oomd(_traces(start, invocation)))
+
+
 def systemd_may_know_more(invocation: Invocation) -> bool:
     """Tell whether the scope's properties can add something to what is known already.
 

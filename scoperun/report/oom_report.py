@@ -11,6 +11,7 @@ from scoperun.evidence.oom import Limit, LimitOf, Victim, unit_of, victims_in_ta
 from scoperun.evidence.shared_memory import sharers
 from scoperun.evidence.verdict import Evidence, counted_by_oomd, killed_by_kernel, oom_kills
 from scoperun.record import dataclass
+from scoperun.report.oomd_report import monitored_unit, oomd_evidence, oomd_report, processes_killed
 from scoperun.spec.sizes import INFINITY
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from scoperun.evidence.kernel_report import KernelReport, KernelTask, KernelVictim
     from scoperun.report.ended_run import EndedRun
+    from scoperun.report.oomd_report import OomdReport
 
 
 _WITHOUT_CGROUP = {
@@ -34,15 +36,16 @@ class Oom:
     kills: how many processes were killed; if a cgroup was killed as a whole, how many the kernel log names. The kernel
         counts only one of several processes that share one memory; the others are added if they are known.
     policy: the OOMPolicy= that took effect then.
-    limit_of, limit_unit: whose limit the last kill was for.
+    limit_of, limit_unit: whose limit the last kill was for; for systemd-oomd the unit whose memory pressure it was.
     limit: that limit in bytes at that time.
     has_other_limits: not all kills were for that limit; used by the text only.
     needed: bytes of memory and swap that the scope had at the last kill and that were not enough; None also if the kill
         was not for the scope's own limit.
-    victims: the processes killed, fewer than `kills` if not all are known.
+    victims: the processes killed, fewer than `kills` if not all are known; None for systemd-oomd, which names none.
     tasks: the processes in the scope as last seen before the last kill; if none were seen, those in the kernel log.
     kernel_log: the kernel's reports on it.
     kernel_log_reason: why reports are missing.
+    oomd: the kill by systemd-oomd, None if limit_of is something else.
     """
 
     kills: int | None
@@ -56,6 +59,7 @@ class Oom:
     tasks: tuple[Task, ...] | None
     kernel_log: tuple[KernelReport, ...] | None
     kernel_log_reason: str | None
+    oomd: OomdReport | None = None
 
 
 def oom(run: EndedRun) -> Oom:
@@ -63,7 +67,10 @@ def oom(run: EndedRun) -> Oom:
     log, before = run.invocation.kernel_log, run.invocation.memory.before
     properties = run.invocation.properties
     limit, victims = _limit(run), _victims(run)
-    if _is_group_kill(run):
+    is_oomds = limit.of is LimitOf.SYSTEMD_OOMD
+    if is_oomds:
+        kills, victims = processes_killed(run), ()  # it names none
+    elif _is_group_kill(run):
         kills = _victim_count_in_whole_log(run)
     else:
         victims, uncounted = _with_sharers(victims, run)
@@ -80,6 +87,7 @@ def oom(run: EndedRun) -> Oom:
         tasks=(before and before.tasks) or _tasks_in_log(run) or None,
         kernel_log=(log and log.reports) or None,
         kernel_log_reason=log.reason if log else None,
+        oomd=oomd_report(run) if is_oomds else None,
     )
 
 
@@ -90,7 +98,7 @@ def oom_evidence(run: EndedRun) -> list[Evidence]:
     for name, count in run.invocation.memory.rises(run.counters).items():
         if count != 0 or name == run.start.cgroup:
             evidence.append(Evidence(source=f"{unit_of(name)} memory.events.local oom", value=count))
-    return evidence
+    return [*oomd_evidence(run), *evidence]
 
 
 def _limit(run: EndedRun) -> Limit:
@@ -104,7 +112,7 @@ def _limit(run: EndedRun) -> Limit:
 
 def _counted_limit(run: EndedRun) -> Limit:
     if counted_by_oomd(run.traces) and not killed_by_kernel(run.traces):
-        return Limit(of=LimitOf.SYSTEMD_OOMD, unit=run.start.unit)
+        return Limit(of=LimitOf.SYSTEMD_OOMD, unit=monitored_unit(run))
     return run.invocation.memory.limit(run.counters)
 
 

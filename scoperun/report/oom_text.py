@@ -9,6 +9,7 @@ from scoperun.evidence.oom import NEARLY_ALL, LimitOf
 from scoperun.evidence.verdict import KERNEL_COUNT
 from scoperun.report.layout import quoted
 from scoperun.report.names import limit_of, policy_name
+from scoperun.report.oomd_text import killed_by_oomd
 from scoperun.spec.sizes import INFINITY, format_size
 
 if TYPE_CHECKING:
@@ -31,8 +32,7 @@ def killed(report: Report, oom: Oom, names: Mapping[str, str]) -> str:
     E.g. `leak[829], 19.9M, by the kernel at this scope's limit (--mem 20M)`.
     """
     if oom.limit_of is LimitOf.SYSTEMD_OOMD:
-        is_whole = report.exit_code is None
-        return f"{'this scope' if is_whole else 'a cgroup in this scope'}, by systemd-oomd"
+        return killed_by_oomd(report, oom)
     by = "by the kernel" if _is_kernels(report, oom) else "by the kernel or by systemd-oomd"
     last = "; the last of them" if oom.has_other_limits else ""
     return f"{_victims(oom)}, {by}{last} {_at_limit(report, oom, names)}"
@@ -77,6 +77,8 @@ def composition(report: Report, oom: Oom) -> str:
 
 def missing_log(oom: Oom) -> str:
     """Return why the kernel's own report, or part of it, is missing, if it would have answered an open question."""
+    if oom.oomd is not None:
+        return oom.oomd.log_reason or ""
     is_known = oom.limit_of is not LimitOf.UNKNOWN and len(oom.victims or ()) >= (oom.kills or 1)
     return "" if is_known else oom.kernel_log_reason or ""
 

@@ -107,15 +107,19 @@ def _was_ended_by(soft: SoftMemoryReport | SoftPressureReport | None, report: Re
 
 def _out_of_memory(report: Report) -> str:
     oom = report.oom
-    is_certain = oom is None or oom.limit_of is not LimitOf.UNKNOWN
     what = _children(oom)
-    if report.signal is not None and is_certain:
-        return "OUT OF MEMORY"
-    if report.signal is not None:
-        return (
-            "KILLED BY AN OOM KILLER" if report.signal == SIGKILL else f"{ending(report)}, an OOM KILLER killed {what}"
-        )
-    return f"{ending(report)}, but {f'{what} RAN OUT OF MEMORY' if is_certain else f'an OOM KILLER killed {what}'}"
+    match oom.limit_of if oom is not None else None:
+        case LimitOf.UNKNOWN:
+            killer = "an OOM KILLER"
+        case LimitOf.SYSTEMD_OOMD:  # it kills while there is still memory
+            killer = "SYSTEMD-OOMD"
+        case _ if report.signal is not None:
+            return "OUT OF MEMORY"
+        case _:
+            return f"{ending(report)}, but {what} RAN OUT OF MEMORY"
+    if report.signal == SIGKILL:
+        return f"KILLED BY {killer.upper()}"
+    return f"{ending(report)}, {'but ' if report.signal is None else ''}{killer} killed {what}"
 
 
 def _children(oom: Oom | None) -> str:

@@ -86,7 +86,12 @@ def report_line(
 
 
 def kernel_log_text(oom: Oom) -> str:
-    """Return the kernel's own records as lines, without the statistics that are 0, or why there are none."""
+    """Return the kernel's own records as lines, without the statistics that are 0, or why there are none.
+
+    If systemd-oomd killed, its messages.
+    """
+    if oom.oomd is not None:
+        return "\n".join(map(one_line, oom.oomd.log or [f"scoperun: {oom.oomd.log_reason}"]))
     if oom.kernel_log is None:
         return one_line(f"scoperun: {oom.kernel_log_reason or 'the kernel log was not asked'}")
     lines = (line for report in oom.kernel_log for record in report.records for line in _lines(record))

@@ -63,7 +63,8 @@ def memory(report: Report) -> str:
         if report.limits.memory_swap_max == 0 and not report.memory.swap_peak:
             parts.append("no swap allowed")
         parts += [f"of it {uses}"] if (uses := composition(report, report.oom)) else []
-        parts += [f"{report.oom.kills} OOM kills"] if (report.oom.kills or 0) > 1 else []
+        is_kernels = report.oom.oomd is None  # systemd-oomd kills all of a cgroup at once
+        parts += [f"{report.oom.kills} OOM kills"] if is_kernels and (report.oom.kills or 0) > 1 else []
     return ", ".join(parts)
 
 

@@ -13,7 +13,7 @@ from scoperun.evidence.kernel_report import KernelLogUnreadable
 from scoperun.kernel.log import kernel_clock
 from scoperun.kernel.wait import LAST_MOMENT, process_ended
 from scoperun.record import replace
-from scoperun.report.conclusion import kernel_may_have_killed, systemd_may_know_more
+from scoperun.report.conclusion import kernel_may_have_killed, oomd_has_killed, systemd_may_know_more
 from scoperun.supervision.killing import kill_all
 from scoperun.supervision.leftovers import first_of, see_to_leftovers
 from scoperun.systemd.manager import UNANSWERED
@@ -21,6 +21,8 @@ from scoperun.systemd.manager import UNANSWERED
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from scoperun.kernel.scope_cgroup import ScopeCgroup
+    from scoperun.process.keeper import Keeper
     from scoperun.supervision.handles import Handles
 
 _SILENCE = 2.0
@@ -31,7 +33,10 @@ _SILENCE_OF_NOTHING = 0.3
 
 
 _OOMD_KILLS_WITHIN = 1.0
-"""Seconds within which systemd-oomd kills the rest of a cgroup once it has killed one process of the cgroup."""
+"""Seconds within which systemd-oomd kills the keeper once it has killed the command in the same cgroup."""
+
+_OOMD_KILLED_ENDS_WITHIN = 10.0
+"""Seconds within which every process ends that it has killed: one that waits for a disk ends when it has the page."""
 
 
 class Settling:
@@ -45,11 +50,12 @@ class Settling:
         self._keeper = handles.keeper
         self._feed = handles.feed
         self._enough = enough
-        self._oomd_marks: Sequence[events.OomdMark] = ()
+        self._oomd_marks = OomdMarks(handles.scope, handles.keeper)
 
     async def settle(self) -> None:
         """Read the counters, let the scope end, and read what systemd and the kernel log say about it."""
-        self._oomd_marks = await self._killed_by_oomd()
+        exited = self._feed.invocation.exit
+        await self._oomd_marks.look(was_killed=exited is not None and exited.status == -signal.SIGKILL)
         counters = self._read_counters()
         if counters.processes and await see_to_leftovers(self._handles, self._enough):
             counters = self._read_counters_again(counters)
@@ -58,18 +64,10 @@ class Settling:
         has_killed = kernel_may_have_killed(self._handles.start, self._feed.invocation)
         if has_killed is not False:
             self._feed.put(await read_kernel_log(self._handles, _SILENCE if has_killed else _SILENCE_OF_NOTHING))
+        if oomd_has_killed(self._handles.start, self._feed.invocation):
+            from scoperun.supervision.oomd import read_oomd  # noqa: PLC0415  few runs are killed by systemd-oomd
 
-    async def _killed_by_oomd(self) -> Sequence[events.OomdMark]:
-        """Return systemd-oomd's marks if the command was killed and the processes of the marked cgroups end as well.
-
-        Only then does a mark prove a kill. By then the cgroup and its mark can be gone, so the marks are read first.
-        """
-        exited = self._feed.invocation.exit
-        if exited is None or exited.status != -signal.SIGKILL:
-            return ()
-        marks = self._scope.oomd_marks() or ()
-        pids = {pid for mark in marks for pid in mark.pids}
-        return [replace(mark, pids=()) for mark in marks] if await _ended(pids, within=_OOMD_KILLS_WITHIN) else ()
+            self._feed.put(await read_oomd(self._handles))
 
     async def _hear_the_end(self, counters: events.Counters) -> None:
         """Wait until the scope has ended, unless processes live on in it, read its properties, and release it."""
@@ -129,9 +127,7 @@ class Settling:
     def _read_counters(self) -> events.Counters:
         """Read the counters, feed them, and return them."""
         counters = self._scope.counters()
-        counters = replace(counters, keeper_killed=self._keeper.was_killed)
-        if counters.oomd_marks is None and self._oomd_marks:  # the cgroup is gone
-            counters = replace(counters, oomd_marks=self._oomd_marks)
+        counters = self._oomd_marks.judged(replace(counters, keeper_killed=self._keeper.was_killed))
         if (counters.oom_kill or 0) > self._feed.invocation.memory.kills_seen:
             self._handles.memory.look()  # the kill came too late to wake the watch
         self._feed.put(counters)
@@ -147,6 +143,46 @@ class Settling:
         if counters.processes is None and self._feed.invocation.stop_requested:
             self._feed.put(events.without_totals(before))
         return counters
+
+
+class OomdMarks:
+    """The marks of systemd-oomd on a scope whose command has ended. A mark is true only if the marked were killed."""
+
+    def __init__(self, scope: ScopeCgroup, keeper: Keeper) -> None:
+        """Take a scope and its keeper."""
+        self._scope = scope
+        self._keeper = keeper
+        self._true: Sequence[events.OomdMark] = ()
+        self._forged: Sequence[events.OomdMark] = ()
+
+    async def look(self, *, was_killed: bool) -> None:
+        """Look for marks, and wait until the processes of the marked cgroups have ended, if systemd-oomd killed them.
+
+        By then the cgroups can be gone, so the marks are read first. The mark on the scope is forged if the keeper
+        lives on. It is not believed either if the command ended by itself: systemd might have killed the keeper.
+
+        was_killed: SIGKILL ended the command.
+        """
+        marks = self._scope.oomd_marks() or ()
+        if not was_killed and (own := [mark for mark in marks if mark.cgroup == self._scope.cgroup.name]):
+            self._forged = [replace(mark, pids=(self._keeper.pid,)) for mark in own]
+            return
+        pids = {pid for mark in marks for pid in mark.pids}
+        has_begun = await _ended(pids & {self._keeper.pid}, within=_OOMD_KILLS_WITHIN)
+        if has_begun and await _ended(pids, within=_OOMD_KILLED_ENDS_WITHIN):
+            self._true = [replace(mark, pids=()) for mark in marks]
+        elif pids:
+            self._forged = marks
+
+    def judged(self, counters: events.Counters) -> events.Counters:
+        """Return counters with what was found out about the marks, if the scope is gone.
+
+        In a removed cgroup no process lives, so it no longer shows that a mark is forged.
+        """
+        if counters.oomd_forged:
+            self._forged = counters.oomd_marks or ()
+        found = self._true or self._forged
+        return replace(counters, oomd_marks=found) if counters.processes is None and found else counters
 
 
 async def kill_what_outlived(handles: Handles) -> None:

@@ -48,6 +48,7 @@ async def stand(run: RunRequest, unit: Unit, processes: Processes, feed: Feed, w
     elif unit.request.is_delegated:
         _give_keeper_a_leaf(scope, watches)
     try:
+        watches.enter_context(scope.folders).hold(scope.cgroup)
         memory = watches.enter_context(watching(scope, give=feed.put))
         kernel_log = watches.enter_context(KernelLog.open())
         see_room_to_read()

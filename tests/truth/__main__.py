@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from tests.lab.matrix import PLUGIN
 from tests.lab.needs import Needs
 from tests.lab.project import ROOT
-from tests.lab.recipe import PLATFORMS, Platform
+from tests.lab.recipe import PLATFORMS, UML, Platform
 
 from .document import document, matrix_lines
 from .kinds import ANY, SMALL, SWAP
+from .oomd import OOMD
 from .score import MARK, Score
 
 DOCUMENT = ROOT / "docs" / "truth.md"
@@ -44,13 +45,15 @@ GUESTS = (
     Guest(ANY, 0.5, user="plain"),  # cannot read the kernel log
     Guest(SMALL, 2),
     Guest(SWAP, 2),
+    Guest(OOMD, 1, user="root"),
 )
 
 
 def main() -> int:
     """Play all and write the document; return 0 if all reports were right."""
     arguments = parser().parse_args()
-    runs = [(PLATFORMS[name], guest) for guest in GUESTS for name in arguments.platforms]
+    platforms = [PLATFORMS[name] for name in arguments.platforms]
+    runs = [(each, guest) for guest in GUESTS for each in platforms if guest.needs.kernel in {UML, each.kernel}]
     with ThreadPoolExecutor(arguments.guests) as pool:
         results = list(pool.map(lambda run: played(*run, rounds=arguments.rounds), runs))
     scores = [score for status, output in results for score in told(output)]

@@ -10,6 +10,7 @@
  *   pipes        the same in the buffers of pipes
  *   until FILE   take memory slowly until FILE exists
  *   churn FILE   read FILE through the page cache
+ *   thrash FILE  read all pages of FILE through a mapping, again and again
  *   thread       do the rest in a thread called worker, and let the main thread wait
  *   widow        do the rest in a thread called worker, and end the main thread
  *   share        do the rest in a process that shares the memory, and wait for its end
@@ -133,6 +134,18 @@ static void churn(const char *name)
     close(fd);
 }
 
+static void thrash(const char *name)
+{
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    check(fd < 0, name);
+    off_t size = lseek(fd, 0, SEEK_END);
+    volatile char *map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+    check(map == MAP_FAILED, name);
+    for (;;)
+        for (off_t at = 0; at < size; at += 4096)
+            (void)map[at];
+}
+
 static void *in_thread(void *nothing)
 {
     prctl(PR_SET_NAME, "worker");
@@ -240,6 +253,8 @@ static void part(void)
             fill_pipes();
         else if (!strcmp(verb, "churn"))
             churn(next());
+        else if (!strcmp(verb, "thrash"))
+            thrash(next());
         else if (!strcmp(verb, "thread")) {
             start_thread();
             for (;;)

@@ -384,10 +384,7 @@ async def oomd(stage: Stage) -> Claim:
         count_as_oomd(scope.start.cgroup)
         kill_all(scope.start.cgroup)
         report = await stage.report(scope)
-    # Before 259, systemd does not report it under this policy, and the count is removed with the cgroup.
-    is_lost = stage.survives and int(report["systemd"].split(".")[0].split("~")[0]) < 259
-    withheld = frozenset({"victims", "kills", *(["verdict"] if is_lost else [])})
-    return killed(report, victim, limit_of="systemd-oomd", withheld=withheld)
+    return killed(report, victim, limit_of="systemd-oomd", withheld=frozenset({"victims", "kills"}))
 
 
 def command_if_killed(report: dict[str, Any]) -> list[int]:

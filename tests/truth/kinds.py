@@ -77,7 +77,8 @@ def killed(
 
     victims: PIDs of actors, or pairs of a PID and a name; a name can have alternatives, separated by |.
     limit_of: whose limit it was. units: the units that the report can name for it; by default the scope, and None for a
-    full machine. withheld: what can be unknown. counted: the number of kills that the kernel counted, if smaller.
+    full machine and for a systemd-oomd that is not running. withheld: what can be unknown. counted: the number of kills
+    that the kernel counted, if smaller.
     """
     names = dict((victim, "actor") if isinstance(victim, int) else victim for victim in victims)
     truth = Truth(
@@ -85,7 +86,7 @@ def killed(
         victims={pid: tuple(name.split("|")) for pid, name in names.items()},
         counted=counted,
         limit_of=limit_of,
-        limit_units=units or (None if limit_of == "host" else report["unit"],),
+        limit_units=units or (None if limit_of in {"host", "systemd-oomd"} else report["unit"],),
         withheld=withheld,
     )
     return Claim(report, truth)

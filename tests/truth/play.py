@@ -20,12 +20,12 @@ from tests.guest.hiding import JOURNALCTL, hide
 from tests.guest.pages import on_disk
 from tests.guest.story import GENEROUS, compiled
 
-from . import deaths, lookalikes, neighbours
+from . import deaths, lookalikes, neighbours, oomd
 from .kinds import KINDS, Kind
 from .score import Circumstances, Score, score
 from .stage import Claim, Stage, Variant, busy
 
-STORIES = (deaths, lookalikes, neighbours)
+STORIES = (deaths, lookalikes, neighbours, oomd)
 
 ROUNDS = int(os.environ.get("SCOPERUN_TRUTH_ROUNDS", "1"))
 """How often each kind is played: each time in another variant, until all have been used."""

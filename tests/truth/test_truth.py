@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from tests.lab.needs import EACH
+from tests.lab.recipe import UML
 
 from . import play
 from .kinds import KINDS, Kind
@@ -16,7 +17,9 @@ IS_ALL = "SCOPERUN_TRUTH_ROUNDS" in os.environ
 
 def parameter(kind: Kind) -> object:
     """Return a kind as a test's parameter, with the guest that it needs."""
-    needs = replace(kind.guest, kernel=EACH) if IS_ALL else replace(kind.guest, also="trixie-stock")
+    needs = kind.guest
+    if needs.kernel == UML:
+        needs = replace(needs, kernel=EACH) if IS_ALL else replace(needs, also="trixie-stock")
     guest = pytest.mark.guest(**asdict(needs))
     return pytest.param(kind, id=kind.name.encode("unicode_escape").decode(), marks=guest)
 

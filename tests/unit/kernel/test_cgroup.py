@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scoperun.errors import ScoperunError
-from scoperun.evidence.events import Process
+from scoperun.evidence.events import OomdMark, Process
 from scoperun.kernel.cgroup import Cgroup, cgroup_of, hierarchy
 from scoperun.kernel.readback import why_void
 from scoperun.kernel.scope_cgroup import ScopeCgroup, ooms
@@ -118,9 +118,11 @@ def test_the_requested_tasks_are_in_force_without_the_keeper(tmp_path: Path) -> 
 def test_kills_by_systemd_oomd_are_read_from_the_cgroups_attribute(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    attributes = {(str(tmp_path), "user.oomd_ooms"): b"2"}
+    attributes = {(str(tmp_path), "user.oomd_ooms"): b"2", (str(tmp_path), "user.oomd_kill"): b"7"}
     monkeypatch.setattr(os, "getxattr", lambda path, name: attributes[path, name])
-    assert scope(tmp_path).counters().oomd_kills == 2
+    counters = scope(tmp_path).counters()
+    assert counters.oomd_kills == 2
+    assert counters.oomd_marks == [OomdMark(2, cgroup="/job.scope", processes=7)]
 
 
 @pytest.mark.parametrize(

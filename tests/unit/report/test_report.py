@@ -45,7 +45,7 @@ KEYS_OF = {
                "runtime_max", "cpu_time"},
     "memory": {"peak", "swap_peak", "events", "stat"},
     "oom": {"kills", "policy", "limit_of", "limit_unit", "limit", "needed", "victims", "tasks",
-            "kernel_log", "kernel_log_reason"},
+            "kernel_log", "kernel_log_reason", "oomd"},
     "cpu": {"user", "system", "throttled", "outside"},
 }  # fmt: skip
 

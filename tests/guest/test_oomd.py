@@ -1,0 +1,79 @@
+"""The real systemd-oomd kills: the report says what it killed and why, and quotes it.
+
+The pressure of a slice above the scope is a kind of story in tests/truth/oomd.py.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from .oomd import MONITORED, quick_oomd
+from .pages import on_disk
+from .story import Ending, Story
+from .test_delegate import DIVIDE
+
+pytestmark = pytest.mark.guest(user="root", kernel="stock", swap="512M")
+
+MIB = 1024**2
+WATCHED = [word for each in MONITORED for word in ("-p", each)]
+TIGHT = ("--mem-high", "20M", "--swap", "infinity")
+
+
+@pytest.fixture(autouse=True)
+def oomd() -> Iterator[None]:
+    with quick_oomd():
+        yield
+
+
+@pytest.fixture
+def file() -> Iterator[str]:
+    with on_disk(48 * MIB) as name:
+        yield name
+
+
+def see_killed(ending: Ending, cgroup: str, **oom: object) -> str:
+    """Assert that the report has these facts and systemd-oomd's own message; return that message."""
+    report = ending.report
+    assert ending.verdict == "oom-kill", ending
+    assert report["oom"] | {"limit_of": "systemd-oomd"} | oom == report["oom"]
+    (message,) = report["oom"]["oomd"]["log"]
+    assert {"source": "systemd-oomd's journal", "value": message} in report["evidence"]
+    assert report["oom"]["oomd"]["cgroup"] == cgroup
+    return str(message)
+
+
+def rows(ending: Ending) -> str:
+    """Return the text on one line."""
+    return " ".join(ending.stderr.split())
+
+
+def test_the_scopes_own_pressure_was_too_high(story: Story, file: str) -> None:
+    """Under `continue`, systemd itself does not report such a kill before 259."""
+    words = (*WATCHED, *TIGHT, "--oom-policy", "continue")
+    ending = story.run(*words, "--", "sh", "-c", f"./thrash {file}; exit 5")
+    unit, cgroup = ending.report["unit"], ending.report["cgroup"]
+    message = see_killed(ending, cgroup, limit_unit=unit, policy="continue", kills=2)
+    assert f"{cgroup} " in message
+    assert f"memory pressure for {cgroup} being " in message
+    assert "this scope (2 processes), by systemd-oomd because of the memory pressure of this scope (" in rows(ending)
+    assert ending.status == 137
+
+
+def test_a_cgroup_inside_the_scope_was_killed(story: Story, file: str) -> None:
+    script = (
+        f"{DIVIDE} echo 20M >$here/work/memory.high; (echo 0 >$here/work/cgroup.procs; exec ./thrash {file}); exit 3"
+    )
+    words = ("-p", "Delegate=yes", *WATCHED, "--oom-policy", "stop")
+    ending = story.run(*words, "--", "sh", "-c", script.replace("echo 20M >$here/work/memory.max\n", ""))
+    see_killed(ending, f"{ending.report['cgroup']}/work", limit_unit=ending.report["unit"], kills=1)
+    assert "work inside this scope (1 process), by systemd-oomd because of the memory pressure of" in rows(ending)
+    assert ending.status == 3
+
+
+def test_the_machines_swap_was_too_full(story: Story) -> None:
+    words = ("-p", "ManagedOOMSwap=kill", "--mem", "24M", "--swap", "infinity", "--oom-policy", "kill")
+    ending = story.run(*words, "--", "./thrash", "96")
+    see_killed(ending, ending.report["cgroup"], limit_unit=None, policy="kill", kills=1)
+    assert ending.report["oom"]["oomd"]["cause"] == "memory-used"
+    assert "because more than 5.00% of the machine's memory and of its swap were in use" in rows(ending)
+    assert ending.status == 137
