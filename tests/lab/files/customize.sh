@@ -8,7 +8,9 @@ passwd --quiet --delete root
 
 systemctl enable payload.service lab.service
 systemctl set-default multi-user.target
-systemctl disable systemd-oomd.service  # a test starts it if it needs it
+# A test starts systemd-oomd if it needs it; these drop-ins have it watch every user's manager, and need it for that.
+systemctl disable systemd-oomd.service systemd-oomd.socket
+rm -f /usr/lib/systemd/*/*.d/10-oomd-*
 # Only boot time, in a guest that lives for a minute and has neither network nor login.
 systemctl mask \
     apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service \
