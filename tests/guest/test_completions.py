@@ -9,6 +9,8 @@ import pytest
 from .story import GENEROUS, Story
 from .terminal import BASH, terminal
 
+pytestmark = pytest.mark.guest(suite="trixie")  # it takes half a minute
+
 OFFERED = [
     ("scoperun -- mkfif", ["mkfifo"]),
     ("scoperun mkfif", ["mkfifo"]),

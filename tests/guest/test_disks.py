@@ -19,7 +19,7 @@ from tests.schema import validated
 
 from .story import GENEROUS
 
-pytestmark = pytest.mark.guest(user="root", kernel="stock")
+pytestmark = pytest.mark.guest(user="root", kernel="stock", swap="512M")  # not for the swap, but for the row
 
 USER = 1001  # plain
 DROP_IN = Path("/etc/systemd/system/user@.service.d/50-delegate.conf")

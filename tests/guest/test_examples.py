@@ -110,7 +110,7 @@ def test_cron_mails_what_a_job_prints_and_that_it_ran_out_of_memory(
 @pytest.fixture
 def limited_slice() -> Iterator[None]:
     """Give scoperun.slice the README's limit by a drop-in, as an administrator does for all users; take it back."""
-    (content,) = snippets("ini")
+    (content,) = [text for text in snippets("ini") if "[Slice]" in text]
     folder = Path.home() / ".config/systemd/user/scoperun.slice.d"
     folder.mkdir(parents=True)
     (folder / "50-memory.conf").write_text(content, encoding="utf-8")

@@ -18,7 +18,7 @@ from .story import GENEROUS, Story
 GROUPS = {group.gr_name for group in grp.getgrall() if group.gr_gid in os.getgroups()}
 
 pytestmark = [
-    pytest.mark.guest(also="bookworm-stock"),
+    pytest.mark.guest(suite="trixie", also="bookworm-stock"),
     pytest.mark.skipif(
         not GROUPS & {"systemd-journal", "adm"},
         reason="this user may not read the journal; run: python -m tests.lab test",

@@ -8,6 +8,8 @@ from tests.report_rows import head
 
 from .story import Story
 
+pytestmark = pytest.mark.guest(suite="trixie")  # it depends on the kernel alone
+
 RUN_ELSEWHERE = ("systemd-run", "--user", "--scope", "-q", "--collect")
 
 MOVED_BY_HAND = """

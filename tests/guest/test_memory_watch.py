@@ -25,6 +25,8 @@ from .hiding import JOURNALCTL, hide
 from .story import GENEROUS, Story
 from .waiting import line_from
 
+pytestmark = pytest.mark.guest(suite="trixie")  # it depends on the kernel alone
+
 MIB = 1024**2
 RESTS = 8
 """How often the watch rests, and takes a snapshot after it, while its cost is measured."""

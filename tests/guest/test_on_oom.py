@@ -11,6 +11,8 @@ import pytest
 
 from .story import Story, systemctl
 
+pytestmark = pytest.mark.guest(suite="trixie")
+
 LEAK_IN_A_CHILD = ("sh", "-c", "./bigleak2 >/dev/null; true")
 
 SEE = """

@@ -7,12 +7,13 @@ from .waiting import line_from
 
 OWN = "/proc/self/oom_score_adj"
 
+# The shell alone: another process in the scope could end while it is looked at.
+TELL = "read -r cgroup </proc/self/cgroup; read -r adj </proc/self/oom_score_adj; echo $cgroup; echo $adj; read -r x"
+
 
 def test_the_oom_score_adjustment_is_the_commands_and_the_keeper_has_its_own(story: Story) -> None:
     own = Path(OWN).read_text()
-    run = story.start(
-        "--oom-score-adj", "600", "--", "sh", "-c", "cat /proc/self/cgroup /proc/self/oom_score_adj; read -r x"
-    )
+    run = story.start("--oom-score-adj", "600", "--", "sh", "-c", TELL)
     cgroup, command = line_from(run).removeprefix("0::"), line_from(run)
     inside = {int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in pids_of(cgroup)}
     run.communicate(b"on\n", timeout=GENEROUS)

@@ -45,7 +45,7 @@ def of_memory(report: dict[str, Any]) -> tuple[float, float]:
     return waited["memory_full"], waited["memory_some"]
 
 
-@pytest.mark.guest(kernel="stock")
+@pytest.mark.guest(kernel="stock", suite="trixie")  # it takes half a minute
 async def test_a_command_that_crawls_is_told_once_and_again_after_it_has_recovered(story: Story) -> None:
     reading, writing = os.pipe()
     os.set_inheritable(reading, True)

@@ -1,8 +1,12 @@
 """A limit that slows or restricts the command without killing it is reported, in words and in numbers."""
 
+import pytest
+
 from tests.report_rows import rows
 
 from .story import Story
+
+pytestmark = pytest.mark.guest(suite="trixie")  # it depends on the kernel alone
 
 BUSY = "import time\nwhile time.process_time() < 0.5: pass"
 FORKS = """

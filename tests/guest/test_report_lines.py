@@ -4,10 +4,14 @@ import json
 import subprocess
 from typing import Any
 
+import pytest
+
 from scoperun import MiB
 
 from .story import GENEROUS, Story
 from .waiting import line_from
+
+pytestmark = pytest.mark.guest(suite="trixie")
 
 TAKES_40M = (
     'python3 -c \'import sys, time; kept = bytearray(40 << 20); print("full", file=sys.stderr, flush=True); '

@@ -4,8 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from .story import Story
 from .terminal import Terminal, interactive_shell, terminal
+
+pytestmark = pytest.mark.guest(suite="trixie")  # it depends on the kernel and on the shell
 
 NOTICE = "scoperun: out of memory: systemd stops the rest of the scope"
 PREVENTS = " (OOMPolicy=stop); --oom-policy continue prevents that\r\n"

@@ -14,6 +14,8 @@ from tests.report_rows import head, rows
 from .story import Ending, Story, pids_of
 from .waiting import process_gone
 
+pytestmark = pytest.mark.guest(suite="trixie")  # it depends on the kernel alone
+
 LEAK = """
 import mmap, os, select, signal, sys
 

@@ -12,6 +12,8 @@ import pytest
 from .story import Story
 from .terminal import Terminal, terminal
 
+pytestmark = pytest.mark.guest(suite="trixie")  # it depends on the kernel alone
+
 LFLAG = 3
 RAW = "import os, signal, tty; tty.setraw(0); "
 DIES = RAW + "os.kill(os.getpid(), signal.SIGKILL)"

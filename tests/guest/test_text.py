@@ -10,6 +10,8 @@ from tests.report_rows import rows
 from .story import GENEROUS, Story
 from .terminal import terminal
 
+pytestmark = pytest.mark.guest(suite="trixie")
+
 LEAK = "./bigleak2 >/dev/null; exit 3"
 WORDS = (
     "scoperun",

@@ -143,9 +143,9 @@ def raw_terminal(fd: int) -> Iterator[None]:
 def run_tests(arguments: argparse.Namespace, command: list[str]) -> int:
     """Build missing images, and run the lab's own tests and, on the suites, those that need guests."""
     platforms, rows = known(arguments.platforms), matrix.rows()
-    # Two guests for each processor: one runs while the other waits for time to pass. One lane is for stock kernels.
+    # Two guests for each processor: one runs while the other waits for time to pass. Stock kernels have two more lanes.
     lanes = [host.one_processor(number) for number in sorted(os.sched_getaffinity(0)) * 2]
-    status = side_by_side(matrix.builds(platforms) | matrix.runs(rows, platforms, command), [*lanes, []])
+    status = side_by_side(matrix.builds(platforms) | matrix.runs(rows, platforms, command), [*lanes, [], []])
     return max(status, side_by_side(matrix.runs_alone(rows, platforms, command), lanes[:1]))
 
 
