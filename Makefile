@@ -2,13 +2,14 @@
 
 PYTHON ?= python3
 VENV := .venv
+RUNS := 1000
 
 .PHONY: help demo test truth bench check coverage images host-test guest-test lock clean
 
 help:
 	@echo 'make demo    the main job, shown: scoperun --mem 20M -- ./bigleak2'
 	@echo 'make test    every test that CI runs'
-	@echo 'make truth   docs/truth.md, from some 800 runs whose end is known beforehand'
+	@echo 'make truth   docs/truth.md, from some 1000 runs whose end is known beforehand, or RUNS=2000'
 	@echo 'make bench   docs/benchmarks.md: what scoperun costs compared with its alternatives; as root'
 	@echo 'make check   formatting, lint and types'
 	@echo 'make coverage  which lines and branches tests/unit and tests/bus run'
@@ -22,7 +23,7 @@ test: $(VENV)/ready
 	@$(MAKE) --no-print-directory --jobs=3 check host-test guest-test
 
 truth: images
-	$(VENV)/bin/python -m tests.truth
+	$(VENV)/bin/python -m tests.truth --runs $(RUNS)
 
 bench: images
 	$(VENV)/bin/python -m tests.bench

@@ -13,8 +13,9 @@ from tests.lab.needs import Needs
 from tests.lab.project import ROOT
 from tests.lab.recipe import PLATFORMS, UML, Platform
 
+from . import play  # noqa: F401  it imports the stories, which add themselves to KINDS
 from .document import document, matrix_lines
-from .kinds import ANY, SMALL, SWAP
+from .kinds import ANY, KINDS, SMALL, SWAP
 from .oomd import OOMD
 from .score import MARK, Score
 
@@ -39,6 +40,11 @@ class Guest:
         """The options of `python -m tests.lab run`."""
         return replace(self.needs, user=self.user).options
 
+    @property
+    def kinds(self) -> int:
+        """How many kinds are played there."""
+        return sum(kind.guest == self.needs for kind in KINDS)
+
 
 GUESTS = (
     Guest(ANY, 1),
@@ -53,9 +59,10 @@ def main() -> int:
     """Play all and write the document; return 0 if all reports were right."""
     arguments = parser().parse_args()
     platforms = [PLATFORMS[name] for name in arguments.platforms]
-    runs = [(each, guest) for guest in GUESTS for each in platforms if guest.needs.kernel in {UML, each.kernel}]
+    plays = [(each, guest) for guest in GUESTS for each in platforms if guest.needs.kernel in {UML, each.kernel}]
+    rounds = arguments.runs / sum(guest.share * guest.kinds for _, guest in plays)
     with ThreadPoolExecutor(arguments.guests) as pool:
-        results = list(pool.map(lambda run: played(*run, rounds=arguments.rounds), runs))
+        results = list(pool.map(lambda play: played(*play, rounds=rounds), plays))
     scores = [score for status, output in results for score in told(output)]
     if not all(any(told(output)) for _, output in results):
         print("truth: a guest told nothing, and the document is as it was", file=sys.stderr)
@@ -69,13 +76,13 @@ def main() -> int:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.truth", description=__doc__)
-    parser.add_argument("platforms", nargs="*", default=list(PLATFORMS), choices=[*PLATFORMS, []])
-    parser.add_argument("--rounds", type=int, default=2, help="how often each kind is played (%(default)s)")
+    parser.add_argument("platforms", nargs="*", default=list(PLATFORMS), help=", ".join(PLATFORMS))
+    parser.add_argument("--runs", type=int, default=1000, help="about how many in all (%(default)s)")
     parser.add_argument("--guests", type=int, default=2, help="how many run at a time (%(default)s)")
     return parser
 
 
-def played(platform: Platform, guest: Guest, *, rounds: int) -> tuple[int, str]:
+def played(platform: Platform, guest: Guest, *, rounds: float) -> tuple[int, str]:
     """Play in one guest, print its output if it failed, and return its exit status and its output."""
     times, needs = max(1, round(rounds * guest.share)), replace(guest.needs, kernel=platform.kernel)
     pytest = ["-m", "pytest", "-q", *PLUGIN, "--guest", str(needs), "tests/truth"]
