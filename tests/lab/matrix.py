@@ -6,14 +6,14 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import project
 from .errors import LabError
 from .needs import Needs
 from .parallel import Command
-from .recipe import STOCK, Platform
+from .recipe import STOCK, UML, Platform
 
 LAB = ("-m", "tests.lab")
 TESTS = ("tests/guest", "tests/truth")
@@ -75,10 +75,26 @@ def builds(platforms: Sequence[Platform]) -> dict[str, Command]:
 
 
 def runs(rows: Iterable[Row], platforms: Sequence[Platform], pytest_arguments: Sequence[str]) -> dict[str, Command]:
-    """Return the command lines that test the lab and the platforms, by name; each waits for its suite's image."""
+    """Return the command lines that test the lab, and those for user-mode Linux, by name.
+
+    Each waits for its suite's image.
+    """
     own = {OWN: Command(["-m", "pytest", OWN, *pytest_arguments], after=OWN_SUITE)}
-    rest = commands([row for row in rows if not row.needs.alone], platforms, pytest_arguments)
+    suites = [platform for platform in platforms if platform.kernel == UML]
+    found = commands([row for row in rows if not row.needs.alone], suites, pytest_arguments)
+    rest = {name: replace(command, after=name.partition(" ")[0]) for name, command in found.items()}
     return own | rest if OWN_SUITE in {platform.suite.name for platform in platforms} else rest
+
+
+def runs_on_stock_kernels(
+    rows: Iterable[Row], platforms: Sequence[Platform], pytest_arguments: Sequence[str]
+) -> dict[str, Command]:
+    """Return the command lines for stock kernels, by name, after all images have been built.
+
+    Nothing else runs beside them: they need two processors, and where they are emulated, much of both.
+    """
+    stock = [platform for platform in platforms if platform.kernel == STOCK]
+    return commands([row for row in rows if not row.needs.alone], stock, pytest_arguments)
 
 
 def runs_alone(
@@ -89,7 +105,7 @@ def runs_alone(
 
 
 def commands(rows: Iterable[Row], platforms: Sequence[Platform], pytest_arguments: Sequence[str]) -> dict[str, Command]:
-    """Return the command lines of rows, by name."""
+    """Return the command lines of rows, by name: that of the platform, and the needs."""
     return {
         f"{platform.name} {row.needs}": Command(
             [
@@ -102,11 +118,9 @@ def commands(rows: Iterable[Row], platforms: Sequence[Platform], pytest_argument
                 "python3",
                 *row.pytest_words,
                 *pytest_arguments,
-            ],
-            after=None if row.needs.alone else platform.suite.name,
-            unpinned=platform.kernel == STOCK,
+            ]
         )
-        for row in sorted(rows, key=lambda row: row.needs.kernel != STOCK)  # these take longest
+        for row in rows
         for platform in platforms
         if platform in row.needs.platforms
     }

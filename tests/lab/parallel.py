@@ -17,12 +17,10 @@ class Command:
     """A command line of Python.
 
     words: those after `python`. after: the name of a command line that must have succeeded before, None without one.
-    unpinned: it needs more than one processor, so it only runs in a lane without words.
     """
 
     words: Sequence[str]
     after: str | None = None
-    unpinned: bool = False
 
 
 def side_by_side(commands: Mapping[str, Command], lanes: Sequence[Lane]) -> int:
@@ -48,7 +46,7 @@ class Schedule:
 
     async def _use(self, lane: Lane) -> None:
         """Run command lines in this lane until none is left; each time take the first that can start."""
-        while (name := await self._next(is_pinned=bool(lane))) is not None:
+        while (name := await self._next()) is not None:
             command = self._waiting.pop(name)
             if command.after and self._statuses[command.after] != 0:
                 print(f"{name}: not run, for want of {command.after}", flush=True)
@@ -59,22 +57,15 @@ class Schedule:
                 self._statuses[name] = status
                 self._changed.notify_all()
 
-    async def _next(self, *, is_pinned: bool) -> str | None:
-        """Wait until a command line can start in a lane and return its name; None if none is left."""
-
-        def first() -> str | None:
-            return next((name for name in fitting() if self._can_start(name)), None)
-
-        def fitting() -> list[str]:
-            return [name for name, each in self._waiting.items() if not (is_pinned and each.unpinned)]
-
+    async def _next(self) -> str | None:
+        """Wait until a command line can start and return its name; None if none is left."""
         async with self._changed:
-            await self._changed.wait_for(lambda: not fitting() or first() is not None)
-            return first()
+            await self._changed.wait_for(lambda: not self._waiting or self._first() is not None)
+            return self._first()
 
-    def _can_start(self, name: str) -> bool:
-        after = self._waiting[name].after
-        return after is None or after in self._statuses
+    def _first(self) -> str | None:
+        ready = (name for name, each in self._waiting.items() if each.after is None or each.after in self._statuses)
+        return next(ready, None)
 
 
 async def run_one(name: str, words: Sequence[str]) -> int:

@@ -17,7 +17,7 @@ from .errors import LabError
 from .inside.agent import Line, receive_job
 from .inside.job import Job
 from .inside.wire import Frames, Kind, frame
-from .matrix import TESTS, Row, rows, runs, runs_alone
+from .matrix import TESTS, Row, rows, runs, runs_alone, runs_on_stock_kernels
 from .needs import Needs
 from .parallel import Command, side_by_side
 from .project import ROOT
@@ -322,13 +322,14 @@ class TestRows:
         assert [(name, command.after) for name, command in beside.items()] == [("sid user=tester", "sid")]
         assert [(name, command.after) for name, command in by_itself.items()] == [("sid user=tester alone=True", None)]
 
-    def test_a_stock_kernel_gets_all_processors(self) -> None:
-        """It runs on a platform of its own, and its rows are the first: they take longest."""
+    def test_stock_kernels_run_after_user_mode_linux(self) -> None:
+        """Each runs on a platform of its own; by then all images exist."""
         stock, uml = (Row(Needs(kernel=kernel), files=("test_a.py",), tests=1) for kernel in ("stock", "uml"))
-        found = runs([uml, stock], [PLATFORMS["sid"], PLATFORMS["sid-stock"]], [])
-        assert [(name, command.unpinned) for name, command in found.items()] == [
-            ("sid-stock user=tester kernel=stock", True),
-            ("sid user=tester", False),
+        platforms = [PLATFORMS["sid"], PLATFORMS["sid-stock"]]
+        first, then = (each([uml, stock], platforms, []) for each in (runs, runs_on_stock_kernels))
+        assert [(name, command.after) for name, command in first.items()] == [("sid user=tester", "sid")]
+        assert [(name, command.after) for name, command in then.items()] == [
+            ("sid-stock user=tester kernel=stock", None)
         ]
 
 
@@ -342,14 +343,6 @@ class TestSideBySide:
         commands = {"a": Command(tell["a"], after="c"), "b": Command(tell["b"]), "c": Command(tell["c"])}
         assert side_by_side(commands, lanes=[[]]) == 0
         assert told.read_text() == "b c a "
-
-    def test_a_command_for_all_processors_waits_for_a_lane_that_is_not_pinned(self, tmp_path: Path) -> None:
-        """The pinned lanes leave it to that one, which runs the others too."""
-        told = tmp_path / "told"
-        tell = {name: ["-c", f"open({str(told)!r}, 'a').write('{name} ')"] for name in "ab"}
-        commands = {"a": Command(tell["a"], unpinned=True), "b": Command(tell["b"], after="a")}
-        assert side_by_side(commands, lanes=[["env"], []]) == 0
-        assert told.read_text() == "a b "
 
     def test_a_failed_command_is_reported_and_its_dependents_are_not_run(
         self, capfd: pytest.CaptureFixture[str]
