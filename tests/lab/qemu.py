@@ -22,8 +22,9 @@ TRIAL = 15.0
 
 
 def prepare() -> None:
-    """Install qemu if it is missing."""
-    host.prepare({PROGRAM: "qemu-system-x86"})
+    """Install qemu if it is missing; of several processes at a time, one does."""
+    with cache.locked(cache.folder() / "qemu.lock"):
+        host.prepare({PROGRAM: "qemu-system-x86"})
 
 
 def has_kvm(kernel: Path) -> bool:
