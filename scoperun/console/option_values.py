@@ -40,7 +40,9 @@ def memory(text: str) -> int:
     """
     size, page = parse_positive_size(text, whole=_physical_memory()), os.sysconf("SC_PAGE_SIZE")
     if size < page:
-        hint = f"did you mean {text}M? at least {page}" if text.isdigit() else f"at least {page}; infinity is no limit"
+        hint = (
+            f"did you mean {text}M? at least {page}" if text.isdigit() else f"at least {page}; infinity means no limit"
+        )
         raise InvalidValue(f"{text!r} is less than a page of memory", hint=hint)
     return size
 

@@ -71,8 +71,7 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
         pressure=counters.pressure,
         left_running=_left_running(invocation),
         evidence=(*evidence, *oom_evidence),
-        timed_out=verdict is Verdict.TIMEOUT
-        and (invocation.cpu_time_used_up or _ran_out_of_time(start, invocation, limits)),
+        timed_out=verdict is Verdict.TIMEOUT and _ran_out_of_time(start, invocation, limits),
         unread_log=log.reason if verdict is Verdict.UNKNOWN and (log := invocation.kernel_log) else None,
     )
 
@@ -208,13 +207,13 @@ def _ended_first(start: Start, invocation: Invocation, exited: WorkloadExited) -
 
 
 def _ran_out_of_time(start: Start, invocation: Invocation, limits: LimitsInForce) -> bool:
-    """Tell whether systemd stopped the scope for runtime_max, by when the stop began.
+    """Tell whether the scope was stopped for cpu_time, or by systemd for runtime_max, by when that stop began.
 
     A stop requested by something else begins earlier, even if it ends after runtime_max. systemd's own clock for the
     scope starts a little later than our request.
     """
     began, limit = invocation.left_active, limits.runtime_max
-    return began is not None and limit is not None and began - start.asked >= limit
+    return invocation.cpu_time_used_up or (began is not None and limit is not None and began - start.asked >= limit)
 
 
 def _limits_at_the_end(start: Start, invocation: Invocation) -> LimitsInForce:

@@ -25,7 +25,7 @@ class OOMPolicy(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Limits on a scope; None leaves systemd's default; INFINITY, or math.inf for seconds, is no limit.
+    """Limits on a scope; None leaves systemd's default; INFINITY, or math.inf for seconds, means no limit.
 
     Raises InvalidValue for a value that systemd would refuse.
 
@@ -98,7 +98,7 @@ class Limits:
 class LimitsInForce:
     """The limits that the kernel enforces, read back from the scope's cgroup; None if the file does not exist.
 
-    INFINITY is no limit.
+    INFINITY means no limit.
 
     memory_max, memory_high, memory_swap_max, memory_zswap_max: bytes (memory.max, memory.high, memory.swap.max,
         memory.zswap.max).
@@ -196,7 +196,7 @@ def _check_whole(name: str, number: int | None, *, least: int, most: int = INFIN
         wanted = "bytes as an int, e.g. 40 * scoperun.MiB" if name.startswith("memory_") else "an int"
         raise InvalidValue(f"`{name}` has to be {wanted}, not {number!r}")
     if not least <= number <= most:
-        hint = f"from {least} to {most}" if most != INFINITY else f"at least {least}; INFINITY is no limit"
+        hint = f"from {least} to {most}" if most != INFINITY else f"at least {least}; INFINITY means no limit"
         raise InvalidValue(f"`{name}={number}` is out of range", hint=hint)
 
 
@@ -210,7 +210,7 @@ def _check_time(name: str, seconds: float | None, *, least: float) -> None:
         return
     _check_number(name, seconds, "a number of seconds")
     if not least <= seconds < INFINITY / 1e6:
-        raise InvalidValue(f"`{name}={seconds}` is out of range", hint="seconds; math.inf is no limit")
+        raise InvalidValue(f"`{name}={seconds}` is out of range", hint="seconds; math.inf means no limit")
 
 
 def _usec(seconds: float | None) -> int | None:

@@ -186,7 +186,7 @@ def _checked_cpu_time(seconds: float | None) -> float | None:
     if seconds is None or seconds == math.inf:
         return None
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
-        raise InvalidValue(f"`cpu_time` {seconds!r} is not a time above 0 seconds", hint="e.g. 90; None is no limit")
+        raise InvalidValue(f"`cpu_time` {seconds!r} is not a time above 0 seconds", hint="e.g. 90; None means no limit")
     return seconds
 
 

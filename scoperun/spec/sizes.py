@@ -63,7 +63,7 @@ def parse_size(text: str, *, whole: int | None = None) -> int:
         raise InvalidValue(f"{text!r} is not a valid size", hint="each unit once, the largest first")
     size = sum(_whole(number, _BYTES[unit], text) for number, unit in terms)
     if size >= INFINITY:
-        raise InvalidValue(f"size {text!r} is out of range", hint="less than 16E; infinity is no limit")
+        raise InvalidValue(f"size {text!r} is out of range", hint="less than 16E; infinity means no limit")
     return size
 
 
@@ -76,7 +76,7 @@ def parse_time(text: str) -> float:
         raise InvalidValue(f"{text!r} is not a valid time", hint=_time_meant(text) or _TIME_EXAMPLE)
     seconds = sum(float(number) * _SECONDS[unit] for number, unit in terms)
     if seconds >= INFINITY / 1e6:
-        raise InvalidValue(f"time {text!r} is out of range", hint="infinity is no limit")
+        raise InvalidValue(f"time {text!r} is out of range", hint="infinity means no limit")
     return seconds
 
 
@@ -84,7 +84,7 @@ def parse_positive_size(text: str, *, whole: int | None = None) -> int:
     """Parse like parse_size, but refuse 0 too."""
     size = parse_size(text, whole=whole)
     if size == 0:
-        raise InvalidValue(f"{text!r}: no process can run in 0 bytes", hint="infinity is no limit")
+        raise InvalidValue(f"{text!r}: no process can run in 0 bytes", hint="infinity means no limit")
     return size
 
 
@@ -92,7 +92,7 @@ def parse_positive_time(text: str) -> float:
     """Parse like parse_time, but refuse less than 1 us too."""
     seconds = parse_time(text)
     if seconds < 1e-6:
-        raise InvalidValue(f"{text!r}: nothing can run in no time", hint="infinity is no limit")
+        raise InvalidValue(f"{text!r}: nothing can run in no time", hint="infinity means no limit")
     return seconds
 
 

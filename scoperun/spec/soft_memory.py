@@ -34,7 +34,7 @@ class SoftMemory:
 
 
 def check_signal(number: int | None) -> None:
-    """Raise InvalidValue for a number that is not a signal, or is one that cannot be handled; None is no signal."""
+    """Raise InvalidValue for a number that is not a signal, or is one that cannot be handled; None means no signal."""
     if number is None:
         return
     if not isinstance(number, int) or not 1 <= number < NSIG:

@@ -67,7 +67,7 @@ def parse_pressure(text: str) -> tuple[float, float]:
         raise InvalidValue(f"a share of {share} is out of range", hint=f"above 0% and at most 100%, {_EXAMPLE}")
     seconds = parse_positive_time(window)
     if seconds == math.inf:
-        raise InvalidValue(f"{text!r} is not a share of a time", hint=f"{_EXAMPLE}; infinity alone is no limit")
+        raise InvalidValue(f"{text!r} is not a share of a time", hint=f"{_EXAMPLE}; infinity alone means no limit")
     return percent / 100, seconds
 
 

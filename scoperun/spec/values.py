@@ -238,7 +238,7 @@ def rate(value: str) -> int:
     fraction = match[2] or "0"
     number = int(match[1]) * unit + int(fraction) * unit // int("1" + "0" * len(fraction))
     if number >= INFINITY:
-        raise InvalidValue(f"{value!r} is out of range", hint="infinity is no limit")
+        raise InvalidValue(f"{value!r} is out of range", hint="infinity means no limit")
     return number
 
 

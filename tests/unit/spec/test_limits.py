@@ -88,9 +88,9 @@ def test_the_ends_of_a_range_are_valid(field: str, value: float, name: str, numb
 @pytest.mark.parametrize(
     ("field", "value", "hint"),
     [
-        ("memory_high", 0, "at least 1; INFINITY is no limit"),
-        ("memory_zswap_max", -1, "at least 0; INFINITY is no limit"),
-        ("tasks_max", 0, "at least 1; INFINITY is no limit"),
+        ("memory_high", 0, "at least 1; INFINITY means no limit"),
+        ("memory_zswap_max", -1, "at least 0; INFINITY means no limit"),
+        ("tasks_max", 0, "at least 1; INFINITY means no limit"),
         ("cpu_weight", 0, "from 1 to 10000"),
         ("cpu_weight", 10_001, "from 1 to 10000"),
     ],
@@ -131,7 +131,7 @@ def test_an_invalid_number_of_processors_is_refused(processors: float) -> None:
 
 @pytest.mark.parametrize("seconds", [-1, math.nan, 1e14])
 def test_an_invalid_time_to_stop_is_refused(seconds: float) -> None:
-    with pytest.raises(InvalidValue, match=r"^`timeout_stop=.*` is out of range \(seconds; math.inf is no limit\)$"):
+    with pytest.raises(InvalidValue, match=r"^`timeout_stop=.*` is out of range \(seconds; math.inf means no limit\)$"):
         Limits(timeout_stop=seconds)
 
 
@@ -155,7 +155,7 @@ def test_no_time_limit_sets_no_property() -> None:
 def test_an_invalid_memory_size_is_refused(size: int) -> None:
     with pytest.raises(InvalidValue) as refused:
         Limits(memory_max=size)
-    assert str(refused.value) == f"`memory_max={size}` is out of range (at least 1; INFINITY is no limit)"
+    assert str(refused.value) == f"`memory_max={size}` is out of range (at least 1; INFINITY means no limit)"
 
 
 @pytest.mark.parametrize("size", [-1, 2**64])
@@ -166,7 +166,7 @@ def test_an_invalid_swap_size_is_refused(size: int) -> None:
 
 @pytest.mark.parametrize("seconds", [0, 0.0, -1.0, math.nan])
 def test_an_invalid_time_is_refused(seconds: float) -> None:
-    with pytest.raises(InvalidValue, match=r"^`runtime_max=.*` is out of range \(seconds; math.inf is no limit\)$"):
+    with pytest.raises(InvalidValue, match=r"^`runtime_max=.*` is out of range \(seconds; math.inf means no limit\)$"):
         Limits(runtime_max=seconds)
 
 
