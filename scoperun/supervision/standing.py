@@ -92,7 +92,7 @@ def _watch_pressure(
     except OSError as error:
         reason, hint = why_refused(run.soft_pressure, error)
     if run.require_limits:
-        way_out = "`require_limits=False` runs the command all the same"
+        way_out = "`require_limits=False` runs the command anyway"
         raise LimitNotEnforced(
             f"`soft_pressure={run.soft_pressure.text}` would have no effect: {reason}",
             hint=way_out if hint is None else f"{hint}; {way_out}",
@@ -121,7 +121,7 @@ def with_cpu_time(limits: LimitsInForce, cpu_time: float, scope: ScopeCgroup, *,
     if is_required:
         raise LimitNotEnforced(
             "`cpu_time` would not be enforced: the scope's cpu.stat cannot be read",
-            hint="`require_limits=False` runs the command all the same",
+            hint="`require_limits=False` runs the command anyway",
         )
     return limits
 

@@ -25,7 +25,7 @@ def test_it_is_refused_where_the_use_cannot_be_read() -> None:
         with_cpu_time(LIMITS, 1.5, UNREADABLE, is_required=True)
     assert in_options(str(refused.value)) == (
         "--cpu-time would not be enforced: the scope's cpu.stat cannot be read "
-        "(--no-require-limits runs the command all the same)"
+        "(--no-require-limits runs the command anyway)"
     )
 
 
