@@ -1,74 +1,22 @@
-"""The program: runs `main` and leaves out the parts of Python's start and end that it does not need."""
+"""The program `scoperun`."""
 
-import errno
-import os
-import sys
-
-from scoperun.isolation import isolate
-from scoperun.startup import spare
+from scoperun.program import run_program
 
 TYPE_CHECKING = False  # typing can be imported only after `isolate` has returned
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn
-
-_SHORTAGES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT}
-"""Errors for what the machine or the user's limits can run out of while importing or printing."""
 
 
 def program() -> "NoReturn":
     """Run scoperun and exit with its status; this function does not return."""
-    isolate()
-    spare()
-    status = _status()
-    try:
-        sys.stdout.flush()
-    except OSError:  # its file is full: the error was reported when something was printed
-        status = status or 125
-    except AttributeError:  # stdout is closed
-        pass
-    os._exit(status)  # everything is written; tearing down the interpreter takes longer than running true(1)
+    run_program("scoperun", _main, failure=125)
 
 
-def _status() -> int:
-    """Run the command line and return the exit status: for an unexpected error print one line and return 125.
+def _main() -> "Callable[[], int]":
+    from scoperun.cli.command import main  # noqa: PLC0415  only after `spare`
 
-    The line is printed after the exception is freed, with everything that its frames hold: that might be the only
-    memory left.
-    """
-    try:
-        from scoperun.cli.command import main  # noqa: PLC0415  only after `spare`
-
-        return main()
-    except MemoryError:
-        reason = "not enough memory for scoperun itself (ulimit -v and -d limit it)"
-    except (Exception, KeyboardInterrupt) as error:
-        if sys.flags.dev_mode:
-            raise
-        reason = _reason(error)
-    _say(f"scoperun: {reason}")
-    return 125
-
-
-def _reason(error: BaseException) -> str:
-    match error:
-        case KeyboardInterrupt():
-            return "interrupted"
-        case OSError(errno=number, strerror=str(shortage)) if number in _SHORTAGES:
-            return shortage
-        case OSError(errno=errno.ENOENT, filename=str(path)) if path.startswith("/proc/"):
-            return f"{path} is missing, so nothing can be known about processes: is /proc mounted?"
-        case ImportError():  # the module's file is missing, or there is no memory to map it
-            return f"cannot start: {error}"
-    return f"internal error: {type(error).__name__}: {error} (python3 -X dev -m scoperun shows where)"
-
-
-def _say(text: str) -> None:
-    """Print a line without importing anything: there might be no memory to import a codec."""
-    visible = text if text.isprintable() else repr(text)[1:-1]  # the text can contain control characters
-    try:
-        os.write(2, visible.encode() + b"\n")
-    except OSError:  # stderr is closed or full
-        return
+    return main
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ class Cgroup:
         """Return why the cgroup lacks controller memory, pids, cpu, cpuset or io, as text; None if it has it."""
         if os.path.exists(f"{self.path}/{controller}.{'cpus' if controller == 'cpuset' else 'max'}"):
             return None
-        if controller not in (_text(f"{_hierarchy()[0]}/cgroup.controllers") or "").split():
+        if controller not in (_text(f"{hierarchy_of_this_machine()[0]}/cgroup.controllers") or "").split():
             return f"the kernel has no {controller} controller on the unified cgroup hierarchy"
         return f"{NOT_DELEGATED} the {controller} controller to your manager"
 
@@ -217,7 +217,7 @@ def cgroup_of(pid: int) -> Cgroup:
             f"process {pid} is not in a cgroup of the unified hierarchy",
             hint="scoperun needs cgroup v2; check: stat -fc %T /sys/fs/cgroup prints cgroup2fs",
         )
-    path, counts_alone = _hierarchy()
+    path, counts_alone = hierarchy_of_this_machine()
     return Cgroup(name, os.path.join(path, name.lstrip("/")), counts_alone)
 
 
@@ -235,10 +235,11 @@ def cgroup_name_of(pid: int) -> str | None:
 
 def _is_there(name: str) -> bool:
     """Tell whether there is a cgroup of this name, even one whose real name ends in " (deleted)"."""
-    return os.path.exists(os.path.join(_hierarchy()[0], name.lstrip("/")))
+    return os.path.exists(os.path.join(hierarchy_of_this_machine()[0], name.lstrip("/")))
 
 
-def _hierarchy() -> tuple[str, bool]:
+def hierarchy_of_this_machine() -> tuple[str, bool]:
+    """Return what `hierarchy` says of this machine; raises what it raises."""
     return hierarchy(_needed(_MOUNTS))
 
 

@@ -33,6 +33,10 @@ _MOST_UNSENT = 1 << 16
 """Bytes waiting to be sent above which calls to us are no longer answered."""
 
 
+ANY = "*"
+"""In place of the signature of an answer: any will do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Method:
     """A method to call.
@@ -299,7 +303,7 @@ def _answer(frame: Frame, method: Method) -> list[Any]:
     if frame.kind == frames.ERROR:
         said = next(iter(_read(frame)), "")
         raise ErrorReply(frame.error_name or "", said if isinstance(said, str) else "")
-    if frame.signature != method.answer:
+    if method.answer not in {frame.signature, ANY}:
         raise _Unreadable(f"is of type {frame.signature!r}, not {method.answer!r}")
     return _read(frame, method.wanted)
 

@@ -24,7 +24,7 @@ from scoperun.systemd.pid_namespace import see_bus, see_listener, see_proc
 from scoperun.time_namespace import monotonic_ahead
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Container, Mapping
 
     from scoperun.spec.scope import ScopeRequest
     from scoperun.systemd.presence import Presence
@@ -176,6 +176,13 @@ class Manager:
         method = bus.Method(_SYSTEMD, _PATH, _MANAGER, member, signature, answer)
         return await self._call(method, *arguments)
 
+    async def call_object(self, path: str, interface: str, member: str, signature: str, *arguments: object) -> None:
+        """Call a method that answers nothing of use, of the object at `path`; raise one of UNANSWERED.
+
+        It is called again as in `call`. The answer can be of any type.
+        """
+        await self._call(bus.Method(_SYSTEMD, path, interface, member, signature, bus.ANY), *arguments)
+
     async def call_once(self, member: str, signature: str, *arguments: object, answer: str = "") -> list[Any]:
         """Do the same, but raise Unfinished if it is not known whether systemd did what was asked."""
         method = bus.Method(_SYSTEMD, _PATH, _MANAGER, member, signature, answer)
@@ -191,11 +198,14 @@ class Manager:
         (value,) = await self._call(bus.Method(_SYSTEMD, path, _PROPERTIES, "Get", "ss", "v"), interface, name)
         return value
 
-    async def get_all(self, path: str, interface: str) -> dict[str, Any]:
-        """Return those of answers.WANTED that an interface of the object at `path` has; raise one of UNANSWERED."""
-        (values,) = await self._call(
-            bus.Method(_SYSTEMD, path, _PROPERTIES, "GetAll", "s", "a{sv}", answers.WANTED), interface
-        )
+    async def get_all(
+        self, path: str, interface: str, wanted: Container[str] | None = answers.WANTED
+    ) -> dict[str, Any]:
+        """Return the properties that an interface of the object at `path` has; raise one of UNANSWERED.
+
+        wanted: the names of those that matter, None for all.
+        """
+        (values,) = await self._call(bus.Method(_SYSTEMD, path, _PROPERTIES, "GetAll", "s", "a{sv}", wanted), interface)
         return dict(values)
 
     def no_systemd(self, text: str) -> BusUnavailable:

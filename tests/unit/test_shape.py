@@ -30,17 +30,20 @@ ROWS: dict[str, set[str]] = {
     "supervision": {"spec", "evidence", "report", "systemd", "kernel", "process"},
     "console": {"spec", "report"},
     "cli": {"spec", "report", "console", "kernel", "process", "supervision"},
+    "ctl": {"spec", "evidence", "report", "console", "systemd", "kernel", "supervision"},
 }
 """What each package may import besides itself and the ground: the modules in no package (docs/architecture.md)."""
 
-DOORS = {"scoperun", "scoperun.__main__"}
+DOORS = {"scoperun", "scoperun.__main__", "scoperun.ctl.__main__"}
 """The library's names, and the program: nothing imports them, and they import what they open."""
 
 FIRST = {
     "scoperun",
     "scoperun.__main__",
+    "scoperun.ctl.__main__",
     "scoperun.environment",
     "scoperun.isolation",
+    "scoperun.program",
     "scoperun.startup",
     "scoperun.version",
 }

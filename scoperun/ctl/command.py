@@ -1,0 +1,108 @@
+"""The program `scopectl`: argv -> a subcommand, and the exit status."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import signal
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from scoperun.console.field_names import in_options
+from scoperun.ctl.errors import Status, status_of
+from scoperun.ctl.output import print_text, say
+from scoperun.ctl.subcommands import NAMES, SUBCOMMANDS
+from scoperun.errors import InvalidValue, ScoperunError
+from scoperun.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_BEGINNING = """\
+Usage: scopectl SUBCOMMAND [OPTIONS] [ARGS]...
+
+See, change, attach and end what runs in systemd scopes.
+
+"""
+_END = """
+"scopectl SUBCOMMAND --help" lists the options of a subcommand; "man scopectl"
+explains everything.
+
+Exit status: 0; 1 failed; 2 wrong usage; 3 not active; 4 no such unit.
+"""
+
+
+def main() -> int:
+    """Run the subcommand in the arguments and return the exit status; the only place that catches all errors."""
+    try:
+        return _scopectl(sys.argv[1:])
+    except ScoperunError as error:
+        say(f"scopectl: {in_options(str(error))}")
+        return status_of(error)
+    except BrokenPipeError:
+        _end_by(signal.SIGPIPE)
+    except KeyboardInterrupt:
+        _end_by(signal.SIGINT)
+    return Status.FAILED
+
+
+def _scopectl(argv: Sequence[str]) -> int:
+    # systemctl takes --user before its verb, and so do many people's fingers.
+    before = [*_leading_options(argv)]
+    name, *rest = [*argv[len(before) :], ""]
+    if not name:
+        return _answer(before)
+    if name not in NAMES:
+        near = difflib.get_close_matches(name, NAMES, n=1)
+        hint = f"did you mean {near[0]}?" if near else "scopectl --help lists them"
+        raise InvalidValue(f"no such subcommand: {name}", hint=hint)
+    return _run(name, [*before, *rest[:-1]])
+
+
+def _leading_options(argv: Sequence[str]) -> list[str]:
+    found = []
+    for word in argv:
+        if not word.startswith("-"):
+            break
+        found.append(word)
+    return found
+
+
+def _answer(options: Sequence[str]) -> int:
+    """Answer a command line without a subcommand."""
+    if {"-h", "--help"} & set(options):
+        print_text(_help())
+        return Status.OK
+    if "--version" in options:
+        print_text(f"scopectl {__version__}")
+        return Status.OK
+    raise InvalidValue("no subcommand", hint="scopectl --help lists them")
+
+
+def _help() -> str:
+    longest = max(len(each.name) for each in SUBCOMMANDS)
+    rows = [f"  {each.name:<{longest}}  {each.help}" for each in SUBCOMMANDS]
+    return f"{_BEGINNING}{chr(10).join(rows)}\n{_END}".rstrip("\n")
+
+
+def _run(name: str, words: Sequence[str]) -> int:
+    """Import a subcommand's module and have typer call its function."""
+    import typer  # noqa: PLC0415  not for --help and --version
+
+    from scoperun.ctl.declared import declared  # noqa: PLC0415
+
+    function: Callable[..., int | None] = import_module(f"scoperun.ctl.{NAMES[name].module}").command
+    try:
+        status = declared(function, help_line=NAMES[name].help)(
+            args=list(words), prog_name=f"scopectl {name}", standalone_mode=False, complete_var="="
+        )
+    except typer.TyperException as error:
+        raise InvalidValue(error.format_message(), hint=f"scopectl {name} --help") from None
+    return int(status or 0)
+
+
+def _end_by(number: signal.Signals) -> None:
+    """End by a signal, as programs do that do not handle it."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)

@@ -1,0 +1,50 @@
+"""Which units the words on a command line mean. No I/O.
+
+What only shows takes any prefix that no other unit has. What changes or ends a unit takes its full name or a glob,
+because a prefix could be another unit's tomorrow. In both, `.scope` can be left out.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from scoperun.ctl.errors import NoSuchUnit
+from scoperun.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_GLOB = frozenset("*?[")
+_MOST_NAMED = 5
+
+
+def one_shown(word: str, names: Sequence[str]) -> str:
+    """Return the one unit that `word` names, in full or by a prefix. Raises NoSuchUnit, InvalidValue if several."""
+    for exact in (word, f"{word}.scope"):
+        if exact in names:
+            return exact
+    found = [name for name in names if name.startswith(word)]
+    if not found:
+        raise NoSuchUnit(f"no unit {word!r}", hint="scopectl list --all shows what runs")
+    if len(found) > 1:
+        more = [f"{len(found) - _MOST_NAMED} more"] if len(found) > _MOST_NAMED else []
+        raise InvalidValue(f"{word!r} is not one unit", hint=", ".join([*found[:_MOST_NAMED], *more]))
+    return found[0]
+
+
+def acted_on(words: Iterable[str], names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the units that the words name, in full or by a glob, each once; and the words that name none."""
+    found, without = dict[str, None](), []
+    for word in words:
+        matches = _matches(word, names)
+        found |= dict.fromkeys(matches)
+        if not matches:
+            without.append(word)
+    return list(found), without
+
+
+def _matches(word: str, names: Sequence[str]) -> list[str]:
+    if _GLOB & set(word):
+        return [name for name in names if fnmatchcase(name, word) or fnmatchcase(name, f"{word}.scope")]
+    return [name for name in (word, f"{word}.scope") if name in names][:1]

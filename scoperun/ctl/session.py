@@ -1,0 +1,81 @@
+"""A manager and its units, as every subcommand sees them: systemd's list, the units' files and their cgroups."""
+
+from __future__ import annotations
+
+import os
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from scoperun.kernel.unit_cgroups import unit_cgroups
+from scoperun.record import dataclass
+from scoperun.systemd import unit_files
+from scoperun.systemd.manager import connect
+from scoperun.systemd.units import list_units
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from scoperun.kernel.cgroup import Cgroup
+    from scoperun.systemd.manager import Manager
+    from scoperun.systemd.unit_files import TransientFile
+    from scoperun.systemd.units import ListedUnit
+
+SCOPES = ("*.scope",)
+COMMANDS = ("*.scope", "*.service")
+"""The units in which processes run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A unit as it was seen at one moment.
+
+    unit: what systemd lists. file: what systemd wrote when it started; None if it is not transient.
+    cgroup: None if it has none, e.g. because it has ended.
+    """
+
+    unit: ListedUnit
+    file: TransientFile | None
+    cgroup: Cgroup | None
+
+    @property
+    def name(self) -> str:
+        """The unit's full name."""
+        return self.unit.name
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether scoperun asked for it."""
+        return self.file is not None and self.file.is_ours
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A connection to a manager. system: it is the system's, not the user's."""
+
+    manager: Manager
+    system: bool
+
+    async def cgroups(self) -> dict[str, Cgroup]:
+        """Return the cgroup of each unit by its name, slices before what is in them."""
+        return unit_cgroups(await self.manager.control_group())
+
+    async def units(self, patterns: Sequence[str] = SCOPES) -> list[Seen]:
+        """Return the loaded units whose name matches one of the globs, by name."""
+        listed = await list_units(self.manager, patterns=patterns)
+        cgroups = await self.cgroups()
+        folder = unit_files.folder(os.environ, system=self.system)
+        return [
+            Seen(unit=unit, file=unit_files.transient_file(folder, unit.name), cgroup=cgroups.get(unit.name))
+            for unit in listed
+        ]
+
+    async def ours(self) -> list[Seen]:
+        """Return the scopes that scoperun asked for, by name."""
+        return [seen for seen in await self.units() if seen.is_ours]
+
+
+@asynccontextmanager
+async def session(*, system: bool) -> AsyncIterator[Session]:
+    """Connect to a manager; raises what manager.connect raises."""
+    async with connect(os.environ, system=system) as manager:
+        yield Session(manager, system)

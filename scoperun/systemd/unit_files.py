@@ -1,0 +1,58 @@
+"""What systemd has written about transient units into its folders: read without a call for each unit. Reads only."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from scoperun.record import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+OURS = "man:scoperun(1)"
+"""In Documentation= of each scope of scoperun."""
+
+_MOST = 1 << 16
+"""Bytes of a unit file that are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransientFile:
+    """The file of a transient unit.
+
+    written: when systemd wrote it, which it does at the unit's start: seconds since the epoch.
+    settings: the last value of each setting, by its name, as text.
+    """
+
+    written: float
+    settings: Mapping[str, str]
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether scoperun asked for the unit."""
+        return OURS in self.settings.get("Documentation", "").split()
+
+
+def folder(environment: Mapping[str, str], *, system: bool) -> str:
+    """Return the folder in which the manager keeps the files of transient units."""
+    if system:
+        return "/run/systemd/transient"
+    return f"{environment.get('XDG_RUNTIME_DIR') or f'/run/user/{os.getuid()}'}/systemd/transient"
+
+
+def transient_file(folder: str, unit: str) -> TransientFile | None:
+    """Return the file of a transient unit; None if there is none, or if it cannot be read."""
+    try:
+        fd = os.open(f"{folder}/{unit}", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        text = os.fsdecode(os.read(fd, _MOST))
+        written = os.fstat(fd).st_mtime
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    lines = (line.partition("=") for line in text.split("\n") if not line.startswith(("#", "[")))
+    return TransientFile(written, {name: value for name, equals, value in lines if equals})
