@@ -21,6 +21,12 @@ class Life:
         self.pid = int(line_from(self.scoperun))
         self.cgroup = cgroup_of(self.pid)
 
+    def go_on(self) -> None:
+        """Send the line."""
+        assert self.scoperun.stdin is not None
+        self.scoperun.stdin.write(b"on\n")
+        self.scoperun.stdin.flush()
+
     def end(self) -> tuple[int, dict[str, Any]]:
         """Send the line; return the exit status and the report once scoperun has ended and the cgroup is removed."""
         self.scoperun.communicate(b"on\n", timeout=GENEROUS)

@@ -4,17 +4,21 @@ The pressure of a slice above the scope is a kind of story in tests/truth/oomd.p
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from .oomd import MONITORED, quick_oomd
+from .life import running
+from .oomd import MONITORED, monitored_slice, quick_oomd
 from .pages import on_disk
-from .story import Ending, Story
+from .story import GENEROUS, Ending, Story
 from .test_delegate import DIVIDE
 
 pytestmark = pytest.mark.guest(user="root", kernel="stock", swap="512M")
 
 MIB = 1024**2
+SLICE = "spared.slice"
 WATCHED = [word for each in MONITORED for word in ("-p", each)]
 TIGHT = ("--mem-high", "20M", "--swap", "infinity")
 
@@ -70,10 +74,31 @@ def test_a_cgroup_inside_the_scope_was_killed(story: Story, file: str) -> None:
     assert ending.status == 3
 
 
-def test_the_machines_swap_was_too_full(story: Story) -> None:
-    words = ("-p", "ManagedOOMSwap=kill", "--mem", "24M", "--swap", "infinity", "--oom-policy", "kill")
+@pytest.mark.parametrize("policy", ["stop", "continue", "kill"])
+def test_the_machines_swap_was_too_full(story: Story, policy: str) -> None:
+    words = ("-p", "ManagedOOMSwap=kill", "--mem", "24M", "--swap", "infinity", "--oom-policy", policy)
     ending = story.run(*words, "--", "./thrash", "96")
-    see_killed(ending, ending.report["cgroup"], limit_unit=None, policy="kill", kills=1)
+    see_killed(ending, ending.report["cgroup"], limit_unit=None, policy=policy, kills=1)
     assert ending.report["oom"]["oomd"]["cause"] == "memory-used"
     assert "because more than 5.00% of the machine's memory and of its swap were in use" in rows(ending)
     assert ending.status == 137
+
+
+@pytest.mark.parametrize("preference", ["avoid", "omit"])
+def test_a_scope_that_systemd_oomd_is_to_spare_outlives_its_neighbour(
+    story: Story, file: str, tmp_path: Path, preference: str
+) -> None:
+    other_story = replace(story, report_file=tmp_path / "other.json")
+    words, thrash = ("--slice", SLICE, *TIGHT), f"exec ./thrash {file}"
+    with (
+        running(story, *words, "-p", f"ManagedOOMPreference={preference}", name="spared", then=thrash) as spared,
+        running(other_story, *words, name="killed", then=thrash) as killed,
+    ):
+        for life in (spared, killed):
+            life.go_on()
+        with monitored_slice(SLICE):
+            assert killed.scoperun.wait(GENEROUS) == 137
+        assert Path(f"/sys/fs/cgroup{spared.cgroup}").exists()
+        assert spared.scoperun.poll() is None
+    oom = killed.report()["oom"]
+    assert (oom["limit_of"], oom["limit_unit"]) == ("systemd-oomd", SLICE)

@@ -388,8 +388,14 @@ async def oomd(stage: Stage) -> Claim:
 
 
 def command_if_killed(report: dict[str, Any]) -> list[int]:
-    """Return the command's pid, unless the kernel chose scoperun's own process and systemd then ended the command."""
-    return [report["pid"]] if report["signal"] == signal.SIGKILL else []
+    """Return the pid of a command without children, if the kernel killed it, and not only scoperun's own process.
+
+    In that case systemd ends the command by SIGTERM. With two processors that can happen just after the kernel has
+    chosen the command too: both processes are counted then, whatever ended the command.
+    """
+    counts = [each["value"] for each in report["evidence"] if each["source"] == "memory.events oom_kill"]
+    was_counted = bool(counts) and (counts[0] or 0) > 1
+    return [report["pid"]] if report["signal"] == signal.SIGKILL or was_counted else []
 
 
 def teller_of_deaths(stage: Stage, report: dict[str, Any], deaths: int) -> list[tuple[int, str]]:
