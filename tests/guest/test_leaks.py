@@ -11,7 +11,7 @@ pytestmark = pytest.mark.guest(suite="trixie")
 
 
 async def test_runs_leak_nothing(story: Story) -> None:
-    """tests/bus does a thousand runs on a fake systemd; in a guest that would take two minutes."""
+    """tests/bus does 400 runs on a fake systemd; in a guest that would take two minutes."""
 
     async def run() -> None:
         assert (await scoperun.run(["true"])).exit_code == 0
