@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import re
@@ -76,8 +77,7 @@ class Cgroup:
         if unit not in self.units:
             return None
         below = len(self.units) - 1 - self.units.index(unit)
-        name, path = list(self._upwards())[below]
-        return Cgroup(name, path, self.counts_alone)
+        return self._upwards()[below]
 
     def contains(self, name: str) -> bool:
         """Tell whether the cgroup of that name is this one or one below it."""
@@ -96,7 +96,7 @@ class Cgroup:
 
     def memory_ceiling(self) -> Ceiling | None:
         """Return the least limit on memory of this cgroup and those above it; None if its own cannot be read."""
-        levels = self._levels()
+        levels = self.levels()
         limits = [level.number("memory.max") for level in levels]
         if limits[0] is None:
             return None
@@ -120,29 +120,27 @@ class Cgroup:
 
     def own_events_upwards(self) -> dict[str, dict[str, int]]:
         """Return the own events of this cgroup and of each one above it, by name, from here upwards."""
-        return {level.name: level.own_events() for level in self._levels()}
+        return {level.name: level.own_events() for level in self.levels()}
 
     def event_files(self) -> list[str]:
         """Return the files that change when something happens to this cgroup's memory: its own and those above."""
-        _, *above = self._levels()
+        _, *above = self.levels()
         return [f"{self.path}/memory.events", *(f"{level.path}/memory.events.local" for level in above)]
 
-    def _levels(self) -> list[Cgroup]:
-        """Return this cgroup and each one above it; the root only in a container, where the root has limits."""
-        levels = [Cgroup(name, path, self.counts_alone) for name, path in self._upwards()]
-        return [level for level in levels if level.name != "/" or os.path.exists(f"{level.path}/memory.events.local")]
-
-    def _upwards(self) -> Iterator[tuple[str, str]]:
-        """Yield name and path of this cgroup and of each one above it, up to the root."""
-        name, path = self.name, self.path
-        yield name, path
-        while name not in {"", "/"}:
-            name, path = os.path.dirname(name), os.path.dirname(path)
-            yield name, path
-
     def levels(self) -> list[Cgroup]:
-        """Return this cgroup and each one above it that can have limits."""
-        return self._levels()
+        """Return this cgroup and each one above it; the root only in a container, where the root has limits."""
+        return [level for level in self._upwards() if level.can_have_limits]
+
+    @property
+    def can_have_limits(self) -> bool:
+        """Whether it is a cgroup that can have limits, which the root can only in a container."""
+        return self.name != "/" or os.path.exists(f"{self.path}/memory.events.local")
+
+    def _upwards(self) -> list[Cgroup]:
+        """Return this cgroup and each one above it, up to the root."""
+        if self.name in {"", "/"}:
+            return [self]
+        return [self, *_upwards_from(os.path.dirname(self.name), os.path.dirname(self.path), self.counts_alone)]
 
     def below(self) -> Iterator[Cgroup]:
         """Yield the cgroups below this one, without those that are removed meanwhile."""
@@ -203,6 +201,12 @@ class Cgroup:
         if not words:
             return None
         return INFINITY if words[0] == "max" else int(words[0]) / int(words[1])
+
+
+@functools.lru_cache(maxsize=64)
+def _upwards_from(name: str, path: str, counts_alone: bool) -> tuple[Cgroup, ...]:
+    """Return a cgroup and each one above it, up to the root; kept, because most scopes are in the same slice."""
+    return tuple(Cgroup(name, path, counts_alone)._upwards())  # noqa: SLF001  a method of the same idea
 
 
 NOWHERE = Cgroup("", "/nonexistent")
