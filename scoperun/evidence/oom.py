@@ -13,7 +13,8 @@ The law of this file:
      process, which was killed;
    * the snapshots lie a second or more apart and no exit prompted the later one: something else might have killed them.
    A victim's size is given only if the scope had nearly as much memory when the victim was seen as at the kill.
-   If a cgroup was killed as a whole, every missing process is named that was killed or whose wait status is unknown.
+   If a cgroup was killed as a whole, every missing process is named that was killed or whose wait status is unknown,
+   also at later rises: the kernel counts little by little. An end counts once, although two snapshots can have it.
    Where such a status is unknown, the earlier snapshot must be less than a second old. If that cgroup is inside the
    scope, only the processes in it count.
    A command that was always alone in the scope and died of SIGKILL is the victim.
@@ -33,7 +34,7 @@ from typing import TYPE_CHECKING
 
 from scoperun.evidence.kernel_report import is_within
 from scoperun.evidence.shared_memory import one_each
-from scoperun.record import dataclass
+from scoperun.record import dataclass, replace
 from scoperun.spec.scope import units_of
 
 if TYPE_CHECKING:
@@ -267,9 +268,11 @@ class OomWatch:
         self._shortly_before: MemorySnapshot | None = None
         self._last_but_one: MemorySnapshot | None = None
         self._pids: set[int] = set()
+        self._ended: set[int] = set()
 
     def feed(self, snapshot: MemorySnapshot) -> None:
         """Take in one snapshot; the first one is taken before the command runs."""
+        snapshot = self._with_new_ends(snapshot)
         self._start = self._start or snapshot
         self._shortly.append(snapshot)
         while len(self._shortly) > 1 and self._shortly[1].at < snapshot.at - _SHORTLY:
@@ -280,6 +283,13 @@ class OomWatch:
             self._before, self.after = self.last, snapshot
         self._pids.update(task.pid for task in snapshot.tasks)
         self.last = snapshot
+
+    def _with_new_ends(self, snapshot: MemorySnapshot) -> MemorySnapshot:
+        """Leave out the ends that an earlier snapshot had: the kernel lists a process until it is dead."""
+        self._ended -= {task.pid for task in snapshot.tasks}  # a new process can get an old PID
+        new = tuple(each for each in snapshot.ended if each.task.pid not in self._ended)
+        self._ended |= {each.task.pid for each in new}
+        return snapshot if len(new) == len(snapshot.ended) else replace(snapshot, ended=new)
 
     @property
     def before(self) -> MemorySnapshot | None:
@@ -313,10 +323,15 @@ class OomWatch:
         seen = self.after or self.last
         if seen is None or end.exited.at - seen.at > JUST_BEFORE or not (self.after or seen.events.get("oom")):
             return []
-        found = [*seen.tasks, *(_suspects(self.after.ended, end) if self.after else ())]
+        found = [*seen.tasks, *(task for killing in self._last_killings() for task in _suspects(killing.ended, end))]
         is_sure = end.exited.status == -signal.SIGKILL and end.pid in {task.pid for task in found}
         is_sure = is_sure and (not self.killings or self.killings[-1].is_certain_of_group(end))
         return victims_in_table(found) if is_sure else []
+
+    def _last_killings(self) -> list[OomKill]:
+        """Return the rises since the last group kill, which the kernel counts little by little; else the last one."""
+        groups = [number for number, killing in enumerate(self.killings) if killing.is_group]
+        return self.killings[(groups or [-1])[-1] :]
 
     def own_limit(self, peak: int | None) -> int | None:
         """Return the scope's own limit at the last kill in bytes, None if not known: it might have changed about then.

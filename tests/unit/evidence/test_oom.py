@@ -168,6 +168,21 @@ class TestVictims:
         assert report.oom is not None
         assert [victim.name for victim in report.oom.victims or ()] == ["sh", "leak"]
 
+    def test_a_group_that_the_kernel_counts_little_by_little_is_named_once(self) -> None:
+        """A process is listed until it is dead, so two snapshots can have its end; the kernel goes on counting."""
+        last = WorkloadExited(-9, at=102.0, name="sh")
+        nameless = Task(pid=LEAK.pid, name="leak")
+        failed = ResultChanged("oom-kill"), StateChanged("failed"), read("oom-kill", "kill")
+        steps = (
+            seen(SHELL, LEAK),
+            seen(SHELL, oom_kill=2, groups=1, ended=(ended(LEAK),)),
+            seen(oom_kill=3, groups=1, ended=(ended(SHELL), ended(nameless))),
+            seen(oom_kill=4, groups=1, ended=(ended(nameless),)),
+        )
+        report = told([FIRST, *steps, last, Counters(), *failed])
+        assert report.oom is not None
+        assert sorted(victim.name for victim in report.oom.victims or ()) == ["leak", "sh"]
+
     @pytest.mark.parametrize("status", [None, -9])
     @pytest.mark.parametrize("seconds", [0.5, 20.0])
     def test_members_of_a_group_kill_are_named_if_they_cannot_have_ended_before(

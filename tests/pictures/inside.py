@@ -1,0 +1,97 @@
+"""What runs in the guest: some commands in scopes, and scopectl on a terminal; prints the pictures as JSON."""
+
+import io
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import tempfile
+import termios
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+COLUMNS, ROWS = 104, 24
+
+HOLD = """#!/usr/bin/python3 -S
+import signal, sys
+held = bytearray(int(sys.argv[1]) << 20)
+for at in range(0, len(held), 4096): held[at] = 1
+print(flush=True)
+while len(sys.argv) > 2: pass
+signal.pause()
+"""
+"""Holds so many MiB, and with one more argument uses a processor too."""
+
+COMMANDS = (
+    ("nightly-backup", ("--mem", "200M"), ("150",)),
+    ("train", ("--mem", "256M", "--swap", "0"), ("240", "--epochs=10")),
+    ("render", ("--mem-high", "400M", "--tasks", "20"), ("96",)),
+    ("fetch", ("--mem", "64M"), ("12",)),
+)
+
+
+def main() -> None:
+    """Print the pictures by name."""
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        for name, options, words in COMMANDS:
+            stack.enter_context(running(Path(folder, name), options, words))
+        json.dump({"list": picture("scopectl list", shown("scopectl", "list"))}, sys.stdout)
+
+
+@contextmanager
+def running(program: Path, options: tuple[str, ...], words: tuple[str, ...]) -> Iterator[None]:
+    """Run a program in a scope with its own name, from the moment that it has its memory."""
+    program.write_text(HOLD, encoding="ascii")
+    program.chmod(0o755)
+    scoperun = ["scoperun", "--unit", program.name, *options, "--", f"./{program.name}", *words]
+    with subprocess.Popen(scoperun, cwd=program.parent, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as run:
+        assert run.stdout is not None
+        run.stdout.readline()
+        try:
+            yield
+        finally:
+            run.terminate()
+
+
+def shown(*command: str) -> str:
+    """Return what a command prints on a terminal."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (ROWS, COLUMNS))
+    environment = os.environ | {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment):
+        os.close(theirs)
+        text = b""
+        while part := _read(ours):
+            text += part
+    os.close(ours)
+    return text.decode()
+
+
+def _read(fd: int) -> bytes:
+    try:
+        return os.read(fd, 4096)
+    except OSError:  # the terminal has no other side any more
+        return b""
+
+
+def picture(title: str, text: str) -> str:
+    """Return text with colours as an SVG that needs nothing from elsewhere."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, highlight=False)
+    for line in text.splitlines():
+        console.print(Text.from_ansi(line))
+    return without_fonts(console.export_svg(title=title, unique_id=title.replace(" ", "-")))
+
+
+def without_fonts(svg: str) -> str:
+    """Return a picture that loads no font: each program that shows it has one of its own."""
+    return re.sub(r"\s*@font-face \{.*?\}", "", svg, flags=re.DOTALL)
+
+
+if __name__ == "__main__":
+    main()
