@@ -71,9 +71,23 @@ def aligned(columns: Sequence[Column], rows: Iterable[Sequence[Cell]], *, legend
 
 def table(columns: Sequence[Column], rows: Iterable[Sequence[Cell]], *, legend: bool = True) -> str:
     """Return the rows as standard output wants them: aligned on a terminal, else with tabs."""
-    if not os.isatty(1):
+    width = terminal_width()
+    if width is None:
         return tabbed(columns, rows, legend=legend)
-    return aligned(columns, rows, legend=legend, width=os.get_terminal_size(1).columns or 80)
+    return aligned(columns, rows, legend=legend, width=width)
+
+
+def terminal_width() -> int | None:
+    """Return how many columns the terminal has that is standard output, None if that is no terminal."""
+    return (os.get_terminal_size(1).columns or 80) if os.isatty(1) else None
+
+
+def styled(lines: Iterable[Cell]) -> str:
+    """Return lines as standard output wants them: in colour and cut to its width on a terminal, else whole."""
+    width = terminal_width()
+    if width is None:
+        return "\n".join(one_line(line.text) for line in lines)
+    return aligned([Column(title="", is_flexible=True)], [[line] for line in lines], legend=False, width=width)
 
 
 def _widths(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], *, legend: bool) -> list[int]:

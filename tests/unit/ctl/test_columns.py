@@ -80,7 +80,9 @@ def test_no_limit_sorts_above_any_limit(tmp_path: Path) -> None:
 
 
 def test_text_is_sorted_from_a_then_by_the_next_column(tmp_path: Path) -> None:
-    found = [reading(tmp_path, name, state=state) for name, state in (("a", "failed"), ("b", "active"), ("c", "active"))]
+    found = [
+        reading(tmp_path, name, state=state) for name, state in (("a", "failed"), ("b", "active"), ("c", "active"))
+    ]
     assert [each.name for each in order(found, chosen("state,unit", "--sort"), reverse=False)] == ["b", "c", "a"]
     assert [each.name for each in order(found, chosen("unit", "--sort"), reverse=True)] == ["c", "b", "a"]
 
