@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from scoperun.errors import ManagerError
-from scoperun.kernel.unit_cgroups import top_cgroup, unit_cgroups
+from scoperun.kernel.unit_cgroups import manager_cgroup, unit_cgroups
 from scoperun.record import dataclass
 from scoperun.spec.scope import unit_path
 from scoperun.systemd import unit_files
@@ -64,7 +64,7 @@ class Session:
 
     async def top(self) -> Cgroup:
         """Return the manager's own cgroup, which all its units are below."""
-        return top_cgroup(await self.manager.control_group())
+        return manager_cgroup(await self.manager.control_group())
 
     async def units(self, patterns: Sequence[str] = SCOPES) -> list[Seen]:
         """Return the loaded units whose name matches one of the globs, by name."""

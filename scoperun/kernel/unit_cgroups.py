@@ -16,13 +16,13 @@ def unit_cgroups(manager: str) -> dict[str, Cgroup]:
     manager: the name of the manager's own cgroup, empty for the root. Only slices are looked into: cgroups in other
     units are their own affair. Raises ScoperunError if cgroup v2 is not mounted.
     """
-    return dict(_below(top_cgroup(manager)))
+    return dict(_below(manager_cgroup(manager)))
 
 
-def top_cgroup(manager: str) -> Cgroup:
-    """Return the cgroup with that name, as above; raises the same."""
+def manager_cgroup(name: str) -> Cgroup:
+    """Return a manager's own cgroup by its name, empty for the root. Raises ScoperunError without cgroup v2."""
     path, counts_alone = hierarchy_of_this_machine()
-    return Cgroup(manager or "/", f"{path}{manager}", counts_alone)
+    return Cgroup(name or "/", f"{path}{name}", counts_alone)
 
 
 def _below(parent: Cgroup) -> Iterator[tuple[str, Cgroup]]:
