@@ -161,7 +161,7 @@ def _held_back(facts: Facts) -> Iterator[tuple[str, list[str]]]:
 
 def _processes(facts: Facts, *, utf8: bool) -> list[str]:
     assert facts.below is not None  # noqa: S101  as asked for by the caller
-    found = list(drawn(facts.below.branches(), utf8=utf8))
+    found = [(one_line(text), cells) for text, cells in drawn(facts.below.branches(), utf8=utf8)]
     wide = max((len(text) for text, _ in found), default=0)
     return [f"{text:<{wide}}  {cells[0]}".rstrip() for text, cells in found] or ["none"]
 
