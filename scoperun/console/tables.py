@@ -6,7 +6,7 @@ rich is imported only for a terminal. Cells are text of strangers: nothing is ma
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from scoperun.printable import one_line
 from scoperun.record import dataclass
@@ -38,9 +38,8 @@ class Column:
     rank: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A text and how it looks on a terminal: a style of rich, e.g. "red" or "bold"."""
+class Cell(NamedTuple):
+    """A text and how it looks on a terminal: a style of rich, e.g. "red" or "bold". Lists have thousands."""
 
     text: str
     style: str = ""

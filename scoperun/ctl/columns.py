@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scoperun.console.tables import Column
+from scoperun.console.tables import Cell, Column
 from scoperun.ctl.reading import Number, age_text, bar, share_style, size_text, time_text
 from scoperun.errors import InvalidValue
 from scoperun.record import dataclass, replace
@@ -39,15 +39,15 @@ class Field:
         """The column, which is not left out on a narrow terminal."""
         return replace(self.column, rank=0)
 
-    def cell(self, reading: Reading, is_terminal: bool, utf8: bool) -> tuple[str, str]:
-        """Return the text of its cell, and the style."""
+    def cell(self, reading: Reading, is_terminal: bool, utf8: bool) -> Cell:
+        """Return its cell."""
         value = self.value(reading)
         text = self.text(value)
         if not is_terminal:
-            return text, ""
+            return Cell(text)
         if self.has_bar:
             text = f"{text:>6} {bar(reading.share, _BAR, utf8=utf8)}"
-        return text, "" if self.style is None else self.style(reading, value)
+        return Cell(text, "" if self.style is None else self.style(reading, value))
 
 
 def chosen(names: str, option: str) -> list[Field]:

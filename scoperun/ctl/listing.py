@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scoperun.console.tables import Cell, table
+from scoperun.console.tables import table
 from scoperun.ctl.columns import BY_DEFAULT, EVERY, WITH_APPS, chosen, order
 from scoperun.ctl.declared import Json, Legend, System
 from scoperun.ctl.output import on_terminal, print_json, print_text, takes_utf8
@@ -115,4 +115,4 @@ def _table(fields: Sequence[Field], readings: Sequence[Reading], *, legend: bool
     is_terminal, utf8 = on_terminal(), takes_utf8()
     columns: list[Any] = [field.column if may_leave_out else field.column_that_stays for field in fields]
     rows = [[field.cell(reading, is_terminal, utf8) for field in fields] for reading in readings]
-    return table(columns, [[Cell(text, style) for text, style in row] for row in rows], legend=legend)
+    return table(columns, rows, legend=legend)

@@ -41,7 +41,7 @@ class Ceilings:
         """Return the least limit above a cgroup, None if there is nothing above that can have limits."""
         if name in {"", "/"}:
             return None
-        parent, folder = os.path.dirname(name), os.path.dirname(path)
+        parent, folder = name.rpartition("/")[0] or "/", path.rpartition("/")[0]
         if folder not in self._levels:
             self._levels[folder] = self._level(parent, folder)
         return self._levels[folder]

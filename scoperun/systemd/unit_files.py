@@ -60,4 +60,4 @@ def unit_file(path: str) -> TransientFile | None:
     finally:
         os.close(fd)
     lines = (line.partition("=") for line in text.split("\n") if not line.startswith(("#", "[", ";")))
-    return TransientFile(written, {name.strip(): value.strip() for name, equals, value in lines if equals})
+    return TransientFile(written, {name: value for name, equals, value in lines if equals})
