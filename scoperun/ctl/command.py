@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import os
 import signal
 import sys
@@ -94,12 +95,35 @@ def _run(name: str, words: Sequence[str]) -> int:
 
     function: Callable[..., int | None] = import_module(f"scoperun.ctl.{NAMES[name].module}").command
     try:
-        status = declared(function, help_line=NAMES[name].help)(
+        status = declared(_passing_on(function), help_line=NAMES[name].help)(
             args=list(words), prog_name=f"scopectl {name}", standalone_mode=False, complete_var="="
         )
     except typer.TyperException as error:
         raise InvalidValue(error.format_message(), hint=f"scopectl {name} --help") from None
+    except _Passed as passed:
+        raise passed.error from None
     return int(status or 0)
+
+
+class _Passed(Exception):
+    """Has an exception that typer would turn into an exit status of its own."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+
+def _passing_on(function: Callable[..., int | None]) -> Callable[..., int | None]:
+    """Return the function, which typer declares in the same way, and whose interrupts and broken pipes get through."""
+
+    @functools.wraps(function)
+    def passing_on(*arguments: object, **named: object) -> int | None:
+        try:
+            return function(*arguments, **named)
+        except (KeyboardInterrupt, BrokenPipeError) as error:
+            raise _Passed(error) from None
+
+    return passing_on
 
 
 def _end_by(number: signal.Signals) -> None:

@@ -3,59 +3,116 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
-from typing import Annotated
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scoperun.console.tables import Cell, Column, table
+from scoperun.console.tables import table
+from scoperun.ctl.columns import BY_DEFAULT, EVERY, WITH_APPS, chosen, order
 from scoperun.ctl.declared import Json, Legend, System
-from scoperun.ctl.output import print_json, print_text
-from scoperun.ctl.session import COMMANDS, Seen, session
-from scoperun.spec.sizes import INFINITY, format_size
+from scoperun.ctl.output import on_terminal, print_json, print_text, takes_utf8
+from scoperun.ctl.reading import Reading
+from scoperun.ctl.session import COMMANDS, SCOPES, session
+from scoperun.kernel.usage import Ceilings
 
-All = Annotated[bool, typer.Option("--all", "-a", help="All scopes and services, not only scoperun's.")]
-Patterns = Annotated[list[str] | None, typer.Argument(metavar="[PATTERN]...", show_default=False)]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-_COLUMNS = (
-    Column(title="UNIT"),
-    Column(title="STATE"),
-    Column(title="MEMORY", is_right=True),
-    Column(title="LIMIT", is_right=True),
-    Column(title="TASKS", is_right=True),
-    Column(title="AGE", is_right=True),
-    Column(title="COMMAND", is_flexible=True),
-)
+    from scoperun.ctl.columns import Field
+    from scoperun.ctl.session import Seen, Session
+
+All = Annotated[bool, typer.Option("--all", "-a", help="All scopes and services, desktop applications by name too.")]
+Columns = Annotated[
+    str | None,
+    typer.Option("--columns", metavar="A,B", help=f"These columns in this order: {', '.join(EVERY)}."),
+]
+Sort = Annotated[
+    str | None,
+    typer.Option(
+        "--sort", metavar="COLUMN", help="By this column: numbers with the largest first, text from A. Default: unit."
+    ),
+]
+Reverse = Annotated[bool, typer.Option("--reverse", "-r", help="In the reverse order.")]
+Patterns = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[PATTERN]...",
+        show_default=False,
+        help="Only units with this name, or whose name begins with it; or a glob such as 'build-*'.",
+    ),
+]
 
 
-def command(
-    patterns: Patterns = None, *, every: All = False, json: Json = False, system: System = False, legend: Legend = True
+def command(  # noqa: PLR0913  each is an option
+    patterns: Patterns = None,
+    *,
+    every: All = False,
+    columns: Columns = None,
+    sort: Sort = None,
+    reverse: Reverse = False,
+    json: Json = False,
+    legend: Legend = True,
+    system: System = False,
 ) -> None:
-    """Print a row for each unit."""
-    units = asyncio.run(_units(patterns or [], every=every, system=system))
+    """Print a row for each unit.
+
+    MEMORY and SWAP are what the unit uses now, LIMIT the least limit on memory of the unit and of everything above it,
+    CPU the processor time that it has used. TASKS counts threads too, and the process with which scoperun holds its
+    scope. A dash is printed for what cannot be known. STATE is systemd's, or frozen, or empty if no process is left.
+    """
+    default = WITH_APPS if every else BY_DEFAULT
+    fields = chosen(columns, "--columns") if columns is not None else [EVERY[name] for name in default]
+    by = chosen(sort, "--sort") if sort is not None else [EVERY["unit"]]
+    readings = asyncio.run(
+        _readings(patterns or [], {each.name for each in (*fields, *by)}, every=every, system=system)
+    )
+    readings = order(readings, by, reverse=reverse)
     if json:
-        print_json([_row(seen) for seen in units])
+        print_json([{field.name: field.value(reading) for field in fields} for reading in readings])
+    elif not readings and on_terminal():
+        print_text(_nothing(patterns, every=every))
     else:
-        print_text(
-            table(_COLUMNS, [[Cell(str(value)) for value in _row(seen).values()] for seen in units], legend=legend)
-        )
+        print_text(_table(fields, readings, legend=legend, may_leave_out=columns is None))
 
 
-async def _units(patterns: list[str], *, every: bool, system: bool) -> list[Seen]:
+async def _readings(patterns: Sequence[str], wanted: set[str], *, every: bool, system: bool) -> list[Reading]:
     async with session(system=system) as opened:
-        return await opened.units(COMMANDS) if every else await opened.ours()
+        units = [seen for seen in await opened.units(COMMANDS if every else SCOPES) if every or seen.is_ours]
+        units = [seen for seen in units if _is_meant(seen.name, patterns)]
+        entered = await _entered(opened, units) if "age" in wanted else {}
+    apps = _apps(units) if "app" in wanted else {}
+    ceilings, now = Ceilings(), time.time()
+    return [Reading(seen, ceilings, now=now, entered=entered.get(seen.name), app=apps.get(seen.name)) for seen in units]
 
 
-def _row(seen: Seen) -> dict[str, object]:
-    cgroup = seen.cgroup
-    ceiling = None if cgroup is None else cgroup.memory_ceiling()
-    memory = None if cgroup is None else cgroup.number("memory.current")
-    return {
-        "unit": seen.name,
-        "state": seen.unit.active,
-        "memory": "-" if memory is None else format_size(memory),
-        "limit": "-" if ceiling is None or ceiling.limit == INFINITY else format_size(ceiling.limit),
-        "tasks": None if cgroup is None else cgroup.number("pids.current"),
-        "age": None if seen.file is None else round(time.time() - seen.file.written),
-        "command": seen.unit.description,
-    }
+async def _entered(opened: Session, units: Sequence[Seen]) -> dict[str, float | None]:
+    """Return when the units became active whose files do not say that: services, as a rule."""
+    asked = [seen.name for seen in units if seen.file is None and seen.unit.is_active]
+    times = await asyncio.gather(*(opened.entered(name) for name in asked))
+    return dict(zip(asked, times, strict=True))
+
+
+def _apps(units: Sequence[Seen]) -> dict[str, str | None]:
+    from scoperun.ctl.desktop_apps import app_name  # noqa: PLC0415  only --all shows them
+
+    return {seen.name: app_name(seen.name, os.environ) for seen in units}
+
+
+def _is_meant(name: str, patterns: Sequence[str]) -> bool:
+    return not patterns or any(name.startswith(each) or fnmatchcase(name, each) for each in patterns)
+
+
+def _nothing(patterns: Sequence[str] | None, *, every: bool) -> str:
+    if patterns:
+        return "No such unit runs."
+    return "No scope or service runs." if every else "No scope of scoperun runs."
+
+
+def _table(fields: Sequence[Field], readings: Sequence[Reading], *, legend: bool, may_leave_out: bool) -> str:
+    is_terminal, utf8 = on_terminal(), takes_utf8()
+    columns: list[Any] = [field.column if may_leave_out else field.column_that_stays for field in fields]
+    rows = [[field.cell(reading, is_terminal, utf8) for field in fields] for reading in readings]
+    return table(columns, rows, legend=legend)

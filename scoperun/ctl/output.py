@@ -7,6 +7,8 @@ import os
 from contextlib import suppress
 from typing import Any
 
+from scoperun.console import locales
+from scoperun.environment import given_environment
 from scoperun.errors import ScoperunError
 from scoperun.printable import lines
 
@@ -25,6 +27,16 @@ def print_text(text: str) -> None:
         raise
     except OSError as error:
         raise ScoperunError(f"cannot print: {error.strerror}") from None
+
+
+def on_terminal() -> bool:
+    """Tell whether standard output is a terminal."""
+    return os.isatty(1)
+
+
+def takes_utf8() -> bool:
+    """Tell whether the locale's character set is UTF-8, so that lines and bars can be drawn."""
+    return locales.takes_utf8(given_environment())
 
 
 def print_json(value: Any) -> None:

@@ -6,9 +6,12 @@ import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from scoperun.kernel.unit_cgroups import unit_cgroups
+from scoperun.errors import ManagerError
+from scoperun.kernel.unit_cgroups import manager_cgroup, unit_cgroups
 from scoperun.record import dataclass
+from scoperun.spec.scope import unit_path
 from scoperun.systemd import unit_files
+from scoperun.systemd.answers import UNIT
 from scoperun.systemd.manager import connect
 from scoperun.systemd.units import list_units
 
@@ -59,6 +62,10 @@ class Session:
         """Return the cgroup of each unit by its name, slices before what is in them."""
         return unit_cgroups(await self.manager.control_group())
 
+    async def top(self) -> Cgroup:
+        """Return the manager's own cgroup, which all its units are below."""
+        return manager_cgroup(await self.manager.control_group())
+
     async def units(self, patterns: Sequence[str] = SCOPES) -> list[Seen]:
         """Return the loaded units whose name matches one of the globs, by name."""
         listed = await list_units(self.manager, patterns=patterns)
@@ -72,6 +79,14 @@ class Session:
     async def ours(self) -> list[Seen]:
         """Return the scopes that scoperun asked for, by name."""
         return [seen for seen in await self.units() if seen.is_ours]
+
+    async def entered(self, name: str) -> float | None:
+        """Return when a unit became active, in seconds since the epoch; None if it is not known."""
+        try:
+            usec = await self.manager.get(unit_path(name), UNIT, "ActiveEnterTimestamp")
+        except ManagerError:  # it was unloaded meanwhile
+            return None
+        return usec / 1e6 if isinstance(usec, int) and usec else None
 
 
 @asynccontextmanager

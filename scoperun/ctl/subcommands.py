@@ -21,6 +21,9 @@ class Subcommand:
 
 SUBCOMMANDS = (
     Subcommand("list", "listing", "List what runs in scopes of scoperun, or with --all in every unit.", alias="ps"),
+    Subcommand("status", "status", "Show one unit in depth: processes, limits and their origin, events, its journal."),
+    Subcommand("tree", "tree", "Draw slices and units with their memory, limits and tasks."),
+    Subcommand("wait", "waiting", "Wait until units have ended, and print how they did."),
 )
 
 NAMES = {name: each for each in SUBCOMMANDS for name in (each.name, each.alias) if name is not None}

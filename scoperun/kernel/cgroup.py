@@ -153,6 +153,15 @@ class Cgroup:
             for folder, *_ in itertools.islice(os.walk(self.path), 1, None):
                 yield Cgroup(f"{self.name}{folder.removeprefix(self.path)}", folder)
 
+    def directly_below(self) -> list[Cgroup]:
+        """Return the cgroups in this one, without those in them, by name; [] if it is gone."""
+        try:
+            with os.scandir(self.path) as entries:
+                names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+        except OSError:
+            return []
+        return [Cgroup(f"{self.name.rstrip('/')}/{name}", f"{self.path}/{name}", self.counts_alone) for name in names]
+
     def pids(self) -> list[int] | None:
         """Return the PIDs in this cgroup, without those below; None if the cgroup is gone."""
         text = self.text("cgroup.procs")

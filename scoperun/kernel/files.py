@@ -21,6 +21,18 @@ def contents(file: str) -> bytes:
         os.close(fd)
 
 
+def brief(file: str) -> bytes:
+    """Return the bytes of a file that the kernel hands out in one read, such as a cgroup's numbers; raise OSError.
+
+    It saves a system call of four for each file of a long list.
+    """
+    fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(fd, _BITE)
+    finally:
+        os.close(fd)
+
+
 def attribute(file: str | int, name: str) -> bytes | None:
     """Return an extended attribute of a file or a descriptor, b"" if it is not set, None if it cannot be read."""
     try:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _JOURNALS = ("/run/log/journal", "/var/log/journal")
 
-_JOURNALCTL = ("/usr/bin/journalctl", "/bin/journalctl", "/run/current-system/sw/bin/journalctl")
+JOURNALCTL = ("/usr/bin/journalctl", "/bin/journalctl", "/run/current-system/sw/bin/journalctl")
 """Where the system's own journalctl is; the last is for NixOS. $PATH could lead to another program."""
 
 _NOT_PERMITTED = (
@@ -108,14 +108,15 @@ def message_in(entry: dict[str, Any]) -> str | None:
     return None
 
 
-def follow_journal(since: float, root: str = "") -> Journal:
+def follow_journal(since: float, root: str = "", *, to_come: bool = True) -> Journal:
     """Start journalctl for the kernel's records since a time of the wall clock, and for those to come.
 
     since: seconds since 1970. root: the folder with the system's files, its journalctl too; by default /.
+    to_come: without it, journalctl ends after the records that there are.
     Raise KernelLogUnreadable if this user may not read the journal, or journalctl cannot be started.
     """
     see_readable(root)
-    return follow(since, _KERNEL, journal_record, root)
+    return (follow if to_come else read)(since, _KERNEL, journal_record, root)
 
 
 def follow(
@@ -126,6 +127,11 @@ def follow(
     words: options and matches that choose the entries, and the fields that are needed. The rest is as for Journal and
     follow_journal.
     """
+    return read(since, ("--follow", "--no-tail", *words), parse, root)
+
+
+def read(since: float, words: Sequence[str], parse: Callable[[bytes], KernelRecord | None], root: str = "") -> Journal:
+    """Start journalctl for the entries since a time of the wall clock, as `follow` does, but not for those to come."""
     ours, its = os.pipe()
     os.set_blocking(ours, False)
     try:
@@ -139,10 +145,10 @@ def follow(
 
 def _spawn_journalctl(since: float, words: Sequence[str], stdout: int, root: str) -> int:
     """Start journalctl and return its PID. It does not outlive us: it ends once its output has no reader."""
-    programs = [root + program for program in _JOURNALCTL]
+    programs = [root + program for program in JOURNALCTL]
     program = next(filter(os.path.exists, programs), programs[0])
     command = [
-        *("journalctl", "--system", "--boot", f"--since=@{since:.6f}", "--follow", "--no-tail", "--output=json"),
+        *("journalctl", "--system", "--boot", f"--since=@{since:.6f}", "--output=json"),
         *words,
     ]
     return os.posix_spawn(
@@ -183,9 +189,14 @@ def is_kept(root: str = "") -> bool:
     return any(map(_exists, _files(root)))
 
 
-def _files(root: str) -> list[str]:
+def folders_of_journals(root: str = "") -> list[str]:
+    """Return the folders in which this machine's journals can be."""
     machine_id = _machine_id(root)
-    return [f"{root}{folder}/{machine_id}/system.journal" for folder in _JOURNALS]
+    return [f"{root}{folder}/{machine_id}" for folder in _JOURNALS]
+
+
+def _files(root: str) -> list[str]:
+    return [f"{folder}/system.journal" for folder in folders_of_journals(root)]
 
 
 def _exists(file: str) -> bool:

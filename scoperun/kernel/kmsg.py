@@ -28,8 +28,11 @@ class Kmsg:
     fd: int
 
     @classmethod
-    def open(cls, root: str = "") -> Kmsg | None:
-        """Open `root`/dev/kmsg at its end; return None if that is not permitted or not the kernel's device."""
+    def open(cls, root: str = "", *, whole: bool = False) -> Kmsg | None:
+        """Open `root`/dev/kmsg at its end; return None if that is not permitted or not the kernel's device.
+
+        whole: open it at the oldest record that the kernel still has.
+        """
         try:
             fd = os.open(f"{root}/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         except OSError:
@@ -37,7 +40,7 @@ class Kmsg:
         if os.fstat(fd).st_rdev != _DEVICE:  # in a container it can be a terminal under that name
             os.close(fd)
             return None
-        os.lseek(fd, 0, os.SEEK_END)
+        os.lseek(fd, 0, os.SEEK_SET if whole else os.SEEK_END)
         return cls(fd)
 
     def take(self) -> Sequence[KernelRecord]:

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 _PATIENCE = 10
 """A log that never falls silent is read for this many times the allowed silence."""
 
+_ALL_THERE = 0.2
+"""Seconds of silence after which /dev/kmsg, which has no end, is taken to have been read as far as it goes."""
+
+_JOURNALCTL_ANSWERS = 10.0
+"""Seconds within which journalctl prints something or ends."""
+
 
 @dataclass(slots=True, kw_only=True)
 class KernelLog:
@@ -88,6 +94,25 @@ class KernelLog:
     def on_the_wall(self, moment: float) -> float:
         """Return a monotonic time on the wall clock, by which journald sorts; the earlier one if that clock was set."""
         return min(self.wall + (moment - self.opened), time.time() - (time.monotonic() - moment))
+
+
+async def read_back(take: Callable[[Sequence[KernelRecord]], bool], *, since: float, root: str = "") -> bool:
+    """Hand the kernel's own records from a time in the past until now to `take`; return False if there is no end.
+
+    since: seconds on the monotonic clock. The rest is as for KernelLog.read. The kernel forgets its oldest records.
+    """
+    kmsg = Kmsg.open(root, whole=True)
+    log = KernelLog(opened=since, wall=time.time() - (time.monotonic() - since), root=root, _kmsg=kmsg)
+    with log:
+        if kmsg is not None:
+            return await log.read(take, within=_ALL_THERE)
+        from scoperun.kernel.journal import follow_journal  # noqa: PLC0415  as above
+
+        journal = follow_journal(log.on_the_wall(since), root, to_come=False)
+        try:
+            return await _read(journal, take, since=since, within=_JOURNALCTL_ANSWERS)
+        finally:
+            journal.close()
 
 
 def kernel_clock() -> KernelClock:

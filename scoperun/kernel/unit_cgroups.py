@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from scoperun.kernel.cgroup import Cgroup, hierarchy_of_this_machine
@@ -17,25 +16,20 @@ def unit_cgroups(manager: str) -> dict[str, Cgroup]:
     manager: the name of the manager's own cgroup, empty for the root. Only slices are looked into: cgroups in other
     units are their own affair. Raises ScoperunError if cgroup v2 is not mounted.
     """
+    return dict(_below(manager_cgroup(manager)))
+
+
+def manager_cgroup(name: str) -> Cgroup:
+    """Return a manager's own cgroup by its name, empty for the root. Raises ScoperunError without cgroup v2."""
     path, counts_alone = hierarchy_of_this_machine()
-    top = Cgroup(manager or "/", f"{path}{manager}", counts_alone)
-    return dict(_below(top))
+    return Cgroup(name or "/", f"{path}{name}", counts_alone)
 
 
 def _below(parent: Cgroup) -> Iterator[tuple[str, Cgroup]]:
-    for entry in _folders(parent.path):
-        unit = entry.removeprefix("_")  # see units_of()
+    for cgroup in parent.directly_below():
+        unit = cgroup.name.rpartition("/")[2].removeprefix("_")  # see units_of()
         if "." not in unit:
             continue
-        cgroup = Cgroup(f"{parent.name.rstrip('/')}/{entry}", f"{parent.path}/{entry}", parent.counts_alone)
         yield unit, cgroup
         if unit.endswith(".slice"):
             yield from _below(cgroup)
-
-
-def _folders(path: str) -> list[str]:
-    try:
-        with os.scandir(path) as entries:
-            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
-    except OSError:  # the cgroup was removed meanwhile
-        return []

@@ -50,6 +50,19 @@ def job_of(member: str | None, body: list[Any]) -> str | None:
     return None
 
 
+def removed(member: str | None, body: list[Any]) -> str | None:
+    """Return the unit that systemd has unloaded, None if the signal is not UnitRemoved."""
+    match member, body:
+        case "UnitRemoved", [str(unit), _]:
+            return unit
+    return None
+
+
+def kind(unit: str) -> str:
+    """Return the D-Bus interface of a unit's kind, without its prefix: Scope, Service, Slice."""
+    return unit.rpartition(".")[2].capitalize()
+
+
 def job(value: object) -> int:
     """Return the number of a unit's queued job from property Job, 0 if there is none."""
     match value:

@@ -130,6 +130,22 @@ class Manager:
         except bus.ErrorReply as error:
             raise self._error(error) from None
 
+    async def follow(self, unit: str, take: Take) -> None:
+        """Hand the signals of a unit of any kind, and that of its removal, to `take`; raises what `call` raises.
+
+        systemd sends them if a client has a reference to the unit, or has called Subscribe().
+        """
+        path = unit_path(unit)
+        self._routes[path] = take
+        removed = f"path='{_PATH}',interface='{_MANAGER}',member='UnitRemoved',arg0='{unit}'"
+        try:
+            await asyncio.gather(
+                self._add(f"path='{path}'"),
+                self._connection.match(f"type='signal',sender='{_SYSTEMD}',{removed}"),
+            )
+        except bus.ErrorReply as error:
+            raise self._error(error) from None
+
     async def _match(self, path: str, unit: str) -> None:
         """Have the bus send the signals of one scope only: those of others would wake this process for nothing.
 
@@ -213,13 +229,13 @@ class Manager:
         return BusUnavailable(f"no systemd on this bus: {text}", hint=self._check)
 
     def _route(self, signal: bus.Signal) -> None:
-        """Hand a signal to the scope whose path it has, or whose job it is about, or that of the bus to `_presence`."""
+        """Hand a signal to what follows the unit that it is about, or that of the bus to `_presence`."""
         take = self._routes.get(signal.path or "")
         if take is not None:
             take(signal.member, signal.body(answers.WANTED))
         elif signal.path == _PATH:
             body = signal.body()
-            unit = answers.job_of(signal.member, body)
+            unit = answers.job_of(signal.member, body) or answers.removed(signal.member, body)
             take = self._routes.get(unit_path(unit)) if unit else None
             if take is not None:
                 take(signal.member, body)

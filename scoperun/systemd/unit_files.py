@@ -43,8 +43,13 @@ def folder(environment: Mapping[str, str], *, system: bool) -> str:
 
 def transient_file(folder: str, unit: str) -> TransientFile | None:
     """Return the file of a transient unit; None if there is none, or if it cannot be read."""
+    return unit_file(f"{folder}/{unit}")
+
+
+def unit_file(path: str) -> TransientFile | None:
+    """Return any file of systemd's about a unit; None if there is none, or if it cannot be read."""
     try:
-        fd = os.open(f"{folder}/{unit}", os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
         return None
     try:
@@ -54,5 +59,5 @@ def transient_file(folder: str, unit: str) -> TransientFile | None:
         return None
     finally:
         os.close(fd)
-    lines = (line.partition("=") for line in text.split("\n") if not line.startswith(("#", "[")))
+    lines = (line.partition("=") for line in text.split("\n") if not line.startswith(("#", "[", ";")))
     return TransientFile(written, {name: value for name, equals, value in lines if equals})

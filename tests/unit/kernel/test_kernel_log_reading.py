@@ -12,7 +12,7 @@ from scoperun.evidence.kernel_clock import KernelClock
 from scoperun.evidence.kernel_report import KernelLogUnreadable, KernelRecord
 from scoperun.kernel.journal import journal_record
 from scoperun.kernel.kmsg import kmsg_record
-from scoperun.kernel.log import KernelLog
+from scoperun.kernel.log import KernelLog, read_back
 
 
 @pytest.mark.parametrize(
@@ -229,6 +229,15 @@ async def test_a_file_in_place_of_the_kernel_log_is_not_read(root: Path) -> None
     reader = Reader()
     assert await read(root, reader, within=60)
     assert reader.texts == ["one"]
+
+
+async def test_the_past_is_read_back_without_what_is_still_to_come(root: Path) -> None:
+    now = time.monotonic()
+    words = echo("with --follow", at=now - 1)
+    journalctl_says(root, f'case "$*" in *follow*) {words};; esac', echo("old", at=now - 9), echo("new", at=now - 1))
+    reader = Reader()
+    assert await read_back(reader, since=now - 5, root=str(root))
+    assert reader.texts == ["new"]
 
 
 # The clock of the records

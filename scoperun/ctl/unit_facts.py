@@ -1,0 +1,217 @@
+"""All that is known about one unit, gathered for `scopectl status`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from scoperun.ctl.errors import NotActive
+from scoperun.ctl.limit_origins import UnitFile, above, own_limits
+from scoperun.ctl.oom_seen import KernelSaid, kernel_said
+from scoperun.ctl.processes import inside
+from scoperun.errors import ManagerError
+from scoperun.kernel.pressure import pressure
+from scoperun.kernel.unit_journal import JournalUnreadable, entries_of
+from scoperun.record import dataclass
+from scoperun.spec.scope import unit_path, units_of
+from scoperun.spec.sizes import INFINITY
+from scoperun.systemd import answers
+from scoperun.systemd.unit_files import unit_file
+from scoperun.systemd.units import NO_SUCH_INVOCATION, Invocation, invocation_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from scoperun.ctl.limit_origins import Limit
+    from scoperun.ctl.processes import Inside
+    from scoperun.ctl.session import Seen, Session
+    from scoperun.evidence.pressure import Pressure
+    from scoperun.kernel.cgroup import Cgroup
+    from scoperun.kernel.unit_journal import Entry
+
+_UNIT = frozenset(
+    {
+        "Description", "LoadState", "ActiveState", "SubState", "FreezerState", "InvocationID", "FragmentPath",
+        "DropInPaths", "ActiveEnterTimestamp", "InactiveExitTimestampMonotonic", "InactiveEnterTimestamp",
+    }
+)  # fmt: skip
+_KIND = frozenset(
+    {
+        "Result", "Slice", "OOMPolicy", "OOMKills", "ManagedOOMKills", "MemoryPeak", "MemorySwapPeak", "CPUUsageNSec",
+        "RuntimeMaxUSec", "Delegate",
+    }
+)  # fmt: skip
+_FILES = frozenset({"FragmentPath", "DropInPaths"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """A unit as it was seen at one moment; None is what is not known.
+
+    unit: the properties of the interface Unit. kind: those of the interface of its kind, e.g. Scope.
+    cgroup: its cgroup, None if it has none. below: the processes in it. files: the cgroup's numbers by their files.
+    limits: its own limits, and lower ones above it. said: what the kernel's log says about OOM kills.
+    entries: the journal's last entries, None if it was not read, for the reason `unread`, if there is one.
+    """
+
+    name: str
+    unit: Mapping[str, Any]
+    kind: Mapping[str, Any]
+    cgroup: Cgroup | None
+    below: Inside | None
+    numbers: Mapping[str, int | None]
+    events: Mapping[str, int] | None
+    refused: int | None
+    cpu: Mapping[str, int]
+    limits: Sequence[Limit]
+    pressure: Pressure | None
+    io: Mapping[str, int] | None
+    said: KernelSaid
+    entries: Sequence[Entry] | None
+    unread: str | None
+
+    @property
+    def is_active(self) -> bool:
+        """Whether systemctl(1) says that it is active."""
+        return self.unit.get("ActiveState") in {"active", "reloading", "refreshing"}
+
+    @property
+    def invocation(self) -> str:
+        """Its invocation ID, empty if it never was active."""
+        value = self.unit.get("InvocationID")
+        return value.hex() if isinstance(value, bytes) else ""
+
+    def count(self, name: str) -> int | None:
+        """Return a number among the properties of its kind, None if systemd does not know it."""
+        value = self.kind.get(name)
+        return value if isinstance(value, int) and value != INFINITY else None
+
+    @property
+    def runtime_max(self) -> float | None:
+        """The seconds after which systemd ends it, None if it does not."""
+        value = self.count("RuntimeMaxUSec")
+        return None if value is None else value / 1e6
+
+    @property
+    def cpu_seconds(self) -> float | None:
+        """The seconds of processor time that it has used."""
+        usec, nsec = self.cpu.get("usage_usec"), self.count("CPUUsageNSec")
+        return usec / 1e6 if usec is not None else None if nsec is None else nsec / 1e9
+
+    def moment(self, name: str) -> float | None:
+        """Return a time among the properties in seconds since the epoch, None if there was none."""
+        value = self.unit.get(name)
+        return value / 1e6 if isinstance(value, int) and value else None
+
+
+async def facts(opened: Session, seen: Seen, *, lines: int) -> Facts:
+    """Gather what is known about a unit; lines: the most entries of the journal.
+
+    Raises NotActive if systemd has unloaded it meanwhile, and one of manager.UNANSWERED.
+    """
+    unit, kind = await _properties(opened, seen.name)
+    cgroup = seen.cgroup
+    limits = [] if cgroup is None else await _limits(opened, seen.name, cgroup, _files(unit))
+    top = await opened.top()
+    events = None if cgroup is None else cgroup.table("memory.events")
+    said = await kernel_said(
+        cgroup.name if cgroup else _name_below(top, kind, seen.name),
+        unit,
+        kind,
+        counted=None if events is None else events.get("oom_kill"),
+        ahead=opened.manager.ahead,
+    )
+    entries, unread = _entries(opened, seen.name, unit, lines=lines)
+    return Facts(
+        name=seen.name,
+        unit=unit,
+        kind=kind,
+        cgroup=cgroup,
+        below=None if cgroup is None or seen.name.endswith(".slice") else inside(cgroup),
+        numbers=_numbers(cgroup),
+        events=events,
+        refused=((cgroup and cgroup.table("pids.events")) or {}).get("max"),
+        cpu=(cgroup and cgroup.table("cpu.stat")) or {},
+        limits=limits,
+        pressure=None if cgroup is None else pressure(cgroup),
+        io=None if cgroup is None else cgroup.disk_use(),
+        said=said,
+        entries=entries,
+        unread=unread,
+    )
+
+
+async def _properties(opened: Session, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    identifier = await invocation_of(opened.manager, name)
+    unit = Invocation(opened.manager, name, identifier or name)  # one that never was active has a name only
+    try:
+        return (
+            await unit.properties(answers.UNIT, _UNIT),
+            await unit.properties(f"org.freedesktop.systemd1.{answers.kind(name)}", _KIND),
+        )
+    except ManagerError as error:
+        if error.name == NO_SUCH_INVOCATION:
+            raise NotActive(f"{name} has just ended, and systemd has unloaded it") from None
+        raise
+
+
+def _files(properties: Mapping[str, Any]) -> list[UnitFile]:
+    """Return systemd's files about a unit, in the order in which it reads them."""
+    paths = [properties.get("FragmentPath"), *(properties.get("DropInPaths") or ())]
+    read = {path: unit_file(path) for path in paths if isinstance(path, str) and path}
+    return [UnitFile(path, _stripped(file.settings)) for path, file in read.items() if file is not None]
+
+
+def _stripped(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return settings without the blanks that people write around `=`."""
+    return {name.strip(): value.strip() for name, value in settings.items()}
+
+
+async def _limits(opened: Session, name: str, cgroup: Cgroup, files: Sequence[UnitFile]) -> list[Limit]:
+    own = own_limits(name, cgroup.limits(), files)
+    levels = [(units_of(each.name)[-1], each.limits()) for each in cgroup.levels()[1:] if units_of(each.name)]
+    found = above(own, levels, {})
+    if not found:
+        return own
+    slices = await opened.cgroups()
+    asked = {limit.unit for limit in found if limit.unit in slices}
+    return own + above(own, levels, {unit: await _files_of(opened, unit) for unit in asked})
+
+
+async def _files_of(opened: Session, unit: str) -> list[UnitFile]:
+    return _files(await opened.manager.get_all(unit_path(unit), answers.UNIT, _FILES))
+
+
+def _numbers(cgroup: Cgroup | None) -> dict[str, int | None]:
+    if cgroup is None:
+        return {}
+    files = ("memory.current", "memory.peak", "memory.swap.current", "memory.swap.peak", "pids.current", "pids.peak")
+    return {file: cgroup.number(file) for file in files}
+
+
+def _name_below(top: Cgroup, kind: Mapping[str, Any], name: str) -> str:
+    """Return the name that the cgroup of an ended unit had: that of its slice, in those above, and its own."""
+    parts = str(kind.get("Slice") or "-.slice").removesuffix(".slice").split("-")
+    above = [f"{'-'.join(parts[:count])}.slice" for count in range(1, len(parts) + 1) if parts[0]]
+    return "/".join([top.name.rstrip("/"), *above, name])
+
+
+def _entries(
+    opened: Session, name: str, unit: Mapping[str, Any], *, lines: int
+) -> tuple[Sequence[Entry] | None, str | None]:
+    """Return the journal's last entries since the unit's start, or why there are none."""
+    if lines == 0:
+        return None, None
+    try:
+        found = entries_of(name, system=opened.system, count=lines)
+    except JournalUnreadable as reason:
+        return None, str(reason)
+    began = unit.get("InactiveExitTimestampMonotonic")
+    if not isinstance(began, int) or not began:
+        return found, None
+    since = time.time() - (time.monotonic() - opened.manager.ahead - began / 1e6) - _SLACK
+    return [each for each in found if each.at >= since], None
+
+
+_SLACK = 1.0
+"""Seconds by which the wall clock might have been slewed since the unit's start."""

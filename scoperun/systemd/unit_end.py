@@ -1,0 +1,103 @@
+"""The end of a unit that another program has started: waited for without polling, and its result read while it can be.
+
+systemd unloads a scope as soon as it has ended. A reference keeps it loaded until its properties have been read; who
+may not have one hears the result in systemd's announcement.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from scoperun.errors import BusLost, ManagerError
+from scoperun.systemd import answers
+from scoperun.systemd.answers import UNIT
+from scoperun.systemd.units import Invocation, invocation_of
+
+if TYPE_CHECKING:
+    from scoperun.systemd.manager import Manager
+
+_ALREADY = "org.freedesktop.systemd1.AlreadySubscribed"
+_OVER = frozenset({"inactive", "failed"})
+PROPERTIES = frozenset({"Result", "OOMKills", "ManagedOOMKills", "OOMPolicy", "Delegate"})
+
+
+async def subscribe(manager: Manager) -> None:
+    """Have systemd announce what happens to all units; raise one of manager.UNANSWERED."""
+    try:
+        await manager.call("Subscribe", "")
+    except ManagerError as error:
+        if error.name != _ALREADY:
+            raise
+
+
+class UnitEnd:
+    """The end of one unit; call `begin`, then `wait`, then `properties`."""
+
+    def __init__(self, manager: Manager, name: str) -> None:
+        """name: the unit's full name."""
+        self.name = name
+        self.invocation = ""
+        self._manager = manager
+        self._over = asyncio.Event()
+        self._result: str | None = None
+        self._has_reference = False
+
+    async def begin(self) -> None:
+        """Begin to listen, and then see whether the unit has ended already; raise one of manager.UNANSWERED."""
+        await self._manager.follow(self.name, self._take)
+        self.invocation = await invocation_of(self._manager, self.name)
+        if not self.invocation:  # unloaded, or never active
+            self._over.set()
+            return
+        with suppress(ManagerError):  # it is refused to other users, or the unit has been unloaded
+            await self._call("Ref")
+            self._has_reference = True
+        try:
+            state = await self._manager.get(self._unit.path, UNIT, "ActiveState")
+        except ManagerError:
+            state = "inactive"
+        if state in _OVER:
+            self._over.set()
+
+    async def wait(self) -> None:
+        """Return when the unit has ended; raise BusLost if the connection breaks first."""
+        over, lost = asyncio.ensure_future(self._over.wait()), asyncio.ensure_future(self._manager.lost())
+        try:
+            await asyncio.wait((over, lost), return_when=asyncio.FIRST_COMPLETED)
+            if not self._over.is_set():
+                raise BusLost(f"{self.name}: the connection to the bus broke: {lost.result()}")
+        finally:
+            over.cancel()
+            lost.cancel()
+
+    async def properties(self) -> dict[str, Any]:
+        """Return what systemd knows of the ended unit, by property, and give up the reference; {} if nothing is."""
+        known: dict[str, Any] = {}
+        if not self.invocation:  # by its name systemd would answer for a unit that it has just made up
+            return known
+        with suppress(ManagerError):
+            known = await self._unit.properties(f"org.freedesktop.systemd1.{answers.kind(self.name)}", PROPERTIES)
+        if self._result not in {None, "success"} or "Result" not in known:  # a failure that was heard once stays
+            known["Result"] = self._result
+        if self._has_reference:
+            with suppress(ManagerError):
+                await self._call("Unref")
+        return known
+
+    @property
+    def _unit(self) -> Invocation:
+        return Invocation(self._manager, self.name, self.invocation)
+
+    async def _call(self, member: str) -> None:
+        await self._manager.call_object(self._unit.path, UNIT, member, "")
+
+    def _take(self, member: str | None, body: list[Any]) -> None:
+        match member, body:
+            case "UnitRemoved", _:
+                self._over.set()
+            case "PropertiesChanged", [str(), {"ActiveState": state}, _] if state in _OVER:
+                self._over.set()
+            case "PropertiesChanged", [str(), {"Result": str(result)}, _] if not self._over.is_set():
+                self._result = result if self._result in {None, "success"} else self._result
