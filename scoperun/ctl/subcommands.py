@@ -21,6 +21,10 @@ class Subcommand:
 
 SUBCOMMANDS = (
     Subcommand("list", "listing", "List what runs in scopes of scoperun, or with --all in every unit.", alias="ps"),
+    Subcommand("freeze", "freeze", "Suspend every process of units, until they are thawed."),
+    Subcommand("thaw", "thaw", "Resume every process of frozen units."),
+    Subcommand("stop", "stop", "Stop units, and wait until they have ended."),
+    Subcommand("kill", "kill", "Send a signal to every process of units."),
 )
 
 NAMES = {name: each for each in SUBCOMMANDS for name in (each.name, each.alias) if name is not None}
