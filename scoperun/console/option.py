@@ -55,6 +55,7 @@ class Option:
 
     names: as the user types them, the long one last.
     help: its line in --help. panel: the heading above it in the manual page.
+    unit_help: the same where the option is about units that run already; None if `help` fits there too.
     is_usual: --help shows it among the first.
     metavar: what --help calls its value; None for a flag, which takes no value.
     parse: turns a text into the value, or raises InvalidValue.
@@ -91,6 +92,7 @@ class Option:
     variable: str | None = None
     completion: Completion | None = None
     is_usual: bool = False
+    unit_help: str | None = None
 
     @property
     def name(self) -> str:

@@ -44,6 +44,7 @@ OPTIONS = (
         is_live=True,
         is_number=True,
         is_usual=True,
+        unit_help="Memory for all processes of the unit (MemoryMax=).",
     ),
     Option(
         ("--mem-high",),
@@ -55,6 +56,7 @@ OPTIONS = (
         sets="MemoryHigh",
         is_live=True,
         is_number=True,
+        unit_help="Memory above which the kernel slows them down (MemoryHigh=).",
     ),
     Option(
         ("--soft-mem",),
@@ -84,6 +86,7 @@ OPTIONS = (
         is_live=True,
         is_number=True,
         is_usual=True,
+        unit_help="Swap in addition to that (MemorySwapMax=).",
     ),
     Option(
         ("--zswap",),

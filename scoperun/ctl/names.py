@@ -33,11 +33,16 @@ def one_shown(word: str, names: Sequence[str]) -> str:
     return found[0]
 
 
-def acted_on(words: Iterable[str], names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the units that the words name, in full or by a glob, each once; and the words that name none."""
+def acted_on(
+    words: Iterable[str], names: Sequence[str], *, globbed: Sequence[str] | None = None
+) -> tuple[list[str], list[str]]:
+    """Return the units that the words name, in full or by a glob, each once; and the words that name none.
+
+    globbed: the units that a glob can mean; None for all in `names`.
+    """
     found, without = dict[str, None](), []
     for word in words:
-        matches = _matches(word, names)
+        matches = _matches(word, names if globbed is None or not _GLOB & set(word) else globbed)
         found |= dict.fromkeys(matches)
         if not matches:
             without.append(word)

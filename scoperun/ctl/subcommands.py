@@ -24,6 +24,11 @@ SUBCOMMANDS = (
     Subcommand("status", "status", "Show one unit in depth: processes, limits and their origin, events, its journal."),
     Subcommand("tree", "tree", "Draw slices and units with their memory, limits and tasks."),
     Subcommand("wait", "waiting", "Wait until units have ended, and print how they did."),
+    Subcommand("set", "setting", "Change the limits of units, until they end."),
+    Subcommand("freeze", "freeze", "Suspend every process of units, until they are thawed."),
+    Subcommand("thaw", "thaw", "Resume every process of frozen units."),
+    Subcommand("stop", "stop", "Stop units, and wait until they have ended."),
+    Subcommand("kill", "kill", "Send a signal to every process of units."),
 )
 
 NAMES = {name: each for each in SUBCOMMANDS for name in (each.name, each.alias) if name is not None}

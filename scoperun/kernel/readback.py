@@ -87,9 +87,7 @@ def why_void(wanted: Property, cgroup: Cgroup, *, disks: str = "/sys/block") -> 
         return None if oomd_runs() else "systemd-oomd is not running"
     if name in _WHILE_STARTING:
         return cgroup.missing(_WHILE_STARTING[name])
-    file = next((files[name] for files in (_NUMBERS, _SHARES, _SETS, _DISK_FILES) if name in files), None)
-    if name in _DISKS:
-        file = "io.max"
+    file = file_of(name)
     if file is None:
         return None
     if file in _WEIGHTS:
@@ -97,6 +95,13 @@ def why_void(wanted: Property, cgroup: Cgroup, *, disks: str = "/sys/block") -> 
     if _is_kept(wanted, cgroup, file):
         return None
     return cgroup.missing(file.partition(".")[0]) or _why_not_kept(name, cgroup, file)
+
+
+def file_of(name: str) -> str | None:
+    """Return the file of a cgroup that shows what the kernel keeps of a property; None if there is no such file."""
+    if name in _DISKS:
+        return "io.max"
+    return next((files[name] for files in (_NUMBERS, _SHARES, _SETS, _DISK_FILES) if name in files), None)
 
 
 def _why_not_kept(name: str, cgroup: Cgroup, file: str) -> str:

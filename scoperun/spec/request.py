@@ -120,11 +120,7 @@ class RunRequest:
         if self.description is not None:
             _check_line("`description`", self.description)
         object.__setattr__(self, "cpu_time", _checked_cpu_time(self.cpu_time))
-        further: dict[str, Value] = {}
-        for text in self.properties:
-            each = parse_property(text)
-            _check_line(text.partition("=")[0], each.value)
-            further[each.name] = each.value
+        further = {each.name: each.value for each in parsed(self.properties)}
         if self.soft_memory is not None:
             _check_soft_memory(self.soft_memory, self.limits, further)
 
@@ -144,6 +140,15 @@ class RunRequest:
         if slice_name is not None:
             yield Property(name="Slice", signature="s", value=slice_name)
         yield from combined(map(parse_property, self.properties))
+
+
+def parsed(properties: Iterable[str]) -> list[Property]:
+    """Return the properties that NAME=VALUE texts set; raise InvalidValue for a value that cannot be used."""
+    found = []
+    for text in properties:
+        found.append(parse_property(text))
+        _check_line(text.partition("=")[0], found[-1].value)
+    return found
 
 
 def words(command: Sequence[str]) -> tuple[str, ...]:

@@ -78,10 +78,14 @@ class ScopeRequest:
         return ScopeRequest(unit=self.unit, properties=kept)
 
 
-def scope_request(unit: str, properties: Iterable[Property]) -> ScopeRequest:
-    """Return the request for scope `unit` with `properties` (the last of a name wins) and those that scoperun adds."""
+def scope_request(unit: str, properties: Iterable[Property], *, has_keeper: bool = True) -> ScopeRequest:
+    """Return the request for scope `unit` with `properties` (the last of a name wins) and those that scoperun adds.
+
+    has_keeper: a keeper will be in the scope, for which TasksMax= needs room.
+    """
     asked = tuple(properties)
-    return ScopeRequest(unit=unit, properties=tuple(map(_with_keeper, combined((*needed(asked), *asked)))))
+    whole = combined((*needed(asked), *asked))
+    return ScopeRequest(unit=unit, properties=tuple(map(with_keeper, whole) if has_keeper else whole))
 
 
 def needed(asked: Iterable[Property]) -> tuple[Property, ...]:
@@ -90,24 +94,37 @@ def needed(asked: Iterable[Property]) -> tuple[Property, ...]:
     return tuple(each for each in _ALWAYS if each.name not in names)
 
 
-def live_properties(limits: Limits) -> tuple[Property, ...]:
-    """Return the properties that set `limits` on a running scope; raise InvalidValue for those fixed at its start."""
-    for name, field in _AT_START.items():
-        if getattr(limits, field) is not None:
+def live_properties(limits: Limits, further: Iterable[Property] = ()) -> tuple[Property, ...]:
+    """Return the properties that set `limits`, and `further` ones, on a running scope; the last of a name wins.
+
+    Raises InvalidValue for those that systemd fixes at the start.
+    """
+    further = tuple(further)
+    for name, field in AT_START.items():
+        if getattr(limits, field) is not None or any(each.name == name for each in further):
             raise InvalidValue(f"{name}= cannot be changed while the scope runs")
     # A limit on memory implies MemorySwapMax=0 only at the start: here, what is not given stays unchanged.
     left_alone = "MemorySwapMax" if limits.memory_swap_max is None else None
-    return tuple(_with_keeper(each) for each in limits.properties() if each.name != left_alone)
+    asked = [each for each in limits.properties() if each.name != left_alone]
+    return tuple(map(with_keeper, combined((*asked, *further))))
 
 
-_AT_START = {"RuntimeMaxUSec": "runtime_max", "TimeoutStopUSec": "timeout_stop", "OOMPolicy": "oom_policy"}
+AT_START = {"RuntimeMaxUSec": "runtime_max", "TimeoutStopUSec": "timeout_stop", "OOMPolicy": "oom_policy"}
+"""The properties of limits that systemd fixes when a scope starts, with their fields in Limits."""
 
 
-def _with_keeper(wanted: Property) -> Property:
+def with_keeper(wanted: Property) -> Property:
     """Add the keeper's task to TasksMax=; return other properties unchanged."""
     if wanted.name != "TasksMax" or not isinstance(wanted.value, int) or wanted.value == INFINITY:
         return wanted
     return replace(wanted, value=wanted.value + KEEPER_TASKS)
+
+
+def without_keeper(asked: Property) -> Property:
+    """Undo `with_keeper`."""
+    if asked.name != "TasksMax" or not isinstance(asked.value, int) or asked.value == INFINITY:
+        return asked
+    return replace(asked, value=asked.value - KEEPER_TASKS)
 
 
 def unit_name(name: str, *, suffix: str = ".scope") -> str:

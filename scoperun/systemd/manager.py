@@ -179,6 +179,18 @@ class Manager:
             self._same_numbers = asyncio.ensure_future(see_bus(self._connection))
         await asyncio.shield(self._same_numbers)
 
+    async def hear_jobs(self, unit: str, take: Take) -> None:
+        """Hand the end of each job of a unit to `take` (JobRemoved), until `forget_jobs`; raises what `call` raises."""
+        self._routes[unit_path(unit)] = take
+        try:
+            await self._add_jobs(f",arg2='{unit}'")
+        except bus.ErrorReply as error:
+            raise self._error(error) from None
+
+    def forget_jobs(self, unit: str) -> None:
+        """Stop handing on the ends of the jobs of a unit."""
+        self._routes.pop(unit_path(unit), None)
+
     def forget(self, request: ScopeRequest) -> None:
         """Stop handing on the signals of a scope."""
         self._routes.pop(request.path, None)
@@ -192,16 +204,21 @@ class Manager:
         method = bus.Method(_SYSTEMD, _PATH, _MANAGER, member, signature, answer)
         return await self._call(method, *arguments)
 
-    async def call_object(self, path: str, interface: str, member: str, signature: str, *arguments: object) -> None:
-        """Call a method that answers nothing of use, of the object at `path`; raise one of UNANSWERED.
+    async def call_object(
+        self, path: str, interface: str, member: str, signature: str, *arguments: object, once: bool = False
+    ) -> list[Any]:
+        """Call a method of the object at `path` and return its answer, which can be of any type; as in `call`.
 
-        It is called again as in `call`. The answer can be of any type.
+        once: raise Unfinished if it is not known whether systemd did what was asked, as in `call_once`.
         """
-        await self._call(bus.Method(_SYSTEMD, path, interface, member, signature, bus.ANY), *arguments)
+        method = bus.Method(_SYSTEMD, path, interface, member, signature, bus.ANY)
+        return await (self._call_once if once else self._call)(method, *arguments)
 
     async def call_once(self, member: str, signature: str, *arguments: object, answer: str = "") -> list[Any]:
-        """Do the same, but raise Unfinished if it is not known whether systemd did what was asked."""
-        method = bus.Method(_SYSTEMD, _PATH, _MANAGER, member, signature, answer)
+        """Do the same as `call`, but raise Unfinished if it is not known whether systemd did what was asked."""
+        return await self._call_once(bus.Method(_SYSTEMD, _PATH, _MANAGER, member, signature, answer), *arguments)
+
+    async def _call_once(self, method: bus.Method, *arguments: object) -> list[Any]:
         try:
             return await self._answer(method, *arguments)
         except bus.ErrorReply as error:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 OURS = "man:scoperun(1)"
 """In Documentation= of each scope of scoperun."""
 
+ATTACHED = "man:scopectl(1)"
+"""In Documentation= of a scope without a keeper, in which scopectl has put running processes."""
+
 _MOST = 1 << 16
 """Bytes of a unit file that are read."""
 
@@ -30,8 +33,17 @@ class TransientFile:
 
     @property
     def is_ours(self) -> bool:
-        """Whether scoperun asked for the unit."""
-        return OURS in self.settings.get("Documentation", "").split()
+        """Whether scoperun asked for the unit, or scopectl for what it attached to one."""
+        return OURS in self._documentation
+
+    @property
+    def has_keeper(self) -> bool:
+        """Whether it began with a keeper, which counts as one of its tasks."""
+        return self.is_ours and ATTACHED not in self._documentation
+
+    @property
+    def _documentation(self) -> list[str]:
+        return self.settings.get("Documentation", "").split()
 
 
 def folder(environment: Mapping[str, str], *, system: bool) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from scoperun.errors import BusLost
 from scoperun.record import dataclass
 from scoperun.spec.scope import unit_path
 from scoperun.systemd import answers, bus
@@ -83,13 +84,16 @@ class Invocation:
         values = [[each.name, bus.variant(each.signature, each.value)] for each in properties]
         await self._call("SetProperties", "ba(sv)", True, values)  # runtime
 
-    async def stop(self) -> None:
-        """Queue the stop of the unit: SIGTERM, then after TimeoutStopSec= SIGKILL."""
-        await self._call("Stop", "s", "replace")
+    async def stop(self) -> str:
+        """Queue the stop of the unit (SIGTERM, then after TimeoutStopSec= SIGKILL) and return its job's D-Bus path."""
+        match await self._call("Stop", "s", "replace"):
+            case [str(job)]:
+                return job
+        raise BusLost("Stop: systemd's answer is not valid")
 
     async def kill(self, number: int, *, whom: str = "all") -> None:
-        """Send a signal to its processes."""
-        await self._call("Kill", "si", whom, number)
+        """Send a signal to its processes, once."""
+        await self._call("Kill", "si", whom, number, once=True)
 
     async def freeze(self) -> None:
         """Have the kernel not run its processes; return when it does not."""
@@ -99,8 +103,8 @@ class Invocation:
         """Have the kernel run its processes again."""
         await self._call("Thaw", "")
 
-    async def _call(self, member: str, signature: str, *arguments: object) -> None:
-        await self.manager.call_object(self.path, UNIT, member, signature, *arguments)
+    async def _call(self, member: str, signature: str, *arguments: object, once: bool = False) -> list[Any]:
+        return await self.manager.call_object(self.path, UNIT, member, signature, *arguments, once=once)
 
 
 NO_SUCH_INVOCATION = "org.freedesktop.systemd1.NoUnitForInvocationID"

@@ -1,0 +1,135 @@
+"""Acting on units: which ones the words mean, what was done to each, and the exit status."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scoperun.console.field_names import in_options
+from scoperun.console.tables import Cell, Column, table
+from scoperun.ctl.errors import NoSuchUnit, NotActive, Status, status_of
+from scoperun.ctl.names import acted_on
+from scoperun.ctl.output import print_json, print_text, say
+from scoperun.ctl.session import COMMANDS, session
+from scoperun.errors import ManagerError, ScoperunError
+from scoperun.record import dataclass
+from scoperun.systemd.units import NO_SUCH_INVOCATION, Invocation, invocation_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from scoperun.ctl.session import Seen, Session
+
+    Act = Callable[["Target"], Awaitable["Did"]]
+
+Units = Annotated[
+    list[str],
+    typer.Argument(metavar="UNIT...", help="Full names (.scope can be left out), or globs.", show_default=False),
+]
+Every = Annotated[
+    bool, typer.Option("--all", "-a", help="Globs mean every scope and service, not only scopes of scoperun.")
+]
+
+_GONE = {
+    NO_SUCH_INVOCATION,
+    "org.freedesktop.systemd1.NoSuchUnit",
+    "org.freedesktop.DBus.Error.UnknownObject",
+}
+"""systemd's errors for an invocation that is over and unloaded."""
+
+_COLUMNS = (Column(title="UNIT"), Column(title="DONE", is_flexible=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A unit to act on: as it was seen, by the invocation that ran then."""
+
+    seen: Seen
+    invocation: Invocation
+    session: Session
+
+    @property
+    def name(self) -> str:
+        """The unit's full name."""
+        return self.seen.name
+
+
+@dataclass(frozen=True, slots=True)
+class Did:
+    """What was done to a unit: as text for people, one entry a line, and further keys for JSON."""
+
+    texts: Sequence[str]
+    json: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Met:
+    """One unit that was acted on, or one word that names none.
+
+    unit: its name, or the word. invocation_id: None if it has none. did: None if there was an error.
+    """
+
+    unit: str
+    invocation_id: str | None = None
+    did: Did | None = None
+    error: ScoperunError | None = None
+
+
+def acted(words: Sequence[str], act: Act, *, system: bool, json: bool, every: bool) -> int:
+    """Act on the units that the words mean, print what was done to each, and return the exit status.
+
+    A unit that cannot be acted on is named, and the rest go on; the first of them decides the status.
+    """
+    met = asyncio.run(_act(words, act, system=system, every=every))
+    errors = [(each.unit, each.error) for each in met if each.error is not None]
+    if json:
+        print_json([_as_json(each) for each in met])
+    else:
+        rows = [[Cell(each.unit), Cell(text)] for each in met if each.did is not None for text in each.did.texts]
+        print_text(table(_COLUMNS, rows, legend=False))
+    for unit, error in errors:
+        say(f"scopectl: {in_options(str(error) if isinstance(error, NoSuchUnit) else f'{unit}: {error}')}")
+    return status_of(errors[0][1]) if errors else Status.OK
+
+
+def _as_json(met: Met) -> dict[str, Any]:
+    error = None if met.error is None else in_options(str(met.error))
+    more = {} if met.did is None else met.did.json
+    done = None if met.did is None else ", ".join(met.did.texts)
+    return {"unit": met.unit, "invocation_id": met.invocation_id, "done": done, "error": error, **more}
+
+
+async def _act(words: Sequence[str], act: Act, *, system: bool, every: bool) -> list[Met]:
+    async with session(system=system) as opened:
+        seen = {each.name: each for each in await opened.units(COMMANDS)}
+        names, without = acted_on(
+            words, [*seen], globbed=[name for name, each in seen.items() if every or each.is_ours]
+        )
+        missing = [Met(unit=word, error=_missing(word)) for word in without]
+        return [*await asyncio.gather(*(_met(opened, seen[name], act) for name in names)), *missing]
+
+
+def _missing(word: str) -> NoSuchUnit:
+    return NoSuchUnit(f"no unit {word!r}", hint="scopectl list --all shows what runs")
+
+
+async def _met(opened: Session, seen: Seen, act: Act) -> Met:
+    """Act on a unit and return what was done, or why it was not."""
+    identifier = None
+    try:
+        if not seen.unit.is_active and seen.cgroup is None:
+            raise NotActive(f"it is not active: {seen.unit.active}")
+        identifier = await invocation_of(opened.manager, seen.name)
+        if not identifier:
+            raise _ended()
+        did = await act(Target(seen, Invocation(opened.manager, seen.name, identifier), opened))
+    except ScoperunError as error:
+        is_gone = isinstance(error, ManagerError) and error.name in _GONE
+        return Met(unit=seen.name, invocation_id=identifier, error=_ended() if is_gone else error)
+    return Met(unit=seen.name, invocation_id=identifier, did=did)
+
+
+def _ended() -> NotActive:
+    return NotActive("it has ended meanwhile")

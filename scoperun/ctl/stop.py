@@ -1,0 +1,68 @@
+"""`scopectl stop`: end what runs in units."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scoperun.ctl.acting import Did, Every, Target, Units, acted
+from scoperun.ctl.declared import Json, System
+from scoperun.ctl.freezing import is_frozen
+from scoperun.errors import ManagerError, ScoperunError
+from scoperun.kernel.process_table import running_name
+from scoperun.systemd.jobs import job_ended
+
+if TYPE_CHECKING:
+    from scoperun.kernel.cgroup import Cgroup
+
+NoBlock = Annotated[
+    bool, typer.Option("--no-block", help="Do not wait until the units have ended.", show_default=False)
+]
+
+
+def command(
+    units: Units, *, no_block: NoBlock = False, every: Every = False, json: Json = False, system: System = False
+) -> int:
+    """Stop units.
+
+    Every process gets SIGTERM, and those that are left after TimeoutStopSec=
+    get SIGKILL. It returns when the units have ended.
+    """
+    return acted(units, _queue_stop if no_block else _stop, system=system, json=json, every=every)
+
+
+async def _queue_stop(target: Target) -> Did:
+    await _queued(target)
+    return Did(["stop queued"], {})
+
+
+async def _stop(target: Target) -> Did:
+    result = await job_ended(target.session.manager, target.name, lambda: _queued(target))
+    if result != "done":
+        raise ScoperunError(f"it was not stopped: its job ended as {result!r}")
+    if left := _living(target.seen.cgroup):
+        raise ScoperunError(
+            f"systemd has given it up, and these processes still run: {', '.join(map(str, left))}",
+            hint=f"scopectl kill -s KILL {target.name}",
+        )
+    return Did(["stopped"], {})
+
+
+async def _queued(target: Target) -> str:
+    """Queue the stop and return its job. Since systemd 257 a frozen unit cannot be stopped."""
+    try:
+        return await target.invocation.stop()
+    except ManagerError as error:
+        if is_frozen(target.seen.cgroup):
+            raise ScoperunError(
+                f"it is frozen, and this systemd does not stop a frozen unit: {error.message}",
+                hint=f"first: scopectl thaw {target.name}",
+            ) from None
+        raise
+
+
+def _living(cgroup: Cgroup | None) -> list[int]:
+    """Return the PIDs of the processes that run in a cgroup and below."""
+    cgroups = [] if cgroup is None else [cgroup, *cgroup.below()]
+    return [pid for each in cgroups for pid in each.pids() or () if running_name(pid) is not None]
