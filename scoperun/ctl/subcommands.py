@@ -21,6 +21,7 @@ class Subcommand:
 
 SUBCOMMANDS = (
     Subcommand("list", "listing", "List what runs in scopes of scoperun, or with --all in every unit.", alias="ps"),
+    Subcommand("top", "top", "Show live what runs and what it uses; change, freeze and end it."),
 )
 
 NAMES = {name: each for each in SUBCOMMANDS for name in (each.name, each.alias) if name is not None}

@@ -17,8 +17,17 @@ def unit_cgroups(manager: str) -> dict[str, Cgroup]:
     manager: the name of the manager's own cgroup, empty for the root. Only slices are looked into: cgroups in other
     units are their own affair. Raises ScoperunError if cgroup v2 is not mounted.
     """
+    return dict(_below(manager_cgroup(manager)))
+
+
+def manager_cgroup(name: str) -> Cgroup:
+    """Return a manager's own cgroup by its name, empty for the root. Raises ScoperunError without cgroup v2."""
     path, counts_alone = hierarchy_of_this_machine()
-    top = Cgroup(manager or "/", f"{path}{manager}", counts_alone)
+    return Cgroup(name or "/", f"{path}{name}", counts_alone)
+
+
+def cgroups_below(top: Cgroup) -> dict[str, Cgroup]:
+    """Return the cgroup of each unit below a manager's cgroup, as unit_cgroups does."""
     return dict(_below(top))
 
 
