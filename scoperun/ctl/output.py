@@ -44,6 +44,11 @@ def print_json(value: Any) -> None:
     print_text(json.dumps(value, indent=2 if os.isatty(1) else None))
 
 
+def print_json_line(value: Any) -> None:
+    """Print a value as one line of JSON on standard output, one of several."""
+    print_text(json.dumps(value))
+
+
 def _write(fd: int, text: str) -> None:
     rest = memoryview(text.encode(errors="backslashreplace"))
     while rest:

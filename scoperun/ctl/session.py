@@ -60,7 +60,7 @@ class Session:
 
     async def cgroups(self) -> dict[str, Cgroup]:
         """Return the cgroup of each unit by its name, slices before what is in them."""
-        return unit_cgroups(await self.manager.control_group())
+        return unit_cgroups(await self.top())
 
     async def top(self) -> Cgroup:
         """Return the manager's own cgroup, which all its units are below."""

@@ -10,13 +10,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def unit_cgroups(manager: str) -> dict[str, Cgroup]:
+def unit_cgroups(manager: Cgroup) -> dict[str, Cgroup]:
     """Return the cgroup of each unit of a manager by the unit's name; slices come before what is in them.
 
-    manager: the name of the manager's own cgroup, empty for the root. Only slices are looked into: cgroups in other
-    units are their own affair. Raises ScoperunError if cgroup v2 is not mounted.
+    manager: the manager's own cgroup. Only slices are looked into: cgroups in other units are their own affair.
     """
-    return dict(_below(manager_cgroup(manager)))
+    return dict(_below(manager))
 
 
 def manager_cgroup(name: str) -> Cgroup:

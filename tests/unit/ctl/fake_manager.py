@@ -1,0 +1,37 @@
+"""A systemd that knows some units, notes what it is asked to do, and can refuse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scoperun.ctl.session import Session
+
+if TYPE_CHECKING:
+    from scoperun.errors import ManagerError
+
+
+class FakeManager:
+    """Answers the calls that `scopectl top` makes. units: the description of each unit by its name."""
+
+    def __init__(self) -> None:
+        self.units: dict[str, str] = {}
+        self.done: list[tuple[Any, ...]] = []
+        self.refusal: ManagerError | None = None
+
+    def session(self) -> Session:
+        return Session(self, system=False)  # type: ignore[arg-type]
+
+    async def call(self, member: str, _signature: str, *arguments: Any, answer: str = "") -> list[Any]:
+        assert (member, answer) == ("ListUnitsByPatterns", "a(ssssssouso)")
+        wanted = [pattern.replace("\\\\", "\\") for pattern in arguments[1]]
+        rows = [[name, text, "loaded", "active", "running"] for name, text in self.units.items() if name in wanted]
+        return [rows]
+
+    async def get(self, _path: str, _interface: str, name: str) -> Any:
+        assert name == "InvocationID"
+        return b"\x01" * 16
+
+    async def call_object(self, path: str, _interface: str, member: str, _signature: str, *arguments: Any) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.done.append((path, member, *arguments))
