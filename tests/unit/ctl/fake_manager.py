@@ -31,7 +31,11 @@ class FakeManager:
         assert name == "InvocationID"
         return b"\x01" * 16
 
-    async def call_object(self, path: str, _interface: str, member: str, _signature: str, *arguments: Any) -> None:
+    async def call_object(
+        self, path: str, _interface: str, member: str, _signature: str, *arguments: Any, once: bool = False
+    ) -> list[Any]:
+        assert once == (member == "Kill"), "a signal is sent once"
         if self.refusal is not None:
             raise self.refusal
         self.done.append((path, member, *arguments))
+        return ["/org/freedesktop/systemd1/job/1"]
