@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 RUNS := 1000
 
-.PHONY: help demo test truth bench check coverage images host-test guest-test lock clean
+.PHONY: help demo test truth bench check coverage images host-test guest-test lock pictures completions clean
 
 help:
 	@echo 'make demo    the main job, shown: scoperun --mem 20M -- ./bigleak2'
@@ -13,6 +13,7 @@ help:
 	@echo 'make bench   docs/benchmarks.md: what scoperun costs compared with its alternatives; as root'
 	@echo 'make check   formatting, lint and types'
 	@echo 'make coverage  which lines and branches tests/unit and tests/bus run'
+	@echo 'make pictures, make completions  docs/*.svg, and the completions of scopectl: after a change of it'
 	@echo 'make lock    update what CI installs: requirements.lock, tests/lab/requirements.lock'
 
 demo: $(VENV)/ready
@@ -67,6 +68,12 @@ lock: $(VENV)/ready
 	        --no-header --no-annotate --group $${lock%%=*} pyproject.toml >>$$file.new; \
 	    mv $$file.new $$file; \
 	done
+
+pictures: images
+	$(VENV)/bin/python -m tests.pictures
+
+completions: $(VENV)/ready
+	$(VENV)/bin/python -m tests.completions
 
 clean:
 	rm -rf $(VENV) dist

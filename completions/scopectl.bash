@@ -1,0 +1,103 @@
+# bash completion for scopectl(1), written by `make completions`. A TAB starts no Python.
+
+_scopectl()
+{
+    local cur=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} manager=--user subcommand= at offered
+    COMPREPLY=()
+    for ((at = 1; at < COMP_CWORD; at++)); do
+        case ${COMP_WORDS[at]} in
+            --system | --user) manager=${COMP_WORDS[at]} ;;
+            -*) ;;
+            *) subcommand=${subcommand:-${COMP_WORDS[at]}} ;;
+        esac
+    done
+    if [[ ! $subcommand ]]; then
+        offered='list ps status tree wait set freeze thaw stop kill top -h --help --version --system --user'
+    elif offered=$(_scopectl_value "$subcommand:$before"); then
+        :
+    elif [[ $cur == -* ]]; then
+        offered=$(_scopectl_options "$subcommand")
+    else
+        offered=$(_scopectl_arguments "$subcommand")
+    fi
+    while IFS= read -r at; do
+        [[ $at == "$cur"* ]] && COMPREPLY+=("$at")
+    done < <(tr -s ' ' '\n' <<<"$offered")
+}
+
+# The options of a subcommand.
+_scopectl_options()
+{
+    case $1 in
+        list | ps) echo -a --all --columns --sort -r --reverse --json --legend --no-legend --system --user -h --help ;;
+        status) echo -n --lines --json --system --user -h --help ;;
+        tree) echo -p --processes --json --legend --no-legend --system --user -h --help ;;
+        wait) echo --json --system --user -h --help ;;
+        set) echo --mem --mem-high --swap --zswap --cpus --cpu-weight --tasks -p --property -f --force -a --all --json --system --user -h --help ;;
+        freeze) echo -a --all --json --system --user -h --help ;;
+        thaw) echo -a --all --json --system --user -h --help ;;
+        stop) echo --no-block -a --all --json --system --user -h --help ;;
+        kill) echo -s --signal -a --all --json --system --user -h --help ;;
+        top) echo -a --all -d --delay -s --sort --tree -b --batch -n --iterations --json --system --user --legend --no-legend -h --help ;;
+    esac
+}
+
+# What the value of SUBCOMMAND:OPTION can be; false if that option takes no value.
+_scopectl_value()
+{
+    case $1 in
+        list:--columns) echo unit state memory limit swap tasks cpu age app command peak limited_by slice sub ;;
+        list:--sort) echo unit state memory limit swap tasks cpu age app command peak limited_by slice sub ;;
+        status:-n | status:--lines) : ;;
+        set:--mem) : ;;
+        set:--mem-high) : ;;
+        set:--swap) : ;;
+        set:--zswap) : ;;
+        set:--cpus) : ;;
+        set:--cpu-weight) : ;;
+        set:--tasks) : ;;
+        set:-p | set:--property) : ;;
+        kill:-s | kill:--signal) echo TERM KILL INT HUP QUIT STOP CONT USR1 USR2 ABRT ;;
+        top:-d | top:--delay) : ;;
+        top:-s | top:--sort) echo memory swap memory+swap cpu tasks name ;;
+        top:-n | top:--iterations) : ;;
+        *) return 1 ;;
+    esac
+}
+
+_scopectl_arguments()
+{
+    case $1 in
+        list | ps) _scopectl_units ;;
+        status) _scopectl_units ;;
+        tree) _scopectl_units ;;
+        wait) _scopectl_units ;;
+        set) _scopectl_units ;;
+        freeze) _scopectl_units ;;
+        thaw) _scopectl_units ;;
+        stop) _scopectl_units ;;
+        kill) _scopectl_units ;;
+    esac
+}
+
+_scopectl_units()
+{
+    systemctl "$manager" list-units --no-legend --plain --type=scope,service 2>/dev/null | awk '{ print $1 }'
+}
+
+_scopectl_slices()
+{
+    systemctl "$manager" list-units --no-legend --plain --type=slice 2>/dev/null | awk '{ print $1 }'
+}
+
+_scopectl_pids()
+{
+    ps -u "$UID" -o pid= 2>/dev/null
+}
+
+_scopectl_profiles()
+{
+    sed -n -e 's/^[[:blank:]]*\[[[:blank:]]*profiles[[:blank:]]*\.[[:blank:]]*\([A-Za-z0-9_-]\{1,\}\)[[:blank:]]*[].].*/\1/p' "${XDG_CONFIG_HOME:-$HOME/.config}/scoperun/config.toml" /etc/scoperun/config.toml 2>/dev/null
+}
+
+complete -F _scopectl scopectl

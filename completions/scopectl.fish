@@ -1,0 +1,109 @@
+# fish completion for scopectl(1), written by `make completions`. A TAB starts no Python.
+
+function __scopectl_of_type
+    set -l manager --user
+    contains -- --system (commandline -opc); and set manager --system
+    systemctl $manager list-units --no-legend --plain --type=$argv[1] 2>/dev/null | string replace -r ' .*' ''
+end
+
+function __scopectl_units
+    __scopectl_of_type scope,service
+end
+
+function __scopectl_slices
+    __scopectl_of_type slice
+end
+
+function __scopectl_pids
+    __fish_complete_pids
+end
+
+function __scopectl_profiles
+    set -l __scopectl_config $HOME/.config
+    set -q XDG_CONFIG_HOME; and set __scopectl_config $XDG_CONFIG_HOME
+    sed -n -e 's/^[[:blank:]]*\[[[:blank:]]*profiles[[:blank:]]*\.[[:blank:]]*\([A-Za-z0-9_-]\{1,\}\)[[:blank:]]*[].].*/\1/p' "$__scopectl_config/scoperun/config.toml" /etc/scoperun/config.toml 2>/dev/null
+end
+
+complete -c scopectl -f
+complete -c scopectl -s h -l help -d 'Show the subcommands.'
+complete -c scopectl -n __fish_use_subcommand -l version -d 'Print the version.'
+complete -c scopectl -n __fish_use_subcommand -a list -d 'List what runs in scopes of scoperun, or with --all in every unit.'
+complete -c scopectl -n '__fish_seen_subcommand_from list ps' -s a -l all -d 'All scopes and services, desktop applications by name too.'
+complete -c scopectl -n '__fish_seen_subcommand_from list ps' -l columns -x -a 'unit state memory limit swap tasks cpu age app command peak limited_by slice sub' -d 'These columns in this order: unit, state, memory, limit, swap, tasks, cpu, age, app, command, peak, limited_by, slice, sub.'
+complete -c scopectl -n '__fish_seen_subcommand_from list ps' -l sort -x -a 'unit state memory limit swap tasks cpu age app command peak limited_by slice sub' -d 'By this column: numbers with the largest first, text from A. Default: unit.'
+complete -c scopectl -n '__fish_seen_subcommand_from list ps' -s r -l reverse -d 'In the reverse order.'
+complete -c scopectl -n '__fish_seen_subcommand_from list ps' -l json -d 'Print JSON on standard output.'
+complete -c scopectl -n '__fish_seen_subcommand_from list ps' -l legend -l no-legend -d 'Print a heading (default).'
+complete -c scopectl -n '__fish_seen_subcommand_from list ps' -l system -l user -d 'Ask the system\'s systemd, or your own (default).'
+complete -c scopectl -n '__fish_seen_subcommand_from list ps' -s h -l help -d 'Show the options.'
+complete -c scopectl -n '__fish_seen_subcommand_from list ps' -a '(__scopectl_units)'
+complete -c scopectl -n __fish_use_subcommand -a status -d 'Show one unit in depth: processes, limits and their origin, events, its journal.'
+complete -c scopectl -n '__fish_seen_subcommand_from status' -s n -l lines -x -d 'The last N entries of its journal.'
+complete -c scopectl -n '__fish_seen_subcommand_from status' -l json -d 'Print JSON on standard output.'
+complete -c scopectl -n '__fish_seen_subcommand_from status' -l system -l user -d 'Ask the system\'s systemd, or your own (default).'
+complete -c scopectl -n '__fish_seen_subcommand_from status' -s h -l help -d 'Show the options.'
+complete -c scopectl -n '__fish_seen_subcommand_from status' -a '(__scopectl_units)'
+complete -c scopectl -n __fish_use_subcommand -a tree -d 'Draw slices and units with their memory, limits and tasks.'
+complete -c scopectl -n '__fish_seen_subcommand_from tree' -s p -l processes -d 'The processes of each unit too.'
+complete -c scopectl -n '__fish_seen_subcommand_from tree' -l json -d 'Print JSON on standard output.'
+complete -c scopectl -n '__fish_seen_subcommand_from tree' -l legend -l no-legend -d 'Print a heading (default).'
+complete -c scopectl -n '__fish_seen_subcommand_from tree' -l system -l user -d 'Ask the system\'s systemd, or your own (default).'
+complete -c scopectl -n '__fish_seen_subcommand_from tree' -s h -l help -d 'Show the options.'
+complete -c scopectl -n '__fish_seen_subcommand_from tree' -a '(__scopectl_units)'
+complete -c scopectl -n __fish_use_subcommand -a wait -d 'Wait until units have ended, and print how they did.'
+complete -c scopectl -n '__fish_seen_subcommand_from wait' -l json -d 'Print JSON on standard output.'
+complete -c scopectl -n '__fish_seen_subcommand_from wait' -l system -l user -d 'Ask the system\'s systemd, or your own (default).'
+complete -c scopectl -n '__fish_seen_subcommand_from wait' -s h -l help -d 'Show the options.'
+complete -c scopectl -n '__fish_seen_subcommand_from wait' -a '(__scopectl_units)'
+complete -c scopectl -n __fish_use_subcommand -a set -d 'Change the limits of units, until they end.'
+complete -c scopectl -n '__fish_seen_subcommand_from set' -l mem -x -d 'Memory for all processes of the unit (MemoryMax=).'
+complete -c scopectl -n '__fish_seen_subcommand_from set' -l mem-high -x -d 'Memory above which the kernel slows them down (MemoryHigh=).'
+complete -c scopectl -n '__fish_seen_subcommand_from set' -l swap -x -d 'Swap in addition to that (MemorySwapMax=).'
+complete -c scopectl -n '__fish_seen_subcommand_from set' -l zswap -x -d 'Compressed swap (MemoryZSwapMax=).'
+complete -c scopectl -n '__fish_seen_subcommand_from set' -l cpus -x -d 'Processors, e.g. 2 or 0.5 (CPUQuota=).'
+complete -c scopectl -n '__fish_seen_subcommand_from set' -l cpu-weight -x -d 'Share of the processors, 1 to 10000; the default is 100 (CPUWeight=).'
+complete -c scopectl -n '__fish_seen_subcommand_from set' -l tasks -x -d 'Processes and threads (TasksMax=).'
+complete -c scopectl -n '__fish_seen_subcommand_from set' -s p -l property -x -d 'Any property of scopes, or @FILE with one per line.'
+complete -c scopectl -n '__fish_seen_subcommand_from set' -s f -l force -d 'Also set what would have no effect, and MemoryMax= below what is used, where the kernel kills.'
+complete -c scopectl -n '__fish_seen_subcommand_from set' -s a -l all -d 'Globs mean every scope and service, not only scopes of scoperun.'
+complete -c scopectl -n '__fish_seen_subcommand_from set' -l json -d 'Print JSON on standard output.'
+complete -c scopectl -n '__fish_seen_subcommand_from set' -l system -l user -d 'Ask the system\'s systemd, or your own (default).'
+complete -c scopectl -n '__fish_seen_subcommand_from set' -s h -l help -d 'Show the options.'
+complete -c scopectl -n '__fish_seen_subcommand_from set' -a '(__scopectl_units)'
+complete -c scopectl -n __fish_use_subcommand -a freeze -d 'Suspend every process of units, until they are thawed.'
+complete -c scopectl -n '__fish_seen_subcommand_from freeze' -s a -l all -d 'Globs mean every scope and service, not only scopes of scoperun.'
+complete -c scopectl -n '__fish_seen_subcommand_from freeze' -l json -d 'Print JSON on standard output.'
+complete -c scopectl -n '__fish_seen_subcommand_from freeze' -l system -l user -d 'Ask the system\'s systemd, or your own (default).'
+complete -c scopectl -n '__fish_seen_subcommand_from freeze' -s h -l help -d 'Show the options.'
+complete -c scopectl -n '__fish_seen_subcommand_from freeze' -a '(__scopectl_units)'
+complete -c scopectl -n __fish_use_subcommand -a thaw -d 'Resume every process of frozen units.'
+complete -c scopectl -n '__fish_seen_subcommand_from thaw' -s a -l all -d 'Globs mean every scope and service, not only scopes of scoperun.'
+complete -c scopectl -n '__fish_seen_subcommand_from thaw' -l json -d 'Print JSON on standard output.'
+complete -c scopectl -n '__fish_seen_subcommand_from thaw' -l system -l user -d 'Ask the system\'s systemd, or your own (default).'
+complete -c scopectl -n '__fish_seen_subcommand_from thaw' -s h -l help -d 'Show the options.'
+complete -c scopectl -n '__fish_seen_subcommand_from thaw' -a '(__scopectl_units)'
+complete -c scopectl -n __fish_use_subcommand -a stop -d 'Stop units, and wait until they have ended.'
+complete -c scopectl -n '__fish_seen_subcommand_from stop' -l no-block -d 'Do not wait until the units have ended.'
+complete -c scopectl -n '__fish_seen_subcommand_from stop' -s a -l all -d 'Globs mean every scope and service, not only scopes of scoperun.'
+complete -c scopectl -n '__fish_seen_subcommand_from stop' -l json -d 'Print JSON on standard output.'
+complete -c scopectl -n '__fish_seen_subcommand_from stop' -l system -l user -d 'Ask the system\'s systemd, or your own (default).'
+complete -c scopectl -n '__fish_seen_subcommand_from stop' -s h -l help -d 'Show the options.'
+complete -c scopectl -n '__fish_seen_subcommand_from stop' -a '(__scopectl_units)'
+complete -c scopectl -n __fish_use_subcommand -a kill -d 'Send a signal to every process of units.'
+complete -c scopectl -n '__fish_seen_subcommand_from kill' -s s -l signal -x -a 'TERM KILL INT HUP QUIT STOP CONT USR1 USR2 ABRT' -d 'The signal: a name, with or without SIG, or a number (default: SIGTERM).'
+complete -c scopectl -n '__fish_seen_subcommand_from kill' -s a -l all -d 'Globs mean every scope and service, not only scopes of scoperun.'
+complete -c scopectl -n '__fish_seen_subcommand_from kill' -l json -d 'Print JSON on standard output.'
+complete -c scopectl -n '__fish_seen_subcommand_from kill' -l system -l user -d 'Ask the system\'s systemd, or your own (default).'
+complete -c scopectl -n '__fish_seen_subcommand_from kill' -s h -l help -d 'Show the options.'
+complete -c scopectl -n '__fish_seen_subcommand_from kill' -a '(__scopectl_units)'
+complete -c scopectl -n __fish_use_subcommand -a top -d 'Show live what runs and what it uses; change, freeze and end it.'
+complete -c scopectl -n '__fish_seen_subcommand_from top' -s a -l all -d 'All scopes and services, not only scoperun\'s.'
+complete -c scopectl -n '__fish_seen_subcommand_from top' -s d -l delay -x -d 'Time from one round to the next.'
+complete -c scopectl -n '__fish_seen_subcommand_from top' -s s -l sort -x -a 'memory swap memory+swap cpu tasks name' -d 'What to sort by.'
+complete -c scopectl -n '__fish_seen_subcommand_from top' -l tree -d 'Show units below the slices that they are in.'
+complete -c scopectl -n '__fish_seen_subcommand_from top' -s b -l batch -d 'Print each round as text; needs no terminal.'
+complete -c scopectl -n '__fish_seen_subcommand_from top' -s n -l iterations -x -d 'With -b or --json: end after N rounds.'
+complete -c scopectl -n '__fish_seen_subcommand_from top' -l json -d 'Print JSON on standard output.'
+complete -c scopectl -n '__fish_seen_subcommand_from top' -l system -l user -d 'Ask the system\'s systemd, or your own (default).'
+complete -c scopectl -n '__fish_seen_subcommand_from top' -l legend -l no-legend -d 'Print a heading (default).'
+complete -c scopectl -n '__fish_seen_subcommand_from top' -s h -l help -d 'Show the options.'

@@ -1,0 +1,148 @@
+#compdef scopectl
+# zsh completion for scopectl(1), written by `make completions`. A TAB starts no Python.
+
+_scopectl_of_type() {
+  local manager=--user expl
+  local -a units
+  (( $words[(I)--system] )) && manager=--system
+  units=(${${(f)"$(systemctl $manager list-units --no-legend --plain --type=$1 2>/dev/null)"}%% *})
+  _wanted units expl unit compadd -a units
+}
+
+_scopectl_units() { _scopectl_of_type scope,service }
+_scopectl_slices() { _scopectl_of_type slice }
+_scopectl_pids() { _pids }
+
+_scopectl_profiles() {
+  local expl
+  local -a profiles
+  profiles=(${(uf)"$(sed -n -e 's/^[[:blank:]]*\[[[:blank:]]*profiles[[:blank:]]*\.[[:blank:]]*\([A-Za-z0-9_-]\{1,\}\)[[:blank:]]*[].].*/\1/p' "${XDG_CONFIG_HOME:-$HOME/.config}/scoperun/config.toml" /etc/scoperun/config.toml 2>/dev/null)"})
+  _wanted profiles expl profile compadd -a profiles
+}
+
+_scopectl() {
+  local state line
+  local -a subcommands=(
+    'list:List what runs in scopes of scoperun, or with --all in every unit.'
+    'status:Show one unit in depth: processes, limits and their origin, events, its journal.'
+    'tree:Draw slices and units with their memory, limits and tasks.'
+    'wait:Wait until units have ended, and print how they did.'
+    'set:Change the limits of units, until they end.'
+    'freeze:Suspend every process of units, until they are thawed.'
+    'thaw:Resume every process of frozen units.'
+    'stop:Stop units, and wait until they have ended.'
+    'kill:Send a signal to every process of units.'
+    'top:Show live what runs and what it uses; change, freeze and end it.'
+  )
+  _arguments -C '(-h --help)'{-h,--help}'[Show the subcommands.]' '--version[Print the version.]' \
+    '(--user)--system[Ask the system'\''s systemd.]' '(--system)--user[Ask your own systemd (default).]' \
+    '1: :->subcommand' '*:: :->arguments'
+  if [[ $state == subcommand ]]; then
+    _describe -t subcommands subcommand subcommands
+    return
+  fi
+  case $words[1] in
+    list|ps)
+      _arguments -s \
+        '(-a --all)'{-a,--all}'[All scopes and services, desktop applications by name too.]' \
+        '--columns[These columns in this order\: unit, state, memory, limit, swap, tasks, cpu, age, app, command, peak, limited_by, slice, sub.]:a,b:(unit state memory limit swap tasks cpu age app command peak limited_by slice sub)' \
+        '--sort[By this column\: numbers with the largest first, text from A. Default\: unit.]:column:(unit state memory limit swap tasks cpu age app command peak limited_by slice sub)' \
+        '(-r --reverse)'{-r,--reverse}'[In the reverse order.]' \
+        '--json[Print JSON on standard output.]' \
+        '(--legend --no-legend)'{--legend,--no-legend}'[Print a heading (default).]' \
+        '(--system --user)'{--system,--user}'[Ask the system'\''s systemd, or your own (default).]' \
+        '(-h --help)'{-h,--help}'[Show the options.]' \
+        '*:pattern:_scopectl_units'
+      ;;
+    status)
+      _arguments -s \
+        '(-n --lines)'{-n,--lines}'[The last N entries of its journal.]:n: ' \
+        '--json[Print JSON on standard output.]' \
+        '(--system --user)'{--system,--user}'[Ask the system'\''s systemd, or your own (default).]' \
+        '(-h --help)'{-h,--help}'[Show the options.]' \
+        '*:unit:_scopectl_units'
+      ;;
+    tree)
+      _arguments -s \
+        '(-p --processes)'{-p,--processes}'[The processes of each unit too.]' \
+        '--json[Print JSON on standard output.]' \
+        '(--legend --no-legend)'{--legend,--no-legend}'[Print a heading (default).]' \
+        '(--system --user)'{--system,--user}'[Ask the system'\''s systemd, or your own (default).]' \
+        '(-h --help)'{-h,--help}'[Show the options.]' \
+        '*:unit:_scopectl_units'
+      ;;
+    wait)
+      _arguments -s \
+        '--json[Print JSON on standard output.]' \
+        '(--system --user)'{--system,--user}'[Ask the system'\''s systemd, or your own (default).]' \
+        '(-h --help)'{-h,--help}'[Show the options.]' \
+        '*:unit:_scopectl_units'
+      ;;
+    set)
+      _arguments -s \
+        '--mem[Memory for all processes of the unit (MemoryMax=).]:size: ' \
+        '--mem-high[Memory above which the kernel slows them down (MemoryHigh=).]:size: ' \
+        '--swap[Swap in addition to that (MemorySwapMax=).]:size: ' \
+        '--zswap[Compressed swap (MemoryZSwapMax=).]:size: ' \
+        '--cpus[Processors, e.g. 2 or 0.5 (CPUQuota=).]:n: ' \
+        '--cpu-weight[Share of the processors, 1 to 10000; the default is 100 (CPUWeight=).]:n: ' \
+        '--tasks[Processes and threads (TasksMax=).]:n: ' \
+        '(-p --property)'{-p,--property}'[Any property of scopes, or @FILE with one per line.]:name=value: ' \
+        '(-f --force)'{-f,--force}'[Also set what would have no effect, and MemoryMax= below what is used, where the kernel kills.]' \
+        '(-a --all)'{-a,--all}'[Globs mean every scope and service, not only scopes of scoperun.]' \
+        '--json[Print JSON on standard output.]' \
+        '(--system --user)'{--system,--user}'[Ask the system'\''s systemd, or your own (default).]' \
+        '(-h --help)'{-h,--help}'[Show the options.]' \
+        '*:unit:_scopectl_units'
+      ;;
+    freeze)
+      _arguments -s \
+        '(-a --all)'{-a,--all}'[Globs mean every scope and service, not only scopes of scoperun.]' \
+        '--json[Print JSON on standard output.]' \
+        '(--system --user)'{--system,--user}'[Ask the system'\''s systemd, or your own (default).]' \
+        '(-h --help)'{-h,--help}'[Show the options.]' \
+        '*:unit:_scopectl_units'
+      ;;
+    thaw)
+      _arguments -s \
+        '(-a --all)'{-a,--all}'[Globs mean every scope and service, not only scopes of scoperun.]' \
+        '--json[Print JSON on standard output.]' \
+        '(--system --user)'{--system,--user}'[Ask the system'\''s systemd, or your own (default).]' \
+        '(-h --help)'{-h,--help}'[Show the options.]' \
+        '*:unit:_scopectl_units'
+      ;;
+    stop)
+      _arguments -s \
+        '--no-block[Do not wait until the units have ended.]' \
+        '(-a --all)'{-a,--all}'[Globs mean every scope and service, not only scopes of scoperun.]' \
+        '--json[Print JSON on standard output.]' \
+        '(--system --user)'{--system,--user}'[Ask the system'\''s systemd, or your own (default).]' \
+        '(-h --help)'{-h,--help}'[Show the options.]' \
+        '*:unit:_scopectl_units'
+      ;;
+    kill)
+      _arguments -s \
+        '(-s --signal)'{-s,--signal}'[The signal\: a name, with or without SIG, or a number (default\: SIGTERM).]:signal:(TERM KILL INT HUP QUIT STOP CONT USR1 USR2 ABRT)' \
+        '(-a --all)'{-a,--all}'[Globs mean every scope and service, not only scopes of scoperun.]' \
+        '--json[Print JSON on standard output.]' \
+        '(--system --user)'{--system,--user}'[Ask the system'\''s systemd, or your own (default).]' \
+        '(-h --help)'{-h,--help}'[Show the options.]' \
+        '*:unit:_scopectl_units'
+      ;;
+    top)
+      _arguments -s \
+        '(-a --all)'{-a,--all}'[All scopes and services, not only scoperun'\''s.]' \
+        '(-d --delay)'{-d,--delay}'[Time from one round to the next.]:time: ' \
+        '(-s --sort)'{-s,--sort}'[What to sort by.]:value:(memory swap memory+swap cpu tasks name)' \
+        '--tree[Show units below the slices that they are in.]' \
+        '(-b --batch)'{-b,--batch}'[Print each round as text; needs no terminal.]' \
+        '(-n --iterations)'{-n,--iterations}'[With -b or --json\: end after N rounds.]:n: ' \
+        '--json[Print JSON on standard output.]' \
+        '(--system --user)'{--system,--user}'[Ask the system'\''s systemd, or your own (default).]' \
+        '(--legend --no-legend)'{--legend,--no-legend}'[Print a heading (default).]' \
+        '(-h --help)'{-h,--help}'[Show the options.]'
+      ;;
+  esac
+}
+
+_scopectl "$@"

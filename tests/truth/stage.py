@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -103,7 +104,11 @@ class Stage:
         """Run a command for the context, which can act on it."""
         async with Scope(command, **self.options(options)) as scope:
             watch = asyncio.create_task(self._watch(scope))
-            yield scope
+            try:
+                yield scope
+            except asyncio.CancelledError:
+                print(*self.looks, *what_hangs(scope.start.cgroup), sep="\n", file=sys.stderr)
+                raise
         await watch
 
     async def _watch(self, scope: Scope) -> None:
@@ -156,6 +161,17 @@ class Stage:
     async def report(self, scope: Scope) -> dict[str, Any]:
         """Wait for the report on a scope and return it."""
         return as_json(await scope.report())
+
+
+def what_hangs(cgroup: str | None) -> Iterator[str]:
+    """Yield what the kernel says about a scope and its processes that did not end in time."""
+    folder = Path(f"/sys/fs/cgroup{cgroup}")
+    for name in ("memory.events", "memory.current", "memory.max", "cgroup.events", "cgroup.procs"):
+        yield f"{name}: {(folder / name).read_text()!r}"
+    for pid in (folder / "cgroup.procs").read_text().split():
+        status = Path(f"/proc/{pid}/status").read_text().splitlines()
+        wanted = ("Name", "State", "PPid", "VmRSS", "SigPnd", "ShdPnd")
+        yield f"{pid}: {[line for line in status if line.startswith(wanted)]} {Path(f'/proc/{pid}/wchan').read_text()}"
 
 
 async def readable(fd: int) -> None:

@@ -1,0 +1,293 @@
+"""Writes the completions of scopectl, which start no Python at a TAB: `make completions`."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from scoperun.ctl.columns import EVERY
+from tests.documents import CHECKOUT
+from tests.subcommands import HELP, Declared, DeclaredSubcommand, subcommands
+
+_VERSION = Declared(("--version",), "Print the version.", "")
+_BEFORE = (HELP, _VERSION)
+"""The options without a subcommand."""
+
+_SIGNALS = "TERM KILL INT HUP QUIT STOP CONT USR1 USR2 ABRT"
+_WORDS = {"SIGNAL": _SIGNALS, "COLUMN": " ".join(EVERY), "A,B": " ".join(EVERY)}
+"""The words that a value can be, by its name."""
+
+_KINDS = {"UNIT": "units", "PATTERN": "units", "PID": "pids"}
+"""What an argument is, by its name."""
+
+
+def words(option: Declared) -> str:
+    """Return the words that the value of an option can be, empty if they are not a few."""
+    return " ".join(option.words) or _WORDS.get(option.value, "")
+
+
+def kind(option: Declared) -> str:
+    """Return what the value of an option is: units, slices, profiles, words, or nothing that is known."""
+    by_name = {"--unit": "units", "--slice": "slices", "--profile": "profiles"}
+    found = [by_name[name] for name in option.names if name in by_name]
+    return found[0] if found else "words" if words(option) else ""
+
+
+def bash() -> str:
+    """Return the completion for bash."""
+    return _BASH.format(
+        subcommands=" ".join(name for each in subcommands() for name in each.names),
+        before=" ".join(name for option in _BEFORE for name in option.names),
+        options="\n".join(_bash_options(each) for each in subcommands()),
+        values="\n".join(dict.fromkeys(line for each in subcommands() for line in _bash_values(each))),
+        arguments="\n".join(_bash_arguments(each) for each in subcommands() if each.arguments),
+        profiles=_PROFILES,
+    )
+
+
+def _bash_options(subcommand: DeclaredSubcommand) -> str:
+    names = " ".join(name for option in subcommand.options for name in option.names)
+    return f"        {' | '.join(subcommand.names)}) echo {names} ;;"
+
+
+def _bash_values(subcommand: DeclaredSubcommand) -> Iterator[str]:
+    for option in subcommand.options:
+        if option.takes_value:
+            pattern = " | ".join(f"{subcommand.row.name}:{name}" for name in option.names)
+            action = f"echo {words(option)}" if kind(option) == "words" else f"_scopectl_{kind(option)}"
+            yield f"        {pattern}) {action if kind(option) else ':'} ;;"
+
+
+def _bash_arguments(subcommand: DeclaredSubcommand) -> str:
+    return f"        {' | '.join(subcommand.names)}) _scopectl_{_KINDS[subcommand.arguments[0]]} ;;"
+
+
+_PROFILES = (
+    r"sed -n -e 's/^[[:blank:]]*\[[[:blank:]]*profiles[[:blank:]]*\.[[:blank:]]*"
+    r"\([A-Za-z0-9_-]\{1,\}\)[[:blank:]]*[].].*/\1/p' "
+    '"${XDG_CONFIG_HOME:-$HOME/.config}/scoperun/config.toml" /etc/scoperun/config.toml 2>/dev/null'
+)
+
+_BASH = """\
+# bash completion for scopectl(1), written by `make completions`. A TAB starts no Python.
+
+_scopectl()
+{{
+    local cur=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD - 1]}} manager=--user subcommand= at offered
+    COMPREPLY=()
+    for ((at = 1; at < COMP_CWORD; at++)); do
+        case ${{COMP_WORDS[at]}} in
+            --system | --user) manager=${{COMP_WORDS[at]}} ;;
+            -*) ;;
+            *) subcommand=${{subcommand:-${{COMP_WORDS[at]}}}} ;;
+        esac
+    done
+    if [[ ! $subcommand ]]; then
+        offered='{subcommands} {before} --system --user'
+    elif offered=$(_scopectl_value "$subcommand:$before"); then
+        :
+    elif [[ $cur == -* ]]; then
+        offered=$(_scopectl_options "$subcommand")
+    else
+        offered=$(_scopectl_arguments "$subcommand")
+    fi
+    while IFS= read -r at; do
+        [[ $at == "$cur"* ]] && COMPREPLY+=("$at")
+    done < <(tr -s ' ' '\\n' <<<"$offered")
+}}
+
+# The options of a subcommand.
+_scopectl_options()
+{{
+    case $1 in
+{options}
+    esac
+}}
+
+# What the value of SUBCOMMAND:OPTION can be; false if that option takes no value.
+_scopectl_value()
+{{
+    case $1 in
+{values}
+        *) return 1 ;;
+    esac
+}}
+
+_scopectl_arguments()
+{{
+    case $1 in
+{arguments}
+    esac
+}}
+
+_scopectl_units()
+{{
+    systemctl "$manager" list-units --no-legend --plain --type=scope,service 2>/dev/null | awk '{{ print $1 }}'
+}}
+
+_scopectl_slices()
+{{
+    systemctl "$manager" list-units --no-legend --plain --type=slice 2>/dev/null | awk '{{ print $1 }}'
+}}
+
+_scopectl_pids()
+{{
+    ps -u "$UID" -o pid= 2>/dev/null
+}}
+
+_scopectl_profiles()
+{{
+    {profiles}
+}}
+
+complete -F _scopectl scopectl
+"""
+
+
+def zsh() -> str:
+    """Return the completion for zsh."""
+    return _ZSH.format(
+        subcommands="\n".join(f"    {_quoted(f'{each.row.name}:{each.row.help}')}" for each in subcommands()),
+        cases="\n".join(_zsh_case(each) for each in subcommands()),
+        signals=_SIGNALS,
+        profiles=_PROFILES,
+    )
+
+
+def _zsh_case(subcommand: DeclaredSubcommand) -> str:
+    specs = [_zsh_option(option) for option in subcommand.options]
+    specs += [_quoted(f"*:{name.lower()}:_scopectl_{_KINDS[name]}") for name in subcommand.arguments[:1]]
+    lines = " \\\n".join(f"        {spec}" for spec in specs)
+    return f"    {'|'.join(subcommand.names)})\n      _arguments -s \\\n{lines}\n      ;;"
+
+
+def _zsh_option(option: Declared) -> str:
+    text = option.help.replace("[", r"\[").replace("]", r"\]").replace(":", r"\:")
+    action = f"({words(option)})" if kind(option) == "words" else f"_scopectl_{kind(option)}" if kind(option) else " "
+    value = f":{option.value.lower()}:{action}" if option.takes_value else ""
+    if len(option.names) == 1:
+        return _quoted(f"{option.names[0]}[{text}]{value}")
+    names = " ".join(option.names)
+    return f"{_quoted(f'({names})')}{{{','.join(option.names)}}}{_quoted(f'[{text}]{value}')}"
+
+
+_ZSH = """\
+#compdef scopectl
+# zsh completion for scopectl(1), written by `make completions`. A TAB starts no Python.
+
+_scopectl_of_type() {{
+  local manager=--user expl
+  local -a units
+  (( $words[(I)--system] )) && manager=--system
+  units=(${{${{(f)"$(systemctl $manager list-units --no-legend --plain --type=$1 2>/dev/null)"}}%% *}})
+  _wanted units expl unit compadd -a units
+}}
+
+_scopectl_units() {{ _scopectl_of_type scope,service }}
+_scopectl_slices() {{ _scopectl_of_type slice }}
+_scopectl_pids() {{ _pids }}
+
+_scopectl_profiles() {{
+  local expl
+  local -a profiles
+  profiles=(${{(uf)"$({profiles})"}})
+  _wanted profiles expl profile compadd -a profiles
+}}
+
+_scopectl() {{
+  local state line
+  local -a subcommands=(
+{subcommands}
+  )
+  _arguments -C '(-h --help)'{{-h,--help}}'[Show the subcommands.]' '--version[Print the version.]' \\
+    '(--user)--system[Ask the system'\\''s systemd.]' '(--system)--user[Ask your own systemd (default).]' \\
+    '1: :->subcommand' '*:: :->arguments'
+  if [[ $state == subcommand ]]; then
+    _describe -t subcommands subcommand subcommands
+    return
+  fi
+  case $words[1] in
+{cases}
+  esac
+}}
+
+_scopectl "$@"
+"""
+
+
+def fish() -> str:
+    """Return the completion for fish."""
+    lines = [_FISH.format(profiles=_PROFILES.replace("${XDG_CONFIG_HOME:-$HOME/.config}", "$__scopectl_config"))]
+    for each in subcommands():
+        row = each.row
+        lines.append(f"complete -c scopectl -n __fish_use_subcommand -a {row.name} -d {_quoted_in_fish(row.help)}")
+        seen = f"-n '__fish_seen_subcommand_from {' '.join(each.names)}'"
+        lines += [f"complete -c scopectl {seen} {_fish_option(option)}" for option in each.options]
+        lines += [f"complete -c scopectl {seen} -a '(__scopectl_{_KINDS[name]})'" for name in each.arguments[:1]]
+    return "\n".join(lines) + "\n"
+
+
+def _fish_option(option: Declared) -> str:
+    names = [f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}" for name in option.names]
+    values = {"words": f" -a {_quoted_in_fish(words(option))}", "": ""}
+    value = values.get(kind(option), f" -a '(__scopectl_{kind(option)})'")
+    return f"{' '.join(names)}{f' -x{value}' if option.takes_value else ''} -d {_quoted_in_fish(option.help)}"
+
+
+_FISH = """\
+# fish completion for scopectl(1), written by `make completions`. A TAB starts no Python.
+
+function __scopectl_of_type
+    set -l manager --user
+    contains -- --system (commandline -opc); and set manager --system
+    systemctl $manager list-units --no-legend --plain --type=$argv[1] 2>/dev/null | string replace -r ' .*' ''
+end
+
+function __scopectl_units
+    __scopectl_of_type scope,service
+end
+
+function __scopectl_slices
+    __scopectl_of_type slice
+end
+
+function __scopectl_pids
+    __fish_complete_pids
+end
+
+function __scopectl_profiles
+    set -l __scopectl_config $HOME/.config
+    set -q XDG_CONFIG_HOME; and set __scopectl_config $XDG_CONFIG_HOME
+    {profiles}
+end
+
+complete -c scopectl -f
+complete -c scopectl -s h -l help -d 'Show the subcommands.'
+complete -c scopectl -n __fish_use_subcommand -l version -d 'Print the version.'"""
+
+
+def _quoted(text: str) -> str:
+    """Return a text as one word of sh or zsh."""
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def _quoted_in_fish(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+WRITERS: dict[str, Callable[[], str]] = {"bash": bash, "zsh": zsh, "fish": fish}
+
+
+def file(shell: str) -> Path:
+    """Return the file with the completion for a shell."""
+    return CHECKOUT / "completions" / f"scopectl.{shell}"
+
+
+def main() -> int:
+    """Write all of them."""
+    for shell, write in WRITERS.items():
+        file(shell).write_text(write(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

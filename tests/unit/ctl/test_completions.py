@@ -1,0 +1,49 @@
+"""The completions of scopectl are what `make completions` writes, and complete what is typed."""
+
+import shlex
+import subprocess
+
+import pytest
+
+from scoperun.ctl.subcommands import NAMES
+from tests.completions import WRITERS, file
+from tests.subcommands import subcommands
+
+
+@pytest.mark.parametrize("shell", WRITERS)
+def test_the_completions_are_up_to_date(shell: str) -> None:
+    assert file(shell).read_text(encoding="utf-8") == WRITERS[shell](), "make completions"
+
+
+@pytest.mark.parametrize("shell", WRITERS)
+def test_no_completion_starts_python(shell: str) -> None:
+    assert "python" not in file(shell).read_text(encoding="utf-8").lower().replace("starts no python", "")
+
+
+def offered(*words: str) -> set[str]:
+    """Return what bash offers for a command line; the last word is being typed. systemctl lists two units."""
+    line = shlex.join(words)
+    systemctl = "systemctl() { echo 'one.scope loaded'; echo 'two.service loaded'; }"
+    script = f"{systemctl}; . {file('bash')}; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; _scopectl"
+    print_all = 'printf "%s\\n" "${COMPREPLY[@]}"'
+    done = subprocess.run(["bash", "-c", f"{script}; {print_all}"], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    return set(done.stdout.split())
+
+
+def test_bash_offers_the_subcommands() -> None:
+    assert set(NAMES) <= offered("scopectl", "")
+    assert offered("scopectl", "--system", "fr") == {"freeze"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bash_offers_the_options_of_a_subcommand(name: str) -> None:
+    (found,) = [each for each in subcommands() if name in each.names]
+    assert offered("scopectl", name, "-") == {word for option in found.options for word in option.names}
+
+
+def test_bash_offers_units_and_values() -> None:
+    assert offered("scopectl", "status", "") == {"one.scope", "two.service"}
+    assert offered("scopectl", "stop", "one.scope", "t") == {"two.service"}
+    assert offered("scopectl", "kill", "--signal", "US") == {"USR1", "USR2"}
+    assert offered("scopectl", "set", "--mem", "") == set()
