@@ -29,16 +29,16 @@ _scopectl()
 _scopectl_options()
 {
     case $1 in
-        list | ps) echo -a --all --columns --sort -r --reverse --json --legend --no-legend --system --user -h --help ;;
-        status) echo -n --lines --json --system --user -h --help ;;
-        tree) echo -p --processes --json --legend --no-legend --system --user -h --help ;;
-        wait) echo --json --system --user -h --help ;;
-        set) echo --mem --mem-high --swap --zswap --cpus --cpu-weight --tasks -p --property -f --force -a --all --json --system --user -h --help ;;
-        freeze) echo -a --all --json --system --user -h --help ;;
-        thaw) echo -a --all --json --system --user -h --help ;;
-        stop) echo --no-block -a --all --json --system --user -h --help ;;
-        kill) echo -s --signal -a --all --json --system --user -h --help ;;
-        top) echo -a --all -d --delay -s --sort --tree -b --batch -n --iterations --json --system --user --legend --no-legend -h --help ;;
+        list | ps) printf '%s ' -a --all --columns --sort -r --reverse --json --legend --no-legend --system --user -h --help ;;
+        status) printf '%s ' -n --lines --json --system --user -h --help ;;
+        tree) printf '%s ' -p --processes --json --legend --no-legend --system --user -h --help ;;
+        wait) printf '%s ' --json --system --user -h --help ;;
+        set) printf '%s ' --mem --mem-high --swap --zswap --cpus --cpu-weight --tasks -p --property -f --force -a --all --json --system --user -h --help ;;
+        freeze) printf '%s ' -a --all --json --system --user -h --help ;;
+        thaw) printf '%s ' -a --all --json --system --user -h --help ;;
+        stop) printf '%s ' --no-block -a --all --json --system --user -h --help ;;
+        kill) printf '%s ' -s --signal -a --all --json --system --user -h --help ;;
+        top) printf '%s ' -a --all -d --delay -s --sort --tree -b --batch -n --iterations --json --system --user --legend --no-legend -h --help ;;
     esac
 }
 
@@ -46,8 +46,8 @@ _scopectl_options()
 _scopectl_value()
 {
     case $1 in
-        list:--columns) echo unit state memory limit swap tasks cpu age app command peak limited_by slice sub ;;
-        list:--sort) echo unit state memory limit swap tasks cpu age app command peak limited_by slice sub ;;
+        list:--columns) printf '%s ' unit state memory limit swap tasks cpu age app command peak limited_by slice sub ;;
+        list:--sort) printf '%s ' unit state memory limit swap tasks cpu age app command peak limited_by slice sub ;;
         status:-n | status:--lines) : ;;
         set:--mem) : ;;
         set:--mem-high) : ;;
@@ -57,9 +57,9 @@ _scopectl_value()
         set:--cpu-weight) : ;;
         set:--tasks) : ;;
         set:-p | set:--property) : ;;
-        kill:-s | kill:--signal) echo TERM KILL INT HUP QUIT STOP CONT USR1 USR2 ABRT ;;
+        kill:-s | kill:--signal) printf '%s ' TERM KILL INT HUP QUIT STOP CONT USR1 USR2 ABRT ;;
         top:-d | top:--delay) : ;;
-        top:-s | top:--sort) echo memory swap memory+swap cpu tasks name ;;
+        top:-s | top:--sort) printf '%s ' memory swap memory+swap cpu tasks name ;;
         top:-n | top:--iterations) : ;;
         *) return 1 ;;
     esac

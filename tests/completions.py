@@ -46,14 +46,14 @@ def bash() -> str:
 
 def _bash_options(subcommand: DeclaredSubcommand) -> str:
     names = " ".join(name for option in subcommand.options for name in option.names)
-    return f"        {' | '.join(subcommand.names)}) echo {names} ;;"
+    return f"        {' | '.join(subcommand.names)}) printf '%s ' {names} ;;"
 
 
 def _bash_values(subcommand: DeclaredSubcommand) -> Iterator[str]:
     for option in subcommand.options:
         if option.takes_value:
             pattern = " | ".join(f"{subcommand.row.name}:{name}" for name in option.names)
-            action = f"echo {words(option)}" if kind(option) == "words" else f"_scopectl_{kind(option)}"
+            action = f"printf '%s ' {words(option)}" if kind(option) == "words" else f"_scopectl_{kind(option)}"
             yield f"        {pattern}) {action if kind(option) else ':'} ;;"
 
 
