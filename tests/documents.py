@@ -15,7 +15,12 @@ def _unescaped(page: str) -> str:
     return re.sub(r"\\f[BIPR]", "", page)
 
 
-MANUAL = _unescaped((CHECKOUT / "man" / "scoperun.1").read_text(encoding="utf-8"))
+def manual(program: str) -> str:
+    """Return the manual page of a program."""
+    return _unescaped((CHECKOUT / "man" / f"{program}.1").read_text(encoding="utf-8"))
+
+
+MANUAL = manual("scoperun")
 
 
 def section(name: str) -> str:

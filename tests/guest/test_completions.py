@@ -39,6 +39,12 @@ OFFERED = [
     ("scoperun -p MemoryMax=1", []),
     ("scoperun -p @rep", ["@report.json"]),
     ("scoperun --property=@rep", ["--property=@report.json"]),
+    ("scopectl fr", ["freeze"]),
+    ("scopectl set --mem-h", ["--mem-high"]),
+    ("scopectl set one --cpu-", ["--cpu-weight"]),
+    ("scopectl kill --signal US", ["USR1", "USR2"]),
+    ("scopectl top --sort mem", ["memory", "memory+swap"]),
+    ("scopectl status dbus.serv", ["dbus.service"]),
 ]
 
 
@@ -66,7 +72,7 @@ def test_fish_offers(line: str, offered: list[str], folder: Path) -> None:
     assert sorted(each.partition("\t")[0] for each in done.stdout.splitlines()) == offered
 
 
-SAY_WORDS = "scoperun() { printf '<%s>' \"$@\"; }; echo rea''dy\n"
+SAY_WORDS = "scoperun() { printf '<%s>' \"$@\"; }; scopectl() { scoperun \"$@\"; }; echo rea''dy\n"
 ZSH = ("zsh", "-f", "-i")
 SET_UP_ZSH = f"PS1='>'; autoload -U compinit; compinit -u; {SAY_WORDS}"
 SET_UP_BASH = f"PS1='>'; . /usr/share/bash-completion/bash_completion; {SAY_WORDS}"
@@ -75,14 +81,18 @@ SET_UP_BASH = f"PS1='>'; . /usr/share/bash-completion/bash_completion; {SAY_WORD
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ("-- mkfif\t7", "<--><mkfifo><7>"),
-        ("mkfif\t7", "<mkfifo><7>"),
-        ("-- ls --colo\t", "<--><ls><--color"),
-        ("-p TasksMax=5 --mem 20M ls --colo\t", "<ls><--color"),
-        ("--oom-po\t", "<--oom-policy"),
-        ("-p MemoryMi\t7", "<-p><MemoryMin=7>"),
-        ("--property=MemoryMi\t7", "<--property=MemoryMin=7>"),
-        ("-p @rep\t7", "<-p><@report.json><7>"),
+        ("scoperun -- mkfif\t7", "<--><mkfifo><7>"),
+        ("scoperun mkfif\t7", "<mkfifo><7>"),
+        ("scoperun -- ls --colo\t", "<--><ls><--color"),
+        ("scoperun -p TasksMax=5 --mem 20M ls --colo\t", "<ls><--color"),
+        ("scoperun --oom-po\t", "<--oom-policy"),
+        ("scoperun -p MemoryMi\t7", "<-p><MemoryMin=7>"),
+        ("scoperun --property=MemoryMi\t7", "<--property=MemoryMin=7>"),
+        ("scoperun -p @rep\t7", "<-p><@report.json><7>"),
+        ("scopectl free\t7", "<freeze><7>"),
+        ("scopectl set --mem-h\t7", "<set><--mem-high><7>"),
+        ("scopectl kill --signal USR\t\t", "USR1"),
+        ("scopectl status dbus.serv\t7", "<status><dbus.service><7>"),
     ],
 )
 @pytest.mark.parametrize(("shell", "setup"), [(ZSH, SET_UP_ZSH), (BASH, SET_UP_BASH)], ids=["zsh", "bash"])
@@ -90,5 +100,5 @@ def test_a_tab_completes(story: Story, shell: tuple[str, ...], setup: str, keys:
     with terminal(story, "env", "TERM=dumb", f"HOME={folder}", *shell, cwd=folder) as term:
         term.type(setup)
         term.wait_for("ready\r\n")
-        term.type(f"scoperun {keys}\n")
+        term.type(f"{keys}\n")
         term.wait_for(words)

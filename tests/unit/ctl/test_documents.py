@@ -1,0 +1,57 @@
+"""scopectl(1), README.md and --help say the same about scopectl."""
+
+import re
+
+import pytest
+
+from scoperun.ctl.subcommands import NAMES, SUBCOMMANDS
+from tests.documents import CHECKOUT, README, manual
+from tests.subcommands import subcommands
+
+MANUAL = manual("scopectl")
+OPTION = r"(?<![\w-])--?[A-Za-z][a-z-]*"
+EVERYWHERE = {"--system", "--user", "--json", "-h", "--help", "--version"}
+OPTIONS = EVERYWHERE | {name for each in subcommands() for option in each.options for name in option.names}
+OF_OTHERS = {"--no-delegate", "--timeout", "--kill-after", "--oom-policy", "--report"}
+"""Options of scoperun that the page mentions."""
+
+TERMS = re.findall(r"^\.TP\n\.[BIR]+ (.*)$", MANUAL, flags=re.MULTILINE)
+
+
+def explained(name: str) -> str:
+    """Return the manual page's term and text about a subcommand."""
+    (found,) = re.findall(rf"^\.TP\n(\.BR? {name}\b.*?)(?=^\.TP$|^\.S[HS] |\Z)", MANUAL, re.MULTILINE | re.DOTALL)
+    return str(found)
+
+
+@pytest.mark.parametrize("subcommand", [each for each in subcommands() if each.row.name != "thaw"], ids=str)
+def test_the_manual_explains_every_option_of_a_subcommand(subcommand: object) -> None:
+    row = subcommand.row  # type: ignore[attr-defined]
+    options = {name for option in subcommand.options for name in option.names}  # type: ignore[attr-defined]
+    text = MANUAL.partition(".SH SUBCOMMANDS")[0] + explained(row.name)
+    assert [name for name in sorted(options) if not re.search(rf"(?<![\w-]){name}(?![\w-])", text)] == []
+
+
+def test_the_manual_has_every_subcommand_in_the_order_of_the_help() -> None:
+    named = [term.split()[0].strip('",') for term in TERMS]
+    assert [name for name in named if name in NAMES] == [row.name for row in SUBCOMMANDS if row.name != "thaw"]
+
+
+def test_the_manual_mentions_only_existing_options() -> None:
+    text = MANUAL.partition(".SH EXAMPLES")[0]
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= OPTIONS | OF_OTHERS
+
+
+def test_the_readme_names_every_subcommand() -> None:
+    assert [row.name for row in SUBCOMMANDS if not re.search(rf"scopectl {row.name}\b", README)] == []
+
+
+def test_the_help_of_all_fits_into_80_columns() -> None:
+    assert max(len(f"  {row.name:<8}  {row.help}") for row in SUBCOMMANDS) <= 80
+
+
+def test_the_pictures_are_there() -> None:
+    assert re.findall(r"\]\((docs/\w+\.svg)\)", README) == ["docs/list.svg", "docs/top.svg"]
+    for name in ("list", "top"):
+        picture = (CHECKOUT / "docs" / f"{name}.svg").read_text(encoding="utf-8")
+        assert "http" not in picture.replace("http://www.w3.org", "")
