@@ -120,8 +120,8 @@ class Invocation:
                 self.cpu_time_used, self.cpu_time_used_up = used, True
 
     def _take_state(self, active_state: str) -> None:
-        # An answer that came just before the announcement of the end is taken in after it: whoever asked has to be
-        # resumed first. What has ended does not become active again: that would be another invocation.
+        # An answer that came just before the announcement of the end is taken in after it, because the coroutine that
+        # waits for it is resumed later. What has ended does not become active again: that is another invocation.
         if not self.ended or active_state in {"inactive", "failed"}:
             self.active_state = active_state
             self._was_active |= active_state == "active"
