@@ -1,7 +1,7 @@
 """One activation of one scope: events in, state out. No I/O, no clock.
 
 The law of this file: events come in any order, and any of them can be missing. Nothing here depends on their order,
-with one exception: a scope has ended when systemd says so after it was active.
+with one exception: a scope has ended when systemd says so after it was active, and then it stays ended.
 """
 
 from __future__ import annotations
@@ -74,8 +74,7 @@ class Invocation:
             case ResultChanged(result):
                 self._announce(result)
             case StateChanged(active_state):
-                self.active_state = active_state
-                self._was_active |= active_state == "active"
+                self._take_state(active_state)
             case LeftActive(at):
                 self.left_active = at
             case WorkloadExited():
@@ -119,6 +118,13 @@ class Invocation:
                 self.cpu_time_used = self.cpu_time_used if used is None else used
             case CpuTimeUsedUp(used=used):
                 self.cpu_time_used, self.cpu_time_used_up = used, True
+
+    def _take_state(self, active_state: str) -> None:
+        # An answer that came just before the announcement of the end is taken in after it, because the coroutine that
+        # waits for it is resumed later. What has ended does not become active again: that is another invocation.
+        if not self.ended or active_state in {"inactive", "failed"}:
+            self.active_state = active_state
+            self._was_active |= active_state == "active"
 
     def _announce(self, result: str) -> None:
         # After a reload systemd announces old values again, and a unit that was collected reads as a success. So a

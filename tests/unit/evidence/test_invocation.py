@@ -191,6 +191,16 @@ def test_a_stopping_scope_has_not_ended() -> None:
     assert not invocation.ended
 
 
+@pytest.mark.parametrize("end", ["inactive", "failed"])
+@pytest.mark.parametrize("earlier", ["active", "deactivating"])
+def test_a_scope_that_has_ended_does_not_come_back(end: str, earlier: str) -> None:
+    """An answer to a question from before can be taken in after the announcement of the end."""
+    invocation = fed(*STARTED, StateChanged(end), StateChanged(earlier))
+    assert invocation.over
+    assert not invocation.stopping
+    assert invocation.failed == (end == "failed")
+
+
 def test_after_the_bus_is_lost_there_is_nothing_to_wait_for() -> None:
     invocation = fed(*STARTED, ConnectionLost("gone"))
     assert invocation.over
