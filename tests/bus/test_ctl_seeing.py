@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from dbus_next.signature import Variant
 
-from .fake_systemd import NAME, PATH, UNIT, Unit
+from .fake_systemd import MANAGER, NAME, PATH, UNIT, Unit
 from .program import end
 from .steps import answer, each_of, refusal, until
 
@@ -210,6 +210,16 @@ async def test_wait_needs_no_reference_to_hear_the_result(shown: Shown) -> None:
     assert (ended.status, ended.out) == (1, "a.scope\ttimeout\tunknown\n")
     assert "Subscribe" in shown.systemd.steps
     assert "Unref" not in shown.systemd.steps
+
+
+async def test_wait_ends_with_the_removal_of_a_unit(shown: Shown) -> None:
+    shown.systemd.at |= {"Ref": DENIED, "GetAll": UNLOADED}
+    unit = shown.add("a.scope")
+    process = await start("wait", "a.scope")
+    await shown.systemd.called("Get ActiveState")
+    shown.systemd._emit(PATH, MANAGER, "UnitRemoved", "so", [unit.name, unit.path])  # noqa: SLF001
+    ended = await end(process)
+    assert (ended.status, ended.out) == (1, "a.scope\tunknown\tunknown\n")
 
 
 async def test_a_unit_that_vanished_between_is_not_called_a_success(shown: Shown) -> None:
