@@ -20,21 +20,20 @@ if TYPE_CHECKING:
 _GAP = 2
 """Blanks between columns."""
 
-_LEAST = 12
-"""To how many columns of the terminal a flexible one can be cut."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     """A column.
 
     title: its heading. is_right: its cells are aligned right. is_flexible: it is cut where the terminal is too narrow.
+    least: to how many columns of the terminal it can be cut then.
     rank: columns of the highest rank are left out first where cutting is not enough; those of rank 0 never.
     """
 
     title: str
     is_right: bool = False
     is_flexible: bool = False
+    least: int = 12
     rank: int = 0
 
 
@@ -100,7 +99,9 @@ def _widths(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], *, legend
 def _kept(columns: Sequence[Column], widths: Sequence[int], width: int) -> list[int]:
     """Return the numbers of the columns that fit if the flexible ones are cut as far as they can be."""
     kept = list(range(len(columns)))
-    least = [min(each, _LEAST) if column.is_flexible else each for column, each in zip(columns, widths, strict=True)]
+    least = [
+        min(each, column.least) if column.is_flexible else each for column, each in zip(columns, widths, strict=True)
+    ]
     while sum(least[each] + _GAP for each in kept) - _GAP > width:
         most = max(columns[each].rank for each in kept)
         if most == 0:
@@ -114,7 +115,7 @@ def _cut(columns: Sequence[Column], widths: Sequence[int], width: int) -> list[i
     cut = list(widths)
     flexible = [at for at, column in enumerate(columns) if column.is_flexible]
     while sum(cut) + _GAP * (len(cut) - 1) > width:
-        wide = [at for at in flexible if cut[at] > _LEAST]
+        wide = [at for at in flexible if cut[at] > columns[at].least]
         if not wide:
             break
         cut[max(wide, key=lambda at: cut[at])] -= 1

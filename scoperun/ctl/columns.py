@@ -46,7 +46,8 @@ class Field:
         if not is_terminal:
             return Cell(text)
         if self.has_bar:
-            text = f"{text:>6} {bar(reading.share, _BAR, utf8=utf8)}"
+            share = reading.share
+            text = text if share is None else f"{text:>6} {bar(share, _BAR, utf8=utf8)}"
         return Cell(text, "" if self.style is None else self.style(reading, value))
 
 
@@ -89,7 +90,7 @@ def _state_style(_: Reading, state: Number) -> str:
 
 
 _ALL = (
-    Field("unit", Column(title="UNIT", is_flexible=True), lambda each: each.name, _word),
+    Field("unit", Column(title="UNIT", is_flexible=True, least=24), lambda each: each.name, _word),
     Field("state", Column(title="STATE", rank=2), lambda each: each.state, _word, _state_style),
     Field("memory", Column(title="MEMORY", is_right=True), lambda each: each.memory, size_text),
     Field(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import os
 import signal
@@ -55,6 +54,8 @@ def _scopectl(argv: Sequence[str]) -> int:
     if not name:
         return _answer(before)
     if name not in NAMES:
+        import difflib  # noqa: PLC0415  it takes 5 ms
+
         near = difflib.get_close_matches(name, NAMES, n=1)
         hint = f"did you mean {near[0]}?" if near else "scopectl --help lists them"
         raise InvalidValue(f"no such subcommand: {name}", hint=hint)

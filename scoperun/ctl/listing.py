@@ -80,8 +80,8 @@ def command(  # noqa: PLR0913  each is an option
 
 async def _readings(patterns: Sequence[str], wanted: set[str], *, every: bool, system: bool) -> list[Reading]:
     async with session(system=system) as opened:
-        units = [seen for seen in await opened.units(COMMANDS if every else SCOPES) if every or seen.is_ours]
-        units = [seen for seen in units if _is_meant(seen.name, patterns)]
+        units = [seen for seen in await opened.units(COMMANDS if every else SCOPES) if _is_meant(seen.name, patterns)]
+        units = [seen for seen in units if seen.unit.active != "inactive" and (every or seen.is_ours)]
         entered = await _entered(opened, units) if "age" in wanted else {}
     apps = _apps(units) if "app" in wanted else {}
     ceilings, now = Ceilings(), time.time()

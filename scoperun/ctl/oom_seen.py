@@ -11,12 +11,15 @@ from scoperun.kernel.log import kernel_clock, read_back
 from scoperun.printable import utf8
 from scoperun.record import dataclass, replace
 from scoperun.spec.scope import units_of
-from scoperun.spec.sizes import INFINITY, format_size
+from scoperun.spec.sizes import INFINITY, format_size, format_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scoperun.evidence.kernel_report import KernelRecord, KernelReport, KernelVictim
+
+_WELL_KNOWN = 10.0
+"""Seconds by which the log's clock can differ from ours for a time to be told, e.g. after suspends it is more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +112,9 @@ def _where(report: KernelReport, cgroup: str) -> str:
 def _when(report: KernelReport) -> str:
     if report.at is None:
         return ""
-    ago = time.monotonic() - kernel_clock().shift - report.at
-    return f", at {report.at:.6f} of the kernel's clock ({max(0, round(ago))}s ago)"
+    clock, ago = kernel_clock(), time.monotonic() - report.at
+    about = f", about {format_time(max(0, round(ago - clock.shift)))} ago" if clock.ahead < _WELL_KNOWN else ""
+    return f", at {report.at:.6f} in the kernel's log{about}"
 
 
 def _row(report: KernelReport) -> dict[str, Any]:

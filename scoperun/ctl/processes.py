@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from scoperun.ctl.branches import Branch
 from scoperun.ctl.reading import size_text
+from scoperun.evidence.events import Task
 from scoperun.kernel.process_table import is_hidden, task
 from scoperun.record import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scoperun.evidence.events import Task
     from scoperun.kernel.cgroup import Cgroup
 
 
@@ -50,8 +50,6 @@ def inside(cgroup: Cgroup) -> Inside:
 
 
 def _tasks(cgroup: Cgroup) -> Iterator[Task]:
-    from scoperun.evidence.events import Task  # noqa: PLC0415  a value of a hidden process only
-
     for pid in sorted(cgroup.pids() or ()):
         found = task(pid) or (Task(pid=pid, name=None) if is_hidden(pid) else None)
         if found is not None:

@@ -159,9 +159,7 @@ def share_style(share: float | None) -> str:
     return "red" if share >= 0.9 else "yellow" if share >= 0.75 else "green"
 
 
-def bar(share: float | None, width: int, *, utf8: bool) -> str:
-    """Return a share as a bar of this width; blank if it is not known."""
-    if share is None:
-        return " " * width
+def bar(share: float, width: int, *, utf8: bool) -> str:
+    """Return a share as a bar of this width."""
     full = min(width, math.ceil(share * width)) if share > 0 else 0
     return ("█" * full).ljust(width, "░") if utf8 else ("#" * full).ljust(width, ".")

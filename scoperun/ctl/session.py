@@ -67,8 +67,8 @@ class Session:
         return manager_cgroup(await self.manager.control_group())
 
     async def units(self, patterns: Sequence[str] = SCOPES) -> list[Seen]:
-        """Return the loaded units whose name matches one of the globs, by name."""
-        listed = await list_units(self.manager, patterns=patterns)
+        """Return the loaded units whose name matches one of the globs, by name; not those that others only mention."""
+        listed = [unit for unit in await list_units(self.manager, patterns=patterns) if unit.load != "not-found"]
         cgroups = await self.cgroups()
         folder = unit_files.folder(os.environ, system=self.system)
         return [

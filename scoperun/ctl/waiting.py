@@ -16,7 +16,7 @@ from scoperun.ctl.output import on_terminal, print_json, print_text, say
 from scoperun.ctl.session import COMMANDS, session
 from scoperun.kernel.kill_count import counting
 from scoperun.printable import one_line
-from scoperun.systemd.unit_end import UnitEnd, subscribe
+from scoperun.systemd.unit_end import UnitEnd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,9 +56,7 @@ async def _ended(words: Sequence[str], *, system: bool, tells: bool) -> tuple[li
         with ExitStack() as watches:
             counts = {name: watches.enter_context(counting(seen[name].cgroup)) for name in names}
             ends = {name: UnitEnd(opened.manager, name) for name in names}
-            if ends:
-                await subscribe(opened.manager)
-                await asyncio.gather(*(each.begin() for each in ends.values()))
+            await asyncio.gather(*(each.begin() for each in ends.values()))
             found = await asyncio.gather(*(_end(ends[name], counts[name], tells=tells) for name in names))
     return list(found), without
 

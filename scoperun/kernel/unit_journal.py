@@ -43,7 +43,7 @@ def entries_of(unit: str, *, system: bool, count: int, root: str = "") -> list[E
     if program is None:
         raise JournalUnreadable("there is no journalctl to read the journal with")
     which = f"--unit={unit}" if system else f"--user-unit={unit}"
-    words = ["--quiet", "--no-pager", "--boot", "--output=json", f"--output-fields={_FIELDS}", f"--lines={count}"]
+    words = ["--no-pager", "--boot", "--output=json", f"--output-fields={_FIELDS}", f"--lines={count}"]
     try:
         done = subprocess.run(
             [program, *words, which],

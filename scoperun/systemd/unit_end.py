@@ -1,7 +1,7 @@
 """The end of a unit that another program has started: waited for without polling, and its result read while it can be.
 
-systemd unloads a scope as soon as it has ended. A reference keeps it loaded until its properties have been read; who
-may not have one hears the result in systemd's announcement.
+systemd unloads a scope as soon as it has ended. A reference keeps it loaded until its properties have been read, and
+has systemd announce its changes. A user that may not have one hears the result in the announcements to all.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _OVER = frozenset({"inactive", "failed"})
 PROPERTIES = frozenset({"Result", "OOMKills", "ManagedOOMKills", "OOMPolicy", "Delegate"})
 
 
-async def subscribe(manager: Manager) -> None:
-    """Have systemd announce what happens to all units; raise one of manager.UNANSWERED."""
+async def _subscribe(manager: Manager) -> None:
+    """Have systemd announce what happens to all units, which wakes all that listen; raise one of UNANSWERED."""
     try:
         await manager.call("Subscribe", "")
     except ManagerError as error:
@@ -51,9 +51,11 @@ class UnitEnd:
         if not self.invocation:  # unloaded, or never active
             self._over.set()
             return
-        with suppress(ManagerError):  # it is refused to other users, or the unit has been unloaded
+        try:
             await self._call("Ref")
             self._has_reference = True
+        except ManagerError:  # it is refused to other users, or the unit has been unloaded
+            await _subscribe(self._manager)
         try:
             state = await self._manager.get(self._unit.path, UNIT, "ActiveState")
         except ManagerError:
