@@ -22,6 +22,7 @@ class Subcommand:
 SUBCOMMANDS = (
     Subcommand("list", "listing", "List what runs in scopes of scoperun, or with --all in every unit.", alias="ps"),
     Subcommand("set", "setting", "Change the limits of units, until they end."),
+    Subcommand("attach", "attach", "Put running processes into a new scope with limits."),
     Subcommand("freeze", "freeze", "Suspend every process of units, until they are thawed."),
     Subcommand("thaw", "thaw", "Resume every process of frozen units."),
     Subcommand("stop", "stop", "Stop units, and wait until they have ended."),

@@ -98,6 +98,11 @@ class Manager:
         """Whether the connection works, as far as is known."""
         return self._connection.is_usable
 
+    @property
+    def passes_descriptors(self) -> bool:
+        """Whether calls can have descriptors."""
+        return self._connection.passes_descriptors
+
     async def version(self) -> str:
         """Return systemd's version, e.g. 257.9-1; raise one of UNANSWERED."""
         return answers.word("Version", await self.get(_PATH, _MANAGER, "Version"))
@@ -198,9 +203,15 @@ class Manager:
         method = bus.Method(_SYSTEMD, path, interface, member, signature, bus.ANY)
         return await (self._call_once if once else self._call)(method, *arguments)
 
-    async def call_once(self, member: str, signature: str, *arguments: object, answer: str = "") -> list[Any]:
-        """Do the same as `call`, but raise Unfinished if it is not known whether systemd did what was asked."""
-        return await self._call_once(bus.Method(_SYSTEMD, _PATH, _MANAGER, member, signature, answer), *arguments)
+    async def call_once(
+        self, member: str, signature: str, *arguments: object, answer: str = "", descriptors: tuple[int, ...] = ()
+    ) -> list[Any]:
+        """Do the same as `call`, but raise Unfinished if it is not known whether systemd did what was asked.
+
+        descriptors: those that go with the call, if `passes_descriptors`; raises OSError if they cannot be sent.
+        """
+        method = bus.Method(_SYSTEMD, _PATH, _MANAGER, member, signature, answer, descriptors=descriptors)
+        return await self._call_once(method, *arguments)
 
     async def _call_once(self, method: bus.Method, *arguments: object) -> list[Any]:
         try:
@@ -275,22 +286,27 @@ class Manager:
 
 
 @asynccontextmanager
-async def connect(environment: Mapping[str, str], *, system: bool = False) -> AsyncIterator[Manager]:
+async def connect(
+    environment: Mapping[str, str], *, system: bool = False, passes_descriptors: bool = False
+) -> AsyncIterator[Manager]:
     """Connect to the user's or the system's manager.
 
+    passes_descriptors: ask the bus to pass on descriptors; Manager.passes_descriptors tells whether it does.
     Raises BusUnavailable if that fails, InvalidValue if $SYSTEMD_BUS_TIMEOUT is not a time.
     """
     timeout = _bus_timeout(environment)
     if system:
-        opened = bus.connect(SYSTEM_BUS, timeout=timeout)
+        opened = bus.connect(SYSTEM_BUS, timeout=timeout, passes_descriptors=passes_descriptors)
     else:
-        opened = _users_bus(Surroundings.of(environment), timeout=timeout)
+        opened = _users_bus(Surroundings.of(environment), timeout=timeout, passes_descriptors=passes_descriptors)
     async with opened as connection:
         yield Manager(connection, system=system, ahead=monotonic_ahead())
 
 
 @asynccontextmanager
-async def _users_bus(surroundings: Surroundings, *, timeout: float) -> AsyncIterator[bus.Connection]:
+async def _users_bus(
+    surroundings: Surroundings, *, timeout: float, passes_descriptors: bool
+) -> AsyncIterator[bus.Connection]:
     """Connect to the bus of this user.
 
     root can connect to any user's bus, but the manager on it does not accept root's processes. So the bus must belong
@@ -299,7 +315,9 @@ async def _users_bus(surroundings: Surroundings, *, timeout: float) -> AsyncIter
     async with AsyncExitStack() as stack:
         try:
             address = surroundings.bus()
-            connection = await stack.enter_async_context(bus.connect(address, timeout=timeout))
+            connection = await stack.enter_async_context(
+                bus.connect(address, timeout=timeout, passes_descriptors=passes_descriptors)
+            )
             if connection.peer.uid != surroundings.uid:
                 raise BusUnavailable(f"the bus at {address} belongs to {user(connection.peer.uid)}")
         except BusUnavailable as error:
