@@ -13,18 +13,20 @@ from scoperun.console.field_names import in_options
 from scoperun.console.options import OPTIONS
 from scoperun.console.shells import is_shell_for_input
 from scoperun.console.tables import Cell, Column, table
-from scoperun.ctl.declared import Json, System
+from scoperun.ctl.declared import Json
 from scoperun.ctl.errors import NotActive, Status
 from scoperun.ctl.in_force import in_force, text_of
 from scoperun.ctl.output import print_json, print_text, say
 from scoperun.ctl.table_options import limits_of, with_options
+from scoperun.evidence.verdict import Verdict
 from scoperun.kernel.process_facts import command_line, process_facts
 from scoperun.printable import utf8
+from scoperun.report.text import report_text
 from scoperun.spec.limits import OOMPolicy
 from scoperun.spec.request import RunRequest
 from scoperun.spec.scope import unit_path
 from scoperun.spec.sizes import INFINITY, format_size
-from scoperun.supervision.attaching import CannotMove, NoneLeft, Wanted, attached
+from scoperun.supervision.attaching import CannotMove, NoneLeft, Wanted, attached, report
 from scoperun.systemd.answers import SCOPE
 from scoperun.systemd.manager import connect
 
@@ -34,9 +36,8 @@ if TYPE_CHECKING:
     from scoperun.ctl.in_force import Value
     from scoperun.supervision.attaching import Attached
 
-OFFERED = tuple(
-    each for each in OPTIONS if each.sets is not None or each.name in {"property", "unit", "require-limits"}
-)
+_MORE = {"property", "unit", "require-limits", "system"}
+OFFERED = tuple(each for each in OPTIONS if each.sets is not None or each.name in _MORE)
 REFUSED = {
     name: "scoperun keeps this limit itself, and takes it only when a run starts"
     for each in OPTIONS
@@ -57,6 +58,10 @@ Pids = Annotated[
 Tree = Annotated[
     bool, typer.Option("--tree", "-t", help="Also their children, and the children of these.", show_default=False)
 ]
+Wait = Annotated[
+    bool,
+    typer.Option("--wait", "-w", help="Wait until all have ended, and report how.", show_default=False),
+]
 Force = Annotated[
     bool,
     typer.Option(
@@ -75,9 +80,9 @@ def command(
     pids: Pids,
     *,
     tree: Tree = False,
+    wait: Wait = False,
     force: Force = False,
     json: Json = False,
-    system: System = False,
     **given: Any,
 ) -> int:
     """Attach processes.
@@ -90,10 +95,14 @@ def command(
     other users, in other PID namespaces, or that have ended and are not waited
     for. One that ends meanwhile is named, and the rest go on.
 
+    With --wait the exit status is 0 only if the first of them is known to have
+    succeeded. How a process ended is known to its parent, and on Linux 6.15 and
+    later to others once the parent has asked; otherwise it is reported as unknown.
+
     A child that is born during the move is found and moved afterwards; one whose
     parent has ended is not found.
     """
-    wanted = Wanted(run=_run(pids, given, system=system), pids=tuple(dict.fromkeys(pids)), tree=tree, force=force)
+    wanted = Wanted(run=_run(pids, given), pids=tuple(dict.fromkeys(pids)), tree=tree, force=force, wait=wait)
     try:
         return asyncio.run(_attach(wanted, json=json))
     except CannotMove as error:
@@ -105,7 +114,7 @@ def command(
     return Status.FAILED
 
 
-def _run(pids: Sequence[int], given: dict[str, Any], *, system: bool) -> RunRequest:
+def _run(pids: Sequence[int], given: dict[str, Any]) -> RunRequest:
     """Return the request for the scope; raises InvalidValue."""
     assigned = [each.text for several in given.get("property", ()) for each in several]
     words = command_line(pids[0]) or [_name(pids[0])]
@@ -116,7 +125,7 @@ def _run(pids: Sequence[int], given: dict[str, Any], *, system: bool) -> RunRequ
         properties=tuple(assigned),
         oom_policy_default=OOMPolicy.CONTINUE if any(map(_is_shell, pids)) else None,
         require_limits=given["require_limits"],
-        system=system,
+        system=given["system"],
         **{name: given[name] for name in ("unit", "slice", "description") if name in given},
     )
 
@@ -138,12 +147,17 @@ async def _attach(wanted: Wanted, *, json: bool) -> int:
     system = wanted.run.system
     async with connect(os.environ, system=system, passes_descriptors=True) as manager, attached(manager, wanted) as now:
         limits = await _limits(now)
-        if json:
-            print_json(_as_json(now, limits))
-        else:
+        if not json:
             print_text(table(_COLUMNS, [[Cell(name), Cell(text)] for name, text in _rows(now, limits)], legend=False))
         _warn(now)
-    return Status.FAILED if now.outside else Status.OK
+        told = await report(now) if wanted.wait else None
+        if json:
+            more = {"report": None if told is None else told.to_dict()} if wanted.wait else {}
+            print_json(_as_json(now, limits) | more)
+        elif told is not None:
+            print_text(report_text(told).replace("scoperun: ", "scopectl: ", 1))
+    has_failed = wanted.wait and (told is None or told.verdict is not Verdict.SUCCESS)
+    return Status.FAILED if now.outside or has_failed else Status.OK
 
 
 async def _limits(now: Attached) -> dict[str, Value]:
@@ -153,7 +167,7 @@ async def _limits(now: Attached) -> dict[str, Value]:
         return {}
     names = {each.sets for each in asked}
     said = await now.unit.manager.get_all(unit_path(now.unit.invocation_id), SCOPE, names)
-    return in_force(asked, now.cgroup, has_keeper=False, systemd=said)
+    return in_force(asked, now.cgroup, has_keeper=now.handles is not None, systemd=said)
 
 
 _NO_LIMITS = {"AddRef", "CollectMode", "Description", "Documentation", "Slice"}

@@ -11,6 +11,7 @@ from scoperun.errors import ScoperunError
 from scoperun.kernel.cgroup import cgroup_name_of
 from scoperun.kernel.files import contents
 from scoperun.kernel.process_table import fields
+from scoperun.printable import utf8
 from scoperun.record import dataclass
 
 if TYPE_CHECKING:
@@ -112,3 +113,10 @@ def command_line(pid: int) -> list[str]:
         words = contents(f"/proc/{pid}/cmdline").rstrip(b"\0").split(b"\0")
         return [] if words == [b""] else list(map(os.fsdecode, words))
     return []
+
+
+def working_directory(pid: int) -> str | None:
+    """Return the directory that a process is in, None if it cannot be read."""
+    with suppress(OSError):
+        return utf8(os.readlink(f"/proc/{pid}/cwd"))
+    return None

@@ -4,37 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Self
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
+from typing import TYPE_CHECKING
 
 from scoperun.errors import LimitNotEnforced, ManagerError, ScopeFailed, ScoperunError
 from scoperun.evidence.events import ConnectionLost
 from scoperun.kernel.cgroup import cgroup_of
+from scoperun.kernel.process_facts import working_directory
 from scoperun.kernel.scope_cgroup import ScopeCgroup
-from scoperun.record import dataclass
+from scoperun.process import keeper as keepers
+from scoperun.process.processes import Processes
+from scoperun.record import dataclass, replace
+from scoperun.report.conclusion import conclude
 from scoperun.spec.properties import Property
-from scoperun.spec.scope import generated_unit_name, scope_request, unit_path, with_keeper
-from scoperun.supervision.candidates import Mover, place, why_never, why_not
+from scoperun.spec.scope import generated_unit_name, scope_request, with_keeper
+from scoperun.supervision.adopted import Adopted
+from scoperun.supervision.candidates import place, why_never, why_not
 from scoperun.supervision.enforcement import unavailable, unenforced
 from scoperun.supervision.feed import Feed
 from scoperun.supervision.herd import Herd
+from scoperun.supervision.movers import Managers, mover_of
 from scoperun.supervision.order import until_started
+from scoperun.supervision.settling import Settling
+from scoperun.supervision.standing import stand
 from scoperun.supervision.strangers import let_go
 from scoperun.supervision.tasks import Tasks
-from scoperun.systemd.manager import UNANSWERED, connect
 from scoperun.systemd.unit import Unit
-from scoperun.systemd.unit_files import ATTACHED, OURS, folder, transient_file
+from scoperun.systemd.unit_files import ATTACHED, OURS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator
 
     from scoperun.kernel.cgroup import Cgroup
     from scoperun.kernel.process_facts import ProcessFacts
+    from scoperun.process.keeper import Keeper
+    from scoperun.report.report import Report
     from scoperun.spec.request import RunRequest
+    from scoperun.supervision.candidates import Mover
+    from scoperun.supervision.handles import Handles
     from scoperun.supervision.herd import Member
     from scoperun.systemd.manager import Manager
-
-_SERVICE = "org.freedesktop.systemd1.Service"
 
 _MOST_STARTS = 5
 """The most times that a scope is started, if one of its processes has ended meanwhile each time."""
@@ -50,12 +59,14 @@ class Wanted:
     """What to attach. run: the scope; its command is only what the description says.
 
     pids: of the processes. tree: their descendants too. force: also what `why_not` warns of.
+    wait: a keeper holds the scope's counters, and `report` tells how the first of the processes ended.
     """
 
     run: RunRequest
     pids: tuple[int, ...]
     tree: bool = False
     force: bool = False
+    wait: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +77,7 @@ class Attached:
     properties: what was asked for, TasksMax= with room for a keeper.
     moved: the processes that are in it, as they were before. ended: the PIDs of those that have ended before.
     outside: those that could not be moved, by PID, with the reason. void: limits that are not in force, as text.
-    feed: takes what systemd announces about the scope.
+    handles: of the scope, if it is waited for and not all processes have ended.
     """
 
     unit: Unit
@@ -76,7 +87,7 @@ class Attached:
     ended: tuple[int, ...]
     outside: dict[int, str]
     void: tuple[str, ...]
-    feed: Feed
+    handles: Handles | None
 
 
 class CannotMove(ScoperunError):
@@ -101,67 +112,60 @@ async def attached(manager: Manager, wanted: Wanted) -> AsyncIterator[Attached]:
     """
     async with AsyncExitStack() as stack:
         herd = stack.enter_context(Herd())
-        managers = await stack.enter_async_context(_Managers(manager, system=wanted.run.system))
+        managers = await stack.enter_async_context(Managers(manager, system=wanted.run.system))
+        watches = await stack.enter_async_context(AsyncExitStack())
         tasks = await stack.enter_async_context(Tasks())
-        attaching = _Attaching(managers, wanted, herd, tasks)
-        yield await attaching.done()
+        keeper = None
+        if wanted.wait:
+            keeper = keepers.spawn()
+            stack.callback(keeper.close)
+        attaching = _Attaching(managers, wanted, herd, keeper)
+        yield await attaching.done(tasks, watches)
 
 
-class _Managers:
-    """The manager that is asked for the scope, and the system's, which is connected to when it is needed."""
+async def report(now: Attached) -> Report | None:
+    """Wait until all processes have ended, and return how the first of them did; None if all ended before.
 
-    def __init__(self, own: Manager, *, system: bool) -> None:
-        self.own = own
-        self.is_system = system
-        self._stack = AsyncExitStack()
-        self._of_system: Manager | None = own if system else None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
-
-    async def of_system(self) -> Manager:
-        """Return the system's manager; raises BusUnavailable."""
-        if self._of_system is None:
-            self._of_system = await self._stack.enter_async_context(connect(os.environ, system=True))
-        return self._of_system
-
-    async def of_user(self, user: int | None) -> Manager | None:
-        """Return the manager of a user, or the system's for None; None if it cannot be asked here."""
-        if user is None:
-            with suppress(ScoperunError):
-                return await self.of_system()
-        return self.own if user == os.geteuid() and not self.is_system else None
+    The report's status is that of the process if anything tells it; its parent alone is sure to learn it.
+    """
+    handles = now.handles
+    if handles is None:
+        return None
+    handles.feed.put(await handles.workload.wait())
+    await Settling(handles, asyncio.Event()).settle()
+    return conclude(handles.run.command, handles.start, handles.invocation)
 
 
 class _Attaching:
     """One attachment, step by step."""
 
-    def __init__(self, managers: _Managers, wanted: Wanted, herd: Herd, tasks: Tasks) -> None:
+    def __init__(self, managers: Managers, wanted: Wanted, herd: Herd, keeper: Keeper | None) -> None:
         self._managers = managers
         self._manager = managers.own
         self._wanted = wanted
         self._run = wanted.run
         self._herd = herd
-        self._tasks = tasks
+        self._keeper = keeper
         self._ended: list[int] = []
-        asked = (_DOCUMENTATION, *self._run.scope_properties())
-        self._properties = tuple(map(with_keeper, scope_request("x.scope", asked, has_keeper=False).properties))
-        self._request = scope_request("x.scope", asked, has_keeper=False)
+        own = () if keeper is not None else (_DOCUMENTATION,)
+        asked = (*own, *self._run.scope_properties())
+        self._request = scope_request("x.scope", asked, has_keeper=keeper is not None)
+        self._properties = tuple(
+            self._request.properties if keeper is not None else map(with_keeper, self._request.properties)
+        )
 
-    async def done(self) -> Attached:
-        """Do all of it."""
+    async def done(self, tasks: Tasks, watches: AsyncExitStack) -> Attached:
+        """Do all of it. The watches on the scope are closed with `watches`."""
         mover = await self._see_processes()
         await self._see_controllers()
-        unit, feed = await self._started()
+        unit, feed = await self._started(tasks)
         await unit.identify()
-        cgroup = self._cgroup(unit)
+        cgroup, handles = self._cgroup(unit), None
         outside: dict[int, str] = {}
         void: tuple[str, ...] = ()
         if cgroup is not None:
             void = await self._void(unit, cgroup)
+            handles = await self._handles(unit, feed, watches)
             outside = await self._gather(cgroup, mover)
         self._ended += [member.pid for member in self._herd.members.values() if not member.lives]
         gone = {*outside, *self._ended}
@@ -173,8 +177,19 @@ class _Attaching:
             ended=tuple(pid for pid in self._ended if pid in self._wanted.pids),
             outside=outside,
             void=void,
-            feed=feed,
+            handles=handles,
         )
+
+    async def _handles(self, unit: Unit, feed: Feed, watches: AsyncExitStack) -> Handles | None:
+        """Begin to watch the scope, if it is waited for; the first process that lives is its workload."""
+        living = self._herd.living()
+        if self._keeper is None or not living:
+            return None
+        run = replace(self._run, wait=True, require_limits=False)  # they have been read back already
+        adopted = Processes(Adopted(living[0]), self._keeper)  # type: ignore[arg-type]  # a workload of another kind
+        handles = await stand(run, unit, adopted, feed, watches)
+        start = replace(handles.start, cwd=working_directory(living[0].pid), systemd=await self._manager.version())
+        return replace(handles, start=start)
 
     async def _see_processes(self) -> Mover:
         """Hold the processes; raise CannotMove if one cannot be moved."""
@@ -185,7 +200,7 @@ class _Attaching:
             raise NoneLeft("none of these processes is there any more")
         if self._wanted.tree:
             self._herd.add_descendants(leave_out=os.getpid(), see=facts.append)
-        mover = await self._mover(facts)
+        mover = await mover_of(self._managers, facts)
         if reasons := {each.pid: reason for each in facts if (reason := self._why_not(each, mover)) is not None}:
             raise CannotMove(reasons, {each.pid: each.name for each in facts})
         return mover
@@ -196,33 +211,13 @@ class _Attaching:
         reason = None if self._wanted.force else why_not(process, mover)
         return reason and f"{reason} (--force moves it all the same)"
 
-    async def _mover(self, processes: Iterable[ProcessFacts]) -> Mover:
-        """Return what decides about these processes: ask the managers for the main processes of services."""
-        places = {place(each.cgroup) for each in processes}
-        mains: dict[int, str] = {}
-        watched: set[str] = set()
-        for unit, user in ((each.unit, each.user) for each in places):
-            if unit is None:
-                continue
-            if unit.endswith(".service") and (manager := await self._managers.of_user(user)) is not None:
-                with suppress(*UNANSWERED):
-                    mains[int(await manager.get(unit_path(unit), _SERVICE, "MainPID"))] = unit
-            elif unit.endswith(".scope") and (file := transient_file(_folder(user), unit)) and file.has_keeper:
-                watched.add(unit)
-        return Mover(
-            pid=os.getpid(),
-            uid=None if self._run.system and os.geteuid() == 0 else os.geteuid(),
-            mains=mains,
-            watched=frozenset(watched),
-        )
-
     async def _see_controllers(self) -> None:
         """Raise LimitNotEnforced if the manager lacks a controller that a limit needs: later it could not be undone."""
         if self._run.require_limits:
             for error in unavailable(self._properties, await self._manager.control_group()):
                 raise error
 
-    async def _started(self) -> tuple[Unit, Feed]:
+    async def _started(self, tasks: Tasks) -> tuple[Unit, Feed]:
         """Have the scope started with the processes; again, if one of them has ended meanwhile and it failed."""
         tries = 0
         while True:
@@ -233,8 +228,8 @@ class _Attaching:
             feed = Feed()
             unit = self._unit(living[0].facts, feed)
             try:
-                await unit.start([each.pid for each in living], pidfds=[each.pidfd for each in living])
-                self._tasks.start(_feed_loss(self._manager, feed))
+                await self._start(unit, living)
+                tasks.start(_feed_loss(self._manager, feed))
                 await until_started(self._run, unit, feed)
             except (ManagerError, ScopeFailed) as error:
                 unit.forget()
@@ -244,6 +239,15 @@ class _Attaching:
                 raise self._failed(unit, error) from None
             else:
                 return unit, feed
+
+    async def _start(self, unit: Unit, members: list[Member]) -> None:
+        pids, pidfds = [each.pid for each in members], [each.pidfd for each in members]
+        with ExitStack() as stack:
+            if self._keeper is not None:
+                pids.append(self._keeper.pid)
+                pidfds.append(os.pidfd_open(self._keeper.pid))
+                stack.callback(os.close, pidfds[-1])
+            await unit.start(pids, pidfds=pidfds)
 
     def _unit(self, first: ProcessFacts, feed: Feed) -> Unit:
         name = self._run.unit or generated_unit_name(first.name, first.pid, os.urandom(4).hex())
@@ -277,9 +281,10 @@ class _Attaching:
 
     async def _void(self, unit: Unit, cgroup: Cgroup) -> tuple[str, ...]:
         """Return the limits that are not in force; raise LimitNotEnforced if they are required, without limits then."""
+        scope = ScopeCgroup(cgroup, 0 if self._keeper is None else self._keeper.pid)
+        limits = cgroup.limits() if self._keeper is None else scope.limits()
         found = tuple(
-            f"{limit} is not enforced: {reason}"
-            for limit, reason in unenforced(self._properties, ScopeCgroup(cgroup, 0), cgroup.limits())
+            f"{limit} is not enforced: {reason}" for limit, reason in unenforced(self._properties, scope, limits)
         )
         if not found or not self._run.require_limits:
             return found
@@ -298,7 +303,7 @@ class _Attaching:
             if self._wanted.tree:
                 self._herd.add_descendants(leave_out=os.getpid(), see=new.append)
             if new:
-                mover = await self._mover(each.facts for each in self._herd.living())
+                mover = await mover_of(self._managers, [each.facts for each in self._herd.living()])
             reasons |= {each.pid: reason for each in new if (reason := self._why_not(each, mover)) is not None}
             outside = [each for each in self._herd.outside(cgroup.name) if each.pid not in reasons]
             if not outside:
@@ -328,14 +333,3 @@ class _Attaching:
 
 async def _feed_loss(manager: Manager, feed: Feed) -> None:
     feed.put(ConnectionLost(await manager.lost()))
-
-
-def _folder(user: int | None) -> str:
-    """Return the folder with the files of transient units of a user's manager, or of the system's for None."""
-    environment = os.environ if user == os.geteuid() else {"XDG_RUNTIME_DIR": f"/run/user/{user}"}
-    return folder(environment, system=user is None)
-
-
-async def ended(attached: Attached) -> None:
-    """Wait until the scope has ended, or systemd is lost."""
-    await asyncio.shield(attached.feed.until(lambda invocation: invocation.over))
