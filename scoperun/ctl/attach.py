@@ -111,6 +111,10 @@ def command(
         say("scopectl: nothing was attached")
     except NoneLeft as error:
         raise NotActive(str(error)) from None
+    except KeyboardInterrupt:
+        if wait:
+            say("scopectl: not waited for any longer; what is attached runs on in its scope")
+        raise
     return Status.FAILED
 
 
