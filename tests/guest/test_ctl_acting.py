@@ -1,7 +1,6 @@
 """scopectl changes, freezes, thaws, signals and stops what runs, on a real systemd and kernel."""
 
 import json
-import os
 import signal
 import subprocess
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any
 
 from .here import lab_only
 from .life import running
-from .story import GENEROUS, Story, cgroup_of, systemctl, transient_units
+from .story import GENEROUS, Story, systemctl, transient_units
 from .waiting import process_gone
 
 pytestmark = lab_only
@@ -39,7 +38,7 @@ class Done:
 def scopectl(*words: str) -> Done:
     """Run `scopectl WORDS` to its end."""
     done = subprocess.run(["scopectl", *words], capture_output=True, text=True, timeout=GENEROUS, check=False)
-    assert "internal error" not in done.err if hasattr(done, "err") else "internal error" not in done.stderr
+    assert "internal error" not in done.stderr, done.stderr
     return Done(done.returncode, done.stdout, done.stderr)
 
 
@@ -61,22 +60,18 @@ def test_limits_are_changed_read_back_and_shown(story: Story) -> None:
         assert has(life.cgroup, "pids.max") == "41", "the keeper has one"
         (told,) = scopectl("set", "--json", "change.scope", "--mem", "infinity", "--cpus", "0.5").json
         assert told["limits"]["MemoryMax"] == {"before": 100 * MIB, "now": "infinity"}
-        assert told["limits"]["CPUQuota"] == {"before": "infinity", "now": 0.5} or told["limits"]["CPUQuota"] == {
-            "before": None,
-            "now": 0.5,
-        }
-        status, report = life.end()
+        assert told["limits"]["CPUQuota"]["now"] == 0.5
+    status, report = life.end()
     assert (status, report["limits"]["tasks_max"], report["limits_changed"]["tasks_max"]) == (3, 40, 50)
 
 
 def test_what_cannot_be_in_force_changes_nothing_without_force(story: Story) -> None:
     with running(story, "--mem", "200M", name="void") as life:
-        files = Path("/sys/fs/cgroup/cgroup.controllers").read_text()
         manager = systemctl("show", "-P", "ControlGroup").strip()
         if "cpuset" not in has(manager, "cgroup.controllers"):
             done = scopectl("set", "void", "--mem", "100M", "-p", "AllowedCPUs=0")
             assert (done.status, done.out) == (1, "")
-            assert "not changed: AllowedCPUs= would have no effect: " in done.err, files
+            assert "not changed: AllowedCPUs= would have no effect: " in done.err
             assert has(life.cgroup, "memory.max") == str(200 * MIB)
             done = scopectl("set", "--force", "void", "--mem", "100M", "-p", "AllowedCPUs=0")
             assert done.status == 0
@@ -103,7 +98,6 @@ def test_a_limit_below_what_is_used_needs_force(story: Story) -> None:
 
 
 def test_freeze_thaw_kill_and_stop(story: Story) -> None:
-    script = "trap 'echo told' USR1; echo $$; while :; do read _ && exit 3; done"
     with running(story, name="a-1", then="exit 3") as life:
         assert scopectl("freeze", "a-*").rows == [["a-1.scope", "frozen"]]
         assert "frozen 1" in has(life.cgroup, "cgroup.events")
@@ -122,15 +116,15 @@ def test_freeze_thaw_kill_and_stop(story: Story) -> None:
         assert scopectl("kill", "-s", "INT", "b-1.scope").rows == [["b-1.scope", "SIGINT sent"]]
         life.scoperun.communicate(timeout=GENEROUS)
         assert life.report()["signal"] == signal.SIGINT
-    assert script
 
 
 def test_stop_waits_until_the_unit_has_ended(story: Story) -> None:
     """A command that ignores SIGTERM is killed after TimeoutStopSec=."""
-    with running(story, "--kill-after", "1s", name="stubborn", then="exit 3") as life:
-        os.kill(life.pid, signal.SIGSTOP)  # systemd sends SIGCONT, too
+    with running(story, "--kill-after", "1s", name="stubborn", then="trap '' TERM; echo; sleep 1000") as life:
+        life.scoperun.stdin.write(b"on\n")  # type: ignore[union-attr]
+        life.scoperun.stdin.flush()  # type: ignore[union-attr]
+        assert life.scoperun.stdout.readline() == b"\n"  # type: ignore[union-attr]
         assert scopectl("stop", "stubborn").rows == [["stubborn.scope", "stopped"]]
         assert not Path(f"/sys/fs/cgroup{life.cgroup}").exists()
         life.scoperun.communicate(timeout=GENEROUS)
     assert "stubborn.scope" not in transient_units()
-    assert cgroup_of(os.getpid())
