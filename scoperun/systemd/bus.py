@@ -27,7 +27,11 @@ if TYPE_CHECKING:
     from scoperun.systemd.bus_socket import Credentials
     from scoperun.systemd.frames import Frame
 
-_DAEMON = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
+NAME = "org.freedesktop.DBus"
+PATH = "/org/freedesktop/DBus"
+"""The name of the bus itself, which is also that of its interface, and the path of its object."""
+
+_DAEMON = (NAME, PATH, NAME)
 
 _MOST_UNSENT = 1 << 16
 """Bytes waiting to be sent above which calls to us are no longer answered."""

@@ -82,6 +82,7 @@ class Manager:
         self._system = system
         self._check = f"check: systemctl{'' if system else ' --user'} is-system-running"
         self._routes: dict[str, Take] = {}
+        self._take_returns: dict[str, Take] = {}
         self._hears_all: asyncio.Future[Any] | None = None
         self._same_numbers: asyncio.Future[None] | None = None
         self._presence: Presence | None = None
@@ -169,16 +170,22 @@ class Manager:
         await asyncio.shield(self._same_numbers)
 
     async def hear_jobs(self, unit: str, take: Take) -> None:
-        """Hand the end of each job of a unit to `take` (JobRemoved), until `forget_jobs`; raises what `call` raises."""
-        self._routes[unit_path(unit)] = take
+        """Hand the end of each job of a unit to `take` (JobRemoved), until `forget_jobs`; raises what `call` raises.
+
+        It also gets each change of the process that has systemd's name on the bus (NameOwnerChanged): while systemd is
+        away (daemon-reexec) it announces nothing.
+        """
+        self._routes[unit_path(unit)] = self._take_returns[unit] = take
+        owner = f"type='signal',sender='{bus.NAME}',interface='{bus.NAME}',member='NameOwnerChanged',arg0='{_SYSTEMD}'"
         try:
-            await self._add_jobs(f",arg2='{unit}'")
+            await asyncio.gather(self._add_jobs(f",arg2='{unit}'"), self._connection.match(owner))
         except bus.ErrorReply as error:
             raise self._error(error) from None
 
     def forget_jobs(self, unit: str) -> None:
         """Stop handing on the ends of the jobs of a unit."""
         self._routes.pop(unit_path(unit), None)
+        self._take_returns.pop(unit, None)
 
     def forget(self, request: ScopeRequest) -> None:
         """Stop handing on the signals of a scope."""
@@ -251,8 +258,12 @@ class Manager:
             take = self._routes.get(unit_path(unit)) if unit else None
             if take is not None:
                 take(signal.member, body)
-        elif self._presence is not None:
-            self._presence.take(signal)
+        elif signal.path == bus.PATH:
+            body = signal.body() if self._take_returns else []
+            for take in [*self._take_returns.values()]:
+                take(signal.member, body)
+            if self._presence is not None:
+                self._presence.take(signal)
 
     async def _call(self, method: bus.Method, *arguments: object) -> list[Any]:
         """Call a method that can be called again, and do so if systemd leaves the bus meanwhile."""

@@ -121,7 +121,7 @@ def test_no_limit_is_infinity() -> None:
 
 
 def test_a_list_is_emptied_before_it_is_set_back() -> None:
-    """systemd adds the entries of a list to those that it has."""
+    """The entries of a list are added to those that systemd has."""
     wanted = parse_property("IOReadBandwidthMax=/dev/sda 1M")
     back = as_before(wanted, {"IOReadBandwidthMax": [["/dev/sda", 5]]})
     assert [each.value for each in back] == [[], [["/dev/sda", 5]]]
