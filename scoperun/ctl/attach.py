@@ -26,7 +26,8 @@ from scoperun.spec.limits import OOMPolicy
 from scoperun.spec.request import RunRequest
 from scoperun.spec.scope import unit_path
 from scoperun.spec.sizes import INFINITY, format_size
-from scoperun.supervision.attaching import CannotMove, NoneLeft, Wanted, attached, report
+from scoperun.supervision.attaching import attached, report
+from scoperun.supervision.attachment import CannotMove, NoneLeft, Wanted
 from scoperun.systemd.answers import SCOPE
 from scoperun.systemd.manager import connect
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scoperun.ctl.in_force import Value
-    from scoperun.supervision.attaching import Attached
+    from scoperun.supervision.attachment import Attached
 
 _MORE = {"property", "unit", "require-limits", "system"}
 OFFERED = tuple(each for each in OPTIONS if each.sets is not None or each.name in _MORE)

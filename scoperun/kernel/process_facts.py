@@ -87,8 +87,11 @@ def is_reaped(pidfd: int) -> bool:
     return False
 
 
-def descendants(roots: Collection[int]) -> list[int]:
-    """Return the PIDs of the children of these processes, of their children, and so on; by PID, without `roots`."""
+def descendants(roots: Collection[int], *, leave_out: int = 0) -> list[int]:
+    """Return the PIDs of the children of these processes, of their children, and so on; by PID, without `roots`.
+
+    leave_out: the PID of one that is left out with all below it.
+    """
     children: dict[int, list[int]] = {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with suppress(OSError, IndexError):  # it has ended
@@ -97,7 +100,7 @@ def descendants(roots: Collection[int]) -> list[int]:
     found: set[int] = set()
     unseen = list(roots)
     while unseen:
-        new = set(children.get(unseen.pop(), ())) - found
+        new = set(children.get(unseen.pop(), ())) - found - {leave_out}
         found |= new
         unseen += new
     return sorted(found - set(roots))

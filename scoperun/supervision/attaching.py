@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from scoperun.errors import LimitNotEnforced, ManagerError, ScopeFailed, ScoperunError
 from scoperun.evidence.events import ConnectionLost
-from scoperun.kernel.cgroup import cgroup_of
+from scoperun.kernel.cgroup import Cgroup, cgroup_of, hierarchy_of_this_machine
 from scoperun.kernel.process_facts import working_directory
 from scoperun.kernel.scope_cgroup import ScopeCgroup
 from scoperun.process import keeper as keepers
@@ -19,6 +19,7 @@ from scoperun.report.conclusion import conclude
 from scoperun.spec.properties import Property
 from scoperun.spec.scope import generated_unit_name, scope_request, with_keeper
 from scoperun.supervision.adopted import Adopted
+from scoperun.supervision.attachment import Attached, CannotMove, NoneLeft
 from scoperun.supervision.candidates import place, why_never, why_not
 from scoperun.supervision.enforcement import unavailable, unenforced
 from scoperun.supervision.feed import Feed
@@ -29,18 +30,20 @@ from scoperun.supervision.settling import Settling
 from scoperun.supervision.standing import stand
 from scoperun.supervision.strangers import let_go
 from scoperun.supervision.tasks import Tasks
+from scoperun.systemd.answers import SCOPE
+from scoperun.systemd.manager import UNANSWERED
 from scoperun.systemd.unit import Unit
 from scoperun.systemd.unit_files import ATTACHED, OURS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from scoperun.kernel.cgroup import Cgroup
     from scoperun.kernel.process_facts import ProcessFacts
     from scoperun.process.keeper import Keeper
     from scoperun.report.report import Report
     from scoperun.spec.request import RunRequest
-    from scoperun.supervision.candidates import Mover
+    from scoperun.supervision.attachment import Attached, CannotMove, NoneLeft
+from scoperun.supervision.candidates import Mover
     from scoperun.supervision.handles import Handles
     from scoperun.supervision.herd import Member
     from scoperun.systemd.manager import Manager
@@ -52,56 +55,6 @@ _MOST_PASSES = 20
 """The most times that descendants which were born meanwhile are moved."""
 
 _DOCUMENTATION = Property(name="Documentation", signature="as", value=[OURS, ATTACHED], asked=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What to attach. run: the scope; its command is only what the description says.
-
-    pids: of the processes. tree: their descendants too. force: also what `why_not` warns of.
-    wait: a keeper holds the scope's counters, and `report` tells how the first of the processes ended.
-    """
-
-    run: RunRequest
-    pids: tuple[int, ...]
-    tree: bool = False
-    force: bool = False
-    wait: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attached:
-    """Processes in their new scope.
-
-    unit: the scope, to which we have a reference. cgroup: None if all processes have ended.
-    properties: what was asked for, TasksMax= with room for a keeper.
-    moved: the processes that are in it, as they were before. ended: the PIDs of those that have ended before.
-    outside: those that could not be moved, by PID, with the reason. void: limits that are not in force, as text.
-    handles: of the scope, if it is waited for and not all processes have ended.
-    """
-
-    unit: Unit
-    cgroup: Cgroup | None
-    properties: tuple[Property, ...]
-    moved: tuple[ProcessFacts, ...]
-    ended: tuple[int, ...]
-    outside: dict[int, str]
-    void: tuple[str, ...]
-    handles: Handles | None
-
-
-class CannotMove(ScoperunError):
-    """Processes cannot be moved; `reasons` has one for each, by PID. Nothing was moved."""
-
-    def __init__(self, reasons: dict[int, str], names: dict[int, str]) -> None:
-        """names: those of the processes, by PID."""
-        super().__init__("nothing was attached")
-        self.reasons = reasons
-        self.names = names
-
-
-class NoneLeft(ScoperunError):
-    """All processes have ended."""
 
 
 @asynccontextmanager
@@ -163,7 +116,9 @@ class _Attaching:
         cgroup, handles = self._cgroup(unit), None
         outside: dict[int, str] = {}
         void: tuple[str, ...] = ()
-        if cgroup is not None:
+        if cgroup is None:
+            await self._stop_if_empty(unit)
+        else:
             void = await self._void(unit, cgroup)
             handles = await self._handles(unit, feed, watches)
             outside = await self._gather(cgroup, mover)
@@ -279,6 +234,14 @@ class _Attaching:
             raise ScopeFailed(f"Failed to start scope {unit.name!r}: the processes are still in {', '.join(places)}")
         return None
 
+    async def _stop_if_empty(self, unit: Unit) -> None:
+        """Stop a scope in which no process is left: if the last was a zombie by then, systemd does not notice that."""
+        with suppress(*UNANSWERED):
+            name = str(await self._manager.get(unit.request.path, SCOPE, "ControlGroup"))
+            events = Cgroup(name, f"{hierarchy_of_this_machine()[0]}{name}").table("cgroup.events") if name else None
+            if events is not None and not events.get("populated"):
+                await unit.stop()
+
     async def _void(self, unit: Unit, cgroup: Cgroup) -> tuple[str, ...]:
         """Return the limits that are not in force; raise LimitNotEnforced if they are required, without limits then."""
         scope = ScopeCgroup(cgroup, 0 if self._keeper is None else self._keeper.pid)
@@ -304,8 +267,11 @@ class _Attaching:
                 self._herd.add_descendants(leave_out=os.getpid(), see=new.append)
             if new:
                 mover = await mover_of(self._managers, [each.facts for each in self._herd.living()])
-            reasons |= {each.pid: reason for each in new if (reason := self._why_not(each, mover)) is not None}
-            outside = [each for each in self._herd.outside(cgroup.name) if each.pid not in reasons]
+            strays = self._herd.outside(cgroup.name)
+            for each in strays:
+                if (reason := self._why_not(each.facts, mover)) is not None:
+                    reasons[each.pid] = reason
+            outside = [each for each in strays if each.pid not in reasons]
             if not outside:
                 break
             failure = await self._moved(outside, cgroup)

@@ -81,10 +81,13 @@ class Herd:
         return facts
 
     def add_descendants(self, *, leave_out: int, see: Callable[[ProcessFacts], None]) -> None:
-        """Hold the living descendants of the living members, without process `leave_out`; call `see` with each."""
+        """Hold the living descendants of the living members; call `see` with each.
+
+        leave_out: the PID of one that is left out with all below it.
+        """
         for _ in range(_MOST_LOOKS):
             roots = {member.pid for member in self.living()}
-            new = [pid for pid in descendants(roots) if pid not in self.members and pid != leave_out]
+            new = [pid for pid in descendants(roots, leave_out=leave_out) if pid not in self.members]
             if not new:
                 return
             for pid in new:

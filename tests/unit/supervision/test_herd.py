@@ -101,9 +101,10 @@ def test_descendants_are_found_at_every_depth_and_held(herd: Herd) -> None:
         found: list[ProcessFacts] = []
         assert set(below) <= set(descendants([pid]))
         herd.add(pid)
-        herd.add_descendants(leave_out=below[0], see=found.append)
-        assert {each.pid for each in found} == {below[1]}
-        assert below[0] not in herd.members
+        herd.add_descendants(leave_out=below[1], see=found.append)
+        assert {each.pid for each in found} == {below[0]}
+        assert below[1] not in herd.members
+        assert descendants([pid], leave_out=below[0]) == []
         for each in below:
             os.kill(each, signal.SIGKILL)
 
