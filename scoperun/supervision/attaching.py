@@ -14,7 +14,7 @@ from scoperun.kernel.process_facts import working_directory
 from scoperun.kernel.scope_cgroup import ScopeCgroup
 from scoperun.process import keeper as keepers
 from scoperun.process.processes import Processes
-from scoperun.record import dataclass, replace
+from scoperun.record import replace
 from scoperun.report.conclusion import conclude
 from scoperun.spec.properties import Property
 from scoperun.spec.scope import generated_unit_name, scope_request, with_keeper
@@ -41,9 +41,8 @@ if TYPE_CHECKING:
     from scoperun.kernel.process_facts import ProcessFacts
     from scoperun.process.keeper import Keeper
     from scoperun.report.report import Report
-    from scoperun.spec.request import RunRequest
-    from scoperun.supervision.attachment import Attached, CannotMove, NoneLeft
-from scoperun.supervision.candidates import Mover
+    from scoperun.supervision.attachment import Wanted
+    from scoperun.supervision.candidates import Mover
     from scoperun.supervision.handles import Handles
     from scoperun.supervision.herd import Member
     from scoperun.systemd.manager import Manager
