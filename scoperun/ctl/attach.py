@@ -12,7 +12,6 @@ import typer
 from scoperun.console.field_names import in_options
 from scoperun.console.options import OPTIONS
 from scoperun.console.shells import is_shell_for_input
-from scoperun.console.tables import Cell, Column, table
 from scoperun.ctl.declared import Json
 from scoperun.ctl.errors import NotActive, Status
 from scoperun.ctl.in_force import in_force, text_of
@@ -20,8 +19,9 @@ from scoperun.ctl.output import print_json, print_text, say
 from scoperun.ctl.table_options import limits_of, with_options
 from scoperun.evidence.verdict import Verdict
 from scoperun.kernel.process_facts import command_line, process_facts
-from scoperun.printable import utf8
-from scoperun.report.text import report_text
+from scoperun.printable import one_line, utf8
+from scoperun.report.layout import row
+from scoperun.report.text import WIDTH, report_text
 from scoperun.spec.limits import OOMPolicy
 from scoperun.spec.request import RunRequest
 from scoperun.spec.scope import unit_path
@@ -72,7 +72,6 @@ Force = Annotated[
         show_default=False,
     ),
 ]
-_COLUMNS = (Column(title="WHAT"), Column(title="VALUE", is_flexible=True))
 _MOST_WORDS = 100
 
 
@@ -153,14 +152,14 @@ async def _attach(wanted: Wanted, *, json: bool) -> int:
     async with connect(os.environ, system=system, passes_descriptors=True) as manager, attached(manager, wanted) as now:
         limits = await _limits(now)
         if not json:
-            print_text(table(_COLUMNS, [[Cell(name), Cell(text)] for name, text in _rows(now, limits)], legend=False))
+            print_text(_text(_rows(now, limits)))
         _warn(now)
         told = await report(now) if wanted.wait else None
         if json:
             more = {"report": None if told is None else told.to_dict()} if wanted.wait else {}
             print_json(_as_json(now, limits) | more)
         elif told is not None:
-            print_text(report_text(told).replace("scoperun: ", "scopectl: ", 1))
+            print_text(report_text(told, width=_width()).replace("scoperun: ", "scopectl: ", 1))
     has_failed = wanted.wait and (told is None or told.verdict is not Verdict.SUCCESS)
     return Status.FAILED if now.outside or has_failed else Status.OK
 
@@ -196,6 +195,17 @@ def _rows(now: Attached, limits: dict[str, Value]) -> list[tuple[str, str]]:
         *(("limit", f"{name}={text_of(name, value)}") for name, value in limits.items()),
         *(("elsewhere", f"{format_size(size)} (rss) stay charged to {name}") for name, size in charged.items()),
     ]
+
+
+def _text(rows: list[tuple[str, str]]) -> str:
+    """Return the rows as lines with tabs, or on a terminal as in a report."""
+    if not os.isatty(1):
+        return "\n".join(f"{label}\t{one_line(text)}" for label, text in rows)
+    return "\n".join(row(label, one_line(text), _width()) for label, text in rows)
+
+
+def _width() -> int:
+    return (os.get_terminal_size(1).columns if os.isatty(1) else 0) or WIDTH
 
 
 def _as_json(now: Attached, limits: dict[str, Value]) -> dict[str, Any]:
