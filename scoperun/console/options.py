@@ -191,6 +191,7 @@ OPTIONS = (
         contrary="--no-require-limits",
         shows_default=True,
         field="request.require_limits",
+        unit_help="Refuse to attach if a limit would not be enforced (default), or attach anyway.",
     ),
     Option(
         ("--system",),

@@ -32,7 +32,7 @@ Every = Annotated[
     bool, typer.Option("--all", "-a", help="Globs mean every scope and service, not only scopes of scoperun.")
 ]
 
-_GONE = {
+GONE = {
     NO_SUCH_INVOCATION,
     "org.freedesktop.systemd1.NoSuchUnit",
     "org.freedesktop.DBus.Error.UnknownObject",
@@ -126,7 +126,7 @@ async def _met(opened: Session, seen: Seen, act: Act) -> Met:
             raise _ended()
         did = await act(Target(seen, Invocation(opened.manager, seen.name, identifier), opened))
     except ScoperunError as error:
-        is_gone = isinstance(error, ManagerError) and error.name in _GONE
+        is_gone = isinstance(error, ManagerError) and error.name in GONE
         return Met(unit=seen.name, invocation_id=identifier, error=_ended() if is_gone else error)
     return Met(unit=seen.name, invocation_id=identifier, did=did)
 

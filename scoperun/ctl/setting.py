@@ -139,7 +139,7 @@ class _Change:
 
     async def _set_back(self, said: dict[str, Any]) -> None:
         """Set the properties to what systemd has said of them before."""
-        back = [back for each in self.wanted for back in _as_before(each, said)]
+        back = [back for each in self.wanted for back in as_before(each, said)]
         await self._set(back)
 
     def _void(self, cgroup: Cgroup) -> list[str]:
@@ -163,7 +163,7 @@ def _see_room(wanted: tuple[Property, ...], cgroup: Cgroup) -> None:
             )
 
 
-def _as_before(wanted: Property, said: dict[str, Any]) -> list[Property]:
+def as_before(wanted: Property, said: dict[str, Any]) -> list[Property]:
     """Return the properties that set one back to what systemd has said before: a list has to be emptied first."""
     value = said.get(wanted.sets)
     if value is None:

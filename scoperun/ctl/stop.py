@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scoperun.ctl.acting import Did, Every, Target, Units, acted
+from scoperun.ctl.acting import GONE, Did, Every, Target, Units, acted
 from scoperun.ctl.declared import Json, System
 from scoperun.ctl.freezing import is_frozen
 from scoperun.errors import ManagerError, ScoperunError
 from scoperun.kernel.process_table import running_name
+from scoperun.systemd.answers import UNIT
 from scoperun.systemd.jobs import job_ended
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ async def _queue_stop(target: Target) -> Did:
 
 
 async def _stop(target: Target) -> Did:
-    result = await job_ended(target.session.manager, target.name, lambda: _queued(target))
+    result = await job_ended(
+        target.session.manager, target.name, lambda: _queued(target), is_over=lambda: _is_over(target)
+    )
     if result != "done":
         raise ScoperunError(f"it was not stopped: its job ended as {result!r}")
     if left := _living(target.seen.cgroup):
@@ -47,6 +50,17 @@ async def _stop(target: Target) -> Did:
             hint=f"scopectl kill -s KILL {target.name}",
         )
     return Did(["stopped"], {})
+
+
+async def _is_over(target: Target) -> bool:
+    """Tell whether the unit has ended."""
+    try:
+        (state,) = (await target.invocation.properties(UNIT, {"ActiveState"})).values()
+    except ManagerError as error:
+        if error.name in GONE:
+            return True
+        raise
+    return state in {"inactive", "failed"}
 
 
 async def _queued(target: Target) -> str:

@@ -25,6 +25,7 @@ SUBCOMMANDS = (
     Subcommand("tree", "tree", "Draw slices and units with their memory, limits and tasks."),
     Subcommand("wait", "waiting", "Wait until units have ended, and print how they did."),
     Subcommand("set", "setting", "Change the limits of units, until they end."),
+    Subcommand("attach", "attach", "Put running processes into a new scope with limits."),
     Subcommand("freeze", "freeze", "Suspend every process of units, until they are thawed."),
     Subcommand("thaw", "thaw", "Resume every process of frozen units."),
     Subcommand("stop", "stop", "Stop units, and wait until they have ended."),

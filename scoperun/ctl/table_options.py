@@ -66,6 +66,19 @@ def _identifier(name: str) -> str:
 
 
 def _parameter(option: Option) -> Parameter:
+    if not option.takes_value:
+        *others, name = option.names
+        flag = typer.Option(
+            *others, f"{name}/{option.contrary}", help=option.unit_help or option.help, show_default=False
+        )
+        default = option.shows_default is True
+        return Parameter(
+            _identifier(option.name), Parameter.KEYWORD_ONLY, annotation=Annotated[bool, flag], default=default
+        )
+    return _with_value(option)
+
+
+def _with_value(option: Option) -> Parameter:
     declared = typer.Option(
         *option.names,
         help=option.unit_help or option.help,

@@ -51,7 +51,8 @@ class LeftActive:
 class WorkloadExited:
     """The command's own process ended.
 
-    status: its wait status, negative if signal -status killed it (os.waitstatus_to_exitcode).
+    status: its wait status, negative if signal -status killed it (os.waitstatus_to_exitcode). None if it is not known,
+        which happens only with a process that is not our child.
     at: seconds on the monotonic clock.
     name: the process's name at its end, None if that could not be read.
     cgroup: the path of the cgroup that it died in, None if that could not be read.
@@ -61,7 +62,7 @@ class WorkloadExited:
         keep the time.
     """
 
-    status: int
+    status: int | None
     at: float
     name: str | None = None
     cgroup: str | None = None

@@ -67,7 +67,7 @@ class Evidence:
 class Traces:
     """Everything that the verdict on an invocation rests on.
 
-    status: the command's wait status, negative if a signal killed it.
+    status: the command's wait status, negative if a signal killed it; None if it is not known.
     result: the last Result= that systemd announced, None if a later one might have been missed.
     counters: the cgroup's counters, None if they were not read.
     properties: the scope's properties after the end, None if they were not read.
@@ -88,7 +88,7 @@ class Traces:
     left_scope: the command died in another cgroup, about which the counters and systemd say nothing.
     """
 
-    status: int
+    status: int | None
     result: str | None
     counters: Counters | None = None
     properties: ScopeProperties | None = None
@@ -158,15 +158,20 @@ def _verdict(traces: Traces) -> Verdict:
         case True, _, _:
             return Verdict.OOM_KILL
         case _ if traces.left_scope:
-            return Verdict.UNKNOWN if traces.status == -signal.SIGKILL else _by_itself(traces.status)
+            is_untold = traces.status is None or traces.status == -signal.SIGKILL
+            return Verdict.UNKNOWN if is_untold else _by_itself(traces.status)
         case _ if traces.cpu_time_used_up:
             return Verdict.TIMEOUT
-        case _, "timeout", status if traces.ended_first is None and (status >= 0 or traces.noticed_late):
+        case _, "timeout", status if traces.ended_first is None and (
+            status is None or status >= 0 or traces.noticed_late
+        ):
             return Verdict.UNKNOWN
         case _, "timeout", _ if not traces.ended_first:
             return Verdict.TIMEOUT
         case _, "resources", _:
             return Verdict.RESOURCES
+        case _, _, None:
+            return Verdict.UNKNOWN
         case None, _, status if status == -signal.SIGKILL or traces.memory_accounted:
             return Verdict.UNKNOWN
         case _, None, _ if traces.runtime_limited:
@@ -175,7 +180,9 @@ def _verdict(traces: Traces) -> Verdict:
             return _by_itself(traces.status)
 
 
-def _by_itself(status: int) -> Verdict:
+def _by_itself(status: int | None) -> Verdict:
+    if status is None:
+        return Verdict.UNKNOWN
     if status < 0:
         return Verdict.SIGNAL
     return Verdict.EXIT_CODE if status else Verdict.SUCCESS
@@ -268,7 +275,9 @@ def _evidence(traces: Traces) -> list[Evidence]:
     evidence.append(Evidence(source="Result", value=traces.result))
     if traces.properties:
         evidence.append(Evidence(source="OOMPolicy", value=traces.properties.oom_policy))
-    evidence.append(Evidence(source="wait status", value=describe_status(traces.status)))
+    evidence.append(
+        Evidence(source="wait status", value=traces.status if traces.status is None else describe_status(traces.status))
+    )
     return evidence
 
 

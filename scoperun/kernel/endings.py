@@ -55,11 +55,12 @@ class Endings:
         """Return the exit status of a process that has ended or is about to, negative for a signal; None if unknown."""
         status = wait_status(pid)
         if status is None and pid in self._pidfds:
-            return _status_from(self._pidfds[pid])
+            return status_from(self._pidfds[pid])
         return status
 
 
-def _status_from(pidfd: int) -> int | None:
+def status_from(pidfd: int) -> int | None:
+    """Return the exit status of a process, negative for a signal, once its parent has waited for it; else None."""
     request = bytearray(_INFO.pack(_EXIT, *[0] * 13))
     try:
         fcntl.ioctl(pidfd, _GET_INFO, request)

@@ -18,6 +18,12 @@ _DEAD = {"Z", "X"}
 _FLAGS, _THREADS, _PROCESSOR, _EXIT_CODE = 6, 17, 36, 49
 
 
+def fields(pid: int) -> tuple[str, list[str], dict[str, str]] | None:
+    """Return a process's name, the fields after it in /proc/PID/stat, and those of /proc/PID/status; None if gone."""
+    stat, status = _stat(pid), _status(pid)
+    return None if stat is None or status is None else (stat[0], stat[1], status)
+
+
 def running_name(pid: int) -> str | None:
     """Return the name of process `pid`, None if it has ended."""
     stat = _stat(pid)

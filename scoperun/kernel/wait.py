@@ -40,6 +40,20 @@ async def process_ended(pid: int) -> None:
         os.close(pidfd)
 
 
+async def reaped(pidfd: int, *, within: float) -> None:
+    """Return when the parent of a process has waited for it, or after so many seconds; kernels before 6.15 do not say.
+
+    An epoll reports that (EPOLLHUP) without being asked for an event; asyncio would also ask for EPOLLIN, which is
+    there already.
+    """
+    import asyncio  # noqa: PLC0415  as in readable()
+
+    with select.epoll() as epoll, suppress(TimeoutError):
+        epoll.register(pidfd, 0)
+        async with asyncio.timeout(within):
+            await readable(epoll.fileno())
+
+
 def has_ended(pidfd: int) -> bool:
     """Tell whether a process is dead, even if its parent or its debugger has not waited for it yet."""
     return _is_readable(pidfd, within=0)

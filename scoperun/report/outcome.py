@@ -59,15 +59,24 @@ def outcome(report: Report, names: Mapping[str, str]) -> Outcome:
             return Outcome(_timeout(report, names), Tone.BAD)
         case Verdict.RESOURCES:
             return Outcome(f"{ending(report)}, but systemd could not keep the scope running", Tone.BAD)
+        case Verdict.UNKNOWN if has_unknown_status(report) and what_ran_out(report) == "time":
+            return Outcome(ending(report), Tone.DOUBTFUL)  # its limits are known not to have ended it
         case Verdict.UNKNOWN:
             return Outcome(f"{ending(report)}, cannot tell whether it ran out of {what_ran_out(report)}", Tone.DOUBTFUL)
 
 
 def ending(report: Report) -> str:
     """Return how the command itself ended: `exit 3`, `KILLED (SIGKILL)`, or another signal's name, as SIGTERM."""
+    if has_unknown_status(report):
+        return "ended, with an unknown status"
     if report.signal is None:
         return f"exit {report.exit_code}"
     return "KILLED (SIGKILL)" if report.signal == SIGKILL else signal_name(report.signal)
+
+
+def has_unknown_status(report: Report) -> bool:
+    """Tell whether it is not known how the command itself ended: it was not our child."""
+    return report.exit_code is None and report.signal is None
 
 
 def what_ran_out(report: Report) -> str:
@@ -113,13 +122,23 @@ def _out_of_memory(report: Report) -> str:
             killer = "an OOM KILLER"
         case LimitOf.SYSTEMD_OOMD:  # it kills while there is still memory
             killer = "SYSTEMD-OOMD"
-        case _ if report.signal is not None:
+        case _ if report.signal is not None or _is_victim(report):
             return "OUT OF MEMORY"
+        case _ if has_unknown_status(report):
+            return f"{ending(report)}, and something in its scope RAN OUT OF MEMORY"
         case _:
             return f"{ending(report)}, but {what} RAN OUT OF MEMORY"
     if report.signal == SIGKILL:
         return f"KILLED BY {killer.upper()}"
+    if has_unknown_status(report):
+        return f"{ending(report)}, and {killer} killed something in its scope"
     return f"{ending(report)}, {'but ' if report.signal is None else ''}{killer} killed {what}"
+
+
+def _is_victim(report: Report) -> bool:
+    """Tell whether the command itself is one of an OOM's victims."""
+    victims = (report.oom.victims if report.oom is not None else None) or ()
+    return report.pid in {victim.pid for victim in victims}
 
 
 def _children(oom: Oom | None) -> str:

@@ -88,7 +88,8 @@ class Report:
     started: when the command was released, in ISO 8601, UTC.
     runtime: how long it ran.
     verdict: what scoperun concludes. result: the last Result= of systemd.
-    exit_code, signal: how the command's own process ended; one of them is None.
+    exit_code, signal: how the command's own process ended; one of them is None, or both if nothing tells: its parent
+        alone learns that of a process which is not our child.
     limits: the limits in force at the end, or when they were last read.
     limits_changed: the values at the start of limits that differ at the end; None if they could not be read then.
     effective_memory_max: the least limit on memory, in bytes, of the scope and everything above it, at the start.

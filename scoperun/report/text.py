@@ -193,6 +193,8 @@ def _source(source: str, report: Report) -> str:
             return "systemd-oomd's mark on the cgroup"
         case "Result":
             return "Result= (systemd did not tell)"
+        case "wait status":
+            return "how it ended (only its parent learns that)"
         case _:
             return source
 

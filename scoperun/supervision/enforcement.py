@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from scoperun.errors import LimitNotEnforced
 from scoperun.kernel.cgroup import NOT_DELEGATED
 from scoperun.spec.limits import READ_BACK, describe, not_in_force
+from scoperun.spec.sizes import INFINITY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -55,6 +56,34 @@ def unenforced(properties: Iterable[Property], scope: ScopeCgroup, limits: Limit
         for each in rest:
             if (reason := why_void(each, scope.cgroup)) is not None:
                 yield f"{_written(each.name)}=", reason
+
+
+def unavailable(properties: Iterable[Property], manager: str) -> Iterator[LimitNotEnforced]:
+    """Yield an error for each of `properties` whose controller the units of a manager cannot have.
+
+    manager: the name of its cgroup, empty for the root.
+    """
+    from scoperun.kernel.facilities import Facilities  # noqa: PLC0415  a run reads back what is in force instead
+
+    kernel = Facilities()
+    of_kernel, of_manager = kernel.controllers("") or (), kernel.controllers(manager) or ()
+    for each in properties:
+        controller = _controller_of(each)
+        if controller is None or controller in of_manager or each.value in (INFINITY, None):
+            continue
+        reason = f"{NOT_DELEGATED} the {controller} controller to your manager"
+        if controller not in of_kernel:
+            reason = f"the kernel has no {controller} controller on the unified cgroup hierarchy"
+        yield _not_enforced(describe(each), reason)
+
+
+def _controller_of(wanted: Property) -> str | None:
+    if wanted.name in READ_BACK:
+        return _CONTROLLERS.get(wanted.name, "memory")
+    from scoperun.kernel.readback import file_of  # noqa: PLC0415  the usual limits do not need it
+
+    file = file_of(wanted.name)
+    return None if file is None else file.partition(".")[0]
 
 
 def _why(limit: Property, limits: LimitsInForce) -> str:

@@ -47,7 +47,7 @@ async def see_no_strangers(unit: Unit, processes: Processes) -> None:
     listed = await unit.processes()
     # Look for ours again: while systemd starts the scope, it is still moving them there.
     if strangers := sorted(set(listed) - _inside(unit.name, ours)):
-        lifted = "their limits were lifted again" if await _let_go(unit) else "their limits could not be lifted"
+        lifted = "their limits were lifted again" if await let_go(unit) else "their limits could not be lifted"
         raise ScopeFailed(
             f"Failed to start scope {unit.name!r}: systemd reads PIDs in another PID namespace and "
             f"has put other processes into the scope (there {', '.join(map(str, strangers))}); {lifted}"
@@ -65,7 +65,7 @@ def _is_inside(unit: str, pid: int) -> bool:
     return False
 
 
-async def _let_go(unit: Unit) -> bool:
+async def let_go(unit: Unit) -> bool:
     """Abandon the scope and lift its limits; tell whether all of that was done."""
     limits = [each for each in unit.request.properties if each.sets in _LIMITS]
     # All at once, but one call each: if systemd refuses one property of a call, it sets none of them.

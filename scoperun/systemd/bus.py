@@ -27,7 +27,11 @@ if TYPE_CHECKING:
     from scoperun.systemd.bus_socket import Credentials
     from scoperun.systemd.frames import Frame
 
-_DAEMON = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
+NAME = "org.freedesktop.DBus"
+PATH = "/org/freedesktop/DBus"
+"""The name of the bus itself, which is also that of its interface, and the path of its object."""
+
+_DAEMON = (NAME, PATH, NAME)
 
 _MOST_UNSENT = 1 << 16
 """Bytes waiting to be sent above which calls to us are no longer answered."""
@@ -44,6 +48,7 @@ class Method:
     destination, path, interface, member: the method's D-Bus address and name.
     signature, answer: the D-Bus signatures of its arguments and of its answer.
     wanted: the keys of dictionaries that matter in its answer; None is all.
+    descriptors: those that go with the call; arguments of type h are positions in this list.
     """
 
     destination: str
@@ -53,6 +58,7 @@ class Method:
     signature: str = ""
     answer: str = ""
     wanted: Container[str] | None = None
+    descriptors: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +133,8 @@ class Connection:
     async def call(self, method: Method, *arguments: object) -> list[Any]:
         """Return the body of the answer as plain Python.
 
-        Raises ErrorReply if the answer is an error, BusLost if there is no readable answer in time.
+        Raises ErrorReply if the answer is an error, BusLost if there is no readable answer in time, OSError if
+        descriptors cannot be sent.
         """
         heard_before = self._heard
         if not self.is_usable:
@@ -168,6 +175,7 @@ class Connection:
             member=method.member,
             signature=method.signature,
             body=list(arguments),
+            unix_fds=list(method.descriptors),
             serial=self._next_serial(),
         )
         answer = self._answers[message.serial] = asyncio.get_running_loop().create_future()
@@ -181,8 +189,17 @@ class Connection:
         self._serial += 1
         return self._serial
 
+    @property
+    def passes_descriptors(self) -> bool:
+        """Whether the bus passes on descriptors."""
+        return self._socket.passes_descriptors
+
     def _send(self, message: Message) -> None:
-        self._socket.write(bytes(message._marshall()))  # type: ignore[no-untyped-call]  # noqa: SLF001
+        data = bytes(message._marshall(bool(message.unix_fds)))  # type: ignore[no-untyped-call]  # noqa: SLF001
+        if message.unix_fds:
+            self._socket.write_with(message.unix_fds, data)
+        else:
+            self._socket.write(data)
 
     def _take(self, data: bytes) -> None:
         self._heard += 1
@@ -226,30 +243,30 @@ class Connection:
 
 
 @asynccontextmanager
-async def connect(address: str, *, timeout: float) -> AsyncIterator[Connection]:
+async def connect(address: str, *, timeout: float, passes_descriptors: bool = False) -> AsyncIterator[Connection]:
     """Connect to the bus at `address`, e.g. unix:path=/run/user/1000/bus, or to the first of several that works.
 
-    Every wait for an answer ends after `timeout` seconds. Raises BusUnavailable, or its subclass BusLost after
-    `timeout`.
+    Every wait for an answer ends after `timeout` seconds. passes_descriptors: ask the bus to pass on descriptors, to
+    which it need not agree. Raises BusUnavailable, or its subclass BusLost after `timeout`.
     """
-    connection = await _first_that_works(addresses(address), timeout)
+    connection = await _first_that_works(addresses(address), timeout, passes_descriptors)
     try:
         yield connection
     finally:
         connection.close()
 
 
-async def _first_that_works(listed: list[Address], timeout: float) -> Connection:
+async def _first_that_works(listed: list[Address], timeout: float, passes_descriptors: bool) -> Connection:
     failures: list[BusUnavailable] = []
     for address in listed:
         try:
-            return await _connected(address, timeout)
+            return await _connected(address, timeout, passes_descriptors)
         except BusUnavailable as failure:
             failures.append(failure)
     raise failures[0] if len(failures) == 1 else BusUnavailable("; ".join(each.message for each in failures))
 
 
-async def _connected(address: Address, timeout: float) -> Connection:
+async def _connected(address: Address, timeout: float, passes_descriptors: bool) -> Connection:
     try:
         socket = BusSocket(address.socket_name())
     except (OSError, ValueError) as error:
@@ -258,7 +275,7 @@ async def _connected(address: Address, timeout: float) -> Connection:
         on_error.callback(socket.close)
         try:
             async with asyncio.timeout(timeout):
-                await socket.authenticate()
+                await socket.authenticate(ask_for_descriptors=passes_descriptors)
                 connection = Connection(socket, timeout)
                 await connection.greet()
         except TimeoutError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import struct
 from contextlib import suppress
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from scoperun.record import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _BITE = 1 << 16
 """Bytes read at a time. Other tasks run between two reads, so a large message does not hold them up."""
@@ -48,12 +49,16 @@ def own_credentials() -> Credentials:
 
 
 class BusSocket:
-    """A connection to a message bus. peer: the process that listens. lost: done once broken, with the reason."""
+    """A connection to a message bus. peer: the process that listens. lost: done once broken, with the reason.
+
+    passes_descriptors: the bus has agreed to pass on descriptors.
+    """
 
     def __init__(self, name: bytes) -> None:
         """Connect to the socket `name`; raise OSError if that fails, at once if its backlog is full."""
         self._loop = asyncio.get_running_loop()
         self.lost: asyncio.Future[Exception] = self._loop.create_future()
+        self.passes_descriptors = False
         self._unsent = bytearray()
         self._read: Callable[[bytes], None] = lambda _: None
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -64,8 +69,10 @@ class BusSocket:
             self._socket.close()
             raise
 
-    async def authenticate(self) -> None:
+    async def authenticate(self, *, ask_for_descriptors: bool = False) -> None:
         """Authenticate as the user that the kernel says we are; raise Refused, EOFError or OSError.
+
+        ask_for_descriptors: ask the bus to pass on descriptors, which needs another answer.
 
         No UID is sent, because in a user namespace the same user can have a different UID than on the bus's side.
         https://dbus.freedesktop.org/doc/dbus-specification.html#auth-mechanisms-external
@@ -77,6 +84,9 @@ class BusSocket:
             words = (await self._line(received)).split(" ")
         if words[0] != "OK":
             raise Refused("authentication failed: " + " ".join(words))
+        if ask_for_descriptors:
+            await self._loop.sock_sendall(self._socket, b"NEGOTIATE_UNIX_FD\r\n")
+            self.passes_descriptors = (await self._line(received)).startswith("AGREE_UNIX_FD")
         await self._loop.sock_sendall(self._socket, b"BEGIN\r\n")
 
     async def _line(self, received: bytearray) -> str:
@@ -102,6 +112,14 @@ class BusSocket:
         self._unsent += data
         if len(self._unsent) == len(data):
             self._writable()
+
+    def write_with(self, descriptors: Sequence[int], data: bytes) -> None:
+        """Send `data` with descriptors, which go with its first byte; raise OSError if nothing can be sent now."""
+        if self._unsent:
+            raise BlockingIOError(errno.EAGAIN, "the bus does not read")
+        sent = socket.send_fds(self._socket, [data], descriptors)
+        if rest := data[sent:]:
+            self.write(rest)
 
     @property
     def unsent(self) -> int:

@@ -14,39 +14,57 @@ if TYPE_CHECKING:
     from scoperun.systemd.manager import Manager
 
 
-async def job_ended(manager: Manager, unit: str, queue: Callable[[], Awaitable[str]]) -> str:
+async def job_ended(
+    manager: Manager, unit: str, queue: Callable[[], Awaitable[str]], *, is_over: Callable[[], Awaitable[bool]]
+) -> str:
     """Queue a job of a unit, wait for its end, and return its result: `done`, or why not, e.g. `canceled`.
 
-    queue: queues it and returns its D-Bus path. Raises what that raises, and BusLost if the bus is lost meanwhile.
+    queue: queues it and returns its D-Bus path. is_over: tells whether what it was to do is done; asked when systemd
+    has been away from the bus (daemon-reexec), because it might have announced the end meanwhile.
+    Raises what these raise, and BusLost if the bus is lost.
     """
-    results: dict[str, str] = {}
-    heard = asyncio.Event()
-
-    def take(member: str | None, body: list[Any]) -> None:
-        match body:
-            case [_, str(job), _, _] if events := answers.events(member, body):
-                results[job] = events[0].result  # type: ignore[union-attr]  # it is JobRemoved
-                heard.set()
-
+    heard = _Heard()
     # systemd announces the end of a job to the client that has queued it: Subscribe() is not needed.
-    await manager.hear_jobs(unit, take)
+    await manager.hear_jobs(unit, heard.take)
     try:
         job = await queue()
-        while job not in results:
-            heard.clear()
-            await _heard(heard, manager)
-        return results[job]
+        while job not in heard.results:
+            if heard.is_back and await is_over():
+                return "done"
+            await heard.more(manager)
+        return heard.results[job]
     finally:
         manager.forget_jobs(unit)
 
 
-async def _heard(heard: asyncio.Event, manager: Manager) -> None:
-    """Wait for the event; raise BusLost if the connection is lost before."""
-    waits = [asyncio.create_task(heard.wait()), asyncio.create_task(manager.lost())]
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        if not heard.is_set():
-            raise BusLost(f"the connection to the bus was lost: {waits[1].result()}")
-    finally:
-        for wait in waits:
-            wait.cancel()
+class _Heard:
+    """What is heard of jobs. results: of those that have ended, by path. is_back: systemd was away, and is back."""
+
+    def __init__(self) -> None:
+        self.results: dict[str, str] = {}
+        self.is_back = False
+        self._has_more = asyncio.Event()
+
+    def take(self, member: str | None, body: list[Any]) -> None:
+        """Take a signal of the manager or of the bus."""
+        match member, body:
+            case "JobRemoved", [_, str(job), _, _]:
+                for event in answers.events(member, body):
+                    self.results[job] = event.result  # type: ignore[union-attr]  # it is JobRemoved
+            case "NameOwnerChanged", [_, _, str(owner)] if owner:
+                self.is_back = True
+            case _:
+                return
+        self._has_more.set()
+
+    async def more(self, manager: Manager) -> None:
+        """Wait for a signal; raise BusLost if the connection is lost before."""
+        waits = [asyncio.create_task(self._has_more.wait()), asyncio.create_task(manager.lost())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            if not self._has_more.is_set():
+                raise BusLost(f"the connection to the bus was lost: {waits[1].result()}")
+        finally:
+            for wait in waits:
+                wait.cancel()
+        self._has_more.clear()

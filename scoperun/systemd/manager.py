@@ -82,6 +82,7 @@ class Manager:
         self._system = system
         self._check = f"check: systemctl{'' if system else ' --user'} is-system-running"
         self._routes: dict[str, Take] = {}
+        self._take_returns: dict[str, Take] = {}
         self._hears_all: asyncio.Future[Any] | None = None
         self._same_numbers: asyncio.Future[None] | None = None
         self._presence: Presence | None = None
@@ -97,6 +98,11 @@ class Manager:
     def is_usable(self) -> bool:
         """Whether the connection works, as far as is known."""
         return self._connection.is_usable
+
+    @property
+    def passes_descriptors(self) -> bool:
+        """Whether calls can have descriptors."""
+        return self._connection.passes_descriptors
 
     async def version(self) -> str:
         """Return systemd's version, e.g. 257.9-1; raise one of UNANSWERED."""
@@ -180,16 +186,22 @@ class Manager:
         await asyncio.shield(self._same_numbers)
 
     async def hear_jobs(self, unit: str, take: Take) -> None:
-        """Hand the end of each job of a unit to `take` (JobRemoved), until `forget_jobs`; raises what `call` raises."""
-        self._routes[unit_path(unit)] = take
+        """Hand the end of each job of a unit to `take` (JobRemoved), until `forget_jobs`; raises what `call` raises.
+
+        It also gets each change of the process that has systemd's name on the bus (NameOwnerChanged): while systemd is
+        away (daemon-reexec) it announces nothing.
+        """
+        self._routes[unit_path(unit)] = self._take_returns[unit] = take
+        owner = f"type='signal',sender='{bus.NAME}',interface='{bus.NAME}',member='NameOwnerChanged',arg0='{_SYSTEMD}'"
         try:
-            await self._add_jobs(f",arg2='{unit}'")
+            await asyncio.gather(self._add_jobs(f",arg2='{unit}'"), self._connection.match(owner))
         except bus.ErrorReply as error:
             raise self._error(error) from None
 
     def forget_jobs(self, unit: str) -> None:
         """Stop handing on the ends of the jobs of a unit."""
         self._routes.pop(unit_path(unit), None)
+        self._take_returns.pop(unit, None)
 
     def forget(self, request: ScopeRequest) -> None:
         """Stop handing on the signals of a scope."""
@@ -214,9 +226,15 @@ class Manager:
         method = bus.Method(_SYSTEMD, path, interface, member, signature, bus.ANY)
         return await (self._call_once if once else self._call)(method, *arguments)
 
-    async def call_once(self, member: str, signature: str, *arguments: object, answer: str = "") -> list[Any]:
-        """Do the same as `call`, but raise Unfinished if it is not known whether systemd did what was asked."""
-        return await self._call_once(bus.Method(_SYSTEMD, _PATH, _MANAGER, member, signature, answer), *arguments)
+    async def call_once(
+        self, member: str, signature: str, *arguments: object, answer: str = "", descriptors: tuple[int, ...] = ()
+    ) -> list[Any]:
+        """Do the same as `call`, but raise Unfinished if it is not known whether systemd did what was asked.
+
+        descriptors: those that go with the call, if `passes_descriptors`; raises OSError if they cannot be sent.
+        """
+        method = bus.Method(_SYSTEMD, _PATH, _MANAGER, member, signature, answer, descriptors=descriptors)
+        return await self._call_once(method, *arguments)
 
     async def _call_once(self, method: bus.Method, *arguments: object) -> list[Any]:
         try:
@@ -256,8 +274,12 @@ class Manager:
             take = self._routes.get(unit_path(unit)) if unit else None
             if take is not None:
                 take(signal.member, body)
-        elif self._presence is not None:
-            self._presence.take(signal)
+        elif signal.path == bus.PATH:
+            body = signal.body() if self._take_returns else []
+            for take in [*self._take_returns.values()]:
+                take(signal.member, body)
+            if self._presence is not None:
+                self._presence.take(signal)
 
     async def _call(self, method: bus.Method, *arguments: object) -> list[Any]:
         """Call a method that can be called again, and do so if systemd leaves the bus meanwhile."""
@@ -291,22 +313,27 @@ class Manager:
 
 
 @asynccontextmanager
-async def connect(environment: Mapping[str, str], *, system: bool = False) -> AsyncIterator[Manager]:
+async def connect(
+    environment: Mapping[str, str], *, system: bool = False, passes_descriptors: bool = False
+) -> AsyncIterator[Manager]:
     """Connect to the user's or the system's manager.
 
+    passes_descriptors: ask the bus to pass on descriptors; Manager.passes_descriptors tells whether it does.
     Raises BusUnavailable if that fails, InvalidValue if $SYSTEMD_BUS_TIMEOUT is not a time.
     """
     timeout = _bus_timeout(environment)
     if system:
-        opened = bus.connect(SYSTEM_BUS, timeout=timeout)
+        opened = bus.connect(SYSTEM_BUS, timeout=timeout, passes_descriptors=passes_descriptors)
     else:
-        opened = _users_bus(Surroundings.of(environment), timeout=timeout)
+        opened = _users_bus(Surroundings.of(environment), timeout=timeout, passes_descriptors=passes_descriptors)
     async with opened as connection:
         yield Manager(connection, system=system, ahead=monotonic_ahead())
 
 
 @asynccontextmanager
-async def _users_bus(surroundings: Surroundings, *, timeout: float) -> AsyncIterator[bus.Connection]:
+async def _users_bus(
+    surroundings: Surroundings, *, timeout: float, passes_descriptors: bool
+) -> AsyncIterator[bus.Connection]:
     """Connect to the bus of this user.
 
     root can connect to any user's bus, but the manager on it does not accept root's processes. So the bus must belong
@@ -315,7 +342,9 @@ async def _users_bus(surroundings: Surroundings, *, timeout: float) -> AsyncIter
     async with AsyncExitStack() as stack:
         try:
             address = surroundings.bus()
-            connection = await stack.enter_async_context(bus.connect(address, timeout=timeout))
+            connection = await stack.enter_async_context(
+                bus.connect(address, timeout=timeout, passes_descriptors=passes_descriptors)
+            )
             if connection.peer.uid != surroundings.uid:
                 raise BusUnavailable(f"the bus at {address} belongs to {user(connection.peer.uid)}")
         except BusUnavailable as error:

@@ -16,12 +16,18 @@ from scoperun.systemd.answers import LEFT_ACTIVE, SCOPE, UNIT
 from scoperun.systemd.manager import MOST_TRIES, Unfinished
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from scoperun.evidence.events import Event, LeftActive, ScopeProperties
     from scoperun.spec.properties import Property
     from scoperun.spec.scope import ScopeRequest
     from scoperun.systemd.manager import Manager
+
+_MOST_DESCRIPTORS = 16
+"""The most that dbus-daemon passes on with a message on the system's bus; with more it closes the connection."""
+
+_NOT_SUPPORTED = "org.freedesktop.DBus.Error.NotSupported"
+"""The bus says that the other end does not take descriptors."""
 
 _NOT_RUNNING = "org.freedesktop.systemd1.ScopeNotRunning"
 _NO_SUCH_UNIT = "org.freedesktop.systemd1.NoSuchUnit"
@@ -57,16 +63,19 @@ class Unit:
         """Seconds after which a wait for systemd ends."""
         return self.manager.timeout
 
-    async def start(self, pids: list[int]) -> None:
+    async def start(self, pids: list[int], *, pidfds: Sequence[int] = ()) -> None:
         """Queue the start of the scope with the processes `pids` in it.
 
+        pidfds: of the same processes. They are sent instead if the bus passes on descriptors and systemd takes them
+        (PIDFDs=, since 255): a PID can be reused meanwhile.
         The job's result is announced as JobRemoved, the unit's changes as ResultChanged and StateChanged.
         Properties that the user did not ask for, and that this systemd does not know, are left out.
         """
         await self.manager.listen(self.request, pids[0], self._take)
         self.asked = time.monotonic()
         try:
-            await self._start_without_unknown_properties(pids)
+            if not await self._started_with(pidfds):
+                await self._start_without_unknown_properties(pids)
         except (ManagerError, ScopeFailed):
             self.is_announced = False  # systemd can have announced it by then, and will not announce its end
             raise
@@ -177,7 +186,7 @@ class Unit:
         tries = 1
         while True:
             try:
-                await self._start_transient_unit(pids)
+                await self._start_transient_unit(["PIDs", bus.variant("au", pids)])
             except PropertyRefused as refusal:
                 self.request = _without_refused(self.request, refusal)
             except Unfinished:
@@ -188,6 +197,27 @@ class Unit:
                 tries += 1
             else:
                 return
+
+    async def _started_with(self, pidfds: Sequence[int]) -> bool:
+        """Have the scope started with the processes of these pidfds; tell whether systemd has taken them."""
+        if not self.manager.passes_descriptors or not 0 < len(pidfds) <= _MOST_DESCRIPTORS:
+            return False
+        processes = ["PIDFDs", bus.variant("ah", list(range(len(pidfds))))]
+        while True:
+            try:
+                await self._start_transient_unit(processes, tuple(pidfds))
+            except PropertyRefused as refusal:
+                if refusal.property_name == "PIDFDs":
+                    return False
+                self.request = _without_refused(self.request, refusal)
+            except OSError:  # they could not be sent
+                return False
+            except ManagerError as error:
+                if error.name == _NOT_SUPPORTED:
+                    return False
+                raise
+            else:
+                return True
 
     async def _was_started(self, pids: list[int]) -> bool:
         """Tell whether systemd has started the scope although it left the bus without an answer.
@@ -222,12 +252,14 @@ class Unit:
         except TimeoutError:
             raise BusLost(f"systemd said nothing more about the scope within {self.timeout:g} s") from None
 
-    async def _start_transient_unit(self, pids: list[int]) -> None:
+    async def _start_transient_unit(self, processes: list[object], descriptors: tuple[int, ...] = ()) -> None:
         # systemd-run --scope --unit=UNIT -p NAME=VALUE... COMMAND
-        properties = [["PIDs", bus.variant("au", pids)], *_variants(self.request.properties)]
-        signature = "ssa(sv)a(sa(sv))"
+        properties = [processes, *_variants(self.request.properties)]
+        arguments: tuple[object, ...] = (self.name, "fail", properties, [])
         try:
-            await self.manager.call_once("StartTransientUnit", signature, self.name, "fail", properties, [], answer="o")
+            await self.manager.call_once(
+                "StartTransientUnit", "ssa(sv)a(sa(sv))", *arguments, answer="o", descriptors=descriptors
+            )
         except ManagerError as error:
             if error.name == _NO_SUCH_UNIT:  # from the bus, which has no unit to activate systemd with
                 raise self.manager.no_systemd(error.message) from None

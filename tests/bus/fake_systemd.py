@@ -65,7 +65,7 @@ class Unit:
 
     @property
     def pids(self) -> list[int]:
-        return self.properties["PIDs"].value
+        return self.properties["PIDs"].value if "PIDs" in self.properties else []  # with PIDFDs= they are not known
 
     def get_all(self) -> dict[str, Variant]:
         """Return the properties of the interface Scope, as GetAll replies."""
@@ -90,6 +90,7 @@ class FakeSystemd:
         self.at: dict[str, Action] = {}
         self.unknown_properties: set[str] = set()
         self.announces_invocation = True
+        self.takes_descriptors = False
         self.when_started: Callable[[Unit], None] = self.announce_start
         self.when_ended: Callable[[Unit], None] = self.announce_end
         self._pidfds: dict[int, int] = {}
@@ -151,7 +152,7 @@ class FakeSystemd:
 
     async def join(self) -> None:
         """Connect to the bus, take systemd's name, and announce what has happened since it left."""
-        bus = await _Bus(self._address).connect()
+        bus = await _Bus(self._address, negotiate_unix_fd=self.takes_descriptors).connect()
         self._buses.append(bus)
         bus.add_message_handler(self.handle)
         rule = "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged'"

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from dbus_next.signature import Variant
 
 from .ctl import GONE, Units, scopectl
 from .steps import answer, refusal
@@ -141,6 +142,26 @@ async def test_a_bus_that_breaks_ends_the_wait_for_a_stop(
     ended = await running
     assert ended.status == 1
     assert ended.complaint.startswith("scopectl: a.scope: ")
+
+
+@pytest.mark.parametrize("state", ["inactive", "failed", None])
+async def test_a_stop_that_ends_while_systemd_is_away_is_noticed(
+    state: str | None, units: Units, systemd: FakeSystemd
+) -> None:
+    """Nothing announces what happens during daemon-reexec. None: the unit is gone by then."""
+    unit = units.add("a.scope")
+
+    def stop(call: Message) -> Message:
+        asyncio.get_running_loop().call_later(0, systemd.reexecute)
+        return answer(call, "o", "/org/freedesktop/systemd1/job/7")
+
+    def properties(call: Message) -> Message | None:
+        said = {"ActiveState": Variant("s", state or "")}
+        return GONE(call) if state is None else answer(call, "a{sv}", said)
+
+    systemd.at |= {"Stop": stop, "GetAll": properties}
+    ended = await scopectl("stop", unit.name)
+    assert (ended.status, ended.out) == (0, "a.scope\tstopped\n")
 
 
 async def test_json_has_every_unit_that_was_met(units: Units, systemd: FakeSystemd) -> None:

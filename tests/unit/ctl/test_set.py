@@ -9,7 +9,7 @@ import pytest
 from scoperun.console.options import OPTIONS
 from scoperun.ctl.declared import declared
 from scoperun.ctl.in_force import in_force, limits_in_force, setting, text_of
-from scoperun.ctl.setting import LIVE, REFUSED, command
+from scoperun.ctl.setting import LIVE, REFUSED, as_before, command
 from scoperun.errors import InvalidValue
 from scoperun.kernel.cgroup import Cgroup
 from scoperun.spec.limits import Limits
@@ -118,3 +118,17 @@ def test_a_property_is_shown_under_its_settings_name(text: str, name: str) -> No
 
 def test_no_limit_is_infinity() -> None:
     assert text_of("MemoryMax", INFINITY) == "infinity"
+
+
+def test_a_list_is_emptied_before_it_is_set_back() -> None:
+    """The entries of a list are added to those that systemd has."""
+    wanted = parse_property("IOReadBandwidthMax=/dev/sda 1M")
+    back = as_before(wanted, {"IOReadBandwidthMax": [["/dev/sda", 5]]})
+    assert [each.value for each in back] == [[], [["/dev/sda", 5]]]
+    assert [each.value for each in as_before(wanted, {"IOReadBandwidthMax": []})] == [[]]
+
+
+def test_a_share_is_set_back_to_the_number_that_it_was() -> None:
+    (back,) = as_before(parse_property("MemoryLow=5%"), {"MemoryLow": 4096})
+    assert (back.name, back.signature, back.value) == ("MemoryLow", "t", 4096)
+    assert as_before(parse_property("MemoryLow=5%"), {}) == []

@@ -290,3 +290,24 @@ def test_verdicts_are_the_words_of_systemd() -> None:
 def test_the_keeper_is_not_counted_in_a_group_kill() -> None:
     events = {"oom_kill": 3, "oom_group_kill": 1}
     assert oom_kills(Traces(status=-9, result="oom-kill", counters=Counters(memory_events=events))) == 2
+
+
+@pytest.mark.parametrize(
+    ("result", "traces", "expected"),
+    [
+        ("success", {"counters": NONE_KILLED}, Verdict.UNKNOWN),
+        ("success", {"counters": ONE_KILLED}, Verdict.OOM_KILL),
+        ("oom-kill", {}, Verdict.OOM_KILL),
+        ("timeout", {"counters": NONE_KILLED}, Verdict.TIMEOUT),
+        ("timeout", {"counters": NONE_KILLED, "ended_first": None}, Verdict.UNKNOWN),
+        ("resources", {"counters": NONE_KILLED}, Verdict.RESOURCES),
+        ("success", {"counters": NONE_KILLED, "left_scope": True}, Verdict.UNKNOWN),
+    ],
+)
+def test_without_a_status_only_what_was_counted_and_systemd_decide(
+    result: str, traces: dict[str, object], expected: Verdict
+) -> None:
+    """The command was not our child, and its parent alone knows how it ended."""
+    without = Traces(status=None, result=result, **traces)
+    assert decide(without)[0] is expected
+    assert evidence(without)[-1] == ("wait status", None)

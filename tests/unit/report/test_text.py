@@ -617,3 +617,25 @@ def test_of_a_long_command_only_what_is_shown_is_measured(width: int) -> None:
     finally:
         sys.setprofile(None)
     assert 0 < looked_up < 1000
+
+
+def test_an_unknown_status_is_called_that() -> None:
+    """The command was not our child."""
+    untold = replace(exited(0), status=None)
+    report = told((untold, counted(0), DONE, read("success")))
+    assert (report.verdict, report.exit_code, report.signal) == ("unknown", None, None)
+    assert head(report_text(report)).startswith("scoperun: ended, with an unknown status: ./work")
+    assert row("missing", report_text(report)) == "how it ended (only its parent learns that)"
+
+
+def test_an_oom_kill_is_told_without_a_status() -> None:
+    untold = replace(exited(0), status=None)
+    shown = text(untold, counted(1), StateChanged("failed"), read("oom-kill"))
+    assert head(shown).startswith("scoperun: ended, with an unknown status, and an OOM KILLER killed something in its")
+
+
+def test_an_oom_kill_at_a_known_limit_is_told_without_a_status() -> None:
+    report = replace(oom_report(victims=(WORK,)), signal=None, exit_code=None)
+    shown = head(report_text(replace(report, pid=1)))
+    assert shown.startswith("scoperun: ended, with an unknown status, and something in its scope RAN OUT OF MEMORY:")
+    assert head(report_text(replace(report, pid=WORK.pid))).startswith("scoperun: OUT OF MEMORY: ")

@@ -1,0 +1,300 @@
+"""Put running processes into a new scope: look at them, have systemd move them, and read back that they are there."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+from scoperun.errors import LimitNotEnforced, ManagerError, ScopeFailed, ScoperunError
+from scoperun.evidence.events import ConnectionLost
+from scoperun.kernel.cgroup import Cgroup, cgroup_of, hierarchy_of_this_machine
+from scoperun.kernel.process_facts import working_directory
+from scoperun.kernel.scope_cgroup import ScopeCgroup
+from scoperun.process import keeper as keepers
+from scoperun.process.processes import Processes
+from scoperun.record import replace
+from scoperun.report.conclusion import conclude
+from scoperun.spec.properties import Property
+from scoperun.spec.scope import generated_unit_name, scope_request, with_keeper
+from scoperun.supervision.adopted import Adopted
+from scoperun.supervision.attachment import Attached, CannotMove, NoneLeft
+from scoperun.supervision.candidates import place, why_never, why_not
+from scoperun.supervision.enforcement import unavailable, unenforced
+from scoperun.supervision.feed import Feed
+from scoperun.supervision.herd import Herd
+from scoperun.supervision.movers import Managers, mover_of
+from scoperun.supervision.order import until_started
+from scoperun.supervision.settling import Settling
+from scoperun.supervision.standing import stand
+from scoperun.supervision.strangers import let_go
+from scoperun.supervision.tasks import Tasks
+from scoperun.systemd.answers import SCOPE
+from scoperun.systemd.manager import UNANSWERED
+from scoperun.systemd.unit import Unit
+from scoperun.systemd.unit_files import ATTACHED, OURS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from scoperun.kernel.process_facts import ProcessFacts
+    from scoperun.process.keeper import Keeper
+    from scoperun.report.report import Report
+    from scoperun.supervision.attachment import Wanted
+    from scoperun.supervision.candidates import Mover
+    from scoperun.supervision.handles import Handles
+    from scoperun.supervision.herd import Member
+    from scoperun.systemd.manager import Manager
+
+_MOST_STARTS = 5
+"""The most times that a scope is started, if one of its processes has ended meanwhile each time."""
+
+_MOST_PASSES = 20
+"""The most times that descendants which were born meanwhile are moved."""
+
+_DOCUMENTATION = Property(name="Documentation", signature="as", value=[OURS, ATTACHED], asked=False)
+
+
+@asynccontextmanager
+async def attached(manager: Manager, wanted: Wanted) -> AsyncIterator[Attached]:
+    """Move the processes into a new scope, to which we have a reference in the context; they live on after it.
+
+    Raises CannotMove, NoneLeft, LimitNotEnforced, ScopeFailed or another ScoperunError.
+    """
+    async with AsyncExitStack() as stack:
+        herd = stack.enter_context(Herd())
+        managers = await stack.enter_async_context(Managers(manager, system=wanted.run.system))
+        watches = await stack.enter_async_context(AsyncExitStack())
+        tasks = await stack.enter_async_context(Tasks())
+        keeper = None
+        if wanted.wait:
+            keeper = keepers.spawn()
+            stack.callback(keeper.close)
+        attaching = _Attaching(managers, wanted, herd, keeper)
+        yield await attaching.done(tasks, watches)
+
+
+async def report(now: Attached) -> Report | None:
+    """Wait until all processes have ended, and return how the first of them did; None if all ended before.
+
+    The report's status is that of the process if anything tells it; its parent alone is sure to learn it.
+    """
+    handles = now.handles
+    if handles is None:
+        return None
+    handles.feed.put(await handles.workload.wait())
+    await Settling(handles, asyncio.Event()).settle()
+    return conclude(handles.run.command, handles.start, handles.invocation)
+
+
+class _Attaching:
+    """One attachment, step by step."""
+
+    def __init__(self, managers: Managers, wanted: Wanted, herd: Herd, keeper: Keeper | None) -> None:
+        self._managers = managers
+        self._manager = managers.own
+        self._wanted = wanted
+        self._run = wanted.run
+        self._herd = herd
+        self._keeper = keeper
+        self._ended: list[int] = []
+        own = () if keeper is not None else (_DOCUMENTATION,)
+        asked = (*own, *self._run.scope_properties())
+        self._request = scope_request("x.scope", asked, has_keeper=keeper is not None)
+        self._properties = tuple(
+            self._request.properties if keeper is not None else map(with_keeper, self._request.properties)
+        )
+
+    async def done(self, tasks: Tasks, watches: AsyncExitStack) -> Attached:
+        """Do all of it. The watches on the scope are closed with `watches`."""
+        mover = await self._see_processes()
+        await self._see_controllers()
+        unit, feed = await self._started(tasks)
+        await unit.identify()
+        cgroup, handles = self._cgroup(unit), None
+        outside: dict[int, str] = {}
+        void: tuple[str, ...] = ()
+        if cgroup is None:
+            await self._stop_if_empty(unit)
+        else:
+            void = await self._void(unit, cgroup)
+            handles = await self._handles(unit, feed, watches)
+            outside = await self._gather(cgroup, mover)
+        self._ended += [member.pid for member in self._herd.members.values() if not member.lives]
+        gone = {*outside, *self._ended}
+        return Attached(
+            unit=unit,
+            cgroup=cgroup,
+            properties=self._properties,
+            moved=tuple(each.facts for each in self._herd.members.values() if each.pid not in gone),
+            ended=tuple(pid for pid in self._ended if pid in self._wanted.pids),
+            outside=outside,
+            void=void,
+            handles=handles,
+        )
+
+    async def _handles(self, unit: Unit, feed: Feed, watches: AsyncExitStack) -> Handles | None:
+        """Begin to watch the scope, if it is waited for; the first process that lives is its workload."""
+        living = self._herd.living()
+        if self._keeper is None or not living:
+            return None
+        run = replace(self._run, wait=True, require_limits=False)  # they have been read back already
+        adopted = Processes(Adopted(living[0]), self._keeper)  # type: ignore[arg-type]  # a workload of another kind
+        handles = await stand(run, unit, adopted, feed, watches)
+        start = replace(handles.start, cwd=working_directory(living[0].pid), systemd=await self._manager.version())
+        return replace(handles, start=start)
+
+    async def _see_processes(self) -> Mover:
+        """Hold the processes; raise CannotMove if one cannot be moved."""
+        found = {pid: self._herd.add(pid) for pid in self._wanted.pids}
+        self._ended += [pid for pid, facts in found.items() if facts is None]
+        facts = [each for each in found.values() if each is not None]
+        if not facts:
+            raise NoneLeft("none of these processes is there any more")
+        if self._wanted.tree:
+            self._herd.add_descendants(leave_out=os.getpid(), see=facts.append)
+        mover = await mover_of(self._managers, facts)
+        if reasons := {each.pid: reason for each in facts if (reason := self._why_not(each, mover)) is not None}:
+            raise CannotMove(reasons, {each.pid: each.name for each in facts})
+        return mover
+
+    def _why_not(self, process: ProcessFacts, mover: Mover) -> str | None:
+        if reason := why_never(process, mover):
+            return reason
+        reason = None if self._wanted.force else why_not(process, mover)
+        return reason and f"{reason} (--force moves it all the same)"
+
+    async def _see_controllers(self) -> None:
+        """Raise LimitNotEnforced if the manager lacks a controller that a limit needs: later it could not be undone."""
+        if self._run.require_limits:
+            for error in unavailable(self._properties, await self._manager.control_group()):
+                raise error
+
+    async def _started(self, tasks: Tasks) -> tuple[Unit, Feed]:
+        """Have the scope started with the processes; again, if one of them has ended meanwhile and it failed."""
+        tries = 0
+        while True:
+            tries += 1
+            living = self._herd.living()
+            if not living:
+                raise NoneLeft("all of these processes have ended")
+            feed = Feed()
+            unit = self._unit(living[0].facts, feed)
+            try:
+                await self._start(unit, living)
+                tasks.start(_feed_loss(self._manager, feed))
+                await until_started(self._run, unit, feed)
+            except (ManagerError, ScopeFailed) as error:
+                unit.forget()
+                is_free = isinstance(error, ManagerError) or self._run.unit is None  # the name can be used again
+                if is_free and tries < _MOST_STARTS and any(not each.lives for each in living):
+                    continue
+                raise self._failed(unit, error) from None
+            else:
+                return unit, feed
+
+    async def _start(self, unit: Unit, members: list[Member]) -> None:
+        pids, pidfds = [each.pid for each in members], [each.pidfd for each in members]
+        with ExitStack() as stack:
+            if self._keeper is not None:
+                pids.append(self._keeper.pid)
+                pidfds.append(os.pidfd_open(self._keeper.pid))
+                stack.callback(os.close, pidfds[-1])
+            await unit.start(pids, pidfds=pidfds)
+
+    def _unit(self, first: ProcessFacts, feed: Feed) -> Unit:
+        name = self._run.unit or generated_unit_name(first.name, first.pid, os.urandom(4).hex())
+        return Unit(self._manager, scope_request(name, self._request.properties, has_keeper=False), feed.put)
+
+    def _failed(self, unit: Unit, error: ScoperunError) -> ScoperunError:
+        """Return the error, with the processes that are in the failed unit's cgroup: systemd has moved some."""
+        cgroups = {each.pid: each.cgroup() for each in self._herd.living()}
+        stuck = [pid for pid, cgroup in cgroups.items() if place(cgroup).unit == unit.name]
+        if not stuck:
+            return error
+        error.message += (
+            f"; these processes were moved all the same, and run on under its limits in {cgroups[stuck[0]]}: "
+            f"{self._herd.named(stuck)}; stopping it does nothing"
+        )
+        error.hint = f"scopectl attach {' '.join(map(str, stuck))} moves them on into another scope"
+        return error
+
+    def _cgroup(self, unit: Unit) -> Cgroup | None:
+        """Return the scope's cgroup, None if all processes have ended; raise ScopeFailed if it has none of them."""
+        places = []
+        for member in self._herd.living():
+            with suppress(ScoperunError):
+                cgroup = cgroup_of(member.pid)
+                places.append(cgroup.name)
+                if (found := cgroup.of_unit(unit.name)) is not None and member.lives:
+                    return found
+        if self._herd.living():
+            raise ScopeFailed(f"Failed to start scope {unit.name!r}: the processes are still in {', '.join(places)}")
+        return None
+
+    async def _stop_if_empty(self, unit: Unit) -> None:
+        """Stop a scope in which no process is left: if the last was a zombie by then, systemd does not notice that."""
+        with suppress(*UNANSWERED):
+            name = str(await self._manager.get(unit.request.path, SCOPE, "ControlGroup"))
+            events = Cgroup(name, f"{hierarchy_of_this_machine()[0]}{name}").table("cgroup.events") if name else None
+            if events is not None and not events.get("populated"):
+                await unit.stop()
+
+    async def _void(self, unit: Unit, cgroup: Cgroup) -> tuple[str, ...]:
+        """Return the limits that are not in force; raise LimitNotEnforced if they are required, without limits then."""
+        scope = ScopeCgroup(cgroup, 0 if self._keeper is None else self._keeper.pid)
+        limits = cgroup.limits() if self._keeper is None else scope.limits()
+        found = tuple(
+            f"{limit} is not enforced: {reason}" for limit, reason in unenforced(self._properties, scope, limits)
+        )
+        if not found or not self._run.require_limits:
+            return found
+        lifted = "lifted again" if await let_go(unit) else "not lifted"
+        raise LimitNotEnforced(
+            f"{'; '.join(found)}; the processes are in {unit.name} now, where all limits were {lifted}",
+            hint="`require_limits=False` attaches them anyway",
+        )
+
+    async def _gather(self, cgroup: Cgroup, mover: Mover) -> dict[int, str]:
+        """Move what is still outside, until nothing is; return what stays outside, with the reason."""
+        reasons: dict[int, str] = {}
+        failure = ""
+        for _ in range(_MOST_PASSES):
+            new: list[ProcessFacts] = []
+            if self._wanted.tree:
+                self._herd.add_descendants(leave_out=os.getpid(), see=new.append)
+            if new:
+                mover = await mover_of(self._managers, [each.facts for each in self._herd.living()])
+            strays = self._herd.outside(cgroup.name)
+            for each in strays:
+                if (reason := self._why_not(each.facts, mover)) is not None:
+                    reasons[each.pid] = reason
+            outside = [each for each in strays if each.pid not in reasons]
+            if not outside:
+                break
+            failure = await self._moved(outside, cgroup)
+        else:
+            reasons |= {each.pid: failure or "it was born meanwhile" for each in self._herd.outside(cgroup.name)}
+        return {pid: reason for pid, reason in reasons.items() if self._herd.members[pid].lives}
+
+    async def _moved(self, members: list[Member], cgroup: Cgroup) -> str:
+        """Have the system's systemd move processes into our scope; return why that failed, "" if it did not.
+
+        The user's own systemd does that only for scopes with Delegate=.
+        """
+        if self._managers.is_system:
+            return "the system's systemd adds no process to a scope that runs"
+        whole = await self._manager.control_group()
+        user = os.path.basename(whole)
+        pids = [each.pid for each in members if each.lives]
+        try:
+            manager = await self._managers.of_system()
+            await manager.call("AttachProcessesToUnit", "ssau", user, cgroup.name.removeprefix(whole), pids)
+        except (ManagerError, ScoperunError) as error:
+            return error.message
+        return ""
+
+
+async def _feed_loss(manager: Manager, feed: Feed) -> None:
+    feed.put(ConnectionLost(await manager.lost()))
