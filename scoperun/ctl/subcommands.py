@@ -22,6 +22,7 @@ class Subcommand:
 SUBCOMMANDS = (
     Subcommand("list", "listing", "List what runs in scopes of scoperun, or with --all in every unit.", alias="ps"),
     Subcommand("top", "top", "Show live what runs and what it uses; change, freeze and end it."),
+    Subcommand("doctor", "doctor", "Show what a run needs, what this machine has, and how to fix it."),
 )
 
 NAMES = {name: each for each in SUBCOMMANDS for name in (each.name, each.alias) if name is not None}

@@ -10,6 +10,7 @@ from textual.app import App
 from textual.binding import Binding
 from textual.widgets import Input, Static
 
+from scoperun.console.field_names import in_options
 from scoperun.ctl.ordering import Key, View, arranged
 from scoperun.ctl.top_actions import Action, plan
 from scoperun.ctl.top_table import UnitTable
@@ -203,7 +204,7 @@ class TopApp(App[int]):
         try:
             self._plan = await plan(action, usage, self._rounds.sampler, self._session.manager, limit=limit)
         except ScoperunError as error:
-            self._say(str(error))
+            self._say(in_options(str(error)))
         else:
             self._say(f"y: {self._plan.question}")
 
@@ -219,7 +220,7 @@ class TopApp(App[int]):
         try:
             self._say(await decided.done())
         except ScoperunError as error:
-            self._say(str(error))
+            self._say(in_options(str(error)))
 
     def _ask(self, asked: _Asked, text: str) -> None:
         """Put a line of input in place of the bottom line."""
