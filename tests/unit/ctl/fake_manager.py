@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from scoperun.ctl.session import Session
@@ -17,6 +18,9 @@ class FakeManager:
         self.units: dict[str, str] = {}
         self.done: list[tuple[Any, ...]] = []
         self.refusal: ManagerError | None = None
+        self.identifies, self.acts = asyncio.Event(), asyncio.Event()  # what is not set waits
+        self.identifies.set()
+        self.acts.set()
 
     def session(self) -> Session:
         return Session(self, system=False)  # type: ignore[arg-type]
@@ -29,9 +33,11 @@ class FakeManager:
 
     async def get(self, _path: str, _interface: str, name: str) -> Any:
         assert name == "InvocationID"
+        await self.identifies.wait()
         return b"\x01" * 16
 
     async def call_object(self, path: str, _interface: str, member: str, _signature: str, *arguments: Any) -> None:
+        await self.acts.wait()
         if self.refusal is not None:
             raise self.refusal
         self.done.append((path, member, *arguments))

@@ -176,6 +176,28 @@ async def test_nothing_is_done_after_any_other_answer(answer: str, tmp_path: Pat
         assert screen.manager.done == []
 
 
+async def test_a_question_that_comes_late_is_not_asked(tmp_path: Path) -> None:
+    async with opened(tmp_path) as screen:
+        screen.manager.identifies.clear()
+        await screen.press("K", "down")
+        screen.manager.identifies.set()
+        await screen.press("y", "y")
+        assert screen.bottom.startswith("q quit")
+        assert screen.manager.done == []
+
+
+async def test_a_question_stays_visible_when_something_else_has_happened(tmp_path: Path) -> None:
+    async with opened(tmp_path) as screen:
+        await screen.press("F")
+        await screen.until(lambda: screen.bottom.startswith("y: Freeze a.scope"))
+        screen.manager.acts.clear()
+        await screen.press("y", "down", "W")
+        await screen.until(lambda: screen.bottom.startswith("y: Let the processes of b.scope run again"))
+        screen.manager.acts.set()
+        await screen.until(lambda: screen.bottom.endswith("; a.scope is frozen"))
+        assert screen.bottom.startswith("y: Let the processes of b.scope run again")
+
+
 async def test_a_limit_is_asked_for_and_one_below_what_is_used_is_told_in_the_question(tmp_path: Path) -> None:
     async with opened(tmp_path) as screen:
         await screen.press("L", *"29M", "enter")
