@@ -19,14 +19,18 @@ class FakeManager:
         self.done: list[tuple[Any, ...]] = []
         self.refusal: ManagerError | None = None
         self.identifies, self.acts = asyncio.Event(), asyncio.Event()  # what is not set waits
-        self.identifies.set()
-        self.acts.set()
+        self.lists = asyncio.Event()
+        for event in (self.identifies, self.acts, self.lists):
+            event.set()
 
     def session(self) -> Session:
         return Session(self, system=False)  # type: ignore[arg-type]
 
     async def call(self, member: str, _signature: str, *arguments: Any, answer: str = "") -> list[Any]:
         assert (member, answer) == ("ListUnitsByPatterns", "a(ssssssouso)")
+        await self.lists.wait()
+        if self.refusal is not None:
+            raise self.refusal
         wanted = [pattern.replace("\\\\", "\\") for pattern in arguments[1]]
         rows = [[name, text, "loaded", "active", "running"] for name, text in self.units.items() if name in wanted]
         return [rows]
