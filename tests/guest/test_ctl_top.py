@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from scoperun.kernel.cgroup import cgroup_of
+from scoperun.kernel.held_cgroup import HeldCgroup, Room
+
 from .life import Life, running
 from .story import GENEROUS, Story
 from .terminal import Terminal, terminal
@@ -76,6 +79,22 @@ def test_the_selected_unit_is_limited_frozen_thawed_and_killed_and_no_other_of_i
         term.type("q")
         assert term.status() == 0
         assert term.modes() != raw
+
+
+def test_open_files_are_those_of_the_cgroup_that_was_opened_and_not_of_another_of_its_name(story: Story) -> None:
+    room = Room(100)
+    with running(story, "--mem", "40M", name="c-top") as life:
+        held = HeldCgroup(cgroup_of(life.pid), room)
+        before = held.numbers()
+        assert before is not None
+        assert (before.memory_max, before.tasks, before.is_frozen, held.is_there()) == (40 << 20, 2, False, True)
+        life.end()
+    with running(story, "--mem", "30M", name="c-top") as another:
+        assert another.cgroup == life.cgroup
+        assert (held.is_there(), held.numbers()) == (False, None)
+        another.end()
+    held.close()
+    assert room.taken == 0
 
 
 @pytest.mark.guest(user="root", suite="trixie")
