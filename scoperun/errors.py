@@ -20,11 +20,17 @@ from __future__ import annotations
 
 from scoperun.printable import one_line
 
+_DOCTOR = "scopectl doctor shows what this machine has"
+
 
 class ScoperunError(Exception):
-    """scoperun itself failed; `exit_status` is what the command line exits with."""
+    """scoperun itself failed.
+
+    exit_status: what the command line exits with. is_about_machine: `scopectl doctor` can tell more.
+    """
 
     exit_status = 125
+    is_about_machine = False
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         """Take one line that says what went wrong, and an optional second one that says how to fix it."""
@@ -33,9 +39,17 @@ class ScoperunError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        """Return the one line that the command line prints."""
-        text = f"{self.message} ({self.hint})" if self.hint else self.message
-        return one_line(text)
+        """Return message and hint as one line."""
+        return self._line(self.hint)
+
+    @property
+    def complaint(self) -> str:
+        """The one line that the command line prints: for an error about the machine it says what tells more."""
+        return self._line(self.hint, _DOCTOR if self.is_about_machine else None)
+
+    def _line(self, *hints: str | None) -> str:
+        said = "; ".join(filter(None, hints))
+        return one_line(f"{self.message} ({said})" if said else self.message)
 
 
 class InvalidValue(ScoperunError):
@@ -57,9 +71,13 @@ class CommandNotExecutable(ScoperunError):
 class BusUnavailable(ScoperunError):
     """systemd cannot be reached over D-Bus."""
 
+    is_about_machine = True
+
 
 class BusLost(BusUnavailable):
     """The connection to the bus broke, or an answer did not come in time."""
+
+    is_about_machine = False
 
 
 class ManagerError(ScoperunError):
@@ -90,6 +108,8 @@ class ScopeFailed(ScoperunError):
 
 class LimitNotEnforced(ScoperunError):
     """The kernel does not hold the scope to a limit that was asked for."""
+
+    is_about_machine = True
 
 
 class Interrupted(ScoperunError):

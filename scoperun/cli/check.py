@@ -14,7 +14,7 @@ from scoperun.printable import one_line
 from scoperun.supervision.machine import examine
 
 if TYPE_CHECKING:
-    from scoperun.supervision.machine import Check, Machine
+    from scoperun.supervision.check import Check, Machine
 
 _WORKS = "A run with limits works here."
 _FAILS = "A run with limits would not work here."
@@ -39,20 +39,11 @@ def to_text(machine: Machine) -> str:
 
 
 def to_json(machine: Machine) -> str:
-    """Return one object: can_run, and checks, a list of objects with name, state, found and remedy.
+    """Return one object: can_run, and checks, a list of objects with name, state, found, why, remedy and commands.
 
     It is indented for a terminal.
     """
-    checks = [
-        {
-            "name": check.name,
-            "state": str(check.state),
-            "found": in_options(check.found),
-            "remedy": None if check.remedy is None else in_options(check.remedy),
-        }
-        for check in machine.checks
-    ]
-    return json.dumps({"can_run": machine.can_run, "checks": checks}, indent=2 if os.isatty(1) else None)
+    return json.dumps(machine.to_dict(in_options), indent=2 if os.isatty(1) else None)
 
 
 def _row(beginning: str, text: str) -> str:

@@ -28,7 +28,7 @@ def main() -> int:
     try:
         return _scoperun(sys.argv[1:])
     except ScoperunError as error:
-        say(f"scoperun: {in_options(str(error))}")
+        say(f"scoperun: {in_options(error.complaint)}")
         return error.exit_status
     except KeyboardInterrupt:
         say("scoperun: interrupted")

@@ -38,7 +38,7 @@ def main() -> int:
     try:
         return _scopectl(sys.argv[1:])
     except ScoperunError as error:
-        say(f"scopectl: {in_options(str(error))}")
+        say(f"scopectl: {in_options(error.complaint)}")
         return status_of(error)
     except BrokenPipeError:
         _end_by(signal.SIGPIPE)

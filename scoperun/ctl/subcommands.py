@@ -31,6 +31,7 @@ SUBCOMMANDS = (
     Subcommand("stop", "stop", "Stop units, and wait until they have ended."),
     Subcommand("kill", "kill", "Send a signal to every process of units."),
     Subcommand("top", "top", "Show live what runs and what it uses; change, freeze and end it."),
+    Subcommand("doctor", "doctor", "Show what a run needs, what this machine has, and how to fix it."),
 )
 
 NAMES = {name: each for each in SUBCOMMANDS for name in (each.name, each.alias) if name is not None}

@@ -74,7 +74,9 @@ class Plan:
         except ManagerError as error:
             if error.name == NO_SUCH_INVOCATION:
                 raise ScoperunError(f"{self.usage.unit} has ended meanwhile") from None
-            raise ScoperunError(f"{self.usage.unit}: {error.message}", hint=error.hint) from None
+            is_frozen = self.action is Action.STOP and "frozen" in error.message  # as systemd 257 and 262 say
+            hint = "thaw it first" if is_frozen else error.hint
+            raise ScoperunError(f"{self.usage.unit}: {error.message}", hint=hint) from None
 
     async def _done(self) -> str:
         name = self.usage.unit

@@ -17,7 +17,7 @@ _NUMBERS = {"MEMORY": 7, "BAR": 8, "LIMIT": 7, "SWAP": 7, "CPU%": 6, "TASKS": 6}
 """The widths of the columns with numbers, in their order."""
 
 _RIGHT = {"MEMORY", "LIMIT", "SWAP", "CPU%", "TASKS"}
-_NARROWEST = 16
+_NARROWEST, _WIDEST_UNIT = 16, 44
 _NEARLY_FULL, _FULL = 0.75, 0.9
 
 
@@ -46,8 +46,8 @@ def places(width: int) -> list[Place]:
     room = width - sum(names.values()) - len(names)
     graph = 0 if width < 78 else 10 if width < 100 else 20 if width < 150 else 30
     room -= graph + (graph > 0)
-    command = room - room // 2 - 1 if width >= 100 else 0
-    unit = room - command - (command > 0)
+    unit = min(room // 2, _WIDEST_UNIT) if width >= 100 else room
+    command = max(room - unit - 1, 0)
     columns = {
         "UNIT": unit,
         **names,

@@ -10,6 +10,7 @@ from textual.app import App
 from textual.binding import Binding
 from textual.widgets import Input, Static
 
+from scoperun.console.field_names import in_options
 from scoperun.ctl.ordering import Key, View, arranged
 from scoperun.ctl.top_actions import Action, plan
 from scoperun.ctl.top_table import UnitTable
@@ -77,7 +78,7 @@ class TopApp(App[int]):
         Binding("ctrl+z", "suspend_process", priority=True, show=False),
     ]
     CSS = """
-    Static { height: 1; width: 1fr; }
+    Static { height: 1; width: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }
     #help { height: 1fr; display: none; }
     Input { height: 1; border: none; padding: 0; }
     Input:focus { border: none; }
@@ -93,6 +94,7 @@ class TopApp(App[int]):
         self._delay = delay
         self._last: Round | None = None
         self._plan: Plan | None = None
+        self._wanted = 0  # counts what was asked for: a question appears only if nothing was pressed since
         self._asked: _Asked | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._summary = Static(id="summary", markup=False)
@@ -150,6 +152,7 @@ class TopApp(App[int]):
             self._press(event.character or "", event.key)
 
     def _press(self, character: str, key: str) -> None:
+        self._wanted += 1
         table = self._table
         keys: dict[str, Callable[[], object]] = {
             "q": self.exit,
@@ -200,12 +203,15 @@ class TopApp(App[int]):
 
     async def _prepare(self, action: Action, usage: Usage, limit: str) -> None:
         """Ask the question about an action."""
+        wanted = self._wanted
         try:
-            self._plan = await plan(action, usage, self._rounds.sampler, self._session.manager, limit=limit)
+            prepared = await plan(action, usage, self._rounds.sampler, self._session.manager, limit=limit)
         except ScoperunError as error:
-            self._say(str(error))
-        else:
-            self._say(f"y: {self._plan.question}")
+            self._tell(in_options(str(error)))
+            return
+        if wanted == self._wanted:
+            self._plan = prepared
+            self._say(f"y: {prepared.question}")
 
     def _answer(self, *, is_yes: bool) -> None:
         asked, self._plan = self._plan, None
@@ -217,9 +223,9 @@ class TopApp(App[int]):
 
     async def _act(self, decided: Plan) -> None:
         try:
-            self._say(await decided.done())
+            self._tell(await decided.done())
         except ScoperunError as error:
-            self._say(str(error))
+            self._tell(in_options(str(error)))
 
     def _ask(self, asked: _Asked, text: str) -> None:
         """Put a line of input in place of the bottom line."""
@@ -256,6 +262,10 @@ class TopApp(App[int]):
     def _say(self, text: str) -> None:
         """Change the bottom line: the text can have parts from strangers."""
         self._bottom.update(one_line(text))
+
+    def _tell(self, text: str) -> None:
+        """Say what has happened, behind the question if one is open: it must stay visible as long as y answers it."""
+        self._say(text if self._plan is None else f"y: {self._plan.question}; {text}")
 
     def _in_background(self, work: Coroutine[None, None, None]) -> None:
         """Do something beside the keys; an error that is not expected closes the table."""

@@ -38,6 +38,7 @@ class UnitTable(Widget):
         self._selected: str | None = None
         self._first = 0
         self._columns = places(80)
+        self._base = Style()
         self._history: dict[str, deque[int | None]] = {}
         self._drawn: list[tuple[bool, tuple[Text, ...]] | None] = []
 
@@ -90,6 +91,7 @@ class UnitTable(Widget):
 
     def _update(self) -> None:
         """Have those lines drawn again that differ from what was drawn."""
+        self._base = self.rich_style  # takes a tenth of a millisecond, too much for each line
         row = self._row
         self._first = max(min(self._first, row, len(self.lines) - self.page), row - self.page + 1, 0)
         before, self._drawn = self._drawn, [self._content(y) for y in range(self.page)]
@@ -114,12 +116,12 @@ class UnitTable(Widget):
             return self._strip(tuple(titles), "bold reverse").adjust_cell_length(width)
         content = self._drawn[y - 1] if y <= len(self._drawn) else None
         if content is None:
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self._base)
         is_selected, cells = content
         return self._strip(cells, "reverse" if is_selected else "").adjust_cell_length(width)
 
     def _strip(self, cells: tuple[Text, ...], look: str) -> Strip:
-        base = self.rich_style + Style.parse(look)
+        base = self._base + Style.parse(look)
         segments = []
         for place, cell in zip(self._columns, cells, strict=True):
             text = _fitted(cell.text, place.width, is_right=place.is_right)

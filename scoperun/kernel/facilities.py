@@ -41,6 +41,14 @@ class Facilities:
         text = self._text("/sys/module/zswap/parameters/enabled")
         return None if text is None else text.strip() == "Y"
 
+    def has_all_user_ids(self) -> bool | None:
+        """Tell whether users have the same numbers here as outside: the machine's own user namespace has all of them.
+
+        Return None if that is not known.
+        """
+        text = self._text("/proc/self/uid_map")
+        return None if text is None else text.split() == ["0", "0", "4294967295"]
+
     def has_pressure(self) -> bool:
         """Tell whether the kernel measures pressure (PSI): with psi=0 the file is there, but cannot be read."""
         return self._text("/proc/pressure/memory") is not None

@@ -5,70 +5,29 @@ Nothing here is guessed from another check: the last one runs a command under a 
 
 from __future__ import annotations
 
-import enum
 import os
-import re
 import sys
 from typing import TYPE_CHECKING
 
 from scoperun.errors import ScoperunError
-from scoperun.evidence.kernel_report import KernelLogUnreadable
 from scoperun.kernel.facilities import Facilities
-from scoperun.kernel.swap import has_swap
-from scoperun.record import dataclass
+from scoperun.supervision.check import Check, Machine, State
+from scoperun.supervision.machine_kernel import KERNEL_REMEDY, delegated, kernel_checks
+from scoperun.supervision.machine_services import linger_check, oomd_check, wake_commands
+from scoperun.supervision.version_gaps import kernel_check, systemd_check
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from scoperun.systemd.manager import Manager
 
-OLDEST_SYSTEMD = 252
-_PACKAGES = {"dbus-next": True, "tomli": False, "typer": False}
+_PACKAGES = {"dbus-next": True, "tomli": False, "typer": False, "rich": False, "textual": False}
 """Packages that scoperun imports, and whether a run without a mistake and without a config file needs them."""
 
 _MIB = 1 << 20
 _TRIAL = 64 * _MIB
 
-_KERNEL = "remove cgroup_disable= and systemd.unified_cgroup_hierarchy=0 from the kernel command line"
-_DELEGATE = "systemctl edit user@.service, add [Service] and Delegate=cpu memory pids, and log in again"
 _NO_BUS = "not known without the bus"
-
-
-class State(enum.StrEnum):
-    """What a check found.
-
-    missing: without this, no run with limits works. limited: a run works, but something else does not.
-    """
-
-    OK = "ok"
-    LIMITED = "limited"
-    MISSING = "missing"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One thing that a run needs or uses.
-
-    name: what it is, e.g. "memory controller". found: what is there, or what is missing and which effect that has.
-    remedy: how to get it, None if nothing is to be done or it is not known.
-    """
-
-    name: str
-    state: State
-    found: str
-    remedy: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """All checks, in the order in which a run needs the things."""
-
-    checks: tuple[Check, ...]
-
-    @property
-    def can_run(self) -> bool:
-        """Whether a run with limits works."""
-        return all(check.state is not State.MISSING for check in self.checks)
 
 
 async def examine(environment: Mapping[str, str], *, system: bool = False) -> Machine:
@@ -77,11 +36,12 @@ async def examine(environment: Mapping[str, str], *, system: bool = False) -> Ma
     environment: the variables that name the bus. system: ask the system's manager, not the user's.
     """
     kernel = Facilities()
-    checks = [_python(), _cgroup(kernel)]
+    checks = [_python(), kernel_check(os.uname().release), _cgroup(kernel)]
+    others = [*kernel_checks(kernel), oomd_check(), *([] if system else [linger_check()])]
     if checks[0].state is State.MISSING:
-        return Machine((*checks, *kernel_checks(kernel)))
+        return Machine((*checks, *others))
     checks += await _manager_checks(environment, kernel, system=system)
-    return Machine((*checks, *kernel_checks(kernel), await _limits(checks, system=system)))
+    return Machine((*checks, *others, await _limits(checks, system=system)))
 
 
 def _python() -> Check:
@@ -94,10 +54,20 @@ def _python() -> Check:
         except metadata.PackageNotFoundError:
             missing.append(package)
     if not missing:
-        return Check(name="Python", state=State.OK, found=", ".join(found))
+        return _dbus_next(", ".join(found))
     state = State.MISSING if any(_PACKAGES[package] for package in missing) else State.LIMITED
     said = f"{', '.join(found)}; missing: {', '.join(missing)}"
     return Check(name="Python", state=state, found=said, remedy=f"pip install {' '.join(missing)}")
+
+
+def _dbus_next(found: str) -> Check:
+    """Return the check of Python by importing dbus-next: an old version of it does not fit a new Python."""
+    try:
+        import scoperun.systemd.dbus  # noqa: F401, PLC0415  only for this
+    except Exception as error:
+        said = f"{found}; dbus-next cannot be imported: {type(error).__name__}: {error}"
+        return Check(name="Python", state=State.MISSING, found=said, remedy="pip install 'dbus-next>=0.2.3,<0.3'")
+    return Check(name="Python", state=State.OK, found=found)
 
 
 def _cgroup(kernel: Facilities) -> Check:
@@ -108,7 +78,7 @@ def _cgroup(kernel: Facilities) -> Check:
         found = f"{found}, without the memory controller"
     except ScoperunError as error:
         found = error.message
-    return Check(name="cgroup v2", state=State.MISSING, found=found, remedy=_KERNEL)
+    return Check(name="cgroup v2", state=State.MISSING, found=found, remedy=KERNEL_REMEDY)
 
 
 async def _manager_checks(environment: Mapping[str, str], kernel: Facilities, *, system: bool) -> list[Check]:
@@ -125,7 +95,9 @@ async def _manager_checks(environment: Mapping[str, str], kernel: Facilities, *,
             ]
     except ScoperunError as error:
         unknown = [Check(name=name, state=State.MISSING, found=_NO_BUS) for name in ("PID namespace", "systemd")]
-        return [Check(name="bus", state=State.MISSING, found=error.message, remedy=error.hint), *unknown]
+        commands = () if system else wake_commands()
+        bus = Check(name="bus", state=State.MISSING, found=error.message, remedy=error.hint, commands=commands)
+        return [bus, *unknown]
 
 
 async def _pid_namespace(manager: Manager) -> Check:
@@ -141,11 +113,7 @@ async def _systemd(manager: Manager) -> Check:
         version = await manager.version()
     except ScoperunError as error:
         return Check(name="systemd", state=State.MISSING, found=error.message, remedy=error.hint)
-    number = re.match("[0-9]+", version)
-    if number is None or int(number[0]) >= OLDEST_SYSTEMD:
-        return Check(name="systemd", state=State.OK, found=version)
-    found = f"{version} is older than {OLDEST_SYSTEMD}, the oldest version that scoperun is tested with"
-    return Check(name="systemd", state=State.LIMITED, found=found)
+    return systemd_check(version)
 
 
 async def _controllers_of(manager: Manager, kernel: Facilities, *, system: bool) -> list[Check]:
@@ -154,72 +122,6 @@ async def _controllers_of(manager: Manager, kernel: Facilities, *, system: bool)
     except ScoperunError as error:
         return [Check(name="controllers", state=State.MISSING, found=error.message, remedy=error.hint)]
     return list(delegated(kernel, cgroup, system=system))
-
-
-def delegated(kernel: Facilities, cgroup: str, *, system: bool) -> Iterator[Check]:
-    """Yield a check for each controller that limits need, and for swap; without that of memory no run is limited.
-
-    cgroup: the name of the manager's cgroup, empty for the root.
-    """
-    for controller, state, options in (
-        ("memory", State.MISSING, "`memory_max`"),
-        ("pids", State.LIMITED, "`tasks_max`"),
-        ("cpu", State.LIMITED, "`cpu_quota` and `cpu_weight`"),
-    ):
-        name, effect = f"{controller} controller", f"{options} would be refused"
-        if controller in (_controllers(kernel, cgroup) or ()):
-            whose = "the system's manager has it" if system else "delegated to your manager"
-            yield Check(name=name, state=State.OK, found=whose)
-        elif controller in (_controllers(kernel, "") or ()):
-            yield Check(name=name, state=state, found=f"not delegated to your manager: {effect}", remedy=_DELEGATE)
-        else:
-            yield Check(name=name, state=state, found=f"the kernel does not offer it: {effect}", remedy=_KERNEL)
-    yield _swap_accounting(kernel, f"{cgroup}/system.slice" if system else cgroup)
-
-
-def _swap_accounting(kernel: Facilities, cgroup: str) -> Check:
-    name = "swap accounting"
-    try:
-        has_memory, has_limit = (kernel.has_file(cgroup, f"memory.{file}") for file in ("max", "swap.max"))
-    except ScoperunError as error:
-        return Check(name=name, state=State.MISSING, found=error.message)
-    if has_limit:
-        swap = "the machine has swap" if has_swap() else "the machine has no swap"
-        return Check(name=name, state=State.OK, found=f"on; {swap}")
-    if not has_memory:
-        return Check(name=name, state=State.MISSING, found="not known without the memory controller")
-    found = "off: `memory_max` alone, which sets `memory_swap_max=0`, would be refused"
-    return Check(name=name, state=State.MISSING, found=found, remedy="boot with swapaccount=1")
-
-
-def _controllers(kernel: Facilities, cgroup: str) -> Sequence[str] | None:
-    try:
-        return kernel.controllers(cgroup)
-    except ScoperunError:  # cgroup v2 is not mounted, which another check says
-        return None
-
-
-def kernel_checks(kernel: Facilities) -> Iterator[Check]:
-    """Yield what a run uses if it is there."""
-    match kernel.zswap_is_on():
-        case True:
-            yield Check(name="zswap", state=State.OK, found="on")
-        case False:
-            remedy = "as root: echo Y >/sys/module/zswap/parameters/enabled"
-            yield Check(name="zswap", state=State.LIMITED, found="off: `memory_zswap_max` has no effect", remedy=remedy)
-        case None:
-            found = "the kernel does not have it: `memory_zswap_max` has no effect"
-            yield Check(name="zswap", state=State.LIMITED, found=found)
-    try:
-        yield Check(name="kernel log", state=State.OK, found=f"readable: {kernel.readable_log()}")
-    except KernelLogUnreadable as error:
-        reason, _, remedy = str(error).partition(": ")
-        found = f"{reason}; victims are named from what was seen before the kill"
-        yield Check(name="kernel log", state=State.LIMITED, found=found, remedy=remedy or None)
-    if kernel.has_pressure():
-        yield Check(name="pressure (PSI)", state=State.OK, found="measured")
-    else:
-        yield Check(name="pressure (PSI)", state=State.LIMITED, found="not measured", remedy="boot with psi=1")
 
 
 async def _limits(before: Sequence[Check], *, system: bool) -> Check:

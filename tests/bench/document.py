@@ -74,6 +74,8 @@ def document(results: Mapping[str, Any], machine: Machine) -> str:
         "## Many at once\n",
         *at_once(results["crowd"]),
         *from_one_process(results["library"]),
+        "## `scopectl top`\n",
+        top(**results["top"]),
         "## From the kernel's kill to the last byte of the report\n",
         oom(results["oom"], results["startup"]["times"]),
     ]
@@ -124,6 +126,17 @@ def floor(times: Mapping[str, Sequence[float]]) -> str:
         "faster. A program that makes a scope with dbus-next's own connection, runs the command in it and reads how it "
         "ended, without options, limits, a keeper, a report or error handling (tests/bench/inside/bare.py), takes "
         f"{milliseconds(bare)}, or {ratios}.\n"
+    )
+
+
+def top(seconds: int, scopes: int, ours: Mapping[str, float], cgtop: float) -> str:
+    """Return the text about the live table."""
+    reading, drawing = ours["reading"] / ours["rounds"], ours["drawing"] / ours["rounds"]
+    return (
+        f"With {scopes} scopes, each of which starts a process a second, and a round a second on a terminal of 120 x "
+        f"40, over {seconds} s: `scopectl top` uses {100 * (reading + drawing):.1f} % of a processor, "
+        f"{100 * reading:.1f} % to read and {100 * drawing:.1f} % to draw; `systemd-cgtop -d 1` uses "
+        f"{100 * cgtop / seconds:.1f} %. Aimed at: at most 5 %: {met(100 * (reading + drawing), 5)}.\n"
     )
 
 

@@ -132,8 +132,8 @@ async def test_a_stop_restores_the_terminal_until_it_goes_on() -> None:
     async with top() as (terminal, process):
         terminal.type(b"\x1a")
         async with asyncio.timeout(PATIENCE):
-            while not terminal.is_as_before():
-                await asyncio.sleep(0.01)
+            await asyncio.to_thread(os.waitid, os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+        assert terminal.is_as_before()
         terminal.screen = b""
         process.send_signal(signal.SIGCONT)
         await terminal.shows(b"sorted by memory")

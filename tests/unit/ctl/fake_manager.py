@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from scoperun.ctl.session import Session
@@ -17,24 +18,33 @@ class FakeManager:
         self.units: dict[str, str] = {}
         self.done: list[tuple[Any, ...]] = []
         self.refusal: ManagerError | None = None
+        self.identifies, self.acts = asyncio.Event(), asyncio.Event()  # what is not set waits
+        self.lists = asyncio.Event()
+        for event in (self.identifies, self.acts, self.lists):
+            event.set()
 
     def session(self) -> Session:
         return Session(self, system=False)  # type: ignore[arg-type]
 
     async def call(self, member: str, _signature: str, *arguments: Any, answer: str = "") -> list[Any]:
         assert (member, answer) == ("ListUnitsByPatterns", "a(ssssssouso)")
+        await self.lists.wait()
+        if self.refusal is not None:
+            raise self.refusal
         wanted = [pattern.replace("\\\\", "\\") for pattern in arguments[1]]
         rows = [[name, text, "loaded", "active", "running"] for name, text in self.units.items() if name in wanted]
         return [rows]
 
     async def get(self, _path: str, _interface: str, name: str) -> Any:
         assert name == "InvocationID"
+        await self.identifies.wait()
         return b"\x01" * 16
 
     async def call_object(
         self, path: str, _interface: str, member: str, _signature: str, *arguments: Any, once: bool = False
     ) -> list[Any]:
         assert once == (member == "Kill"), "a signal is sent once"
+        await self.acts.wait()
         if self.refusal is not None:
             raise self.refusal
         self.done.append((path, member, *arguments))

@@ -1,6 +1,8 @@
 """The table of `scopectl top`: what it shows for which keys, and what is done after which answer."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -176,6 +178,28 @@ async def test_nothing_is_done_after_any_other_answer(answer: str, tmp_path: Pat
         assert screen.manager.done == []
 
 
+async def test_a_question_that_comes_late_is_not_asked(tmp_path: Path) -> None:
+    async with opened(tmp_path) as screen:
+        screen.manager.identifies.clear()
+        await screen.press("K", "down")
+        screen.manager.identifies.set()
+        await screen.press("y", "y")
+        assert screen.bottom.startswith("q quit")
+        assert screen.manager.done == []
+
+
+async def test_a_question_stays_visible_when_something_else_has_happened(tmp_path: Path) -> None:
+    async with opened(tmp_path) as screen:
+        await screen.press("F")
+        await screen.until(lambda: screen.bottom.startswith("y: Freeze a.scope"))
+        screen.manager.acts.clear()
+        await screen.press("y", "down", "W")
+        await screen.until(lambda: screen.bottom.startswith("y: Let the processes of b.scope run again"))
+        screen.manager.acts.set()
+        await screen.until(lambda: screen.bottom.endswith("; a.scope is frozen"))
+        assert screen.bottom.startswith("y: Let the processes of b.scope run again")
+
+
 async def test_a_limit_is_asked_for_and_one_below_what_is_used_is_told_in_the_question(tmp_path: Path) -> None:
     async with opened(tmp_path) as screen:
         await screen.press("L", *"29M", "enter")
@@ -250,6 +274,21 @@ async def test_help_is_shown_until_a_key(tmp_path: Path) -> None:
         assert not screen.app.query_one("#help").display
         assert screen.bottom.startswith("q quit")
         assert screen.manager.done == []
+
+
+async def test_a_frozen_unit_that_cannot_be_stopped_is_told_with_the_way_out(tmp_path: Path) -> None:
+    async with opened(tmp_path) as screen:
+        screen.manager.refusal = ManagerError("Cannot perform operation on frozen unit", name="x")
+        await screen.press("X")
+        await screen.until(lambda: screen.bottom.startswith("y: "))
+        await screen.press("y")
+        await screen.until(lambda: screen.bottom.endswith("on frozen unit (thaw it first)"))
+
+
+def test_textual_is_imported_only_for_the_table() -> None:
+    program = "import sys, scoperun.ctl.top; print({'textual', 'rich'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout == "set()\n"
 
 
 @pytest.mark.parametrize("key", ["q", "ctrl+c"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -11,7 +12,10 @@ import pytest
 
 from scoperun.cli.check import to_json, to_text
 from scoperun.kernel.facilities import Facilities
-from scoperun.supervision.machine import Check, Machine, State, delegated, kernel_checks
+from scoperun.supervision.check import Check, Machine, State
+from scoperun.supervision.machine_kernel import delegated, kernel_checks
+from scoperun.supervision.machine_services import linger_check, own_name
+from scoperun.supervision.version_gaps import kernel_check, systemd_check
 
 OURS = "/user.slice/user-1000.slice/user@1000.service"
 
@@ -22,10 +26,11 @@ def root(tmp_path: Path) -> Path:
     files = {
         "proc/self/mounts": "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n",
         "sys/fs/cgroup/cgroup.controllers": "cpuset cpu io memory pids\n",
-        f"sys/fs/cgroup{OURS}/cgroup.controllers": "cpu memory pids\n",
+        f"sys/fs/cgroup{OURS}/cgroup.controllers": "cpuset cpu io memory pids\n",
         f"sys/fs/cgroup{OURS}/memory.max": "max\n",
         f"sys/fs/cgroup{OURS}/memory.swap.max": "max\n",
         "sys/module/zswap/parameters/enabled": "Y\n",
+        "proc/self/uid_map": "         0          0 4294967295\n",
         "proc/pressure/memory": "some avg10=0.00\n",
         "etc/machine-id": "0123\n",
         "var/log/journal/0123/system.journal": "",
@@ -46,15 +51,21 @@ def test_all_that_is_there_is_ok(root: Path) -> None:
     assert {check.state for check in found.values()} == {State.OK}
     assert found["kernel log"].found == "readable: the system's journal"
     assert {check.remedy for check in found.values()} == {None}
+    assert all(check.why for check in found.values())
 
 
-@pytest.mark.parametrize(("controller", "state"), [("memory", "missing"), ("pids", "limited"), ("cpu", "limited")])
+@pytest.mark.parametrize(
+    ("controller", "state"),
+    [("memory", "missing"), ("pids", "limited"), ("cpu", "limited"), ("io", "limited"), ("cpuset", "limited")],
+)
 def test_a_controller_that_is_not_delegated_can_be(controller: str, state: str, root: Path) -> None:
     file = root / f"sys/fs/cgroup{OURS}/cgroup.controllers"
-    file.write_text(file.read_text().replace(controller, ""))
+    file.write_text(" ".join(word for word in file.read_text().split() if word != controller))
     found = checks(root)[f"{controller} controller"]
     assert (found.state, found.found.partition(":")[0]) == (state, "not delegated to your manager")
-    assert "Delegate=cpu memory pids" in str(found.remedy)
+    wanted = "cpu cpuset io memory pids" if controller in {"io", "cpuset"} else "cpu memory pids"
+    assert f"Delegate={wanted}, and log in again" in str(found.remedy)
+    assert found.commands[-1] == "systemctl daemon-reload"
 
 
 def test_a_controller_that_the_kernel_does_not_have_cannot_be_delegated(root: Path) -> None:
@@ -93,6 +104,64 @@ def test_a_log_that_cannot_be_read_comes_with_the_reason_and_the_remedy(root: Pa
     assert found.remedy == "set the sysctl kernel.dmesg_restrict=0"
 
 
+@pytest.mark.parametrize(
+    ("text", "found"), [("0 1000 1\n", "another one than"), ("", "another one"), (None, "not known")]
+)
+def test_another_user_namespace_is_told(text: str | None, found: str, root: Path) -> None:
+    file = root / "proc/self/uid_map"
+    file.unlink() if text is None else file.write_text(text)
+    check = checks(root)["user namespace"]
+    assert check.state is State.OK
+    assert check.found.startswith(found)
+
+
+@pytest.mark.parametrize(
+    ("version", "state", "lacks"),
+    [
+        ("262.1-1", "ok", []),
+        ("257.9-1~deb13u1", "ok", ["OOMKills="]),
+        ("259~rc1", "ok", []),
+        ("256.2", "ok", ["MemoryPeak=", "OOMKills="]),
+        ("255.4-1ubuntu8", "ok", ["MemoryPeak=", "OOMKills="]),
+        ("252.39-1~deb12u1", "limited", ["MemoryZSwapMax=", "PIDFDs=", "MemoryPeak=", "OOMKills="]),
+        ("252.4", "limited", ["OOMPolicy=", "MemoryZSwapMax=", "PIDFDs=", "MemoryPeak=", "OOMKills="]),
+        ("252-46.el9", "limited", ["MemoryZSwapMax=", "PIDFDs=", "MemoryPeak=", "OOMKills="]),
+        ("v-next", "ok", []),
+    ],
+)
+def test_what_a_version_of_systemd_lacks_is_told(version: str, state: str, lacks: list[str]) -> None:
+    found = systemd_check(version)
+    said, *gaps = found.found.split("; ")
+    assert (found.state, said, [re.findall(r"\w+=", gap)[0] for gap in gaps]) == (state, version, lacks)
+
+
+def test_a_systemd_that_is_not_tested_is_told() -> None:
+    found = systemd_check("249.11-0ubuntu3")
+    assert (found.state, "is older than 252" in found.found) == (State.LIMITED, True)
+
+
+@pytest.mark.parametrize(
+    ("release", "state", "lacks"),
+    [
+        ("7.2.7", "ok", 0),
+        ("6.12.57+deb13-amd64", "ok", 1),
+        ("6.1.0-40-amd64", "ok", 2),
+        ("5.10.0-35-amd64", "limited", 5),
+        ("6.18", "ok", 0),
+    ],
+)
+def test_what_a_kernel_lacks_is_told(release: str, state: str, lacks: int) -> None:
+    found = kernel_check(release)
+    assert (found.state, found.found.count("; ")) == (state, lacks)
+
+
+def test_a_manager_that_ends_with_the_session_is_told(tmp_path: Path) -> None:
+    assert linger_check(str(tmp_path)).state is State.LIMITED
+    (tmp_path / "var/lib/systemd/linger").mkdir(parents=True)
+    (tmp_path / "var/lib/systemd/linger" / own_name()).touch()
+    assert linger_check(str(tmp_path)).state is State.OK
+
+
 def test_without_cgroup_v2_no_controller_is_there(root: Path) -> None:
     (root / "proc/self/mounts").write_text("cgroup /sys/fs/cgroup cgroup rw 0 0\n")
     found = checks(root)
@@ -125,7 +194,9 @@ def test_the_json_is_one_object() -> None:
         "name": "zswap",
         "state": "limited",
         "found": "off: --zswap has no effect",
+        "why": "--zswap limits what the kernel keeps compressed in memory in place of swap.",
         "remedy": "switch it on",
+        "commands": [],
     }
 
 
