@@ -12,7 +12,7 @@ _scopectl()
         esac
     done
     if [[ ! $subcommand ]]; then
-        offered='list ps status tree wait set freeze thaw stop kill top -h --help --version --system --user'
+        offered='list ps status tree top wait set freeze thaw stop kill attach doctor -h --help --version --system --user'
     elif offered=$(_scopectl_value "$subcommand:$before"); then
         :
     elif [[ $cur == -* ]]; then
@@ -32,13 +32,15 @@ _scopectl_options()
         list | ps) printf '%s ' -a --all --columns --sort -r --reverse --json --legend --no-legend --system --user -h --help ;;
         status) printf '%s ' -n --lines --json --system --user -h --help ;;
         tree) printf '%s ' -p --processes --json --legend --no-legend --system --user -h --help ;;
+        top) printf '%s ' -a --all -d --delay -s --sort --tree -b --batch -n --iterations --json --system --user --legend --no-legend -h --help ;;
         wait) printf '%s ' --json --system --user -h --help ;;
         set) printf '%s ' --mem --mem-high --swap --zswap --cpus --cpu-weight --tasks -p --property -f --force -a --all --json --system --user -h --help ;;
         freeze) printf '%s ' -a --all --json --system --user -h --help ;;
         thaw) printf '%s ' -a --all --json --system --user -h --help ;;
         stop) printf '%s ' --no-block -a --all --json --system --user -h --help ;;
         kill) printf '%s ' -s --signal -a --all --json --system --user -h --help ;;
-        top) printf '%s ' -a --all -d --delay -s --sort --tree -b --batch -n --iterations --json --system --user --legend --no-legend -h --help ;;
+        attach) printf '%s ' --mem --mem-high --swap --zswap --cpus --cpu-weight --tasks --timeout --kill-after --oom-policy -p --property --require-limits --no-require-limits --system --user -u --unit --slice --description -t --tree -w --wait -f --force --json -h --help ;;
+        doctor) printf '%s ' --fix --json --system --user -h --help ;;
     esac
 }
 
@@ -49,6 +51,9 @@ _scopectl_value()
         list:--columns) printf '%s ' unit state memory limit swap tasks cpu age app command peak limited_by slice sub ;;
         list:--sort) printf '%s ' unit state memory limit swap tasks cpu age app command peak limited_by slice sub ;;
         status:-n | status:--lines) : ;;
+        top:-d | top:--delay) : ;;
+        top:-s | top:--sort) printf '%s ' memory swap memory+swap cpu tasks name ;;
+        top:-n | top:--iterations) : ;;
         set:--mem) : ;;
         set:--mem-high) : ;;
         set:--swap) : ;;
@@ -58,9 +63,20 @@ _scopectl_value()
         set:--tasks) : ;;
         set:-p | set:--property) : ;;
         kill:-s | kill:--signal) printf '%s ' TERM KILL INT HUP QUIT STOP CONT USR1 USR2 ABRT ;;
-        top:-d | top:--delay) : ;;
-        top:-s | top:--sort) printf '%s ' memory swap memory+swap cpu tasks name ;;
-        top:-n | top:--iterations) : ;;
+        attach:--mem) : ;;
+        attach:--mem-high) : ;;
+        attach:--swap) : ;;
+        attach:--zswap) : ;;
+        attach:--cpus) : ;;
+        attach:--cpu-weight) : ;;
+        attach:--tasks) : ;;
+        attach:--timeout) : ;;
+        attach:--kill-after) : ;;
+        attach:--oom-policy) : ;;
+        attach:-p | attach:--property) : ;;
+        attach:-u | attach:--unit) _scopectl_units ;;
+        attach:--slice) _scopectl_slices ;;
+        attach:--description) : ;;
         *) return 1 ;;
     esac
 }
@@ -77,6 +93,7 @@ _scopectl_arguments()
         thaw) _scopectl_units ;;
         stop) _scopectl_units ;;
         kill) _scopectl_units ;;
+        attach) _scopectl_pids ;;
     esac
 }
 

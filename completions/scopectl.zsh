@@ -23,16 +23,18 @@ _scopectl_profiles() {
 _scopectl() {
   local state line
   local -a subcommands=(
-    'list:List what runs in scopes of scoperun, or with --all in every unit.'
-    'status:Show one unit in depth: processes, limits and their origin, events, its journal.'
+    'list:List what runs in scopes of scoperun, or in every unit.'
+    'status:Show a unit in depth: processes, limits, events, journal.'
     'tree:Draw slices and units with their memory, limits and tasks.'
+    'top:Show live what runs and what it uses; change and end it.'
     'wait:Wait until units have ended, and print how they did.'
     'set:Change the limits of units, until they end.'
     'freeze:Suspend every process of units, until they are thawed.'
     'thaw:Resume every process of frozen units.'
     'stop:Stop units, and wait until they have ended.'
     'kill:Send a signal to every process of units.'
-    'top:Show live what runs and what it uses; change, freeze and end it.'
+    'attach:Put running processes into a new scope with limits.'
+    'doctor:Show what this machine lacks for a run, and how to get it.'
   )
   _arguments -C '(-h --help)'{-h,--help}'[Show the subcommands.]' '--version[Print the version.]' \
     '(--user)--system[Ask the system'\''s systemd.]' '(--system)--user[Ask your own systemd (default).]' \
@@ -70,6 +72,19 @@ _scopectl() {
         '(--system --user)'{--system,--user}'[Ask the system'\''s systemd, or your own (default).]' \
         '(-h --help)'{-h,--help}'[Show the options.]' \
         '*:unit:_scopectl_units'
+      ;;
+    top)
+      _arguments -s \
+        '(-a --all)'{-a,--all}'[All scopes and services, not only scoperun'\''s.]' \
+        '(-d --delay)'{-d,--delay}'[Time from one round to the next.]:time: ' \
+        '(-s --sort)'{-s,--sort}'[What to sort by.]:value:(memory swap memory+swap cpu tasks name)' \
+        '--tree[Show units below the slices that they are in.]' \
+        '(-b --batch)'{-b,--batch}'[Print each round as text; needs no terminal.]' \
+        '(-n --iterations)'{-n,--iterations}'[With -b or --json\: end after N rounds.]:n: ' \
+        '--json[Print JSON on standard output.]' \
+        '(--system --user)'{--system,--user}'[Ask the system'\''s systemd, or your own (default).]' \
+        '(--legend --no-legend)'{--legend,--no-legend}'[Print a heading (default).]' \
+        '(-h --help)'{-h,--help}'[Show the options.]'
       ;;
     wait)
       _arguments -s \
@@ -129,17 +144,36 @@ _scopectl() {
         '(-h --help)'{-h,--help}'[Show the options.]' \
         '*:unit:_scopectl_units'
       ;;
-    top)
+    attach)
       _arguments -s \
-        '(-a --all)'{-a,--all}'[All scopes and services, not only scoperun'\''s.]' \
-        '(-d --delay)'{-d,--delay}'[Time from one round to the next.]:time: ' \
-        '(-s --sort)'{-s,--sort}'[What to sort by.]:value:(memory swap memory+swap cpu tasks name)' \
-        '--tree[Show units below the slices that they are in.]' \
-        '(-b --batch)'{-b,--batch}'[Print each round as text; needs no terminal.]' \
-        '(-n --iterations)'{-n,--iterations}'[With -b or --json\: end after N rounds.]:n: ' \
+        '--mem[Memory for all processes of the unit (MemoryMax=).]:size: ' \
+        '--mem-high[Memory above which the kernel slows them down (MemoryHigh=).]:size: ' \
+        '--swap[Swap in addition to that (MemorySwapMax=).]:size: ' \
+        '--zswap[Compressed swap (MemoryZSwapMax=).]:size: ' \
+        '--cpus[Processors, e.g. 2 or 0.5 (CPUQuota=).]:n: ' \
+        '--cpu-weight[Share of the processors, 1 to 10000; the default is 100 (CPUWeight=).]:n: ' \
+        '--tasks[Processes and threads (TasksMax=).]:n: ' \
+        '--timeout[Stop it after this time (RuntimeMaxSec=).]:time: ' \
+        '--kill-after[Time from SIGTERM to SIGKILL (TimeoutStopSec=).]:time: ' \
+        '--oom-policy[What happens to the rest after the kernel has killed one process (OOMPolicy=).]:<stop|continue|kill>: ' \
+        '(-p --property)'{-p,--property}'[Any property of scopes, or @FILE with one per line.]:name=value: ' \
+        '(--require-limits --no-require-limits)'{--require-limits,--no-require-limits}'[Refuse to attach if a limit would not be enforced (default), or attach anyway.]' \
+        '(--system --user)'{--system,--user}'[Ask the system'\''s systemd, or your own (default).]' \
+        '(-u --unit)'{-u,--unit}'[Name of the scope.]:name:_scopectl_units' \
+        '--slice[Slice for the scope (Slice=).]:name:_scopectl_slices' \
+        '--description[Description of the scope; the default is the command line (Description=).]:text: ' \
+        '(-t --tree)'{-t,--tree}'[Also their children, and the children of these.]' \
+        '(-w --wait)'{-w,--wait}'[Wait until all have ended, and report how.]' \
+        '(-f --force)'{-f,--force}'[Also the main process of a service, and what a scoperun watches.]' \
+        '--json[Print JSON on standard output.]' \
+        '(-h --help)'{-h,--help}'[Show the options.]' \
+        '*:pid:_scopectl_pids'
+      ;;
+    doctor)
+      _arguments -s \
+        '--fix[Print a shell script that would fix what can be; nothing is changed.]' \
         '--json[Print JSON on standard output.]' \
         '(--system --user)'{--system,--user}'[Ask the system'\''s systemd, or your own (default).]' \
-        '(--legend --no-legend)'{--legend,--no-legend}'[Print a heading (default).]' \
         '(-h --help)'{-h,--help}'[Show the options.]'
       ;;
   esac

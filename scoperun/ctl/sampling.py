@@ -31,7 +31,7 @@ class Usage:
     unit: its full name. slice: the slice unit that it is in, None if that is the manager's root slice.
     cgroup: the name of its cgroup. command: its description as systemd has it, None if that is not known.
     memory, swap: bytes. limit: the least limit on memory of the unit and all above it in bytes, INFINITY without one.
-    limit_of: the outermost unit with that limit. cpu: processors in use since the last round, e.g. 0.5; None in the
+    limited_by: the outermost unit with that limit. cpu: processors in use since the last round, e.g. 0.5; None in the
     unit's first. tasks: processes and threads. is_frozen: the kernel does not run its processes.
     """
 
@@ -41,7 +41,7 @@ class Usage:
     command: str | None
     memory: int | None
     limit: int | None
-    limit_of: str | None
+    limited_by: str | None
     swap: int | None
     cpu: float | None
     tasks: int | None
@@ -212,7 +212,7 @@ class Sampler:
             command=unit.command,
             memory=numbers.memory,
             limit=least.size if is_known and least else None,
-            limit_of=least.unit if is_known and least and least.size != INFINITY else None,
+            limited_by=least.unit if is_known and least and least.size != INFINITY else None,
             swap=numbers.swap,
             cpu=unit.cpu(numbers),
             tasks=numbers.tasks,

@@ -20,18 +20,18 @@ class Subcommand:
 
 
 SUBCOMMANDS = (
-    Subcommand("list", "listing", "List what runs in scopes of scoperun, or with --all in every unit.", alias="ps"),
-    Subcommand("status", "status", "Show one unit in depth: processes, limits and their origin, events, its journal."),
+    Subcommand("list", "listing", "List what runs in scopes of scoperun, or in every unit.", alias="ps"),
+    Subcommand("status", "status", "Show a unit in depth: processes, limits, events, journal."),
     Subcommand("tree", "tree", "Draw slices and units with their memory, limits and tasks."),
+    Subcommand("top", "top", "Show live what runs and what it uses; change and end it."),
     Subcommand("wait", "waiting", "Wait until units have ended, and print how they did."),
     Subcommand("set", "setting", "Change the limits of units, until they end."),
-    Subcommand("attach", "attach", "Put running processes into a new scope with limits."),
     Subcommand("freeze", "freeze", "Suspend every process of units, until they are thawed."),
     Subcommand("thaw", "thaw", "Resume every process of frozen units."),
     Subcommand("stop", "stop", "Stop units, and wait until they have ended."),
     Subcommand("kill", "kill", "Send a signal to every process of units."),
-    Subcommand("top", "top", "Show live what runs and what it uses; change, freeze and end it."),
-    Subcommand("doctor", "doctor", "Show what a run needs, what this machine has, and how to fix it."),
+    Subcommand("attach", "attach", "Put running processes into a new scope with limits."),
+    Subcommand("doctor", "doctor", "Show what this machine lacks for a run, and how to get it."),
 )
 
 NAMES = {name: each for each in SUBCOMMANDS for name in (each.name, each.alias) if name is not None}

@@ -40,7 +40,7 @@ def test_a_round_has_the_numbers_of_the_cgroup_and_a_second_one_the_processors(s
         first, second = rounds("-n", "2")
         assert set(first) == set(second) == {"a-top.scope"}
         unit = first["a-top.scope"]
-        assert (unit["memory_limit"], unit["limit_of"], unit["frozen"]) == (40 << 20, "a-top.scope", False)
+        assert (unit["limit"], unit["limited_by"], unit["frozen"]) == (40 << 20, "a-top.scope", False)
         assert (unit["cgroup"], unit["slice"], unit["tasks"]) == (life.cgroup, "app.slice", 2)  # with the keeper
         assert 0 < int(str(unit["memory"])) < 40 << 20
         assert (unit["swap"], unit["cpu_percent"]) == (0, None)

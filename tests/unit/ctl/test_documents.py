@@ -1,9 +1,12 @@
 """scopectl(1), README.md and --help say the same about scopectl."""
 
 import re
+import shlex
+from importlib import import_module
 
 import pytest
 
+from scoperun.ctl.declared import declared
 from scoperun.ctl.subcommands import NAMES, SUBCOMMANDS
 from tests.documents import CHECKOUT, README, manual
 from tests.subcommands import subcommands
@@ -24,12 +27,32 @@ def explained(name: str) -> str:
     return str(found)
 
 
-@pytest.mark.parametrize("subcommand", [each for each in subcommands() if each.row.name != "thaw"], ids=str)
-def test_the_manual_explains_every_option_of_a_subcommand(subcommand: object) -> None:
-    row = subcommand.row  # type: ignore[attr-defined]
-    options = {name for option in subcommand.options for name in option.names}  # type: ignore[attr-defined]
-    text = MANUAL.partition(".SH SUBCOMMANDS")[0] + explained(row.name)
+@pytest.mark.parametrize("name", [row.name for row in SUBCOMMANDS if row.name != "thaw"])
+def test_the_manual_explains_every_option_of_a_subcommand(name: str) -> None:
+    (subcommand,) = [each for each in subcommands() if each.row.name == name]
+    options = {name for option in subcommand.options for name in option.names}
+    text = MANUAL.partition(".SH SUBCOMMANDS")[0] + explained(name)
+    if name == "attach":
+        text += explained("set")  # it has the same limits
     assert [name for name in sorted(options) if not re.search(rf"(?<![\w-]){name}(?![\w-])", text)] == []
+
+
+def command_lines() -> list[str]:
+    """Return the command lines of scopectl in both documents, without what belongs to the shell."""
+    text = README + MANUAL.partition(".SH EXAMPLES")[2]
+    found = re.findall(r"(?:`|^|&& |; )(scopectl [a-z][^`\n;&>]*)", text, flags=re.MULTILINE)
+    return [re.sub(r"\$\(.*?\)", "4242", line).strip() for line in found]
+
+
+@pytest.mark.parametrize("line", command_lines())
+def test_the_documents_have_only_command_lines_that_are_understood(line: str) -> None:
+    _, name, *words = shlex.split(line)
+    function = import_module(f"scoperun.ctl.{NAMES[name].module}").command
+    declared(function, help_line="").make_context(name, words)
+
+
+def test_the_documents_have_command_lines() -> None:
+    assert {row.name for row in SUBCOMMANDS} <= {line.split()[1] for line in command_lines()}
 
 
 def test_the_manual_has_every_subcommand_in_the_order_of_the_help() -> None:

@@ -40,7 +40,7 @@ def test_the_numbers_are_those_of_the_files(cgroups: FakeCgroups, sampler: Sampl
     files = {"memory_swap_current": 4096, "pids_current": 7, "memory_max": 20 * MIB}
     cgroups.unit("app.slice/x.scope", memory=5, cpu=1, **files)
     usage = units(taken_by(sampler))["x.scope"]
-    assert (usage.memory, usage.swap, usage.tasks, usage.limit, usage.limit_of) == (
+    assert (usage.memory, usage.swap, usage.tasks, usage.limit, usage.limited_by) == (
         5 * MIB,
         4096,
         7,
@@ -66,7 +66,7 @@ def test_the_limit_is_the_least_of_all_above_and_the_outermost_of_equals(
     cgroups.unit("app.slice/x.scope", memory_max=10 * MIB)
     cgroups.unit("app.slice/y.scope", memory_max=9 * MIB)
     cgroups.unit("z.scope")
-    found = {name: (usage.limit, usage.limit_of) for name, usage in units(taken_by(sampler)).items()}
+    found = {name: (usage.limit, usage.limited_by) for name, usage in units(taken_by(sampler)).items()}
     assert found == {
         "x.scope": (10 * MIB, "app.slice"),
         "y.scope": (9 * MIB, "y.scope"),
@@ -78,14 +78,14 @@ def test_a_limit_above_the_manager_counts(cgroups: FakeCgroups, sampler: Sampler
     (cgroups.root / "user.slice/memory.max").write_text("4096\n")
     cgroups.unit("x.scope")
     usage = units(taken_by(sampler))["x.scope"]
-    assert (usage.limit, usage.limit_of) == (4096, "user.slice")
+    assert (usage.limit, usage.limited_by) == (4096, "user.slice")
 
 
 def test_what_a_cgroup_has_no_file_for_is_not_known(cgroups: FakeCgroups, sampler: Sampler) -> None:
     missing = dict.fromkeys(("memory_max", "memory_swap_current", "pids_current", "cpu_stat"))
     cgroups.unit("x.scope", memory=None, **missing)
     usage = units(taken_by(sampler))["x.scope"]
-    numbers = (usage.memory, usage.swap, usage.tasks, usage.limit, usage.limit_of, usage.cpu, usage.share)
+    numbers = (usage.memory, usage.swap, usage.tasks, usage.limit, usage.limited_by, usage.cpu, usage.share)
     assert numbers == (None,) * 7
 
 
