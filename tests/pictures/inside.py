@@ -1,5 +1,6 @@
 """What runs in the guest: some commands in scopes, and scopectl on a terminal; prints the pictures as JSON."""
 
+import asyncio
 import io
 import json
 import os
@@ -13,7 +14,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from rich.console import Console
+from rich.text import Text
+
+from scoperun.ctl.ordering import Key, View
+from scoperun.ctl.rounds import rounds
+from scoperun.ctl.session import session
+from scoperun.ctl.top_screen import TopApp
+
 COLUMNS, ROWS = 104, 24
+ROUNDS, DELAY = 12, 0.25
 
 HOLD = """#!/usr/bin/python3 -S
 import signal, sys
@@ -38,7 +48,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         for name, options, words in COMMANDS:
             stack.enter_context(running(Path(folder, name), options, words))
-        json.dump({"list": picture("scopectl list", shown("scopectl", "list"))}, sys.stdout)
+        of_list, of_top = picture("scopectl list", shown("scopectl", "list")), asyncio.run(picture_of_top())
+        json.dump({"list": of_list, "top": of_top}, sys.stdout)
 
 
 @contextmanager
@@ -79,18 +90,25 @@ def _read(fd: int) -> bytes:
 
 def picture(title: str, text: str) -> str:
     """Return text with colours as an SVG that needs nothing from elsewhere."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, highlight=False)
     for line in text.splitlines():
         console.print(Text.from_ansi(line))
     return without_fonts(console.export_svg(title=title, unique_id=title.replace(" ", "-")))
 
 
+async def picture_of_top() -> str:
+    """Return the table of `scopectl top` after some rounds."""
+    async with session(system=False) as opened:
+        with rounds(opened, await opened.manager.control_group(), every=False) as taken:
+            app = TopApp(taken, opened, View(key=Key.MEMORY), DELAY)
+            async with app.run_test(size=(COLUMNS, ROWS // 2)):
+                await asyncio.sleep(ROUNDS * DELAY)
+                return without_fonts(app.export_screenshot(title="scopectl top"))
+
+
 def without_fonts(svg: str) -> str:
-    """Return a picture that loads no font: each program that shows it has one of its own."""
-    return re.sub(r"\s*@font-face \{.*?\}", "", svg, flags=re.DOTALL)
+    """Return a picture that names no other place: each program that shows it has fonts of its own."""
+    return re.sub(r"\s*(@font-face \{.*?\}|<!--.*?-->)", "", svg, flags=re.DOTALL)
 
 
 if __name__ == "__main__":
