@@ -17,7 +17,7 @@ _SETTINGS = Path("/etc/systemd/oomd.conf.d/test.conf")
 def quick_oomd() -> Iterator[None]:
     """Run a systemd-oomd that waits for one second of pressure, and for 5 % of the swap in use, during the context.
 
-    It is started anew, because it waits for 15 seconds after it has killed; systemd allows that only some times in a row
+    It is started anew, because it waits for 15 seconds after it has killed; systemd allows that some times in a row,
     unless it is told to forget them.
     """
     _SETTINGS.parent.mkdir(exist_ok=True)
