@@ -46,10 +46,10 @@ def running(story: Story, *options: str, name: str = "life", then: str = "exit 3
         yield life
     finally:
         life.scoperun.kill()
-        life.scoperun.communicate()
         if life.scope in transient_units():
             with suppress(subprocess.CalledProcessError):  # it has just ended by itself
                 systemctl("kill", "-s", "KILL", life.scope)
+        life.scoperun.communicate()  # its pipes are the command's too
 
 
 def main_pid(unit: str) -> int:

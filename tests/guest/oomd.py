@@ -17,10 +17,12 @@ _SETTINGS = Path("/etc/systemd/oomd.conf.d/test.conf")
 def quick_oomd() -> Iterator[None]:
     """Run a systemd-oomd that waits for one second of pressure, and for 5 % of the swap in use, during the context.
 
-    It is started anew, because it waits for 15 seconds after it has killed.
+    It is started anew, because it waits for 15 seconds after it has killed; systemd allows that some times in a row,
+    unless it is told to forget them.
     """
     _SETTINGS.parent.mkdir(exist_ok=True)
     _SETTINGS.write_text("[OOM]\nDefaultMemoryPressureDurationSec=1s\nSwapUsedLimit=5%\n", encoding="ascii")
+    subprocess.run(["systemctl", "reset-failed", "systemd-oomd"], check=False)  # fails if it is not loaded
     subprocess.run(["systemctl", "restart", "systemd-oomd"], check=True)
     try:
         yield

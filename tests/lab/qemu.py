@@ -14,6 +14,11 @@ ON_KVM = ("-accel", "kvm", "-cpu", "host")
 # The fewer features the processor has, the less there is to emulate: this one has no SMAP, no AVX, four page levels.
 EMULATING = ("-accel", "tcg,thread=multi", "-cpu", "Nehalem")
 
+CLOCK = ("tsc=unstable", "clocksource=acpi_pm")
+"""The kernel's arguments for an emulated processor: it measures that one's own clock at boot, and under load so wrongly
+that time runs many times too fast. Switched off from the start, it also does not make the kernel change its own code
+later."""
+
 EMULATED = "LAB_EMULATED"
 """The environment variable that asks for emulation although there is KVM."""
 
@@ -60,6 +65,7 @@ def command(machine: Machine, *, root: Path, kernel: Path, folder: Path, line: i
     There is no initrd, so its root must be on a disk whose driver is in the kernel: NVMe. The kernel looks at several
     such disks at a time and then their names are not fixed, so the others are on virtio.
     """
+    is_on_kvm = has_kvm(kernel)
     disks = [("nvme,serial=root", root, "snapshot=on"), ("virtio-blk", folder / "payload.tar", "readonly=on")]
     if machine.swap:
         disks.append(("virtio-blk", folder / "swap", "cache=unsafe"))
@@ -69,13 +75,13 @@ def command(machine: Machine, *, root: Path, kernel: Path, folder: Path, line: i
         "console=ttyS0",
         "mitigations=off",
         "init_on_alloc=0",
-        "tsc=reliable",  # otherwise the kernel changes its own code when it has watched the clock for a while
+        *(() if is_on_kvm else CLOCK),
         "panic=-1",
         *machine.kernel_arguments,
     ]
     return [
         PROGRAM,
-        *(ON_KVM if has_kvm(kernel) else EMULATING),
+        *(ON_KVM if is_on_kvm else EMULATING),
         *("-smp", str(PROCESSORS), "-m", str(machine.ram >> 20)),
         *("-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio"),
         *("-kernel", str(kernel), "-append", " ".join(arguments)),
