@@ -50,7 +50,7 @@ def test_running_processes_get_a_limit_and_keep_what_they_have(story: Story) -> 
         done = attach(
             "--json", "--unit", "moved", "--mem", "20M", "--tasks", "9", *map(str, (first.pid, gone.pid, second.pid))
         )
-        assert (done.status, done.err) == (0, f"scopectl: process {gone.pid} had ended before it could be moved\n")
+        assert (done.status, done.err) == (0, f"scopectl: there is no process {gone.pid} any more\n")
         told = done.json
         assert (told["unit"], told["ended"], told["outside"]) == ("moved.scope", [gone.pid], [])
         assert pids_of(told["cgroup"]) == {first.pid, second.pid}
