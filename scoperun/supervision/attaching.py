@@ -179,7 +179,7 @@ class _Attaching:
         tries = 0
         while True:
             tries += 1
-            living = self._herd.living()
+            living = self._first()
             if not living:
                 raise NoneLeft("all of these processes have ended")
             feed = Feed()
@@ -190,12 +190,26 @@ class _Attaching:
                 await until_started(self._run, unit, feed)
             except (ManagerError, ScopeFailed) as error:
                 unit.forget()
-                is_free = isinstance(error, ManagerError) or self._run.unit is None  # the name can be used again
+                failure = self._failed(unit, error)
+                is_free = failure is None or self._run.unit is None  # no process holds the name
                 if is_free and tries < _MOST_STARTS and any(not each.lives for each in living):
+                    with suppress(*UNANSWERED):
+                        await unit.unref()
                     continue
-                raise self._failed(unit, error) from None
+                raise failure or error from None
             else:
                 return unit, feed, living[0]
+
+    def _first(self) -> list[Member]:
+        """Return the processes with which the scope is started.
+
+        With the user's manager these are those that were named: the start fails if one of its processes ends
+        meanwhile, and descendants can be short-lived. They are moved afterwards, which only the user's scopes allow.
+        """
+        living = self._herd.living()
+        if self._managers.is_system:
+            return living
+        return [each for each in living if each.pid in self._wanted.pids]
 
     async def _start(self, unit: Unit, members: list[Member]) -> None:
         pids, pidfds = [each.pid for each in members], [each.pidfd for each in members]
@@ -210,12 +224,12 @@ class _Attaching:
         name = self._run.unit or generated_unit_name(first.name, first.pid, os.urandom(4).hex())
         return Unit(self._manager, scope_request(name, self._request.properties, has_keeper=False), feed.put)
 
-    def _failed(self, unit: Unit, error: ScoperunError) -> ScoperunError:
-        """Return the error, with the processes that are in the failed unit's cgroup: systemd has moved some."""
+    def _failed(self, unit: Unit, error: ScoperunError) -> ScoperunError | None:
+        """Return the error with the processes that are in the failed unit's cgroup: systemd has moved some. Or None."""
         cgroups = {each.pid: each.cgroup() for each in self._herd.living()}
         stuck = [pid for pid, cgroup in cgroups.items() if place(cgroup).unit == unit.name]
         if not stuck:
-            return error
+            return None
         error.message += (
             f"; these processes were moved all the same, and run on under its limits in {cgroups[stuck[0]]}: "
             f"{self._herd.named(stuck)}; stopping it does nothing"
@@ -293,12 +307,18 @@ class _Attaching:
         whole = await self._manager.control_group()
         user = os.path.basename(whole)
         pids = [each.pid for each in members if each.lives]
-        try:
-            manager = await self._managers.of_system()
-            await manager.call("AttachProcessesToUnit", "ssau", user, cgroup.name.removeprefix(whole), pids)
-        except (ManagerError, ScoperunError) as error:
-            return error.message
-        return ""
+        failure = ""
+        # If one of them ends meanwhile, a call for all fails before it has moved any.
+        for some in (pids, *([pid] for pid in pids if len(pids) > 1)):
+            try:
+                manager = await self._managers.of_system()
+                await manager.call("AttachProcessesToUnit", "ssau", user, cgroup.name.removeprefix(whole), some)
+            except ScoperunError as error:
+                failure = error.message
+            else:
+                if some is pids:
+                    return ""
+        return failure
 
 
 async def _feed_loss(manager: Manager, feed: Feed) -> None:
