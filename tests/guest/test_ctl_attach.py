@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from .here import lab_only
 from .life import running
 from .story import GENEROUS, Story, cgroup_of, pids_of, systemctl, transient_units
@@ -184,3 +186,19 @@ def test_a_status_is_known_or_said_not_to_be(story: Story) -> None:
     assert waits.returncode == 1
     assert report["memory"]["peak"] > 0
     assert report["limits"]["memory_max"] == 50 * MIB
+
+
+@pytest.mark.guest(memory_controller=False)
+def test_without_a_controller_nothing_is_moved(story: Story) -> None:
+    with process() as mine:
+        was = cgroup_of(mine.pid)
+        refused = attach("--mem", "20M", str(mine.pid))
+        assert (refused.status, cgroup_of(mine.pid)) == (1, was)
+        assert refused.err.startswith("scopectl: MemoryMax=20M would not be enforced: the kernel has no memory")
+        assert refused.err.endswith("--no-require-limits attaches them anyway)\n")
+        moved = attach("--mem", "20M", "--no-require-limits", "--unit", "free", str(mine.pid))
+        assert (moved.status, moved.rows[0]) == (0, ["unit", "free.scope"])
+        assert moved.err.startswith("scopectl: warning: MemoryMax=20M is not enforced: ")
+        unset = scopectl("set", "free", "--mem", "40M")
+        assert unset.status == 1
+        assert "not changed: MemoryMax=40M would have no effect: " in unset.err
