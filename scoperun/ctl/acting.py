@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scoperun.console.field_names import in_options
-from scoperun.console.tables import Cell, Column, table
 from scoperun.ctl.errors import NoSuchUnit, NotActive, Status, status_of
 from scoperun.ctl.names import acted_on
 from scoperun.ctl.output import print_json, print_text, say
 from scoperun.ctl.session import COMMANDS, session
 from scoperun.errors import ManagerError, ScoperunError
+from scoperun.printable import one_line
 from scoperun.record import dataclass
 from scoperun.systemd.units import NO_SUCH_INVOCATION, Invocation, invocation_of
 
@@ -38,8 +39,6 @@ GONE = {
     "org.freedesktop.DBus.Error.UnknownObject",
 }
 """systemd's errors for an invocation that is over and unloaded."""
-
-_COLUMNS = (Column(title="UNIT"), Column(title="DONE", is_flexible=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +86,19 @@ def acted(words: Sequence[str], act: Act, *, system: bool, json: bool, every: bo
     if json:
         print_json([_as_json(each) for each in met])
     else:
-        rows = [[Cell(each.unit), Cell(text)] for each in met if each.did is not None for text in each.did.texts]
-        print_text(table(_COLUMNS, rows, legend=False))
+        print_text(_lines([(each.unit, text) for each in met if each.did is not None for text in each.did.texts]))
     for unit, error in errors:
         say(f"scopectl: {in_options(str(error) if isinstance(error, NoSuchUnit) else f'{unit}: {error}')}")
     return status_of(errors[0][1]) if errors else Status.OK
+
+
+def _lines(rows: Sequence[tuple[str, str]]) -> str:
+    """Return a line for each unit and text: with a tab, or aligned on a terminal, which wraps what is too long."""
+    width = max((len(unit) for unit, _ in rows), default=0)
+    between = "  " if os.isatty(1) else "\t"
+    return "\n".join(
+        f"{one_line(unit).ljust(width if os.isatty(1) else 0)}{between}{one_line(text)}" for unit, text in rows
+    )
 
 
 def _as_json(met: Met) -> dict[str, Any]:

@@ -181,7 +181,8 @@ def _charged(now: Attached) -> dict[str, int]:
     """Return the bytes that the processes had in memory before, by the cgroup to which they stay charged."""
     sums: dict[str, int] = {}
     for each in now.moved:
-        if each.cgroup is not None and each.rss:
+        was_born_there = now.cgroup is not None and now.cgroup.contains(each.cgroup or "")
+        if each.cgroup is not None and each.rss and not was_born_there:
             sums[each.cgroup] = sums.get(each.cgroup, 0) + each.rss
     return sums
 
@@ -225,7 +226,7 @@ def _as_json(now: Attached, limits: dict[str, Value]) -> dict[str, Any]:
 def _warn(now: Attached) -> None:
     """Say what was not done as it was asked for."""
     for pid in now.ended:
-        say(f"scopectl: process {pid} had ended before it could be moved")
+        say(f"scopectl: there is no process {pid} any more")
     for pid, reason in now.outside.items():
         say(f"scopectl: process {pid} is not in {now.unit.name}: {reason}")
     for text in now.void:

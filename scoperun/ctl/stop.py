@@ -34,6 +34,8 @@ def command(
 
 
 async def _queue_stop(target: Target) -> Did:
+    if is_frozen(target.seen.cgroup):
+        return await _stop(target)  # since systemd 257 the job of a frozen unit ends at once, without a stop
     await _queued(target)
     return Did(["stop queued"], {})
 
@@ -42,6 +44,8 @@ async def _stop(target: Target) -> Did:
     result = await job_ended(
         target.session.manager, target.name, lambda: _queued(target), is_over=lambda: _is_over(target)
     )
+    if result == "frozen":
+        raise _is_frozen(target, "its job ended as 'frozen'")
     if result != "done":
         raise ScoperunError(f"it was not stopped: its job ended as {result!r}")
     if left := _living(target.seen.cgroup):
@@ -69,11 +73,15 @@ async def _queued(target: Target) -> str:
         return await target.invocation.stop()
     except ManagerError as error:
         if is_frozen(target.seen.cgroup):
-            raise ScoperunError(
-                f"it is frozen, and this systemd does not stop a frozen unit: {error.message}",
-                hint=f"first: scopectl thaw {target.name}",
-            ) from None
+            raise _is_frozen(target, error.message) from None
         raise
+
+
+def _is_frozen(target: Target, reason: str) -> ScoperunError:
+    return ScoperunError(
+        f"it is frozen, and this systemd does not stop a frozen unit: {reason}",
+        hint=f"first: scopectl thaw {target.name}",
+    )
 
 
 def _living(cgroup: Cgroup | None) -> list[int]:

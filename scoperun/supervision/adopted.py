@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from scoperun.evidence.events import WorkloadExited
 from scoperun.kernel.endings import status_from
-from scoperun.kernel.process_facts import cgroup_name, is_reaped
+from scoperun.kernel.process_facts import cgroup_name, is_reaped, working_directory
 from scoperun.kernel.process_table import name_of, wait_status
 from scoperun.kernel.wait import has_ended, readable, reaped
 
@@ -22,11 +22,15 @@ since Linux 6.15."""
 
 
 class Adopted:
-    """A running process as the workload of a scope; see process.workload."""
+    """A running process as the workload of a scope; see process.workload.
+
+    working_directory: the folder that it was in when it was adopted, None if that is not known.
+    """
 
     def __init__(self, member: Member) -> None:
         """Take a process that is held."""
         self._member = member
+        self.working_directory = working_directory(member.pid) if member.lives else None
 
     @property
     def pid(self) -> int:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from scoperun.errors import LimitNotEnforced, ManagerError, ScopeFailed, ScoperunError
 from scoperun.evidence.events import ConnectionLost
 from scoperun.kernel.cgroup import Cgroup, cgroup_of, hierarchy_of_this_machine
-from scoperun.kernel.process_facts import working_directory
 from scoperun.kernel.scope_cgroup import ScopeCgroup
 from scoperun.process import keeper as keepers
 from scoperun.process.processes import Processes
@@ -110,7 +109,7 @@ class _Attaching:
         """Do all of it. The watches on the scope are closed with `watches`."""
         mover = await self._see_processes()
         await self._see_controllers()
-        unit, feed = await self._started(tasks)
+        unit, feed, first = await self._started(tasks)
         await unit.identify()
         cgroup, handles = self._cgroup(unit), None
         outside: dict[int, str] = {}
@@ -119,9 +118,12 @@ class _Attaching:
             await self._stop_if_empty(unit)
         else:
             void = await self._void(unit, cgroup)
-            handles = await self._handles(unit, feed, watches)
+            if self._keeper is not None:
+                handles = await self._handles(unit, feed, Adopted(first), watches)
             outside = await self._gather(cgroup, mover)
-        self._ended += [member.pid for member in self._herd.members.values() if not member.lives]
+        waited_for = None if handles is None else first.pid  # the report tells of its end
+        dead = [each.pid for each in self._herd.members.values() if not each.lives]
+        self._ended += [pid for pid in dead if pid != waited_for]
         gone = {*outside, *self._ended}
         return Attached(
             unit=unit,
@@ -134,16 +136,14 @@ class _Attaching:
             handles=handles,
         )
 
-    async def _handles(self, unit: Unit, feed: Feed, watches: AsyncExitStack) -> Handles | None:
-        """Begin to watch the scope, if it is waited for; the first process that lives is its workload."""
-        living = self._herd.living()
-        if self._keeper is None or not living:
-            return None
+    async def _handles(self, unit: Unit, feed: Feed, adopted: Adopted, watches: AsyncExitStack) -> Handles:
+        """Begin to watch the scope, which the keeper holds: the workload might have ended."""
         run = replace(self._run, wait=True, require_limits=False)  # they have been read back already
-        adopted = Processes(Adopted(living[0]), self._keeper)  # type: ignore[arg-type]  # a workload of another kind
-        handles = await stand(run, unit, adopted, feed, watches)
-        start = replace(handles.start, cwd=working_directory(living[0].pid), systemd=await self._manager.version())
-        return replace(handles, start=start)
+        processes = Processes(self._keeper, self._keeper)  # type: ignore[arg-type]  # what is asked of both is the PID
+        handles = await stand(run, unit, processes, feed, watches)
+        version = await self._manager.version()
+        start = replace(handles.start, pid=adopted.pid, cwd=adopted.working_directory, systemd=version)
+        return replace(handles, workload=adopted, start=start)
 
     async def _see_processes(self) -> Mover:
         """Hold the processes; raise CannotMove if one cannot be moved."""
@@ -171,12 +171,15 @@ class _Attaching:
             for error in unavailable(self._properties, await self._manager.control_group()):
                 raise error
 
-    async def _started(self, tasks: Tasks) -> tuple[Unit, Feed]:
-        """Have the scope started with the processes; again, if one of them has ended meanwhile and it failed."""
+    async def _started(self, tasks: Tasks) -> tuple[Unit, Feed, Member]:
+        """Have the scope started with the processes; again, if one of them has ended meanwhile and it failed.
+
+        Return the first of the processes that lived then, too.
+        """
         tries = 0
         while True:
             tries += 1
-            living = self._herd.living()
+            living = self._first()
             if not living:
                 raise NoneLeft("all of these processes have ended")
             feed = Feed()
@@ -187,12 +190,26 @@ class _Attaching:
                 await until_started(self._run, unit, feed)
             except (ManagerError, ScopeFailed) as error:
                 unit.forget()
-                is_free = isinstance(error, ManagerError) or self._run.unit is None  # the name can be used again
+                failure = self._failed(unit, error)
+                is_free = failure is None or self._run.unit is None  # no process holds the name
                 if is_free and tries < _MOST_STARTS and any(not each.lives for each in living):
+                    with suppress(*UNANSWERED):
+                        await unit.unref()
                     continue
-                raise self._failed(unit, error) from None
+                raise failure or error from None
             else:
-                return unit, feed
+                return unit, feed, living[0]
+
+    def _first(self) -> list[Member]:
+        """Return the processes with which the scope is started.
+
+        With the user's manager these are those that were named: the start fails if one of its processes ends
+        meanwhile, and descendants can be short-lived. They are moved afterwards, which only the user's scopes allow.
+        """
+        living = self._herd.living()
+        if self._managers.is_system:
+            return living
+        return [each for each in living if each.pid in self._wanted.pids]
 
     async def _start(self, unit: Unit, members: list[Member]) -> None:
         pids, pidfds = [each.pid for each in members], [each.pidfd for each in members]
@@ -207,12 +224,12 @@ class _Attaching:
         name = self._run.unit or generated_unit_name(first.name, first.pid, os.urandom(4).hex())
         return Unit(self._manager, scope_request(name, self._request.properties, has_keeper=False), feed.put)
 
-    def _failed(self, unit: Unit, error: ScoperunError) -> ScoperunError:
-        """Return the error, with the processes that are in the failed unit's cgroup: systemd has moved some."""
+    def _failed(self, unit: Unit, error: ScoperunError) -> ScoperunError | None:
+        """Return the error with the processes that are in the failed unit's cgroup: systemd has moved some. Or None."""
         cgroups = {each.pid: each.cgroup() for each in self._herd.living()}
         stuck = [pid for pid, cgroup in cgroups.items() if place(cgroup).unit == unit.name]
         if not stuck:
-            return error
+            return None
         error.message += (
             f"; these processes were moved all the same, and run on under its limits in {cgroups[stuck[0]]}: "
             f"{self._herd.named(stuck)}; stopping it does nothing"
@@ -222,6 +239,8 @@ class _Attaching:
 
     def _cgroup(self, unit: Unit) -> Cgroup | None:
         """Return the scope's cgroup, None if all processes have ended; raise ScopeFailed if it has none of them."""
+        if self._keeper is not None and (found := cgroup_of(self._keeper.pid).of_unit(unit.name)) is not None:
+            return found
         places = []
         for member in self._herd.living():
             with suppress(ScoperunError):
@@ -288,12 +307,18 @@ class _Attaching:
         whole = await self._manager.control_group()
         user = os.path.basename(whole)
         pids = [each.pid for each in members if each.lives]
-        try:
-            manager = await self._managers.of_system()
-            await manager.call("AttachProcessesToUnit", "ssau", user, cgroup.name.removeprefix(whole), pids)
-        except (ManagerError, ScoperunError) as error:
-            return error.message
-        return ""
+        failure = ""
+        # If one of them ends meanwhile, a call for all fails before it has moved any.
+        for some in (pids, *([pid] for pid in pids if len(pids) > 1)):
+            try:
+                manager = await self._managers.of_system()
+                await manager.call("AttachProcessesToUnit", "ssau", user, cgroup.name.removeprefix(whole), some)
+            except ScoperunError as error:
+                failure = error.message
+            else:
+                if some is pids:
+                    return ""
+        return failure
 
 
 async def _feed_loss(manager: Manager, feed: Feed) -> None:

@@ -59,7 +59,7 @@ def unenforced(properties: Iterable[Property], scope: ScopeCgroup, limits: Limit
 
 
 def unavailable(properties: Iterable[Property], manager: str) -> Iterator[LimitNotEnforced]:
-    """Yield an error for each of `properties` whose controller the units of a manager cannot have.
+    """Yield an error for each of `properties` of what is to be attached, if a manager's units lack its controller.
 
     manager: the name of its cgroup, empty for the root.
     """
@@ -74,7 +74,7 @@ def unavailable(properties: Iterable[Property], manager: str) -> Iterator[LimitN
         reason = f"{NOT_DELEGATED} the {controller} controller to your manager"
         if controller not in of_kernel:
             reason = f"the kernel has no {controller} controller on the unified cgroup hierarchy"
-        yield _not_enforced(describe(each), reason)
+        yield _not_enforced(describe(each), reason, otherwise="attaches them anyway")
 
 
 def _controller_of(wanted: Property) -> str | None:
@@ -98,9 +98,9 @@ def _written(name: str) -> str:
     return name.removesuffix("USec") + "Sec" if name.endswith("USec") else name
 
 
-def _not_enforced(limit: str, reason: str) -> LimitNotEnforced:
+def _not_enforced(limit: str, reason: str, *, otherwise: str = "runs the command anyway") -> LimitNotEnforced:
     remedy = _DELEGATE if reason.startswith(NOT_DELEGATED) else "scoperun(1), REQUIREMENTS, explains how to fix that"
     return LimitNotEnforced(
         f"{limit} would not be enforced: {reason}",
-        hint=f"{remedy}; `require_limits=False` runs the command anyway",
+        hint=f"{remedy}; `require_limits=False` {otherwise}",
     )

@@ -71,5 +71,14 @@ def unit_file(path: str) -> TransientFile | None:
         return None
     finally:
         os.close(fd)
-    lines = (line.partition("=") for line in text.split("\n") if not line.startswith(("#", "[", ";")))
-    return TransientFile(written, {name: value for name, equals, value in lines if equals})
+    return TransientFile(written, _settings(text))
+
+
+def _settings(text: str) -> dict[str, str]:
+    """Return the last value of each setting; of Documentation=, of which systemd writes a line each, all values."""
+    found: dict[str, str] = {}
+    for line in text.split("\n"):
+        name, equals, value = line.partition("=")
+        if equals and not name.startswith(("#", "[", ";")):
+            found[name] = f"{found[name]} {value}" if name == "Documentation" and name in found else value
+    return found

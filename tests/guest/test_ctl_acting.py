@@ -61,7 +61,7 @@ def test_limits_are_changed_read_back_and_shown(story: Story) -> None:
         (told,) = scopectl("set", "--json", "change.scope", "--mem", "infinity", "--cpus", "0.5").json
         assert told["limits"]["MemoryMax"] == {"before": 100 * MIB, "now": "infinity"}
         assert told["limits"]["CPUQuota"]["now"] == 0.5
-    status, report = life.end()
+        status, report = life.end()
     assert (status, report["limits"]["tasks_max"], report["limits_changed"]["tasks_max"]) == (3, 40, 50)
 
 
