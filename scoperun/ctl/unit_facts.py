@@ -168,7 +168,8 @@ def _stripped(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 async def _limits(opened: Session, name: str, cgroup: Cgroup, files: Sequence[UnitFile]) -> list[Limit]:
-    own = own_limits(name, cgroup.limits(), files)
+    default = await opened.manager.default_tasks_max()
+    own = own_limits(name, cgroup.limits(), files, default_tasks=default)
     levels = [(units_of(each.name)[-1], each.limits()) for each in cgroup.levels()[1:] if units_of(each.name)]
     found = above(own, levels, {})
     if not found:
