@@ -81,10 +81,14 @@ class Facts:
         value = self.unit.get("InvocationID")
         return value.hex() if isinstance(value, bytes) else ""
 
+    @property
+    def oom_kills(self) -> int | None:
+        """The OOM kills that systemd has counted, as the function says."""
+        return oom_kills(self.kind)
+
     def count(self, name: str) -> int | None:
         """Return a number among the properties of its kind, None if systemd does not know it."""
-        value = self.kind.get(name)
-        return value if isinstance(value, int) and value != INFINITY else None
+        return _count(self.kind, name)
 
     @property
     def runtime_max(self) -> float | None:
@@ -104,6 +108,17 @@ class Facts:
         return value / 1e6 if isinstance(value, int) and value else None
 
 
+def oom_kills(kind: Mapping[str, Any]) -> int | None:
+    """Return the OOM kills that systemd has counted; None if it could not: without the memory controller it says 0."""
+    counted = _count(kind, "OOMKills")
+    return counted if counted or _count(kind, "MemoryPeak") is not None else None
+
+
+def _count(kind: Mapping[str, Any], name: str) -> int | None:
+    value = kind.get(name)
+    return value if isinstance(value, int) and value != INFINITY else None
+
+
 async def facts(opened: Session, seen: Seen, *, lines: int) -> Facts:
     """Gather what is known about a unit; lines: the most entries of the journal.
 
@@ -117,8 +132,7 @@ async def facts(opened: Session, seen: Seen, *, lines: int) -> Facts:
     said = await kernel_said(
         cgroup.name if cgroup else _name_below(top, kind, seen.name),
         unit,
-        kind,
-        counted=None if events is None else events.get("oom_kill"),
+        counted=events.get("oom_kill") if events is not None else oom_kills(kind),
         ahead=opened.manager.ahead,
     )
     entries, unread = _entries(opened, seen.name, unit, lines=lines)
@@ -159,12 +173,7 @@ def _files(properties: Mapping[str, Any]) -> list[UnitFile]:
     """Return systemd's files about a unit, in the order in which it reads them."""
     paths = [properties.get("FragmentPath"), *(properties.get("DropInPaths") or ())]
     read = {path: unit_file(path) for path in paths if isinstance(path, str) and path}
-    return [UnitFile(path, _stripped(file.settings)) for path, file in read.items() if file is not None]
-
-
-def _stripped(settings: Mapping[str, str]) -> dict[str, str]:
-    """Return settings without the blanks that people write around `=`."""
-    return {name.strip(): value.strip() for name, value in settings.items()}
+    return [UnitFile(path, file.settings) for path, file in read.items() if file is not None]
 
 
 async def _limits(opened: Session, name: str, cgroup: Cgroup, files: Sequence[UnitFile]) -> list[Limit]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from scoperun.record import dataclass
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 OURS = "man:scoperun(1)"
 """In Documentation= of each scope of scoperun."""
+
+_SETTING = re.compile(r"^([A-Za-z0-9]+)[ \t]*=[ \t]*(.*)$", re.MULTILINE)
 
 _MOST = 1 << 16
 """Bytes of a unit file that are read."""
@@ -59,5 +62,4 @@ def unit_file(path: str) -> TransientFile | None:
         return None
     finally:
         os.close(fd)
-    lines = (line.partition("=") for line in text.split("\n") if not line.startswith(("#", "[", ";")))
-    return TransientFile(written, {name: value for name, equals, value in lines if equals})
+    return TransientFile(written, dict(_SETTING.findall(text)))
