@@ -45,8 +45,8 @@ def start(count: int) -> subprocess.Popen[bytes]:
 
 
 def medians(rounds: int) -> dict[str, float]:
-    """Return the median of what each of the commands takes, in milliseconds, run in turn."""
-    times = [{command[0]: milliseconds(command) for command in (LIST, UNITS)} for _ in range(rounds)]
+    """Return the median milliseconds of each command. They run in turn, and the first two rounds do not count."""
+    times = [{command[0]: milliseconds(command) for command in (LIST, UNITS)} for _ in range(2 + rounds)][2:]
     return {name: median(each[name] for each in times) for name in times[0]}
 
 
