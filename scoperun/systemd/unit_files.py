@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 OURS = "man:scoperun(1)"
 """In Documentation= of each scope of scoperun."""
 
-_SETTING = re.compile(r"^([A-Za-z0-9]+)[ \t]*=[ \t]*(.*)$", re.MULTILINE)
-
 _MOST = 1 << 16
 """Bytes of a unit file that are read."""
+
+_SETTING = re.compile(r"^([A-Za-z0-9]+)[ \t]*=[ \t]*(.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
