@@ -17,8 +17,6 @@ OURS = "man:scoperun(1)"
 _MOST = 1 << 16
 """Bytes of a unit file that are read."""
 
-_SETTING = re.compile(r"^([A-Za-z0-9]+)[ \t]*=[ \t]*(.*)$", re.MULTILINE)
-
 
 @dataclass(frozen=True, slots=True)
 class TransientFile:
@@ -47,6 +45,9 @@ def folder(environment: Mapping[str, str], *, system: bool) -> str:
 def transient_file(folder: str, unit: str) -> TransientFile | None:
     """Return the file of a transient unit; None if there is none, or if it cannot be read."""
     return unit_file(f"{folder}/{unit}")
+
+
+_SETTING = re.compile(r"^([A-Za-z0-9]+)[ \t]*=[ \t]*(.*)$", re.MULTILINE)
 
 
 def unit_file(path: str) -> TransientFile | None:
