@@ -173,7 +173,12 @@ def _files(properties: Mapping[str, Any]) -> list[UnitFile]:
     """Return systemd's files about a unit, in the order in which it reads them."""
     paths = [properties.get("FragmentPath"), *(properties.get("DropInPaths") or ())]
     read = {path: unit_file(path) for path in paths if isinstance(path, str) and path}
-    return [UnitFile(path, file.settings) for path, file in read.items() if file is not None]
+    return [UnitFile(path, _stripped(file.settings)) for path, file in read.items() if file is not None]
+
+
+def _stripped(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return settings without the blanks that people write around `=`."""
+    return {name.strip(): value.strip() for name, value in settings.items()}
 
 
 async def _limits(opened: Session, name: str, cgroup: Cgroup, files: Sequence[UnitFile]) -> list[Limit]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING
 
 from scoperun.record import dataclass
@@ -47,9 +46,6 @@ def transient_file(folder: str, unit: str) -> TransientFile | None:
     return unit_file(f"{folder}/{unit}")
 
 
-_SETTING = re.compile(r"^([A-Za-z0-9]+)[ \t]*=[ \t]*(.*)$", re.MULTILINE)
-
-
 def unit_file(path: str) -> TransientFile | None:
     """Return any file of systemd's about a unit; None if there is none, or if it cannot be read."""
     try:
@@ -63,4 +59,14 @@ def unit_file(path: str) -> TransientFile | None:
         return None
     finally:
         os.close(fd)
-    return TransientFile(written, dict(_SETTING.findall(text)))
+    return TransientFile(written, _settings(text))
+
+
+def _settings(text: str) -> dict[str, str]:
+    """Return the last value of each setting; of Documentation=, of which systemd writes a line each, all values."""
+    found: dict[str, str] = {}
+    for line in text.split("\n"):
+        name, equals, value = line.partition("=")
+        if equals and not name.startswith(("#", "[")):
+            found[name] = f"{found[name]} {value}" if name == "Documentation" and name in found else value
+    return found
