@@ -51,30 +51,30 @@ class Ending:
 def ending(unit: str, invocation_id: str, properties: Mapping[str, Any], *, seen: int | None) -> Ending:
     """Return how a unit ended. properties: what systemd says; seen: the kills that were counted while it ran."""
     result = properties.get("Result")
-    counts = [properties.get(name) for name in ("OOMKills", "ManagedOOMKills")]
-    counted = [count for count in counts if isinstance(count, int) and count != INFINITY]
     result = result if isinstance(result, str) and result else None
-    known = max([*counted[:1], *([seen] if seen else [])], default=None)
+    kills, by_oomd = (_known(properties.get(name)) for name in ("OOMKills", "ManagedOOMKills"))
+    # Without the memory controller nothing is counted, and systemd reports 0.
+    counts = seen is not None or _known(properties.get("MemoryPeak")) is not None
+    killed: bool | None = None
+    if result == _OOM_KILL or seen or kills or by_oomd:
+        killed = True
+    elif counts and (kills == 0 or _makes_result(result, properties)):
+        killed = False
     return Ending(
         unit=unit,
         invocation_id=invocation_id,
         result=result,
-        oom_killed=_was_killed(result, counted, properties, seen=seen),
-        oom_kills=known if known or not _is_oom(result) else None,
+        oom_killed=killed,
+        oom_kills=max(kills or 0, seen or 0) or (0 if counts and kills == 0 and result != _OOM_KILL else None),
     )
 
 
-def _was_killed(
-    result: str | None, counted: list[int], properties: Mapping[str, Any], *, seen: int | None
-) -> bool | None:
-    if _is_oom(result) or seen or any(counted):
-        return True
-    if counted:
-        return False
-    # With these policies systemd makes every OOM kill the result; OOMPolicy= of scopes is on D-Bus since it does so.
-    makes_result = properties.get("OOMPolicy") in {"stop", "kill"} and properties.get("Delegate") is False
-    return False if result is not None and makes_result else None
+def _makes_result(result: str | None, properties: Mapping[str, Any]) -> bool:
+    """Tell whether an OOM kill would be the result: systemd has OOMPolicy= for scopes since it does that."""
+    is_told = properties.get("OOMPolicy") in {"stop", "kill"} and properties.get("Delegate") is False
+    return result is not None and is_told
 
 
-def _is_oom(result: str | None) -> bool:
-    return result == _OOM_KILL
+def _known(value: object) -> int | None:
+    """Return a number of systemd's, None if it does not know it."""
+    return value if isinstance(value, int) and value != INFINITY else None

@@ -78,13 +78,20 @@ class Limit:
         return f"of {self.unit}, above" + (f": {words}" if words else "")
 
 
-def own_limits(unit: str, in_force: LimitsInForce, files: Sequence[UnitFile]) -> list[Limit]:
-    """Return the limits of a unit itself; those that it does not have are left out."""
+def own_limits(
+    unit: str, in_force: LimitsInForce, files: Sequence[UnitFile], *, default_tasks: int | None = None
+) -> list[Limit]:
+    """Return the limits of a unit itself; those that it does not have are left out.
+
+    default_tasks: the manager's DefaultTasksMax=, None if it is not known.
+    """
     found = []
     for setting, field in SETTINGS.items():
         value = getattr(in_force, field)
         if value not in {None, INFINITY}:
             how, file = _origin(setting, value, files)
+            if setting == "TasksMax" and how is None and value == default_tasks:
+                how = "default"
             found.append(Limit(setting=setting, value=value, unit=unit, how=how, file=file))
     return found
 
@@ -115,8 +122,7 @@ def _origin(setting: str, value: float, files: Sequence[UnitFile]) -> tuple[str 
     for file in reversed(having):
         if _is(file.settings[setting], value, setting):
             return _how(file.path), file.path
-    # Without a file it is the default of the manager's configuration, which has one for tasks.
-    return ("default", None) if not having and setting == "TasksMax" else (None, None)
+    return None, None
 
 
 def _is(text: str, value: float, setting: str) -> bool:

@@ -14,9 +14,9 @@ from scoperun.console.tables import table
 from scoperun.ctl.columns import BY_DEFAULT, EVERY, WITH_APPS, chosen, order
 from scoperun.ctl.declared import Json, Legend, System
 from scoperun.ctl.output import on_terminal, print_json, print_text, takes_utf8
-from scoperun.ctl.reading import Reading
+from scoperun.ctl.reading import Moment, Reading
 from scoperun.ctl.session import COMMANDS, SCOPES, session
-from scoperun.kernel.usage import Ceilings
+from scoperun.kernel.swap import has_swap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,8 +84,8 @@ async def _readings(patterns: Sequence[str], wanted: set[str], *, every: bool, s
         units = [seen for seen in units if seen.unit.active != "inactive" and (every or seen.is_ours)]
         entered = await _entered(opened, units) if "age" in wanted else {}
     apps = _apps(units) if "app" in wanted else {}
-    ceilings, now = Ceilings(), time.time()
-    return [Reading(seen, ceilings, now=now, entered=entered.get(seen.name), app=apps.get(seen.name)) for seen in units]
+    moment = Moment(now=time.time(), has_swap=has_swap())
+    return [Reading(seen, moment, entered=entered.get(seen.name), app=apps.get(seen.name)) for seen in units]
 
 
 async def _entered(opened: Session, units: Sequence[Seen]) -> dict[str, float | None]:

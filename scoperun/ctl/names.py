@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _GLOB = frozenset("*?[")
+_KINDS = (".scope", ".service", ".slice")
 _MOST_NAMED = 5
 
 
 def one_shown(word: str, names: Sequence[str]) -> str:
     """Return the one unit that `word` names, in full or by a prefix. Raises NoSuchUnit, InvalidValue if several."""
-    for exact in (word, f"{word}.scope"):
+    for exact in (word, *(f"{word}{kind}" for kind in _KINDS)):
         if exact in names:
             return exact
     found = [name for name in names if name.startswith(word)]

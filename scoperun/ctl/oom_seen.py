@@ -39,16 +39,13 @@ class KernelSaid:
         return None if self.reports is None else [_row(each) for each in self.reports]
 
 
-async def kernel_said(
-    cgroup: str, unit: Mapping[str, Any], kind: Mapping[str, Any], *, counted: int | None, ahead: float
-) -> KernelSaid:
+async def kernel_said(cgroup: str, unit: Mapping[str, Any], *, counted: int | None, ahead: float) -> KernelSaid:
     """Read the kernel's log for a unit, if there can have been an OOM kill.
 
-    cgroup: the name of its cgroup, also if that is gone. unit, kind: its properties. counted: the kills that the kernel
-    has counted there, None if they are not known. ahead: as Manager.ahead.
+    cgroup: the name of its cgroup, also if that is gone. unit: its properties. counted: the kills that were counted
+    there, None if they are not known. ahead: as Manager.ahead.
     """
-    by_systemd = kind.get("OOMKills")
-    if counted == 0 or (counted is None and by_systemd == 0 and kind.get("Result") == "success"):
+    if counted == 0:
         return KernelSaid(None, None, cgroup)
     began = unit.get("InactiveExitTimestampMonotonic")
     if not isinstance(began, int) or not began:

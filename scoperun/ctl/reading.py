@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from scoperun.kernel.usage import Ceilings, condition, cpu_time, number
+from scoperun.record import dataclass, field
 from scoperun.spec.scope import units_of
 from scoperun.spec.sizes import INFINITY, format_size, format_time
 
@@ -18,22 +19,31 @@ Number = int | float | str | None
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """What units have in common that are read together.
+
+    now: seconds since the epoch. has_swap: the machine has swap; without it no unit uses any, and no file is read.
+    """
+
+    now: float
+    has_swap: bool = True
+    ceilings: Ceilings = field(default_factory=Ceilings)
+
+
 class Reading:
     """A unit at one moment.
 
-    seen: the unit. ceilings: shared by all units that are read together. now: seconds since the epoch.
+    seen: the unit. moment: shared by all units that are read together.
     entered: when it became active, if its file does not say that; seconds since the epoch.
     app: the name of the desktop application that it is, None if it is none.
     """
 
-    def __init__(
-        self, seen: Seen, ceilings: Ceilings, *, now: float, entered: float | None = None, app: str | None = None
-    ) -> None:
+    def __init__(self, seen: Seen, moment: Moment, *, entered: float | None = None, app: str | None = None) -> None:
         """Read nothing yet."""
         self.seen = seen
         self.app = app
-        self._ceilings = ceilings
-        self._now = now
+        self._moment = moment
         self._entered = entered
         self._ceiling: tuple[Number, str | None] | None = None
         self._numbers: dict[str, int | None] = {}
@@ -69,6 +79,8 @@ class Reading:
     @property
     def swap(self) -> int | None:
         """The bytes of swap that it uses."""
+        if not self._moment.has_swap:
+            return None if self.memory is None else 0
         return self._number("memory.swap.current")
 
     @property
@@ -102,7 +114,8 @@ class Reading:
     def age(self) -> float | None:
         """The seconds since it started; None also if the clock has been set back since."""
         began = self._entered if self.seen.file is None else self.seen.file.written
-        return None if began is None or began > self._now else self._now - began
+        now = self._moment.now
+        return None if began is None or began > now else now - began
 
     @property
     def slice(self) -> str | None:
@@ -122,7 +135,7 @@ class Reading:
 
     def _read_ceiling(self) -> tuple[Number, str | None]:
         cgroup = self.seen.cgroup
-        found = None if cgroup is None else self._ceilings.of(cgroup.name, cgroup.path)
+        found = None if cgroup is None else self._moment.ceilings.of(cgroup.name, cgroup.path)
         if found is None:
             return None, None
         if found.limit == INFINITY:

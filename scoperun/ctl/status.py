@@ -82,7 +82,7 @@ def _row(known: Facts) -> dict[str, Any]:
         "runtime_max": known.runtime_max,
         "events": None if known.events is None else dict(known.events),
         "oom_policy": known.kind.get("OOMPolicy"),
-        "oom_kills": known.count("OOMKills") if known.events is None else known.events.get("oom_kill"),
+        "oom_kills": known.oom_kills if known.events is None else known.events.get("oom_kill"),
         "oomd_kills": known.count("ManagedOOMKills"),
         "kernel_log": known.said.to_json(),
         "kernel_log_reason": known.said.reason,

@@ -135,7 +135,7 @@ def _ooms(facts: Facts) -> list[str]:
 def _kills(facts: Facts, counted: int | None) -> str:
     if counted is not None:
         return f"{counted} so far"
-    by_systemd = facts.count("OOMKills")
+    by_systemd = facts.oom_kills
     if by_systemd is not None:
         return f"{by_systemd}, as systemd has counted them"
     if facts.kind.get("Result") == "oom-kill":

@@ -81,10 +81,14 @@ class Facts:
         value = self.unit.get("InvocationID")
         return value.hex() if isinstance(value, bytes) else ""
 
+    @property
+    def oom_kills(self) -> int | None:
+        """The OOM kills that systemd has counted, as the function says."""
+        return oom_kills(self.kind)
+
     def count(self, name: str) -> int | None:
         """Return a number among the properties of its kind, None if systemd does not know it."""
-        value = self.kind.get(name)
-        return value if isinstance(value, int) and value != INFINITY else None
+        return _count(self.kind, name)
 
     @property
     def runtime_max(self) -> float | None:
@@ -104,6 +108,17 @@ class Facts:
         return value / 1e6 if isinstance(value, int) and value else None
 
 
+def oom_kills(kind: Mapping[str, Any]) -> int | None:
+    """Return the OOM kills that systemd has counted; None if it could not: without the memory controller it says 0."""
+    counted = _count(kind, "OOMKills")
+    return counted if counted or _count(kind, "MemoryPeak") is not None else None
+
+
+def _count(kind: Mapping[str, Any], name: str) -> int | None:
+    value = kind.get(name)
+    return value if isinstance(value, int) and value != INFINITY else None
+
+
 async def facts(opened: Session, seen: Seen, *, lines: int) -> Facts:
     """Gather what is known about a unit; lines: the most entries of the journal.
 
@@ -117,8 +132,7 @@ async def facts(opened: Session, seen: Seen, *, lines: int) -> Facts:
     said = await kernel_said(
         cgroup.name if cgroup else _name_below(top, kind, seen.name),
         unit,
-        kind,
-        counted=None if events is None else events.get("oom_kill"),
+        counted=events.get("oom_kill") if events is not None else oom_kills(kind),
         ahead=opened.manager.ahead,
     )
     entries, unread = _entries(opened, seen.name, unit, lines=lines)
@@ -168,7 +182,8 @@ def _stripped(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 async def _limits(opened: Session, name: str, cgroup: Cgroup, files: Sequence[UnitFile]) -> list[Limit]:
-    own = own_limits(name, cgroup.limits(), files)
+    default = await opened.manager.default_tasks_max()
+    own = own_limits(name, cgroup.limits(), files, default_tasks=default)
     levels = [(units_of(each.name)[-1], each.limits()) for each in cgroup.levels()[1:] if units_of(each.name)]
     found = above(own, levels, {})
     if not found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from scoperun.kernel.cgroup import Cgroup, hierarchy_of_this_machine
@@ -24,11 +25,25 @@ def manager_cgroup(name: str) -> Cgroup:
     return Cgroup(name or "/", f"{path}{name}", counts_alone)
 
 
+def cgroups_below(top: Cgroup) -> dict[str, Cgroup]:
+    """Return the cgroup of each unit below a manager's cgroup, as unit_cgroups does."""
+    return dict(_below(top))
+
+
 def _below(parent: Cgroup) -> Iterator[tuple[str, Cgroup]]:
-    for cgroup in parent.directly_below():
-        unit = cgroup.name.rpartition("/")[2].removeprefix("_")  # see units_of()
+    for entry in _folders(parent.path):
+        unit = entry.removeprefix("_")  # see units_of()
         if "." not in unit:
             continue
+        cgroup = Cgroup(f"{parent.name.rstrip('/')}/{entry}", f"{parent.path}/{entry}", parent.counts_alone)
         yield unit, cgroup
         if unit.endswith(".slice"):
             yield from _below(cgroup)
+
+
+def _folders(path: str) -> list[str]:
+    try:
+        with os.scandir(path) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+    except OSError:  # the cgroup was removed meanwhile
+        return []

@@ -7,7 +7,7 @@ import os
 from contextlib import suppress
 from typing import Any
 
-from scoperun.kernel.journal import JOURNALCTL, folders_of_journals, message_in
+from scoperun.kernel.journal import JOURNALCTL, folders_of_journals, is_kept, message_in
 from scoperun.printable import utf8
 from scoperun.record import dataclass
 
@@ -93,6 +93,6 @@ def _see_readable(root: str) -> None:
             files += [f"{folder}/{name}" for name in os.listdir(folder)]
     if any(os.access(file, os.R_OK) for file in files):
         return
-    if files:
+    if files or is_kept(root):
         raise JournalUnreadable("this user is not allowed to read the journal: join group systemd-journal or adm")
-    raise JournalUnreadable("this system keeps no journal, or this user is not allowed to read it")
+    raise JournalUnreadable("this system keeps no journal")

@@ -113,6 +113,14 @@ class Manager:
         value = await self.get(_PATH, _MANAGER, "ControlGroup")
         return "" if value in {"", "/"} else answers.word("ControlGroup", value)
 
+    async def default_tasks_max(self) -> int | None:
+        """Return DefaultTasksMax=, None if it is not known; raise BusUnavailable."""
+        try:
+            value = await self.get(_PATH, _MANAGER, "DefaultTasksMax")
+        except ManagerError:
+            return None
+        return value if isinstance(value, int) else None
+
     @property
     def description(self) -> str:
         """Whose bus it is, as text for people."""

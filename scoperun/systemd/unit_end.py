@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _ALREADY = "org.freedesktop.systemd1.AlreadySubscribed"
 _OVER = frozenset({"inactive", "failed"})
-PROPERTIES = frozenset({"Result", "OOMKills", "ManagedOOMKills", "OOMPolicy", "Delegate"})
+PROPERTIES = frozenset({"Result", "OOMKills", "ManagedOOMKills", "OOMPolicy", "Delegate", "MemoryPeak"})
 
 
 async def _subscribe(manager: Manager) -> None:

@@ -171,7 +171,8 @@ async def test_wait_tells_each_end_and_fails_if_one_is_not_good(shown: Shown) ->
 
 async def test_wait_succeeds_if_systemd_rules_out_an_oom_kill(shown: Shown) -> None:
     unit = shown.add("a.scope")
-    unit.scope_properties = {"OOMKills": Variant("t", 0), "ManagedOOMKills": Variant("t", 0)}
+    counts = {"OOMKills": 0, "ManagedOOMKills": 0, "MemoryPeak": 4096}
+    unit.scope_properties = {name: Variant("t", count) for name, count in counts.items()}
     process = await start("wait", "a", "--json")
     await shown.systemd.called("Get ActiveState")
     over(shown, unit, "success")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import median
 
 LIST = ["scopectl", "list"]
@@ -23,8 +24,6 @@ def main() -> None:
     before = medians(rounds)
     scopes = [start(count) for count in range(number)]
     try:
-        while len(printed(LIST)) < number + 1:
-            time.sleep(0.1)
         after = medians(rounds)
     finally:
         for scope in scopes:
@@ -37,14 +36,17 @@ def main() -> None:
 
 
 def start(count: int) -> subprocess.Popen[bytes]:
-    """Start a scope."""
-    name = f"--unit=scoperun-sleep-{count}-bench.scope"
-    return subprocess.Popen(["systemd-run", "--user", "--scope", "-q", name, *OURS, "sleep", "1000"])
+    """Start a scope, and return when it stands."""
+    name = f"scoperun-sleep-{count}-bench.scope"
+    scope = subprocess.Popen(["systemd-run", "--user", "--scope", "-q", f"--unit={name}", *OURS, "sleep", "1000"])
+    while Path(f"/proc/{scope.pid}/comm").read_text(encoding="ascii") != "sleep\n":
+        time.sleep(0.01)
+    return scope
 
 
 def medians(rounds: int) -> dict[str, float]:
-    """Return the median of what each of the commands takes, in milliseconds, run in turn."""
-    times = [{command[0]: milliseconds(command) for command in (LIST, UNITS)} for _ in range(rounds)]
+    """Return the median milliseconds of each command. They run in turn, and the first two rounds do not count."""
+    times = [{command[0]: milliseconds(command) for command in (LIST, UNITS)} for _ in range(2 + rounds)][2:]
     return {name: median(each[name] for each in times) for name in times[0]}
 
 

@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from scoperun.ctl.reading import Reading
+from scoperun.ctl.reading import Moment, Reading
 from scoperun.ctl.session import Seen
 from scoperun.kernel.cgroup import Cgroup
-from scoperun.kernel.usage import Ceilings
 from scoperun.systemd.unit_files import TransientFile
 from scoperun.systemd.units import ListedUnit
 
@@ -24,7 +23,8 @@ def cgroup(path: Path, name: str, **files: object) -> Cgroup:
 def reading(path: Path, name: str = "a.scope", *, age: float | None = 5.0, **more: Any) -> Reading:
     """Make a unit whose cgroup, directly below the root, has these files; none if `path` is not there."""
     state, description = more.pop("state", "active"), more.pop("description", "./a")
+    has_swap = more.pop("has_swap", True)
     there = cgroup(path, f"/{name}", **more) if more else None
     unit = ListedUnit(name=name, description=description, load="loaded", active=state, sub="running")
     file = None if age is None else TransientFile(NOW - age, {"Documentation": "man:scoperun(1)"})
-    return Reading(Seen(unit=unit, file=file, cgroup=there), Ceilings(), now=NOW)
+    return Reading(Seen(unit=unit, file=file, cgroup=there), Moment(now=NOW, has_swap=has_swap))

@@ -41,6 +41,11 @@ def test_what_cannot_be_known_is_null_or_a_dash(tmp_path: Path) -> None:
     }
 
 
+def test_without_swap_on_the_machine_none_is_used(tmp_path: Path) -> None:
+    there, gone = reading(tmp_path / "a", has_swap=False, memory_current=1), reading(tmp_path, "b", has_swap=False)
+    assert [each.swap for each in (there, gone)] == [0, None]
+
+
 def test_no_limit_is_infinity(tmp_path: Path) -> None:
     each = reading(tmp_path / "a", memory_max="max")
     assert values(each, ("limit", "limited_by")) == ["infinity", None]

@@ -8,6 +8,7 @@ from scoperun.ctl.ending import Ending, ending
 from scoperun.spec.sizes import INFINITY
 
 STOPS = {"Result": "success", "OOMPolicy": "stop", "Delegate": False}
+PEAK = {"MemoryPeak": 4096}
 CONTINUES = {"Result": "success", "OOMPolicy": "continue", "Delegate": False}
 
 
@@ -18,13 +19,14 @@ def end(properties: dict[str, Any], seen: int | None = None) -> Ending:
 @pytest.mark.parametrize(
     ("properties", "seen", "killed", "kills"),
     [
-        (STOPS, None, False, None),
         (STOPS, 0, False, None),
+        (STOPS | PEAK, None, False, None),
         (STOPS | {"Result": "oom-kill"}, None, True, None),
         (STOPS | {"Result": "oom-kill"}, 2, True, 2),
-        (CONTINUES, None, None, None),
+        (CONTINUES | PEAK, None, None, None),
         (CONTINUES, 0, None, None),
         (CONTINUES, 1, True, 1),
+        (CONTINUES | PEAK | {"OOMKills": 0, "ManagedOOMKills": 0}, None, False, 0),
         (CONTINUES | {"OOMKills": 0, "ManagedOOMKills": 0}, 0, False, 0),
         (CONTINUES | {"OOMKills": 3, "ManagedOOMKills": 0}, 1, True, 3),
         (CONTINUES | {"OOMKills": INFINITY, "ManagedOOMKills": INFINITY}, 0, None, None),
@@ -43,10 +45,16 @@ def test_whether_there_were_oom_kills(
     assert (found.oom_killed, found.oom_kills) == (killed, kills)
 
 
+@pytest.mark.parametrize("properties", [STOPS, CONTINUES | {"OOMKills": 0}, STOPS | {"MemoryPeak": INFINITY}])
+def test_without_the_memory_controller_nothing_is_known(properties: dict[str, Any]) -> None:
+    """Then systemd reports 0 kills, because it counts none."""
+    assert end(properties).oom_killed is None
+
+
 def test_only_what_is_known_to_have_ended_well_is_a_success() -> None:
-    assert end(STOPS).is_success
+    assert end(STOPS, 0).is_success
     assert not end(CONTINUES).is_success
-    assert not end(STOPS | {"Result": "timeout"}).is_success
+    assert not end(STOPS | {"Result": "timeout"}, 0).is_success
     assert not end({}).is_success
 
 

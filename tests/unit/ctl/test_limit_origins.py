@@ -51,9 +51,10 @@ def test_a_share_of_memory_is_taken_to_be_the_value() -> None:
     assert origins(LimitsInForce(memory_max=123 * MIB), file) == {"MemoryMax": ("start", START.path)}
 
 
-def test_tasks_without_a_file_have_the_default() -> None:
-    assert origins(LimitsInForce(tasks_max=4915), SET) == {"TasksMax": ("default", None)}
-    assert origins(LimitsInForce(tasks_max=66), START) == {"TasksMax": (None, None)}
+@pytest.mark.parametrize(("default", "how"), [(4915, "default"), (4916, None), (None, None)])
+def test_tasks_without_a_file_have_the_default_if_it_is_that(default: int | None, how: str | None) -> None:
+    (limit,) = own_limits("a.scope", LimitsInForce(tasks_max=4915), [SET], default_tasks=default)
+    assert limit.how == how
 
 
 def test_processors_are_compared_as_a_share_of_one() -> None:

@@ -7,7 +7,7 @@ import pytest
 from scoperun.ctl.branches import Branch, drawn
 from scoperun.ctl.tree import tree_of
 from scoperun.kernel.cgroup import Cgroup
-from scoperun.kernel.unit_cgroups import _below
+from scoperun.kernel.unit_cgroups import cgroups_below
 
 BRANCHES = [
     Branch("app.slice", ("1M",), [Branch("a.scope", ("2M",), [Branch("7 sh", ("3M",))]), Branch("b.scope")]),
@@ -35,7 +35,7 @@ def test_units_are_in_their_slices(tmp_path: Path) -> None:
     for folder in ("app.slice/app-x.slice/a.scope/inner.scope", "app.slice/_memory.x.scope", "init.scope", "plain"):
         (tmp_path / folder).mkdir(parents=True)
     top = Cgroup("/m", str(tmp_path))
-    root = tree_of(top, dict(_below(top)))
+    root = tree_of(top, cgroups_below(top))
     (app, init) = root.units
     assert (root.unit, app.unit, init.unit) == ("/m", "app.slice", "init.scope")
     assert [each.unit for each in app.units] == ["memory.x.scope", "app-x.slice"]
