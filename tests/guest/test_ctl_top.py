@@ -45,7 +45,7 @@ def test_a_round_has_the_numbers_of_the_cgroup_and_a_second_one_the_processors(s
         assert 0 < int(str(unit["memory"])) < 40 << 20
         assert (unit["swap"], unit["cpu_percent"]) == (0, None)
         assert isinstance(second["a-top.scope"]["cpu_percent"], float)
-        assert str(unit["command"]).startswith("sh -c 'echo $$;")
+        assert unit["command"] == "sh -c echo $$; read word; exit 3"
         assert "dbus.service" in rounds("--all", "-n", "1")[0]
         life.end()
     assert rounds("-n", "1") == [{}]
