@@ -138,7 +138,7 @@ class TopApp(App[int]):
         if self._last is not None:
             lines = arranged(self._last, self._view)
             self._table.show(lines)
-            self._summary.update(one_line(_summary(self._last, self._view, self._rounds.trouble)))
+            _put(self._summary, _summary(self._last, self._view, self._rounds.trouble))
 
     def on_key(self, event: events.Key) -> None:
         """Do what a key means; while a question is open, only y is a yes."""
@@ -278,8 +278,8 @@ class TopApp(App[int]):
         self._table.display = not is_shown
 
     def _say(self, text: str) -> None:
-        """Change the bottom line: the text can have parts from strangers."""
-        self._bottom.update(one_line(text))
+        """Change the bottom line."""
+        _put(self._bottom, text)
 
     def _tell(self, text: str) -> None:
         """Say what has happened, behind the question if one is open: it must stay visible as long as y answers it."""
@@ -322,6 +322,13 @@ def _end(app: TopApp, number: int) -> None:
     """Close the table because of a signal."""
     signal.alarm(_LONGEST_END)  # its action is to end the process
     app.exit(number)
+
+
+def _put(line: Static, text: str) -> None:
+    """Change a line if its text is another; the text can have parts from strangers."""
+    safe = one_line(text)
+    if line.content != safe:
+        line.update(safe)
 
 
 def _summary(taken: Round, view: View, trouble: str | None) -> str:

@@ -69,7 +69,9 @@ def test_the_selected_unit_is_limited_frozen_thawed_and_killed_and_no_other_of_i
             term.type("K")
             term.wait_for("y: Kill all processes of b-top.scope")
             life.end()
-        with running(story, name="b-top") as another:  # whose name the question has, but it is about the first one
+        term.wait_for("0 units")
+        with running(story, name="b-top") as another:  # the question that is still open is not about this one
+            term.wait_for("b-top.scope  ")
             term.type("y")
             term.wait_for("b-top.scope has ended meanwhile")
             answer(term, "K", "Kill all processes of b-top.scope", "SIGKILL was sent")
