@@ -39,7 +39,8 @@ class Terminal:
         end = time.monotonic() + GENEROUS
         while text.encode() not in self.screen:
             part = self._more()
-            assert part and time.monotonic() < end, f"{text!r} does not come; the screen shows {self.screen!r}"
+            assert part, f"{text!r} does not come; the screen shows {self.screen!r}"
+            assert time.monotonic() < end, f"{text!r} does not come; the screen shows {self.screen!r}"
             self.screen += part
         before, self.screen = self.screen.split(text.encode(), 1)
         return before.decode()
