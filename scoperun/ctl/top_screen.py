@@ -72,6 +72,7 @@ class TopApp(App[int]):
     """The table. It is left with the number of the signal that ended it, or None."""
 
     ENABLE_COMMAND_PALETTE = False
+    AUTO_FOCUS = None
     BINDINGS: ClassVar = [
         Binding("ctrl+c", "quit", priority=True, show=False),
         Binding("ctrl+q", "quit", priority=True, show=False),
@@ -80,7 +81,7 @@ class TopApp(App[int]):
     CSS = """
     Static { height: 1; width: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }
     #help { height: 1fr; display: none; }
-    Input { height: 1; border: none; padding: 0; }
+    Input { height: 1; border: none; padding: 0; display: none; }
     Input:focus { border: none; }
     """
 
@@ -101,6 +102,7 @@ class TopApp(App[int]):
         self._table = UnitTable()
         self._help = Static(_HELP, id="help", markup=False)
         self._bottom = Static(_HINT, id="bottom", markup=False)
+        self._line = Input(compact=True, select_on_focus=False)
 
     def compose(self) -> ComposeResult:
         """Make the lines: the summary, the table, and what can be done."""
@@ -108,6 +110,7 @@ class TopApp(App[int]):
         yield self._table
         yield self._help
         yield self._bottom
+        yield self._line
 
     def on_mount(self) -> None:
         """Begin to take rounds."""
@@ -135,13 +138,12 @@ class TopApp(App[int]):
         if self._last is not None:
             lines = arranged(self._last, self._view)
             self._table.show(lines)
-            self._summary.update(one_line(_summary(self._last, self._view, self._rounds.trouble)))
+            _put(self._summary, _summary(self._last, self._view, self._rounds.trouble))
 
     def on_key(self, event: events.Key) -> None:
         """Do what a key means; while a question is open, only y is a yes."""
         if self._asked is not None:
-            if event.key == "escape":
-                self._leave_input()
+            self._edit(event)
             return
         if self._plan is not None:
             self._answer(is_yes=event.character in {"y", "Y"})
@@ -151,8 +153,16 @@ class TopApp(App[int]):
             self._say(_HINT)
             self._press(event.character or "", event.key)
 
+    def _edit(self, event: events.Key) -> None:
+        """Take a key that came so soon after the one that opened the line of input that it did not go there."""
+        if event.key == "escape":
+            self._leave_input()
+        elif event.key == "enter":
+            self._submit()
+        elif event.is_printable and event.character:
+            self._line.insert_text_at_cursor(event.character)
+
     def _press(self, character: str, key: str) -> None:
-        self._wanted += 1
         table = self._table
         keys: dict[str, Callable[[], object]] = {
             "q": self.exit,
@@ -169,13 +179,14 @@ class TopApp(App[int]):
             "home": lambda: table.move(-len(table.lines)),
             "end": lambda: table.move(len(table.lines)),
         }
+        if character in _SORTED_BY:
+            keys[character] = lambda: self._change(key=_SORTED_BY[character])
+        elif character in _ACTIONS and (selected := table.selected) is not None:
+            keys[character] = lambda: self._begin(_ACTIONS[character], selected)
         does = keys.get(character) or keys.get(key)
         if does is not None:
+            self._wanted += 1
             does()
-        elif character in _SORTED_BY:
-            self._change(key=_SORTED_BY[character])
-        elif character in _ACTIONS and table.selected is not None:
-            self._begin(_ACTIONS[character], table.selected)
 
     def _change(
         self,
@@ -231,28 +242,35 @@ class TopApp(App[int]):
         """Put a line of input in place of the bottom line."""
         self._asked = asked
         what = "filter" if asked.usage is None else f"MemoryMax= of {asked.usage.unit}, e.g. 20M or infinity"
-        line = Input(text, placeholder=one_line(what), compact=True)
+        self._line.placeholder = one_line(what)
+        self._line.value = text
+        self._line.cursor_position = len(text)
+        self._line.display = True
         self._bottom.display = False
-        self.mount(line)
-        line.focus()
+        self.set_focus(self._line)  # at once: the next key can be there already
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter while the user types."""
         if self._asked is not None and self._asked.usage is None:
             self._change(words=event.value)
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    def on_input_submitted(self) -> None:
         """Take the line of input."""
-        asked, text = self._asked, event.value
+        self._submit()
+
+    def _submit(self) -> None:
+        asked, text = self._asked, self._line.value
+        if asked is None:
+            return
         self._leave_input()
-        if asked is not None and asked.usage is not None and text.strip():
+        if asked.usage is not None and text.strip():
             self._in_background(self._prepare(Action.LIMIT, asked.usage, text))
 
     def _leave_input(self) -> None:
         self._asked = None
-        self.query(Input).remove()
-        self._bottom.display = True
         self.set_focus(None)
+        self._line.display = False
+        self._bottom.display = True
         self._say(_HINT)
 
     def _turn_help(self, is_shown: bool) -> None:
@@ -260,8 +278,8 @@ class TopApp(App[int]):
         self._table.display = not is_shown
 
     def _say(self, text: str) -> None:
-        """Change the bottom line: the text can have parts from strangers."""
-        self._bottom.update(one_line(text))
+        """Change the bottom line."""
+        _put(self._bottom, text)
 
     def _tell(self, text: str) -> None:
         """Say what has happened, behind the question if one is open: it must stay visible as long as y answers it."""
@@ -304,6 +322,13 @@ def _end(app: TopApp, number: int) -> None:
     """Close the table because of a signal."""
     signal.alarm(_LONGEST_END)  # its action is to end the process
     app.exit(number)
+
+
+def _put(line: Static, text: str) -> None:
+    """Change a line if its text is another; the text can have parts from strangers."""
+    safe = one_line(text)
+    if line.content != safe:
+        line.update(safe)
 
 
 def _summary(taken: Round, view: View, trouble: str | None) -> str:

@@ -7,6 +7,7 @@ import select
 import signal
 import struct
 import termios
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,9 +36,11 @@ class Terminal:
 
     def wait_for(self, text: str) -> str:
         """Read until `text` is on the screen; return the text before it, and drop everything up to its end."""
+        end = time.monotonic() + GENEROUS
         while text.encode() not in self.screen:
             part = self._more()
             assert part, f"{text!r} does not come; the screen shows {self.screen!r}"
+            assert time.monotonic() < end, f"{text!r} does not come; the screen shows {self.screen!r}"
             self.screen += part
         before, self.screen = self.screen.split(text.encode(), 1)
         return before.decode()

@@ -45,7 +45,7 @@ def test_a_round_has_the_numbers_of_the_cgroup_and_a_second_one_the_processors(s
         assert 0 < int(str(unit["memory"])) < 40 << 20
         assert (unit["swap"], unit["cpu_percent"]) == (0, None)
         assert isinstance(second["a-top.scope"]["cpu_percent"], float)
-        assert str(unit["command"]).startswith("sh -c 'echo $$;")
+        assert unit["command"] == "sh -c echo $$; read word; exit 3"
         assert "dbus.service" in rounds("--all", "-n", "1")[0]
         life.end()
     assert rounds("-n", "1") == [{}]
@@ -69,7 +69,9 @@ def test_the_selected_unit_is_limited_frozen_thawed_and_killed_and_no_other_of_i
             term.type("K")
             term.wait_for("y: Kill all processes of b-top.scope")
             life.end()
-        with running(story, name="b-top") as another:  # whose name the question has, but it is about the first one
+        term.wait_for("0 units")
+        with running(story, name="b-top") as another:  # the question that is still open is not about this one
+            term.wait_for("b-top.scope  ")
             term.type("y")
             term.wait_for("b-top.scope has ended meanwhile")
             answer(term, "K", "Kill all processes of b-top.scope", "SIGKILL was sent")

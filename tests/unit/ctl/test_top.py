@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -211,6 +212,13 @@ async def test_a_limit_is_asked_for_and_one_below_what_is_used_is_told_in_the_qu
         assert (member, runtime, name, value.value) == ("SetProperties", True, "MemoryMax", 29 * MIB)
         # Nothing has changed the file: what systemd accepted is not said to be in force.
         await screen.until(lambda: "memory.max says 40M" in screen.bottom)
+
+
+async def test_keys_that_come_all_at_once_are_not_lost(tmp_path: Path) -> None:
+    async with opened(tmp_path) as screen:
+        for key, character in [("L", "L"), ("3", "3"), ("5", "5"), ("M", "M"), ("enter", "\r")]:
+            screen.app.post_message(events.Key(key, character))
+        await screen.until(lambda: screen.bottom.startswith("y: Limit the memory of a.scope to 35M"))
 
 
 async def test_a_limit_that_is_not_a_size_is_refused(tmp_path: Path) -> None:
