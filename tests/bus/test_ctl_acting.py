@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import TYPE_CHECKING
 
 import pytest
 from dbus_next.signature import Variant
+
+from tests.schema import told_by
 
 from .ctl import GONE, Units, scopectl
 from .steps import answer, refusal
@@ -168,7 +169,7 @@ async def test_json_has_every_unit_that_was_met(units: Units, systemd: FakeSyste
     unit = units.add("a.scope")
     systemd.at["Freeze"] = refusal("org.freedesktop.systemd1.UnitBusy", "Unit is busy\nnow.\x1b[31m")
     ended = await scopectl("freeze", "--json", "a", "b")
-    first, second = json.loads(ended.out)
+    first, second = told_by("freeze", ended.out)
     assert first == {
         "unit": "a.scope",
         "invocation_id": unit.invocation_id.hex(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import sys
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from dbus_next.signature import Variant
+
+from tests.schema import told_by
 
 from .fake_systemd import MANAGER, NAME, PATH, UNIT, Unit
 from .program import end
@@ -85,7 +86,7 @@ async def scopectl(*argv: str) -> Ended:
 async def rows(*argv: str) -> list[Any]:
     ended = await scopectl(*argv, "--json")
     assert (ended.status, ended.err) == (0, "")
-    found: list[Any] = json.loads(ended.out)
+    found: list[Any] = told_by(argv[0], ended.out)
     return found
 
 
@@ -178,7 +179,7 @@ async def test_wait_succeeds_if_systemd_rules_out_an_oom_kill(shown: Shown) -> N
     over(shown, unit, "success")
     ended = await end(process)
     assert ended.status == 0
-    assert json.loads(ended.out) == [
+    assert told_by("wait", ended.out) == [
         {
             "unit": "a.scope",
             "invocation_id": unit.invocation_id.hex(),
@@ -285,7 +286,7 @@ async def test_status_of_a_failed_unit_has_what_systemd_still_knows(shown: Shown
     unit.scope_properties = {"MemoryPeak": Variant("t", 20 << 20), "OOMKills": Variant("t", 2)}
     ended = await scopectl("status", "a", "--lines", "0", "--json")
     assert (ended.status, ended.err) == (3, "")
-    row = json.loads(ended.out)
+    row = told_by("status", ended.out)
     known = {"unit": "a.scope", "active": "failed", "result": "oom-kill", "memory_peak": 20 << 20, "oom_kills": 2}
     assert {name: row[name] for name in known} == known
     assert [row[name] for name in ("memory", "cgroup", "processes", "events", "journal")] == [None] * 5

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import json
 import os
 import pty
 import signal
@@ -17,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from dbus_next.signature import Variant
+
+from tests.schema import told_by
 
 from .steps import PATIENCE, answer
 
@@ -162,7 +163,7 @@ async def printed(*options: str) -> list[str]:
 async def test_rounds_are_printed_as_text_and_as_json() -> None:
     heading = "UNIT\tMEMORY\tLIMIT\tSWAP\tCPU%\tTASKS\tCOMMAND"
     assert await printed("-b", "-n", "2", "-d", "100ms") == [heading, "", heading, ""]
-    rounds = [json.loads(line) for line in await printed("--json", "-n", "3", "-d", "100ms")]
+    rounds = [told_by("top", line) for line in await printed("--json", "-n", "3", "-d", "100ms")]
     assert [(each["units"], each["slices"]) for each in rounds] == [([], [])] * 3
     assert sorted({each["time"] for each in rounds}) == [each["time"] for each in rounds]
 

@@ -1,11 +1,12 @@
 """scopectl changes, freezes, thaws, signals and stops what runs, on a real systemd and kernel."""
 
-import json
 import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.schema import told_by
 
 from .here import lab_only
 from .life import running
@@ -25,6 +26,7 @@ class Done:
     status: int
     out: str
     err: str
+    subcommand: str
 
     @property
     def rows(self) -> list[list[str]]:
@@ -32,14 +34,14 @@ class Done:
 
     @property
     def json(self) -> Any:
-        return json.loads(self.out)
+        return told_by(self.subcommand, self.out)
 
 
 def scopectl(*words: str) -> Done:
     """Run `scopectl WORDS` to its end."""
     done = subprocess.run(["scopectl", *words], capture_output=True, text=True, timeout=GENEROUS, check=False)
     assert "internal error" not in done.stderr, done.stderr
-    return Done(done.returncode, done.stdout, done.stderr)
+    return Done(done.returncode, done.stdout, done.stderr, words[0])
 
 
 def has(cgroup: str, file: str) -> str:

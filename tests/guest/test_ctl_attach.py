@@ -180,7 +180,7 @@ def test_a_status_is_known_or_said_not_to_be(story: Story) -> None:
             assert waits.poll() is None
         ends.communicate(b"\n", timeout=GENEROUS)
         told, _ = waits.communicate(timeout=GENEROUS)
-    report = Done(waits.returncode, told, "").json["report"]
+    report = Done(waits.returncode, told, "", "attach").json["report"]
     known = (report["exit_code"], report["verdict"]) == (3, "exit-code")
     assert known or (report["exit_code"], report["signal"], report["verdict"]) == (None, None, "unknown")
     assert waits.returncode == 1

@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+from tests.schema import told_by
+
 from .story import GENEROUS
 
 
@@ -16,7 +18,7 @@ def said(*words: str, status: int = 0) -> str:
 
 @pytest.mark.guest(user="plain")
 def test_a_user_learns_what_is_missing_and_how_to_get_it() -> None:
-    checks = {each["name"]: each for each in json.loads(said("scopectl", "doctor", "--json"))["checks"]}
+    checks = {each["name"]: each for each in told_by("doctor", said("scopectl", "doctor", "--json"))["checks"]}
     assert list(checks.values()) == json.loads(said("scoperun", "--check", "--json"))["checks"]
     assert checks["kernel log"]["commands"] == ["usermod --append --groups systemd-journal plain"]
     assert (checks["user namespace"]["found"], checks["limits"]["state"]) == ("the machine's own", "ok")

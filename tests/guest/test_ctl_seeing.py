@@ -1,7 +1,6 @@
 """scopectl list, status, tree and wait show what a real systemd and the kernel have."""
 
 import asyncio
-import json
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from scoperun.ctl.ending import Ending, ending
 from scoperun.ctl.session import session
 from scoperun.kernel.kill_count import counting
 from scoperun.systemd.unit_end import UnitEnd
+from tests.schema import told_by
 
 from .life import Life, running
 from .story import GENEROUS, Story, systemctl
@@ -33,7 +33,7 @@ def scopectl(*words: str, status: int = 0) -> str:
 
 def shown(*words: str, status: int = 0) -> Any:
     """Return what scopectl prints as JSON."""
-    return json.loads(scopectl(*words, "--json", status=status))
+    return told_by(words[0], scopectl(*words, "--json", status=status))
 
 
 def row_of(unit: str, *words: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """`scopectl top` reads what the kernel says of real units, and acts on the one whose numbers are on the screen."""
 
-import json
 import subprocess
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 
 from scoperun.kernel.cgroup import cgroup_of
 from scoperun.kernel.held_cgroup import HeldCgroup, Room
+from tests.schema import told_by
 
 from .life import Life, running
 from .story import GENEROUS, Story
@@ -20,7 +20,7 @@ def rounds(*options: str) -> list[dict[str, dict[str, object]]]:
     command = ["scopectl", "top", "--json", "--delay", "100ms", *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=GENEROUS, check=True)
     assert done.stderr == ""
-    return [{each["unit"]: each for each in json.loads(line)["units"]} for line in done.stdout.splitlines()]
+    return [{each["unit"]: each for each in told_by("top", line)["units"]} for line in done.stdout.splitlines()]
 
 
 def file(life: Life, name: str) -> str:

@@ -34,6 +34,7 @@ from tests.documents import (
     sessions,
     terms,
 )
+from tests.subcommands import subcommands
 from tests.unit.declared import ENVIRONMENT, PROPERTIES, takes_value
 from tests.unit.test_shape import ROWS, SOURCES, documentation, package
 
@@ -87,7 +88,8 @@ def test_the_readme_names_every_option(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"`(--?[A-Za-z-]+)[ `]", README))))
 def test_the_readme_names_only_existing_options(name: str) -> None:
-    assert name in OPTIONS
+    of_scopectl = {word for each in subcommands() for option in each.options for word in option.names}
+    assert name in {*OPTIONS, *of_scopectl}
 
 
 @pytest.mark.parametrize("key", [field.name for field in dataclasses.fields(Report) if field.name in KEYS])

@@ -62,7 +62,6 @@ def test_they_can_if_a_value_is_missing(event: Event) -> None:
         replace(WHOLE, processes=(Process(pid=7, name="left"),)),
         replace(WHOLE, processes=None),
         StateChanged("failed"),
-        StateChanged("deactivating"),
     ],
 )
 def test_they_can_if_another_failure_was_seen(event: Event) -> None:
