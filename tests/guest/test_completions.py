@@ -44,7 +44,7 @@ OFFERED = [
     ("scopectl set one --cpu-", ["--cpu-weight"]),
     ("scopectl kill --signal US", ["USR1", "USR2"]),
     ("scopectl top --sort mem", ["memory", "memory+swap"]),
-    ("scopectl status dbus.serv", ["dbus.service"]),
+    ("scopectl status init.sc", ["init.scope"]),
 ]
 
 
@@ -92,7 +92,7 @@ SET_UP_BASH = f"PS1='>'; . /usr/share/bash-completion/bash_completion; {SAY_WORD
         ("scopectl free\t7", "<freeze><7>"),
         ("scopectl set --mem-h\t7", "<set><--mem-high><7>"),
         ("scopectl kill --signal USR\t\t", "USR1"),
-        ("scopectl status dbus.serv\t7", "<status><dbus.service><7>"),
+        ("scopectl status init.sc\t7", "<status><init.scope><7>"),
     ],
 )
 @pytest.mark.parametrize(("shell", "setup"), [(ZSH, SET_UP_ZSH), (BASH, SET_UP_BASH)], ids=["zsh", "bash"])
