@@ -68,7 +68,7 @@ def test_untouched_memory_is_not_a_leak_and_a_timeout_is_not_an_oom(story: Story
     assert ending.status == 124
     assert (ending.verdict, ending.report["result"]) == ("timeout", "timeout")
     assert ending.report["memory"]["events"]["oom_kill"] == 0
-    assert ending.report["memory"]["peak"] < 1024 * 1024
+    assert ending.report["memory"]["peak"] < 3 * 1024 * 1024  # the first byte can take a huge page of 2 MiB
     assert ending.report["oom"] is None
     assert ending.stdout.startswith(b"allocated 52428800 bytes")
 

@@ -11,7 +11,10 @@ from .story import Story
 pytestmark = pytest.mark.guest(memory_controller=False)
 
 REASON = "MemoryMax=20M would not be enforced: the kernel has no memory controller on the unified cgroup hierarchy"
-REMEDY = "scoperun(1), REQUIREMENTS, explains how to fix that; --no-require-limits runs the command anyway"
+REMEDY = (
+    "scoperun(1), REQUIREMENTS, explains how to fix that; --no-require-limits runs the command anyway; "
+    "scopectl doctor shows what this machine has"
+)
 
 
 @pytest.fixture
