@@ -15,8 +15,10 @@ _HEIGHTS = "▁▂▃▄▅▆▇█"
 
 
 def size(number: int | None) -> str:
-    """Return bytes as text; a dash if they are not known or without a limit."""
-    return UNKNOWN if number in {None, INFINITY} or number is None else format_size(number)
+    """Return bytes as text, infinity for no limit; a dash if they are not known."""
+    if number is None:
+        return UNKNOWN
+    return "infinity" if number == INFINITY else format_size(number)
 
 
 def count(number: int | None) -> str:

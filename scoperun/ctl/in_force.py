@@ -8,7 +8,8 @@ from scoperun.kernel.readback import file_of
 from scoperun.printable import one_line
 from scoperun.record import replace
 from scoperun.spec.limits import KEEPER_TASKS, READ_BACK
-from scoperun.spec.sizes import INFINITY, format_size
+from scoperun.spec.sizes import INFINITY, format_size, format_time
+from scoperun.spec.values import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,8 +34,8 @@ def in_force(
 ) -> dict[str, Value]:
     """Return what is in force of each of these properties, by its setting's name; None if it is not known.
 
-    A number, INFINITY for no limit, or the text of the cgroup's file. systemd: what that says of the properties, which
-    counts if the kernel has no file for one.
+    A number, times in seconds, INFINITY for no limit, or the text of the cgroup's file. systemd: what that says of the
+    properties, which counts if the kernel has no file for one.
     """
     limits = limits_in_force(cgroup, has_keeper=has_keeper)
     return {setting(each): _value(each, cgroup, limits, systemd) for each in properties}
@@ -56,6 +57,8 @@ def text_of(name: str, value: Value) -> str:
         return format_size(value)
     if name == "CPUQuota" and isinstance(value, float):
         return f"{value * 100:g}%"
+    if name.endswith("Sec") and isinstance(value, int | float):
+        return format_time(value)
     return one_line(str(value))
 
 
@@ -64,7 +67,7 @@ def _value(wanted: Property, cgroup: Cgroup, limits: LimitsInForce, systemd: Map
         return getattr(limits, READ_BACK[wanted.sets])  # type: ignore[no-any-return]
     file = file_of(wanted.name)
     if file is None:
-        return _plain(systemd.get(wanted.sets))
+        return _said(wanted, systemd.get(wanted.sets))
     text = cgroup.text(file)
     if text is None:
         return None
@@ -72,5 +75,8 @@ def _value(wanted: Property, cgroup: Cgroup, limits: LimitsInForce, systemd: Map
     return int(text) if text.isdecimal() else INFINITY if text == "max" else text
 
 
-def _plain(value: object) -> Value:
+def _said(wanted: Property, value: object) -> Value:
+    """Return what systemd says of a property, times in seconds."""
+    if isinstance(value, int) and wanted.sets.endswith("USec"):
+        return INFINITY if value == INFINITY else seconds(value)
     return value if isinstance(value, int | float | str) or value is None else str(value)

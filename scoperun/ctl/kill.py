@@ -15,7 +15,7 @@ from scoperun.spec.values import signal_name, signal_number
 
 def _signal(text: str) -> int:
     try:
-        return signal_number(text)
+        return signal_number(text.upper())
     except InvalidValue as error:
         raise typer.BadParameter(f"{text!r} is {error.message} ({error.hint})") from None
 

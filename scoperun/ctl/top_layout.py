@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from scoperun.ctl.ordering import Line
 
-_NUMBERS = {"MEMORY": 7, "BAR": 8, "LIMIT": 7, "SWAP": 7, "CPU%": 6, "TASKS": 6}
+_NUMBERS = {"MEMORY": 7, "BAR": 8, "LIMIT": 8, "SWAP": 7, "CPU%": 6, "TASKS": 6}
 """The widths of the columns with numbers, in their order."""
 
 _RIGHT = {"MEMORY", "LIMIT", "SWAP", "CPU%", "TASKS"}

@@ -38,5 +38,6 @@ def test_a_line_shows_the_last_values_relative_to_the_highest(values: list[int |
 
 
 def test_what_is_not_known_is_a_dash() -> None:
-    assert [gauges.size(None), gauges.size(INFINITY), gauges.count(None), gauges.percent(None)] == ["-"] * 4
+    assert [gauges.size(None), gauges.count(None), gauges.percent(None)] == ["-"] * 3
     assert [gauges.size(20 << 20), gauges.count(0), gauges.percent(0.5)] == ["20M", "0", "50.0"]
+    assert gauges.size(INFINITY) == "infinity"

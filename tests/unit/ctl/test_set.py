@@ -132,3 +132,11 @@ def test_a_share_is_set_back_to_the_number_that_it_was() -> None:
     (back,) = as_before(parse_property("MemoryLow=5%"), {"MemoryLow": 4096})
     assert (back.name, back.signature, back.value) == ("MemoryLow", "t", 4096)
     assert as_before(parse_property("MemoryLow=5%"), {}) == []
+
+
+def test_times_are_seconds_and_shown_as_systemd_writes_them(cgroup: Cgroup) -> None:
+    wanted = [parse_property("RuntimeMaxSec=90"), parse_property("TimeoutStopSec=infinity")]
+    said = {"RuntimeMaxUSec": 90_000_000, "TimeoutStopUSec": INFINITY}
+    shown = in_force(wanted, cgroup, has_keeper=False, systemd=said)
+    assert shown == {"RuntimeMaxSec": 90.0, "TimeoutStopSec": INFINITY}
+    assert [text_of(name, value) for name, value in shown.items()] == ["1min 30s", "infinity"]
