@@ -1,7 +1,7 @@
 """A pytest plugin that reads which guest each test needs; the lab loads it with `-p tests.lab.collection`.
 
 With --needs-to FILE it writes the needs and the file of each collected test as JSON: the lab makes its rows from them.
-With --guest NEEDS, in a guest, it selects the tests that need this guest.
+With --guest NEEDS, in a guest, it selects the tests that need this guest; it can be repeated.
 """
 
 import json
@@ -30,7 +30,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the two options."""
     group = parser.getgroup("lab")
     group.addoption("--needs-to", metavar="FILE", type=Path, help="write there which guests the tests need, as JSON")
-    group.addoption("--guest", metavar="NEEDS", help="only the tests that need this guest: 'user=tester swap=512M'")
+    group.addoption(
+        "--guest", metavar="NEEDS", action="append", help="only the tests that need this guest: 'user=tester swap=512M'"
+    )
 
 
 @pytest.hookimpl(trylast=True)
@@ -39,7 +41,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     wanted = config.getoption("--guest")
     if wanted is None:
         return
-    others = [item for item in items if wanted not in map(str, needs_of(item))]
+    others = [item for item in items if set(wanted).isdisjoint(map(str, needs_of(item)))]
     config.hook.pytest_deselected(items=others)
     items[:] = [item for item in items if item not in others]
 

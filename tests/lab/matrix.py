@@ -38,7 +38,13 @@ class Row:
     @property
     def pytest_words(self) -> list[str]:
         """The words after `python3` that run the tests inside their guest."""
-        return ["-m", "pytest", *PLUGIN, "--guest", str(self.needs), *self.files]
+        return pytest_words([self])
+
+
+def pytest_words(rows: Sequence[Row]) -> list[str]:
+    """Return the words after `python3` that run the tests of these rows inside one guest."""
+    guests = [word for row in rows for word in ("--guest", str(row.needs))]
+    return ["-m", "pytest", *PLUGIN, *guests, *dict.fromkeys(file for row in rows for file in row.files)]
 
 
 def rows(tests: Sequence[str | Path] = TESTS) -> list[Row]:
@@ -91,10 +97,19 @@ def runs_on_stock_kernels(
 ) -> dict[str, Command]:
     """Return the command lines for stock kernels, by name, after all images have been built.
 
-    Nothing else runs beside them: they need two processors, and where they are emulated, much of both.
+    Nothing else runs beside them: they need two processors, and where they are emulated, much of both. Such a guest
+    takes long to boot, so that rows which differ only in their suite share one.
     """
     stock = [platform for platform in platforms if platform.kernel == STOCK]
-    return commands([row for row in rows if not row.needs.alone], stock, pytest_arguments)
+    sharing = defaultdict[tuple[Platform, Needs], list[Row]](list)
+    for row in rows:
+        for platform in stock:
+            if platform in row.needs.platforms and not row.needs.alone:
+                sharing[platform, replace(row.needs, suite=None)].append(row)
+    return {
+        f"{platform.name} {needs}": command(platform, needs, pytest_words(shared), pytest_arguments)
+        for (platform, needs), shared in sharing.items()
+    }
 
 
 def runs_alone(
@@ -107,20 +122,13 @@ def runs_alone(
 def commands(rows: Iterable[Row], platforms: Sequence[Platform], pytest_arguments: Sequence[str]) -> dict[str, Command]:
     """Return the command lines of rows, by name: that of the platform, and the needs."""
     return {
-        f"{platform.name} {row.needs}": Command(
-            [
-                *LAB,
-                "run",
-                platform.name,
-                *row.needs.options,
-                *LIMIT,
-                "--",
-                "python3",
-                *row.pytest_words,
-                *pytest_arguments,
-            ]
-        )
+        f"{platform.name} {row.needs}": command(platform, row.needs, row.pytest_words, pytest_arguments)
         for row in rows
         for platform in platforms
         if platform in row.needs.platforms
     }
+
+
+def command(platform: Platform, needs: Needs, words: Sequence[str], pytest_arguments: Sequence[str]) -> Command:
+    """Return the command line that boots a guest and runs pytest there."""
+    return Command([*LAB, "run", platform.name, *needs.options, *LIMIT, "--", "python3", *words, *pytest_arguments])

@@ -341,6 +341,13 @@ class TestRows:
             ("sid-stock user=tester kernel=stock", None)
         ]
 
+    def test_rows_that_differ_in_their_suite_share_the_boot_of_a_stock_kernel(self) -> None:
+        """Of user-mode Linux, which boots quickly, each has its own."""
+        every, one = Needs(kernel="stock"), Needs(kernel="stock", suite="sid")
+        found = [Row(every, files=("a.py", "b.py"), tests=2), Row(one, files=("b.py",), tests=1)]
+        (shared,) = runs_on_stock_kernels(found, [PLATFORMS["sid-stock"]], []).values()
+        assert shared.words[-6:] == ["--guest", str(every), "--guest", str(one), "a.py", "b.py"]
+
 
 class TestSideBySide:
     """Command lines run in the given order, once the one that they wait for has ended."""
