@@ -92,6 +92,12 @@ def test_text_is_sorted_from_a_then_by_the_next_column(tmp_path: Path) -> None:
     assert [each.name for each in order(found, chosen("unit", "--sort"), reverse=True)] == ["c", "b", "a"]
 
 
+def test_a_description_that_reads_as_a_number_is_text(tmp_path: Path) -> None:
+    found = [reading(tmp_path, name, description=text) for name, text in (("a", "sh"), ("b", "infinity"), ("c", "9"))]
+    assert [each.name for each in order(found, chosen("command", "--sort"), reverse=False)] == ["c", "b", "a"]
+    assert [each.name for each in order(found[1:2], chosen("command", "--sort"), reverse=False)] == ["b"]
+
+
 def test_an_unknown_column_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(InvalidValue, match=r"^--columns unit,x: no column 'x' \(there are unit, state, memory"):
         chosen("unit,x", "--columns")
