@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from scoperun.ctl.columns import BY_DEFAULT, EVERY, chosen, order
+from scoperun.ctl.reading import Moment, Reading
 from scoperun.errors import InvalidValue
 
-from .stand_ins import reading
+from .stand_ins import NOW, reading
 
 FILES = {
     "memory_current": 12 << 20,
@@ -53,6 +54,14 @@ def test_no_limit_is_infinity(tmp_path: Path) -> None:
 
 def test_a_start_after_now_has_no_age(tmp_path: Path) -> None:
     assert reading(tmp_path, age=-5.0).age is None
+
+
+def test_the_age_of_a_service_is_not_that_of_its_file(tmp_path: Path) -> None:
+    """It keeps its file when it restarts."""
+    restarted = reading(tmp_path, "a.service", age=50.0).seen
+    assert Reading(restarted, Moment(now=NOW), entered=NOW - 2).age == 2
+    assert Reading(restarted, Moment(now=NOW)).age is None
+    assert Reading(reading(tmp_path, "a.scope", age=50.0).seen, Moment(now=NOW)).age == 50
 
 
 @pytest.mark.parametrize(
