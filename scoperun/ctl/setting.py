@@ -170,9 +170,9 @@ def as_before(wanted: Property, said: dict[str, Any]) -> list[Property]:
         return []
     signature = "t" if wanted.sets != wanted.name else wanted.signature
     before = Property(name=wanted.sets, signature=signature, value=value)
-    if not signature.startswith("a") or not value:  # the value of a structure is a list too, but it has no empty one
-        return [before]
-    return [Property(name=wanted.sets, signature=signature, value=[]), before]
+    empty = Property(name=wanted.sets, signature=signature, value=[])
+    is_array = signature.startswith("a") and isinstance(value, list)  # a structure is a list too; "ay" is bytes
+    return [empty, before] if is_array and value else [before]
 
 
 def _kills(cgroup: Cgroup) -> int:
