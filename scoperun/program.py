@@ -47,12 +47,13 @@ def _status(name: str, find_main: "Callable[[], Callable[[], int]]", failure: in
     except (Exception, KeyboardInterrupt) as error:
         if sys.flags.dev_mode:
             raise
-        reason = _reason(name, error)
+        reason = reason_for(name, error)
     _say(f"{name}: {reason}")
     return failure
 
 
-def _reason(name: str, error: BaseException) -> str:
+def reason_for(name: str, error: BaseException) -> str:
+    """Return what the program `name` says of an unexpected error, as one line."""
     match error:
         case KeyboardInterrupt():
             return "interrupted"

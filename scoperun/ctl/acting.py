@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,6 +16,7 @@ from scoperun.ctl.output import print_json, print_text, say
 from scoperun.ctl.session import COMMANDS, session
 from scoperun.errors import ManagerError, ScoperunError
 from scoperun.printable import one_line
+from scoperun.program import reason_for
 from scoperun.record import dataclass
 from scoperun.systemd.units import NO_SUCH_INVOCATION, Invocation, invocation_of
 
@@ -135,6 +137,12 @@ async def _met(opened: Session, seen: Seen, act: Act) -> Met:
     except ScoperunError as error:
         is_gone = isinstance(error, ManagerError) and error.name in GONE
         return Met(unit=seen.name, invocation_id=identifier, error=_ended() if is_gone else error)
+    except MemoryError:
+        raise
+    except Exception as error:  # the other units still get their lines
+        if sys.flags.dev_mode:
+            raise
+        return Met(unit=seen.name, invocation_id=identifier, error=ScoperunError(reason_for("scopectl", error)))
     return Met(unit=seen.name, invocation_id=identifier, did=did)
 
 

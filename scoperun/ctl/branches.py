@@ -22,10 +22,16 @@ class Branch:
     parts: Sequence[Branch] = ()
 
 
-def drawn(branches: Sequence[Branch], *, utf8: bool, before: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield each line of a tree and its cells, from the top; before: begins each line."""
+def drawn(branches: Sequence[Branch], *, utf8: bool) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield each line of a tree and its cells, from the top."""
     tee, corner, bar, blank = _UTF8 if utf8 else _ASCII
-    for number, branch in enumerate(branches, start=1):
-        is_last = number == len(branches)
+    waiting = _last_first(branches, "")
+    while waiting:
+        branch, before, is_last = waiting.pop()
         yield f"{before}{corner if is_last else tee}{branch.text}", branch.cells
-        yield from drawn(branch.parts, utf8=utf8, before=f"{before}{blank if is_last else bar}")
+        waiting += _last_first(branch.parts, f"{before}{blank if is_last else bar}")
+
+
+def _last_first(branches: Sequence[Branch], before: str) -> list[tuple[Branch, str, bool]]:
+    """Return the parts, each with what begins its line and whether it is the last one, in the order of a stack."""
+    return [(branch, before, number == 0) for number, branch in enumerate(reversed(branches))]

@@ -25,6 +25,7 @@ class Field:
 
     name: as in --columns, --sort and JSON. column: how it is laid out. value: reads it; a number or text for JSON.
     text: the value for people. style: how it looks on a terminal. has_bar: a terminal shows it with a bar.
+    is_text: its values are text, and not numbers, of which "infinity" is one.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Field:
     text: Callable[[Number], str]
     style: Callable[[Reading, Number], str] | None = None
     has_bar: bool = False
+    is_text: bool = False
 
     @property
     def column_that_stays(self) -> Column:
@@ -69,8 +71,9 @@ def order(readings: Sequence[Reading], by: Sequence[Field], *, reverse: bool) ->
         values = {id(reading): field.value(reading) for reading in found}
         known = [reading for reading in found if values[id(reading)] is not None]
         unknown = [reading for reading in found if values[id(reading)] is None]
-        is_text = all(isinstance(values[id(each)], str) and values[id(each)] != "infinity" for each in known)
-        known.sort(key=lambda reading: _key(values[id(reading)], is_text=is_text), reverse=reverse is is_text)
+        known.sort(
+            key=lambda reading: _key(values[id(reading)], is_text=field.is_text), reverse=reverse is field.is_text
+        )
         found = [*known, *unknown]
     return found
 
@@ -90,8 +93,8 @@ def _state_style(_: Reading, state: Number) -> str:
 
 
 _ALL = (
-    Field("unit", Column(title="UNIT", is_flexible=True, least=24), lambda each: each.name, _word),
-    Field("state", Column(title="STATE", rank=2), lambda each: each.state, _word, _state_style),
+    Field("unit", Column(title="UNIT", is_flexible=True, least=24), lambda each: each.name, _word, is_text=True),
+    Field("state", Column(title="STATE", rank=2), lambda each: each.state, _word, _state_style, is_text=True),
     Field("memory", Column(title="MEMORY", is_right=True), lambda each: each.memory, size_text),
     Field(
         "limit",
@@ -105,12 +108,20 @@ _ALL = (
     Field("tasks", Column(title="TASKS", is_right=True, rank=4), lambda each: each.tasks, _word),
     Field("cpu", Column(title="CPU", is_right=True, rank=5), lambda each: each.cpu, time_text),
     Field("age", Column(title="AGE", is_right=True, rank=1), lambda each: each.age, age_text),
-    Field("app", Column(title="APP", is_flexible=True, rank=6), lambda each: each.app, _word),
-    Field("command", Column(title="COMMAND", is_flexible=True), lambda each: each.seen.unit.description, _word),
+    Field("app", Column(title="APP", is_flexible=True, rank=6), lambda each: each.app, _word, is_text=True),
+    Field(
+        "command",
+        Column(title="COMMAND", is_flexible=True),
+        lambda each: each.seen.unit.description,
+        _word,
+        is_text=True,
+    ),
     Field("peak", Column(title="PEAK", is_right=True), lambda each: each.peak, size_text),
-    Field("limited_by", Column(title="LIMITED-BY", is_flexible=True), lambda each: each.limited_by, _word),
-    Field("slice", Column(title="SLICE", is_flexible=True), lambda each: each.slice, _word),
-    Field("sub", Column(title="SUB"), lambda each: each.seen.unit.sub, _word),
+    Field(
+        "limited_by", Column(title="LIMITED-BY", is_flexible=True), lambda each: each.limited_by, _word, is_text=True
+    ),
+    Field("slice", Column(title="SLICE", is_flexible=True), lambda each: each.slice, _word, is_text=True),
+    Field("sub", Column(title="SUB"), lambda each: each.seen.unit.sub, _word, is_text=True),
 )
 
 EVERY = {field.name: field for field in _ALL}

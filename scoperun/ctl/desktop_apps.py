@@ -12,6 +12,8 @@ import re
 import stat
 from typing import TYPE_CHECKING
 
+from scoperun.printable import utf8
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -91,5 +93,5 @@ def _name_of_entry(text: str) -> str | None:
         elif group == "[Desktop Entry]":
             key, equals, value = line.partition("=")
             if equals and key.strip() == "Name":
-                return value.strip() or None
+                return utf8(value.strip()) or None
     return None

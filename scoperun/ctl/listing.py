@@ -90,7 +90,7 @@ async def _readings(patterns: Sequence[str], wanted: set[str], *, every: bool, s
 
 async def _entered(opened: Session, units: Sequence[Seen]) -> dict[str, float | None]:
     """Return when the units became active whose files do not say that: services, as a rule."""
-    asked = [seen.name for seen in units if seen.file is None and seen.unit.is_active]
+    asked = [seen.name for seen in units if seen.started is None and seen.unit.is_active]
     times = await asyncio.gather(*(opened.entered(name) for name in asked))
     return dict(zip(asked, times, strict=True))
 

@@ -113,7 +113,7 @@ class Reading:
     @property
     def age(self) -> float | None:
         """The seconds since it started; None also if the clock has been set back since."""
-        began = self._entered if self.seen.file is None else self.seen.file.written
+        began = self._entered if self.seen.started is None else self.seen.started
         now = self._moment.now
         return None if began is None or began > now else now - began
 

@@ -50,6 +50,11 @@ class Seen:
         """Whether scoperun asked for it."""
         return self.file is not None and self.file.is_ours
 
+    @property
+    def started(self) -> float | None:
+        """When its file says that it started, in seconds since the epoch; a service keeps its file when it restarts."""
+        return self.file.written if self.file is not None and self.name.endswith(".scope") else None
+
 
 @dataclass(frozen=True, slots=True)
 class Session:

@@ -164,14 +164,15 @@ def _see_room(wanted: tuple[Property, ...], cgroup: Cgroup) -> None:
 
 
 def as_before(wanted: Property, said: dict[str, Any]) -> list[Property]:
-    """Return the properties that set one back to what systemd has said before: a list has to be emptied first."""
+    """Return the properties that set one back to what systemd has said before: an array has to be emptied first."""
     value = said.get(wanted.sets)
     if value is None:
         return []
     signature = "t" if wanted.sets != wanted.name else wanted.signature
     before = Property(name=wanted.sets, signature=signature, value=value)
     empty = Property(name=wanted.sets, signature=signature, value=[])
-    return [empty, before] if isinstance(value, list) and value else [before]
+    is_array = signature.startswith("a") and isinstance(value, list)  # a structure is a list too; "ay" is bytes
+    return [empty, before] if is_array and value else [before]
 
 
 def _kills(cgroup: Cgroup) -> int:

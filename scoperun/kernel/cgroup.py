@@ -149,17 +149,25 @@ class Cgroup:
             is_leaf = os.stat(self.path).st_nlink == 2
         except OSError:
             return
-        if not is_leaf:
-            for folder, *_ in itertools.islice(os.walk(self.path), 1, None):
-                yield Cgroup(f"{self.name}{folder.removeprefix(self.path)}", folder)
+        waiting = [] if is_leaf else self.directly_below()[::-1]
+        while waiting:  # os.walk() of Python 3.11 ends with RecursionError where many are in each other
+            found = waiting.pop()
+            inner = found._in_it()  # noqa: SLF001  another one of this class
+            if inner is not None:
+                yield found
+                waiting += reversed(inner)
 
     def directly_below(self) -> list[Cgroup]:
         """Return the cgroups in this one, without those in them, by name; [] if it is gone."""
+        return self._in_it() or []
+
+    def _in_it(self) -> list[Cgroup] | None:
+        """Return the cgroups directly below, None if this one is gone."""
         try:
             with os.scandir(self.path) as entries:
                 names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
         except OSError:
-            return []
+            return None
         return [Cgroup(f"{self.name.rstrip('/')}/{name}", f"{self.path}/{name}", self.counts_alone) for name in names]
 
     def pids(self) -> list[int] | None:

@@ -44,16 +44,19 @@ class Numbers:
 class HeldCgroup:
     """A cgroup and its open files, to be closed after use."""
 
-    __slots__ = ("_fds", "_room", "cgroup")
+    __slots__ = ("_fds", "_inode", "_room", "cgroup")
 
     def __init__(self, cgroup: Cgroup, room: Room) -> None:
         """Open nothing yet. room: how many descriptors there can be."""
         self.cgroup = cgroup
         self._room = room
         self._fds: dict[str, int] = {}
+        self._inode: int | None = None
 
     def numbers(self) -> Numbers | None:
         """Read the files; return None once the cgroup is removed, even if there is another one of that name."""
+        if "cgroup.events" not in self._fds and not self._is_same():
+            return None
         memory, memory_max, swap, tasks, cpu, events = map(self._read, _FILES)
         if events is None:
             return None
@@ -74,7 +77,7 @@ class HeldCgroup:
         """Tell whether the cgroup from which numbers were read before still exists."""
         fd = self._fds.get("cgroup.events")
         if fd is None:
-            return self._room.is_full and os.path.exists(self.cgroup.path)
+            return self._inode is not None and self._is_same()
         try:
             return bool(os.pread(fd, 1, 0))
         except OSError:
@@ -86,6 +89,16 @@ class HeldCgroup:
             os.close(fd)
         self._room.taken -= len(self._fds)
         self._fds.clear()
+
+    def _is_same(self) -> bool:
+        """Tell whether the folder is that of the first reading: the kernel gives no two cgroups the same inode."""
+        try:
+            inode = os.stat(self.cgroup.path).st_ino
+        except OSError:
+            return False
+        if self._inode is None:
+            self._inode = inode
+        return inode == self._inode
 
     def _read(self, file: str) -> bytes | None:
         fd = self._fds.get(file)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from scoperun.errors import ScoperunError
 from scoperun.kernel.cgroup import cgroup_name_of
 from scoperun.kernel.files import contents
-from scoperun.kernel.process_table import fields
+from scoperun.kernel.process_table import fields, is_dead
 from scoperun.printable import utf8
 from scoperun.record import dataclass
 
@@ -61,7 +61,7 @@ def process_facts(pid: int) -> ProcessFacts | None:
             uids=_numbers(status["Uid"]),
             numbers=_numbers(status.get("NSpid", str(pid))),
             is_kernel=bool(int(stat[_FLAGS]) & _KERNEL_THREAD),
-            is_zombie=stat[0] in {"Z", "X"},
+            is_zombie=is_dead(stat),
             rss=int(status["VmRSS"].split()[0]) * 1024 if "VmRSS" in status else None,
             cgroup=cgroup_name(pid),
             has_terminal=stat[_TERMINAL] != "0",

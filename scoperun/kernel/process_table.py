@@ -27,7 +27,7 @@ def fields(pid: int) -> tuple[str, list[str], dict[str, str]] | None:
 def running_name(pid: int) -> str | None:
     """Return the name of process `pid`, None if it has ended."""
     stat = _stat(pid)
-    return None if stat is None or _is_dead(stat[1]) else stat[0]
+    return None if stat is None or is_dead(stat[1]) else stat[0]
 
 
 def name_of(pid: int) -> str | None:
@@ -116,15 +116,16 @@ def wait_status(pid: int) -> int | None:
         return None
     code = int(stat[1][_EXIT_CODE])
     # An exit code of 0 might not be set yet.
-    return os.waitstatus_to_exitcode(code) if is_readable and (code or _is_dead(stat[1])) else None
+    return os.waitstatus_to_exitcode(code) if is_readable and (code or is_dead(stat[1])) else None
 
 
 def _is_dying(stat: list[str], status: dict[str, str]) -> bool:
     is_exiting = bool(int(stat[_FLAGS]) & _EXITING) and not _has_more_threads(stat)
-    return _is_dead(stat) or is_exiting or _kill_is_pending(status)
+    return is_dead(stat) or is_exiting or _kill_is_pending(status)
 
 
-def _is_dead(stat: list[str]) -> bool:
+def is_dead(stat: list[str]) -> bool:
+    """Tell whether a process has ended, by the fields after the name in /proc/PID/stat."""
     return stat[0] in _DEAD and not _has_more_threads(stat)
 
 
@@ -149,8 +150,8 @@ def _stat(pid: int) -> tuple[str, list[str]] | None:
 
 def _status(pid: int) -> dict[str, str] | None:
     """Return the fields of /proc/PID/status, in which a newline in the name is escaped."""
-    text = _text(pid, "status")
-    return None if text is None else dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+    text = _text(pid, "status")  # not splitlines, which also splits at other characters, and names can have those
+    return None if text is None else dict(line.split(":\t", 1) for line in text.split("\n") if ":\t" in line)
 
 
 def _bytes(status: dict[str, str], field: str) -> int | None:

@@ -16,7 +16,7 @@ def unit_cgroups(manager: Cgroup) -> dict[str, Cgroup]:
 
     manager: the manager's own cgroup. Only slices are looked into: cgroups in other units are their own affair.
     """
-    return dict(_below(manager))
+    return _first_of_each_name(manager)
 
 
 def manager_cgroup(name: str) -> Cgroup:
@@ -27,18 +27,30 @@ def manager_cgroup(name: str) -> Cgroup:
 
 def cgroups_below(top: Cgroup) -> dict[str, Cgroup]:
     """Return the cgroup of each unit below a manager's cgroup, as unit_cgroups does."""
-    return dict(_below(top))
+    return _first_of_each_name(top)
 
 
-def _below(parent: Cgroup) -> Iterator[tuple[str, Cgroup]]:
+def _below(parent: Cgroup, above: str = "") -> Iterator[tuple[str, Cgroup]]:
+    """Yield the units in the manager's cgroup or in a slice; above: the slice's name without its ending.
+
+    Anyone who may make cgroups there can give them any name. A slice's name says which slice it is in, and so how deep.
+    """
     for entry in _folders(parent.path):
         unit = entry.removeprefix("_")  # see units_of()
-        if "." not in unit:
+        stem, dot, kind = unit.rpartition(".")
+        if not dot or not unit.isascii() or (kind == "slice" and stem.rpartition("-")[0] != above):
             continue
         cgroup = Cgroup(f"{parent.name.rstrip('/')}/{entry}", f"{parent.path}/{entry}", parent.counts_alone)
         yield unit, cgroup
-        if unit.endswith(".slice"):
-            yield from _below(cgroup)
+        if kind == "slice":
+            yield from _below(cgroup, stem)
+
+
+def _first_of_each_name(top: Cgroup) -> dict[str, Cgroup]:
+    found: dict[str, Cgroup] = {}
+    for unit, cgroup in _below(top):
+        found.setdefault(unit, cgroup)
+    return found
 
 
 def _folders(path: str) -> list[str]:

@@ -43,7 +43,8 @@ def entries_of(unit: str, *, system: bool, count: int, root: str = "") -> list[E
     if program is None:
         raise JournalUnreadable("there is no journalctl to read the journal with")
     which = f"--unit={unit}" if system else f"--user-unit={unit}"
-    words = ["--no-pager", "--boot", "--output=json", f"--output-fields={_FIELDS}", f"--lines={count}"]
+    # Without --all a message of more than 4096 bytes is null.
+    words = ["--no-pager", "--boot", "--all", "--output=json", f"--output-fields={_FIELDS}", f"--lines={count}"]
     try:
         done = subprocess.run(
             [program, *words, which],

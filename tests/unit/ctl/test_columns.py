@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from scoperun.ctl.columns import BY_DEFAULT, EVERY, chosen, order
+from scoperun.ctl.reading import Moment, Reading
 from scoperun.errors import InvalidValue
 
-from .stand_ins import reading
+from .stand_ins import NOW, reading
 
 FILES = {
     "memory_current": 12 << 20,
@@ -55,6 +56,14 @@ def test_a_start_after_now_has_no_age(tmp_path: Path) -> None:
     assert reading(tmp_path, age=-5.0).age is None
 
 
+def test_the_age_of_a_service_is_not_that_of_its_file(tmp_path: Path) -> None:
+    """It keeps its file when it restarts."""
+    restarted = reading(tmp_path, "a.service", age=50.0).seen
+    assert Reading(restarted, Moment(now=NOW), entered=NOW - 2).age == 2
+    assert Reading(restarted, Moment(now=NOW)).age is None
+    assert Reading(reading(tmp_path, "a.scope", age=50.0).seen, Moment(now=NOW)).age == 50
+
+
 @pytest.mark.parametrize(
     ("events", "state"),
     [("populated 1\nfrozen 1", "frozen"), ("populated 0\nfrozen 0", "empty"), ("populated 1\nfrozen 0", "active")],
@@ -90,6 +99,12 @@ def test_text_is_sorted_from_a_then_by_the_next_column(tmp_path: Path) -> None:
     ]
     assert [each.name for each in order(found, chosen("state,unit", "--sort"), reverse=False)] == ["b", "c", "a"]
     assert [each.name for each in order(found, chosen("unit", "--sort"), reverse=True)] == ["c", "b", "a"]
+
+
+def test_a_description_that_reads_as_a_number_is_text(tmp_path: Path) -> None:
+    found = [reading(tmp_path, name, description=text) for name, text in (("a", "sh"), ("b", "infinity"), ("c", "9"))]
+    assert [each.name for each in order(found, chosen("command", "--sort"), reverse=False)] == ["c", "b", "a"]
+    assert [each.name for each in order(found[1:2], chosen("command", "--sort"), reverse=False)] == ["b"]
 
 
 def test_an_unknown_column_is_refused_with_those_that_there_are() -> None:

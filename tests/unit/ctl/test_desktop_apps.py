@@ -54,3 +54,10 @@ def test_a_pipe_in_the_folder_is_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / "applications").mkdir()
     os.mkfifo(tmp_path / "applications" / "x.desktop")
     assert app_name("app-x-1.scope", {"XDG_DATA_HOME": str(tmp_path), "XDG_DATA_DIRS": "/nonexistent"}) is None
+
+
+def test_a_name_that_is_not_utf8_is_escaped(tmp_path: Path) -> None:
+    (tmp_path / "applications").mkdir()
+    (tmp_path / "applications" / "x.desktop").write_bytes(b"[Desktop Entry]\nName=Caf\xe9\n")
+    environment = {"XDG_DATA_HOME": str(tmp_path), "XDG_DATA_DIRS": "/nonexistent"}
+    assert app_name("app-x-1.scope", environment) == "Caf\\xe9"

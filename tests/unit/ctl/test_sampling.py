@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from scoperun.ctl.sampling import Round, Sampler, Usage
-from scoperun.kernel.held_cgroup import Room
+from scoperun.kernel.cgroup import Cgroup
+from scoperun.kernel.held_cgroup import HeldCgroup, Room
 from scoperun.spec.sizes import INFINITY
 
 from .fake_cgroups import MIB, FakeCgroups
@@ -122,3 +123,17 @@ def test_a_description_is_asked_for_once(cgroups: FakeCgroups, sampler: Sampler)
 def test_a_frozen_unit_is_told(cgroups: FakeCgroups, sampler: Sampler) -> None:
     cgroups.unit("x.scope", cgroup_events="populated 1\nfrozen 1")
     assert units(taken_by(sampler))["x.scope"].is_frozen
+
+
+def test_another_cgroup_of_that_name_is_another_unit(cgroups: FakeCgroups) -> None:
+    """Without room for descriptors only the folder's inode tells them apart."""
+    cgroups.unit("app.slice/x.scope", memory=5)
+    folder = cgroups.root / cgroups.manager.name[1:] / "app.slice/x.scope"
+    held = HeldCgroup(Cgroup("/x.scope", str(folder)), Room(0))
+    assert not held.is_there()
+    assert held.numbers() is not None
+    assert held.is_there()
+    folder.rename(folder.with_name("before"))
+    assert (held.is_there(), held.numbers()) == (False, None)
+    cgroups.unit("app.slice/x.scope", memory=7)
+    assert (held.is_there(), held.numbers()) == (False, None)

@@ -128,6 +128,17 @@ def test_a_list_is_emptied_before_it_is_set_back() -> None:
     assert [each.value for each in as_before(wanted, {"IOReadBandwidthMax": []})] == [[]]
 
 
+def test_a_structure_is_set_back_as_it_was() -> None:
+    """dbus-next gives a structure as a list, but it cannot be emptied."""
+    (back,) = as_before(parse_property("RestrictNetworkInterfaces=lo"), {"RestrictNetworkInterfaces": [False, []]})
+    assert (back.signature, back.value) == ("(bas)", [False, []])
+
+
+def test_bytes_are_set_back_as_they_were() -> None:
+    (back,) = as_before(parse_property("AllowedCPUs=0"), {"AllowedCPUs": b"\x03"})
+    assert (back.signature, back.value) == ("ay", b"\x03")
+
+
 def test_a_share_is_set_back_to_the_number_that_it_was() -> None:
     (back,) = as_before(parse_property("MemoryLow=5%"), {"MemoryLow": 4096})
     assert (back.name, back.signature, back.value) == ("MemoryLow", "t", 4096)

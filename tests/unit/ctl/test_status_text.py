@@ -32,7 +32,7 @@ ACTIVE = Facts(
     below=Inside(
         "a.scope",
         (Task(pid=7, name="sh", rss=4096), Task(pid=8, name=None)),
-        (Inside("inner", (Task(pid=9, name="x\x1b[2J", rss=1 << 20),), ()),),
+        [Inside("inner", (Task(pid=9, name="x\x1b[2J", rss=1 << 20),), [])],
     ),
     numbers={"memory.current": 12 << 20, "memory.peak": 15 << 20, "memory.swap.current": 0, "pids.current": 3},
     events={"max": 4, "high": 0, "oom_kill": 0},
@@ -180,4 +180,4 @@ def test_json_has_the_kernels_own_records() -> None:
 
 
 def test_the_processes_of_a_removed_cgroup_are_none(tmp_path: Path) -> None:
-    assert told("Processes", below=Inside("a.scope", (), ())) == "none"
+    assert told("Processes", below=Inside("a.scope", (), [])) == "none"

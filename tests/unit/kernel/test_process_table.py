@@ -9,10 +9,13 @@ from contextlib import contextmanager
 
 import pytest
 
+from scoperun.kernel.process_facts import process_facts
 from scoperun.kernel.process_table import has_ended, name_of, running_name, task, wait_status
 
 LEADERLESS = """
-import ctypes, threading
+import ctypes, sys, threading
+if sys.argv[1:]:
+    ctypes.CDLL(None).prctl(15, sys.argv[1].encode(), 0, 0, 0)
 def rest():
     print("on", flush=True)
     input()
@@ -72,14 +75,35 @@ def test_a_process_that_is_being_killed_counts_as_ended() -> None:
         assert wait_status(cat.pid) == -signal.SIGKILL
 
 
-def test_a_process_lives_on_after_its_main_thread() -> None:
-    """/proc shows it as a zombie, but it lives."""
-    with running(sys.executable, "-c", LEADERLESS) as process:
+@contextmanager
+def leaderless(*name: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a process whose first thread has ended; name: what that calls itself."""
+    with running(sys.executable, "-c", LEADERLESS, *name) as process:
         assert process.stdout is not None
         process.stdout.readline()
         with open(f"/proc/{process.pid}/stat", encoding="ascii") as stat:
             while stat.read().rpartition(") ")[2][0] != "Z":  # it exits right after it has started the other thread
                 stat.seek(0)
+        yield process
+
+
+@pytest.mark.parametrize("name", ["\vVmRSS:\tx", "\vVmRSS:\t9 kB", "\x1cVmRSS:\t9"])
+def test_a_name_is_not_taken_for_another_field(name: str) -> None:
+    """The memory of a process whose first thread has ended is not shown, so that nothing overrides a forged one."""
+    with leaderless(name) as process:
+        found = task(process.pid)
+        facts = process_facts(process.pid)
+    assert found is not None
+    assert facts is not None
+    assert (found.name, found.rss, facts.rss) == (name, None, None)
+
+
+def test_a_process_lives_on_after_its_main_thread() -> None:
+    """/proc shows it as a zombie, but it lives."""
+    with leaderless() as process:
+        facts = process_facts(process.pid)
+        assert facts is not None
+        assert not facts.is_zombie
         found = task(process.pid)
         assert found is not None
         assert found.rss is None, "what the first thread had is not there any more"

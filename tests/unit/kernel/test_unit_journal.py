@@ -29,7 +29,7 @@ def test_entries_have_their_time_source_and_message(root: Path) -> None:
 def test_journalctl_is_asked_for_this_boot_of_this_unit(root: Path, system: bool, option: str) -> None:
     journalctl_says(root, f"cat <<END\n{line(MESSAGE='$*')}\nEND")
     (entry,) = entries_of("a.scope", system=system, count=3, root=str(root))
-    assert {"--boot", "--lines=3", option} <= set(entry.message.split())
+    assert {"--boot", "--lines=3", "--all", option} <= set(entry.message.split())
 
 
 @pytest.mark.parametrize(
