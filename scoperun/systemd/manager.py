@@ -37,6 +37,8 @@ _PATH = "/org/freedesktop/systemd1"
 _MANAGER = "org.freedesktop.systemd1.Manager"
 _PROPERTIES = "org.freedesktop.DBus.Properties"
 
+_OWNER_CHANGED = f"type='signal',sender='{bus.NAME}',interface='{bus.NAME}',member='NameOwnerChanged',arg0='{_SYSTEMD}'"
+
 _NO_REPLY = "org.freedesktop.DBus.Error.NoReply"
 """The bus says that systemd left before it replied: it read the call and did what was asked, or did not read it."""
 
@@ -84,6 +86,7 @@ class Manager:
         self._routes: dict[str, Take] = {}
         self._take_returns: dict[str, Take] = {}
         self._hears_all: asyncio.Future[Any] | None = None
+        self._shared_rules: dict[str, asyncio.Future[None]] = {}
         self._same_numbers: asyncio.Future[None] | None = None
         self._presence: Presence | None = None
         self._has_answered = False
@@ -147,15 +150,17 @@ class Manager:
     async def follow(self, unit: str, take: Take) -> None:
         """Hand the signals of a unit of any kind, and that of its removal, to `take`; raises what `call` raises.
 
-        systemd sends them if a client has a reference to the unit, or has called Subscribe().
+        systemd sends them if a client has a reference to the unit, or has called Subscribe(). `take` also gets each
+        change of the process that has systemd's name on the bus, as in `hear_jobs`.
         """
         path = unit_path(unit)
-        self._routes[path] = take
+        self._routes[path] = self._take_returns[unit] = take
         removed = f"path='{_PATH}',interface='{_MANAGER}',member='UnitRemoved',arg0='{unit}'"
         try:
             await asyncio.gather(
                 self._add(f"path='{path}'"),
                 self._connection.match(f"type='signal',sender='{_SYSTEMD}',{removed}"),
+                self._once(_OWNER_CHANGED),
             )
         except bus.ErrorReply as error:
             raise self._error(error) from None
@@ -181,6 +186,12 @@ class Manager:
         job = f"path='{_PATH}',interface='{_MANAGER}',member='JobRemoved'{more}"
         await self._connection.match(f"type='signal',sender='{_SYSTEMD}',{job}")
 
+    async def _once(self, rule: str) -> None:
+        """Have the bus send the signals that match `rule`, which several units share: it is added only once."""
+        if rule not in self._shared_rules:
+            self._shared_rules[rule] = asyncio.ensure_future(self._connection.match(rule))
+        await asyncio.shield(self._shared_rules[rule])
+
     async def see_same_numbers(self, pid: int) -> None:
         """Raise BusUnavailable if systemd would read PIDs in another PID namespace.
 
@@ -200,9 +211,8 @@ class Manager:
         away (daemon-reexec) it announces nothing.
         """
         self._routes[unit_path(unit)] = self._take_returns[unit] = take
-        owner = f"type='signal',sender='{bus.NAME}',interface='{bus.NAME}',member='NameOwnerChanged',arg0='{_SYSTEMD}'"
         try:
-            await asyncio.gather(self._add_jobs(f",arg2='{unit}'"), self._connection.match(owner))
+            await asyncio.gather(self._add_jobs(f",arg2='{unit}'"), self._once(_OWNER_CHANGED))
         except bus.ErrorReply as error:
             raise self._error(error) from None
 
