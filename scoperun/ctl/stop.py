@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -41,6 +42,7 @@ async def _queue_stop(target: Target) -> Did:
 
 
 async def _stop(target: Target) -> Did:
+    folder = _inode(target.seen.cgroup)
     result = await job_ended(
         target.session.manager, target.name, lambda: _queued(target), is_over=lambda: _is_over(target)
     )
@@ -48,7 +50,7 @@ async def _stop(target: Target) -> Did:
         raise _is_frozen(target, "its job ended as 'frozen'")
     if result != "done":
         raise ScoperunError(f"it was not stopped: its job ended as {result!r}")
-    if left := _living(target.seen.cgroup):
+    if left := _living(target.seen.cgroup, folder):
         raise ScoperunError(
             f"systemd has given it up, and these processes still run: {', '.join(map(str, left))}",
             hint=f"scopectl kill -s KILL {target.name}",
@@ -84,7 +86,19 @@ def _is_frozen(target: Target, reason: str) -> ScoperunError:
     )
 
 
-def _living(cgroup: Cgroup | None) -> list[int]:
-    """Return the PIDs of the processes that run in a cgroup and below."""
+def _inode(cgroup: Cgroup | None) -> int | None:
+    """Return the inode of a cgroup's folder, which no other cgroup of that name has; None if it is not there."""
+    try:
+        return None if cgroup is None else os.stat(cgroup.path).st_ino
+    except OSError:
+        return None
+
+
+def _living(cgroup: Cgroup | None, folder: int | None) -> list[int]:
+    """Return the PIDs of the processes that run in a cgroup and below.
+
+    folder: its inode; if it has another one now, this is the cgroup of a unit that has started since: no processes.
+    """
     cgroups = [] if cgroup is None else [cgroup, *cgroup.below()]
-    return [pid for each in cgroups for pid in each.pids() or () if running_name(pid) is not None]
+    pids = [pid for each in cgroups for pid in each.pids() or () if running_name(pid) is not None]
+    return pids if _inode(cgroup) == folder else []

@@ -53,10 +53,11 @@ async def _ended(words: Sequence[str], *, system: bool, tells: bool) -> tuple[li
         names, without = acted_on(words, list(seen))
         for word in without:
             say(f"scopectl: no unit {word!r}")
+        ends = {name: UnitEnd(opened.manager, name) for name in names}
+        await asyncio.gather(*(each.begin() for each in ends.values()))
         with ExitStack() as watches:
+            # Before the invocation was known, this could be the cgroup of the one before it.
             counts = {name: watches.enter_context(counting(seen[name].cgroup)) for name in names}
-            ends = {name: UnitEnd(opened.manager, name) for name in names}
-            await asyncio.gather(*(each.begin() for each in ends.values()))
             found = await asyncio.gather(*(_end(ends[name], counts[name], tells=tells) for name in names))
     return list(found), without
 

@@ -113,11 +113,11 @@ class Connection:
         self.peer: Credentials = socket.peer
         self._socket = socket
         self.on_signal: Callable[[Signal], None] = _drop
-        self._frames = frames.Frames()
         self._heard = 0
         self._silent = False
         self._serial = 0
         self._answers: dict[int, asyncio.Future[Frame]] = {}
+        self._frames = frames.Frames(self._answers.__contains__)
         socket.start(self._take)
         socket.lost.add_done_callback(self._answer_no_more)
 

@@ -95,14 +95,24 @@ class Surroundings:
         The session's bus comes second, because under dbus-run-session and similar programs it is a bus without systemd.
         If neither variable is set, e.g. under cron(8), the bus is in systemd-logind's usual folder.
         """
-        if self.runtime_dir and (not self.session_bus or _has_bus(self.runtime_dir)):
-            return _address_in(self.runtime_dir)
+        if self._folder_of_bus:
+            return _address_in(self._folder_of_bus)
         if self.session_bus:
             return self.session_bus
         if _has_bus(self.usual):
             return _address_in(self.usual)
         message = f"neither XDG_RUNTIME_DIR nor DBUS_SESSION_BUS_ADDRESS is set, and {self.usual}/bus does not exist"
         raise BusUnavailable(f"no user bus: {message}", hint=self.remedy())
+
+    @property
+    def folder(self) -> str:
+        """The runtime folder of the manager on that bus, i.e. the usual one unless the bus is in another."""
+        return self._folder_of_bus or self.usual
+
+    @property
+    def _folder_of_bus(self) -> str | None:
+        """XDG_RUNTIME_DIR if the bus in it is the one to connect to."""
+        return self.runtime_dir if self.runtime_dir and (not self.session_bus or _has_bus(self.runtime_dir)) else None
 
     def remedy(self) -> str:
         """Return what to do if the bus was not found, does not work, or is another user's."""

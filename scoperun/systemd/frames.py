@@ -1,22 +1,28 @@
 """D-Bus messages in a stream of bytes: where each one ends, and what its header says. No I/O.
 
 Any process on the bus can send us messages, also large ones. Bodies are not read here, and a message that is larger
-than any of systemd's is skipped without ever being in memory as a whole.
+than any of systemd's is skipped without ever being in memory as a whole. Only an answer that is waited for can be long.
 https://dbus.freedesktop.org/doc/dbus-specification.html#message-protocol-messages
 """
 
 from __future__ import annotations
 
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scoperun.record import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 METHOD_CALL, METHOD_RETURN, ERROR, SIGNAL = 1, 2, 3, 4
 _NO_REPLY_EXPECTED = 1
 
 LARGEST = 1 << 20
-"""Bytes. systemd's longest answer, all properties of a unit, has a tenth of that."""
+"""Bytes of a message that nobody waits for. systemd's announcements have a small part of that."""
+
+LARGEST_ANSWER = 1 << 25
+"""Bytes of an answer to a call of ours: a list of all units can have thousands, with long descriptions."""
 
 LARGEST_HEADER = 1 << 14
 """Bytes. An answer's header has a few names of at most 255 bytes each."""
@@ -47,7 +53,7 @@ class Frame:
     """One message: the fields of its header, and its bytes.
 
     kind: METHOD_CALL, METHOD_RETURN, ERROR, SIGNAL, or a kind of a newer specification.
-    raw: all of its bytes, None if it is larger than LARGEST.
+    raw: all of its bytes, None if it is larger than LARGEST, or than LARGEST_ANSWER if it is waited for.
     body_at: the offset of its body in `raw`. signature: the types of the values in the body.
     """
 
@@ -74,8 +80,9 @@ class Frame:
 class Frames:
     """The messages of one connection, cut out of its bytes as they come in."""
 
-    def __init__(self) -> None:
-        """Begin at the first byte of a message."""
+    def __init__(self, is_awaited: Callable[[int], bool] = lambda _: False) -> None:
+        """Begin at the first byte of a message. is_awaited: whether an answer with this serial is waited for."""
+        self._is_awaited = is_awaited
         self._buffer = bytearray()
         self._passed_over = 0
 
@@ -98,29 +105,41 @@ class Frames:
         if len(self._buffer) < _FIXED:
             return None
         size = _Size.of(self._buffer)
+        if LARGEST < size.total <= LARGEST_ANSWER and len(self._buffer) >= size.needed and self._is_answer(size):
+            size = _Size.of(self._buffer, LARGEST_ANSWER)
         return size if len(self._buffer) >= size.needed else None
 
+    def _is_answer(self, size: _Size) -> bool:
+        """Tell whether the first message, of which the header is here, is an answer that is waited for."""
+        frame = self._header(size)
+        return frame is not None and frame.kind == METHOD_RETURN and self._is_awaited(frame.reply_serial or 0)
+
     def _cut(self, size: _Size) -> Frame | None:
-        whole = bytes(self._buffer[: size.needed])
+        frame = self._header(size)
         self._passed_over = max(size.total - len(self._buffer), 0)
         del self._buffer[: size.total]
-        return None if size.fields > LARGEST_HEADER else _frame(whole, size)
+        return frame
+
+    def _header(self, size: _Size) -> Frame | None:
+        """Return the first message as far as it is needed; None if its header cannot be read."""
+        return None if size.fields > LARGEST_HEADER else _frame(bytes(self._buffer[: size.needed]), size)
 
 
 @dataclass(frozen=True, slots=True)
 class _Size:
     """The size of a message in bytes. fields: its header's fields. header: its whole header. total: with the body.
 
-    order: its byte order, for struct.
+    order: its byte order, for struct. most: of a larger message only the header is read.
     """
 
     order: str
     fields: int
     header: int
     total: int
+    most: int
 
     @classmethod
-    def of(cls, start: bytearray) -> _Size:
+    def of(cls, start: bytearray, most: int = LARGEST) -> _Size:
         order = _ORDERS.get(start[0])
         if order is None or start[3] != _VERSION:
             raise Malformed("it sent something that is not D-Bus")
@@ -128,14 +147,14 @@ class _Size:
         header = _FIXED + (fields + 7) // 8 * 8
         if header + body > _LARGEST_BY_THE_SPECIFICATION:
             raise Malformed("it sent something that is not D-Bus")
-        return cls(order, fields, header, header + body)
+        return cls(order, fields, header, header + body, most)
 
     @property
     def needed(self) -> int:
         """The number of bytes that are read of it."""
         if self.fields > LARGEST_HEADER:
             return _FIXED
-        return self.header if self.total > LARGEST else self.total
+        return self.header if self.total > self.most else self.total
 
 
 def _frame(raw: bytes, size: _Size) -> Frame | None:
@@ -145,7 +164,7 @@ def _frame(raw: bytes, size: _Size) -> Frame | None:
         fields = _fields(raw, size)
     except (struct.error, IndexError, UnicodeDecodeError, _Unreadable):
         return None
-    kept = None if size.total > LARGEST else raw
+    kept = None if size.total > size.most else raw
     return Frame(kind=kind, flags=flags, serial=serial, raw=kept, body_at=size.header, **fields)
 
 

@@ -37,6 +37,8 @@ _PATH = "/org/freedesktop/systemd1"
 _MANAGER = "org.freedesktop.systemd1.Manager"
 _PROPERTIES = "org.freedesktop.DBus.Properties"
 
+_OWNER_CHANGED = f"type='signal',sender='{bus.NAME}',interface='{bus.NAME}',member='NameOwnerChanged',arg0='{_SYSTEMD}'"
+
 _NO_REPLY = "org.freedesktop.DBus.Error.NoReply"
 """The bus says that systemd left before it replied: it read the call and did what was asked, or did not read it."""
 
@@ -83,7 +85,7 @@ class Manager:
         self._check = f"check: systemctl{'' if system else ' --user'} is-system-running"
         self._routes: dict[str, Take] = {}
         self._take_returns: dict[str, Take] = {}
-        self._hears_all: asyncio.Future[Any] | None = None
+        self._shared_rules: dict[str, asyncio.Future[None]] = {}
         self._same_numbers: asyncio.Future[None] | None = None
         self._presence: Presence | None = None
         self._has_answered = False
@@ -147,39 +149,45 @@ class Manager:
     async def follow(self, unit: str, take: Take) -> None:
         """Hand the signals of a unit of any kind, and that of its removal, to `take`; raises what `call` raises.
 
-        systemd sends them if a client has a reference to the unit, or has called Subscribe().
+        systemd sends them if a client has a reference to the unit, or has called Subscribe(). `take` also gets each
+        change of the process that has systemd's name on the bus, as in `hear_jobs`.
         """
-        path = unit_path(unit)
-        self._routes[path] = take
-        removed = f"path='{_PATH}',interface='{_MANAGER}',member='UnitRemoved',arg0='{unit}'"
+        rules = self._follow_all() if self._routes else self._follow(unit)
+        self._routes[unit_path(unit)] = self._take_returns[unit] = take
         try:
-            await asyncio.gather(
-                self._add(f"path='{path}'"),
-                self._connection.match(f"type='signal',sender='{_SYSTEMD}',{removed}"),
-            )
+            await asyncio.gather(rules, self._once(_OWNER_CHANGED))
         except bus.ErrorReply as error:
             raise self._error(error) from None
+
+    async def _follow(self, unit: str) -> None:
+        """Have the bus send the signals of one unit and that of its removal."""
+        await asyncio.gather(
+            self._connection.match(_changes(f"path='{unit_path(unit)}'")),
+            self._connection.match(_removals(f",arg0='{unit}'")),
+        )
+
+    async def _follow_all(self) -> None:
+        """Do the same for all units, as in `_match_all`: a bus allows a connection some hundred rules."""
+        await asyncio.gather(self._once(_changes(f"path_namespace='{_PATH}/unit'")), self._once(_removals("")))
 
     async def _match(self, path: str, unit: str) -> None:
         """Have the bus send the signals of one scope only: those of others would wake this process for nothing.
 
         With AddRef they come without Subscribe(), with which every scoperun on the machine would wake every other one.
         """
-        await asyncio.gather(self._add(f"path='{path}'"), self._add_jobs(f",arg2='{unit}'"))
+        await asyncio.gather(
+            self._connection.match(_changes(f"path='{path}'")), self._connection.match(_jobs(f",arg2='{unit}'"))
+        )
 
     async def _match_all(self) -> None:
         """Have the bus send the signals of all scopes: two rules in total in place of two for each scope."""
-        if self._hears_all is None:
-            every = self._add(f"path_namespace='{_PATH}/unit'")
-            self._hears_all = asyncio.gather(every, self._add_jobs(""))
-        await asyncio.shield(self._hears_all)
+        await asyncio.gather(self._once(_changes(f"path_namespace='{_PATH}/unit'")), self._once(_jobs("")))
 
-    async def _add(self, objects: str) -> None:
-        await self._connection.match(f"type='signal',sender='{_SYSTEMD}',interface='{_PROPERTIES}',{objects}")
-
-    async def _add_jobs(self, more: str) -> None:
-        job = f"path='{_PATH}',interface='{_MANAGER}',member='JobRemoved'{more}"
-        await self._connection.match(f"type='signal',sender='{_SYSTEMD}',{job}")
+    async def _once(self, rule: str) -> None:
+        """Have the bus send the signals that match `rule`, which several units share: it is added only once."""
+        if rule not in self._shared_rules:
+            self._shared_rules[rule] = asyncio.ensure_future(self._connection.match(rule))
+        await asyncio.shield(self._shared_rules[rule])
 
     async def see_same_numbers(self, pid: int) -> None:
         """Raise BusUnavailable if systemd would read PIDs in another PID namespace.
@@ -200,9 +208,8 @@ class Manager:
         away (daemon-reexec) it announces nothing.
         """
         self._routes[unit_path(unit)] = self._take_returns[unit] = take
-        owner = f"type='signal',sender='{bus.NAME}',interface='{bus.NAME}',member='NameOwnerChanged',arg0='{_SYSTEMD}'"
         try:
-            await asyncio.gather(self._add_jobs(f",arg2='{unit}'"), self._connection.match(owner))
+            await asyncio.gather(self._once(_jobs("")), self._once(_OWNER_CHANGED))
         except bus.ErrorReply as error:
             raise self._error(error) from None
 
@@ -359,6 +366,21 @@ async def _users_bus(
             error.hint = error.hint or surroundings.remedy()
             raise
         yield connection
+
+
+def _changes(objects: str) -> str:
+    """Return the rule for changes of properties of these objects."""
+    return f"type='signal',sender='{_SYSTEMD}',interface='{_PROPERTIES}',{objects}"
+
+
+def _jobs(more: str) -> str:
+    """Return the rule for the ends of jobs."""
+    return f"type='signal',sender='{_SYSTEMD}',path='{_PATH}',interface='{_MANAGER}',member='JobRemoved'{more}"
+
+
+def _removals(more: str) -> str:
+    """Return the rule for the removals of units."""
+    return f"type='signal',sender='{_SYSTEMD}',path='{_PATH}',interface='{_MANAGER}',member='UnitRemoved'{more}"
 
 
 def _bus_timeout(environment: Mapping[str, str]) -> float:

@@ -10,7 +10,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from scoperun.errors import BusLost, ManagerError
+from scoperun.errors import BusLost, BusUnavailable, ManagerError
 from scoperun.systemd import answers
 from scoperun.systemd.answers import UNIT
 from scoperun.systemd.units import Invocation, invocation_of
@@ -40,7 +40,9 @@ class UnitEnd:
         self.name = name
         self.invocation = ""
         self._manager = manager
-        self._over = asyncio.Event()
+        self._heard = asyncio.Event()
+        self._is_over = False
+        self._was_away = False
         self._result: str | None = None
         self._has_reference = False
 
@@ -48,31 +50,28 @@ class UnitEnd:
         """Begin to listen, and then see whether the unit has ended already; raise one of manager.UNANSWERED."""
         await self._manager.follow(self.name, self._take)
         self.invocation = await invocation_of(self._manager, self.name)
+        # What was heard so far can be of an invocation before this one. Its own end is seen below.
+        self._is_over, self._result = False, None
         if not self.invocation:  # unloaded, or never active
-            self._over.set()
+            self._is_over = True
             return
         try:
             await self._call("Ref")
             self._has_reference = True
         except ManagerError:  # it is refused to other users, or the unit has been unloaded
             await _subscribe(self._manager)
-        try:
-            state = await self._manager.get(self._unit.path, UNIT, "ActiveState")
-        except ManagerError:
-            state = "inactive"
-        if state in _OVER:
-            self._over.set()
+        await self._look()
 
     async def wait(self) -> None:
-        """Return when the unit has ended; raise BusLost if the connection breaks first."""
-        over, lost = asyncio.ensure_future(self._over.wait()), asyncio.ensure_future(self._manager.lost())
-        try:
-            await asyncio.wait((over, lost), return_when=asyncio.FIRST_COMPLETED)
-            if not self._over.is_set():
-                raise BusLost(f"{self.name}: the connection to the bus broke: {lost.result()}")
-        finally:
-            over.cancel()
-            lost.cancel()
+        """Return when the unit has ended; raise BusLost if the bus breaks first, or systemd stays away from it."""
+        while not self._is_over:
+            await self._more()
+            if self._was_away and not self._is_over:
+                self._was_away = False
+                try:
+                    await self._look()
+                except BusUnavailable as error:
+                    raise BusLost(f"{self.name}: {error.message}", hint=error.hint) from None
 
     async def properties(self) -> dict[str, Any]:
         """Return what systemd knows of the ended unit, by property, and give up the reference; {} if nothing is."""
@@ -95,11 +94,37 @@ class UnitEnd:
     async def _call(self, member: str) -> None:
         await self._manager.call_object(self._unit.path, UNIT, member, "")
 
+    async def _look(self) -> None:
+        """Ask systemd whether the invocation is over; raise BusUnavailable."""
+        try:
+            state = await self._manager.get(self._unit.path, UNIT, "ActiveState")
+        except ManagerError:
+            state = "inactive"
+        self._is_over = self._is_over or state in _OVER
+
+    async def _more(self) -> None:
+        """Wait until something is heard; raise BusLost if the connection breaks first."""
+        heard, lost = asyncio.ensure_future(self._heard.wait()), asyncio.ensure_future(self._manager.lost())
+        try:
+            await asyncio.wait((heard, lost), return_when=asyncio.FIRST_COMPLETED)
+            if not self._heard.is_set():
+                raise BusLost(f"{self.name}: the connection to the bus broke: {lost.result()}")
+        finally:
+            heard.cancel()
+            lost.cancel()
+        self._heard.clear()
+
     def _take(self, member: str | None, body: list[Any]) -> None:
         match member, body:
             case "UnitRemoved", _:
-                self._over.set()
+                self._is_over = True
             case "PropertiesChanged", [str(), {"ActiveState": state}, _] if state in _OVER:
-                self._over.set()
-            case "PropertiesChanged", [str(), {"Result": str(result)}, _] if not self._over.is_set():
+                self._is_over = True
+            case "PropertiesChanged", [str(), {"Result": str(result)}, _] if not self._is_over:
                 self._result = result if self._result in {None, "success"} else self._result
+                return
+            case "NameOwnerChanged", _:  # systemd announces nothing while it is away (daemon-reexec)
+                self._was_away = True
+            case _:
+                return
+        self._heard.set()

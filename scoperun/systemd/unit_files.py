@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from scoperun.record import dataclass
+from scoperun.systemd.bus_address import Surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +51,7 @@ def folder(environment: Mapping[str, str], *, system: bool) -> str:
     """Return the folder in which the manager keeps the files of transient units."""
     if system:
         return "/run/systemd/transient"
-    return f"{environment.get('XDG_RUNTIME_DIR') or f'/run/user/{os.getuid()}'}/systemd/transient"
+    return f"{Surroundings.of(environment).folder}/systemd/transient"
 
 
 def transient_file(folder: str, unit: str) -> TransientFile | None:

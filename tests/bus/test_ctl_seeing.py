@@ -239,6 +239,67 @@ async def test_wait_names_what_is_not_there_and_waits_for_the_rest(shown: Shown)
     assert ended.complaint == "scopectl: no unit 'none.scope'"
 
 
+async def test_wait_takes_the_end_of_an_earlier_invocation_for_no_end(shown: Shown) -> None:
+    """It ends after scopectl has begun to listen; another one runs when systemd is asked for the ID."""
+    unit = shown.add("a.scope")
+
+    def identify(call: Message) -> Message:
+        over(shown, Unit(name="a.scope", properties={}, owner=None), "oom-kill")
+        return answer(call, "v", Variant("ay", unit.invocation_id))
+
+    shown.systemd.at["Get InvocationID"] = identify
+    process = await start("wait", "a.scope")
+    await shown.systemd.called("Get ActiveState")
+    over(shown, unit, "success")
+    ended = await end(process)
+    assert (ended.status, ended.out, ended.err) == (1, "a.scope\tsuccess\tunknown\n", "")
+
+
+async def waits(shown: Shown) -> Process:
+    """Wait for a.scope; return once scopectl has had its answers and only listens."""
+    answered = asyncio.Event()
+
+    def state(call: Message) -> Message:
+        asyncio.get_running_loop().call_later(0.3, answered.set)
+        return answer(call, "v", Variant("s", "active"))
+
+    shown.systemd.at["Get ActiveState"] = state
+    process = await start("wait", "a.scope")
+    await answered.wait()
+    return process
+
+
+@pytest.mark.parametrize("unloaded", [False, True])
+async def test_wait_sees_an_end_while_systemd_was_away(shown: Shown, unloaded: bool) -> None:
+    """Nothing announces what happens during daemon-reexec."""
+    shown.add("a.scope")
+    process = await waits(shown)
+    shown.systemd.at["Get ActiveState"] = (
+        UNLOADED if unloaded else lambda call: answer(call, "v", Variant("s", "inactive"))
+    )
+    shown.systemd.reexecute()
+    assert (await end(process)).out == "a.scope\tsuccess\tunknown\n"
+
+
+async def test_wait_goes_on_when_systemd_is_back_and_the_unit_still_runs(shown: Shown) -> None:
+    unit = shown.add("a.scope")
+    process = await waits(shown)
+    shown.systemd.reexecute()
+    await until(lambda: shown.systemd.steps.count("Get ActiveState") > 1)
+    over(shown, unit, "timeout")
+    assert (await end(process)).out == "a.scope\ttimeout\tunknown\n"
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_wait_fails_if_systemd_does_not_come_back(shown: Shown) -> None:
+    shown.add("a.scope")
+    process = await waits(shown)
+    shown.systemd.leave()
+    ended = await end(process)
+    assert (ended.status, ended.out) == (1, "")
+    assert ended.complaint.startswith("scopectl: a.scope: no systemd on this bus: ")
+
+
 async def test_wait_takes_no_result_from_a_lie(shown: Shown) -> None:
     unit = shown.add("a.scope")
     unit.scope_properties = {"Result": Variant("u", 7), "OOMKills": Variant("s", "none"), "OOMPolicy": Variant("u", 1)}

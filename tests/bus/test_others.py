@@ -14,7 +14,7 @@ from dbus_next.message import Message
 from dbus_next.signature import Variant
 
 from scoperun.errors import BusLost
-from scoperun.systemd.frames import LARGEST
+from scoperun.systemd.frames import LARGEST, LARGEST_ANSWER
 
 from .program import end, signal_from_outside, start_command
 from .raw_bus import greet, raw_bus
@@ -101,8 +101,15 @@ async def test_no_value_is_made_from_messages_that_others_send(runtime_dir: str)
     assert peak < 4 * LARGEST
 
 
+async def test_a_long_answer_is_read(runtime_dir: str) -> None:
+    """With thousands of units, or with long descriptions, the list of units is long."""
+    bus = raw_bus(f"{runtime_dir}/bus", after(version(2, version="x" * 3 * LARGEST)))
+    async with bus, connected(f"{runtime_dir}/bus", timeout=10 * PATIENCE) as connection:
+        assert await connection.call(VERSION, *WANTED) == ["x" * 3 * LARGEST]
+
+
 async def test_an_answer_that_is_too_large_is_an_error_at_once(runtime_dir: str) -> None:
-    bus = raw_bus(f"{runtime_dir}/bus", after(version(2, version="x" * LARGEST)))
+    bus = raw_bus(f"{runtime_dir}/bus", after(version(2, version="x" * LARGEST_ANSWER)))
     async with bus, connected(f"{runtime_dir}/bus", timeout=10 * PATIENCE) as connection:
         with pytest.raises(BusLost, match=r"^Get: the answer is longer than any message of systemd$"):
             await connection.call(VERSION, *WANTED)

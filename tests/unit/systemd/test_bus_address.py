@@ -37,6 +37,16 @@ def test_the_variables_come_first(run_user: Path, tmp_path: Path) -> None:
     assert surroundings(run_user, tmp_path, "unix:path=/a").bus() == f"unix:path={tmp_path}/bus"
 
 
+def test_the_managers_folder_is_that_of_the_bus(run_user: Path, tmp_path: Path) -> None:
+    """In a snap $XDG_RUNTIME_DIR names a folder without a bus."""
+    usual = f"{run_user}/{UID}"
+    assert surroundings(run_user).folder == usual
+    assert surroundings(run_user, "/nowhere").folder == "/nowhere"
+    assert surroundings(run_user, f"{usual}/snap.code", f"unix:path={usual}/bus").folder == usual
+    (tmp_path / "bus").touch()
+    assert surroundings(run_user, tmp_path, "unix:path=/a").folder == str(tmp_path)
+
+
 def test_a_folder_with_any_name_can_be_connected_to() -> None:
     name = os.fsdecode(b"/run/\xff ;,=%\n")
     (address,) = addresses(surroundings(Path("/nowhere"), name).bus())

@@ -13,6 +13,7 @@ from dbus_next.signature import Variant
 from scoperun.systemd.frames import (
     ERROR,
     LARGEST,
+    LARGEST_ANSWER,
     LARGEST_HEADER,
     METHOD_CALL,
     METHOD_RETURN,
@@ -111,6 +112,36 @@ def test_a_message_that_is_too_large_is_announced_and_skipped(message: bytes, si
     assert (told.kind, told.destination, told.reply_serial) == (small.kind, small.destination, small.reply_serial)
     assert [frame for bite in bites[1:] for frame in frames.take(bite)] == []
     assert [frame.raw for frame in frames.take(signal())] == [signal()]
+
+
+@pytest.mark.parametrize("size", [LARGEST + 1, LARGEST_ANSWER - 100])
+def test_a_long_answer_is_kept_if_it_is_waited_for(size: int) -> None:
+    frames = Frames({3}.__contains__)
+    large = with_body(answer(), size)
+    bites = [large[at : at + BITE] for at in range(0, len(large), BITE)]
+    (frame,) = [frame for bite in bites for frame in frames.take(bite)]
+    assert (frame.kind, frame.reply_serial, frame.raw) == (METHOD_RETURN, 3, large)
+    assert [frame.raw for frame in frames.take(signal())] == [signal()]
+
+
+@pytest.mark.parametrize(
+    ("message", "size", "awaited"),
+    [(answer(), LARGEST_ANSWER, {3}), (answer(), LARGEST, {4}), (signal(), LARGEST, {0, 3}), (call(), LARGEST, {0, 9})],
+)
+def test_another_long_message_is_skipped(message: bytes, size: int, awaited: set[int]) -> None:
+    frames = Frames(awaited.__contains__)
+    told, after = frames.take(with_body(message, size) + signal())
+    assert (told.raw, after.raw) == (None, signal())
+
+
+def test_a_long_answer_that_is_given_up_is_skipped() -> None:
+    awaited = {3}
+    frames = Frames(awaited.__contains__)
+    large = with_body(answer(), 4 * LARGEST)
+    assert frames.take(large[: 2 * LARGEST]) == []
+    awaited.clear()
+    told, after = frames.take(large[2 * LARGEST :] + signal())
+    assert (told.raw, after.raw) == (None, signal())
 
 
 def test_a_skipped_message_is_never_in_memory() -> None:

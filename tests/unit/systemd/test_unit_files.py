@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
-from scoperun.systemd.unit_files import transient_file
+from scoperun.systemd.unit_files import folder, transient_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,3 +36,10 @@ def test_a_scope_of_ours_has_our_documentation_and_a_keeper_unless_it_was_attach
 
 def test_a_unit_that_is_not_transient_has_no_file(tmp_path: Path) -> None:
     assert transient_file(str(tmp_path), "a.scope") is None
+
+
+def test_the_folder_is_that_of_the_manager_on_the_bus() -> None:
+    in_snap = {"XDG_RUNTIME_DIR": "/nowhere/snap.code", "DBUS_SESSION_BUS_ADDRESS": "unix:path=/nowhere/bus"}
+    assert folder(in_snap, system=False) == f"/run/user/{os.getuid()}/systemd/transient"
+    assert folder({"XDG_RUNTIME_DIR": "/nowhere"}, system=False) == "/nowhere/systemd/transient"
+    assert folder(in_snap, system=True) == "/run/systemd/transient"
