@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from typing import TYPE_CHECKING
 
+from scoperun import regular_file
 from scoperun.printable import utf8
 
 if TYPE_CHECKING:
@@ -39,8 +39,9 @@ def _identifiers(unit: str) -> Iterator[str]:
     parts = match[1].split("-") if match else []
     for count in range(1, len(parts) + 1):
         identifier = _unescaped("-".join(parts[-count:]))
-        # A slash would lead out of the folder.
-        if identifier and not identifier.startswith(".") and not {"/", "\0"} & set(identifier):
+        # A slash would lead out of the folder, and so would "..": each `-` can stand for a slash.
+        leads_out = {"/", "\0"} & set(identifier) or ".." in identifier.split("-")
+        if identifier and not identifier.startswith(".") and not leads_out:
             yield identifier
 
 
@@ -71,12 +72,10 @@ def _name_in(folder: str, identifier: str) -> str | None:
 
 def _name(file: str) -> str | None:
     try:
-        fd = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        fd = regular_file.opened(file, follow=True)
     except OSError:
         return None
     try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return None
         text = os.fsdecode(os.read(fd, _MOST))
     except OSError:
         return None

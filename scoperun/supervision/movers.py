@@ -61,17 +61,13 @@ async def mover_of(managers: Managers, processes: Iterable[ProcessFacts]) -> Mov
         if unit.endswith(".service") and (manager := await managers.of_user(user)) is not None:
             with suppress(*UNANSWERED):
                 mains[int(await manager.get(unit_path(unit), _SERVICE, "MainPID"))] = unit
-        elif unit.endswith(".scope") and (file := transient_file(_folder(user), unit)) and file.has_keeper:
-            watched.add(unit)
+        elif unit.endswith(".scope") and user in {None, os.geteuid()}:  # another user's folder can hold anything
+            file = transient_file(folder(os.environ, system=user is None), unit)
+            if file is not None and file.has_keeper:
+                watched.add(unit)
     return Mover(
         pid=os.getpid(),
         uid=None if managers.is_system and os.geteuid() == 0 else os.geteuid(),
         mains=mains,
         watched=frozenset(watched),
     )
-
-
-def _folder(user: int | None) -> str:
-    """Return the folder with the files of transient units of a user's manager, or of the system's for None."""
-    environment = os.environ if user == os.geteuid() else {"XDG_RUNTIME_DIR": f"/run/user/{user}"}
-    return folder(environment, system=user is None)

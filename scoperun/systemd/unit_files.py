@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from scoperun import regular_file
 from scoperun.record import dataclass
 from scoperun.systemd.bus_address import Surroundings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
 OURS = "man:scoperun(1)"
 """In Documentation= of each scope of scoperun."""
@@ -55,24 +56,33 @@ def folder(environment: Mapping[str, str], *, system: bool) -> str:
 
 
 def transient_file(folder: str, unit: str) -> TransientFile | None:
-    """Return the file of a transient unit; None if there is none, or if it cannot be read."""
-    return unit_file(f"{folder}/{unit}")
+    """Return the file of a transient unit; None if there is none, or if it cannot be read.
+
+    A link, or a file of another user than root and ourselves, was not written by our manager, and is not read.
+    """
+    return _read(f"{folder}/{unit}", follow=False, owners={0, os.geteuid()})
 
 
 def unit_file(path: str) -> TransientFile | None:
     """Return any file of systemd's about a unit; None if there is none, or if it cannot be read."""
+    return _read(path, follow=True)
+
+
+def _read(path: str, *, follow: bool, owners: Container[int] | None = None) -> TransientFile | None:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        fd = regular_file.opened(path, follow=follow)
     except OSError:
         return None
     try:
+        facts = os.fstat(fd)
+        if owners is not None and facts.st_uid not in owners:
+            return None
         text = os.fsdecode(os.read(fd, _MOST))
-        written = os.fstat(fd).st_mtime
     except OSError:
         return None
     finally:
         os.close(fd)
-    return TransientFile(written, _settings(text))
+    return TransientFile(facts.st_mtime, _settings(text))
 
 
 def _settings(text: str) -> dict[str, str]:

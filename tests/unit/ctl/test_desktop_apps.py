@@ -47,7 +47,9 @@ def test_its_name_is_found(unit: str, name: str | None, environment: dict[str, s
 def test_an_identifier_does_not_lead_out_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "applications").mkdir()
     (tmp_path / "secret.desktop").write_text(ENTRY.format("Secret"))
-    assert app_name(r"app-\x2e\x2e\x2fsecret-1.scope", {"XDG_DATA_HOME": str(tmp_path)}) is None
+    (tmp_path / "applications" / "kde").mkdir()
+    for unit in (r"app-\x2e\x2e\x2fsecret-1.scope", "app-kde-..-..-secret-1.scope"):
+        assert app_name(unit, {"XDG_DATA_HOME": str(tmp_path)}) is None
 
 
 def test_a_pipe_in_the_folder_is_not_waited_for(tmp_path: Path) -> None:
