@@ -7,14 +7,14 @@ import stat
 
 
 def opened(path: str, *, follow: bool) -> int:
-    """Return a descriptor to read a regular file with; raise OSError if it is none or cannot be opened.
+    """Return a descriptor to read a regular file with; raise OSError if it is not one or cannot be opened.
 
     follow: if the last part of the path is a symbolic link, take what that names.
     """
     found = os.open(path, os.O_PATH | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
     try:
         if not stat.S_ISREG(os.fstat(found).st_mode):
-            raise OSError(f"{path} is no regular file")
+            raise OSError(f"{path} is not a regular file")
         return os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_CLOEXEC)
     finally:
         os.close(found)
