@@ -306,17 +306,22 @@ class _Attaching:
             return "the system's systemd adds no process to a scope that runs"
         whole = await self._manager.control_group()
         user = os.path.basename(whole)
-        pids = [each.pid for each in members if each.lives]
+        try:
+            manager = await self._managers.of_system()
+        except ScoperunError as error:
+            return error.message
         failure = ""
         # If one of them ends meanwhile, a call for all fails before it has moved any.
-        for some in (pids, *([pid] for pid in pids if len(pids) > 1)):
+        for some in (members, *([each] for each in members if len(members) > 1)):
+            pids = [each.pid for each in some if each.lives]  # just before the call: a PID can be reused
+            if not pids:
+                continue
             try:
-                manager = await self._managers.of_system()
-                await manager.call("AttachProcessesToUnit", "ssau", user, cgroup.name.removeprefix(whole), some)
+                await manager.call("AttachProcessesToUnit", "ssau", user, cgroup.name.removeprefix(whole), pids)
             except ScoperunError as error:
                 failure = error.message
             else:
-                if some is pids:
+                if some is members:
                     return ""
         return failure
 

@@ -92,8 +92,23 @@ class Herd:
                 return
             for pid in new:
                 facts = self.add(pid)
-                if facts is not None and not facts.is_zombie:
+                if facts is None:
+                    continue
+                if not self._is_child(facts):  # it ended meanwhile, and another one has its PID
+                    self._let_go(pid)
+                elif not facts.is_zombie:
                     see(facts)
+
+    def _is_child(self, process: ProcessFacts) -> bool:
+        """Tell whether a process is a child of a living member; its PID is that of the parent as long as that lives."""
+        parent = self.members.get(process.parent)
+        return process.leader == process.pid and parent is not None and parent.lives
+
+    def _let_go(self, pid: int) -> None:
+        """Hold a process no longer, if it is held."""
+        member = self.members.pop(pid, None)
+        if member is not None:
+            os.close(member.pidfd)
 
     def living(self) -> list[Member]:
         """Return the members that have not ended."""

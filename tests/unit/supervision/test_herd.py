@@ -109,6 +109,24 @@ def test_descendants_are_found_at_every_depth_and_held(herd: Herd) -> None:
             os.kill(each, signal.SIGKILL)
 
 
+def test_a_stranger_that_has_got_the_number_of_a_descendant_is_not_held(
+    herd: Herd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reused(roots: set[int], *, leave_out: int) -> list[int]:
+        return sorted({*descendants(roots, leave_out=leave_out), stranger})
+
+    with running("sleep 1000 & echo $!") as (pid, child), running("echo") as (stranger, _):
+        monkeypatch.setattr("scoperun.supervision.herd.descendants", reused)
+        found: list[ProcessFacts] = []
+        herd.add(pid)
+        before = len(os.listdir("/proc/self/fd"))
+        herd.add_descendants(leave_out=0, see=found.append)
+        assert [each.pid for each in found] == [int(child)]
+        assert set(herd.members) == {pid, int(child)}
+        assert len(os.listdir("/proc/self/fd")) == before + 1
+        os.kill(int(child), signal.SIGKILL)
+
+
 def test_a_thread_of_the_kernel_is_known_as_one() -> None:
     facts = process_facts(2)  # kthreadd, unless this is a PID namespace
     if facts is not None and facts.name == "kthreadd":
