@@ -107,7 +107,7 @@ def command(
         return asyncio.run(_attach(wanted, json=json))
     except CannotMove as error:
         for pid, reason in error.reasons.items():
-            say(f"scopectl: process {pid} ({error.names[pid]}): {reason}")
+            say(f"scopectl: process {pid} ({one_line(error.names[pid])}): {reason}")
         say("scopectl: nothing was attached")
     except NoneLeft as error:
         raise NotActive(str(error)) from None
@@ -214,7 +214,10 @@ def _as_json(now: Attached, limits: dict[str, Value]) -> dict[str, Any]:
         "unit": now.unit.name,
         "invocation_id": now.unit.invocation_id,
         "cgroup": None if now.cgroup is None else now.cgroup.name,
-        "processes": [{"pid": each.pid, "name": each.name, "rss": each.rss, "from": each.cgroup} for each in now.moved],
+        "processes": [
+            {"pid": each.pid, "name": each.name, "rss": each.rss, "from": each.cgroup and utf8(each.cgroup)}
+            for each in now.moved
+        ],
         "limits": {name: "infinity" if value == INFINITY else value for name, value in limits.items()},
         "charged_elsewhere": {utf8(name): size for name, size in _charged(now).items()},
         "ended": list(now.ended),

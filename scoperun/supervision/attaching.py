@@ -110,6 +110,17 @@ class _Attaching:
         mover = await self._see_processes()
         await self._see_controllers()
         unit, feed, first = await self._started(tasks)
+        try:
+            return await self._looked_after(unit, feed, first, mover, watches)
+        except ScoperunError as error:
+            if unit.name not in error.message:
+                error.message += f"; the processes are in {unit.name} now"
+            raise
+
+    async def _looked_after(
+        self, unit: Unit, feed: Feed, first: Member, mover: Mover, watches: AsyncExitStack
+    ) -> Attached:
+        """Read back what the scope has, and gather what is still outside."""
         await unit.identify()
         cgroup, handles = self._cgroup(unit), None
         outside: dict[int, str] = {}
@@ -226,7 +237,8 @@ class _Attaching:
 
     def _failed(self, unit: Unit, error: ScoperunError) -> ScoperunError | None:
         """Return the error with the processes that are in the failed unit's cgroup: systemd has moved some. Or None."""
-        cgroups = {each.pid: each.cgroup() for each in self._herd.living()}
+        came = [each for each in self._herd.living() if place(each.facts.cgroup).unit != unit.name]
+        cgroups = {each.pid: each.cgroup() for each in came}
         stuck = [pid for pid, cgroup in cgroups.items() if place(cgroup).unit == unit.name]
         if not stuck:
             return None

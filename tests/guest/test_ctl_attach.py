@@ -62,6 +62,8 @@ def test_running_processes_get_a_limit_and_keep_what_they_have(story: Story) -> 
         assert text.rows == [["moved.scope", "TasksMax 9 -> 8"]], "it has no keeper"
         again = attach("--unit", "again", "--mem", "300M", str(second.pid))
         assert again.status == 0, "out of one scope into another"
+        twice = attach("--unit", "again", "--mem", "300M", str(second.pid))
+        assert (twice.status, "already exists" in twice.err, "moved" in twice.err) == (1, True, False)
         assert ["process", f"{second.pid} ({Path(f'/proc/{second.pid}/comm').read_text().strip()})"] in again.rows
     cgroup_gone(told["cgroup"])
 
