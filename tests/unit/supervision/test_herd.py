@@ -120,11 +120,13 @@ def test_a_stranger_that_has_got_the_number_of_a_descendant_is_not_held(
         found: list[ProcessFacts] = []
         herd.add(pid)
         before = len(os.listdir("/proc/self/fd"))
-        herd.add_descendants(leave_out=0, see=found.append)
+        try:
+            herd.add_descendants(leave_out=0, see=found.append)
+        finally:
+            os.kill(int(child), signal.SIGKILL)
         assert [each.pid for each in found] == [int(child)]
         assert set(herd.members) == {pid, int(child)}
         assert len(os.listdir("/proc/self/fd")) == before + 1
-        os.kill(int(child), signal.SIGKILL)
 
 
 def test_a_thread_of_the_kernel_is_known_as_one() -> None:
