@@ -16,7 +16,7 @@ from scoperun.ctl.declared import Json
 from scoperun.ctl.errors import NotActive, Status
 from scoperun.ctl.in_force import in_force, text_of
 from scoperun.ctl.output import print_json, print_text, say
-from scoperun.ctl.table_options import limits_of, with_options
+from scoperun.ctl.table_options import KEPT, limits_of, with_options
 from scoperun.evidence.verdict import Verdict
 from scoperun.kernel.process_facts import command_line, process_facts
 from scoperun.printable import one_line, utf8
@@ -25,7 +25,7 @@ from scoperun.report.text import WIDTH, report_text
 from scoperun.spec.limits import OOMPolicy
 from scoperun.spec.request import RunRequest
 from scoperun.spec.scope import unit_path
-from scoperun.spec.sizes import INFINITY, format_size
+from scoperun.spec.sizes import format_size, in_words
 from scoperun.supervision.attaching import attached, report
 from scoperun.supervision.attachment import CannotMove, NoneLeft, Wanted
 from scoperun.systemd.answers import SCOPE
@@ -39,12 +39,6 @@ if TYPE_CHECKING:
 
 _MORE = {"property", "unit", "require-limits", "system"}
 OFFERED = tuple(each for each in OPTIONS if each.sets is not None or each.name in _MORE)
-REFUSED = {
-    name: "scoperun keeps this limit itself, and takes it only when a run starts"
-    for each in OPTIONS
-    if each.is_limit and each.sets is None
-    for name in each.names
-}
 
 
 def _pid(text: str) -> int:
@@ -75,7 +69,7 @@ Force = Annotated[
 _MOST_WORDS = 100
 
 
-@with_options(OFFERED, refused=REFUSED)
+@with_options(OFFERED, refused=KEPT)
 def command(
     pids: Pids,
     *,
@@ -218,7 +212,7 @@ def _as_json(now: Attached, limits: dict[str, Value]) -> dict[str, Any]:
             {"pid": each.pid, "name": each.name, "rss": each.rss, "from": each.cgroup and utf8(each.cgroup)}
             for each in now.moved
         ],
-        "limits": {name: "infinity" if value == INFINITY else value for name, value in limits.items()},
+        "limits": {name: in_words(value) for name, value in limits.items()},
         "charged_elsewhere": {utf8(name): size for name, size in _charged(now).items()},
         "ended": list(now.ended),
         "outside": [{"pid": pid, "reason": reason} for pid, reason in now.outside.items()],

@@ -11,7 +11,7 @@ from scoperun.kernel.log import kernel_clock, read_back
 from scoperun.printable import utf8
 from scoperun.record import dataclass, replace
 from scoperun.spec.scope import units_of
-from scoperun.spec.sizes import INFINITY, format_size, format_time
+from scoperun.spec.sizes import INFINITY, format_size, format_time, in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -119,7 +119,7 @@ def _row(report: KernelReport) -> dict[str, Any]:
         "at": report.at,
         "constraint": report.constraint,
         "oom_memcg": report.oom_memcg,
-        "limit": "infinity" if report.limit == INFINITY else report.limit,
+        "limit": in_words(report.limit),
         "victims": [{"pid": each.pid, "name": each.name, "anon": each.anon_rss} for each in report.victims],
         "records": list(report.records),
     }

@@ -10,7 +10,7 @@ from scoperun.console.tables import Cell, Column, table
 from scoperun.ctl import gauges
 from scoperun.ctl.ordering import arranged
 from scoperun.ctl.output import print_json_line, print_text
-from scoperun.spec.sizes import INFINITY
+from scoperun.spec.sizes import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +84,7 @@ def _object(usage: Usage) -> dict[str, Any]:
         "cgroup": usage.cgroup,
         "command": usage.command,
         "memory": usage.memory,
-        "limit": "infinity" if usage.limit == INFINITY else usage.limit,
+        "limit": in_words(usage.limit),
         "limited_by": usage.limited_by,
         "swap": usage.swap,
         "cpu_percent": None if usage.cpu is None else round(usage.cpu * 100, 2),

@@ -81,10 +81,6 @@ class Session:
             for unit in listed
         ]
 
-    async def ours(self) -> list[Seen]:
-        """Return the scopes that scoperun asked for, by name."""
-        return [seen for seen in await self.units() if seen.is_ours]
-
     async def entered(self, name: str) -> float | None:
         """Return when a unit became active, in seconds since the epoch; None if it is not known."""
         try:

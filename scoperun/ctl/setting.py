@@ -11,13 +11,13 @@ from scoperun.ctl.acting import Did, Every, Target, Units, acted
 from scoperun.ctl.declared import Json, System
 from scoperun.ctl.errors import NotActive
 from scoperun.ctl.in_force import in_force, limits_in_force, setting, text_of
-from scoperun.ctl.table_options import limits_of, properties_of, with_options
+from scoperun.ctl.table_options import KEPT, limits_of, properties_of, with_options
 from scoperun.errors import InvalidValue, PropertyRefused, ScoperunError
 from scoperun.kernel.scope_cgroup import ScopeCgroup
 from scoperun.record import dataclass
 from scoperun.spec.properties import Property
 from scoperun.spec.scope import AT_START, live_properties, without_keeper
-from scoperun.spec.sizes import INFINITY, format_size
+from scoperun.spec.sizes import format_size, in_words
 from scoperun.supervision.enforcement import unenforced
 from scoperun.systemd.answers import UNIT
 
@@ -27,11 +27,10 @@ if TYPE_CHECKING:
 LIVE = tuple(each for each in OPTIONS if each.is_live or each.name == "property")
 
 _FIXED = "systemd fixes it when the unit starts, and cannot change it afterwards"
-_OURS = "scoperun keeps this limit itself, and takes it only when a run starts"
-REFUSED = {
-    name: _OURS if each.sets is None else f"{each.sets.replace('USec', 'Sec')}=: {_FIXED}"
+REFUSED = KEPT | {
+    name: f"{each.sets.replace('USec', 'Sec')}=: {_FIXED}"
     for each in OPTIONS
-    if each.is_limit and not each.is_live
+    if each.is_limit and not each.is_live and each.sets is not None
     for name in each.names
 }
 """The limits that cannot be changed, by the names of their options, with the reason."""
@@ -182,9 +181,5 @@ def _kills(cgroup: Cgroup) -> int:
 def _did(before: dict[str, Any], now: dict[str, Any], void: list[str], kills: int) -> Did:
     texts = [f"{name} {text_of(name, before[name])} -> {text_of(name, now[name])}" for name in now]
     killed = [f"the kernel killed {kills} of its processes"] if kills > 0 else []
-    changes = {name: {"before": _json(before[name]), "now": _json(now[name])} for name in now}
+    changes = {name: {"before": in_words(before[name]), "now": in_words(now[name])} for name in now}
     return Did([*texts, *void, *killed], {"limits": changes, "without_effect": void, "killed": kills})
-
-
-def _json(value: float | str | None) -> float | str | None:
-    return "infinity" if value == INFINITY else value

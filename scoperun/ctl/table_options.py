@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scoperun.console.option import WrongValue
+from scoperun.console.options import OPTIONS
 from scoperun.errors import InvalidValue
 from scoperun.spec.limits import Limits
 from scoperun.spec.request import parsed
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
     from scoperun.spec.properties import Property
 
     Command = Callable[..., int]
+
+
+KEPT = {
+    name: "scoperun keeps this limit itself, and takes it only when a run starts"
+    for each in OPTIONS
+    if each.is_limit and each.sets is None
+    for name in each.names
+}
+"""The limits that systemd does not know, by the names of their options, with why no running unit can get them."""
 
 
 def with_options(

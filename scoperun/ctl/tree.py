@@ -17,7 +17,7 @@ from scoperun.ctl.reading import Number, size_text
 from scoperun.ctl.session import session
 from scoperun.kernel.usage import number
 from scoperun.record import dataclass
-from scoperun.spec.sizes import INFINITY
+from scoperun.spec.sizes import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,7 +115,7 @@ def _numbers(cgroup: Cgroup) -> tuple[Number, Number, Number]:
     memory, limit, tasks = (
         number(f"{cgroup.path}/{name}") for name in ("memory.current", "memory.max", "pids.current")
     )
-    return memory, "infinity" if limit == INFINITY else limit, tasks
+    return memory, in_words(limit), tasks
 
 
 def _row(level: Level, *, processes: bool) -> dict[str, Any]:

@@ -16,18 +16,16 @@ def unit_cgroups(manager: Cgroup) -> dict[str, Cgroup]:
 
     manager: the manager's own cgroup. Only slices are looked into: cgroups in other units are their own affair.
     """
-    return _first_of_each_name(manager)
+    found: dict[str, Cgroup] = {}
+    for unit, cgroup in _below(manager):
+        found.setdefault(unit, cgroup)  # a name can be there twice: anyone can have made the second
+    return found
 
 
 def manager_cgroup(name: str) -> Cgroup:
     """Return a manager's own cgroup by its name, empty for the root. Raises ScoperunError without cgroup v2."""
     path, counts_alone = hierarchy_of_this_machine()
     return Cgroup(name or "/", f"{path}{name}", counts_alone)
-
-
-def cgroups_below(top: Cgroup) -> dict[str, Cgroup]:
-    """Return the cgroup of each unit below a manager's cgroup, as unit_cgroups does."""
-    return _first_of_each_name(top)
 
 
 def _below(parent: Cgroup, above: str = "") -> Iterator[tuple[str, Cgroup]]:
@@ -44,13 +42,6 @@ def _below(parent: Cgroup, above: str = "") -> Iterator[tuple[str, Cgroup]]:
         yield unit, cgroup
         if kind == "slice":
             yield from _below(cgroup, stem)
-
-
-def _first_of_each_name(top: Cgroup) -> dict[str, Cgroup]:
-    found: dict[str, Cgroup] = {}
-    for unit, cgroup in _below(top):
-        found.setdefault(unit, cgroup)
-    return found
 
 
 def _folders(path: str) -> list[str]:

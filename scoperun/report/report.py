@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from scoperun.printable import utf8
 from scoperun.record import dataclass
-from scoperun.spec.sizes import INFINITY
+from scoperun.spec.sizes import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -207,4 +206,4 @@ def _as_dict(value: Report | LimitsInForce) -> dict[str, Any]:
 
 def _no_limit_in_words(values: Mapping[str, Any]) -> dict[str, Any]:
     """Write "no limit" as systemd does, `infinity`: JSON has no such number."""
-    return {name: "infinity" if value in (INFINITY, math.inf) else value for name, value in values.items()}
+    return {name: in_words(value) for name, value in values.items()}

@@ -96,6 +96,11 @@ def parse_positive_time(text: str) -> float:
     return seconds
 
 
+def in_words(number: float | str | None) -> float | str | None:
+    """Return a number as JSON has it: "infinity" for no limit, because JSON has no such number; the rest unchanged."""
+    return "infinity" if number in (INFINITY, math.inf) else number
+
+
 def format_size(size: int) -> str:
     """Return `size` bytes as systemd prints them: 20M, 1.6M, 512B, infinity."""
     if size == INFINITY:

@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from scoperun.errors import LimitNotEnforced, ManagerError, ScopeFailed, ScoperunError
-from scoperun.evidence.events import ConnectionLost
 from scoperun.kernel.cgroup import Cgroup, cgroup_of, hierarchy_of_this_machine
 from scoperun.kernel.scope_cgroup import ScopeCgroup
 from scoperun.process import keeper as keepers
@@ -24,7 +23,7 @@ from scoperun.supervision.enforcement import unavailable, unenforced
 from scoperun.supervision.feed import Feed
 from scoperun.supervision.herd import Herd
 from scoperun.supervision.movers import Managers, mover_of
-from scoperun.supervision.order import until_started
+from scoperun.supervision.order import feed_loss, until_started
 from scoperun.supervision.settling import Settling
 from scoperun.supervision.standing import stand
 from scoperun.supervision.strangers import let_go
@@ -106,7 +105,7 @@ class _Attaching:
         )
 
     async def done(self, tasks: Tasks, watches: AsyncExitStack) -> Attached:
-        """Do all of it. The watches on the scope are closed with `watches`."""
+        """Attach the processes, step by step. The watches on the scope are closed with `watches`."""
         mover = await self._see_processes()
         await self._see_controllers()
         unit, feed, first = await self._started(tasks)
@@ -197,7 +196,7 @@ class _Attaching:
             unit = self._unit(living[0].facts, feed)
             try:
                 await self._start(unit, living)
-                tasks.start(_feed_loss(self._manager, feed))
+                tasks.start(feed_loss(self._manager, feed))
                 await until_started(self._run, unit, feed)
             except (ManagerError, ScopeFailed) as error:
                 unit.forget()
@@ -336,7 +335,3 @@ class _Attaching:
                 if some is members:
                     return ""
         return failure
-
-
-async def _feed_loss(manager: Manager, feed: Feed) -> None:
-    feed.put(ConnectionLost(await manager.lost()))

@@ -55,7 +55,7 @@ async def supervised(
         watches = await stack.enter_async_context(AsyncExitStack())
         tasks = await stack.enter_async_context(Tasks())
         exited = tasks.start(_feed_exit(processes.workload, feed))
-        tasks.start(_feed_loss(manager, feed))
+        tasks.start(feed_loss(manager, feed))
         await stack.enter_async_context(cleared_away(unit, processes, feed))
         await _start(run, unit, processes, feed)
         from scoperun.supervision.standing import stand  # noqa: PLC0415  _start has imported it
@@ -85,7 +85,8 @@ async def _feed_exit(workload: Workload, feed: Feed) -> None:
     feed.put(await workload.wait())
 
 
-async def _feed_loss(manager: Manager, feed: Feed) -> None:
+async def feed_loss(manager: Manager, feed: Feed) -> None:
+    """Wait until the connection breaks, and feed that."""
     feed.put(ConnectionLost(await manager.lost()))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from scoperun.errors import BusLost
 from scoperun.systemd import answers
 
 if TYPE_CHECKING:
@@ -31,19 +30,22 @@ async def job_ended(
         while job not in heard.results:
             if heard.is_back and await is_over():
                 return "done"
-            await heard.more(manager)
+            await manager.heard(heard.has_more)
         return heard.results[job]
     finally:
         manager.forget_jobs(unit)
 
 
 class _Heard:
-    """What is heard of jobs. results: of those that have ended, by path. is_back: systemd was away, and is back."""
+    """What is heard of jobs.
+
+    results: of those that have ended, by path. is_back: systemd was away, and is back. has_more: set with any change.
+    """
 
     def __init__(self) -> None:
         self.results: dict[str, str] = {}
         self.is_back = False
-        self._has_more = asyncio.Event()
+        self.has_more = asyncio.Event()
 
     def take(self, member: str | None, body: list[Any]) -> None:
         """Take a signal of the manager or of the bus."""
@@ -55,16 +57,4 @@ class _Heard:
                 self.is_back = True
             case _:
                 return
-        self._has_more.set()
-
-    async def more(self, manager: Manager) -> None:
-        """Wait for a signal; raise BusLost if the connection is lost before."""
-        waits = [asyncio.create_task(self._has_more.wait()), asyncio.create_task(manager.lost())]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            if not self._has_more.is_set():
-                raise BusLost(f"the connection to the bus was lost: {waits[1].result()}")
-        finally:
-            for wait in waits:
-                wait.cancel()
-        self._has_more.clear()
+        self.has_more.set()

@@ -132,6 +132,18 @@ class Manager:
         """Wait until the connection breaks and return why."""
         return await self._connection.lost()
 
+    async def heard(self, event: asyncio.Event) -> None:
+        """Wait until `event` is set, and clear it; raise BusLost if the connection breaks first."""
+        waits = [asyncio.create_task(event.wait()), asyncio.create_task(self.lost())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            if not event.is_set():
+                raise BusLost(f"the connection to the bus was lost: {waits[1].result()}")
+        finally:
+            for wait in waits:
+                wait.cancel()
+        event.clear()
+
     async def listen(self, request: ScopeRequest, pid: int, take: Take) -> None:
         """Hand the signals of a scope, and of no other unit, to `take`; raises what `call` raises.
 

@@ -65,13 +65,13 @@ class UnitEnd:
     async def wait(self) -> None:
         """Return when the unit has ended; raise BusLost if the bus breaks first, or systemd stays away from it."""
         while not self._is_over:
-            await self._more()
-            if self._was_away and not self._is_over:
-                self._was_away = False
-                try:
+            try:
+                await self._manager.heard(self._heard)
+                if self._was_away and not self._is_over:
+                    self._was_away = False
                     await self._look()
-                except BusUnavailable as error:
-                    raise BusLost(f"{self.name}: {error.message}", hint=error.hint) from None
+            except BusUnavailable as error:
+                raise BusLost(f"{self.name}: {error.message}", hint=error.hint) from None
 
     async def properties(self) -> dict[str, Any]:
         """Return what systemd knows of the ended unit, by property, and give up the reference; {} if nothing is."""
@@ -101,18 +101,6 @@ class UnitEnd:
         except ManagerError:
             state = "inactive"
         self._is_over = self._is_over or state in _OVER
-
-    async def _more(self) -> None:
-        """Wait until something is heard; raise BusLost if the connection breaks first."""
-        heard, lost = asyncio.ensure_future(self._heard.wait()), asyncio.ensure_future(self._manager.lost())
-        try:
-            await asyncio.wait((heard, lost), return_when=asyncio.FIRST_COMPLETED)
-            if not self._heard.is_set():
-                raise BusLost(f"{self.name}: the connection to the bus broke: {lost.result()}")
-        finally:
-            heard.cancel()
-            lost.cancel()
-        self._heard.clear()
 
     def _take(self, member: str | None, body: list[Any]) -> None:
         match member, body:

@@ -11,7 +11,7 @@ from scoperun.ctl.branches import Branch, drawn
 from scoperun.ctl.processes import inside
 from scoperun.ctl.tree import tree_of
 from scoperun.kernel.cgroup import Cgroup
-from scoperun.kernel.unit_cgroups import cgroups_below
+from scoperun.kernel.unit_cgroups import unit_cgroups
 
 BRANCHES = [
     Branch("app.slice", ("1M",), [Branch("a.scope", ("2M",), [Branch("7 sh", ("3M",))]), Branch("b.scope")]),
@@ -39,7 +39,7 @@ def test_units_are_in_their_slices(tmp_path: Path) -> None:
     for folder in ("app.slice/app-x.slice/a.scope/inner.scope", "app.slice/_memory.x.scope", "init.scope", "plain"):
         (tmp_path / folder).mkdir(parents=True)
     top = Cgroup("/m", str(tmp_path))
-    root = tree_of(top, cgroups_below(top))
+    root = tree_of(top, unit_cgroups(top))
     (app, init) = root.units
     assert (root.unit, app.unit, init.unit) == ("/m", "app.slice", "init.scope")
     assert [each.unit for each in app.units] == ["memory.x.scope", "app-x.slice"]
@@ -98,7 +98,7 @@ def test_a_name_that_is_there_twice_is_one_unit(tmp_path: Path) -> None:
     for folder in (*forged, "x.slice/j.scope/y.slice", "x.slice/x-y.slice/z.scope", os.fsdecode(b"\xff.scope")):
         os.makedirs(f"{tmp_path}/{folder}")
     top = Cgroup("/m", str(tmp_path))
-    found = cgroups_below(top)
+    found = unit_cgroups(top)
     assert {name: each.name for name, each in found.items()} == {
         "a.slice": "/m/a.slice",
         "b.slice": "/m/b.slice",
@@ -113,4 +113,4 @@ def test_a_name_that_is_there_twice_is_one_unit(tmp_path: Path) -> None:
 def test_slices_cannot_be_nested_without_end(tmp_path: Path) -> None:
     os.makedirs(f"{tmp_path}{'/a.slice' * 400}")
     top = Cgroup("/m", str(tmp_path))
-    assert list(cgroups_below(top)) == ["a.slice"]
+    assert list(unit_cgroups(top)) == ["a.slice"]
