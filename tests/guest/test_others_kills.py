@@ -60,10 +60,14 @@ class Waiting:
 
     def end(self) -> dict[str, Any]:
         """Send the line, and return the report."""
-        return self.ended(b"on\n").report
+        return self._ending(b"on\n").report
 
-    def ended(self, word: bytes = b"") -> Ending:
-        """Send the line, and return how the run ended."""
+    def killed(self) -> Ending:
+        """Return how the run ended, which nothing but a kill can do: the input stays open until then."""
+        self._run.wait(timeout=GENEROUS)
+        return self._ending()
+
+    def _ending(self, word: bytes = b"") -> Ending:
         stdout, stderr = self._run.communicate(word, timeout=GENEROUS)
         return Ending(self._run.returncode, stdout, stderr.decode(), self._story.report())
 
@@ -235,7 +239,7 @@ def test_the_scopes_records_are_found_among_many_others(story: Story, source: st
 def killed_by_sysrq(story: Story) -> tuple[Waiting, Ending]:
     run = Waiting(story, "--mem", "200M", first="echo 1000 >/proc/self/oom_score_adj; ", then="true")
     Path("/proc/sysrq-trigger").write_text("f", encoding="ascii")
-    return run, run.ended()
+    return run, run.killed()
 
 
 def test_a_kill_requested_by_sysrq_is_not_a_shortage_of_memory(story: Story, source: str) -> None:
