@@ -33,7 +33,7 @@ async def job_ended(
             await manager.heard(heard.has_more)
         return heard.results[job]
     finally:
-        manager.forget_jobs(unit)
+        manager.forget(unit)
 
 
 class _Heard:

@@ -16,28 +16,18 @@ from scoperun.errors import (
     ScoperunError,
     UnitExists,
 )
-from scoperun.spec.scope import unit_path
 from scoperun.spec.sizes import parse_time
 from scoperun.systemd import answers, bus
 from scoperun.systemd.bus_address import Surroundings, user
 from scoperun.systemd.pid_namespace import see_bus, see_listener, see_proc
+from scoperun.systemd.signals import MANAGER, PATH, PROPERTIES, SYSTEMD, Signals
 from scoperun.time_namespace import monotonic_ahead
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Container, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Container, Mapping
 
     from scoperun.spec.scope import ScopeRequest
-    from scoperun.systemd.presence import Presence
-
-    Take = Callable[[str | None, list[Any]], None]
-    """Called with a signal's name and its body."""
-
-_SYSTEMD = "org.freedesktop.systemd1"
-_PATH = "/org/freedesktop/systemd1"
-_MANAGER = "org.freedesktop.systemd1.Manager"
-_PROPERTIES = "org.freedesktop.DBus.Properties"
-
-_OWNER_CHANGED = f"type='signal',sender='{bus.NAME}',interface='{bus.NAME}',member='NameOwnerChanged',arg0='{_SYSTEMD}'"
+    from scoperun.systemd.signals import Take
 
 _NO_REPLY = "org.freedesktop.DBus.Error.NoReply"
 """The bus says that systemd left before it replied: it read the call and did what was asked, or did not read it."""
@@ -83,13 +73,9 @@ class Manager:
         self._connection = connection
         self._system = system
         self._check = f"check: systemctl{'' if system else ' --user'} is-system-running"
-        self._routes: dict[str, Take] = {}
-        self._take_returns: dict[str, Take] = {}
-        self._shared_rules: dict[str, asyncio.Future[None]] = {}
+        self._signals = Signals(connection)
         self._same_numbers: asyncio.Future[None] | None = None
-        self._presence: Presence | None = None
         self._has_answered = False
-        connection.on_signal = self._route
 
     @property
     def timeout(self) -> float:
@@ -108,17 +94,17 @@ class Manager:
 
     async def version(self) -> str:
         """Return systemd's version, e.g. 257.9-1; raise one of UNANSWERED."""
-        return answers.word("Version", await self.get(_PATH, _MANAGER, "Version"))
+        return answers.word("Version", await self.get(PATH, MANAGER, "Version"))
 
     async def control_group(self) -> str:
         """Return the name of the manager's cgroup, empty for the root; raise one of UNANSWERED."""
-        value = await self.get(_PATH, _MANAGER, "ControlGroup")
+        value = await self.get(PATH, MANAGER, "ControlGroup")
         return "" if value in {"", "/"} else answers.word("ControlGroup", value)
 
     async def default_tasks_max(self) -> int | None:
         """Return DefaultTasksMax=, None if it is not known; raise BusUnavailable."""
         try:
-            value = await self.get(_PATH, _MANAGER, "DefaultTasksMax")
+            value = await self.get(PATH, MANAGER, "DefaultTasksMax")
         except ManagerError:
             return None
         return value if isinstance(value, int) else None
@@ -151,55 +137,26 @@ class Manager:
         pid: a process of ours that will be in the scope. Raises BusUnavailable if systemd would read PIDs in another
         PID namespace.
         """
-        rules = self._match_all() if self._routes else self._match(request.path, request.unit)
-        self._routes[request.path] = take
-        try:
-            await asyncio.gather(rules, self.see_same_numbers(pid))
-        except bus.ErrorReply as error:
-            raise self._error(error) from None
+        rules = self._signals.listen(request.path, request.unit, take)
+        await self._added(asyncio.gather(rules, self.see_same_numbers(pid)))
 
     async def follow(self, unit: str, take: Take) -> None:
-        """Hand the signals of a unit of any kind, and that of its removal, to `take`; raises what `call` raises.
+        """Do what `Signals.follow` does; raises what `call` raises."""
+        await self._added(self._signals.follow(unit, take))
 
-        systemd sends them if a client has a reference to the unit, or has called Subscribe(). `take` also gets each
-        change of the process that has systemd's name on the bus, as in `hear_jobs`.
-        """
-        rules = self._follow_all() if self._routes else self._follow(unit)
-        self._routes[unit_path(unit)] = self._take_returns[unit] = take
+    async def hear_jobs(self, unit: str, take: Take) -> None:
+        """Do what `Signals.hear_jobs` does; raises what `call` raises."""
+        await self._added(self._signals.hear_jobs(unit, take))
+
+    def forget(self, unit: str) -> None:
+        """Stop handing on the signals of a unit."""
+        self._signals.forget(unit)
+
+    async def _added(self, rules: Awaitable[object]) -> None:
         try:
-            await asyncio.gather(rules, self._once(_OWNER_CHANGED))
+            await rules
         except bus.ErrorReply as error:
             raise self._error(error) from None
-
-    async def _follow(self, unit: str) -> None:
-        """Have the bus send the signals of one unit and that of its removal."""
-        await asyncio.gather(
-            self._connection.match(_changes(f"path='{unit_path(unit)}'")),
-            self._connection.match(_removals(f",arg0='{unit}'")),
-        )
-
-    async def _follow_all(self) -> None:
-        """Do the same for all units, as in `_match_all`: a bus allows a connection some hundred rules."""
-        await asyncio.gather(self._once(_changes(f"path_namespace='{_PATH}/unit'")), self._once(_removals("")))
-
-    async def _match(self, path: str, unit: str) -> None:
-        """Have the bus send the signals of one scope only: those of others would wake this process for nothing.
-
-        With AddRef they come without Subscribe(), with which every scoperun on the machine would wake every other one.
-        """
-        await asyncio.gather(
-            self._connection.match(_changes(f"path='{path}'")), self._connection.match(_jobs(f",arg2='{unit}'"))
-        )
-
-    async def _match_all(self) -> None:
-        """Have the bus send the signals of all scopes: two rules in total in place of two for each scope."""
-        await asyncio.gather(self._once(_changes(f"path_namespace='{_PATH}/unit'")), self._once(_jobs("")))
-
-    async def _once(self, rule: str) -> None:
-        """Have the bus send the signals that match `rule`, which several units share: it is added only once."""
-        if rule not in self._shared_rules:
-            self._shared_rules[rule] = asyncio.ensure_future(self._connection.match(rule))
-        await asyncio.shield(self._shared_rules[rule])
 
     async def see_same_numbers(self, pid: int) -> None:
         """Raise BusUnavailable if systemd would read PIDs in another PID namespace.
@@ -213,34 +170,13 @@ class Manager:
             self._same_numbers = asyncio.ensure_future(see_bus(self._connection))
         await asyncio.shield(self._same_numbers)
 
-    async def hear_jobs(self, unit: str, take: Take) -> None:
-        """Hand the end of each job of a unit to `take` (JobRemoved), until `forget_jobs`; raises what `call` raises.
-
-        It also gets each change of the process that has systemd's name on the bus (NameOwnerChanged): while systemd is
-        away (daemon-reexec) it announces nothing.
-        """
-        self._routes[unit_path(unit)] = self._take_returns[unit] = take
-        try:
-            await asyncio.gather(self._once(_jobs("")), self._once(_OWNER_CHANGED))
-        except bus.ErrorReply as error:
-            raise self._error(error) from None
-
-    def forget_jobs(self, unit: str) -> None:
-        """Stop handing on the ends of the jobs of a unit."""
-        self._routes.pop(unit_path(unit), None)
-        self._take_returns.pop(unit, None)
-
-    def forget(self, request: ScopeRequest) -> None:
-        """Stop handing on the signals of a scope."""
-        self._routes.pop(request.path, None)
-
     async def call(self, member: str, signature: str, *arguments: object, answer: str = "") -> list[Any]:
         """Call a method of the manager and return its answer; raise one of UNANSWERED.
 
         It is called again if systemd leaves the bus before it replies (daemon-reexec): use it only for what can be done
         twice.
         """
-        method = bus.Method(_SYSTEMD, _PATH, _MANAGER, member, signature, answer)
+        method = bus.Method(SYSTEMD, PATH, MANAGER, member, signature, answer)
         return await self._call(method, *arguments)
 
     async def call_object(
@@ -250,7 +186,7 @@ class Manager:
 
         once: raise Unfinished if it is not known whether systemd did what was asked, as in `call_once`.
         """
-        method = bus.Method(_SYSTEMD, path, interface, member, signature, bus.ANY)
+        method = bus.Method(SYSTEMD, path, interface, member, signature, bus.ANY)
         return await (self._call_once if once else self._call)(method, *arguments)
 
     async def call_once(
@@ -260,20 +196,20 @@ class Manager:
 
         descriptors: those that go with the call, if `passes_descriptors`; raises OSError if they cannot be sent.
         """
-        method = bus.Method(_SYSTEMD, _PATH, _MANAGER, member, signature, answer, descriptors=descriptors)
+        method = bus.Method(SYSTEMD, PATH, MANAGER, member, signature, answer, descriptors=descriptors)
         return await self._call_once(method, *arguments)
 
     async def _call_once(self, method: bus.Method, *arguments: object) -> list[Any]:
         try:
             return await self._answer(method, *arguments)
         except bus.ErrorReply as error:
-            if error.name == _NO_REPLY and await self._back():
+            if error.name == _NO_REPLY and await self._signals.back():
                 raise Unfinished(self._error(error).message) from None
             raise self._error(error) from None
 
     async def get(self, path: str, interface: str, name: str) -> Any:
         """Return a property of the object at `path`; raise one of UNANSWERED."""
-        (value,) = await self._call(bus.Method(_SYSTEMD, path, _PROPERTIES, "Get", "ss", "v"), interface, name)
+        (value,) = await self._call(bus.Method(SYSTEMD, path, PROPERTIES, "Get", "ss", "v"), interface, name)
         return value
 
     async def get_all(
@@ -283,30 +219,12 @@ class Manager:
 
         wanted: the names of those that matter, None for all.
         """
-        (values,) = await self._call(bus.Method(_SYSTEMD, path, _PROPERTIES, "GetAll", "s", "a{sv}", wanted), interface)
+        (values,) = await self._call(bus.Method(SYSTEMD, path, PROPERTIES, "GetAll", "s", "a{sv}", wanted), interface)
         return dict(values)
 
     def no_systemd(self, text: str) -> BusUnavailable:
         """Return the error for a bus without a manager."""
         return BusUnavailable(f"no systemd on this bus: {text}", hint=self._check)
-
-    def _route(self, signal: bus.Signal) -> None:
-        """Hand a signal to what follows the unit that it is about, or that of the bus to `_presence`."""
-        take = self._routes.get(signal.path or "")
-        if take is not None:
-            take(signal.member, signal.body(answers.WANTED))
-        elif signal.path == _PATH:
-            body = signal.body()
-            unit = answers.job_of(signal.member, body) or answers.removed(signal.member, body)
-            take = self._routes.get(unit_path(unit)) if unit else None
-            if take is not None:
-                take(signal.member, body)
-        elif signal.path == bus.PATH:
-            body = signal.body() if self._take_returns else []
-            for take in [*self._take_returns.values()]:
-                take(signal.member, body)
-            if self._presence is not None:
-                self._presence.take(signal)
 
     async def _call(self, method: bus.Method, *arguments: object) -> list[Any]:
         """Call a method that can be called again, and do so if systemd leaves the bus meanwhile."""
@@ -314,17 +232,9 @@ class Manager:
             try:
                 return await self._answer(method, *arguments)
             except bus.ErrorReply as error:
-                if tries == MOST_TRIES or not (self._is_absent(error) and await self._back()):
+                if tries == MOST_TRIES or not (self._is_absent(error) and await self._signals.back()):
                     raise self._error(error) from None
         raise AssertionError  # the last try returns or raises
-
-    async def _back(self) -> bool:
-        """Wait until systemd is on the bus again; tell whether it is."""
-        if self._presence is None:
-            from scoperun.systemd.presence import Presence  # noqa: PLC0415  almost never needed
-
-            self._presence = Presence(self._connection, _SYSTEMD)
-        return await self._presence.back()
 
     async def _answer(self, method: bus.Method, *arguments: object) -> list[Any]:
         answer = await self._connection.call(method, *arguments)
@@ -378,21 +288,6 @@ async def _users_bus(
             error.hint = error.hint or surroundings.remedy()
             raise
         yield connection
-
-
-def _changes(objects: str) -> str:
-    """Return the rule for changes of properties of these objects."""
-    return f"type='signal',sender='{_SYSTEMD}',interface='{_PROPERTIES}',{objects}"
-
-
-def _jobs(more: str) -> str:
-    """Return the rule for the ends of jobs."""
-    return f"type='signal',sender='{_SYSTEMD}',path='{_PATH}',interface='{_MANAGER}',member='JobRemoved'{more}"
-
-
-def _removals(more: str) -> str:
-    """Return the rule for the removals of units."""
-    return f"type='signal',sender='{_SYSTEMD}',path='{_PATH}',interface='{_MANAGER}',member='UnitRemoved'{more}"
 
 
 def _bus_timeout(environment: Mapping[str, str]) -> float:

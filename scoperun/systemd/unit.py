@@ -74,8 +74,7 @@ class Unit:
         await self.manager.listen(self.request, pids[0], self._take)
         self.asked = time.monotonic()
         try:
-            if not await self._started_with(pidfds):
-                await self._start_without_unknown_properties(pids)
+            await self._start(pids, pidfds)
         except (ManagerError, ScopeFailed):
             self.is_announced = False  # systemd can have announced it by then, and will not announce its end
             raise
@@ -168,7 +167,7 @@ class Unit:
 
     def forget(self) -> None:
         """Receive no more signals of the scope."""
-        self.manager.forget(self.request)
+        self.manager.forget(self.name)
 
     def _take(self, member: str | None, body: list[Any]) -> None:
         """Handle a signal. The last invocation ID that is announced before the end of the start job is this scope's."""
@@ -182,11 +181,27 @@ class Unit:
     async def _time(self, name: str) -> float:
         return answers.time(name, await self.manager.get(self.request.path, SCOPE, name))
 
-    async def _start_without_unknown_properties(self, pids: list[int]) -> None:
+    async def _start(self, pids: list[int], pidfds: Sequence[int]) -> None:
+        """Have the scope started with these processes, by pidfds if these can be sent and systemd takes them."""
+        if self.manager.passes_descriptors and 0 < len(pidfds) <= _MOST_DESCRIPTORS:
+            try:
+                processes = ["PIDFDs", bus.variant("ah", list(range(len(pidfds))))]
+                await self._start_without_unknown_properties(processes, pids, tuple(pidfds))
+            except (OSError, ManagerError) as error:
+                if not _is_about_descriptors(error):
+                    raise
+            else:
+                return
+        await self._start_without_unknown_properties(["PIDs", bus.variant("au", pids)], pids)
+
+    async def _start_without_unknown_properties(
+        self, processes: list[object], pids: list[int], descriptors: tuple[int, ...] = ()
+    ) -> None:
+        """Have the scope started with `processes`, which are `pids`; ask again if systemd left the bus meanwhile."""
         tries = 1
         while True:
             try:
-                await self._start_transient_unit(["PIDs", bus.variant("au", pids)])
+                await self._start_transient_unit(processes, descriptors)
             except PropertyRefused as refusal:
                 self.request = _without_refused(self.request, refusal)
             except Unfinished:
@@ -197,27 +212,6 @@ class Unit:
                 tries += 1
             else:
                 return
-
-    async def _started_with(self, pidfds: Sequence[int]) -> bool:
-        """Have the scope started with the processes of these pidfds; tell whether systemd has taken them."""
-        if not self.manager.passes_descriptors or not 0 < len(pidfds) <= _MOST_DESCRIPTORS:
-            return False
-        processes = ["PIDFDs", bus.variant("ah", list(range(len(pidfds))))]
-        while True:
-            try:
-                await self._start_transient_unit(processes, tuple(pidfds))
-            except PropertyRefused as refusal:
-                if refusal.property_name == "PIDFDs":
-                    return False
-                self.request = _without_refused(self.request, refusal)
-            except OSError:  # they could not be sent
-                return False
-            except ManagerError as error:
-                if error.name == _NOT_SUPPORTED:
-                    return False
-                raise
-            else:
-                return True
 
     async def _was_started(self, pids: list[int]) -> bool:
         """Tell whether systemd has started the scope although it left the bus without an answer.
@@ -252,7 +246,7 @@ class Unit:
         except TimeoutError:
             raise BusLost(f"systemd said nothing more about the scope within {self.timeout:g} s") from None
 
-    async def _start_transient_unit(self, processes: list[object], descriptors: tuple[int, ...] = ()) -> None:
+    async def _start_transient_unit(self, processes: list[object], descriptors: tuple[int, ...]) -> None:
         # systemd-run --scope --unit=UNIT -p NAME=VALUE... COMMAND
         properties = [processes, *_variants(self.request.properties)]
         arguments: tuple[object, ...] = (self.name, "fail", properties, [])
@@ -269,6 +263,13 @@ class Unit:
 
 def _variants(properties: Iterable[Property]) -> list[list[object]]:
     return [[each.name, bus.variant(each.signature, each.value)] for each in properties]
+
+
+def _is_about_descriptors(error: OSError | ManagerError) -> bool:
+    """Tell whether the descriptors of processes could not be sent, or whether this systemd does not take them."""
+    if isinstance(error, PropertyRefused):
+        return error.property_name == "PIDFDs"
+    return isinstance(error, OSError) or error.name == _NOT_SUPPORTED
 
 
 def _without_refused(request: ScopeRequest, refusal: PropertyRefused) -> ScopeRequest:

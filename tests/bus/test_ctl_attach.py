@@ -14,6 +14,8 @@ from .ctl import Units, scopectl
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dbus_next import Message
+
     from .fake_systemd import FakeSystemd, Unit
 
 ALL = ("--no-require-limits", "--mem", "20M", "--tasks", "5")
@@ -79,12 +81,37 @@ async def test_a_scope_without_a_keeper_gets_as_many_tasks_as_were_asked_for(
     assert (asked["Description"], asked["AddRef"], asked["CollectMode"]) == ("a b", True, "inactive-or-failed")
 
 
-@pytest.mark.usefixtures("units")
-async def test_processes_are_sent_as_descriptors_if_systemd_takes_them(sleeper: int, systemd: FakeSystemd) -> None:
+@pytest.fixture
+async def descriptors(systemd: FakeSystemd) -> None:
+    """Have systemd take descriptors."""
     systemd.takes_descriptors = True
     systemd.bus.disconnect()
     await systemd.left()
     await systemd.join()
+
+
+@pytest.mark.usefixtures("units", "descriptors")
+async def test_descriptors_are_sent_again_to_a_systemd_that_left_before_it_read_them(
+    sleeper: int, systemd: FakeSystemd
+) -> None:
+    """daemon-reexec."""
+
+    def reexecute(call: Message) -> None:
+        del systemd.at["StartTransientUnit"]
+        systemd.reexecute(call)
+
+    systemd.at["StartTransientUnit"] = reexecute
+    systemd.when_started = lambda unit: systemd.job_removed(unit, "failed")
+    refused = await scopectl("attach", *ALL, "--unit", "x", str(sleeper))
+    assert "its job ended as 'failed'" in refused.complaint
+    calls = [each for each in systemd.calls if each.member == "StartTransientUnit"]
+    assert [len(each.unix_fds) for each in calls] == [1, 1]
+    for call in calls:
+        os.close(*call.unix_fds)
+
+
+@pytest.mark.usefixtures("units", "descriptors")
+async def test_processes_are_sent_as_descriptors_if_systemd_takes_them(sleeper: int, systemd: FakeSystemd) -> None:
     sent: list[str] = []
 
     def start(unit: Unit) -> None:

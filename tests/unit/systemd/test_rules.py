@@ -44,5 +44,5 @@ async def test_the_jobs_of_many_units_are_heard_with_two_rules() -> None:
     await asyncio.gather(*(manager.hear_jobs(f"a{number}.scope", take) for number in range(300)))
     for number in range(300):
         await manager.hear_jobs(f"b{number}.scope", take)
-        manager.forget_jobs(f"b{number}.scope")
+        manager.forget(f"b{number}.scope")
     assert len(connection.rules) == 2
