@@ -18,7 +18,7 @@ from scoperun.ctl.in_force import in_force, text_of
 from scoperun.ctl.output import print_json, print_text, say
 from scoperun.ctl.table_options import KEPT, limits_of, with_options
 from scoperun.evidence.verdict import Verdict
-from scoperun.kernel.process_facts import command_line, process_facts
+from scoperun.kernel.process_facts import cgroup_name, command_line, process_facts
 from scoperun.printable import one_line, utf8
 from scoperun.report.layout import row
 from scoperun.report.text import WIDTH, report_text
@@ -28,11 +28,12 @@ from scoperun.spec.scope import unit_path
 from scoperun.spec.sizes import format_size, in_words
 from scoperun.supervision.attaching import attached, report
 from scoperun.supervision.attachment import CannotMove, NoneLeft, Wanted
+from scoperun.supervision.candidates import place
 from scoperun.systemd.answers import SCOPE
 from scoperun.systemd.manager import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from scoperun.ctl.in_force import Value
     from scoperun.supervision.attachment import Attached
@@ -97,8 +98,9 @@ def command(
     parent has ended is not found.
     """
     wanted = Wanted(run=_run(pids, given), pids=tuple(dict.fromkeys(pids)), tree=tree, force=force, wait=wait)
+    started: list[str] = []
     try:
-        return asyncio.run(_attach(wanted, json=json))
+        return asyncio.run(_attach(wanted, starts=started.append, json=json))
     except CannotMove as error:
         for pid, reason in error.reasons.items():
             say(f"scopectl: process {pid} ({one_line(error.names[pid])}): {reason}")
@@ -106,8 +108,7 @@ def command(
     except NoneLeft as error:
         raise NotActive(str(error)) from None
     except KeyboardInterrupt:
-        if wait:
-            say("scopectl: not waited for any longer; what is attached runs on in its scope")
+        _say_where(wanted.pids, started)
         raise
     return Status.FAILED
 
@@ -141,9 +142,19 @@ def _is_shell(pid: int) -> bool:
     return is_shell_for_input((words[0].removeprefix("-"), *words[1:]))
 
 
-async def _attach(wanted: Wanted, *, json: bool) -> int:
-    system = wanted.run.system
-    async with connect(os.environ, system=system, passes_descriptors=True) as manager, attached(manager, wanted) as now:
+def _say_where(pids: Sequence[int], started: Sequence[str]) -> None:
+    """Say which of the processes are in one of the scopes that were started, when nothing waits for them any longer."""
+    units = {pid: place(cgroup_name(pid)).unit for pid in pids}
+    inside = [f"{pid} in {unit}" for pid, unit in units.items() if unit in started]
+    happened = f"attached, and still running: {', '.join(inside)}" if inside else "nothing was attached yet"
+    say(f"scopectl: interrupted; {happened}")
+
+
+async def _attach(wanted: Wanted, *, starts: Callable[[str], None], json: bool) -> int:
+    async with (
+        connect(os.environ, system=wanted.run.system, passes_descriptors=True) as manager,
+        attached(manager, wanted, starts=starts) as now,
+    ):
         limits = await _limits(now)
         if not json:
             print_text(_text(_rows(now, limits)))

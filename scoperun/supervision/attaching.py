@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from scoperun.errors import LimitNotEnforced, ManagerError, ScopeFailed, ScoperunError
@@ -18,9 +18,10 @@ from scoperun.spec.properties import Property
 from scoperun.spec.scope import generated_unit_name, scope_request, with_keeper
 from scoperun.supervision.adopted import Adopted
 from scoperun.supervision.attachment import Attached, CannotMove, NoneLeft
-from scoperun.supervision.candidates import place, why_never, why_not
+from scoperun.supervision.candidates import place, why_refused
 from scoperun.supervision.enforcement import unavailable, unenforced
 from scoperun.supervision.feed import Feed
+from scoperun.supervision.gathering import gathered
 from scoperun.supervision.herd import Herd
 from scoperun.supervision.movers import Managers, mover_of
 from scoperun.supervision.order import feed_loss, until_started
@@ -34,7 +35,7 @@ from scoperun.systemd.unit import Unit
 from scoperun.systemd.unit_files import ATTACHED, OURS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from scoperun.kernel.process_facts import ProcessFacts
     from scoperun.process.keeper import Keeper
@@ -48,16 +49,14 @@ if TYPE_CHECKING:
 _MOST_STARTS = 5
 """The most times that a scope is started, if one of its processes has ended meanwhile each time."""
 
-_MOST_PASSES = 20
-"""The most times that descendants which were born meanwhile are moved."""
-
 _DOCUMENTATION = Property(name="Documentation", signature="as", value=[OURS, ATTACHED], asked=False)
 
 
 @asynccontextmanager
-async def attached(manager: Manager, wanted: Wanted) -> AsyncIterator[Attached]:
+async def attached(manager: Manager, wanted: Wanted, *, starts: Callable[[str], None]) -> AsyncIterator[Attached]:
     """Move the processes into a new scope, to which we have a reference in the context; they live on after it.
 
+    starts: called with the scope's name before systemd is asked to start it.
     Raises CannotMove, NoneLeft, LimitNotEnforced, ScopeFailed or another ScoperunError.
     """
     async with AsyncExitStack() as stack:
@@ -69,8 +68,9 @@ async def attached(manager: Manager, wanted: Wanted) -> AsyncIterator[Attached]:
         if wanted.wait:
             keeper = keepers.spawn()
             stack.callback(keeper.close)
-        attaching = _Attaching(managers, wanted, herd, keeper)
-        yield await attaching.done(tasks, watches)
+        now = await _Attaching(managers, wanted, herd, keeper, starts).done(tasks, watches)
+        with _named(now.unit):
+            yield now
 
 
 async def report(now: Attached) -> Report | None:
@@ -86,16 +86,30 @@ async def report(now: Attached) -> Report | None:
     return conclude(handles.run.command, handles.start, handles.invocation)
 
 
+@contextmanager
+def _named(unit: Unit) -> Iterator[None]:
+    """Have each error in the context name the scope that the processes are in."""
+    try:
+        yield
+    except ScoperunError as error:
+        if unit.name not in error.message:
+            error.message += f"; the processes are in {unit.name} now"
+        raise
+
+
 class _Attaching:
     """One attachment, step by step."""
 
-    def __init__(self, managers: Managers, wanted: Wanted, herd: Herd, keeper: Keeper | None) -> None:
+    def __init__(
+        self, managers: Managers, wanted: Wanted, herd: Herd, keeper: Keeper | None, starts: Callable[[str], None]
+    ) -> None:
         self._managers = managers
         self._manager = managers.own
         self._wanted = wanted
         self._run = wanted.run
         self._herd = herd
         self._keeper = keeper
+        self._starts = starts
         self._ended: list[int] = []
         own = () if keeper is not None else (_DOCUMENTATION,)
         asked = (*own, *self._run.scope_properties())
@@ -109,12 +123,8 @@ class _Attaching:
         mover = await self._see_processes()
         await self._see_controllers()
         unit, feed, first = await self._started(tasks)
-        try:
+        with _named(unit):
             return await self._looked_after(unit, feed, first, mover, watches)
-        except ScoperunError as error:
-            if unit.name not in error.message:
-                error.message += f"; the processes are in {unit.name} now"
-            raise
 
     async def _looked_after(
         self, unit: Unit, feed: Feed, first: Member, mover: Mover, watches: AsyncExitStack
@@ -130,7 +140,7 @@ class _Attaching:
             void = await self._void(unit, cgroup)
             if self._keeper is not None:
                 handles = await self._handles(unit, feed, Adopted(first), watches)
-            outside = await self._gather(cgroup, mover)
+            outside = await gathered(self._herd, cgroup, self._wanted, managers=self._managers, mover=mover)
         waited_for = None if handles is None else first.pid  # the report tells of its end
         dead = [each.pid for each in self._herd.members.values() if not each.lives]
         self._ended += [pid for pid in dead if pid != waited_for]
@@ -165,15 +175,10 @@ class _Attaching:
         if self._wanted.tree:
             self._herd.add_descendants(leave_out=os.getpid(), see=facts.append)
         mover = await mover_of(self._managers, facts)
-        if reasons := {each.pid: reason for each in facts if (reason := self._why_not(each, mover)) is not None}:
-            raise CannotMove(reasons, {each.pid: each.name for each in facts})
+        reasons = {each.pid: why_refused(each, mover, force=self._wanted.force) for each in facts}
+        if refused := {pid: reason for pid, reason in reasons.items() if reason is not None}:
+            raise CannotMove(refused, {each.pid: each.name for each in facts})
         return mover
-
-    def _why_not(self, process: ProcessFacts, mover: Mover) -> str | None:
-        if reason := why_never(process, mover):
-            return reason
-        reason = None if self._wanted.force else why_not(process, mover)
-        return reason and f"{reason} (--force moves it all the same)"
 
     async def _see_controllers(self) -> None:
         """Raise LimitNotEnforced if the manager lacks a controller that a limit needs: later it could not be undone."""
@@ -194,6 +199,7 @@ class _Attaching:
                 raise NoneLeft("all of these processes have ended")
             feed = Feed()
             unit = self._unit(living[0].facts, feed)
+            self._starts(unit.name)
             try:
                 await self._start(unit, living)
                 tasks.start(feed_loss(self._manager, feed))
@@ -285,53 +291,3 @@ class _Attaching:
             f"{'; '.join(found)}; the processes are in {unit.name} now, where all limits were {lifted}",
             hint="`require_limits=False` attaches them anyway",
         )
-
-    async def _gather(self, cgroup: Cgroup, mover: Mover) -> dict[int, str]:
-        """Move what is still outside, until nothing is; return what stays outside, with the reason."""
-        reasons: dict[int, str] = {}
-        failure = ""
-        for _ in range(_MOST_PASSES):
-            new: list[ProcessFacts] = []
-            if self._wanted.tree:
-                self._herd.add_descendants(leave_out=os.getpid(), see=new.append)
-            if new:
-                mover = await mover_of(self._managers, [each.facts for each in self._herd.living()])
-            strays = self._herd.outside(cgroup.name)
-            for each in strays:
-                if (reason := self._why_not(each.facts, mover)) is not None:
-                    reasons[each.pid] = reason
-            outside = [each for each in strays if each.pid not in reasons]
-            if not outside:
-                break
-            failure = await self._moved(outside, cgroup)
-        else:
-            reasons |= {each.pid: failure or "it was born meanwhile" for each in self._herd.outside(cgroup.name)}
-        return {pid: reason for pid, reason in reasons.items() if self._herd.members[pid].lives}
-
-    async def _moved(self, members: list[Member], cgroup: Cgroup) -> str:
-        """Have the system's systemd move processes into our scope; return why that failed, "" if it did not.
-
-        The user's own systemd does that only for scopes with Delegate=.
-        """
-        if self._managers.is_system:
-            return "the system's systemd adds no process to a scope that runs"
-        whole = await self._manager.control_group()
-        user = os.path.basename(whole)
-        try:
-            manager = await self._managers.of_system()
-        except ScoperunError as error:
-            return error.message
-        failure = ""
-        # If one of them ends meanwhile, a call for all fails before it has moved any.
-        for some in (members, *([each] for each in members if len(members) > 1)):
-            pids = [each.pid for each in some if each.lives]  # just before the call: a PID can be reused
-            if not pids:
-                continue
-            try:
-                await manager.call("AttachProcessesToUnit", "ssau", user, cgroup.name.removeprefix(whole), pids)
-            except ScoperunError as error:
-                failure = error.message
-            else:
-                if some is members:
-                    return ""
-        return failure

@@ -51,6 +51,14 @@ def place(cgroup: str | None) -> Place:
     return Place(next((unit for unit in units if not unit.endswith(".slice")), None), user)
 
 
+def why_refused(process: ProcessFacts, mover: Mover, *, force: bool) -> str | None:
+    """Return why a process is not moved, None if it is. force: its user insists."""
+    if reason := why_never(process, mover):
+        return reason
+    reason = None if force else why_not(process, mover)
+    return reason and f"{reason} (--force moves it all the same)"
+
+
 def why_never(process: ProcessFacts, mover: Mover) -> str | None:
     """Return why a process cannot be moved at all, None if it can."""
     if process.leader != process.pid:
