@@ -11,7 +11,8 @@ import typer
 
 from scoperun.console.field_names import in_options
 from scoperun.ctl.errors import NoSuchUnit, NotActive, Status, status_of
-from scoperun.ctl.names import acted_on
+from scoperun.ctl.freezing import is_our_own
+from scoperun.ctl.names import acted_on, is_named, missing
 from scoperun.ctl.output import print_json, print_text, say
 from scoperun.ctl.session import COMMANDS, session
 from scoperun.errors import ManagerError, ScoperunError
@@ -94,6 +95,17 @@ def acted(words: Sequence[str], act: Act, *, system: bool, json: bool, every: bo
     return status_of(errors[0][1]) if errors else Status.OK
 
 
+def sparing_own(words: Sequence[str], act: Act) -> Act:
+    """Return the action that leaves the unit alone which this process is in, unless it is named in full."""
+
+    async def spare(target: Target) -> Did:
+        if is_our_own(target.seen.cgroup) and not is_named(target.name, words):
+            return Did(["left alone: scopectl itself runs in it (only its full name means it)"], {})
+        return await act(target)
+
+    return spare
+
+
 def _lines(rows: Sequence[tuple[str, str]]) -> str:
     """Return a line for each unit and text: with a tab, or aligned on a terminal, which wraps what is too long."""
     width = max((len(unit) for unit, _ in rows), default=0)
@@ -116,12 +128,8 @@ async def _act(words: Sequence[str], act: Act, *, system: bool, every: bool) -> 
         names, without = acted_on(
             words, [*seen], globbed=[name for name, each in seen.items() if every or each.is_ours]
         )
-        missing = [Met(unit=word, error=_missing(word)) for word in without]
-        return [*await asyncio.gather(*(_met(opened, seen[name], act) for name in names)), *missing]
-
-
-def _missing(word: str) -> NoSuchUnit:
-    return NoSuchUnit(f"no unit {word!r}", hint="scopectl list --all shows what runs")
+        wrong = [Met(unit=word, error=missing(word, [*seen])) for word in without]
+        return [*await asyncio.gather(*(_met(opened, seen[name], act) for name in names)), *wrong]
 
 
 async def _met(opened: Session, seen: Seen, act: Act) -> Met:

@@ -199,7 +199,10 @@ def _rows(now: Attached, limits: dict[str, Value]) -> list[tuple[str, str]]:
         ("cgroup", "-" if now.cgroup is None else now.cgroup.name),
         *(("process", f"{each.pid} ({each.name})") for each in now.moved),
         *(("limit", f"{name}={text_of(name, value)}") for name, value in limits.items()),
-        *(("elsewhere", f"{format_size(size)} (rss) stay charged to {name}") for name, size in charged.items()),
+        *(
+            ("elsewhere", f"{format_size(size)} (rss) stay charged to {name}, or where they were before")
+            for name, size in charged.items()
+        ),
     ]
 
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
-from scoperun.ctl.acting import Did, Every, Target, Units, acted
+from scoperun.ctl import freezing
+from scoperun.ctl.acting import Did, Every, Target, Units, acted, sparing_own
 from scoperun.ctl.declared import Json, System
-from scoperun.ctl.freezing import is_frozen
-from scoperun.errors import ScoperunError
-from scoperun.kernel.process_facts import cgroup_name
 
 
 def command(units: Units, *, every: Every = False, json: Json = False, system: System = False) -> int:
@@ -19,13 +15,9 @@ def command(units: Units, *, every: Every = False, json: Json = False, system: S
     running, and systemd 257 and later do not stop a frozen unit. The unit that
     scopectl itself runs in is not frozen.
     """
-    return acted(units, _freeze, system=system, json=json, every=every)
+    return acted(units, sparing_own(units, _freeze), system=system, json=json, every=every)
 
 
 async def _freeze(target: Target) -> Did:
-    if target.seen.cgroup is not None and target.seen.cgroup.contains(cgroup_name(os.getpid()) or ""):
-        raise ScoperunError("scopectl runs in it itself, and would be frozen too")
-    await target.invocation.freeze()
-    if is_frozen(target.seen.cgroup) is False:
-        raise ScoperunError("systemd says that it is frozen, but by the kernel's account it is not")
+    await freezing.freeze(target.invocation, target.seen.cgroup)
     return Did(["frozen"], {})

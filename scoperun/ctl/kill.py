@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from scoperun.ctl.acting import Did, Every, Target, Units, acted
+from scoperun.ctl.acting import Did, Every, Target, Units, acted, sparing_own
 from scoperun.ctl.declared import Json, System
 from scoperun.errors import InvalidValue
 from scoperun.spec.values import signal_name, signal_number
@@ -39,7 +39,8 @@ def command(
     """Send a signal to units.
 
     Every process of a unit gets it, once. "scopectl stop" also waits for their
-    end, and kills those that do not end.
+    end, and kills those that do not end. A glob does not mean the unit that
+    scopectl itself runs in.
     """
     number = SIGTERM if signal is None else signal
 
@@ -47,4 +48,4 @@ def command(
         await target.invocation.kill(number)
         return Did([f"{signal_name(number)} sent"], {"signal": int(number)})
 
-    return acted(units, send, system=system, json=json, every=every)
+    return acted(units, sparing_own(units, send), system=system, json=json, every=every)

@@ -27,7 +27,8 @@ def one_shown(word: str, names: Sequence[str]) -> str:
             return exact
     found = [name for name in names if name.startswith(word)]
     if not found:
-        raise NoSuchUnit(f"no unit {word!r}", hint="scopectl list --all shows what runs")
+        is_glob = _is_glob(word)
+        raise NoSuchUnit(f"no unit {word!r}", hint="name one unit, not a glob") if is_glob else missing(word, names)
     if len(found) > 1:
         more = [f"{len(found) - _MOST_NAMED} more"] if len(found) > _MOST_NAMED else []
         raise InvalidValue(f"{word!r} is not one unit", hint=", ".join([*found[:_MOST_NAMED], *more]))
@@ -43,14 +44,33 @@ def acted_on(
     """
     found, without = dict[str, None](), []
     for word in words:
-        matches = _matches(word, names if globbed is None or not _GLOB & set(word) else globbed)
+        matches = _matches(word, names if globbed is None or not _is_glob(word) else globbed)
         found |= dict.fromkeys(matches)
         if not matches:
             without.append(word)
     return list(found), without
 
 
+def is_named(name: str, words: Iterable[str]) -> bool:
+    """Tell whether one of the words is the full name of a unit, not a glob."""
+    return any(word in {name, name.removesuffix(".scope")} for word in words)
+
+
+def missing(word: str, names: Sequence[str]) -> NoSuchUnit:
+    """Return the error for a word that means none of the units `names`, with what could have been meant."""
+    others = [name for kind in _KINDS if (name := f"{word}{kind}") in names]
+    if _is_glob(word) and _matches(word, names):
+        hint = "with --all a glob means every scope and service, not only scopes of scoperun"
+    else:
+        hint = f"there is {', '.join(others)}" if others else "scopectl list --all shows what runs"
+    return NoSuchUnit(f"no unit {word!r}", hint=hint)
+
+
+def _is_glob(word: str) -> bool:
+    return bool(_GLOB & set(word))
+
+
 def _matches(word: str, names: Sequence[str]) -> list[str]:
-    if _GLOB & set(word):
+    if _is_glob(word):
         return [name for name in names if fnmatchcase(name, word) or fnmatchcase(name, f"{word}.scope")]
     return [name for name in (word, f"{word}.scope") if name in names][:1]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scoperun.ctl.acting import GONE, Did, Every, Target, Units, acted
+from scoperun.ctl.acting import GONE, Did, Every, Target, Units, acted, sparing_own
 from scoperun.ctl.declared import Json, System
 from scoperun.ctl.freezing import is_frozen
 from scoperun.errors import ManagerError, ScoperunError
@@ -29,9 +29,11 @@ def command(
     """Stop units.
 
     Every process gets SIGTERM, and those that are left after TimeoutStopSec=
-    get SIGKILL. It returns when the units have ended.
+    get SIGKILL. It returns when the units have ended. A glob does not mean the
+    unit that scopectl itself runs in.
     """
-    return acted(units, _queue_stop if no_block else _stop, system=system, json=json, every=every)
+    act = _queue_stop if no_block else _stop
+    return acted(units, sparing_own(units, act), system=system, json=json, every=every)
 
 
 async def _queue_stop(target: Target) -> Did:

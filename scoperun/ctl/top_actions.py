@@ -12,6 +12,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from scoperun.console.option_values import memory
+from scoperun.ctl.freezing import freeze
 from scoperun.errors import InvalidValue, ManagerError, ScoperunError
 from scoperun.kernel.cgroup import Cgroup
 from scoperun.record import dataclass
@@ -67,12 +68,16 @@ class Plan:
     def _is_below_use(self) -> bool:
         return self.usage.memory is not None and self.limit is not None and self.limit < self.usage.memory
 
+    @property
+    def _cgroup(self) -> Cgroup:
+        return Cgroup(self.usage.cgroup, self.folder)
+
     async def done(self) -> str:
         """Do it and return what happened; raise ScoperunError if it cannot be done."""
         try:
             return await self._done()
-        except ManagerError as error:
-            if error.name == NO_SUCH_INVOCATION:
+        except ScoperunError as error:
+            if isinstance(error, ManagerError) and error.name == NO_SUCH_INVOCATION:
                 raise ScoperunError(f"{self.usage.unit} has ended meanwhile") from None
             is_frozen = self.action is Action.STOP and "frozen" in error.message  # as systemd 257 and 262 say
             hint = "thaw it first" if is_frozen else error.hint
@@ -82,7 +87,7 @@ class Plan:
         name = self.usage.unit
         match self.action:
             case Action.FREEZE:
-                await self.invocation.freeze()
+                await freeze(self.invocation, self._cgroup)
                 return f"{name} is frozen"
             case Action.THAW:
                 await self.invocation.thaw()
@@ -98,7 +103,7 @@ class Plan:
         return f"{name}: {self._read_back(limit)}"
 
     def _read_back(self, limit: int) -> str:
-        held = Cgroup(self.usage.cgroup, self.folder).number("memory.max")
+        held = self._cgroup.number("memory.max")
         page = os.sysconf("SC_PAGE_SIZE")
         wanted = limit if limit == INFINITY else limit // page * page
         said = f"MemoryMax={format_size(limit)}"

@@ -14,10 +14,10 @@ from scoperun.console.field_names import in_options
 from scoperun.ctl.ordering import Key, View, arranged
 from scoperun.ctl.top_actions import Action, plan
 from scoperun.ctl.top_table import UnitTable
+from scoperun.ctl.top_texts import ACTIONS, HELP, HINT, SORTED_BY, summary
 from scoperun.errors import ScoperunError
 from scoperun.printable import one_line
 from scoperun.record import dataclass
-from scoperun.spec.sizes import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -38,27 +38,6 @@ _PATIENCE = 0.3
 
 _LONGEST_END = 5
 """Seconds after which an ending signal ends scopectl even if the terminal does not take what restores it."""
-
-_SORTED_BY = {"m": Key.MEMORY, "s": Key.SWAP, "b": Key.BOTH, "c": Key.CPU, "t": Key.TASKS, "n": Key.NAME}
-_ACTIONS = {"L": Action.LIMIT, "F": Action.FREEZE, "W": Action.THAW, "X": Action.STOP, "K": Action.KILL}
-
-_HINT = "q quit  / filter  m s b c t n sort  r reverse  T tree  L F W X K change  ? help"
-_HELP = """\
-  q        quit                       up down, j k   select a unit
-  /        filter by unit or command  page up, down  a screen further
-  escape   no filter                  home end       the first, the last
-  T        below their slices or not  r              the other direction
-
-Sort by   m memory   s swap   b both   c CPU   t tasks   n name
-
-The selected unit, after a question:
-  L        set its limit on memory    X   stop it: SIGTERM, then SIGKILL
-  F        freeze it                  K   kill it: SIGKILL
-  W        thaw it: let it run again
-
-MEMORY against the bar's LIMIT, the least of the unit and all that it is in.
-CPU% is of one processor. The graph is relative to its highest column.
-Any key leaves this page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +79,8 @@ class TopApp(App[int]):
         self._tasks: set[asyncio.Task[None]] = set()
         self._summary = Static(id="summary", markup=False)
         self._table = UnitTable()
-        self._help = Static(_HELP, id="help", markup=False)
-        self._bottom = Static(_HINT, id="bottom", markup=False)
+        self._help = Static(HELP, id="help", markup=False)
+        self._bottom = Static(HINT, id="bottom", markup=False)
         self._line = Input(compact=True, select_on_focus=False)
 
     def compose(self) -> ComposeResult:
@@ -138,7 +117,7 @@ class TopApp(App[int]):
         if self._last is not None:
             lines = arranged(self._last, self._view)
             self._table.show(lines)
-            _put(self._summary, _summary(self._last, self._view, self._rounds.trouble))
+            _put(self._summary, summary(self._last, self._view, self._rounds.trouble))
 
     def on_key(self, event: events.Key) -> None:
         """Do what a key means; while a question is open, only y is a yes."""
@@ -150,7 +129,7 @@ class TopApp(App[int]):
         elif self._help.display or event.character in {"?", "h"}:
             self._turn_help(not self._help.display)
         else:
-            self._say(_HINT)
+            self._say(HINT)
             self._press(event.character or "", event.key)
 
     def _edit(self, event: events.Key) -> None:
@@ -179,10 +158,10 @@ class TopApp(App[int]):
             "home": lambda: table.move(-len(table.lines)),
             "end": lambda: table.move(len(table.lines)),
         }
-        if character in _SORTED_BY:
-            keys[character] = lambda: self._change(key=_SORTED_BY[character])
-        elif character in _ACTIONS and (selected := table.selected) is not None:
-            keys[character] = lambda: self._begin(_ACTIONS[character], selected)
+        if character in SORTED_BY:
+            keys[character] = lambda: self._change(key=SORTED_BY[character])
+        elif character in ACTIONS and (selected := table.selected) is not None:
+            keys[character] = lambda: self._begin(ACTIONS[character], selected)
         does = keys.get(character) or keys.get(key)
         if does is not None:
             self._wanted += 1
@@ -271,7 +250,7 @@ class TopApp(App[int]):
         self.set_focus(None)
         self._line.display = False
         self._bottom.display = True
-        self._say(_HINT)
+        self._say(HINT)
 
     def _turn_help(self, is_shown: bool) -> None:
         self._help.display = is_shown
@@ -329,15 +308,3 @@ def _put(line: Static, text: str) -> None:
     safe = one_line(text)
     if line.content != safe:
         line.update(safe)
-
-
-def _summary(taken: Round, view: View, trouble: str | None) -> str:
-    known = [usage.memory for usage in taken.units if usage.memory is not None]
-    parts = [
-        f"{len(taken.units)} unit{'' if len(taken.units) == 1 else 's'}",
-        f"memory {format_size(sum(known))}" if known else "memory -",
-        f"sorted by {view.key}{', reversed' if view.is_reversed else ''}",
-        *([f"filter: {view.words}"] if view.words else []),
-        *([f"systemd: {trouble}"] if trouble else []),
-    ]
-    return "  ".join(parts)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scoperun.console.field_names import in_options
 from scoperun.ctl.declared import Json, System
 from scoperun.ctl.ending import Ending, ending
 from scoperun.ctl.errors import Status
-from scoperun.ctl.names import acted_on
+from scoperun.ctl.names import acted_on, missing
 from scoperun.ctl.output import on_terminal, print_json, print_text, say
 from scoperun.ctl.session import COMMANDS, session
 from scoperun.kernel.kill_count import counting
@@ -38,28 +39,29 @@ def command(units: Units, *, json: Json = False, system: System = False) -> int:
     The exit status is 0 if all units ended with the result success and without an OOM kill, 1 if one did not or that
     is not known, 4 if there is no such unit.
     """
-    endings, without = asyncio.run(_ended(units, system=system, tells=not json))
+    endings, errors = asyncio.run(_ended(units, system=system, tells=not json))
     if json:
-        print_json([_row(each) for each in endings])
-    if without:
+        print_json([*map(_row, endings), *(_without_unit(*each) for each in errors.items())])
+    if errors:
         return Status.NO_SUCH_UNIT
     return Status.OK if all(each.is_success for each in endings) else Status.FAILED
 
 
-async def _ended(words: Sequence[str], *, system: bool, tells: bool) -> tuple[list[Ending], list[str]]:
-    """Return how the units ended that the words name, and the words that name none; tells: print each meanwhile."""
+async def _ended(words: Sequence[str], *, system: bool, tells: bool) -> tuple[list[Ending], dict[str, str]]:
+    """Return how the units ended that the words name, and for each word that names none why; tells: print each."""
     async with session(system=system) as opened:
         seen = {each.name: each for each in await opened.units(COMMANDS)}
         names, without = acted_on(words, list(seen))
-        for word in without:
-            say(f"scopectl: no unit {word!r}")
+        errors = {word: in_options(str(missing(word, list(seen)))) for word in without}
+        for error in errors.values():
+            say(f"scopectl: {error}")
         ends = {name: UnitEnd(opened.manager, name) for name in names}
         await asyncio.gather(*(each.begin() for each in ends.values()))
         with ExitStack() as watches:
             # Before the invocation was known, this could be the cgroup of the one before it.
             counts = {name: watches.enter_context(counting(seen[name].cgroup)) for name in names}
             found = await asyncio.gather(*(_end(ends[name], counts[name], tells=tells) for name in names))
-    return list(found), without
+    return list(found), errors
 
 
 async def _end(end: UnitEnd, count: KillCount, *, tells: bool) -> Ending:
@@ -78,4 +80,9 @@ def _row(each: Ending) -> dict[str, Any]:
         "result": each.result,
         "oom_killed": each.oom_killed,
         "oom_kills": each.oom_kills,
+        "error": None,
     }
+
+
+def _without_unit(word: str, error: str) -> dict[str, Any]:
+    return {**dict.fromkeys(("invocation_id", "result", "oom_killed", "oom_kills")), "unit": word, "error": error}

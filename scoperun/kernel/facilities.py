@@ -32,6 +32,17 @@ class Facilities:
         text = self._text(f"{self.mount_point()}{cgroup}/cgroup.controllers")
         return None if text is None else text.split()
 
+    def is_legacy(self, controller: str) -> bool:
+        """Tell whether a controller is on a hierarchy of cgroup v1, and therefore not on the unified one."""
+        mounts = [line.split() for line in (self._text("/proc/self/mounts") or "").splitlines()]
+        return any(kind == "cgroup" and controller in options.split(",") for _, _, kind, options, *_ in mounts)
+
+    def disabled(self) -> set[str]:
+        """Return the controllers that the kernel's command line switches off; empty if it cannot be read."""
+        words = (self._text("/proc/cmdline") or "").split()
+        given = [word.partition("=")[2] for word in words if word.startswith("cgroup_disable=")]
+        return {controller for each in given for controller in each.split(",")}
+
     def has_file(self, cgroup: str, file: str) -> bool:
         """Tell whether the cgroup of this name has a file."""
         return os.path.exists(f"{self.root}{self.mount_point()}{cgroup}/{file}")

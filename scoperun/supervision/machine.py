@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from scoperun.errors import ScoperunError
 from scoperun.kernel.facilities import Facilities
 from scoperun.supervision.check import Check, Machine, State
-from scoperun.supervision.machine_kernel import KERNEL_REMEDY, delegated, kernel_checks
+from scoperun.supervision.machine_kernel import UNIFIED_REMEDY, delegated, kernel_checks, offering
 from scoperun.supervision.machine_services import linger_check, oomd_check, wake_commands
 from scoperun.supervision.version_gaps import kernel_check, systemd_check
 
@@ -75,10 +75,10 @@ def _cgroup(kernel: Facilities) -> Check:
         found = f"mounted at {kernel.mount_point()}"
         if "memory" in (kernel.controllers("") or ()):
             return Check(name="cgroup v2", state=State.OK, found=found)
-        found = f"{found}, without the memory controller"
+        found, remedy = f"{found}, without the memory controller", offering(kernel, "memory")
     except ScoperunError as error:
-        found = error.message
-    return Check(name="cgroup v2", state=State.MISSING, found=found, remedy=KERNEL_REMEDY)
+        found, remedy = error.message, UNIFIED_REMEDY
+    return Check(name="cgroup v2", state=State.MISSING, found=found, remedy=remedy)
 
 
 async def _manager_checks(environment: Mapping[str, str], kernel: Facilities, *, system: bool) -> list[Check]:

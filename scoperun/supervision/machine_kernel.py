@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 
     from scoperun.kernel.facilities import Facilities
 
-KERNEL_REMEDY = "remove cgroup_disable= and systemd.unified_cgroup_hierarchy=0 from the kernel command line"
+UNIFIED_REMEDY = "remove systemd.unified_cgroup_hierarchy=0 from the kernel command line"
+
+_BUILT_WITH = {
+    "memory": "CONFIG_MEMCG",
+    "pids": "CONFIG_CGROUP_PIDS",
+    "cpu": "CONFIG_FAIR_GROUP_SCHED",
+    "io": "CONFIG_BLK_CGROUP",
+    "cpuset": "CONFIG_CPUSETS",
+}
+"""The option that a kernel with the controller was built with."""
 _DELEGATE = "systemctl edit user@.service, add [Service] and Delegate=cpu memory pids, and log in again"
 _DELEGATE_ALL = _DELEGATE.replace("cpu memory pids", "cpu cpuset io memory pids")
 _DELEGATING = (
@@ -48,8 +57,18 @@ def delegated(kernel: Facilities, cgroup: str, *, system: bool) -> Iterator[Chec
             remedy = _DELEGATE_ALL if controller in {"io", "cpuset"} else _DELEGATE
             yield Check(name=name, state=state, found=found, remedy=remedy, commands=_DELEGATING)
         else:
-            yield Check(name=name, state=state, found=f"the kernel does not offer it: {effect}", remedy=KERNEL_REMEDY)
+            remedy = offering(kernel, controller)
+            yield Check(name=name, state=state, found=f"the kernel does not offer it: {effect}", remedy=remedy)
     yield _swap_accounting(kernel, f"{cgroup}/system.slice" if system else cgroup)
+
+
+def offering(kernel: Facilities, controller: str) -> str:
+    """Return what has the kernel offer a controller on the unified hierarchy."""
+    if kernel.is_legacy(controller):
+        return UNIFIED_REMEDY
+    if controller in kernel.disabled():
+        return f"remove cgroup_disable={controller} from the kernel command line"
+    return f"use a kernel that was built with {_BUILT_WITH[controller]}; a container only has what it was given"
 
 
 def _swap_accounting(kernel: Facilities, cgroup: str) -> Check:

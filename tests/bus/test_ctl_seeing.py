@@ -186,8 +186,18 @@ async def test_wait_succeeds_if_systemd_rules_out_an_oom_kill(shown: Shown) -> N
             "result": "success",
             "oom_killed": False,
             "oom_kills": 0,
+            "error": None,
         }
     ]
+
+
+async def test_wait_tells_each_word_that_names_no_unit(shown: Shown) -> None:
+    shown.add("a.scope")
+    ended = await end(await start("wait", "b", "--json"))
+    hint = "no unit 'b' (scopectl list --all shows what runs)"
+    assert (ended.status, ended.complaint) == (4, f"scopectl: {hint}")
+    (told,) = told_by("wait", ended.out)
+    assert (told["unit"], told["error"], told["result"]) == ("b", hint, None)
 
 
 async def test_wait_gives_its_reference_back(shown: Shown) -> None:

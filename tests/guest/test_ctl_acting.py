@@ -130,3 +130,19 @@ def test_stop_waits_until_the_unit_has_ended(story: Story) -> None:
         assert not Path(f"/sys/fs/cgroup{life.cgroup}").exists()
         life.scoperun.communicate(timeout=GENEROUS)
     assert "stubborn.scope" not in transient_units()
+
+
+def test_a_glob_leaves_alone_what_scopectl_runs_in(story: Story) -> None:
+    """Its full name does not."""
+    with running(story, name="inside-other") as life:
+        for act, done in ("freeze", "frozen"), ("thaw", "thawed"), ("kill", "SIGTERM sent"):
+            ended = story.run("--unit", "inside-own", "-q", "--", "scopectl", act, "inside-*")
+            rows = dict(line.split("\t") for line in ended.stdout.decode().splitlines())
+            assert rows["inside-other.scope"] == done
+            assert rows["inside-own.scope"].startswith(
+                "thawed" if act == "thaw" else "left alone: scopectl itself runs"
+            )
+            assert ended.status == 0
+        life.scoperun.communicate(timeout=GENEROUS)
+    ended = story.run("--unit", "inside-own", "-q", "--", "scopectl", "stop", "inside-own")
+    assert ended.report["signal"] == signal.SIGTERM

@@ -168,6 +168,21 @@ def test_it_can_be_waited_for(story: Story) -> None:
     assert f"({eats.pid}" in text or str(eats.pid) in text
 
 
+def test_an_interrupt_says_what_was_attached_and_leaves_it_there(story: Story) -> None:
+    with process() as mine:
+        words = ["scopectl", "attach", "--wait", "--unit", "left", "--mem", "50M", str(mine.pid)]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as scopectl_waits:
+            assert scopectl_waits.stdout is not None
+            assert scopectl_waits.stdout.readline() == b"unit\tleft.scope\n"
+            scopectl_waits.send_signal(signal.SIGINT)
+            _, said = scopectl_waits.communicate(timeout=GENEROUS)
+        assert f"scopectl: interrupted; attached, and still running: {mine.pid} in left.scope\n" in said.decode()
+        assert scopectl_waits.returncode in {130, -signal.SIGINT}
+        cgroup = cgroup_of(mine.pid)
+        assert cgroup.endswith("/left.scope")
+    cgroup_gone(cgroup)
+
+
 def test_a_status_is_known_or_said_not_to_be(story: Story) -> None:
     program = "print(flush=True); input(); raise SystemExit(3)"
     with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as ends:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from scoperun.ctl.names import acted_on
+from scoperun.ctl.errors import NoSuchUnit
+from scoperun.ctl.names import acted_on, is_named, missing, one_shown
 
 NAMES = ["a.scope", "ab.scope", "abc.service"]
 
@@ -27,3 +28,26 @@ def test_a_full_name_means_any_unit_and_a_glob_only_some(word: str, found: list[
 
 def test_a_unit_is_acted_on_once() -> None:
     assert acted_on(["a", "a.scope", "a*"], NAMES) == (NAMES, [])
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("abc", "there is abc.service"),
+        ("x", "scopectl list --all shows what runs"),
+        ("x*", "scopectl list --all shows what runs"),
+        ("abc.*", "with --all a glob means every scope and service, not only scopes of scoperun"),
+    ],
+)
+def test_what_could_have_been_meant_is_said(word: str, hint: str) -> None:
+    assert str(missing(word, NAMES)) == f"no unit {word!r} ({hint})"
+
+
+def test_a_glob_is_not_one_unit() -> None:
+    with pytest.raises(NoSuchUnit, match="name one unit, not a glob"):
+        one_shown("a*", NAMES)
+
+
+@pytest.mark.parametrize(("words", "named"), [(["a"], True), (["b", "a.scope"], True), (["a*"], False)])
+def test_a_glob_does_not_name(words: list[str], named: bool) -> None:
+    assert is_named("a.scope", words) == named

@@ -73,7 +73,14 @@ def test_a_controller_that_the_kernel_does_not_have_cannot_be_delegated(root: Pa
         file.write_text("cpu pids\n")
     found = checks(root)["memory controller"]
     assert (found.state, found.found) == (State.MISSING, "the kernel does not offer it: `memory_max` would be refused")
-    assert "cgroup_disable=" in str(found.remedy)
+    assert str(found.remedy).startswith("use a kernel that was built with CONFIG_MEMCG; ")
+    (root / "proc/self/mounts").write_text(
+        "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\ncgroup /sys/fs/cgroup/memory cgroup rw,memory 0 0\n"
+    )
+    assert "remove systemd.unified_cgroup_hierarchy=0" in str(checks(root)["memory controller"].remedy)
+    (root / "proc/self/mounts").write_text("cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n")
+    (root / "proc/cmdline").write_text("quiet cgroup_disable=io,memory ro\n")
+    assert checks(root)["memory controller"].remedy == "remove cgroup_disable=memory from the kernel command line"
 
 
 def test_a_kernel_that_does_not_count_swap_cannot_hold_a_limit_on_memory(root: Path) -> None:
