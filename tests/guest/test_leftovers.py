@@ -107,8 +107,9 @@ def test_scoperun_waits_while_systemd_ends_processes_slowly(story: Story) -> Non
 
 
 def test_a_leftover_has_the_name_of_the_program_that_it_became(story: Story) -> None:
-    """When the command ended, the process still had the name of the shell that had forked it."""
-    ending = story.run("--unit", "leaves", "--", "sh", "-c", "sleep 1000 >/dev/null 2>&1 & exit 4")
+    """It was forked with the name of the shell. The command ends only when it has the other one."""
+    script = "sleep 1000 >/dev/null 2>&1 & until read name </proc/$!/comm && [ $name = sleep ]; do :; done; exit 4"
+    ending = story.run("--unit", "leaves", "--", "sh", "-c", script)
     with ended_afterwards(ending.report):
         assert [left["name"] for left in ending.report["left_running"]] == ["sleep"]
     systemctl("list-units")
