@@ -76,7 +76,7 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[Cell]], *, legend: 
 
 
 def terminal_width() -> int | None:
-    """Return how many columns the terminal has that is standard output, None if that is no terminal."""
+    """Return the width of the terminal that standard output is, in columns; None if it is not a terminal."""
     return (os.get_terminal_size(1).columns or 80) if os.isatty(1) else None
 
 

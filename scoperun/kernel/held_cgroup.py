@@ -1,4 +1,4 @@
-"""A cgroup whose files are kept open, for whoever reads the same few numbers every second. Reads only.
+"""A cgroup whose files are kept open, to read the same few numbers every second. Reads only.
 
 Opening and closing a file takes longer than reading it.
 """

@@ -1,4 +1,4 @@
-"""systemd's signals on one connection: which of them the bus sends us, and who takes each."""
+"""systemd's signals on one connection: which of them the bus sends, and what takes each."""
 
 from __future__ import annotations
 

@@ -91,9 +91,9 @@ class Invocation:
                 return job
         raise BusLost("Stop: systemd's answer is not valid")
 
-    async def kill(self, number: int, *, whom: str = "all") -> None:
+    async def kill(self, number: int, *, what: str = "all") -> None:
         """Send a signal to its processes, once."""
-        await self._call("Kill", "si", whom, number, once=True)
+        await self._call("Kill", "si", what, number, once=True)
 
     async def freeze(self) -> None:
         """Have the kernel not run its processes; return when it does not."""
