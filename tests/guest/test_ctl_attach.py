@@ -205,6 +205,22 @@ def test_a_status_is_known_or_said_not_to_be(story: Story) -> None:
     assert report["limits"]["memory_max"] == 50 * MIB
 
 
+@pytest.mark.guest(user="root")
+def test_a_process_of_a_login_session_is_attached_from_within_it() -> None:
+    """The session's scope is the system's, and the new one the user's."""
+    script = (
+        "cat /proc/self/cgroup; sleep 1000 & scopectl attach $! --unit from-session --mem 20M >&2; "
+        "cat /proc/$!/cgroup /sys/fs/cgroup$(cut -d: -f3 /proc/$!/cgroup)/memory.max; kill $!"
+    )
+    done = subprocess.run(
+        ["su", "--login", "tester", "--command", script], capture_output=True, text=True, timeout=GENEROUS, check=False
+    )
+    before, after, limit = done.stdout.splitlines()
+    assert before.startswith("0::/user.slice/user-1000.slice/session-"), done.stderr
+    assert after.endswith("/user@1000.service/app.slice/from-session.scope"), done.stderr
+    assert limit == str(20 * MIB)
+
+
 @pytest.mark.guest(memory_controller=False)
 def test_without_a_controller_nothing_is_moved(story: Story) -> None:
     with process() as mine:
