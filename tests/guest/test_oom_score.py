@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from .story import GENEROUS, Story, pids_of
 from .waiting import line_from
+
+pytestmark = pytest.mark.guest(suite="trixie")  # it depends on the kernel alone
 
 OWN = "/proc/self/oom_score_adj"
 

@@ -3,9 +3,13 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.report_rows import rows
 
 from .story import Ending, Story
+
+pytestmark = pytest.mark.guest(suite="trixie")
 
 CGROUP = "a\r\x1b[2K    killed  nothing\a\x1b]0;title\a\u202e\x9b"
 """The kernel takes no newline here, or /proc/PID/cgroup could not be read."""

@@ -8,7 +8,7 @@ import pytest
 from .story import GENEROUS, Story
 from .terminal import Terminal, interactive_shell, terminal
 
-pytestmark = pytest.mark.guest(also="sid-stock")
+pytestmark = pytest.mark.guest(suite="trixie", also="sid-stock")  # it depends on the kernel alone
 
 HEAR_A_WORD = "sh -c 'echo sta''rted; read word; echo heard $word'"
 

@@ -8,6 +8,8 @@ import pytest
 
 from .story import GENEROUS, Story
 
+pytestmark = pytest.mark.guest(suite="trixie")
+
 
 @pytest.mark.parametrize(
     ("words", "verdict"),
