@@ -54,6 +54,7 @@ def test_the_report_in_words_is_a_handful_of_lines(leak: Ending) -> None:
     assert told["scope"] == "leak.scope"
 
 
+@pytest.mark.guest(suite="trixie")  # it depends on scoperun alone
 @pytest.mark.parametrize("given", [{}, {"LC_CTYPE": "C"}, {"LC_CTYPE": "C.UTF-8"}])
 def test_the_command_does_not_get_the_locale_that_python_sets(story: Story, given: dict[str, str]) -> None:
     """In the C locale Python sets $LC_CTYPE for itself."""
@@ -115,6 +116,7 @@ def test_a_kill_is_not_an_oom_kill(story: Story) -> None:
     assert head(ending.stderr) == "scoperun: KILLED (SIGKILL), not out of memory: sh -c 'kill -9 $$'"
 
 
+@pytest.mark.guest(suite="trixie")  # it depends on scoperun alone
 @pytest.mark.parametrize("status", [0, 3, 125, 255])
 def test_the_exit_status_is_the_commands(story: Story, status: int) -> None:
     ending = story.run("--mem", "20M", "--", "sh", "-c", f"exit {status}")
@@ -122,23 +124,27 @@ def test_the_exit_status_is_the_commands(story: Story, status: int) -> None:
     assert ending.verdict == ("exit-code" if status else "success")
 
 
+@pytest.mark.guest(suite="trixie")  # it depends on scoperun alone
 def test_a_command_that_cannot_be_executed_is_126_with_the_reason(story: Story) -> None:
     ending = story.run("--mem", "20M", "--", "/etc/passwd")
     assert ending.status == 126
     assert ending.stderr == "scoperun: cannot run '/etc/passwd': Permission denied\n"
 
 
+@pytest.mark.guest(suite="trixie")  # it depends on scoperun alone
 def test_a_command_that_is_not_found_is_127_with_the_reason(story: Story) -> None:
     ending = story.run("--mem", "20M", "--", "no-such-command")
     assert ending.status == 127
     assert ending.stderr.startswith("scoperun: 'no-such-command': command not found (no shell is involved: ")
 
 
+@pytest.mark.guest(suite="trixie")  # it depends on scoperun alone
 def test_a_success_is_one_line_and_with_quiet_none(story: Story) -> None:
     assert story.run("--mem", "20M", "--", "true").stderr.count("\n") == 1
     assert story.run("-q", "--mem", "20M", "--", "true").stderr == ""
 
 
+@pytest.mark.guest(suite="trixie")  # it depends on scoperun alone
 def test_quiet_still_tells_of_an_oom(story: Story) -> None:
     leak = ("--mem", "20M", "--", "./bigleak2")
     assert story.run("-q", *leak).stderr.startswith("scoperun: OUT OF MEMORY: ./bigleak2\n")
@@ -147,6 +153,7 @@ def test_quiet_still_tells_of_an_oom(story: Story) -> None:
     assert story.run("-qq", *leak).stderr == story.run("-q", "-q", "--json", *leak).stderr == ""
 
 
+@pytest.mark.guest(suite="trixie")  # it depends on scoperun alone
 def test_a_plain_failure_is_one_line_too(story: Story) -> None:
     assert story.run("--mem", "20M", "--", "sh", "-c", "exit 3").stderr.startswith(
         "scoperun: exit 3: sh -c 'exit 3'   "
@@ -156,6 +163,7 @@ def test_a_plain_failure_is_one_line_too(story: Story) -> None:
     assert ending.stderr.count("\n") == 1
 
 
+@pytest.mark.guest(suite="trixie")  # it depends on scoperun alone
 @pytest.mark.parametrize(
     ("words", "line"),
     [
@@ -169,6 +177,7 @@ def test_on_request_it_is_one_line_whatever_happened(story: Story, words: tuple[
     assert re.fullmatch(f"scoperun: {line}\n", story.run(*options, "--", *words).stderr)
 
 
+@pytest.mark.guest
 def test_the_report_names_the_command_and_the_scope(story: Story) -> None:
     report = story.run("--mem", "20M", "--slice", "scoperun", "--", "sh", "-c", "exit 0").report
     assert report["slice"] == "scoperun.slice"
@@ -178,6 +187,7 @@ def test_the_report_names_the_command_and_the_scope(story: Story) -> None:
     assert len(report["invocation_id"]) == 32
 
 
+@pytest.mark.guest
 def test_the_command_has_its_invocation_id(story: Story) -> None:
     ending = story.run("--", "sh", "-c", "echo $INVOCATION_ID")
     assert ending.stdout.decode().strip() == ending.report["invocation_id"]
@@ -220,6 +230,7 @@ def test_a_kill_by_systemd_oomd_below_the_scope_is_an_oom_kill(story: Story, pol
     assert ending.report["oom"]["limit_of"] == "systemd-oomd"
 
 
+@pytest.mark.guest
 @pytest.mark.parametrize("mark", [b"1", b"-5", b" 3", b"1_0"])
 def test_a_kill_after_the_command_forged_systemd_oomds_mark_is_not_an_oom_kill(story: Story, mark: bytes) -> None:
     ending = story.run("--mem", "100M", "--", "python3", "-c", oomd(mark, kills="itself"))
