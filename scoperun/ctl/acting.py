@@ -19,7 +19,7 @@ from scoperun.errors import ManagerError, ScoperunError
 from scoperun.printable import one_line
 from scoperun.program import reason_for
 from scoperun.record import dataclass
-from scoperun.systemd.units import NO_SUCH_INVOCATION, Invocation, invocation_of
+from scoperun.systemd.units import MANAGERS_OWN, NO_SUCH_INVOCATION, Invocation, invocation_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -35,6 +35,8 @@ Units = Annotated[
 Every = Annotated[
     bool, typer.Option("--all", "-a", help="Globs mean every scope and service, not only scopes of scoperun.")
 ]
+
+LEFT_ALONE = "it is systemd itself, which scopectl leaves alone"
 
 GONE = {
     NO_SUCH_INVOCATION,
@@ -126,16 +128,23 @@ async def _act(words: Sequence[str], act: Act, *, system: bool, every: bool) -> 
     async with session(system=system) as opened:
         seen = {each.name: each for each in await opened.units(COMMANDS)}
         names, without = acted_on(
-            words, [*seen], globbed=[name for name, each in seen.items() if every or each.is_ours]
+            words, [*seen], globbed=[name for name, each in seen.items() if _is_globbed(each, every=every)]
         )
         wrong = [Met(unit=word, error=missing(word, [*seen])) for word in without]
         return [*await asyncio.gather(*(_met(opened, seen[name], act) for name in names)), *wrong]
+
+
+def _is_globbed(seen: Seen, *, every: bool) -> bool:
+    """Tell whether a glob can mean a unit."""
+    return (every or seen.is_ours) and seen.name != MANAGERS_OWN
 
 
 async def _met(opened: Session, seen: Seen, act: Act) -> Met:
     """Act on a unit and return what was done, or why it was not."""
     identifier = None
     try:
+        if seen.name == MANAGERS_OWN:
+            raise ScoperunError(LEFT_ALONE)
         if not seen.unit.is_active and seen.cgroup is None:
             raise NotActive(f"it is not active: {seen.unit.active}")
         identifier = await invocation_of(opened.manager, seen.name)

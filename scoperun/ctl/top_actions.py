@@ -12,13 +12,14 @@ import signal
 from typing import TYPE_CHECKING
 
 from scoperun.console.option_values import memory
+from scoperun.ctl.acting import LEFT_ALONE
 from scoperun.ctl.freezing import freeze
 from scoperun.errors import InvalidValue, ManagerError, ScoperunError
 from scoperun.kernel.cgroup import Cgroup
 from scoperun.record import dataclass
 from scoperun.spec.properties import Property
 from scoperun.spec.sizes import INFINITY, format_size
-from scoperun.systemd.units import NO_SUCH_INVOCATION, Invocation, invocation_of
+from scoperun.systemd.units import MANAGERS_OWN, NO_SUCH_INVOCATION, Invocation, invocation_of
 
 if TYPE_CHECKING:
     from scoperun.ctl.sampling import Sampler, Usage
@@ -119,6 +120,8 @@ async def plan(action: Action, usage: Usage, sampler: Sampler, manager: Manager,
     """
     if usage.unit.endswith(".slice"):
         raise InvalidValue(f"{usage.unit} is a slice", hint="choose a scope or a service")
+    if usage.unit == MANAGERS_OWN:
+        raise ScoperunError(f"{usage.unit}: {LEFT_ALONE}")
     size = memory(limit) if action is Action.LIMIT else None
     identifier = await invocation_of(manager, usage.unit)
     # The cgroup from which the numbers came is still there, so the identifier is of the same activation.

@@ -60,9 +60,13 @@ class Facilities:
         text = self._text("/proc/self/uid_map")
         return None if text is None else text.split() == ["0", "0", "4294967295"]
 
-    def has_pressure(self) -> bool:
-        """Tell whether the kernel measures pressure (PSI): with psi=0 the file is there, but cannot be read."""
-        return self._text("/proc/pressure/memory") is not None
+    def has_pressure(self) -> bool | None:
+        """Tell whether the kernel measures pressure (PSI), None if it was built without.
+
+        With psi=0 the file is there, but cannot be read.
+        """
+        file = "/proc/pressure/memory"
+        return self._text(file) is not None if os.path.exists(self.root + file) else None
 
     def readable_log(self) -> str:
         """Return where this user can read the kernel's log; raise KernelLogUnreadable, with the reason, if nowhere."""

@@ -126,7 +126,9 @@ def kernel_checks(kernel: Facilities) -> Iterator[Check]:
     if kernel.has_pressure():
         yield Check(name="pressure (PSI)", state=State.OK, found="measured")
     else:
-        yield Check(name="pressure (PSI)", state=State.LIMITED, found="not measured", remedy="boot with psi=1")
+        is_off = kernel.has_pressure() is False
+        remedy = "boot with psi=1" if is_off else "use a kernel that was built with CONFIG_PSI"
+        yield Check(name="pressure (PSI)", state=State.LIMITED, found="not measured", remedy=remedy)
     yield _user_namespace(kernel)
 
 

@@ -37,6 +37,15 @@ async def test_a_full_name_means_any_unit_and_a_glob_only_scopes_of_scoperun(uni
     assert [name for _, name in units.acts] == ["a.scope", "ab.scope", "abc.service", "b.scope"]
 
 
+async def test_systemd_itself_is_left_alone(units: Units) -> None:
+    units.add("init.scope", ours=False)
+    units.add("a.service", ours=False)
+    assert (await scopectl("kill", "--all", "*")).out == "a.service\tSIGTERM sent\n"
+    ended = await scopectl("stop", "init")
+    assert (ended.status, units.acts) == (1, [("Kill", "a.service")])
+    assert ended.complaint == "scopectl: init.scope: it is systemd itself, which scopectl leaves alone"
+
+
 @pytest.mark.parametrize(("word", "status"), [("a", 0), ("a.scope", 0), ("ab", 4), ("x*", 4)])
 async def test_a_prefix_is_not_a_name_where_something_is_done(word: str, status: int, units: Units) -> None:
     units.add("a.scope")

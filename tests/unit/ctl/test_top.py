@@ -196,6 +196,7 @@ async def test_a_question_stays_visible_when_something_else_has_happened(tmp_pat
         screen.manager.acts.clear()
         await screen.press("y", "down", "W")
         await screen.until(lambda: screen.bottom.startswith("y: Let the processes of b.scope run again"))
+        screen.cgroups.unit("app.slice/a.scope", cgroup_events="populated 1\nfrozen 1")
         screen.manager.acts.set()
         await screen.until(lambda: screen.bottom.endswith("; a.scope is frozen"))
         assert screen.bottom.startswith("y: Let the processes of b.scope run again")

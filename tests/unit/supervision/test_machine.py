@@ -99,8 +99,12 @@ def test_zswap_that_is_off_or_not_there_limits_what_works(text: str | None, foun
 
 
 def test_pressure_that_is_not_measured_limits_what_works(root: Path) -> None:
-    (root / "proc/pressure/memory").unlink()
-    assert checks(root)["pressure (PSI)"].state is State.LIMITED
+    file = root / "proc/pressure/memory"
+    file.unlink()
+    found = checks(root)["pressure (PSI)"]
+    assert (found.state, found.remedy) == (State.LIMITED, "use a kernel that was built with CONFIG_PSI")
+    file.mkdir()  # it cannot be read
+    assert checks(root)["pressure (PSI)"].remedy == "boot with psi=1"
 
 
 def test_a_log_that_cannot_be_read_comes_with_the_reason_and_the_remedy(root: Path) -> None:
