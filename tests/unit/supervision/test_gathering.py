@@ -1,4 +1,4 @@
-"""Whom systemd is asked to move into a scope: only processes that live just before it is asked."""
+"""What systemd is asked to move into a scope: only processes that live just before it is asked."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from scoperun.errors import ManagerError
-from scoperun.supervision.attaching import _Attaching
+from scoperun.spec.request import RunRequest
+from scoperun.supervision.attachment import Wanted
+from scoperun.supervision.candidates import Mover
+from scoperun.supervision.gathering import gathered
+
+from .test_candidates import process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +34,9 @@ class Manager:
 
 
 async def test_a_process_that_ended_meanwhile_is_not_named_to_systemd() -> None:
-    one, two, three = (SimpleNamespace(pid=pid, lives=True) for pid in (1, 2, 3))
+    _, two, three = members = [
+        SimpleNamespace(pid=pid, lives=True, facts=process(pid=pid, leader=pid)) for pid in (11, 12, 13)
+    ]
 
     def end(number: int) -> None:
         if number == 1:
@@ -41,12 +48,13 @@ async def test_a_process_that_ended_meanwhile_is_not_named_to_systemd() -> None:
         three.lives = False  # while the connection is made
         return manager
 
-    managers = SimpleNamespace(own=manager, of_system=of_system, is_system=False)
-    run = SimpleNamespace(scope_properties=tuple)
-    wanted: Any = SimpleNamespace(run=run)
-    nothing: Any = None
-    attaching = _Attaching(managers, wanted, nothing, nothing)  # type: ignore[arg-type]
-    members: Any = [one, two, three]
+    managers: Any = SimpleNamespace(own=manager, of_system=of_system, is_system=False)
+    herd: Any = SimpleNamespace(
+        outside=lambda _: [each for each in members if each.lives and len(manager.asked) < 2],
+        members={each.pid: each for each in members},
+    )
     cgroup: Any = SimpleNamespace(name="/user@1.service/a.scope")
-    assert await attaching._moved(members, cgroup) == "no"  # noqa: SLF001
-    assert manager.asked == [[1, 2], [1]]
+    wanted = Wanted(run=RunRequest(command=("true",)), pids=(11, 12, 13))
+    mover = Mover(pid=1, uid=None, mains={}, watched=frozenset())
+    assert await gathered(herd, cgroup, wanted, managers=managers, mover=mover) == {}
+    assert manager.asked == [[11, 12], [11]]
