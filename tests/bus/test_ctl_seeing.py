@@ -246,7 +246,7 @@ async def test_wait_names_what_is_not_there_and_waits_for_the_rest(shown: Shown)
     shown.add("a.scope").result = "oom-kill"
     ended = await scopectl("wait", "none.scope", "a.scope")
     assert (ended.status, ended.out) == (4, "a.scope\toom-kill\tyes\n")
-    assert ended.complaint == "scopectl: no unit 'none.scope'"
+    assert ended.complaint == "scopectl: no unit 'none.scope' (scopectl list --all shows what runs)"
 
 
 async def test_wait_takes_the_end_of_an_earlier_invocation_for_no_end(shown: Shown) -> None:
