@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
     from scoperun.spec.soft_pressure import SoftPressure
 
+_LONGEST_NAME = 64
+_LONGEST_COUNT = 18
+"""In characters; the second are digits of a number that SQLite can take."""
+
 
 def setting(name: str) -> Callable[[str], Value]:
     """Return a parser for the value of the unit file setting `name`."""
@@ -104,6 +108,27 @@ def trace_file(text: str) -> str:
 def log_file(text: str) -> str:
     """Return the name of the log's file; raise InvalidValue for a stream."""
     return trace_file(text)
+
+
+def record_name(text: str) -> str:
+    """Return a name for runs in the history, which is also a word of `scopectl history`. Raises InvalidValue.
+
+    A word with a slash or with .json at its end names a file there, and one with `*`, `?` or `[` several names.
+    """
+    is_word = text.isprintable() and not set(text) & set(" /*?[")
+    if not is_word or not text or len(text) > _LONGEST_NAME or text.startswith("-") or text.endswith(".json"):
+        hint = f"1 to {_LONGEST_NAME} printable characters except blanks and / * ? [, no - before it, no .json after it"
+        raise InvalidValue(f"{text!r} is not a valid name for runs", hint=hint)
+    return text
+
+
+def kept_runs(text: str) -> int | None:
+    """Return a number of runs, at least 1; None for infinity. Raises InvalidValue."""
+    if text == "infinity":
+        return None
+    if not (text.isascii() and text.isdigit()) or len(text) > _LONGEST_COUNT or int(text) == 0:
+        raise InvalidValue(f"{text!r} is not a valid number of runs", hint="at least 1, or infinity")
+    return int(text)
 
 
 def _is_stream(name: str) -> bool:
