@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from typing import TYPE_CHECKING
 
@@ -38,11 +37,10 @@ def _record(report: Report, output: Output) -> None:
     environment = given_environment()
     folder = state_folder(environment, create=True)
     assert folder is not None  # noqa: S101  it was to be created
-    age = None if output.record_keep_for == math.inf else output.record_keep_for
     try:
         with opened(folder, create=True) as store:
             assert store is not None  # noqa: S101  as above
-            store.add(f"{output.record}", report, keep=Keep(runs=output.record_keep, age=age))
+            store.add(f"{output.record}", report, keep=Keep(runs=output.record_keep, age=output.record_keep_for))
     except ScoperunError as error:
         raise ScoperunError(f"{state_path(environment)}/{FILE}: {error.message}") from None
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import re
 from signal import SIGTERM
@@ -13,7 +14,7 @@ from scoperun.errors import InvalidValue
 from scoperun.spec.limits import OOMPolicy
 from scoperun.spec.properties import Value, in_bytes, parse_property, parse_setting, property_lines
 from scoperun.spec.scope import unit_name
-from scoperun.spec.sizes import INFINITY, parse_positive_size, parse_size
+from scoperun.spec.sizes import INFINITY, parse_positive_size, parse_positive_time, parse_size
 from scoperun.spec.soft_memory import SoftMemory
 from scoperun.spec.values import signal_number
 
@@ -129,6 +130,12 @@ def kept_runs(text: str) -> int | None:
     if not (text.isascii() and text.isdigit()) or len(text) > _LONGEST_COUNT or int(text) == 0:
         raise InvalidValue(f"{text!r} is not a valid number of runs", hint="at least 1, or infinity")
     return int(text)
+
+
+def kept_time(text: str) -> float | None:
+    """Return for how many seconds runs are kept; None for infinity. Raises InvalidValue."""
+    seconds = parse_positive_time(text)
+    return None if seconds == math.inf else seconds
 
 
 def _is_stream(name: str) -> bool:

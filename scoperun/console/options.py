@@ -356,7 +356,7 @@ OPTIONS = (
         "With --record: remove runs of that name that ended longer ago than this.",
         "The report",
         metavar="TIME",
-        parse=parse_positive_time,
+        parse=option_values.kept_time,
         field="output.record_keep_for",
         is_number=True,
     ),

@@ -13,6 +13,7 @@ from scoperun.ctl.names import one_shown
 from scoperun.ctl.output import say
 from scoperun.ctl.reading import age_text, size_text, time_text
 from scoperun.ctl.recorded import history
+from scoperun.ctl.status_text import section
 from scoperun.errors import InvalidValue, ScoperunError
 from scoperun.printable import one_line
 
@@ -63,9 +64,9 @@ def summary(row: Row, *, now: float) -> str:
     return f"{'; '.join(parts)} (scopectl history {row.recorded.name})"
 
 
-def lines_about_ended(row: Row, *, now: float, utf8: bool) -> Iterator[Cell]:
+def lines_about_ended(row: Row, *, now: float, utf8: bool, width: int | None) -> Iterator[Cell]:
     """Yield the lines about a unit that is not there any more, as `scopectl status` prints them."""
     command = " ".join(quoted(str(word)) for word in row.report.get("command") or [])
     yield Cell(one_line(f"{'○' if utf8 else '*'} {row.report.get('unit')} - {command}"), "bold")
-    yield Cell("     Active: inactive (it has ended, and systemd has unloaded it)")
-    yield Cell(one_line(f"   Recorded: {summary(row, now=now)}"))
+    yield from section("Active", ["inactive (it has ended, and systemd has unloaded it)"], width)
+    yield from section("Recorded", [summary(row, now=now)], width)

@@ -11,7 +11,6 @@ from scoperun.console.state_folder import state_folder, state_path
 from scoperun.ctl.errors import NoSuchUnit
 from scoperun.environment import given_environment
 from scoperun.errors import InvalidValue, ScoperunError
-from scoperun.history.store import FILE, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,15 +32,25 @@ def history() -> Iterator[Store | None]:
         yield None
         return
     try:
+        with _opened(folder, state_path(environment)) as store:
+            yield store
+    finally:
+        os.close(folder)
+
+
+@contextmanager
+def _opened(folder: int, path: str) -> Iterator[Store | None]:
+    try:
+        from scoperun.history.store import FILE, opened  # noqa: PLC0415  scopectl status works without sqlite3
+    except ImportError as error:
+        raise ScoperunError(f"cannot open the history: {error}") from None
+    try:
         with opened(folder, create=False) as store:
             yield store
     except ScoperunError as error:
         if isinstance(error, (InvalidValue, NoSuchUnit)):
             raise
-        path = f"{state_path(environment)}/{FILE}"
-        raise ScoperunError(f"cannot open the history {path}: {error.message}", hint=error.hint) from None
-    finally:
-        os.close(folder)
+        raise ScoperunError(f"cannot open the history {path}/{FILE}: {error.message}", hint=error.hint) from None
 
 
 def manager_named(system: bool | None) -> str | None:

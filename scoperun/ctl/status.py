@@ -74,7 +74,7 @@ def command(unit: Unit, *, lines: Lines = 10, json: Json = False, system: System
 
 def _print_ended(run: Row, *, json: bool) -> None:
     if not json:
-        print_text(styled(lines_about_ended(run, now=time.time(), utf8=takes_utf8())))
+        print_text(styled(lines_about_ended(run, now=time.time(), utf8=takes_utf8(), width=terminal_width())))
         return
     known: dict[str, Any] = {"unit": run.report.get("unit"), "load": "not-found", "active": "inactive", "limits": []}
     print_json(dict.fromkeys(_KEYS) | known | {"report": run.report})

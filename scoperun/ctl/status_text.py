@@ -32,10 +32,15 @@ def lines(facts: Facts, *, now: float, utf8: bool, width: int | None, recorded: 
     yield Cell(one_line(f"{'●' if utf8 else '*'} {facts.name} - {facts.unit.get('Description') or ''}"), "bold")
     sections = [*_sections(facts, now=now, utf8=utf8), *([] if recorded is None else [("Recorded", [recorded])])]
     for label, texts in sections:
-        for number, text in enumerate(_wrapped(label, texts, width)):
-            begin = f"{label}:" if number == 0 else ""
-            style = _STYLES.get(str(facts.unit.get("ActiveState")), "") if label == "Active" else ""
-            yield Cell(f"{begin:>{_LABELS + 1}} {text}", style)
+        style = _STYLES.get(str(facts.unit.get("ActiveState")), "") if label == "Active" else ""
+        yield from section(label, texts, width, style)
+
+
+def section(label: str, texts: list[str], width: int | None, style: str = "") -> Iterator[Cell]:
+    """Yield the lines of a section, with its label before the first one."""
+    for number, text in enumerate(_wrapped(label, texts, width)):
+        begin = f"{label}:" if number == 0 else ""
+        yield Cell(f"{begin:>{_LABELS + 1}} {text}", style)
 
 
 def _wrapped(label: str, texts: list[str], width: int | None) -> Iterator[str]:

@@ -175,7 +175,7 @@ def test_the_last_run_of_a_unit_is_found_with_or_without_systemd() -> None:
     assert last_run("other.scope", system=False) is None
     assert ended_run("jo", system=False) is not None
     assert ended_run("x", system=False) is ended_run("job", system=True) is None
-    texts = [line.text for line in lines_about_ended(row, now=row.recorded.ended + 61, utf8=True)]
+    texts = [line.text for line in lines_about_ended(row, now=row.recorded.ended + 61, utf8=True, width=None)]
     assert texts[0] == "○ job.scope - ./work"
     assert "success, ended " in texts[2]
     assert "1min 1s ago; memory peak 20M of 20M" in texts[2]
