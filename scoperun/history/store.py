@@ -225,6 +225,7 @@ def _connection(folder: int, name: str) -> sqlite3.Connection:
     try:
         if name == FILE and not is_local(folder):
             connection.execute("PRAGMA journal_mode = DELETE")  # it could have been moved there
+        connection.execute("PRAGMA temp_store = MEMORY")  # not where a variable says
         connection.execute("PRAGMA synchronous = NORMAL")  # a power failure can lose the last runs, and no more
     except BaseException:
         connection.close()

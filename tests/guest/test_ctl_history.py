@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 import stat
 import subprocess
 from pathlib import Path
@@ -16,6 +17,8 @@ from .story import GENEROUS, Story
 
 MIB = 1 << 20
 BATCH = 6
+NO_WAL = b"\x01\x01"
+"""The versions in the header of a database without a write-ahead log (https://sqlite.org/fileformat2.html)."""
 
 
 @pytest.fixture(autouse=True)
@@ -97,3 +100,26 @@ def test_root_has_a_history_of_its_own(story: Story, base: Path, monkeypatch: py
     assert warned.status == 0
     assert f"the run is not in the history: {theirs} belongs to user " in warned.stderr
     assert os.listdir(theirs / "scoperun") == ["history.db"]
+
+
+@pytest.mark.guest(user="root")
+def test_on_a_file_system_that_is_not_known_to_be_local_there_is_no_write_ahead_log(story: Story, base: Path) -> None:
+    """Not even if the history was moved there with one. ramfs stands for all of them."""
+    words = ("scoperun", "-q", "--system", "--record", "job", "--", "true")
+    subprocess.run(["mount", "-t", "ramfs", "none", str(base)], check=True)
+    try:
+        base.chmod(0o700)
+        for _ in range(2):
+            runs = [subprocess.Popen(words, stderr=subprocess.PIPE, text=True) for _ in range(BATCH)]
+            assert [run.communicate(timeout=GENEROUS) for run in runs] == [(None, "")] * BATCH
+        assert len(told("history")) == 2 * BATCH
+        file = base / "scoperun" / "history.db"
+        assert file.read_bytes()[18:20] == NO_WAL
+        with sqlite3.connect(file) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+        connection.close()
+        assert file.read_bytes()[18:20] != NO_WAL
+        assert len(told("history")) == 2 * BATCH
+        assert file.read_bytes()[18:20] == NO_WAL
+    finally:
+        subprocess.run(["umount", str(base)], check=True)

@@ -1,5 +1,6 @@
 """The history keeps every run that it was given, for its user alone, and refuses a file that it cannot know."""
 
+import errno
 import json
 import os
 import sqlite3
@@ -101,9 +102,16 @@ def test_a_file_that_others_could_read_is_taken_from_them(folder: int, tmp_path:
 
 def test_a_hundred_writers_at_once_lose_nothing(folder: int, tmp_path: Path) -> None:
     """None of them finds a history: they create it, too."""
+    write_at_once(folder, WRITERS)
+    assert sorted(numbers(folder)) == list(range(WRITERS))
+    assert os.listdir(tmp_path) == [FILE]
+
+
+def write_at_once(folder: int, count: int) -> None:
+    """Add a run in each of so many processes, which begin at the same moment."""
     start, go = os.pipe()
     writers = []
-    for number in range(WRITERS):
+    for number in range(count):
         pid = os.fork()
         if pid == 0:
             os._exit(_written(start, go, folder, number))
@@ -111,8 +119,6 @@ def test_a_hundred_writers_at_once_lose_nothing(folder: int, tmp_path: Path) -> 
     os.close(start)
     os.close(go)  # all of them see the end of the pipe
     assert {os.waitpid(pid, 0)[1] for pid in writers} == {0}
-    assert sorted(numbers(folder)) == list(range(WRITERS))
-    assert os.listdir(tmp_path) == [FILE]
 
 
 def _written(start: int, go: int, folder: int, number: int) -> int:
@@ -124,6 +130,18 @@ def _written(start: int, go: int, folder: int, number: int) -> int:
         os.write(2, f"{error!r}\n".encode())
         return 1
     return 0
+
+
+def test_neither_do_they_without_hard_links(folder: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is then there before its tables are."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", refuse)
+    write_at_once(folder, 12)
+    assert sorted(numbers(folder)) == list(range(12))
+    assert os.listdir(tmp_path) == [FILE]
 
 
 def test_a_process_that_is_killed_while_it_writes_takes_nothing_with_it(folder: int) -> None:
