@@ -118,7 +118,9 @@ class Store:
         """Remove runs, and what their bytes in the file were; return how many were still there."""
         self._connection.execute("PRAGMA secure_delete = ON")
         with _transaction(self._connection) as execute:
-            return sum(execute("DELETE FROM run WHERE id = ?", (run.id,)).rowcount for run in runs)
+            deleted = sum(execute("DELETE FROM run WHERE id = ?", (run.id,)).rowcount for run in runs)
+        self._connection.executescript("PRAGMA incremental_vacuum")  # execute() stops after the first page
+        return deleted
 
     def last_of_unit(self, unit: str, *, manager: str) -> Recorded | None:
         """Return the last run in a scope of this name, of the manager `user` or `system`; None if there is none."""
@@ -225,6 +227,7 @@ def _connection(folder: int, name: str) -> sqlite3.Connection:
     try:
         if name == FILE and not is_local(folder):
             connection.execute("PRAGMA journal_mode = DELETE")  # it could have been moved there
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file; it is noted in the file
         connection.execute("PRAGMA temp_store = MEMORY")  # not where a variable says
         connection.execute("PRAGMA synchronous = NORMAL")  # a power failure can lose the last runs, and no more
     except BaseException:

@@ -223,6 +223,17 @@ def test_deleted_runs_leave_no_bytes_in_the_file(folder: int, tmp_path: Path) ->
     assert len(runs(folder)) == 1
 
 
+def test_a_file_gets_smaller_when_runs_are_deleted(folder: int, tmp_path: Path) -> None:
+    add(folder)
+    small = (tmp_path / FILE).stat().st_size
+    add(folder, unit="x" * 1_000_000)
+    assert (tmp_path / FILE).stat().st_size > 1_000_000
+    with opened(folder, create=False) as store:
+        assert store is not None
+        store.delete(store.runs(Selection(last=1)))
+    assert (tmp_path / FILE).stat().st_size <= small + 10 * 4096
+
+
 def test_a_newer_schema_is_refused(folder: int, tmp_path: Path) -> None:
     add(folder)
     with sqlite3.connect(tmp_path / FILE) as other:
