@@ -145,7 +145,7 @@ complete -c scopectl -n '__fish_seen_subcommand_from history' -l since -x -d 'On
 complete -c scopectl -n '__fish_seen_subcommand_from history' -l before -x -d 'Only runs that ended before DATE.'
 complete -c scopectl -n '__fish_seen_subcommand_from history' -l oom -d 'Only runs in which memory ran out.'
 complete -c scopectl -n '__fish_seen_subcommand_from history' -s n -l lines -x -d 'Only the last N of them.'
-complete -c scopectl -n '__fish_seen_subcommand_from history' -l names -d 'Print only the names under which runs are recorded.'
+complete -c scopectl -n '__fish_seen_subcommand_from history' -l names -d 'Print only the names of these runs.'
 complete -c scopectl -n '__fish_seen_subcommand_from history' -l reports -d 'With --json: each run with its whole report.'
 complete -c scopectl -n '__fish_seen_subcommand_from history' -l delete -d 'Remove these runs from the history, and print them.'
 complete -c scopectl -n '__fish_seen_subcommand_from history' -l json -d 'Print JSON on standard output.'

@@ -187,7 +187,7 @@ _scopectl() {
         '--before[Only runs that ended before DATE.]:date: ' \
         '--oom[Only runs in which memory ran out.]' \
         '(-n --lines)'{-n,--lines}'[Only the last N of them.]:n: ' \
-        '--names[Print only the names under which runs are recorded.]' \
+        '--names[Print only the names of these runs.]' \
         '--reports[With --json\: each run with its whole report.]' \
         '--delete[Remove these runs from the history, and print them.]' \
         '--json[Print JSON on standard output.]' \

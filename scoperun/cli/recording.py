@@ -31,16 +31,16 @@ def record(report: Report, output: Output) -> str | None:
 
 
 def _record(report: Report, output: Output) -> None:
-    from scoperun.history.store import FILE, Keep, opened  # noqa: PLC0415  only for a run that is recorded
+    from scoperun.history.set_aside import Aside  # noqa: PLC0415  only for a run that is recorded
+    from scoperun.history.store import FILE, add  # noqa: PLC0415
 
     occupy_closed_streams()  # otherwise the folder gets the number of one
     environment = given_environment()
     folder = state_folder(environment, create=True)
     assert folder is not None  # noqa: S101  it was to be created
     try:
-        with opened(folder, create=True) as store:
-            assert store is not None  # noqa: S101  as above
-            store.add(f"{output.record}", report, keep=Keep(runs=output.record_keep, age=output.record_keep_for))
+        run = Aside.now(f"{output.record}", report, keep=output.record_keep, keep_for=output.record_keep_for)
+        add(folder, run)
     except ScoperunError as error:
         raise ScoperunError(f"{state_path(environment)}/{FILE}: {error.message}") from None
     finally:

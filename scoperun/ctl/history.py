@@ -46,7 +46,7 @@ Lines = Annotated[
     int | None, typer.Option("--lines", "-n", min=1, metavar="N", help="Only the last N of them.", show_default=False)
 ]
 Reports = Annotated[bool, typer.Option("--reports", help="With --json: each run with its whole report.")]
-Names = Annotated[bool, typer.Option("--names", help="Print only the names under which runs are recorded.")]
+Names = Annotated[bool, typer.Option("--names", help="Print only the names of these runs.")]
 Delete = Annotated[bool, typer.Option("--delete", help="Remove these runs from the history, and print them.")]
 
 
@@ -106,12 +106,14 @@ def command(  # noqa: PLR0913  each is an option
         raise InvalidValue("--delete needs to know which runs", hint="NAME, --before DATE or both; '*' is every name")
     if reports and not json:
         raise InvalidValue("--reports needs --json")
+    if names and (delete or reports or lines is not None):
+        raise InvalidValue("--names goes with none of --delete, --lines and --reports")
     with history() as store:
-        if names:
-            found = [] if store is None else store.names()
-            print_json(found) if json else print_text("\n".join(map(one_line, found)))
-            return
-        rows = _rows(store, asked, delete=delete)
+        found = _names(store, asked) if names else []
+        rows = [] if names else _rows(store, asked, delete=delete)
+    if names:
+        print_json(found) if json else print_text("\n".join(map(one_line, found)))
+        return
     if json:
         print_json([row.to_json(whole=reports) for row in rows])
     elif not rows and on_terminal():
@@ -120,20 +122,30 @@ def command(  # noqa: PLR0913  each is an option
         print_text(table(COLUMNS, [row.cells() for row in rows], legend=legend))
 
 
+def _names(store: Store | None, asked: _Asked) -> list[str]:
+    """Return the names of the runs that are asked for."""
+    meant = _meant(store, asked.name, in_full=False)
+    return [] if store is None else store.names(asked.selection(meant))
+
+
 def _rows(store: Store | None, asked: _Asked, *, delete: bool) -> list[Row]:
     """Return the runs that are asked for; delete: and remove them."""
-    known = [] if store is None else store.names()
-    names = None
-    if asked.name is not None:
-        if store is None:
-            raise no_such_name(asked.name, known)
-        names = tuple(meant_names(asked.name, known)) if delete else (shown_name(asked.name, known),)
+    meant = _meant(store, asked.name, in_full=delete)
     if store is None:
         return []
-    runs = store.runs(asked.selection(names))
+    runs = store.runs(asked.selection(meant))
     if delete:
         store.delete(runs)
     return [Row.of(run) for run in runs]
+
+
+def _meant(store: Store | None, word: str | None, *, in_full: bool) -> tuple[str, ...] | None:
+    """Return the names that a word means, None without a word. Raises NoSuchUnit, InvalidValue."""
+    if word is None:
+        return None
+    if store is None:
+        raise no_such_name(word, [])
+    return tuple(meant_names(word, store.names())) if in_full else (shown_name(word, store.names()),)
 
 
 def _moment(option: str, text: str, now: float) -> float:

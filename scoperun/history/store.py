@@ -3,7 +3,8 @@
 SQLite opens a file by its path, and beside it files with its name and -wal, -shm or -journal. So the caller hands over
 a folder in which only root and our user can put files, at a path that only they can change.
 
-The file appears with all its tables in it. Writers then wait for each other only while a row is written.
+A run that finds the database locked for a second is set aside in a file of its own (set_aside.py): among a hundred runs
+that end together on a busy machine some wait in vain. Whoever opens the history next takes it in.
 """
 
 from __future__ import annotations
@@ -12,19 +13,19 @@ import errno
 import os
 import sqlite3
 import stat
-import time
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from scoperun.errors import ScoperunError
+from scoperun.history import set_aside
 from scoperun.history.file_system import is_local
 from scoperun.record import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from scoperun.history.query import Selection
-    from scoperun.report.report import Report
+    from scoperun.history.set_aside import Aside
 
 FILE = "history.db"
 SCHEMA = 1
@@ -43,6 +44,7 @@ _LARGEST = 2**63 - 1
 _TABLES = (
     """CREATE TABLE run (
         id INTEGER PRIMARY KEY,
+        key TEXT NOT NULL UNIQUE,
         name TEXT NOT NULL,
         ended REAL NOT NULL,
         verdict TEXT NOT NULL,
@@ -54,20 +56,9 @@ _TABLES = (
     "CREATE INDEX run_by_end ON run (ended)",
     "CREATE INDEX run_by_unit ON run (unit, ended)",
 )
-"""ended: when the run was recorded, in seconds since the epoch. report: its JSON."""
+"""key: so that no run is added twice. ended: when it was recorded, in seconds since the epoch. report: its JSON."""
 
 _COLUMNS = "id, name, ended, report"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keep:
-    """What is kept of a name when a run of it is added; None is no limit.
-
-    runs: the last ones. age: those that ended in the last seconds.
-    """
-
-    runs: int | None = None
-    age: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,22 +78,25 @@ class Store:
         """Take a connection, in which each statement is a transaction of its own."""
         self._connection = connection
 
-    def add(self, name: str, report: Report, *, keep: Keep) -> None:
-        """Add a run that ends now, and remove older runs of that name that are not to be kept."""
-        now = time.time()
-        row = (name, now, str(report.verdict), report.manager, report.unit, report.to_json())
+    def add(self, *runs: Aside) -> None:
+        """Add runs that are not in it yet, and remove older runs of their names that are not to be kept."""
         with _transaction(self._connection) as execute:
-            execute("INSERT INTO run (name, ended, verdict, manager, unit, report) VALUES (?, ?, ?, ?, ?, ?)", row)
-            if keep.age is not None:
-                execute("DELETE FROM run WHERE name = ? AND ended < ?", (name, now - keep.age))
-            if keep.runs is not None:
-                last = "SELECT id FROM run WHERE name = ? ORDER BY ended DESC, id DESC LIMIT ?"
-                words = (name, name, min(keep.runs, _LARGEST))
-                execute(f"DELETE FROM run WHERE name = ? AND id NOT IN ({last})", words)  # noqa: S608  a constant
+            for run in runs:
+                execute(
+                    "INSERT OR IGNORE INTO run (key, name, ended, verdict, manager, unit, report) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (run.key, run.name, run.ended, run.verdict, run.manager, run.unit, run.report),
+                )
+                _prune(execute, run)
 
-    def names(self) -> list[str]:
-        """Return the names under which runs are recorded, sorted."""
-        return [name for (name,) in self._connection.execute("SELECT DISTINCT name FROM run ORDER BY name")]
+    def names(self, selection: Selection | None = None) -> list[str]:
+        """Return the names of the selected runs, by default of all, sorted; `last` does not matter for them."""
+        condition, values = ("1", ()) if selection is None else selection.where()
+        rows = self._connection.execute(
+            f"SELECT DISTINCT name FROM run WHERE {condition} ORDER BY name",  # noqa: S608  the values are not in it
+            values,
+        )
+        return [name for (name,) in rows]
 
     def runs(self, selection: Selection) -> list[Recorded]:
         """Return the selected runs, the last one last."""
@@ -118,7 +112,7 @@ class Store:
         """Remove runs, and what their bytes in the file were; return how many were still there."""
         self._connection.execute("PRAGMA secure_delete = ON")
         with _transaction(self._connection) as execute:
-            deleted = sum(execute("DELETE FROM run WHERE id = ?", (run.id,)).rowcount for run in runs)
+            deleted: int = sum(execute("DELETE FROM run WHERE id = ?", (run.id,)).rowcount for run in runs)
         self._connection.executescript("PRAGMA incremental_vacuum")  # execute() stops after the first page
         return deleted
 
@@ -136,8 +130,37 @@ class Store:
         return [unit for (unit,) in rows]
 
 
+def _prune(execute: Callable[..., object], run: Aside) -> None:
+    if run.keep_for is not None:
+        execute("DELETE FROM run WHERE name = ? AND ended < ?", (run.name, run.ended - run.keep_for))
+    if run.keep is not None:
+        last = "SELECT id FROM run WHERE name = ? ORDER BY ended DESC, id DESC LIMIT ?"
+        words = (run.name, run.name, min(run.keep, _LARGEST))
+        execute(f"DELETE FROM run WHERE name = ? AND id NOT IN ({last})", words)  # noqa: S608  a constant
+
+
 def _recorded(row: Sequence[Any]) -> Recorded:
     return Recorded(id=row[0], name=row[1], ended=row[2], report=row[3])
+
+
+def add(folder: int, run: Aside) -> None:
+    """Add a run to the history in a folder, and remove older runs of its name that are not to be kept.
+
+    folder: a descriptor, which can be O_PATH. If the history is locked, the run is set aside. Raises ScoperunError.
+    """
+    try:
+        with opened(folder, create=True) as store:
+            assert store is not None  # noqa: S101  it was to be created
+            store.add(run)
+    except _Locked:
+        try:
+            set_aside.put(folder, run)
+        except OSError as error:
+            raise ScoperunError(error.strerror or str(error)) from None
+
+
+class _Locked(ScoperunError):
+    """Another process has kept the database locked."""
 
 
 @contextmanager
@@ -154,17 +177,38 @@ def opened(folder: int, *, create: bool) -> Iterator[Store | None]:
                 return
             _make(folder)
         with closing(_connection(folder, FILE)) as connection:
-            yield Store(connection) if _is_ready(connection, create=create) else None
+            if not _is_ready(connection, create=create):
+                yield None
+                return
+            store = Store(connection)
+            _take_in(folder, store)
+            yield store
     except sqlite3.Error as error:
-        raise ScoperunError(_reason(error)) from None
+        if _is_busy(error):
+            raise _Locked(f"another process has kept it locked for {PATIENCE:g} s") from None
+        raise ScoperunError(str(error)) from None
     except OSError as error:
         raise ScoperunError(error.strerror or str(error)) from None
 
 
-def _reason(error: sqlite3.Error) -> str:
-    if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
-        return f"another process has kept it locked for {PATIENCE:g} s"
-    return str(error)
+def _is_busy(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def _take_in(folder: int, store: Store) -> None:
+    """Add the runs that were set aside; if the history is locked, leave that to the next that opens it."""
+    waiting = set_aside.found(folder)
+    if not waiting:
+        return
+    try:
+        store.add(*waiting.values())
+    except sqlite3.Error as error:
+        if not _is_busy(error):
+            raise
+        return
+    for name in waiting:
+        with suppress(FileNotFoundError):  # another process has taken it in, too
+            os.unlink(name, dir_fd=folder)
 
 
 def _is_there(folder: int) -> bool:
@@ -191,9 +235,9 @@ def _make(folder: int) -> None:
     _new(folder, temporary)
     try:
         with closing(_connection(folder, temporary)) as connection:
+            _set_up(connection)
             if is_local(folder):
                 connection.execute("PRAGMA journal_mode = WAL")
-            _set_up(connection)
         with suppress(FileExistsError):
             _link(folder, temporary)
     finally:
@@ -227,7 +271,6 @@ def _connection(folder: int, name: str) -> sqlite3.Connection:
     try:
         if name == FILE and not is_local(folder):
             connection.execute("PRAGMA journal_mode = DELETE")  # it could have been moved there
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file; it is noted in the file
         connection.execute("PRAGMA temp_store = MEMORY")  # not where a variable says
         connection.execute("PRAGMA synchronous = NORMAL")  # a power failure can lose the last runs, and no more
     except BaseException:
@@ -250,6 +293,7 @@ def _is_ready(connection: sqlite3.Connection, *, create: bool) -> bool:
 
 
 def _set_up(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # it has an effect before there are tables
     with _transaction(connection) as execute:
         if _version(connection) == 0:
             for statement in (*_TABLES, f"PRAGMA user_version = {SCHEMA}"):

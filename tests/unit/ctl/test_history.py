@@ -17,9 +17,11 @@ from scoperun.ctl.history_rows import Row
 from scoperun.ctl.last_run import ended_run, last_run, lines_about_ended, summary
 from scoperun.ctl.moments import moment
 from scoperun.errors import InvalidValue, ScoperunError
+from scoperun.history import store
 from scoperun.history.advice import advice
 from scoperun.history.past_run import past_run
-from scoperun.history.store import FILE, Keep, Recorded, opened
+from scoperun.history.set_aside import Aside
+from scoperun.history.store import FILE, Recorded
 from scoperun.report.report import Report
 from tests.schema import told_by
 from tests.unit.history.reports import MIB, killed, report
@@ -44,9 +46,7 @@ def folder(base: Path) -> Iterator[int]:
 
 
 def add(folder: int, name: str, run: Report) -> None:
-    with opened(folder, create=True) as store:
-        assert store is not None
-        store.add(name, run, keep=Keep())
+    store.add(folder, Aside.now(name, run))
 
 
 @pytest.fixture
@@ -95,6 +95,9 @@ def test_runs_are_chosen(capfd: pytest.CaptureFixture[str]) -> None:
     assert len(names(since="today")) == len(names(system=False)) == 3
     assert rows(capfd, names=True) == ["bench", "build"]
     assert printed(capfd, names=True) == ["bench", "build"]
+    assert printed(capfd, names=True, oom=True) == printed(capfd, "bu", names=True) == ["build"]
+    with pytest.raises(InvalidValue, match=r"--names goes with none"):
+        history("b", names=True, delete=True)
     with pytest.raises(InvalidValue, match=r"'b' is not one name \(bench, build\)"):
         history("b")
     with pytest.raises(NoSuchUnit, match=r"'x' \(there is bench, build\)"):

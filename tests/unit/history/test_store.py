@@ -14,9 +14,11 @@ import pytest
 
 from scoperun.errors import ScoperunError
 from scoperun.evidence.verdict import Verdict
+from scoperun.history import set_aside, store
 from scoperun.history.file_system import is_local, type_of
 from scoperun.history.query import Selection
-from scoperun.history.store import FILE, Keep, Recorded, opened
+from scoperun.history.set_aside import Aside
+from scoperun.history.store import FILE, Recorded, opened
 from scoperun.report.report import Report
 from tests.child import in_child
 
@@ -48,16 +50,16 @@ def folder(tmp_path: Path) -> Iterator[int]:
     os.close(fd)
 
 
-def add(folder: int, name: str = "job", keep: Keep | None = None, **values: object) -> None:
-    with opened(folder, create=True) as store:
-        assert store is not None
-        store.add(name, told(**values), keep=keep or Keep())
+def add(
+    folder: int, name: str = "job", keep: int | None = None, keep_for: float | None = None, **values: object
+) -> None:
+    store.add(folder, Aside.now(name, told(**values), keep=keep, keep_for=keep_for))
 
 
 def runs(folder: int, selection: Selection = ALL) -> list[Recorded]:
-    with opened(folder, create=False) as store:
-        assert store is not None
-        return store.runs(selection)
+    with opened(folder, create=False) as history:
+        assert history is not None
+        return history.runs(selection)
 
 
 def numbers(folder: int, selection: Selection = ALL) -> list[int]:
@@ -65,8 +67,8 @@ def numbers(folder: int, selection: Selection = ALL) -> list[int]:
 
 
 def test_without_a_run_there_is_no_history(folder: int, tmp_path: Path) -> None:
-    with opened(folder, create=False) as store:
-        assert store is None
+    with opened(folder, create=False) as history:
+        assert history is None
     assert os.listdir(tmp_path) == []
 
 
@@ -82,9 +84,9 @@ def test_runs_come_back_as_they_were_given_the_last_one_last(folder: int) -> Non
 def test_the_file_is_for_its_user_alone_whatever_the_umask_is(folder: int, tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
-        with opened(folder, create=True) as store:
-            assert store is not None
-            store.add("job", told(), keep=Keep())
+        with opened(folder, create=True) as history:
+            assert history is not None
+            history.add(Aside.now("job", told()))
             modes = {name: stat.S_IMODE((tmp_path / name).stat().st_mode) for name in os.listdir(tmp_path)}
     finally:
         os.umask(before)
@@ -148,10 +150,10 @@ def test_a_process_that_is_killed_while_it_writes_takes_nothing_with_it(folder: 
     add(folder, number=1)
 
     def die() -> None:
-        with opened(folder, create=True) as store:
-            assert store is not None
-            store._connection.execute("BEGIN EXCLUSIVE")  # noqa: SLF001
-            store._connection.execute("DELETE FROM run")  # noqa: SLF001
+        with opened(folder, create=True) as history:
+            assert history is not None
+            history._connection.execute("BEGIN EXCLUSIVE")  # noqa: SLF001
+            history._connection.execute("DELETE FROM run")  # noqa: SLF001
             os.kill(os.getpid(), 9)
 
     pid = os.fork()
@@ -162,15 +164,71 @@ def test_a_process_that_is_killed_while_it_writes_takes_nothing_with_it(folder: 
     assert numbers(folder) == [1, 2]
 
 
-def test_a_lock_is_not_waited_for_longer_than_a_second(folder: int, tmp_path: Path) -> None:
+def test_a_run_that_finds_the_history_locked_is_set_aside_and_taken_in_later(folder: int, tmp_path: Path) -> None:
+    """By whatever opens it next, and not if it is still locked then."""
     add(folder, number=1)
     other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(ScoperunError, match=r"^another process has kept it locked for 1 s$"):
-        add(folder, number=2)
+    add(folder, number=2)
+    (waiting,) = tmp_path.glob("waiting-*.json")
+    assert stat.S_IMODE(waiting.stat().st_mode) == 0o600
+    if is_local(folder):
+        assert numbers(folder) == [1]
     other.execute("ROLLBACK")
     other.close()
+    assert numbers(folder) == [1, 2]
+    assert os.listdir(tmp_path) == [FILE]
+
+
+def test_a_run_is_taken_in_once(folder: int, tmp_path: Path) -> None:
+    """Also if the process that took it in was killed before it removed the file."""
+    add(folder, number=1)
+    run = Aside.now("job", told(number=2))
+    set_aside.put(folder, run)
+    assert numbers(folder) == [1, 2]
+    set_aside.put(folder, run)
+    assert numbers(folder) == [1, 2]
+    assert os.listdir(tmp_path) == [FILE]
+
+
+def test_runs_that_were_set_aside_are_kept_as_they_asked(folder: int) -> None:
+    for number in range(4):
+        add(folder, number=number)
+    set_aside.put(folder, Aside.now("job", told(number=4), keep=2))
+    assert numbers(folder) == [3, 4]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"key": 3}', "link", "fifo"])
+def test_a_file_that_is_not_a_run_is_left_alone(folder: int, tmp_path: Path, content: str) -> None:
+    add(folder, number=1)
+    file = tmp_path / "waiting-x.json"
+    if content == "link":
+        file.symlink_to("/dev/zero")
+    elif content == "fifo":
+        os.mkfifo(file)
+    else:
+        file.write_text(content)
     assert numbers(folder) == [1]
+    assert os.path.lexists(file)
+
+
+def test_what_cannot_be_set_aside_is_an_error(folder: int, tmp_path: Path) -> None:
+    add(folder, number=1)
+    other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    def full() -> str:
+        import resource  # noqa: PLC0415
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        with pytest.raises(ScoperunError) as refused:
+            add(folder, number=2)
+        return refused.value.message
+
+    assert in_child(full) == "File too large"
+    other.execute("ROLLBACK")
+    other.close()
+    assert os.listdir(tmp_path) == [FILE]
 
 
 def test_runs_are_selected(folder: int) -> None:
@@ -189,36 +247,36 @@ def test_runs_are_selected(folder: int) -> None:
 def test_names_and_the_last_run_of_a_unit(folder: int) -> None:
     for number, unit in enumerate(["x.scope", "y.scope", "x.scope"]):
         add(folder, f"job-{number % 2}", number=number, unit=unit)
-    with opened(folder, create=False) as store:
-        assert store is not None
-        assert store.names() == ["job-0", "job-1"]
-        assert store.units(manager="user") == ["x.scope", "y.scope"]
-        last = store.last_of_unit("x.scope", manager="user")
+    with opened(folder, create=False) as history:
+        assert history is not None
+        assert history.names() == ["job-0", "job-1"]
+        assert history.units(manager="user") == ["x.scope", "y.scope"]
+        last = history.last_of_unit("x.scope", manager="user")
         assert last is not None
         assert json.loads(last.report)["number"] == 2
-        assert store.last_of_unit("x.scope", manager="system") is None
+        assert history.last_of_unit("x.scope", manager="system") is None
 
 
 def test_older_runs_of_the_same_name_are_removed(folder: int) -> None:
     for number in range(5):
         add(folder, "other", number=number)
-        add(folder, number=10 + number, keep=Keep(runs=2))
+        add(folder, number=10 + number, keep=2)
     assert numbers(folder, Selection(names=("job",))) == [13, 14]
     assert len(numbers(folder)) == 7
-    add(folder, number=15, keep=Keep(runs=2**64))
-    add(folder, number=16, keep=Keep(age=3600.0))
+    add(folder, number=15, keep=2**64)
+    add(folder, number=16, keep_for=3600.0)
     assert numbers(folder, Selection(names=("job",))) == [13, 14, 15, 16]
-    add(folder, number=17, keep=Keep(age=0.0))
+    add(folder, number=17, keep_for=0.0)
     assert numbers(folder, Selection(names=("job",))) == [17]
 
 
 def test_deleted_runs_leave_no_bytes_in_the_file(folder: int, tmp_path: Path) -> None:
     add(folder, unit="secret-unit.scope")
     add(folder, unit="kept.scope")
-    with opened(folder, create=False) as store:
-        assert store is not None
-        first, _ = store.runs(ALL)
-        assert store.delete([first, first]) == 1
+    with opened(folder, create=False) as history:
+        assert history is not None
+        first, _ = history.runs(ALL)
+        assert history.delete([first, first]) == 1
     assert b"secret-unit" not in (tmp_path / FILE).read_bytes()
     assert len(runs(folder)) == 1
 
@@ -228,9 +286,9 @@ def test_a_file_gets_smaller_when_runs_are_deleted(folder: int, tmp_path: Path) 
     small = (tmp_path / FILE).stat().st_size
     add(folder, unit="x" * 1_000_000)
     assert (tmp_path / FILE).stat().st_size > 1_000_000
-    with opened(folder, create=False) as store:
-        assert store is not None
-        store.delete(store.runs(Selection(last=1)))
+    with opened(folder, create=False) as history:
+        assert history is not None
+        history.delete(history.runs(Selection(last=1)))
     assert (tmp_path / FILE).stat().st_size <= small + 10 * 4096
 
 
@@ -258,8 +316,8 @@ def test_a_file_that_is_not_a_database_is_refused_and_left_alone(folder: int, tm
 def test_an_empty_file_becomes_a_history(folder: int, tmp_path: Path) -> None:
     """It is what a process leaves that was killed on a file system without hard links."""
     (tmp_path / FILE).touch()
-    with opened(folder, create=False) as store:
-        assert store is None
+    with opened(folder, create=False) as history:
+        assert history is None
     add(folder, number=1)
     assert numbers(folder) == [1]
 
