@@ -13,6 +13,7 @@ import errno
 import os
 import sqlite3
 import stat
+import time
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,10 @@ class Store:
     def __init__(self, connection: sqlite3.Connection) -> None:
         """Take a connection, in which each statement is a transaction of its own."""
         self._connection = connection
+
+    def wait_at_most(self, seconds: float) -> None:
+        """Change how long a lock of another process is waited for."""
+        self._connection.execute(f"PRAGMA busy_timeout = {max(0, round(seconds * 1000))}")
 
     def add(self, *runs: Aside) -> None:
         """Add runs that are not in it yet, and remove older runs of their names that are not to be kept."""
@@ -148,10 +153,14 @@ def add(folder: int, run: Aside) -> None:
 
     folder: a descriptor, which can be O_PATH. If the history is locked, the run is set aside. Raises ScoperunError.
     """
+    deadline = time.monotonic() + PATIENCE
     try:
         with opened(folder, create=True) as store:
             assert store is not None  # noqa: S101  it was to be created
+            store.wait_at_most(deadline - time.monotonic())
             store.add(run)
+            store.wait_at_most(0)
+            _take_in(folder, store)
     except _Locked:
         try:
             set_aside.put(folder, run)
@@ -167,6 +176,7 @@ class _Locked(ScoperunError):
 def opened(folder: int, *, create: bool) -> Iterator[Store | None]:
     """Open the history in a folder; yield None if there is none and it is not to be created.
 
+    Without `create`, what was set aside is taken in first.
     folder: a descriptor, which can be O_PATH.
     Raises ScoperunError, also for what SQLite raises in the body: one line without the file's name.
     """
@@ -181,7 +191,8 @@ def opened(folder: int, *, create: bool) -> Iterator[Store | None]:
                 yield None
                 return
             store = Store(connection)
-            _take_in(folder, store)
+            if not create:
+                _take_in(folder, store)
             yield store
     except sqlite3.Error as error:
         if _is_busy(error):

@@ -191,6 +191,13 @@ def test_a_run_is_taken_in_once(folder: int, tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == [FILE]
 
 
+def test_the_next_run_takes_it_in_too(folder: int, tmp_path: Path) -> None:
+    set_aside.put(folder, Aside.now("job", told(number=1)))
+    add(folder, number=2)
+    assert os.listdir(tmp_path) == [FILE]
+    assert numbers(folder) == [1, 2]
+
+
 def test_runs_that_were_set_aside_are_kept_as_they_asked(folder: int) -> None:
     for number in range(4):
         add(folder, number=number)
