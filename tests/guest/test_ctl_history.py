@@ -83,6 +83,10 @@ def test_root_has_a_history_of_its_own(story: Story, base: Path, monkeypatch: py
     ending = story.run("-q", "--system", "--record", "job", "--", "true")
     assert (ending.status, ending.stderr) == (0, "")
     assert [row["unit"] for row in told("history", "--system")] == [ending.report["unit"]]
+    with monkeypatch.context() as as_with_su:
+        as_with_su.delenv("XDG_STATE_HOME")
+        as_with_su.setenv("HOME", str(theirs))
+        assert len(told("history")) == 1
     assert [(each.stat().st_uid, stat.S_IMODE(each.stat().st_mode)) for each in (own, own / "history.db")] == [
         (0, 0o700),
         (0, 0o600),
