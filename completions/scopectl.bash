@@ -1,4 +1,5 @@
-# bash completion for scopectl(1), written by `make completions`. A TAB starts no Python.
+# bash completion for scopectl(1), written by `make completions`. A TAB starts no Python, but for the names of
+# recorded runs.
 
 _scopectl()
 {
@@ -12,7 +13,7 @@ _scopectl()
         esac
     done
     if [[ ! $subcommand ]]; then
-        offered='list ps status tree top wait set freeze thaw stop kill attach doctor -h --help --version --system --user'
+        offered='list ps status tree top wait set freeze thaw stop kill attach history advise doctor -h --help --version --system --user'
     elif offered=$(_scopectl_value "$subcommand:$before"); then
         :
     elif [[ $cur == -* ]]; then
@@ -40,6 +41,8 @@ _scopectl_options()
         stop) printf '%s ' --no-block -a --all --json --system --user -h --help ;;
         kill) printf '%s ' -s --signal -a --all --json --system --user -h --help ;;
         attach) printf '%s ' --mem --mem-high --swap --zswap --cpus --cpu-weight --tasks --timeout --kill-after --oom-policy -p --property --require-limits --no-require-limits --system --user -u --unit --slice --description -t --tree -w --wait -f --force --json -h --help ;;
+        history) printf '%s ' --since --before --oom -n --lines --names --reports --delete --json --legend --no-legend --system --user -h --help ;;
+        advise) printf '%s ' --json --system --user -h --help ;;
         doctor) printf '%s ' --fix --json --system --user -h --help ;;
     esac
 }
@@ -77,6 +80,9 @@ _scopectl_value()
         attach:-u | attach:--unit) _scopectl_units ;;
         attach:--slice) _scopectl_slices ;;
         attach:--description) : ;;
+        history:--since) : ;;
+        history:--before) : ;;
+        history:-n | history:--lines) : ;;
         *) return 1 ;;
     esac
 }
@@ -94,6 +100,8 @@ _scopectl_arguments()
         stop) _scopectl_units ;;
         kill) _scopectl_units ;;
         attach) _scopectl_pids ;;
+        history) _scopectl_recorded ;;
+        advise) _scopectl_runs ;;
     esac
 }
 
@@ -110,6 +118,18 @@ _scopectl_slices()
 _scopectl_pids()
 {
     ps -u "$UID" -o pid= 2>/dev/null
+}
+
+_scopectl_recorded()
+{
+    scopectl history --names 2>/dev/null
+}
+
+# Names, or files with reports.
+_scopectl_runs()
+{
+    _scopectl_recorded
+    compgen -f -- "$cur"
 }
 
 _scopectl_profiles()

@@ -1,4 +1,5 @@
-# fish completion for scopectl(1), written by `make completions`. A TAB starts no Python.
+# fish completion for scopectl(1), written by `make completions`. A TAB starts no Python, but for the names of
+# recorded runs.
 
 function __scopectl_of_type
     set -l manager --user
@@ -16,6 +17,15 @@ end
 
 function __scopectl_pids
     __fish_complete_pids
+end
+
+function __scopectl_recorded
+    scopectl history --names 2>/dev/null
+end
+
+function __scopectl_runs
+    __scopectl_recorded
+    __fish_complete_path (commandline -ct)
 end
 
 function __scopectl_profiles
@@ -130,6 +140,24 @@ complete -c scopectl -n '__fish_seen_subcommand_from attach' -s f -l force -d 'A
 complete -c scopectl -n '__fish_seen_subcommand_from attach' -l json -d 'Print JSON on standard output.'
 complete -c scopectl -n '__fish_seen_subcommand_from attach' -s h -l help -d 'Show the options.'
 complete -c scopectl -n '__fish_seen_subcommand_from attach' -a '(__scopectl_pids)'
+complete -c scopectl -n __fish_use_subcommand -a history -d 'List runs of scoperun --record: their ends, peaks and durations.'
+complete -c scopectl -n '__fish_seen_subcommand_from history' -l since -x -d 'Only runs that ended at DATE or later: 2026-11-28, yesterday, or 7d for seven days ago.'
+complete -c scopectl -n '__fish_seen_subcommand_from history' -l before -x -d 'Only runs that ended before DATE.'
+complete -c scopectl -n '__fish_seen_subcommand_from history' -l oom -d 'Only runs in which memory ran out.'
+complete -c scopectl -n '__fish_seen_subcommand_from history' -s n -l lines -x -d 'Only the last N of them.'
+complete -c scopectl -n '__fish_seen_subcommand_from history' -l names -d 'Print only the names of these runs.'
+complete -c scopectl -n '__fish_seen_subcommand_from history' -l reports -d 'With --json: each run with its whole report.'
+complete -c scopectl -n '__fish_seen_subcommand_from history' -l delete -d 'Remove these runs from the history, and print them.'
+complete -c scopectl -n '__fish_seen_subcommand_from history' -l json -d 'Print JSON on standard output.'
+complete -c scopectl -n '__fish_seen_subcommand_from history' -l legend -l no-legend -d 'Print a heading (default).'
+complete -c scopectl -n '__fish_seen_subcommand_from history' -l system -l user -d 'Only runs with the system\'s systemd, or with your own; default: both.'
+complete -c scopectl -n '__fish_seen_subcommand_from history' -s h -l help -d 'Show the options.'
+complete -c scopectl -n '__fish_seen_subcommand_from history' -a '(__scopectl_recorded)'
+complete -c scopectl -n __fish_use_subcommand -a advise -d 'Suggest a limit on memory from the peaks of earlier runs.'
+complete -c scopectl -n '__fish_seen_subcommand_from advise' -l json -d 'Print JSON on standard output.'
+complete -c scopectl -n '__fish_seen_subcommand_from advise' -l system -l user -d 'Only runs with the system\'s systemd, or with your own; default: both.'
+complete -c scopectl -n '__fish_seen_subcommand_from advise' -s h -l help -d 'Show the options.'
+complete -c scopectl -n '__fish_seen_subcommand_from advise' -a '(__scopectl_runs)'
 complete -c scopectl -n __fish_use_subcommand -a doctor -d 'Show what this machine lacks for a run, and how to get it.'
 complete -c scopectl -n '__fish_seen_subcommand_from doctor' -l fix -d 'Print a shell script that would fix what can be; nothing is changed.'
 complete -c scopectl -n '__fish_seen_subcommand_from doctor' -l json -d 'Print JSON on standard output.'

@@ -1,5 +1,6 @@
 #compdef scopectl
-# zsh completion for scopectl(1), written by `make completions`. A TAB starts no Python.
+# zsh completion for scopectl(1), written by `make completions`. A TAB starts no Python, but for the names of
+# recorded runs.
 
 _scopectl_of_type() {
   local manager=--user expl
@@ -12,6 +13,15 @@ _scopectl_of_type() {
 _scopectl_units() { _scopectl_of_type scope,service }
 _scopectl_slices() { _scopectl_of_type slice }
 _scopectl_pids() { _pids }
+
+_scopectl_recorded() {
+  local expl
+  local -a names
+  names=(${(f)"$(scopectl history --names 2>/dev/null)"})
+  _wanted names expl name compadd -a names
+}
+
+_scopectl_runs() { _alternative 'names:name:_scopectl_recorded' 'files:report:_files' }
 
 _scopectl_profiles() {
   local expl
@@ -34,6 +44,8 @@ _scopectl() {
     'stop:Stop units, and wait until they have ended.'
     'kill:Send a signal to every process of units.'
     'attach:Put running processes into a new scope with limits.'
+    'history:List runs of scoperun --record: their ends, peaks and durations.'
+    'advise:Suggest a limit on memory from the peaks of earlier runs.'
     'doctor:Show what this machine lacks for a run, and how to get it.'
   )
   _arguments -C '(-h --help)'{-h,--help}'[Show the subcommands.]' '--version[Print the version.]' \
@@ -168,6 +180,28 @@ _scopectl() {
         '--json[Print JSON on standard output.]' \
         '(-h --help)'{-h,--help}'[Show the options.]' \
         '*:pid:_scopectl_pids'
+      ;;
+    history)
+      _arguments -s \
+        '--since[Only runs that ended at DATE or later\: 2026-11-28, yesterday, or 7d for seven days ago.]:date: ' \
+        '--before[Only runs that ended before DATE.]:date: ' \
+        '--oom[Only runs in which memory ran out.]' \
+        '(-n --lines)'{-n,--lines}'[Only the last N of them.]:n: ' \
+        '--names[Print only the names of these runs.]' \
+        '--reports[With --json\: each run with its whole report.]' \
+        '--delete[Remove these runs from the history, and print them.]' \
+        '--json[Print JSON on standard output.]' \
+        '(--legend --no-legend)'{--legend,--no-legend}'[Print a heading (default).]' \
+        '(--system --user)'{--system,--user}'[Only runs with the system'\''s systemd, or with your own; default\: both.]' \
+        '(-h --help)'{-h,--help}'[Show the options.]' \
+        '*:name:_scopectl_recorded'
+      ;;
+    advise)
+      _arguments -s \
+        '--json[Print JSON on standard output.]' \
+        '(--system --user)'{--system,--user}'[Only runs with the system'\''s systemd, or with your own; default\: both.]' \
+        '(-h --help)'{-h,--help}'[Show the options.]' \
+        '*:namereport:_scopectl_runs'
       ;;
     doctor)
       _arguments -s \

@@ -5,7 +5,8 @@ _scoperun()
     local with_value='--mem --mem-high --soft-mem --soft-pressure --swap --zswap --cpus --cpu-weight --tasks --timeout --cpu-time --kill-after
         --oom-policy
         -p --property -P --profile --config -u --unit --slice --description -E --setenv -d --working-directory --uid --gid --nice
-        --oom-score-adj --report --report-fd --report-format --log --trace --on-oom --oom-exit-code'
+        --oom-score-adj --report --report-fd --report-format --log --trace --on-oom --oom-exit-code
+        --record --record-keep --record-keep-for'
     local flags='--require-limits --no-require-limits --system --user --slice-inherit --no-slice-inherit --wait
         --no-wait --kill-leftovers --no-kill-leftovers --no-config --dry-run --print-properties --json --no-json -q --quiet
         --no-quiet --journal --no-journal --oom-log --no-oom-log --check --version -h --help'

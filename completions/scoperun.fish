@@ -2,7 +2,8 @@
 
 set -g __scoperun_with_value --mem --mem-high --soft-mem --soft-pressure --swap --zswap --cpus --cpu-weight --tasks --timeout --cpu-time --kill-after \
     --oom-policy -p --property -P --profile --config -u --unit --slice --description -E --setenv -d --working-directory \
-    --uid --gid --nice --oom-score-adj --report --report-fd --report-format --log --trace --on-oom --oom-exit-code
+    --uid --gid --nice --oom-score-adj --report --report-fd --report-format --log --trace --on-oom --oom-exit-code \
+    --record --record-keep --record-keep-for
 
 set -g __scoperun_properties \
     After AllowIsolate AllowedCPUs AllowedMemoryNodes AssertACPower AssertArchitecture AssertCPUFeature \
@@ -138,6 +139,9 @@ complete -c scoperun -n __scoperun_in_options -r -F -l report -d 'Write the repo
 complete -c scoperun -n __scoperun_in_options -x -l report-fd -d 'Write JSON lines to a descriptor'
 complete -c scoperun -n __scoperun_in_options -x -l report-format -a 'block line' -d 'Print a block, or one line for a log'
 complete -c scoperun -n __scoperun_in_options -r -F -l log -d 'Add a line about the run to a file'
+complete -c scoperun -n __scoperun_in_options -x -l record -d 'Keep the report in the history under a name'
+complete -c scoperun -n __scoperun_in_options -x -l record-keep -d 'Keep the last runs of that name'
+complete -c scoperun -n __scoperun_in_options -x -l record-keep-for -d 'Keep runs of that name for this time'
 complete -c scoperun -n __scoperun_in_options -r -F -l on-oom -d 'Run a program after an OOM kill'
 complete -c scoperun -n __scoperun_in_options -r -F -l trace -d 'Write every event of the run to a file'
 complete -c scoperun -n __scoperun_in_options -l journal -d 'Send the verdict to the journal'

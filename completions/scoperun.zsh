@@ -109,6 +109,9 @@ _arguments -s -S -A '-*' \
   '(--dry-run)--print-properties[the old name of --dry-run]' \
   '--report=[write the report to a file]:file:_files' \
   '--log=[add a line about the run to a file]:file:_files' \
+  '--record=[keep the report in the history]:name' \
+  '--record-keep=[keep the last runs of that name]:number' \
+  '--record-keep-for=[keep runs of that name for this time]:time' \
   '--on-oom=[run a program after an OOM kill]:program:_files' \
   '--trace=[write every event of the run to a file]:file:_files' \
   '--report-fd=[write JSON lines to a descriptor]:descriptor:_file_descriptors' \

@@ -16,7 +16,7 @@ _SIGNALS = "TERM KILL INT HUP QUIT STOP CONT USR1 USR2 ABRT"
 _WORDS = {"SIGNAL": _SIGNALS, "COLUMN": " ".join(EVERY), "A,B": " ".join(EVERY)}
 """The words that a value can be, by its name."""
 
-_KINDS = {"UNIT": "units", "PATTERN": "units", "PID": "pids"}
+_KINDS = {"UNIT": "units", "PATTERN": "units", "PID": "pids", "NAME": "recorded", "NAMEREPORT": "runs"}
 """What an argument is, by its name."""
 
 
@@ -68,7 +68,8 @@ _PROFILES = (
 )
 
 _BASH = """\
-# bash completion for scopectl(1), written by `make completions`. A TAB starts no Python.
+# bash completion for scopectl(1), written by `make completions`. A TAB starts no Python, but for the names of
+# recorded runs.
 
 _scopectl()
 {{
@@ -134,6 +135,18 @@ _scopectl_pids()
     ps -u "$UID" -o pid= 2>/dev/null
 }}
 
+_scopectl_recorded()
+{{
+    scopectl history --names 2>/dev/null
+}}
+
+# Names, or files with reports.
+_scopectl_runs()
+{{
+    _scopectl_recorded
+    compgen -f -- "$cur"
+}}
+
 _scopectl_profiles()
 {{
     {profiles}
@@ -172,7 +185,8 @@ def _zsh_option(option: Declared) -> str:
 
 _ZSH = """\
 #compdef scopectl
-# zsh completion for scopectl(1), written by `make completions`. A TAB starts no Python.
+# zsh completion for scopectl(1), written by `make completions`. A TAB starts no Python, but for the names of
+# recorded runs.
 
 _scopectl_of_type() {{
   local manager=--user expl
@@ -185,6 +199,15 @@ _scopectl_of_type() {{
 _scopectl_units() {{ _scopectl_of_type scope,service }}
 _scopectl_slices() {{ _scopectl_of_type slice }}
 _scopectl_pids() {{ _pids }}
+
+_scopectl_recorded() {{
+  local expl
+  local -a names
+  names=(${{(f)"$(scopectl history --names 2>/dev/null)"}})
+  _wanted names expl name compadd -a names
+}}
+
+_scopectl_runs() {{ _alternative 'names:name:_scopectl_recorded' 'files:report:_files' }}
 
 _scopectl_profiles() {{
   local expl
@@ -234,7 +257,8 @@ def _fish_option(option: Declared) -> str:
 
 
 _FISH = """\
-# fish completion for scopectl(1), written by `make completions`. A TAB starts no Python.
+# fish completion for scopectl(1), written by `make completions`. A TAB starts no Python, but for the names of
+# recorded runs.
 
 function __scopectl_of_type
     set -l manager --user
@@ -252,6 +276,15 @@ end
 
 function __scopectl_pids
     __fish_complete_pids
+end
+
+function __scopectl_recorded
+    scopectl history --names 2>/dev/null
+end
+
+function __scopectl_runs
+    __scopectl_recorded
+    __fish_complete_path (commandline -ct)
 end
 
 function __scopectl_profiles

@@ -7,8 +7,9 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make sure that there is no configuration except what a test makes itself."""
+    """Make sure that there is no configuration and no history except what a test makes itself."""
     monkeypatch.setenv("XDG_CONFIG_HOME", "/nowhere")
+    monkeypatch.setenv("XDG_STATE_HOME", "/nowhere")
     for name in ("SCOPERUN_PROFILE", "SCOPERUN_REPORT"):
         monkeypatch.delenv(name, raising=False)
 

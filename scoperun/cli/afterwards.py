@@ -1,4 +1,4 @@
-"""What follows a run besides its report: a line in the log, an entry in the journal, and a program.
+"""What follows a run besides its report: entries in the log, the journal and the history, and a program.
 
 What can be checked before the command starts is checked then.
 """
@@ -62,6 +62,16 @@ class Afterwards:
             what = f"warning: --journal: cannot send the verdict to journald at {SOCKET}"
             with self._told_if_it_fails(what), self._patience.waiting():
                 send(entry(report, self._command, exit_status=exit_status))
+
+    def record(self, report: Report) -> None:
+        """Add the run to the history. A failure is a warning, and with -q no line at all."""
+        if self._output.record is None:
+            return
+        from scoperun.cli.recording import record  # noqa: PLC0415  it imports sqlite3
+
+        failure = record(report, self._output)
+        if failure is not None and not self._output.quiet:
+            self._say(one_line(f"scoperun: warning: --record {self._output.record}: {failure}"))
 
     def act(self, report: Report, *, report_file: str | None) -> None:
         """After an OOM kill run the program of --on-oom.

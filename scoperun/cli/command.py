@@ -88,6 +88,7 @@ def _run_and_deliver(asked: CommandLine) -> Report:
             afterwards.note(report, exit_status=exit_status(report, output))
         deliver(report, asked, file)
         if afterwards is not None:
+            afterwards.record(report)
             in_file = file is not None and file.is_written and not file.may_wait
             afterwards.act(report, report_file=output.report if in_file else None)
         if trace is not None and trace.failure is not None:

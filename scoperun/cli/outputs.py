@@ -60,7 +60,7 @@ def opened_trace(asked: CommandLine) -> Iterator[TraceFile | None]:
 @contextmanager
 def what_follows(output: Output, request: RunRequest) -> Iterator[Afterwards | None]:
     """Yield what follows the run besides its report, None if that is nothing. Raises ScoperunError."""
-    if output.log is None and output.on_oom is None and not output.journal:
+    if output.log is None and output.on_oom is None and output.record is None and not output.journal:
         yield None
         return
     from scoperun.cli.afterwards import Afterwards

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import re
 from signal import SIGTERM
@@ -13,7 +14,7 @@ from scoperun.errors import InvalidValue
 from scoperun.spec.limits import OOMPolicy
 from scoperun.spec.properties import Value, in_bytes, parse_property, parse_setting, property_lines
 from scoperun.spec.scope import unit_name
-from scoperun.spec.sizes import INFINITY, parse_positive_size, parse_size
+from scoperun.spec.sizes import INFINITY, parse_positive_size, parse_positive_time, parse_size
 from scoperun.spec.soft_memory import SoftMemory
 from scoperun.spec.values import signal_number
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from scoperun.spec.soft_pressure import SoftPressure
+
+_LONGEST_NAME = 64
+_LONGEST_COUNT = 18
+"""In characters; the second are digits of a number that SQLite can take."""
 
 
 def setting(name: str) -> Callable[[str], Value]:
@@ -104,6 +109,33 @@ def trace_file(text: str) -> str:
 def log_file(text: str) -> str:
     """Return the name of the log's file; raise InvalidValue for a stream."""
     return trace_file(text)
+
+
+def record_name(text: str) -> str:
+    """Return a name for runs in the history, which is also a word of `scopectl history`. Raises InvalidValue.
+
+    A word with a slash or with .json at its end names a file there, and one with `*`, `?` or `[` several names.
+    """
+    is_word = text.isprintable() and not set(text) & set(" /*?[")
+    if not is_word or not text or len(text) > _LONGEST_NAME or text.startswith("-") or text.endswith(".json"):
+        hint = f"1 to {_LONGEST_NAME} printable characters except blanks and / * ? [, no - before it, no .json after it"
+        raise InvalidValue(f"{text!r} is not a valid name for runs", hint=hint)
+    return text
+
+
+def kept_runs(text: str) -> int | None:
+    """Return a number of runs, at least 1; None for infinity. Raises InvalidValue."""
+    if text == "infinity":
+        return None
+    if not (text.isascii() and text.isdigit()) or len(text) > _LONGEST_COUNT or int(text) == 0:
+        raise InvalidValue(f"{text!r} is not a valid number of runs", hint="at least 1, or infinity")
+    return int(text)
+
+
+def kept_time(text: str) -> float | None:
+    """Return for how many seconds runs are kept; None for infinity. Raises InvalidValue."""
+    seconds = parse_positive_time(text)
+    return None if seconds == math.inf else seconds
 
 
 def _is_stream(name: str) -> bool:

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
 System = Annotated[
     bool, typer.Option("--system/--user", help="Ask the system's systemd, or your own (default).", show_default=False)
 ]
+Manager = Annotated[
+    bool | None,
+    typer.Option(
+        "--system/--user",
+        help="Only runs with the system's systemd, or with your own; default: both.",
+        show_default=False,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.", show_default=False)]
 Legend = Annotated[bool, typer.Option("--legend/--no-legend", help="Print a heading (default).", show_default=False)]
 

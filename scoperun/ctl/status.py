@@ -11,7 +11,8 @@ import typer
 
 from scoperun.console.tables import styled, terminal_width
 from scoperun.ctl.declared import Json, System
-from scoperun.ctl.errors import Status
+from scoperun.ctl.errors import NoSuchUnit, Status
+from scoperun.ctl.last_run import ended_run, last_run, lines_about_ended, summary
 from scoperun.ctl.names import one_shown
 from scoperun.ctl.output import print_json, print_text, takes_utf8
 from scoperun.ctl.session import COMMANDS, session
@@ -19,6 +20,7 @@ from scoperun.ctl.status_text import lines as lines_about
 from scoperun.ctl.unit_facts import facts
 
 if TYPE_CHECKING:
+    from scoperun.ctl.history_rows import Row
     from scoperun.ctl.unit_facts import Facts
 
 Unit = Annotated[
@@ -32,6 +34,15 @@ Lines = Annotated[
 _KINDS = (*COMMANDS, "*.slice")
 
 
+_KEYS = (
+    "unit", "description", "load", "active", "sub", "freezer", "result", "invocation_id", "cgroup", "slice",
+    "became_active", "became_inactive", "memory", "memory_peak", "swap", "swap_peak", "tasks", "tasks_peak",
+    "tasks_refused", "cpu", "limits", "runtime_max", "events", "oom_policy", "oom_kills", "oomd_kills",
+    "kernel_log", "kernel_log_reason", "pressure", "io", "processes", "journal", "journal_reason",
+)  # fmt: skip
+"""What is known of a unit that systemd has loaded; see _row."""
+
+
 def command(unit: Unit, *, lines: Lines = 10, json: Json = False, system: System = False) -> int:
     """Show a scope, service or slice in depth.
 
@@ -39,14 +50,34 @@ def command(unit: Unit, *, lines: Lines = 10, json: Json = False, system: System
     systemctl set-property, a file, or a slice above it, if its limit is lower. OOM kills are shown as the kernel counts
     them, with what the kernel's log says about each, if it may be read.
 
+    The last run in it that scoperun --record has recorded is shown too, also if systemd knows the unit no more.
+
     The exit status is 0 if the unit is active, 3 if it is not, 4 if there is no such unit.
     """
-    known = asyncio.run(_facts(unit, lines=lines, system=system))
+    try:
+        known = asyncio.run(_facts(unit, lines=lines, system=system))
+    except NoSuchUnit:
+        run = ended_run(unit, system=system)
+        if run is None:
+            raise
+        _print_ended(run, json=json)
+        return Status.NOT_ACTIVE
+    last = last_run(known.name, system=system)
     if json:
-        print_json(_row(known))
+        print_json(_row(known) | {"report": None if last is None else last.report})
     else:
-        print_text(styled(lines_about(known, now=time.time(), utf8=takes_utf8(), width=terminal_width())))
+        now = time.time()
+        recorded = None if last is None else summary(last, now=now)
+        print_text(styled(lines_about(known, now=now, utf8=takes_utf8(), width=terminal_width(), recorded=recorded)))
     return Status.OK if known.is_active else Status.NOT_ACTIVE
+
+
+def _print_ended(run: Row, *, json: bool) -> None:
+    if not json:
+        print_text(styled(lines_about_ended(run, now=time.time(), utf8=takes_utf8(), width=terminal_width())))
+        return
+    known: dict[str, Any] = {"unit": run.report.get("unit"), "load": "not-found", "active": "inactive", "limits": []}
+    print_json(dict.fromkeys(_KEYS) | known | {"report": run.report})
 
 
 async def _facts(unit: str, *, lines: int, system: bool) -> Facts:

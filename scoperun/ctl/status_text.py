@@ -23,18 +23,24 @@ _CAN_BE_CUT = {"Processes", "Journal"}
 _STYLES = {"active": "bold green", "reloading": "bold green", "failed": "bold red"}
 
 
-def lines(facts: Facts, *, now: float, utf8: bool, width: int | None) -> Iterator[Cell]:
+def lines(facts: Facts, *, now: float, utf8: bool, width: int | None, recorded: str | None = None) -> Iterator[Cell]:
     """Yield the lines about a unit, each with its style.
 
     now: seconds since the epoch. width: of the terminal, in which long lines continue in the next one, except those of
-    processes and the journal, which can be cut; None for no terminal.
+    processes and the journal, which can be cut; None for no terminal. recorded: what is recorded of the last run in it.
     """
     yield Cell(one_line(f"{'●' if utf8 else '*'} {facts.name} - {facts.unit.get('Description') or ''}"), "bold")
-    for label, texts in _sections(facts, now=now, utf8=utf8):
-        for number, text in enumerate(_wrapped(label, texts, width)):
-            begin = f"{label}:" if number == 0 else ""
-            style = _STYLES.get(str(facts.unit.get("ActiveState")), "") if label == "Active" else ""
-            yield Cell(f"{begin:>{_LABELS + 1}} {text}", style)
+    sections = [*_sections(facts, now=now, utf8=utf8), *([] if recorded is None else [("Recorded", [recorded])])]
+    for label, texts in sections:
+        style = _STYLES.get(str(facts.unit.get("ActiveState")), "") if label == "Active" else ""
+        yield from section(label, texts, width, style)
+
+
+def section(label: str, texts: list[str], width: int | None, style: str = "") -> Iterator[Cell]:
+    """Yield the lines of a section, with its label before the first one."""
+    for number, text in enumerate(_wrapped(label, texts, width)):
+        begin = f"{label}:" if number == 0 else ""
+        yield Cell(f"{begin:>{_LABELS + 1}} {text}", style)
 
 
 def _wrapped(label: str, texts: list[str], width: int | None) -> Iterator[str]:

@@ -31,6 +31,8 @@ SUBCOMMANDS = (
     Subcommand("stop", "stop", "Stop units, and wait until they have ended."),
     Subcommand("kill", "kill", "Send a signal to every process of units."),
     Subcommand("attach", "attach", "Put running processes into a new scope with limits."),
+    Subcommand("history", "history", "List runs of scoperun --record: their ends, peaks and durations."),
+    Subcommand("advise", "advise", "Suggest a limit on memory from the peaks of earlier runs."),
     Subcommand("doctor", "doctor", "Show what this machine lacks for a run, and how to get it."),
 )
 

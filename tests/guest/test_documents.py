@@ -27,7 +27,7 @@ def steps(session: str) -> list[tuple[str, str]]:
 def printed(commands: list[str], home: Path) -> list[str]:
     """Run the commands in one shell, in which $? is the status of the previous one; return what each prints."""
     script = "".join(f"{command}\nlast=$?; printf '\\036'; (exit $last)\n" for command in commands)
-    ours = {"HOME": str(home), "XDG_CONFIG_HOME": ""}
+    ours = {"HOME": str(home), "XDG_CONFIG_HOME": "", "XDG_STATE_HOME": ""}
     done = subprocess.run(
         ["sh"],
         input=script,

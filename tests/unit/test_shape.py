@@ -28,9 +28,10 @@ ROWS: dict[str, set[str]] = {
     "kernel": {"spec", "evidence"},
     "process": {"spec", "evidence", "kernel"},
     "supervision": {"spec", "evidence", "report", "systemd", "kernel", "process"},
+    "history": {"report"},
     "console": {"spec", "report"},
-    "cli": {"spec", "report", "console", "kernel", "process", "supervision"},
-    "ctl": {"spec", "evidence", "report", "console", "systemd", "kernel", "supervision"},
+    "cli": {"spec", "report", "console", "history", "kernel", "process", "supervision"},
+    "ctl": {"spec", "evidence", "report", "console", "history", "systemd", "kernel", "supervision"},
 }
 """What each package may import besides itself and the ground: the modules in no package (docs/architecture.md)."""
 
@@ -54,7 +55,7 @@ INTERPRETER = {"errno", "gc", "os", "sys"}
 
 IO = {
     "asyncio", "concurrent", "datetime", "dbus_next", "fcntl", "io", "multiprocessing", "os", "pathlib", "random",
-    "select", "selectors", "shutil", "socket", "subprocess", "sys", "tempfile", "threading", "time", "typer",
+    "select", "selectors", "shutil", "socket", "sqlite3", "subprocess", "sys", "tempfile", "threading", "time", "typer",
 }  # fmt: skip
 
 UNIONS = {"Event", "SoftMemoryEvent", "SoftPressureEvent"}

@@ -80,6 +80,25 @@ def test_an_error_that_asyncio_logs_is_logged() -> None:
     assert ended.stderr.strip() == "odd"
 
 
+def test_only_a_run_that_is_recorded_imports_sqlite() -> None:
+    program = (
+        "import sys, scoperun.cli.command, scoperun.cli.options, scoperun.cli.outputs, scoperun.cli.afterwards; "
+        "import scoperun.cli.delivery, scoperun.supervision.launch; print('sqlite3' in sys.modules, end=' '); "
+        "import scoperun.cli.recording; print('sqlite3' in sys.modules)"
+    )
+    assert printed(program) == "False False"
+
+
+def test_scopectl_needs_no_sqlite_but_for_the_history() -> None:
+    program = (
+        "import sys; sys.modules['sqlite3'] = None\n"
+        "from scoperun.ctl.subcommands import SUBCOMMANDS\n"
+        "from importlib import import_module\n"
+        "print([import_module(f'scoperun.ctl.{each.module}').command.__name__ for each in SUBCOMMANDS][:1])"
+    )
+    assert printed(program) == "['command']"
+
+
 def test_the_library_skips_no_module() -> None:
     """A program that imports scoperun keeps its own modules, and its garbage collector."""
     program = "import asyncio, gc, sys, scoperun; scoperun.run; print(sys.modules['ssl'], gc.get_threshold()[0])"

@@ -55,6 +55,9 @@ VALUES = {
     "report-format": ["block", "line"],
     "on-oom": ["./tell", "--help"],
     "log": ["runs.log", "--help"],
+    "record": ["build", "n\u00e4chtlich-1.2"],
+    "record-keep": ["1", "infinity"],
+    "record-keep-for": ["90d", "infinity"],
     "trace": ["t.jsonl", "--help"],
     "oom-exit-code": ["0", "255"],
 }

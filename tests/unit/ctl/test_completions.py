@@ -24,7 +24,8 @@ def offered(*words: str) -> set[str]:
     """Return what bash offers for a command line; the last word is being typed. systemctl lists two units."""
     line = shlex.join(words)
     systemctl = "systemctl() { echo 'one.scope loaded'; echo 'two.service loaded'; }"
-    script = f"{systemctl}; . {file('bash')}; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; _scopectl"
+    scopectl = 'scopectl() { [ "$*" = "history --names" ] && printf "%s\\n" build nightly bench; }'
+    script = f"{systemctl}; {scopectl}; . {file('bash')}; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; _scopectl"
     print_all = 'printf "%s\\n" "${COMPREPLY[@]}"'
     done = subprocess.run(["bash", "-c", f"{script}; {print_all}"], capture_output=True, text=True, check=True)
     assert done.stderr == ""
@@ -40,6 +41,16 @@ def test_bash_offers_the_subcommands() -> None:
 def test_bash_offers_the_options_of_a_subcommand(name: str) -> None:
     (found,) = [each for each in subcommands() if name in each.names]
     assert offered("scopectl", name, "-") == {word for option in found.options for word in option.names}
+
+
+def test_bash_offers_the_names_of_recorded_runs() -> None:
+    assert offered("scopectl", "history", "b") == {"build", "bench"}
+    assert offered("scopectl", "history", "build", "--since", "") == set()
+
+
+def test_bash_offers_files_with_reports_too() -> None:
+    assert offered("scopectl", "advise", "bench") == {"bench"}
+    assert offered("scopectl", "advise", "/proc/sel") == {"/proc/self"}
 
 
 def test_bash_offers_units_and_values() -> None:

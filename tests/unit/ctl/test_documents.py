@@ -15,7 +15,16 @@ MANUAL = manual("scopectl")
 OPTION = r"(?<![\w-])--?[A-Za-z][a-z-]*"
 EVERYWHERE = {"--system", "--user", "--json", "-h", "--help", "--version"}
 OPTIONS = EVERYWHERE | {name for each in subcommands() for option in each.options for name in option.names}
-OF_OTHERS = {"--no-delegate", "--timeout", "--kill-after", "--oom-policy", "--report"}
+OF_OTHERS = {
+    "--no-delegate",
+    "--timeout",
+    "--kill-after",
+    "--oom-policy",
+    "--report",
+    "--report-fd",
+    "--record",
+    "--timeline",
+}
 """Options of scoperun that the page mentions."""
 
 TERMS = re.findall(r"^\.TP\n\.[BIR]+ (.*)$", MANUAL, flags=re.MULTILINE)

@@ -1,0 +1,92 @@
+"""One run of the history, as a row of a table and as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from scoperun.console.shell_words import quoted
+from scoperun.console.tables import Cell, Column
+from scoperun.ctl.moments import clock
+from scoperun.ctl.reading import size_text, time_text
+from scoperun.record import dataclass
+
+if TYPE_CHECKING:
+    from scoperun.history.store import Recorded
+
+COLUMNS = (
+    Column(title="NAME", is_flexible=True, least=8),
+    Column(title="ENDED", rank=2),
+    Column(title="VERDICT"),
+    Column(title="PEAK", is_right=True),
+    Column(title="LIMIT", is_right=True),
+    Column(title="RUNTIME", is_right=True, rank=1),
+    Column(title="KILLED", is_flexible=True, rank=3),
+    Column(title="UNIT", is_flexible=True, rank=5),
+    Column(title="COMMAND", is_flexible=True, rank=4),
+)
+
+_STYLES = {"success": "green", "oom-kill": "bold red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A run: what is recorded of it, and its report as parsed JSON."""
+
+    recorded: Recorded
+    report: dict[str, Any]
+
+    @classmethod
+    def of(cls, recorded: Recorded) -> Row:
+        """Parse the report; one that is not JSON has no keys, so that its run is still listed."""
+        try:
+            report = json.loads(recorded.report)
+        except ValueError:
+            report = None
+        return cls(recorded, report if isinstance(report, dict) else {})
+
+    def cells(self) -> list[Cell]:
+        """Return its cells, one for each column."""
+        report, verdict = self.report, str(self.report.get("verdict") or "unknown")
+        command = report.get("command") or []
+        return [
+            Cell(self.recorded.name),
+            Cell(clock(self.recorded.ended)),
+            Cell(verdict, _STYLES.get(verdict, "yellow")),
+            Cell(size_text(self.part("memory").get("peak"))),
+            Cell(size_text(self.part("limits").get("memory_max"))),
+            Cell(time_text(report.get("runtime"))),
+            Cell(", ".join(self.victims()) or "-"),
+            Cell(str(report.get("unit") or "-")),
+            Cell(" ".join(quoted(str(word)) for word in command) or "-"),
+        ]
+
+    def to_json(self, *, whole: bool) -> dict[str, Any]:
+        """Return it as a dict for JSON; whole: with the report."""
+        report = self.report
+        row = {
+            "name": self.recorded.name,
+            "ended": self.recorded.ended,
+            "verdict": report.get("verdict"),
+            "exit_code": report.get("exit_code"),
+            "signal": report.get("signal"),
+            "memory_peak": self.part("memory").get("peak"),
+            "memory_max": self.part("limits").get("memory_max"),
+            "runtime": report.get("runtime"),
+            "limit_of": self.part("oom").get("limit_of"),
+            "victims": self.victims(),
+            "unit": report.get("unit"),
+            "invocation_id": report.get("invocation_id"),
+            "command": report.get("command"),
+        }
+        return row | {"report": report} if whole else row
+
+    def victims(self) -> list[str]:
+        """Return the names of the processes that are known to have been killed because memory ran out."""
+        victims = self.part("oom").get("victims") or []
+        return [str(victim.get("name")) for victim in victims if isinstance(victim, dict)]
+
+    def part(self, key: str) -> dict[str, Any]:
+        """Return an object in the report, empty if it is null or not there."""
+        found = self.report.get(key)
+        return found if isinstance(found, dict) else {}

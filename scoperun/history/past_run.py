@@ -1,0 +1,95 @@
+"""What the report of an earlier run says about its memory and its end: JSON -> a value. No I/O.
+
+The JSON comes from the history or from a file of the user's; a key that another version of scoperun does not have is
+not known.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from scoperun.record import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+OOM_KILL = "oom-kill"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastRun:
+    """A run that has ended. Sizes are bytes; None is what is not known, and of a limit also that there was none.
+
+    verdict: in the words of the report. peak, swap_peak: the most memory and swap that it used.
+    limit: its own limit on memory at the end. limit_of: at which limit it ran out of memory, None if it did not.
+    oom_limit: that limit in bytes.
+    largest_anon: the largest sample of its anonymous memory, from a timeline.
+    """
+
+    verdict: str
+    peak: int | None = None
+    swap_peak: int | None = None
+    limit: int | None = None
+    limit_of: str | None = None
+    oom_limit: int | None = None
+    largest_anon: int | None = None
+
+    @property
+    def ran_out(self) -> bool:
+        """Whether something in it was killed because memory ran out, so that it needed more than it got."""
+        return self.verdict == OOM_KILL
+
+    @property
+    def ended_at_limit(self) -> bool:
+        """Whether it ran out of memory at its own limit."""
+        return self.ran_out and self.limit_of == "scope"
+
+    @property
+    def known_need(self) -> int | None:
+        """The bytes that it is known to have needed; if it ran out of memory, it needed more."""
+        own = self.oom_limit or self.limit if self.ended_at_limit else None
+        return max((size for size in (self.peak, own) if size is not None), default=None)
+
+
+def past_run(report: Mapping[str, Any]) -> PastRun:
+    """Return what a report says; raises ValueError if it is not one."""
+    verdict = report.get("verdict")
+    if not isinstance(verdict, str):
+        raise ValueError("it has no verdict")
+    memory, oom = _part(report, "memory"), _part(report, "oom")
+    limit_of = oom.get("limit_of")
+    return PastRun(
+        verdict=verdict,
+        peak=_size(memory.get("peak")),
+        swap_peak=_size(memory.get("swap_peak")),
+        limit=_size(_part(report, "limits").get("memory_max")),
+        limit_of=limit_of if isinstance(limit_of, str) else None,
+        oom_limit=_size(oom.get("limit")),
+        largest_anon=_size(_part(report, "timeline").get("anon_max")),
+    )
+
+
+def reports_in(text: str) -> list[dict[str, Any]]:
+    """Return the reports in the content of a file: of --report, or with lines of --report-fd.
+
+    Raises ValueError if there is none.
+    """
+    try:
+        found = [json.loads(text)]
+    except ValueError:
+        found = [json.loads(line) for line in text.splitlines() if line.strip()]
+    reports = [each for each in found if isinstance(each, dict) and isinstance(each.get("verdict"), str)]
+    if not reports:
+        raise ValueError("there is no report in it")
+    return reports
+
+
+def _part(report: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    part = report.get(key)
+    return part if isinstance(part, dict) else {}
+
+
+def _size(value: object) -> int | None:
+    """Return a number of bytes; "infinity", which is no limit, is None."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
