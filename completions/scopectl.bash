@@ -12,7 +12,7 @@ _scopectl()
         esac
     done
     if [[ ! $subcommand ]]; then
-        offered='list ps status tree top wait set freeze thaw stop kill attach doctor -h --help --version --system --user'
+        offered='list ps status tree top wait watch set freeze thaw stop kill attach doctor units -h --help --version --system --user'
     elif offered=$(_scopectl_value "$subcommand:$before"); then
         :
     elif [[ $cur == -* ]]; then
@@ -34,6 +34,7 @@ _scopectl_options()
         tree) printf '%s ' -p --processes --json --legend --no-legend --system --user -h --help ;;
         top) printf '%s ' -a --all -d --delay -s --sort --tree -b --batch -n --iterations --json --system --user --legend --no-legend -h --help ;;
         wait) printf '%s ' --json --system --user -h --help ;;
+        watch) printf '%s ' --mute --journal --no-journal --notify --no-notify --json --system --user -h --help ;;
         set) printf '%s ' --mem --mem-high --swap --zswap --cpus --cpu-weight --tasks -p --property -f --force -a --all --json --system --user -h --help ;;
         freeze) printf '%s ' -a --all --json --system --user -h --help ;;
         thaw) printf '%s ' -a --all --json --system --user -h --help ;;
@@ -41,6 +42,7 @@ _scopectl_options()
         kill) printf '%s ' -s --signal -a --all --json --system --user -h --help ;;
         attach) printf '%s ' --mem --mem-high --swap --zswap --cpus --cpu-weight --tasks --timeout --kill-after --oom-policy -p --property --require-limits --no-require-limits --system --user -u --unit --slice --description -t --tree -w --wait -f --force --json -h --help ;;
         doctor) printf '%s ' --fix --json --system --user -h --help ;;
+        units) printf '%s ' --now --print-delegation --json --legend --no-legend --system --user -h --help ;;
     esac
 }
 
@@ -54,6 +56,7 @@ _scopectl_value()
         top:-d | top:--delay) : ;;
         top:-s | top:--sort) printf '%s ' memory swap memory+swap cpu tasks name ;;
         top:-n | top:--iterations) : ;;
+        watch:--mute) : ;;
         set:--mem) : ;;
         set:--mem-high) : ;;
         set:--swap) : ;;
@@ -94,6 +97,7 @@ _scopectl_arguments()
         stop) _scopectl_units ;;
         kill) _scopectl_units ;;
         attach) _scopectl_pids ;;
+        units) _scopectl_verbs ;;
     esac
 }
 
@@ -105,6 +109,11 @@ _scopectl_units()
 _scopectl_slices()
 {
     systemctl "$manager" list-units --no-legend --plain --type=slice 2>/dev/null | awk '{ print $1 }'
+}
+
+_scopectl_verbs()
+{
+    printf '%s ' list install uninstall
 }
 
 _scopectl_pids()

@@ -25,6 +25,7 @@ SUBCOMMANDS = (
     Subcommand("tree", "tree", "Draw slices and units with their memory, limits and tasks."),
     Subcommand("top", "top", "Show live what runs and what it uses; change and end it."),
     Subcommand("wait", "waiting", "Wait until units have ended, and print how they did."),
+    Subcommand("watch", "watch", "Tell of every OOM kill in your session, as it happens."),
     Subcommand("set", "setting", "Change the limits of units, until they end."),
     Subcommand("freeze", "freeze", "Suspend every process of units, until they are thawed."),
     Subcommand("thaw", "thaw", "Resume every process of frozen units."),
@@ -32,6 +33,7 @@ SUBCOMMANDS = (
     Subcommand("kill", "kill", "Send a signal to every process of units."),
     Subcommand("attach", "attach", "Put running processes into a new scope with limits."),
     Subcommand("doctor", "doctor", "Show what this machine lacks for a run, and how to get it."),
+    Subcommand("units", "units", "Install the slices and the watch as units of your systemd."),
 )
 
 NAMES = {name: each for each in SUBCOMMANDS for name in (each.name, each.alias) if name is not None}

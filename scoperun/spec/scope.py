@@ -21,6 +21,7 @@ _UNIT_TYPES = frozenset(
 )
 _UNIT_NAME = r"[A-Za-z0-9:_.\\@-]+"
 _NOT_IN_PATHS = re.compile(r"[^A-Za-z0-9]", re.ASCII)
+_ESCAPE = re.compile(r"[0-9a-f]{2}")
 
 _ALWAYS = (
     # memory.events needs it, and its default depends on the manager's configuration (DefaultMemoryAccounting=).
@@ -165,3 +166,13 @@ def unit_path(unit: str) -> str:
     if escaped[0].isdigit():
         escaped = f"_{ord(escaped[0]):02x}{escaped[1:]}"
     return f"/org/freedesktop/systemd1/unit/{escaped}"
+
+
+def unit_at(path: str) -> str | None:
+    """Return the unit whose D-Bus object path this is, None if it is not that of a unit."""
+    _, prefix, escaped = path.rpartition("/org/freedesktop/systemd1/unit/")
+    parts = escaped.split("_")
+    if not prefix or not all(_ESCAPE.match(part) for part in parts[1:]):
+        return None
+    rest = (bytes.fromhex(part[:2]).decode("latin-1") + part[2:] for part in parts[1:])
+    return parts[0] + "".join(rest) or None

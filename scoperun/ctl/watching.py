@@ -1,0 +1,277 @@
+"""The order of `scopectl watch`: woken by a kill, it waits a moment for what else is said, and then tells.
+
+1. The trigger wakes: the count above all units has risen. Which units have counted more is read at once: systemd
+   removes a unit's cgroup, and its count, as soon as no process is left in it.
+2. For a moment the manager's announcements are gathered.
+3. The kernel's log is read, where it may be read, and then the counts once more.
+4. evidence/session_kills.py concludes, and what it returns is told.
+
+With no kill and no unit that starts or ends, nothing wakes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from scoperun.ctl.desktop_apps import app_name
+from scoperun.ctl.watch_texts import Told
+from scoperun.errors import ScoperunError
+from scoperun.evidence.kernel_report import KernelLogUnreadable
+from scoperun.evidence.session_kills import KillTraces, Session, session_kills
+from scoperun.kernel.kill_trigger import KillTrigger
+from scoperun.kernel.log import KernelLog
+from scoperun.kernel.unit_cgroups import manager_cgroup
+from scoperun.kernel.unit_kills import UnitKills
+from scoperun.printable import utf8
+from scoperun.record import replace
+from scoperun.systemd import unit_files
+from scoperun.systemd.unit_results import UnitResults
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from scoperun.evidence.kernel_report import KernelRecord, KernelReport
+    from scoperun.evidence.session_kills import SessionKill
+    from scoperun.kernel.cgroup import Cgroup
+    from scoperun.systemd.manager import Manager
+    from scoperun.systemd.unit_results import Heard
+
+GATHERING = 1.0
+"""Seconds for which announcements are gathered after a kill."""
+
+_LOG_SILENT = 1.0
+"""Seconds of silence after which the kernel's log has said what it has to say: journald can be late."""
+
+_BEFORE = 2.0
+"""Seconds before a kill was noticed in which it can have happened."""
+
+_SAME_KILL = 120.0
+"""Seconds within which a unit's result can be about a kill that was told of: a scope has 90 s to stop in."""
+
+_REMEMBERED = 256
+"""Reports of the kernel that are remembered, so that each is used once."""
+
+_OOM_KILL = "oom-kill"
+
+
+async def top_of(manager: Manager) -> tuple[Cgroup, Cgroup]:
+    """Return the cgroup of the user's slice, which has the sessions too, and the manager's own, which can be both."""
+    own = manager_cgroup(await manager.control_group())
+    above = os.path.dirname(own.name)
+    is_users = os.path.basename(above).startswith("user-") and above.endswith(".slice")
+    return (manager_cgroup(above) if is_users else own), own
+
+
+class Watch:
+    """The watch on one user's units; see `run`."""
+
+    def __init__(self, manager: Manager, top: Cgroup, own: Cgroup, tell: Callable[[Told], None]) -> None:
+        """top, own: as of `top_of`. tell: called with what was concluded. Raises ScoperunError, OSError."""
+        if top.counts_alone:
+            raise ScoperunError(
+                "cgroup v2 is mounted with memory_localevents, so the kernel tells of no kill below a slice",
+                hint="check: findmnt -t cgroup2",
+            )
+        self._manager = manager
+        self._names = Session(top=top.name, manager=own.name)
+        self._tell = tell
+        self._folder = unit_files.folder(os.environ, system=False)
+        self._trigger = _trigger(top, self._woken)
+        self._units = UnitKills(top, own)
+        self._results = UnitResults(manager, self._hear)
+        self._seen = self._concluded = self._trigger.kills()
+        self._counted: dict[str, int] = {}
+        self._invocations: dict[str, str | None] = {}
+        self._heard: dict[str, Heard] = {}
+        self._with_result: set[str] = set()
+        self._failed: set[str] = set()
+        self._left: set[str] = set()
+        self._told: dict[str, float] = {}
+        self._used: dict[tuple[object, ...], None] = {}
+        self._error: OSError | None = None
+        self._gathered = asyncio.Event()
+        self._gathering: asyncio.TimerHandle | None = None
+        self._began = 0.0
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Watch until the connection to the bus breaks, or the counts cannot be read; raise BusLost or OSError then.
+
+        ready: called once it is listening.
+        """
+        with KernelLog.open() as log:
+            try:
+                await self._begin()
+                ready()
+                while True:
+                    await self._manager.heard(self._gathered)
+                    if self._error is not None:
+                        raise self._error
+                    await self._conclude(log)
+            finally:
+                if self._gathering is not None:
+                    self._gathering.cancel()
+                self._trigger.close()
+
+    async def _begin(self) -> None:
+        with suppress(OSError):  # the folder is made with the first transient unit
+            self._see_if_left(os.listdir(self._folder))
+        await self._results.begin()
+        self._failed |= await self._results.with_result(_OOM_KILL)  # daemon-reload announces it again
+        self._trigger.listen()
+
+    def _woken(self) -> bool:
+        """See whether there were kills, and in which of the units that are still there; tell whether that worked."""
+        try:
+            seen = self._trigger.kills()
+            if seen != self._seen:
+                self._seen = seen
+                self._count()
+                self._gather()
+        except OSError as error:
+            self._error = error
+            self._gathered.set()
+        return self._error is None
+
+    def _count(self) -> None:
+        risen = self._units.look()
+        for unit, rise in risen.items():
+            self._counted[unit] = self._counted.get(unit, 0) + rise.kills
+            self._invocations[unit] = rise.invocation_id
+        self._see_if_left(risen)
+
+    def _hear(self, heard: Heard) -> None:
+        """Take an announcement. While the count has not risen, a unit that ends had no kill."""
+        if not heard.is_removed:
+            self._see_if_left([heard.unit])
+        if heard.result == _OOM_KILL and heard.unit not in self._failed:
+            self._failed.add(heard.unit)
+            if time.monotonic() - self._told.get(heard.unit, -_SAME_KILL) >= _SAME_KILL:
+                self._with_result.add(heard.unit)
+                self._gather()
+        elif heard.is_removed or heard.result not in {None, _OOM_KILL}:
+            self._failed.discard(heard.unit)
+        if self._gathering is None and self._trigger.kills() != self._concluded:
+            self._gather()
+        if self._gathering is not None:
+            self._heard[heard.unit] = heard
+        elif heard.is_removed:
+            self._forget(heard.unit)
+
+    def _see_if_left(self, units: Iterable[str]) -> None:
+        """Note which of the scopes have a scoperun, which reports on them; their files are gone with them."""
+        for unit in units:
+            file = unit_files.transient_file(self._folder, unit) if unit.endswith(".scope") else None
+            if file is not None:
+                (self._left.add if file.has_keeper else self._left.discard)(unit)
+
+    def _forget(self, unit: str) -> None:
+        self._left.discard(unit)
+        self._told.pop(unit, None)
+
+    def _gather(self) -> None:
+        if self._gathering is None:
+            self._began = time.monotonic()
+            self._gathering = asyncio.get_running_loop().call_later(GATHERING, self._gathered.set)
+
+    async def _conclude(self, log: KernelLog) -> None:
+        reports, reason = await self._log_says(log)
+        self._gathering = None
+        self._seen = self._trigger.kills()
+        self._count()
+        traces = KillTraces(
+            kills=self._seen - self._concluded,
+            counted=self._counted,
+            results=self._with_result,
+            ended={unit for unit in self._heard if self._may_have_ended(unit)} | self._units.ended,
+            reports=reports,
+            left=self._left,
+            is_complete=self._units.is_complete,
+        )
+        for kill in session_kills(traces, self._names):
+            self._tell(self._told_of(kill, reason))
+        self._rest()
+
+    def _may_have_ended(self, unit: str) -> bool:
+        """Tell whether a unit's own count can be gone; that of a service also if it has started again."""
+        return unit not in self._units.names or unit.endswith(".service")
+
+    def _rest(self) -> None:
+        """Begin anew after a conclusion."""
+        now = time.monotonic()
+        self._told = {unit: at for unit, at in self._told.items() if now - at < _SAME_KILL}
+        self._told |= dict.fromkeys({*self._counted, *self._with_result}, now)
+        for heard in self._heard.values():
+            if heard.is_removed:
+                self._forget(heard.unit)
+        self._concluded = self._seen
+        self._counted, self._heard, self._with_result, self._invocations = {}, {}, set(), {}
+        self._units.forget_ended()
+
+    def _told_of(self, kill: SessionKill, reason: str | None) -> Told:
+        unit = kill.unit
+        if unit is None:
+            return Told(kill=kill, log_reason=reason)
+        return Told(
+            kill=kill,
+            app=app_name(unit, os.environ),
+            invocation_id=self._invocations.get(unit),
+            is_users=unit not in self._units.beside,
+            log_reason=reason,
+        )
+
+    async def _log_says(self, log: KernelLog) -> tuple[list[KernelReport] | None, str | None]:
+        """Return the kernel's reports of the kills that were counted and not told yet, or None and why."""
+        wanted = self._trigger.kills() - self._concluded
+        if not wanted:  # systemd-oomd's kills are not in the kernel's log
+            return None, None
+        reader = _Reader(self._names, wanted, self._used)
+        try:
+            await log.read(reader.take, within=_LOG_SILENT, since=max(self._began - _BEFORE, log.opened))
+        except KernelLogUnreadable as error:
+            return None, str(error)
+        found = reader.reports()
+        self._used |= dict.fromkeys(map(_key, found))
+        for key in [*self._used][:-_REMEMBERED]:
+            del self._used[key]
+        return found, None
+
+
+def _trigger(top: Cgroup, look: Callable[[], bool]) -> KillTrigger:
+    try:
+        return KillTrigger(top, look)
+    except FileNotFoundError:
+        raise ScoperunError(
+            f"the kernel counts no OOM kills in {top.name}: it has no memory controller", hint="scopectl doctor"
+        ) from None
+
+
+class _Reader:
+    """Takes records of the kernel's log until they name as many kills as were counted."""
+
+    def __init__(self, names: Session, wanted: int, used: Mapping[tuple[object, ...], None]) -> None:
+        from scoperun.evidence.kernel_log import KernelLogParser  # noqa: PLC0415  not before the first kill
+
+        self._parser = KernelLogParser(os.sysconf("SC_PAGE_SIZE"))
+        self._names = names
+        self._wanted = wanted
+        self._used = used
+        self._finished: list[KernelReport] = []
+
+    def take(self, records: Sequence[KernelRecord]) -> bool:
+        for record in records:
+            self._parser.feed(record if record.text.isascii() else replace(record, text=utf8(record.text)))
+        return sum(victim.kills for report in self.reports() for victim in report.victims) >= self._wanted
+
+    def reports(self) -> list[KernelReport]:
+        self._finished += self._parser.finished()
+        last = self._parser.unfinished()
+        found = [*self._finished, *([last] if last else [])]
+        return [each for each in found if self._names.unit_of(each.task_memcg) and _key(each) not in self._used]
+
+
+def _key(report: KernelReport) -> tuple[object, ...]:
+    return report.chosen, report.task_memcg, report.records[:1], report.at
