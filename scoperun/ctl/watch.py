@@ -20,7 +20,6 @@ from scoperun.ctl.watch_texts import SUMMARY, Told
 from scoperun.ctl.watching import Watch, top_of
 from scoperun.errors import InvalidValue, ScoperunError
 from scoperun.systemd import notifications
-from scoperun.systemd.bus import Connection
 
 Mute = Annotated[
     list[str] | None,
@@ -66,7 +65,7 @@ async def _watched(teller: Teller) -> None:
     async with session(system=False) as opened:
         top, own = await top_of(opened.manager)
         watch = Watch(opened.manager, top, own, teller.tell)
-        showing = asyncio.create_task(teller.show(opened.manager.connection))
+        showing = asyncio.create_task(teller.show())
         gc.collect()
         gc.freeze()
         try:
@@ -100,11 +99,11 @@ class Teller:
             with suppress(asyncio.QueueFull):
                 self._pending.put_nowait(told)
 
-    async def show(self, connection: Connection) -> None:
+    async def show(self) -> None:
         """Show the notifications, one after the other: a server can take its time."""
         while True:
             told = await self._pending.get()
-            await notifications.notify(connection, summary=SUMMARY, body=told.body)
+            await notifications.notify(os.environ, summary=SUMMARY, body=told.body)
 
     def _write_entry(self, told: Told) -> None:
         try:
