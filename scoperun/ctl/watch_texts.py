@@ -45,15 +45,17 @@ class Told:
     @property
     def body(self) -> str:
         """The body of a notification, in which the server can see markup."""
-        name = _short(self.app or self.kill.unit or "An unknown unit")
+        name = _short(self.app or self._where)
         return _without_markup(f"{name}: {self._kills}{self._limit}")
 
     @property
     def _where(self) -> str:
         if self.kill.unit is not None:
             return one_line(self.kill.unit)
-        candidates = " or ".join(map(one_line, self.kill.candidates))
-        return f"one of {candidates}" if candidates else "a unit that is not known"
+        candidates = self.kill.candidates
+        if len(candidates) > _MOST_NAMED:
+            return f"{'one' if self.kill.kills == 1 else 'some'} of {len(candidates)} units that have ended"
+        return " or ".join(map(one_line, candidates)) or "a unit that is not known"
 
     @property
     def _kills(self) -> str:

@@ -38,7 +38,15 @@ def told(*, app: str | None = None, **kill: Any) -> Told:
         ),
         (
             told(unit=None, kills=2, candidates=("b.scope", "c.scope")),
-            "one of b.scope or c.scope: 2 OOM kills of unknown processes; whose limit was reached is unknown",
+            "b.scope or c.scope: 2 OOM kills of unknown processes; whose limit was reached is unknown",
+        ),
+        (
+            told(unit=None, kills=2, candidates=tuple(f"{number}.scope" for number in range(4))),
+            "some of 4 units that have ended: 2 OOM kills of unknown processes; whose limit was reached is unknown",
+        ),
+        (
+            told(unit=None, kills=1, candidates=tuple(f"{number}.scope" for number in range(4)), limit_of="host"),
+            "one of 4 units that have ended: OOM kill of an unknown process, because the machine ran out of memory",
         ),
         (
             told(unit=None, kills=1, limit_of="sysrq"),
