@@ -59,6 +59,8 @@ class Told:
 
     @property
     def _kills(self) -> str:
+        if self.kill.limit_of == "systemd-oomd":
+            return "processes were killed by systemd-oomd"
         number, victims = self.kill.kills or 1, self.kill.victims
         kills = "OOM kill" if number == 1 else f"{number} OOM kills"
         if not victims:
@@ -78,6 +80,8 @@ class Told:
                 return f" at the limit{size} of {one_line(kill.limit_unit or 'a slice')}"
             case "host":
                 return ", because the machine ran out of memory"
+            case "systemd-oomd":
+                return ", because memory or swap was short"
             case "sysrq":
                 return ", because SysRq asked for it"
         return "; whose limit was reached is unknown"

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 GATHERING = 1.0
 """Seconds for which announcements are gathered after a kill."""
 
-_LOG_SILENT = 1.0
-"""Seconds of silence after which the kernel's log has said what it has to say: journald can be late."""
+_LOG_SILENT = 5.0
+"""Seconds of silence after which the kernel's log has nothing more to say: journalctl and journald can be late."""
 
 _BEFORE = 2.0
 """Seconds before a kill was noticed in which it can have happened."""
@@ -96,6 +96,7 @@ class Watch:
         self._gathered = asyncio.Event()
         self._gathering: asyncio.TimerHandle | None = None
         self._began = 0.0
+        self._killed = time.monotonic()
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Watch until the connection to the bus breaks, or the counts cannot be read; raise BusLost or OSError then.
@@ -190,20 +191,24 @@ class Watch:
             reports=reports,
             left=self._left,
             is_complete=self._units.is_complete,
+            is_quiet=time.monotonic() - self._killed >= _SAME_KILL,
         )
-        for kill in session_kills(traces, self._names):
+        kills = session_kills(traces, self._names)
+        for kill in kills:
             self._tell(self._told_of(kill, reason))
-        self._rest()
+        self._rest({*self._counted, *(kill.unit for kill in kills if kill.unit is not None)})
 
     def _may_have_ended(self, unit: str) -> bool:
         """Tell whether a unit's own count can be gone; that of a service also if it has started again."""
         return unit not in self._units.names or unit.endswith(".service")
 
-    def _rest(self) -> None:
-        """Begin anew after a conclusion."""
+    def _rest(self, units: set[str]) -> None:
+        """Begin anew after a conclusion about these units."""
         now = time.monotonic()
         self._told = {unit: at for unit, at in self._told.items() if now - at < _SAME_KILL}
-        self._told |= dict.fromkeys({*self._counted, *self._with_result}, now)
+        self._told |= dict.fromkeys(units, now)
+        if self._seen != self._concluded:
+            self._killed = now
         for heard in self._heard.values():
             if heard.is_removed:
                 self._forget(heard.unit)

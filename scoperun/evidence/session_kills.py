@@ -5,7 +5,8 @@ The law of this file:
 1. The count of the cgroup above all units says how many kills there were.
 2. A unit that is still there says how many of them were its own.
 3. The kernel's log names the unit, the process and the limit, for kills that were counted.
-4. Result=oom-kill names a unit, but not how many kills there were. systemd-oomd's kills are not counted by the kernel.
+4. Result=oom-kill names a unit, but not how many kills there were. If the kernel has counted no kill for a while, it
+   was systemd-oomd.
 5. Other kills happened in a unit that has ended since. If only one has, they happened there. If several have, or none
    is known of, the unit is unknown: of those with Result=oom-kill, only that there was at least one.
 6. Kills in a unit with a scoperun are counted, so that no other unit is blamed for them, but left to that scoperun.
@@ -63,6 +64,7 @@ class KillTraces:
     results: the units with Result=oom-kill. ended: the units that have ended since there was no kill yet.
     reports: the kernel's, None if its log cannot be read. left: the units with a scoperun.
     is_complete: each unit that is there has counted its kills; not without accounting of memory.
+    is_quiet: the kernel had not killed for longer than a result can be late.
     """
 
     kills: int
@@ -72,6 +74,7 @@ class KillTraces:
     reports: Sequence[KernelReport] | None = None
     left: Collection[str] = ()
     is_complete: bool = True
+    is_quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +83,8 @@ class SessionKill:
 
     unit: the unit. candidates: the units in one of which it happened, if `unit` is None and that is known.
     kills: how many. victims: the processes that the kernel's log names.
-    limit_of: `unit` (its own limit, or that of a cgroup in it), `slice` (of one above it), `host`, `sysrq`, `unknown`.
+    limit_of: `unit` (its own limit, or that of a cgroup in it), `slice` (of one above it), `host`, `systemd-oomd`,
+        `sysrq`, `unknown`.
     limit_unit, limit: whose limit was reached, and its bytes.
     """
 
@@ -101,6 +105,8 @@ def session_kills(traces: KillTraces, session: Session) -> list[SessionKill]:
         for unit, reports in logged.items():
             numbers.setdefault(unit, sum(victim.kills for each in reports for victim in each.victims) or 1)
     rest = traces.kills - sum(number or 0 for number in numbers.values())
+    if traces.kills == 0 and traces.is_quiet:
+        return [SessionKill(unit=unit, limit_of="systemd-oomd") for unit in sorted({*traces.results} - {*traces.left})]
     without_number = [unit for unit in traces.results if unit not in numbers]
     numbers |= dict.fromkeys(without_number)
     unknown = _share(rest, numbers, without_number, traces)

@@ -49,6 +49,10 @@ def told(*, app: str | None = None, **kill: Any) -> Told:
             "one of 4 units that have ended: OOM kill of an unknown process, because the machine ran out of memory",
         ),
         (
+            told(limit_of="systemd-oomd"),
+            "a.scope: processes were killed by systemd-oomd, because memory or swap was short",
+        ),
+        (
             told(unit=None, kills=1, limit_of="sysrq"),
             "a unit that is not known: OOM kill of an unknown process, because SysRq asked for it",
         ),

@@ -103,6 +103,12 @@ def test_a_result_without_a_count_has_no_number() -> None:
     assert concluded(kills=0, results={"a.scope"}) == [("a.scope", None)]
 
 
+def test_a_result_long_after_the_kernels_last_kill_is_of_systemd_oomd() -> None:
+    traces = KillTraces(kills=0, results={"a.scope", "ours.scope"}, left={"ours.scope"}, is_quiet=True)
+    assert session_kills(traces, SESSION) == [SessionKill(unit="a.scope", limit_of="systemd-oomd")]
+    assert [kill.limit_of for kill in session_kills(KillTraces(kills=1, results={"a.scope"}), SESSION)] == ["unknown"]
+
+
 def test_of_several_units_that_have_ended_none_is_named() -> None:
     (kill,) = session_kills(KillTraces(kills=1, ended={"a.scope", "b.scope"}), SESSION)
     assert (kill.unit, kill.candidates, kill.kills) == (None, ("a.scope", "b.scope"), 1)
