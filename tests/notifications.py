@@ -13,13 +13,15 @@ NAME = "org.freedesktop.Notifications"
 
 
 async def serve(bus: MessageBus, take: Callable[[str, str], None]) -> None:
-    """Answer Notify on a connection; `take` gets the summary and the body of each notification."""
+    """Answer Notify on a connection; after each answer `take` gets the summary and the body."""
 
     def handle(message: Message) -> Message | bool:
         if message.message_type is not MessageType.METHOD_CALL or message.member != "Notify":
             return False
-        take(message.body[3], message.body[4])
-        return Message.new_method_return(message, "u", [1])
+        _, _, _, summary, body, *_ = message.body
+        answered = bus.send(Message.new_method_return(message, "u", [1]))
+        answered.add_done_callback(lambda _: take(summary, body))
+        return True
 
     bus.add_message_handler(handle)
     await bus.request_name(NAME)

@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 GATHERING = 1.0
 """Seconds for which announcements are gathered after a kill."""
 
+_LONGEST = 5.0
+"""Seconds after which it is concluded and told even if processes are killed again and again."""
+
 _LOG_SILENT = 5.0
 """Seconds of silence after which the kernel's log has nothing more to say: journalctl and journald can be late."""
 
@@ -52,8 +55,14 @@ _BEFORE = 2.0
 _SAME_KILL = 120.0
 """Seconds within which a unit's result can be about a kill that was told of: a scope has 90 s to stop in."""
 
+_SETTLED = 5.0
+"""Seconds after which no result is about a kill from before the watch began, but for units that had it already."""
+
 _REMEMBERED = 256
 """Reports of the kernel that are remembered, so that each is used once."""
+
+_TRIES = 3
+"""How often the counts are read at a conclusion, if more processes are killed meanwhile."""
 
 _OOM_KILL = "oom-kill"
 
@@ -95,8 +104,8 @@ class Watch:
         self._error: OSError | None = None
         self._gathered = asyncio.Event()
         self._gathering: asyncio.TimerHandle | None = None
-        self._began = 0.0
-        self._killed = time.monotonic()
+        self._began = self._risen = 0.0
+        self._killed = time.monotonic() - _SAME_KILL + _SETTLED
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Watch until the connection to the bus breaks, or the counts cannot be read; raise BusLost or OSError then.
@@ -111,7 +120,8 @@ class Watch:
                     await self._manager.heard(self._gathered)
                     if self._error is not None:
                         raise self._error
-                    await self._conclude(log)
+                    if not self._gathers_on():
+                        await self._conclude(log)
             finally:
                 if self._gathering is not None:
                     self._gathering.cancel()
@@ -129,7 +139,7 @@ class Watch:
         try:
             seen = self._trigger.kills()
             if seen != self._seen:
-                self._seen = seen
+                self._seen, self._risen = seen, time.monotonic()
                 self._count()
                 self._gather()
         except OSError as error:
@@ -143,6 +153,14 @@ class Watch:
             self._counted[unit] = self._counted.get(unit, 0) + rise.kills
             self._invocations[unit] = rise.invocation_id
         self._see_if_left(risen)
+
+    def _count_all(self) -> None:
+        """Count until no process is killed meanwhile: what only one of the counts had would be told again."""
+        for _ in range(_TRIES):
+            self._seen = self._trigger.kills()
+            self._count()
+            if self._trigger.kills() == self._seen:
+                return
 
     def _hear(self, heard: Heard) -> None:
         """Take an announcement. While the count has not risen, a unit that ends had no kill."""
@@ -178,11 +196,18 @@ class Watch:
             self._began = time.monotonic()
             self._gathering = asyncio.get_running_loop().call_later(GATHERING, self._gathered.set)
 
+    def _gathers_on(self) -> bool:
+        """Wait a little longer if the last kill was just now; tell whether that is so."""
+        now = time.monotonic()
+        missing = min(self._risen + GATHERING, self._began + _LONGEST) - now
+        if missing > 0:
+            self._gathering = asyncio.get_running_loop().call_later(missing, self._gathered.set)
+        return missing > 0
+
     async def _conclude(self, log: KernelLog) -> None:
         reports, reason = await self._log_says(log)
         self._gathering = None
-        self._seen = self._trigger.kills()
-        self._count()
+        self._count_all()
         traces = KillTraces(
             kills=self._seen - self._concluded,
             counted=self._counted,
@@ -230,10 +255,9 @@ class Watch:
 
     async def _log_says(self, log: KernelLog) -> tuple[list[KernelReport] | None, str | None]:
         """Return the kernel's reports of the kills that were counted and not told yet, or None and why."""
-        wanted = self._trigger.kills() - self._concluded
-        if not wanted:  # systemd-oomd's kills are not in the kernel's log
+        if not self._wanted():  # systemd-oomd's kills are not in the kernel's log
             return None, None
-        reader = _Reader(self._names, wanted, self._used)
+        reader = _Reader(self._names, self._wanted, self._used)
         try:
             await log.read(reader.take, within=_LOG_SILENT, since=max(self._began - _BEFORE, log.opened))
         except KernelLogUnreadable as error:
@@ -243,6 +267,12 @@ class Watch:
         for key in [*self._used][:-_REMEMBERED]:
             del self._used[key]
         return found, None
+
+    def _wanted(self) -> int:
+        """Return how many kills are to be looked for in the kernel's log, with those while it is read."""
+        if time.monotonic() < self._began + _LONGEST:
+            self._seen = self._trigger.kills()
+        return self._seen - self._concluded
 
 
 def _trigger(top: Cgroup, look: Callable[[], bool]) -> KillTrigger:
@@ -257,7 +287,7 @@ def _trigger(top: Cgroup, look: Callable[[], bool]) -> KillTrigger:
 class _Reader:
     """Takes records of the kernel's log until they name as many kills as were counted."""
 
-    def __init__(self, names: Session, wanted: int, used: Mapping[tuple[object, ...], None]) -> None:
+    def __init__(self, names: Session, wanted: Callable[[], int], used: Mapping[tuple[object, ...], None]) -> None:
         from scoperun.evidence.kernel_log import KernelLogParser  # noqa: PLC0415  not before the first kill
 
         self._parser = KernelLogParser(os.sysconf("SC_PAGE_SIZE"))
@@ -269,7 +299,7 @@ class _Reader:
     def take(self, records: Sequence[KernelRecord]) -> bool:
         for record in records:
             self._parser.feed(record if record.text.isascii() else replace(record, text=utf8(record.text)))
-        return sum(victim.kills for report in self.reports() for victim in report.victims) >= self._wanted
+        return sum(victim.kills for report in self.reports() for victim in report.victims) >= self._wanted()
 
     def reports(self) -> list[KernelReport]:
         self._finished += self._parser.finished()

@@ -50,9 +50,10 @@ class UnitResults:
         await subscribe(self._manager)
 
     async def with_result(self, result: str) -> set[str]:
-        """Return the failed units that have this Result= now; raise one of manager.UNANSWERED."""
+        """Return the units that have failed or stop with this Result= now; raise one of manager.UNANSWERED."""
         found = set()
-        for unit in await list_units(self._manager, patterns=[f"*{kind}" for kind in _KINDS], states=["failed"]):
+        states = ["failed", "deactivating"]
+        for unit in await list_units(self._manager, patterns=[f"*{kind}" for kind in _KINDS], states=states):
             with suppress(*UNANSWERED):  # it was unloaded meanwhile
                 invocation = Invocation(self._manager, unit.name, await invocation_of(self._manager, unit.name))
                 properties = await invocation.properties(f"{SYSTEMD}.{answers.kind(unit.name)}", _RESULT)

@@ -95,14 +95,14 @@ def test_every_kill_is_told_once_under_every_policy_and_those_of_scoperun_by_tha
             run_out_of_memory(story, unit, "./bigleak2", policy=policy)
         run_out_of_memory(story, "watched.service", f"{story.cwd}/bigleak2")
         assert story.run("--mem", "20M", "--unit", "ours", "--", "./bigleak2").verdict == "oom-kill"
-        run_out_of_memory(story, "last.scope", "sh", "-c", "./bigleak2; true", policy="continue")
+        run_out_of_memory(story, "zz-last.scope", "sh", "-c", "./bigleak2; true", policy="continue")
 
         told = [json.loads(line_from(notified))[1].partition(":")[0] for _ in range(len(units) + 2)]
-        assert sorted(told) == sorted([*units, "watched.service", "last.scope"])
-        assert (told[-1], "ours.scope" in told) == ("last.scope", False)
+        assert sorted(told) == sorted([*units, "watched.service", "zz-last.scope"])
+        assert (told[-1], "ours.scope" in told) == ("zz-last.scope", False)
 
-        entry = entry_of("last.scope")
-        assert (entry["USER_UNIT"], entry["SCOPERUN_VICTIM_NAME"]) == ("last.scope", "bigleak2")
+        entry = entry_of("zz-last.scope")
+        assert (entry["USER_UNIT"], entry["SCOPERUN_VICTIM_NAME"]) == ("zz-last.scope", "bigleak2")
         assert (entry["SCOPERUN_LIMIT_OF"], entry["SCOPERUN_MEMORY_MAX"]) == ("unit", str(20 * MIB))
         assert entry["SCOPERUN_OOM_KILLS"] == "1"
 
