@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from scoperun.ctl.desktop_apps import app_name
+from scoperun.ctl.watch_log import NewReports
 from scoperun.ctl.watch_texts import Told
 from scoperun.errors import ScoperunError
 from scoperun.evidence.kernel_report import KernelLogUnreadable
@@ -26,15 +27,14 @@ from scoperun.kernel.kill_trigger import KillTrigger
 from scoperun.kernel.log import KernelLog
 from scoperun.kernel.unit_cgroups import manager_cgroup
 from scoperun.kernel.unit_kills import UnitKills
-from scoperun.printable import utf8
-from scoperun.record import replace
+from scoperun.spec.scope import GENERATED_PREFIX
 from scoperun.systemd import unit_files
 from scoperun.systemd.unit_results import UnitResults
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable
 
-    from scoperun.evidence.kernel_report import KernelRecord, KernelReport
+    from scoperun.evidence.kernel_report import KernelReport
     from scoperun.evidence.session_kills import SessionKill
     from scoperun.kernel.cgroup import Cgroup
     from scoperun.systemd.manager import Manager
@@ -46,9 +46,6 @@ GATHERING = 1.0
 _LONGEST = 5.0
 """Seconds after which it is concluded and told even if processes are killed again and again."""
 
-_LOG_SILENT = 5.0
-"""Seconds of silence after which the kernel's log has nothing more to say: journalctl and journald can be late."""
-
 _BEFORE = 2.0
 """Seconds before a kill was noticed in which it can have happened."""
 
@@ -58,11 +55,11 @@ _SAME_KILL = 120.0
 _SETTLED = 5.0
 """Seconds after which no result is about a kill from before the watch began, but for units that had it already."""
 
-_REMEMBERED = 256
-"""Reports of the kernel that are remembered, so that each is used once."""
-
 _TRIES = 3
 """How often the counts are read at a conclusion, if more processes are killed meanwhile."""
+
+_REMEMBERED = 4096
+"""Scopes with a scoperun that are remembered: a report in the kernel's log can come after their end."""
 
 _OOM_KILL = "oom-kill"
 
@@ -98,9 +95,9 @@ class Watch:
         self._heard: dict[str, Heard] = {}
         self._with_result: set[str] = set()
         self._failed: set[str] = set()
-        self._left: set[str] = set()
+        self._left: dict[str, None] = {}
         self._told: dict[str, float] = {}
-        self._used: dict[tuple[object, ...], None] = {}
+        self._reports = NewReports(self._names, self._wanted)
         self._error: OSError | None = None
         self._gathered = asyncio.Event()
         self._gathering: asyncio.TimerHandle | None = None
@@ -178,18 +175,24 @@ class Watch:
         if self._gathering is not None:
             self._heard[heard.unit] = heard
         elif heard.is_removed:
-            self._forget(heard.unit)
+            self._told.pop(heard.unit, None)
 
     def _see_if_left(self, units: Iterable[str]) -> None:
-        """Note which of the scopes have a scoperun, which reports on them; their files are gone with them."""
-        for unit in units:
-            file = unit_files.transient_file(self._folder, unit) if unit.endswith(".scope") else None
-            if file is not None:
-                (self._left.add if file.has_keeper else self._left.discard)(unit)
+        """Note which of the scopes have a scoperun, which reports on them, and remember the last ones.
 
-    def _forget(self, unit: str) -> None:
-        self._left.discard(unit)
-        self._told.pop(unit, None)
+        Their files are gone with them. On a busy machine an announcement can come later than that: then a name that
+        scoperun gives decides.
+        """
+        for unit in units:
+            if not unit.endswith(".scope"):
+                continue
+            file = unit_files.transient_file(self._folder, unit)
+            is_left = file.has_keeper if file is not None else unit in self._left or unit.startswith(GENERATED_PREFIX)
+            self._left.pop(unit, None)
+            if is_left:
+                self._left[unit] = None
+        while len(self._left) > _REMEMBERED:
+            del self._left[next(iter(self._left))]
 
     def _gather(self) -> None:
         if self._gathering is None:
@@ -221,7 +224,16 @@ class Watch:
         kills = session_kills(traces, self._names)
         for kill in kills:
             self._tell(self._told_of(kill, reason))
+            self._miss(kill)
         self._rest({*self._counted, *(kill.unit for kill in kills if kill.unit is not None)})
+
+    def _miss(self, kill: SessionKill) -> None:
+        """Note for which kills the kernel's log can still have a report."""
+        named = sum(victim.kills for victim in kill.victims)
+        if kill.unit is not None and kill.kills is None:
+            self._reports.miss(kill.unit, None)
+        elif kill.unit is not None and kill.kills is not None and kill.kills > named:
+            self._reports.miss(kill.unit, kill.kills - named)
 
     def _may_have_ended(self, unit: str) -> bool:
         """Tell whether a unit's own count can be gone; that of a service also if it has started again."""
@@ -236,7 +248,7 @@ class Watch:
             self._killed = now
         for heard in self._heard.values():
             if heard.is_removed:
-                self._forget(heard.unit)
+                self._told.pop(heard.unit, None)
         self._concluded = self._seen
         self._counted, self._heard, self._with_result, self._invocations = {}, {}, set(), {}
         self._units.forget_ended()
@@ -257,16 +269,10 @@ class Watch:
         """Return the kernel's reports of the kills that were counted and not told yet, or None and why."""
         if not self._wanted():  # systemd-oomd's kills are not in the kernel's log
             return None, None
-        reader = _Reader(self._names, self._wanted, self._used)
         try:
-            await log.read(reader.take, within=_LOG_SILENT, since=max(self._began - _BEFORE, log.opened))
+            return await self._reports.read(log, since=max(self._began - _BEFORE, log.opened)), None
         except KernelLogUnreadable as error:
             return None, str(error)
-        found = reader.reports()
-        self._used |= dict.fromkeys(map(_key, found))
-        for key in [*self._used][:-_REMEMBERED]:
-            del self._used[key]
-        return found, None
 
     def _wanted(self) -> int:
         """Return how many kills are to be looked for in the kernel's log, with those while it is read."""
@@ -282,31 +288,3 @@ def _trigger(top: Cgroup, look: Callable[[], bool]) -> KillTrigger:
         raise ScoperunError(
             f"the kernel counts no OOM kills in {top.name}: it has no memory controller", hint="scopectl doctor"
         ) from None
-
-
-class _Reader:
-    """Takes records of the kernel's log until they name as many kills as were counted."""
-
-    def __init__(self, names: Session, wanted: Callable[[], int], used: Mapping[tuple[object, ...], None]) -> None:
-        from scoperun.evidence.kernel_log import KernelLogParser  # noqa: PLC0415  not before the first kill
-
-        self._parser = KernelLogParser(os.sysconf("SC_PAGE_SIZE"))
-        self._names = names
-        self._wanted = wanted
-        self._used = used
-        self._finished: list[KernelReport] = []
-
-    def take(self, records: Sequence[KernelRecord]) -> bool:
-        for record in records:
-            self._parser.feed(record if record.text.isascii() else replace(record, text=utf8(record.text)))
-        return sum(victim.kills for report in self.reports() for victim in report.victims) >= self._wanted()
-
-    def reports(self) -> list[KernelReport]:
-        self._finished += self._parser.finished()
-        last = self._parser.unfinished()
-        found = [*self._finished, *([last] if last else [])]
-        return [each for each in found if self._names.unit_of(each.task_memcg) and _key(each) not in self._used]
-
-
-def _key(report: KernelReport) -> tuple[object, ...]:
-    return report.chosen, report.task_memcg, report.records[:1], report.at

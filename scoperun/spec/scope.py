@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 UNIT_NAME_MAX = 255
+GENERATED_PREFIX = "scoperun-"
+"""What the names begin with that scoperun gives to scopes."""
+
 _UNIT_TYPES = frozenset(
     ("automount", "device", "mount", "path", "scope", "service", "slice", "socket", "swap", "target", "timer")
 )
@@ -148,7 +151,7 @@ def unit_name(name: str, *, suffix: str = ".scope") -> str:
 def generated_unit_name(command: str, pid: int, salt: str) -> str:
     """Return a unique name that shows people what runs: scoperun-COMMAND-PID-SALT.scope."""
     word = re.sub(r"[^A-Za-z0-9_.]", "_", command.rpartition("/")[2], flags=re.ASCII)[:64]
-    return f"scoperun-{word}-{pid}-{salt}.scope"
+    return f"{GENERATED_PREFIX}{word}-{pid}-{salt}.scope"
 
 
 def units_of(cgroup: str) -> tuple[str, ...]:

@@ -25,6 +25,8 @@ PROPERTIES = "org.freedesktop.DBus.Properties"
 
 _OWNER_CHANGED = f"type='signal',sender='{bus.NAME}',interface='{bus.NAME}',member='NameOwnerChanged',arg0='{SYSTEMD}'"
 
+_NEWS = f"type='signal',sender='{SYSTEMD}',path='{PATH}',interface='{MANAGER}',member='UnitNew'"
+
 
 class Signals:
     """The signals of a connection. What adds a rule to the bus raises bus.ErrorReply if it is refused, or BusLost."""
@@ -65,14 +67,15 @@ class Signals:
         await asyncio.gather(self._once(_jobs("")), self._once(_OWNER_CHANGED))
 
     async def overhear(self, take: Overhear) -> None:
-        """Hand every signal to `take`, and have the bus send those of all scopes and services, and of removals.
+        """Hand every signal to `take`, and have the bus send those of all scopes and services, new units and removals.
 
-        systemd sends them if a client has called Subscribe().
+        systemd sends them if a client has called Subscribe(). Of a unit that starts while systemd is busy, it announces
+        only that it is new.
         """
         self._overhear = take
         objects = f"path_namespace='{PATH}/unit',arg0='{SYSTEMD}"
-        rules = (_changes(f"{objects}.Scope'"), _changes(f"{objects}.Service'"), _removals(""), _OWNER_CHANGED)
-        await asyncio.gather(*map(self._once, rules))
+        changes = (_changes(f"{objects}.Scope'"), _changes(f"{objects}.Service'"))
+        await asyncio.gather(*map(self._once, (*changes, _NEWS, _removals(""), _OWNER_CHANGED)))
 
     def forget(self, unit: str) -> None:
         """Stop handing on the signals of a unit."""

@@ -65,9 +65,9 @@ class UnitResults:
         if signal.path == bus.PATH:
             self._take_owner(signal)
         elif signal.path == PATH:
-            unit = answers.removed(signal.member, signal.body())
-            if unit is not None and unit.endswith(_KINDS):
-                self._take(Heard(unit=unit, is_removed=True))
+            match signal.member, signal.body():
+                case "UnitNew" | "UnitRemoved" as member, [str(name), _] if name.endswith(_KINDS):
+                    self._take(Heard(unit=name, is_removed=member == "UnitRemoved"))
         elif (unit := unit_at(signal.path or "")) and unit.endswith(_KINDS):
             self._take(Heard(unit=unit, result=_result(signal)))
 

@@ -59,6 +59,8 @@ def units(systemd: FakeSystemd, runtime_dir: str) -> Units:
 async def test_results_and_removals_of_scopes_and_services_are_heard(systemd: FakeSystemd, units: Units) -> None:
     scope, service = units.add("a-b.scope"), units.add("c.service")
     async with hearing(systemd) as heard:
+        for unit in ("d.mount", "a-b.scope"):
+            systemd._emit(PATH, MANAGER, "UnitNew", "so", [unit, scope.path])  # noqa: SLF001
         systemd.result_changed(scope, "oom-kill")
         systemd._changed(service, f"{NAME}.Service", {"Result": Variant("s", "success")})  # noqa: SLF001
         systemd.state_changed(scope, "failed")  # of the interface Unit: it would wake us for every unit
@@ -66,6 +68,7 @@ async def test_results_and_removals_of_scopes_and_services_are_heard(systemd: Fa
             systemd._emit(PATH, MANAGER, "UnitRemoved", "so", [unit, scope.path])  # noqa: SLF001
         await until(lambda: heard and heard[-1].is_removed)
         assert heard == [
+            Heard(unit="a-b.scope"),
             Heard(unit="a-b.scope", result="oom-kill"),
             Heard(unit="c.service", result="success"),
             Heard(unit="a-b.scope", is_removed=True),
