@@ -13,7 +13,7 @@ _scopectl()
         esac
     done
     if [[ ! $subcommand ]]; then
-        offered='list ps status tree top wait set freeze thaw stop kill attach history advise doctor -h --help --version --system --user'
+        offered='list ps status tree top wait watch set freeze thaw stop kill attach history advise doctor units -h --help --version --system --user'
     elif offered=$(_scopectl_value "$subcommand:$before"); then
         :
     elif [[ $cur == -* ]]; then
@@ -35,6 +35,7 @@ _scopectl_options()
         tree) printf '%s ' -p --processes --json --legend --no-legend --system --user -h --help ;;
         top) printf '%s ' -a --all -d --delay -s --sort --tree -b --batch -n --iterations --json --system --user --legend --no-legend -h --help ;;
         wait) printf '%s ' --json --system --user -h --help ;;
+        watch) printf '%s ' --mute --journal --no-journal --notify --no-notify --json --system --user -h --help ;;
         set) printf '%s ' --mem --mem-high --swap --zswap --cpus --cpu-weight --tasks -p --property -f --force -a --all --json --system --user -h --help ;;
         freeze) printf '%s ' -a --all --json --system --user -h --help ;;
         thaw) printf '%s ' -a --all --json --system --user -h --help ;;
@@ -44,6 +45,7 @@ _scopectl_options()
         history) printf '%s ' --since --before --oom -n --lines --names --reports --delete --json --legend --no-legend --system --user -h --help ;;
         advise) printf '%s ' --json --system --user -h --help ;;
         doctor) printf '%s ' --fix --json --system --user -h --help ;;
+        units) printf '%s ' --now --print-delegation --json --legend --no-legend --system --user -h --help ;;
     esac
 }
 
@@ -57,6 +59,7 @@ _scopectl_value()
         top:-d | top:--delay) : ;;
         top:-s | top:--sort) printf '%s ' memory swap memory+swap cpu tasks name ;;
         top:-n | top:--iterations) : ;;
+        watch:--mute) : ;;
         set:--mem) : ;;
         set:--mem-high) : ;;
         set:--swap) : ;;
@@ -102,6 +105,7 @@ _scopectl_arguments()
         attach) _scopectl_pids ;;
         history) _scopectl_recorded ;;
         advise) _scopectl_runs ;;
+        units) _scopectl_verbs ;;
     esac
 }
 
@@ -113,6 +117,11 @@ _scopectl_units()
 _scopectl_slices()
 {
     systemctl "$manager" list-units --no-legend --plain --type=slice 2>/dev/null | awk '{ print $1 }'
+}
+
+_scopectl_verbs()
+{
+    printf '%s ' list install uninstall
 }
 
 _scopectl_pids()

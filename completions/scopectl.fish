@@ -28,6 +28,10 @@ function __scopectl_runs
     __fish_complete_path (commandline -ct)
 end
 
+function __scopectl_verbs
+    printf '%s\n' list install uninstall
+end
+
 function __scopectl_profiles
     set -l __scopectl_config $HOME/.config
     set -q XDG_CONFIG_HOME; and set __scopectl_config $XDG_CONFIG_HOME
@@ -76,6 +80,13 @@ complete -c scopectl -n '__fish_seen_subcommand_from wait' -l json -d 'Print JSO
 complete -c scopectl -n '__fish_seen_subcommand_from wait' -l system -l user -d 'Ask the system\'s systemd, or your own (default).'
 complete -c scopectl -n '__fish_seen_subcommand_from wait' -s h -l help -d 'Show the options.'
 complete -c scopectl -n '__fish_seen_subcommand_from wait' -a '(__scopectl_units)'
+complete -c scopectl -n __fish_use_subcommand -a watch -d 'Tell of every OOM kill in your session, as it happens.'
+complete -c scopectl -n '__fish_seen_subcommand_from watch' -l mute -x -d 'No notification about this unit or desktop program; a name or a glob. Can be given again.'
+complete -c scopectl -n '__fish_seen_subcommand_from watch' -l journal -l no-journal -d 'Write an entry to the journal (default).'
+complete -c scopectl -n '__fish_seen_subcommand_from watch' -l notify -l no-notify -d 'Show a notification (default).'
+complete -c scopectl -n '__fish_seen_subcommand_from watch' -l json -d 'Print JSON on standard output.'
+complete -c scopectl -n '__fish_seen_subcommand_from watch' -l system -l user -d 'Ask the system\'s systemd, or your own (default).'
+complete -c scopectl -n '__fish_seen_subcommand_from watch' -s h -l help -d 'Show the options.'
 complete -c scopectl -n __fish_use_subcommand -a set -d 'Change the limits of units, until they end.'
 complete -c scopectl -n '__fish_seen_subcommand_from set' -l mem -x -d 'Memory for all processes of the unit (MemoryMax=).'
 complete -c scopectl -n '__fish_seen_subcommand_from set' -l mem-high -x -d 'Memory above which the kernel slows them down (MemoryHigh=).'
@@ -163,3 +174,11 @@ complete -c scopectl -n '__fish_seen_subcommand_from doctor' -l fix -d 'Print a 
 complete -c scopectl -n '__fish_seen_subcommand_from doctor' -l json -d 'Print JSON on standard output.'
 complete -c scopectl -n '__fish_seen_subcommand_from doctor' -l system -l user -d 'Ask the system\'s systemd, or your own (default).'
 complete -c scopectl -n '__fish_seen_subcommand_from doctor' -s h -l help -d 'Show the options.'
+complete -c scopectl -n __fish_use_subcommand -a units -d 'Install the slices and the watch as units of your systemd.'
+complete -c scopectl -n '__fish_seen_subcommand_from units' -l now -d 'With install: start the watch, now and in every session.'
+complete -c scopectl -n '__fish_seen_subcommand_from units' -l print-delegation -d 'Print a script for root that lets users limit disks and choose processors.'
+complete -c scopectl -n '__fish_seen_subcommand_from units' -l json -d 'Print JSON on standard output.'
+complete -c scopectl -n '__fish_seen_subcommand_from units' -l legend -l no-legend -d 'Print a heading (default).'
+complete -c scopectl -n '__fish_seen_subcommand_from units' -l system -l user -d 'Ask the system\'s systemd, or your own (default).'
+complete -c scopectl -n '__fish_seen_subcommand_from units' -s h -l help -d 'Show the options.'
+complete -c scopectl -n '__fish_seen_subcommand_from units' -a '(__scopectl_verbs)'

@@ -13,6 +13,7 @@ _scopectl_of_type() {
 _scopectl_units() { _scopectl_of_type scope,service }
 _scopectl_slices() { _scopectl_of_type slice }
 _scopectl_pids() { _pids }
+_scopectl_verbs() { local expl; _wanted verbs expl verb compadd list install uninstall }
 
 _scopectl_recorded() {
   local expl
@@ -38,6 +39,7 @@ _scopectl() {
     'tree:Draw slices and units with their memory, limits and tasks.'
     'top:Show live what runs and what it uses; change and end it.'
     'wait:Wait until units have ended, and print how they did.'
+    'watch:Tell of every OOM kill in your session, as it happens.'
     'set:Change the limits of units, until they end.'
     'freeze:Suspend every process of units, until they are thawed.'
     'thaw:Resume every process of frozen units.'
@@ -47,6 +49,7 @@ _scopectl() {
     'history:List runs of scoperun --record: their ends, peaks and durations.'
     'advise:Suggest a limit on memory from the peaks of earlier runs.'
     'doctor:Show what this machine lacks for a run, and how to get it.'
+    'units:Install the slices and the watch as units of your systemd.'
   )
   _arguments -C '(-h --help)'{-h,--help}'[Show the subcommands.]' '--version[Print the version.]' \
     '(--user)--system[Ask the system'\''s systemd.]' '(--system)--user[Ask your own systemd (default).]' \
@@ -104,6 +107,15 @@ _scopectl() {
         '(--system --user)'{--system,--user}'[Ask the system'\''s systemd, or your own (default).]' \
         '(-h --help)'{-h,--help}'[Show the options.]' \
         '*:unit:_scopectl_units'
+      ;;
+    watch)
+      _arguments -s \
+        '--mute[No notification about this unit or desktop program; a name or a glob. Can be given again.]:name: ' \
+        '(--journal --no-journal)'{--journal,--no-journal}'[Write an entry to the journal (default).]' \
+        '(--notify --no-notify)'{--notify,--no-notify}'[Show a notification (default).]' \
+        '--json[Print JSON on standard output.]' \
+        '(--system --user)'{--system,--user}'[Ask the system'\''s systemd, or your own (default).]' \
+        '(-h --help)'{-h,--help}'[Show the options.]'
       ;;
     set)
       _arguments -s \
@@ -209,6 +221,16 @@ _scopectl() {
         '--json[Print JSON on standard output.]' \
         '(--system --user)'{--system,--user}'[Ask the system'\''s systemd, or your own (default).]' \
         '(-h --help)'{-h,--help}'[Show the options.]'
+      ;;
+    units)
+      _arguments -s \
+        '--now[With install\: start the watch, now and in every session.]' \
+        '--print-delegation[Print a script for root that lets users limit disks and choose processors.]' \
+        '--json[Print JSON on standard output.]' \
+        '(--legend --no-legend)'{--legend,--no-legend}'[Print a heading (default).]' \
+        '(--system --user)'{--system,--user}'[Ask the system'\''s systemd, or your own (default).]' \
+        '(-h --help)'{-h,--help}'[Show the options.]' \
+        '*:verb:_scopectl_verbs'
       ;;
   esac
 }

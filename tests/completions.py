@@ -16,7 +16,14 @@ _SIGNALS = "TERM KILL INT HUP QUIT STOP CONT USR1 USR2 ABRT"
 _WORDS = {"SIGNAL": _SIGNALS, "COLUMN": " ".join(EVERY), "A,B": " ".join(EVERY)}
 """The words that a value can be, by its name."""
 
-_KINDS = {"UNIT": "units", "PATTERN": "units", "PID": "pids", "NAME": "recorded", "NAMEREPORT": "runs"}
+_KINDS = {
+    "UNIT": "units",
+    "PATTERN": "units",
+    "PID": "pids",
+    "NAME": "recorded",
+    "NAMEREPORT": "runs",
+    "VERB": "verbs",
+}
 """What an argument is, by its name."""
 
 
@@ -130,6 +137,11 @@ _scopectl_slices()
     systemctl "$manager" list-units --no-legend --plain --type=slice 2>/dev/null | awk '{{ print $1 }}'
 }}
 
+_scopectl_verbs()
+{{
+    printf '%s ' list install uninstall
+}}
+
 _scopectl_pids()
 {{
     ps -u "$UID" -o pid= 2>/dev/null
@@ -199,6 +211,7 @@ _scopectl_of_type() {{
 _scopectl_units() {{ _scopectl_of_type scope,service }}
 _scopectl_slices() {{ _scopectl_of_type slice }}
 _scopectl_pids() {{ _pids }}
+_scopectl_verbs() {{ local expl; _wanted verbs expl verb compadd list install uninstall }}
 
 _scopectl_recorded() {{
   local expl
@@ -285,6 +298,10 @@ end
 function __scopectl_runs
     __scopectl_recorded
     __fish_complete_path (commandline -ct)
+end
+
+function __scopectl_verbs
+    printf '%s\\n' list install uninstall
 end
 
 function __scopectl_profiles

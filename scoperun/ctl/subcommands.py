@@ -25,6 +25,7 @@ SUBCOMMANDS = (
     Subcommand("tree", "tree", "Draw slices and units with their memory, limits and tasks."),
     Subcommand("top", "top", "Show live what runs and what it uses; change and end it."),
     Subcommand("wait", "waiting", "Wait until units have ended, and print how they did."),
+    Subcommand("watch", "watch", "Tell of every OOM kill in your session, as it happens."),
     Subcommand("set", "setting", "Change the limits of units, until they end."),
     Subcommand("freeze", "freeze", "Suspend every process of units, until they are thawed."),
     Subcommand("thaw", "thaw", "Resume every process of frozen units."),
@@ -34,6 +35,7 @@ SUBCOMMANDS = (
     Subcommand("history", "history", "List runs of scoperun --record: their ends, peaks and durations."),
     Subcommand("advise", "advise", "Suggest a limit on memory from the peaks of earlier runs."),
     Subcommand("doctor", "doctor", "Show what this machine lacks for a run, and how to get it."),
+    Subcommand("units", "units", "Install the slices and the watch as units of your systemd."),
 )
 
 NAMES = {name: each for each in SUBCOMMANDS for name in (each.name, each.alias) if name is not None}

@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 UNIT_NAME_MAX = 255
+GENERATED_PREFIX = "scoperun-"
+"""What the names begin with that scoperun gives to scopes."""
+
 _UNIT_TYPES = frozenset(
     ("automount", "device", "mount", "path", "scope", "service", "slice", "socket", "swap", "target", "timer")
 )
 _UNIT_NAME = r"[A-Za-z0-9:_.\\@-]+"
 _NOT_IN_PATHS = re.compile(r"[^A-Za-z0-9]", re.ASCII)
+_ESCAPE = re.compile(r"[0-9a-f]{2}")
 
 _ALWAYS = (
     # memory.events needs it, and its default depends on the manager's configuration (DefaultMemoryAccounting=).
@@ -147,7 +151,7 @@ def unit_name(name: str, *, suffix: str = ".scope") -> str:
 def generated_unit_name(command: str, pid: int, salt: str) -> str:
     """Return a unique name that shows people what runs: scoperun-COMMAND-PID-SALT.scope."""
     word = re.sub(r"[^A-Za-z0-9_.]", "_", command.rpartition("/")[2], flags=re.ASCII)[:64]
-    return f"scoperun-{word}-{pid}-{salt}.scope"
+    return f"{GENERATED_PREFIX}{word}-{pid}-{salt}.scope"
 
 
 def units_of(cgroup: str) -> tuple[str, ...]:
@@ -165,3 +169,13 @@ def unit_path(unit: str) -> str:
     if escaped[0].isdigit():
         escaped = f"_{ord(escaped[0]):02x}{escaped[1:]}"
     return f"/org/freedesktop/systemd1/unit/{escaped}"
+
+
+def unit_at(path: str) -> str | None:
+    """Return the unit whose D-Bus object path this is, None if it is not that of a unit."""
+    _, prefix, escaped = path.rpartition("/org/freedesktop/systemd1/unit/")
+    parts = escaped.split("_")
+    if not prefix or not all(_ESCAPE.match(part) for part in parts[1:]):
+        return None
+    rest = (bytes.fromhex(part[:2]).decode("latin-1") + part[2:] for part in parts[1:])
+    return parts[0] + "".join(rest) or None

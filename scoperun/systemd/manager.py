@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Container, Mapping
 
     from scoperun.spec.scope import ScopeRequest
-    from scoperun.systemd.signals import Take
+    from scoperun.systemd.signals import Overhear, Take
 
 _NO_REPLY = "org.freedesktop.DBus.Error.NoReply"
 """The bus says that systemd left before it replied: it read the call and did what was asked, or did not read it."""
@@ -86,6 +86,11 @@ class Manager:
     def is_usable(self) -> bool:
         """Whether the connection works, as far as is known."""
         return self._connection.is_usable
+
+    @property
+    def connection(self) -> bus.Connection:
+        """The connection to the bus, for calls to other programs on it."""
+        return self._connection
 
     @property
     def passes_descriptors(self) -> bool:
@@ -147,6 +152,10 @@ class Manager:
     async def hear_jobs(self, unit: str, take: Take) -> None:
         """Do what `Signals.hear_jobs` does; raises what `call` raises."""
         await self._added(self._signals.hear_jobs(unit, take))
+
+    async def overhear(self, take: Overhear) -> None:
+        """Do what `Signals.overhear` does; raises what `call` raises."""
+        await self._added(self._signals.overhear(take))
 
     def forget(self, unit: str) -> None:
         """Stop handing on the signals of a unit."""

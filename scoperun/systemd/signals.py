@@ -16,12 +16,16 @@ if TYPE_CHECKING:
     Take = Callable[[str | None, list[Any]], None]
     """Called with a signal's name and its body."""
 
+    Overhear = Callable[[bus.Signal], None]
+
 SYSTEMD = "org.freedesktop.systemd1"
 PATH = "/org/freedesktop/systemd1"
 MANAGER = "org.freedesktop.systemd1.Manager"
 PROPERTIES = "org.freedesktop.DBus.Properties"
 
 _OWNER_CHANGED = f"type='signal',sender='{bus.NAME}',interface='{bus.NAME}',member='NameOwnerChanged',arg0='{SYSTEMD}'"
+
+_NEWS = f"type='signal',sender='{SYSTEMD}',path='{PATH}',interface='{MANAGER}',member='UnitNew'"
 
 
 class Signals:
@@ -34,6 +38,7 @@ class Signals:
         self._take_returns: dict[str, Take] = {}
         self._shared_rules: dict[str, asyncio.Future[None]] = {}
         self._presence: Presence | None = None
+        self._overhear: Overhear | None = None
         connection.on_signal = self._route
 
     async def listen(self, path: str, unit: str, take: Take) -> None:
@@ -60,6 +65,17 @@ class Signals:
         """
         self._routes[unit_path(unit)] = self._take_returns[unit] = take
         await asyncio.gather(self._once(_jobs("")), self._once(_OWNER_CHANGED))
+
+    async def overhear(self, take: Overhear) -> None:
+        """Hand every signal to `take`, and have the bus send those of all scopes and services, new units and removals.
+
+        systemd sends them if a client has called Subscribe(). Of a unit that starts while systemd is busy, it announces
+        only that it is new.
+        """
+        self._overhear = take
+        objects = f"path_namespace='{PATH}/unit',arg0='{SYSTEMD}"
+        changes = (_changes(f"{objects}.Scope'"), _changes(f"{objects}.Service'"))
+        await asyncio.gather(*map(self._once, (*changes, _NEWS, _removals(""), _OWNER_CHANGED)))
 
     def forget(self, unit: str) -> None:
         """Stop handing on the signals of a unit."""
@@ -106,6 +122,8 @@ class Signals:
 
     def _route(self, signal: bus.Signal) -> None:
         """Hand a signal to what follows the unit that it is about, or that of the bus to what waits for systemd."""
+        if self._overhear is not None:
+            self._overhear(signal)
         take = self._routes.get(signal.path or "")
         if take is not None:
             take(signal.member, signal.body(answers.WANTED))

@@ -23,7 +23,7 @@ _OVER = frozenset({"inactive", "failed"})
 PROPERTIES = frozenset({"Result", "OOMKills", "ManagedOOMKills", "OOMPolicy", "Delegate", "MemoryPeak"})
 
 
-async def _subscribe(manager: Manager) -> None:
+async def subscribe(manager: Manager) -> None:
     """Have systemd announce what happens to all units, which wakes all that listen; raise one of UNANSWERED."""
     try:
         await manager.call("Subscribe", "")
@@ -59,7 +59,7 @@ class UnitEnd:
             await self._call("Ref")
             self._has_reference = True
         except ManagerError:  # it is refused to other users, or the unit has been unloaded
-            await _subscribe(self._manager)
+            await subscribe(self._manager)
         await self._look()
 
     async def wait(self) -> None:

@@ -8,7 +8,7 @@ import pytest
 from scoperun.errors import InvalidValue
 from scoperun.spec.limits import Limits
 from scoperun.spec.properties import Property, parse_property
-from scoperun.spec.scope import generated_unit_name, live_properties, scope_request, unit_name, unit_path
+from scoperun.spec.scope import generated_unit_name, live_properties, scope_request, unit_at, unit_name, unit_path
 from scoperun.spec.sizes import INFINITY
 
 
@@ -203,3 +203,13 @@ def test_a_new_tasks_limit_includes_the_keeper() -> None:
 def test_a_property_that_is_fixed_at_the_start_is_refused_later(field: str, value: Any, name: str) -> None:
     with pytest.raises(InvalidValue, match=f"^{name}= cannot be changed while the scope runs$"):
         live(**{field: value})
+
+
+@pytest.mark.parametrize("unit", ["a.scope", "3d-x@1.service", r"app-a\x2db_c.scope", "run-p1-i2.scope"])
+def test_the_unit_of_an_object_path(unit: str) -> None:
+    assert unit_at(unit_path(unit)) == unit
+
+
+@pytest.mark.parametrize("path", ["", "/", "/org/freedesktop/systemd1", "/org/freedesktop/systemd1/unit/a_zz"])
+def test_other_object_paths_are_of_no_unit(path: str) -> None:
+    assert unit_at(path) is None

@@ -1,0 +1,171 @@
+"""scopectl watch hears the OOM kills of units that nothing of ours has started, and leaves those of scoperun to it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scoperun.ctl.watch_texts import MESSAGE_ID
+from tests.schema import told_by
+
+from .life import main_pid
+from .story import GENEROUS, Story, systemctl
+from .waiting import line_from
+
+MIB = 1 << 20
+LIMIT = ("-p", "MemoryMax=20M", "-p", "MemorySwapMax=0")
+WATCH = "scoperun-watch.service"
+
+
+@contextmanager
+def reading(*words: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a program whose lines are read, and end it."""
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as program:
+        try:
+            yield program
+        finally:
+            program.kill()
+
+
+@contextmanager
+def watching() -> Iterator[int]:
+    """Install the watch as a user does, and take it away again; yield its PID."""
+    done = scopectl("units", "install", "--now")
+    assert [line.split(": ")[:2] for line in done.stdout.splitlines()] == [
+        ["scoperun.slice", "installed"],
+        ["scoperun-batch.slice", "installed"],
+        [WATCH, "installed"],
+    ]
+    try:
+        yield main_pid(WATCH)
+    finally:
+        scopectl("units", "uninstall")
+
+
+def scopectl(*words: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run scopectl with the folder of configuration that the user's systemd has."""
+    environment = {name: value for name, value in os.environ.items() if name != "XDG_CONFIG_HOME"}
+    done = subprocess.run(
+        ["scopectl", *words], env=environment, capture_output=True, text=True, timeout=GENEROUS, check=False
+    )
+    assert done.returncode == status, done
+    return done
+
+
+def run_out_of_memory(story: Story, unit: str, *words: str, policy: str | None = None) -> None:
+    """Have a unit run out of memory under systemd-run, and return when that has ended."""
+    chosen = () if policy is None else ("-p", f"OOMPolicy={policy}")
+    kind = ("--scope",) if unit.endswith(".scope") else ("--wait",)
+    command = ["systemd-run", "--user", "--quiet", *kind, "--unit", unit, *LIMIT, *chosen, *words]
+    subprocess.run(command, cwd=story.cwd, capture_output=True, check=False, timeout=GENEROUS)
+
+
+def entry_of(unit: str) -> dict[str, Any]:
+    """Return the watch's entry about a unit, as soon as it is in the journal."""
+    match = [f"MESSAGE_ID={MESSAGE_ID}", f"SCOPERUN_UNIT={unit}"]
+    with reading("journalctl", "--quiet", "--output=json", "--all", "--follow", "--no-tail", *match) as journalctl:
+        found: dict[str, Any] = json.loads(line_from(journalctl))
+        return found
+
+
+def switches(pid: int) -> int:
+    """Return how often a process has waited: each time it is woken, it waits again."""
+    fields = dict(line.split(":\t") for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+    return int(fields["voluntary_ctxt_switches"])
+
+
+def private(pid: int) -> int:
+    """Return the bytes of memory that are a process's own."""
+    lines = [line.split() for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]]
+    return sum(int(words[1]) * 1024 for words in lines if words[0].startswith("Private_"))
+
+
+@pytest.fixture
+def application() -> Iterator[None]:
+    """Install a desktop application whose name looks like markup."""
+    file = Path.home() / ".local" / "share" / "applications" / "watched.desktop"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("[Desktop Entry]\nName=<b>Web\n")
+    yield
+    file.unlink()
+
+
+@pytest.mark.usefixtures("application")
+def test_every_kill_is_told_once_under_every_policy_and_those_of_scoperun_by_that(story: Story) -> None:
+    server = reading(sys.executable, "-m", "tests.notifications")
+    with server as notified, watching() as pid:
+        assert json.loads(line_from(notified)) == ["ready", ""]
+        units = {"watched-stop.scope": "stop", "watched-kill.scope": "kill", "app-watched-1.scope": "continue"}
+        for unit, policy in units.items():
+            run_out_of_memory(story, unit, "./bigleak2", policy=policy)
+        run_out_of_memory(story, "watched.service", f"{story.cwd}/bigleak2")
+        assert story.run("--mem", "20M", "--unit", "ours", "--", "./bigleak2").verdict == "oom-kill"
+        run_out_of_memory(story, "zz-last.scope", "sh", "-c", "./bigleak2; true", policy="continue")
+
+        told = [json.loads(line_from(notified))[1].partition(":")[0] for _ in range(len(units) + 2)]
+        expected = {"watched-stop.scope", "watched-kill.scope", "&lt;b&gt;Web", "watched.service", "zz-last.scope"}
+        assert set(told) == expected
+        assert told[-1] == "zz-last.scope"  # so nothing was told of ours.scope
+
+        entry = entry_of("zz-last.scope")
+        assert (entry["USER_UNIT"], entry["SCOPERUN_VICTIM_NAME"]) == ("zz-last.scope", "bigleak2")
+        assert (entry["SCOPERUN_LIMIT_OF"], entry["SCOPERUN_MEMORY_MAX"]) == ("unit", str(20 * MIB))
+        assert entry["SCOPERUN_OOM_KILLS"] == "1"
+
+        before = switches(pid)
+        subprocess.run(["python3", "-c", "import scoperun.ctl.command"], check=True)  # no unit starts or ends
+        assert switches(pid) == before
+        assert private(pid) <= 25 * MIB
+        systemctl("reset-failed")
+
+
+@pytest.mark.guest(user="plain")
+def test_without_the_log_the_process_and_the_limit_are_unknown(story: Story, tmp_path: Path) -> None:
+    with listening(tmp_path, "--json", "--no-notify") as watch:
+        run_out_of_memory(story, "watched.scope", "sh", "-c", "./bigleak2; true", policy="continue")
+        told = told_by("watch", line_from(watch))
+    assert (told["unit"], told["kills"], told["victims"], told["limit_of"]) == ("watched.scope", 1, [], "unknown")
+    assert told["kernel_log_reason"].startswith("this user is not allowed to read the kernel log")
+
+
+@contextmanager
+def listening(folder: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Start scopectl watch, and go on when it says that it listens, as it does to systemd."""
+    import socket  # noqa: PLC0415
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ours:
+        ours.bind(str(folder / "notify"))
+        ours.settimeout(GENEROUS)
+        environment = os.environ | {"NOTIFY_SOCKET": str(folder / "notify")}
+        with subprocess.Popen(["scopectl", "watch", *options], stdout=subprocess.PIPE, env=environment) as watch:
+            try:
+                assert ours.recv(100) == b"READY=1"
+                yield watch
+            finally:
+                watch.kill()
+
+
+def test_the_units_are_valid_and_taken_back_only_unchanged() -> None:
+    folder = Path.home() / ".config" / "systemd" / "user"
+    scopectl("units", "install")
+    files = sorted(folder.iterdir())
+    assert [file.name for file in files] == ["scoperun-batch.slice", WATCH, "scoperun.slice"]
+    verify = ["systemd-analyze", "--user", "verify", *map(str, files)]
+    done = subprocess.run(verify, capture_output=True, text=True, check=False, timeout=GENEROUS)
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = {row["unit"]: row for row in told_by("units", scopectl("units", "list", "--json").stdout)}
+    assert [(row["file"], row["path"]) for row in rows.values()] == [("installed", str(folder / unit)) for unit in rows]
+    assert systemctl("show", "-P", "FragmentPath", WATCH).strip() == rows[WATCH]["path"]
+    with (folder / "scoperun.slice").open("a") as file:
+        file.write("[Slice]\nMemoryMax=4G\n")
+    said = scopectl("units", "uninstall", status=1).stderr
+    assert said == f"scopectl: {folder}/scoperun.slice is not as scopectl has written it, and was left alone\n"
+    assert [file.name for file in folder.iterdir()] == ["scoperun.slice"]
+    (folder / "scoperun.slice").unlink()
+    systemctl("daemon-reload")
