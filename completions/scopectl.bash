@@ -12,13 +12,18 @@ _scopectl()
         esac
     done
     if [[ ! $subcommand ]]; then
-        offered='list ps status tree top wait set freeze thaw stop kill attach doctor -h --help --version --system --user'
+        offered='list ps status tree top wait set freeze thaw stop kill attach plot doctor -h --help --version --system --user'
     elif offered=$(_scopectl_value "$subcommand:$before"); then
         :
     elif [[ $cur == -* ]]; then
         offered=$(_scopectl_options "$subcommand")
     else
         offered=$(_scopectl_arguments "$subcommand")
+    fi
+    if [[ $offered == 'files of any name' ]]; then
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
     fi
     while IFS= read -r at; do
         [[ $at == "$cur"* ]] && COMPREPLY+=("$at")
@@ -40,6 +45,7 @@ _scopectl_options()
         stop) printf '%s ' --no-block -a --all --json --system --user -h --help ;;
         kill) printf '%s ' -s --signal -a --all --json --system --user -h --help ;;
         attach) printf '%s ' --mem --mem-high --swap --zswap --cpus --cpu-weight --tasks --timeout --kill-after --oom-policy -p --property --require-limits --no-require-limits --system --user -u --unit --slice --description -t --tree -w --wait -f --force --json -h --help ;;
+        plot) printf '%s ' -c --columns -o --output -h --help ;;
         doctor) printf '%s ' --fix --json --system --user -h --help ;;
     esac
 }
@@ -77,6 +83,8 @@ _scopectl_value()
         attach:-u | attach:--unit) _scopectl_units ;;
         attach:--slice) _scopectl_slices ;;
         attach:--description) : ;;
+        plot:-c | plot:--columns) printf '%s ' memory anon file kernel shmem sock zswap swap cpu tasks ;;
+        plot:-o | plot:--output) _scopectl_files ;;
         *) return 1 ;;
     esac
 }
@@ -94,6 +102,7 @@ _scopectl_arguments()
         stop) _scopectl_units ;;
         kill) _scopectl_units ;;
         attach) _scopectl_pids ;;
+        plot) _scopectl_files ;;
     esac
 }
 
@@ -110,6 +119,11 @@ _scopectl_slices()
 _scopectl_pids()
 {
     ps -u "$UID" -o pid= 2>/dev/null
+}
+
+_scopectl_files()
+{
+    echo 'files of any name'
 }
 
 _scopectl_profiles()

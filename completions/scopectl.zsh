@@ -12,6 +12,7 @@ _scopectl_of_type() {
 _scopectl_units() { _scopectl_of_type scope,service }
 _scopectl_slices() { _scopectl_of_type slice }
 _scopectl_pids() { _pids }
+_scopectl_files() { _files }
 
 _scopectl_profiles() {
   local expl
@@ -34,6 +35,7 @@ _scopectl() {
     'stop:Stop units, and wait until they have ended.'
     'kill:Send a signal to every process of units.'
     'attach:Put running processes into a new scope with limits.'
+    'plot:Draw timelines of scoperun in the terminal, or as a picture.'
     'doctor:Show what this machine lacks for a run, and how to get it.'
   )
   _arguments -C '(-h --help)'{-h,--help}'[Show the subcommands.]' '--version[Print the version.]' \
@@ -168,6 +170,13 @@ _scopectl() {
         '--json[Print JSON on standard output.]' \
         '(-h --help)'{-h,--help}'[Show the options.]' \
         '*:pid:_scopectl_pids'
+      ;;
+    plot)
+      _arguments -s \
+        '(-c --columns)'{-c,--columns}'[What to draw, with commas\: memory, anon, file, kernel, shmem, sock, zswap, swap; or cpu, or tasks.]:columns:(memory anon file kernel shmem sock zswap swap cpu tasks)' \
+        '(-o --output)'{-o,--output}'[Write a picture (.svg or .png) instead; needs matplotlib.]:file:_scopectl_files' \
+        '(-h --help)'{-h,--help}'[Show the options.]' \
+        '*:file:_scopectl_files'
       ;;
     doctor)
       _arguments -s \

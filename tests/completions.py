@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from scoperun.ctl.columns import EVERY
+from scoperun.ctl.timelines import COLUMNS
 from tests.documents import CHECKOUT
 from tests.subcommands import HELP, Declared, DeclaredSubcommand, subcommands
 
@@ -13,10 +14,10 @@ _BEFORE = (HELP, _VERSION)
 """The options without a subcommand."""
 
 _SIGNALS = "TERM KILL INT HUP QUIT STOP CONT USR1 USR2 ABRT"
-_WORDS = {"SIGNAL": _SIGNALS, "COLUMN": " ".join(EVERY), "A,B": " ".join(EVERY)}
+_WORDS = {"SIGNAL": _SIGNALS, "COLUMN": " ".join(EVERY), "A,B": " ".join(EVERY), "COLUMNS": " ".join(COLUMNS)}
 """The words that a value can be, by its name."""
 
-_KINDS = {"UNIT": "units", "PATTERN": "units", "PID": "pids"}
+_KINDS = {"UNIT": "units", "PATTERN": "units", "PID": "pids", "FILE": "files"}
 """What an argument is, by its name."""
 
 
@@ -26,7 +27,9 @@ def words(option: Declared) -> str:
 
 
 def kind(option: Declared) -> str:
-    """Return what the value of an option is: units, slices, profiles, words, or nothing that is known."""
+    """Return what the value of an option is: units, slices, profiles, files, words, or nothing that is known."""
+    if option.value == "FILE":
+        return "files"
     by_name = {"--unit": "units", "--slice": "slices", "--profile": "profiles"}
     found = [by_name[name] for name in option.names if name in by_name]
     return found[0] if found else "words" if words(option) else ""
@@ -90,6 +93,11 @@ _scopectl()
     else
         offered=$(_scopectl_arguments "$subcommand")
     fi
+    if [[ $offered == 'files of any name' ]]; then
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
+    fi
     while IFS= read -r at; do
         [[ $at == "$cur"* ]] && COMPREPLY+=("$at")
     done < <(tr -s ' ' '\\n' <<<"$offered")
@@ -132,6 +140,11 @@ _scopectl_slices()
 _scopectl_pids()
 {{
     ps -u "$UID" -o pid= 2>/dev/null
+}}
+
+_scopectl_files()
+{{
+    echo 'files of any name'
 }}
 
 _scopectl_profiles()
@@ -185,6 +198,7 @@ _scopectl_of_type() {{
 _scopectl_units() {{ _scopectl_of_type scope,service }}
 _scopectl_slices() {{ _scopectl_of_type slice }}
 _scopectl_pids() {{ _pids }}
+_scopectl_files() {{ _files }}
 
 _scopectl_profiles() {{
   local expl
@@ -252,6 +266,10 @@ end
 
 function __scopectl_pids
     __fish_complete_pids
+end
+
+function __scopectl_files
+    __fish_complete_path (commandline -ct)
 end
 
 function __scopectl_profiles

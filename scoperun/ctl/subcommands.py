@@ -31,6 +31,7 @@ SUBCOMMANDS = (
     Subcommand("stop", "stop", "Stop units, and wait until they have ended."),
     Subcommand("kill", "kill", "Send a signal to every process of units."),
     Subcommand("attach", "attach", "Put running processes into a new scope with limits."),
+    Subcommand("plot", "plot", "Draw timelines of scoperun in the terminal, or as a picture."),
     Subcommand("doctor", "doctor", "Show what this machine lacks for a run, and how to get it."),
 )
 

@@ -15,7 +15,7 @@ MANUAL = manual("scopectl")
 OPTION = r"(?<![\w-])--?[A-Za-z][a-z-]*"
 EVERYWHERE = {"--system", "--user", "--json", "-h", "--help", "--version"}
 OPTIONS = EVERYWHERE | {name for each in subcommands() for option in each.options for name in option.names}
-OF_OTHERS = {"--no-delegate", "--timeout", "--kill-after", "--oom-policy", "--report"}
+OF_OTHERS = {"--no-delegate", "--timeout", "--kill-after", "--oom-policy", "--report", "--timeline"}
 """Options of scoperun that the page mentions."""
 
 TERMS = re.findall(r"^\.TP\n\.[BIR]+ (.*)$", MANUAL, flags=re.MULTILINE)
@@ -74,7 +74,7 @@ def test_the_help_of_all_fits_into_80_columns() -> None:
 
 
 def test_the_pictures_are_there() -> None:
-    assert re.findall(r"\]\((docs/\w+\.svg)\)", README) == ["docs/list.svg", "docs/top.svg"]
-    for name in ("list", "top"):
+    assert re.findall(r"\]\((docs/\w+\.svg)\)", README) == ["docs/plot.svg", "docs/list.svg", "docs/top.svg"]
+    for name in ("plot", "list", "top"):
         picture = (CHECKOUT / "docs" / f"{name}.svg").read_text(encoding="utf-8")
         assert "http" not in picture.replace("http://www.w3.org", "")
