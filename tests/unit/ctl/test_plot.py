@@ -5,15 +5,15 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
-from scoperun.ctl.plot_image import image_of
 from scoperun.ctl.plot_text import text_of
-from scoperun.ctl.timelines import BYTES, chosen, picture, thinned, time_text
+from scoperun.ctl.timelines import BYTES, Picture, chosen, picture, thinned, time_text
 from scoperun.errors import InvalidValue, ScoperunError
 from tests.documents import CHECKOUT
 
@@ -32,6 +32,20 @@ def leak(file: Path) -> str:
              "cpu": second / 4, "tasks": 2} for second in range(21)]  # fmt: skip
     marks = [{"time": 10 + part, "mark": "oom-kill", "memory": 0, "value": 1} for part in (0.1, 0.2, 0.3, 0.4)]
     return written(file, *rows, {"time": 9.9, "mark": "cpu-time", "value": None}, *marks)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folder_of_matplotlib(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Where matplotlib keeps what it knows about fonts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MPLCONFIGDIR", str(tmp_path_factory.mktemp("matplotlib")))
+        yield
+
+
+def image_of(drawn: Picture, kind: str) -> bytes:
+    from scoperun.ctl import plot_image  # noqa: PLC0415  it imports matplotlib, which makes its folder
+
+    return plot_image.image_of(drawn, kind)
 
 
 def plotted(*files: str, columns: str = "memory", **how: Any) -> str:
