@@ -14,7 +14,7 @@ from scoperun.report.timeline_reading import BrokenTimeline, rows
 from scoperun.spec.sizes import INFINITY, format_size, format_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from scoperun.report.timeline import Cell
 
@@ -64,12 +64,18 @@ class Picture:
     @property
     def length(self) -> float:
         """The largest time in seconds, at least a bit more than 0."""
-        return max((time for line in self.lines for time, _ in line.points), default=0.0) or 1.0
+        return max((time for time, _ in self._points()), default=0.0) or 1.0
 
     @property
     def height(self) -> float:
         """The largest value, at least a bit more than 0."""
-        return max((value for line in self.lines for _, value in line.points), default=0.0) or 1.0
+        return max((value for _, value in self._points()), default=0.0) or 1.0
+
+    def _points(self) -> Iterator[Point]:
+        for line in self.lines:
+            yield from line.points
+            for mark in line.marks:
+                yield from mark.points
 
     @property
     def name(self) -> str:

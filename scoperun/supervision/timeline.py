@@ -1,4 +1,4 @@
-"""The timeline: samples of what a scope uses. It is the only part of a run that wakes up by the clock.
+"""The timeline: samples of what a scope uses. It is the only part of a run that polls.
 
 Nothing tells when a scope uses more memory than before, so whoever wants to see that has to look again and again. The
 interval doubles each time that there are so many more samples: a run of a week at 0.2 seconds has 46000 of them.
