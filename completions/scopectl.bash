@@ -13,13 +13,18 @@ _scopectl()
         esac
     done
     if [[ ! $subcommand ]]; then
-        offered='list ps status tree top wait watch set freeze thaw stop kill attach history advise doctor units -h --help --version --system --user'
+        offered='list ps status tree top wait watch set freeze thaw stop kill attach history advise plot doctor units -h --help --version --system --user'
     elif offered=$(_scopectl_value "$subcommand:$before"); then
         :
     elif [[ $cur == -* ]]; then
         offered=$(_scopectl_options "$subcommand")
     else
         offered=$(_scopectl_arguments "$subcommand")
+    fi
+    if [[ $offered == 'files of any name' ]]; then
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
     fi
     while IFS= read -r at; do
         [[ $at == "$cur"* ]] && COMPREPLY+=("$at")
@@ -44,6 +49,7 @@ _scopectl_options()
         attach) printf '%s ' --mem --mem-high --swap --zswap --cpus --cpu-weight --tasks --timeout --kill-after --oom-policy -p --property --require-limits --no-require-limits --system --user -u --unit --slice --description -t --tree -w --wait -f --force --json -h --help ;;
         history) printf '%s ' --since --before --oom -n --lines --names --reports --delete --json --legend --no-legend --system --user -h --help ;;
         advise) printf '%s ' --json --system --user -h --help ;;
+        plot) printf '%s ' -c --columns -o --output -h --help ;;
         doctor) printf '%s ' --fix --json --system --user -h --help ;;
         units) printf '%s ' --now --print-delegation --json --legend --no-legend --system --user -h --help ;;
     esac
@@ -86,6 +92,8 @@ _scopectl_value()
         history:--since) : ;;
         history:--before) : ;;
         history:-n | history:--lines) : ;;
+        plot:-c | plot:--columns) printf '%s ' memory anon file kernel shmem sock zswap swap cpu tasks ;;
+        plot:-o | plot:--output) _scopectl_files ;;
         *) return 1 ;;
     esac
 }
@@ -105,6 +113,7 @@ _scopectl_arguments()
         attach) _scopectl_pids ;;
         history) _scopectl_recorded ;;
         advise) _scopectl_runs ;;
+        plot) _scopectl_files ;;
         units) _scopectl_verbs ;;
     esac
 }
@@ -139,6 +148,11 @@ _scopectl_runs()
 {
     _scopectl_recorded
     compgen -f -- "$cur"
+}
+
+_scopectl_files()
+{
+    echo 'files of any name'
 }
 
 _scopectl_profiles()

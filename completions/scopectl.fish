@@ -32,6 +32,10 @@ function __scopectl_verbs
     printf '%s\n' list install uninstall
 end
 
+function __scopectl_files
+    __fish_complete_path (commandline -ct)
+end
+
 function __scopectl_profiles
     set -l __scopectl_config $HOME/.config
     set -q XDG_CONFIG_HOME; and set __scopectl_config $XDG_CONFIG_HOME
@@ -169,6 +173,11 @@ complete -c scopectl -n '__fish_seen_subcommand_from advise' -l json -d 'Print J
 complete -c scopectl -n '__fish_seen_subcommand_from advise' -l system -l user -d 'Only runs with the system\'s systemd, or with your own; default: both.'
 complete -c scopectl -n '__fish_seen_subcommand_from advise' -s h -l help -d 'Show the options.'
 complete -c scopectl -n '__fish_seen_subcommand_from advise' -a '(__scopectl_runs)'
+complete -c scopectl -n __fish_use_subcommand -a plot -d 'Draw timelines of scoperun in the terminal, or as a picture.'
+complete -c scopectl -n '__fish_seen_subcommand_from plot' -s c -l columns -x -a 'memory anon file kernel shmem sock zswap swap cpu tasks' -d 'What to draw, with commas: memory, anon, file, kernel, shmem, sock, zswap, swap; or cpu, or tasks.'
+complete -c scopectl -n '__fish_seen_subcommand_from plot' -s o -l output -x -a '(__scopectl_files)' -d 'Write a picture (.svg or .png) instead; needs matplotlib.'
+complete -c scopectl -n '__fish_seen_subcommand_from plot' -s h -l help -d 'Show the options.'
+complete -c scopectl -n '__fish_seen_subcommand_from plot' -a '(__scopectl_files)'
 complete -c scopectl -n __fish_use_subcommand -a doctor -d 'Show what this machine lacks for a run, and how to get it.'
 complete -c scopectl -n '__fish_seen_subcommand_from doctor' -l fix -d 'Print a shell script that would fix what can be; nothing is changed.'
 complete -c scopectl -n '__fish_seen_subcommand_from doctor' -l json -d 'Print JSON on standard output.'

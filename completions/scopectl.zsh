@@ -24,6 +24,8 @@ _scopectl_recorded() {
 
 _scopectl_runs() { _alternative 'names:name:_scopectl_recorded' 'files:report:_files' }
 
+_scopectl_files() { _files }
+
 _scopectl_profiles() {
   local expl
   local -a profiles
@@ -48,6 +50,7 @@ _scopectl() {
     'attach:Put running processes into a new scope with limits.'
     'history:List runs of scoperun --record: their ends, peaks and durations.'
     'advise:Suggest a limit on memory from the peaks of earlier runs.'
+    'plot:Draw timelines of scoperun in the terminal, or as a picture.'
     'doctor:Show what this machine lacks for a run, and how to get it.'
     'units:Install the slices and the watch as units of your systemd.'
   )
@@ -214,6 +217,13 @@ _scopectl() {
         '(--system --user)'{--system,--user}'[Only runs with the system'\''s systemd, or with your own; default\: both.]' \
         '(-h --help)'{-h,--help}'[Show the options.]' \
         '*:namereport:_scopectl_runs'
+      ;;
+    plot)
+      _arguments -s \
+        '(-c --columns)'{-c,--columns}'[What to draw, with commas\: memory, anon, file, kernel, shmem, sock, zswap, swap; or cpu, or tasks.]:columns:(memory anon file kernel shmem sock zswap swap cpu tasks)' \
+        '(-o --output)'{-o,--output}'[Write a picture (.svg or .png) instead; needs matplotlib.]:file:_scopectl_files' \
+        '(-h --help)'{-h,--help}'[Show the options.]' \
+        '*:file:_scopectl_files'
       ;;
     doctor)
       _arguments -s \

@@ -113,6 +113,10 @@ _arguments -s -S -A '-*' \
   '--record-keep=[keep the last runs of that name]:number' \
   '--record-keep-for=[keep runs of that name for this time]:time' \
   '--on-oom=[run a program after an OOM kill]:program:_files' \
+  '--timeline=[write what it uses to a file, again and again]:file:_files' \
+  '--timeline-interval=[time between two samples]:time' \
+  '(--no-live)--live[show on the terminal what it uses]' \
+  '(--live)--no-live[do not show on the terminal what it uses]' \
   '--trace=[write every event of the run to a file]:file:_files' \
   '--report-fd=[write JSON lines to a descriptor]:descriptor:_file_descriptors' \
   '--report-format=[print the report as a block or as one line]:format:(block line)' \

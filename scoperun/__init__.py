@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from scoperun.evidence.events import OomdRead as OomdRead
     from scoperun.evidence.events import Process as Process
     from scoperun.evidence.events import ResultChanged as ResultChanged
+    from scoperun.evidence.events import Sampled as Sampled
     from scoperun.evidence.events import ScopeProperties as ScopeProperties
     from scoperun.evidence.events import SoftMemoryEvent as SoftMemoryEvent
     from scoperun.evidence.events import SoftMemoryKilled as SoftMemoryKilled
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from scoperun.report.soft_pressure_report import PressurePassing as PressurePassing
     from scoperun.report.soft_pressure_report import SoftPressureReport as SoftPressureReport
     from scoperun.report.text import report_text as report_text
+    from scoperun.report.timeline_report import TimelineReport as TimelineReport
     from scoperun.spec.limits import Ceiling as Ceiling
     from scoperun.spec.limits import Limits as Limits
     from scoperun.spec.limits import LimitsInForce as LimitsInForce
@@ -103,9 +105,10 @@ _MODULES = {
     "evidence.events": (
         "ConnectionLost", "Counters", "CpuTimeChecked", "CpuTimeUsedUp", "EndedTask", "Event", "JobRemoved",
         "KernelLogRead", "LeftActive", "LeftRunning", "LeftoversAwaited", "MemorySnapshot", "OomdMark", "OomdRead",
-        "Process", "ResultChanged", "ScopeProperties", "SoftMemoryEvent", "SoftMemoryKilled", "SoftMemoryPassed",
-        "SoftMemoryRestored", "SoftMemoryTold", "SoftPressureEvent", "SoftPressureKilled", "SoftPressurePassed",
-        "SoftPressureRestored", "SoftPressureTold", "StateChanged", "StopRequested", "Task", "WorkloadExited",
+        "Process", "ResultChanged", "Sampled", "ScopeProperties", "SoftMemoryEvent", "SoftMemoryKilled",
+        "SoftMemoryPassed", "SoftMemoryRestored", "SoftMemoryTold", "SoftPressureEvent", "SoftPressureKilled",
+        "SoftPressurePassed", "SoftPressureRestored", "SoftPressureTold", "StateChanged", "StopRequested", "Task",
+        "WorkloadExited",
     ),
     "evidence.kernel_report": ("KernelReport", "KernelTask", "KernelVictim"),
     "supervision.launch": ("RunOptions", "run", "run_sync", "wrap"),
@@ -124,6 +127,7 @@ _MODULES = {
     "spec.soft_pressure": ("SoftPressure",),
     "report.soft_memory_report": ("Passing", "SoftMemoryReport"),
     "report.soft_pressure_report": ("PressurePassing", "SoftPressureReport"),
+    "report.timeline_report": ("TimelineReport",),
     "evidence.start": ("Start",),
     "report.text": ("report_text",),
     "evidence.verdict": ("Evidence", "Verdict"),

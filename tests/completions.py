@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from scoperun.ctl.columns import EVERY
+from scoperun.ctl.timelines import COLUMNS
 from tests.documents import CHECKOUT
 from tests.subcommands import HELP, Declared, DeclaredSubcommand, subcommands
 
@@ -13,7 +14,7 @@ _BEFORE = (HELP, _VERSION)
 """The options without a subcommand."""
 
 _SIGNALS = "TERM KILL INT HUP QUIT STOP CONT USR1 USR2 ABRT"
-_WORDS = {"SIGNAL": _SIGNALS, "COLUMN": " ".join(EVERY), "A,B": " ".join(EVERY)}
+_WORDS = {"SIGNAL": _SIGNALS, "COLUMN": " ".join(EVERY), "A,B": " ".join(EVERY), "COLUMNS": " ".join(COLUMNS)}
 """The words that a value can be, by its name."""
 
 _KINDS = {
@@ -23,6 +24,7 @@ _KINDS = {
     "NAME": "recorded",
     "NAMEREPORT": "runs",
     "VERB": "verbs",
+    "FILE": "files",
 }
 """What an argument is, by its name."""
 
@@ -33,7 +35,9 @@ def words(option: Declared) -> str:
 
 
 def kind(option: Declared) -> str:
-    """Return what the value of an option is: units, slices, profiles, words, or nothing that is known."""
+    """Return what the value of an option is: units, slices, profiles, files, words, or nothing that is known."""
+    if option.value == "FILE":
+        return "files"
     by_name = {"--unit": "units", "--slice": "slices", "--profile": "profiles"}
     found = [by_name[name] for name in option.names if name in by_name]
     return found[0] if found else "words" if words(option) else ""
@@ -98,6 +102,11 @@ _scopectl()
     else
         offered=$(_scopectl_arguments "$subcommand")
     fi
+    if [[ $offered == 'files of any name' ]]; then
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
+    fi
     while IFS= read -r at; do
         [[ $at == "$cur"* ]] && COMPREPLY+=("$at")
     done < <(tr -s ' ' '\\n' <<<"$offered")
@@ -157,6 +166,11 @@ _scopectl_runs()
 {{
     _scopectl_recorded
     compgen -f -- "$cur"
+}}
+
+_scopectl_files()
+{{
+    echo 'files of any name'
 }}
 
 _scopectl_profiles()
@@ -221,6 +235,8 @@ _scopectl_recorded() {{
 }}
 
 _scopectl_runs() {{ _alternative 'names:name:_scopectl_recorded' 'files:report:_files' }}
+
+_scopectl_files() {{ _files }}
 
 _scopectl_profiles() {{
   local expl
@@ -302,6 +318,10 @@ end
 
 function __scopectl_verbs
     printf '%s\\n' list install uninstall
+end
+
+function __scopectl_files
+    __fish_complete_path (commandline -ct)
 end
 
 function __scopectl_profiles

@@ -13,9 +13,10 @@ from scoperun.errors import ScoperunError
 from scoperun.printable import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from scoperun.cli.options import CommandLine, Output
+    from scoperun.cli.timeline_file import TimelineFile
     from scoperun.cli.trace_file import TraceFile
     from scoperun.console.sources import Sources
     from scoperun.report.report import Report
@@ -68,21 +69,33 @@ def _run_and_deliver(asked: CommandLine) -> Report:
     """Run the command and return the report, which has been delivered by then."""
     request, output, _ = asked
     from scoperun.cli.delivery import deliver, exit_status
-    from scoperun.cli.outputs import destination, failure_noted, kept_from_command, opened_trace, what_follows
+    from scoperun.cli.outputs import (
+        destination,
+        failure_noted,
+        kept_from_command,
+        opened_timeline,
+        opened_trace,
+        what_follows,
+    )
     from scoperun.process.streams import inherited_descriptors
     from scoperun.supervision.launch import wrap
 
+    if output.live:
+        from scoperun.cli.live import see_terminal
+
+        see_terminal(request)
     with (
         destination(output.report, "report") as file,
+        opened_timeline(output.timeline) as timeline,
         opened_trace(asked) as trace,
         what_follows(output, request) as afterwards,
     ):
         with failure_noted(afterwards), kept_from_command(output.report_fd) as report_fd:
             report = wrap(
                 request,
-                beside=lambda supervision: _beside(supervision, output, report_fd, trace),
+                beside=lambda supervision: _beside(supervision, output, report_fd, (timeline, trace)),
                 give_up=inherited_descriptors() - {0, 1, 2},
-                trace=None if trace is None else trace.take,
+                trace=_taken_by(timeline, trace),
             )
         if afterwards is not None:
             afterwards.note(report, exit_status=exit_status(report, output))
@@ -91,9 +104,24 @@ def _run_and_deliver(asked: CommandLine) -> Report:
             afterwards.record(report)
             in_file = file is not None and file.is_written and not file.may_wait
             afterwards.act(report, report_file=output.report if in_file else None)
+        if timeline is not None and timeline.failure is not None:
+            say(one_line(f"scoperun: cannot write the timeline to {output.timeline!r}: {timeline.failure}"))
         if trace is not None and trace.failure is not None:
             say(one_line(f"scoperun: cannot write the trace to {output.trace!r}: {trace.failure}"))
     return report
+
+
+def _taken_by(timeline: TimelineFile | None, trace: TraceFile | None) -> Callable[[object], None] | None:
+    """Return what takes every event of the run, None if nothing does."""
+    if timeline is None or trace is None:
+        one = timeline or trace
+        return None if one is None else one.take
+
+    def take(event: object) -> None:
+        trace.take(event)
+        timeline.take(event)
+
+    return take
 
 
 def _end_by(number: signal.Signals) -> None:
@@ -118,9 +146,12 @@ def _print_preview(request: RunRequest, output: Output, sources: Sources) -> Non
 
 @asynccontextmanager
 async def _beside(
-    supervision: Supervision, output: Output, report_fd: int | None, trace: TraceFile | None
+    supervision: Supervision,
+    output: Output,
+    report_fd: int | None,
+    files: tuple[TimelineFile | None, TraceFile | None],
 ) -> AsyncIterator[None]:
-    """Do the work beside the running command: JSON lines on a descriptor, a notice on the terminal, the trace."""
+    """Do the work beside the running command: JSON lines on a descriptor, lines on the terminal, timeline and trace."""
     from contextlib import AsyncExitStack
 
     PATIENCE.begin()
@@ -139,6 +170,11 @@ async def _beside(
             from scoperun.cli.kill_notice import kill_notice
 
             await stack.enter_async_context(kill_notice(supervision))
-        if trace is not None:
-            await stack.enter_async_context(trace.following(supervision))  # entered last, so that it is left first
+        if output.live:
+            from scoperun.cli.live import live_line
+
+            await stack.enter_async_context(live_line(supervision))
+        for file in files:  # the trace is entered last, so that it is left first
+            if file is not None:
+                await stack.enter_async_context(file.following(supervision))
         yield

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 OPTIONS = options_of("scoperun")
 
+TIMELINE_INTERVAL, LIVE_INTERVAL = 0.2, 1.0
+"""Seconds between two lines of --timeline, and without one between two updates of --live."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
@@ -41,6 +44,7 @@ class Output:
     on_oom: the path of a program that is run after an OOM kill.
     oom_log: quote the kernel's log below the text.
     oom_exit_code: the exit status for the verdict oom-kill; None for the command's own.
+    timeline: the path of a file for samples of what the scope uses. live: show them on the terminal, in one line.
     trace: the path of a file for every event of the run, one JSON line each.
     dry_run: print what would be asked of systemd, and start nothing.
     """
@@ -58,6 +62,8 @@ class Output:
     oom_log: bool = False
     oom_exit_code: int | None = None
     on_oom: str | None = None
+    timeline: str | None = None
+    live: bool = False
     trace: str | None = None
     dry_run: bool = False
 
@@ -132,6 +138,7 @@ def asked(reading: Reading) -> CommandLine:
     whole = settled(given, reading.command[0], OPTIONS)
     assigned = [each for several in whole.values.get("property", ()) for each in several]
     fields = _fields(whole.values)
+    _settle_interval(fields["request"], fields["output"], is_given="timeline-interval" in given)
     limits = Limits(**fields["limits"])
     at_a_shell = limits.oom_policy is None and is_shell_at_terminal(reading.command)
     request = RunRequest(
@@ -177,6 +184,20 @@ def _is_program(word: str) -> bool:
     from shutil import which  # noqa: PLC0415  only after a mistake
 
     return which(word) is not None
+
+
+def _settle_interval(request: dict[str, Any], output: Mapping[str, Any], *, is_given: bool) -> None:
+    """Set the time between samples if there is something that needs samples, and only then.
+
+    is_given: it is on the command line. Raises InvalidValue if nothing needs it.
+    """
+    default = TIMELINE_INTERVAL if output.get("timeline") is not None else LIVE_INTERVAL if output.get("live") else None
+    if default is not None:
+        request.setdefault("timeline_interval", default)
+    elif is_given:
+        raise InvalidValue("--timeline-interval has no effect", hint="together with --timeline FILE or --live")
+    else:
+        request.pop("timeline_interval", None)
 
 
 def _fields(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

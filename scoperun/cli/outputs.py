@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from scoperun.cli.afterwards import Afterwards
     from scoperun.cli.options import CommandLine, Output
+    from scoperun.cli.timeline_file import TimelineFile
     from scoperun.cli.trace_file import TraceFile
     from scoperun.console.files import Destination
     from scoperun.spec.request import RunRequest
@@ -55,6 +56,23 @@ def opened_trace(asked: CommandLine) -> Iterator[TraceFile | None]:
             raise ScoperunError(f"cannot write the trace to {path!r}: {error.strerror}") from None
         with trace:
             yield trace
+
+
+@contextmanager
+def opened_timeline(path: str | None) -> Iterator[TimelineFile | None]:
+    """Yield the timeline's file, None without one. Raises ScoperunError."""
+    with destination(path, "timeline") as file:
+        if file is None or path is None:
+            yield None
+            return
+        from scoperun.cli.timeline_file import TimelineFile
+
+        try:
+            timeline = TimelineFile(file, path)
+        except OSError as error:
+            raise ScoperunError(f"cannot write the timeline to {path!r}: {error.strerror}") from None
+        with timeline:
+            yield timeline
 
 
 @contextmanager

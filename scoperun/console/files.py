@@ -44,8 +44,8 @@ class Destination:
         """Whether a write can block: on the reader of a FIFO, or on a device."""
         return _is_special(self._place)
 
-    def write(self, text: str) -> None:
-        """Write `text`, as the whole content of a regular file. Raises OSError."""
+    def write(self, text: str | bytes) -> None:
+        """Write `text`, in UTF-8, or bytes, as the whole content of a regular file. Raises OSError."""
         try:
             _write_to(self._place, text)
         except FileNotFoundError:  # the folder was removed meanwhile: use a new one at the same path
@@ -177,7 +177,7 @@ def _mount(fd: int) -> str:
         return next(line for line in file if line.startswith("mnt_id:"))
 
 
-def _write_to(place: Place, text: str) -> None:
+def _write_to(place: Place, text: str | bytes) -> None:
     if _is_special(place):
         _write(_opened(place), text)
         return
@@ -238,7 +238,7 @@ def _decides(before: os.stat_result, folder: os.stat_result) -> bool:
     return stat.S_ISREG(before.st_mode) and before.st_uid in {os.geteuid(), folder.st_uid} and not is_left
 
 
-def _write(fd: int, text: str) -> None:
+def _write(fd: int, text: str | bytes) -> None:
     # No file object: its close() would retry a write that a signal has interrupted, and block again.
     try:
         write_all(fd, text)
@@ -246,8 +246,8 @@ def _write(fd: int, text: str) -> None:
         os.close(fd)
 
 
-def write_all(fd: int, text: str) -> None:
+def write_all(fd: int, text: str | bytes) -> None:
     """Write all of `text` to a descriptor. Raises OSError."""
-    rest = memoryview(text.encode())
+    rest = memoryview(text.encode() if isinstance(text, str) else text)
     while rest:
         rest = rest[os.write(fd, rest) :]

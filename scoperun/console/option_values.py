@@ -13,8 +13,9 @@ from scoperun.console.sources import Assignment
 from scoperun.errors import InvalidValue
 from scoperun.spec.limits import OOMPolicy
 from scoperun.spec.properties import Value, in_bytes, parse_property, parse_setting, property_lines
+from scoperun.spec.request import LONGEST_INTERVAL, SHORTEST_INTERVAL
 from scoperun.spec.scope import unit_name
-from scoperun.spec.sizes import INFINITY, parse_positive_size, parse_positive_time, parse_size
+from scoperun.spec.sizes import INFINITY, format_time, parse_positive_size, parse_positive_time, parse_size
 from scoperun.spec.soft_memory import SoftMemory
 from scoperun.spec.values import signal_number
 
@@ -136,6 +137,20 @@ def kept_time(text: str) -> float | None:
     """Return for how many seconds runs are kept; None for infinity. Raises InvalidValue."""
     seconds = parse_positive_time(text)
     return None if seconds == math.inf else seconds
+
+
+def timeline_file(text: str) -> str:
+    """Return the name of the timeline's file; raise InvalidValue for a stream."""
+    return trace_file(text)
+
+
+def timeline_interval(text: str) -> float:
+    """Return the seconds between two samples. Raises InvalidValue."""
+    seconds = parse_positive_time(text)
+    if not SHORTEST_INTERVAL <= seconds <= LONGEST_INTERVAL:
+        limits = f"from {format_time(SHORTEST_INTERVAL)} to {format_time(LONGEST_INTERVAL)}"
+        raise InvalidValue(f"{text!r} is not a time between two samples", hint=limits)
+    return seconds
 
 
 def _is_stream(name: str) -> bool:

@@ -34,6 +34,7 @@ SUBCOMMANDS = (
     Subcommand("attach", "attach", "Put running processes into a new scope with limits."),
     Subcommand("history", "history", "List runs of scoperun --record: their ends, peaks and durations."),
     Subcommand("advise", "advise", "Suggest a limit on memory from the peaks of earlier runs."),
+    Subcommand("plot", "plot", "Draw timelines of scoperun in the terminal, or as a picture."),
     Subcommand("doctor", "doctor", "Show what this machine lacks for a run, and how to get it."),
     Subcommand("units", "units", "Install the slices and the watch as units of your systemd."),
 )

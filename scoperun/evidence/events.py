@@ -417,6 +417,30 @@ class CpuTimeUsedUp:
     used: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampled:
+    """What the scope used at one moment of its timeline; None is a value that could not be read.
+
+    at: seconds on the monotonic clock.
+    interval: seconds until the next sample.
+    memory, swap: bytes in use. memory_max: its limit in bytes.
+    stat: memory.stat, in bytes or counts. events: memory.events, as in Counters.memory_events.
+    cpu: seconds of processor time that the scope has used since it exists.
+    tasks: processes and threads, without the keeper. tasks_refused: how often a limit on tasks has refused one.
+    """
+
+    at: float
+    interval: float
+    memory: int | None = None
+    memory_max: int | None = None
+    swap: int | None = None
+    stat: Mapping[str, int] | None = None
+    events: Mapping[str, int] | None = None
+    cpu: float | None = None
+    tasks: int | None = None
+    tasks_refused: int | None = None
+
+
 SoftMemoryEvent = SoftMemoryPassed | SoftMemoryTold | SoftMemoryRestored | SoftMemoryKilled
 
 SoftPressureEvent = SoftPressurePassed | SoftPressureTold | SoftPressureRestored | SoftPressureKilled
@@ -426,6 +450,7 @@ Event = (
     | SoftPressureEvent
     | CpuTimeChecked
     | CpuTimeUsedUp
+    | Sampled
     | LeftoversAwaited
     | LeftRunning
     | StopRequested

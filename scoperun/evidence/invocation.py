@@ -21,6 +21,7 @@ from scoperun.evidence.events import (
     MemorySnapshot,
     OomdRead,
     ResultChanged,
+    Sampled,
     ScopeProperties,
     SoftMemoryKilled,
     SoftMemoryPassed,
@@ -61,6 +62,9 @@ class Invocation:
         self.cpu_time_checks = 0
         self.cpu_time_used: float | None = None
         self.cpu_time_used_up = False
+        self.samples = 0
+        self.sample_interval: float | None = None
+        self.largest_anon: int | None = None
         self.stop_requested = False
         self.awaited_leftovers = False
         self.left_running: LeftRunning | None = None
@@ -103,6 +107,8 @@ class Invocation:
                 self.oomd = event
             case LeftRunning():
                 self.left_running = event
+            case Sampled():
+                self._take_sample(event)
             case _:
                 self._take_own_limit(event)
 
@@ -118,6 +124,13 @@ class Invocation:
                 self.cpu_time_used = self.cpu_time_used if used is None else used
             case CpuTimeUsedUp(used=used):
                 self.cpu_time_used, self.cpu_time_used_up = used, True
+
+    def _take_sample(self, sample: Sampled) -> None:
+        self.samples += 1
+        self.sample_interval = sample.interval
+        anon = (sample.stat or {}).get("anon")
+        if anon is not None:
+            self.largest_anon = max(anon, self.largest_anon or 0)
 
     def _take_state(self, active_state: str) -> None:
         # An answer that came just before the announcement of the end is taken in after it, because the coroutine that

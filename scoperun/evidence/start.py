@@ -31,6 +31,7 @@ class Start:
     soft_memory: the soft limit, None without one.
     soft_pressure: the soft limit on pressure, None without one or if the kernel does not watch it.
     unwatched_pressure: why the kernel does not watch the pressure although that was asked for; None if it does.
+    timeline_interval: seconds between the first samples of the timeline, None without one.
     unenforced: of a run that does not require its limits, those that are not in force and that the report's `limits`
         do not show; as text, each with the reason.
     """
@@ -52,6 +53,7 @@ class Start:
     soft_memory: SoftMemory | None = None
     soft_pressure: SoftPressure | None = None
     unwatched_pressure: str | None = None
+    timeline_interval: float | None = None
     unenforced: tuple[str, ...] = ()
 
     @property

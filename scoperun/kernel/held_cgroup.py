@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _BITE = 4096
 """Bytes, more than each of these files has."""
 
+_LONG_BITE = 16384
+"""Bytes, more than any table has; memory.stat has some 2000."""
+
 _SPARE = 64
 """Descriptors that are left for everything else."""
 
@@ -73,6 +76,14 @@ class HeldCgroup:
         """Read only memory.max: bytes, INFINITY without a limit, None if there is no such file."""
         return _number(self._read("memory.max"))
 
+    def table(self, file: str) -> dict[str, int] | None:
+        """Return the numbers in one of its files by their names, as Cgroup.table() does."""
+        text = self._read(file, _LONG_BITE)
+        if text is None:
+            return None
+        rows = (line.split() for line in os.fsdecode(text).splitlines())
+        return {row[0]: int(row[1]) for row in rows if len(row) == 2}
+
     def is_there(self) -> bool:
         """Tell whether the cgroup from which numbers were read before still exists."""
         fd = self._fds.get("cgroup.events")
@@ -100,27 +111,27 @@ class HeldCgroup:
             self._inode = inode
         return inode == self._inode
 
-    def _read(self, file: str) -> bytes | None:
+    def _read(self, file: str, size: int = _BITE) -> bytes | None:
         fd = self._fds.get(file)
         if fd is None:
-            return self._open_and_read(file)
+            return self._open_and_read(file, size)
         try:
-            return os.pread(fd, _BITE, 0)
+            return os.pread(fd, size, 0)
         except OSError as error:
             if error.errno != errno.ENODEV:
                 return None
         # The cgroup was removed, or its controller was: then it can be back.
         os.close(self._fds.pop(file))
         self._room.taken -= 1
-        return None if file == "cgroup.events" else self._open_and_read(file)
+        return None if file == "cgroup.events" else self._open_and_read(file, size)
 
-    def _open_and_read(self, file: str) -> bytes | None:
+    def _open_and_read(self, file: str, size: int) -> bytes | None:
         try:
             fd = os.open(f"{self.cgroup.path}/{file}", os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             return None
         try:
-            return os.pread(fd, _BITE, 0)
+            return os.pread(fd, size, 0)
         except OSError:
             return None
         finally:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from scoperun.report.oom_report import Oom
     from scoperun.report.soft_memory_report import SoftMemoryReport
     from scoperun.report.soft_pressure_report import SoftPressureReport
+    from scoperun.report.timeline_report import TimelineReport
     from scoperun.spec.limits import LimitsInForce
 
 _NOTICEABLE = (0.05, 0.05)
@@ -65,6 +66,7 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
         oom=oom,
         cpu=_cpu(counters, exited),
         cpu_time_checks=None if start.limits.cpu_time is None else invocation.cpu_time_checks,
+        timeline=_timeline(start, invocation),
         tasks_peak=counters.tasks_peak,
         tasks_refused=counters.tasks_refused,
         io=_io(counters),
@@ -265,3 +267,16 @@ def _soft_pressure(start: Start, invocation: Invocation) -> SoftPressureReport |
     from scoperun.report.soft_pressure_report import soft_pressure_report  # noqa: PLC0415  as above
 
     return soft_pressure_report(start.soft_pressure, invocation.soft_pressure, began=start.monotonic)
+
+
+def _timeline(start: Start, invocation: Invocation) -> TimelineReport | None:
+    if start.timeline_interval is None:
+        return None
+    from scoperun.report.timeline_report import TimelineReport  # noqa: PLC0415  few runs have a timeline
+
+    return TimelineReport(
+        interval=start.timeline_interval,
+        last_interval=invocation.sample_interval or start.timeline_interval,
+        wakes=invocation.samples,
+        largest_anon=invocation.largest_anon,
+    )

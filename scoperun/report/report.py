@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from scoperun.report.oom_report import Oom
     from scoperun.report.soft_memory_report import SoftMemoryReport
     from scoperun.report.soft_pressure_report import SoftPressureReport
+    from scoperun.report.timeline_report import TimelineReport
     from scoperun.spec.limits import LimitsInForce
 
 SCHEMA = 1
@@ -98,6 +99,7 @@ class Report:
     oom: what is known about the OOM, None unless the verdict is oom-kill.
     cpu_time_checks: how often scoperun woke up to see whether the limit on processor time was used up; None without
         such a limit.
+    timeline: how often scoperun woke up for the timeline; None without one.
     tasks_peak: the highest number of tasks. tasks_refused: how often a limit on tasks refused one.
     io: what the scope read and wrote; None without the io controller.
     pressure: how long the scope waited for memory, processors and disks; None if the kernel did not tell.
@@ -136,6 +138,7 @@ class Report:
     oom: Oom | None
     cpu: Cpu
     cpu_time_checks: int | None
+    timeline: TimelineReport | None
     tasks_peak: int | None
     tasks_refused: int | None
     io: Io | None

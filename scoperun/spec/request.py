@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 _LINE_ENDS = frozenset("\n\r\0")
 _DESCRIPTION_MAX = 200
 
+SHORTEST_INTERVAL = 0.01
+"""Seconds between two samples at least: one takes some 2 ms of processor time on a slow machine."""
+
+LONGEST_INTERVAL = 86400.0
+"""Seconds between two samples at most; the interval can double from there."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecContext:
@@ -68,6 +74,8 @@ class RunRequest:
 
     command: the words of the command, at least one.
     limits: the limits on the scope.
+    timeline_interval: seconds between the samples of what the scope uses, 0.01 to 86400; it doubles each time that
+        there are 5000 more of them. None for no samples.
     unit: the scope's name, with or without .scope; None for a generated name that is not in use.
     slice: the slice to put the scope in, with or without .slice; None for the manager's default.
     slice_inherit: put the scope in the slice that the caller runs in, or in `slice` below that.
@@ -91,6 +99,7 @@ class RunRequest:
     soft_memory: SoftMemory | None = None
     soft_pressure: SoftPressure | None = None
     cpu_time: float | None = None
+    timeline_interval: float | None = None
     unit: str | None = None
     slice: str | None = None
     slice_inherit: bool = False
@@ -120,6 +129,8 @@ class RunRequest:
         if self.description is not None:
             _check_line("`description`", self.description)
         object.__setattr__(self, "cpu_time", _checked_cpu_time(self.cpu_time))
+        if self.timeline_interval is not None:
+            _check_timeline_interval(self.timeline_interval)
         further = {each.name: each.value for each in parsed(self.properties)}
         if self.soft_memory is not None:
             _check_soft_memory(self.soft_memory, self.limits, further)
@@ -193,6 +204,13 @@ def _checked_cpu_time(seconds: float | None) -> float | None:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
         raise InvalidValue(f"`cpu_time` {seconds!r} is not a time above 0 seconds", hint="e.g. 90; None means no limit")
     return seconds
+
+
+def _check_timeline_interval(seconds: float) -> None:
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not is_number or not SHORTEST_INTERVAL <= seconds <= LONGEST_INTERVAL:
+        hint = f"from {SHORTEST_INTERVAL:g} to {LONGEST_INTERVAL:g} seconds; None means no timeline"
+        raise InvalidValue(f"`timeline_interval` {seconds!r} is not a time between two samples", hint=hint)
 
 
 def _check_soft_memory(soft: SoftMemory, limits: Limits, further: Mapping[str, Value]) -> None:

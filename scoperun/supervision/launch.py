@@ -39,6 +39,8 @@ class RunOptions(TypedDict, total=False):
     soft_memory: a limit at which the command gets a signal, before the kernel kills at the limit in `limits`.
     soft_pressure: a share of time spent waiting for memory at which the command gets a signal.
     cpu_time: seconds of processor time that all processes of the scope may use together before the scope is stopped.
+    timeline_interval: seconds between samples of what the scope uses: each is a scoperun.Sampled in Scope.events(). The
+        interval doubles each time that there are 5000 more; by default there are no samples.
     unit: the scope's name, with or without .scope; by default a unique one.
     slice: the slice to put the scope in; by default systemd's, app.slice.
     slice_inherit: put the scope in the slice that the caller runs in, or in `slice` below that.
@@ -55,6 +57,7 @@ class RunOptions(TypedDict, total=False):
     soft_memory: SoftMemory | None
     soft_pressure: SoftPressure | None
     cpu_time: float | None
+    timeline_interval: float | None
     unit: str | None
     slice: str | None
     slice_inherit: bool

@@ -173,6 +173,7 @@ def _start(run: RunRequest, unit: Unit, scope: ScopeCgroup, pid: int, limits: Li
         limits=limits,
         ceiling=scope.cgroup.memory_ceiling(),
         soft_memory=run.soft_memory,
+        timeline_interval=run.timeline_interval,
     )
 
 

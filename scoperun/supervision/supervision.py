@@ -19,7 +19,7 @@ from scoperun.systemd.manager import UNANSWERED
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from scoperun.evidence.events import Event
+    from scoperun.evidence.events import Event, Sampled
     from scoperun.evidence.invocation import Invocation
     from scoperun.evidence.start import Start
     from scoperun.report.report import Report
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from scoperun.supervision.pressure_watch import PressureWatch
     from scoperun.supervision.soft_watch import SoftWatch
     from scoperun.supervision.tasks import Tasks
+    from scoperun.supervision.timeline import Timeline
 
 
 class Supervision:
@@ -45,6 +46,7 @@ class Supervision:
         self._soft_watch = self._watched_softly()
         self._pressure_watch = self._watched_for_pressure()
         self._cpu_watch = self._watched_for_cpu_time()
+        self._timeline: Timeline | None = None
         self._version: str | None = None
         self._is_over = False
         self._end: asyncio.Task[None] | None = None
@@ -79,12 +81,21 @@ class Supervision:
         self._tasks.start(cpu_watch.run())
         return cpu_watch
 
+    def _begun_timeline(self, interval: float) -> Timeline:
+        from scoperun.supervision.timeline import Timeline  # noqa: PLC0415  most commands do not need it
+
+        timeline = Timeline(self._handles.scope.cgroup, self._handles.feed, interval)
+        self._tasks.start(timeline.run())
+        return timeline
+
     async def __aenter__(self) -> Self:
         """Return the supervision."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Kill what still runs, unless the scope has settled: what still runs then is meant to live on."""
+        if self._timeline is not None:
+            self._timeline.close()
         if self._is_over:
             return
         if self._end is not None:
@@ -96,6 +107,8 @@ class Supervision:
 
     def begin(self, exited: asyncio.Task[None]) -> None:
         """Begin to wait for the end of the command, which runs by now. exited: done when the command has ended."""
+        if self._handles.run.timeline_interval is not None:
+            self._timeline = self._begun_timeline(self._handles.run.timeline_interval)
         self._tasks.start(self._learn_version())
         self._end = self._tasks.start(self._to_the_end(exited))
 
@@ -131,6 +144,8 @@ class Supervision:
         self._tasks.start(self._kill_what_outlives())
         try:
             await exited
+            if self._timeline is not None:
+                self._timeline.look()
             for watch in (self._soft_watch, self._pressure_watch):
                 if watch is not None:
                     await watch.not_killing()
@@ -141,6 +156,8 @@ class Supervision:
         finally:
             if self._pressure_watch is not None:
                 self._pressure_watch.end()
+            if self._timeline is not None:
+                self._timeline.close()
             self._handles.feed.end()
 
     async def _kill_what_outlives(self) -> None:
@@ -157,6 +174,14 @@ class Supervision:
     def watch(self) -> AsyncIterator[Event]:
         """Yield each event from now on, until there is a report."""
         return self._handles.feed.watch()
+
+    async def samples(self) -> AsyncIterator[Sampled]:
+        """Yield each sample of the timeline from now on, until there is a report."""
+        from scoperun.evidence.events import Sampled  # noqa: PLC0415  most commands have no timeline
+
+        async for event in self.watch():
+            if isinstance(event, Sampled):
+                yield event
 
     @property
     def is_stopped_after_oom(self) -> bool:

@@ -34,3 +34,13 @@ def test_a_full_disk_costs_one_line_and_keeps_the_old_report(disk: Path, name: s
     assert done.stderr == f"scoperun: cannot write the report to '{file}': No space left on device\n"
     assert sorted(each.name for each in disk.iterdir()) == ["report.json", "rest"]
     assert (disk / "report.json").read_text() == "the report before"
+
+
+@pytest.mark.parametrize("disk", ["size=64k"], indirect=True)
+def test_a_full_disk_ends_a_timeline_and_not_the_run(disk: Path) -> None:
+    file = disk / "t.jsonl"
+    words = ["scoperun", "-qq", "--system", "--timeline", str(file), "--", "sh", "-c", "sleep 0.3; exit 3"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=GENEROUS, check=False)
+    assert done.returncode == 3
+    assert done.stderr == f"scoperun: cannot write the timeline to '{file}': No space left on device\n"
+    assert file.read_text() == ""

@@ -1,1 +1,1 @@
-"""The pictures in README.md: `make pictures` runs scopectl in a guest and writes docs/list.svg and docs/top.svg."""
+"""The pictures in README.md: `make pictures` runs scopectl in a guest and writes docs/{list,top,plot}.svg."""

@@ -35,6 +35,19 @@ signal.pause()
 """
 """Holds so many MiB, and with one more argument uses a processor too."""
 
+LEAK = """#!/usr/bin/python3 -S
+import sys, time
+kept, most = [], int(sys.argv[1])
+for number in range(100):
+    kept.append(bytearray(b"x" * (1 << 20)))
+    del kept[:max(len(kept) - most, 0)]
+    time.sleep(0.04)
+"""
+"""Takes a MiB again and again, and keeps so many."""
+
+LEAKS = {"leak.jsonl": ("100",), "fixed.jsonl": ("30",)}
+"""The timelines by file, and how much each run keeps."""
+
 COMMANDS = (
     ("nightly-backup", ("--mem", "200M"), ("150",)),
     ("train", ("--mem", "256M", "--swap", "0"), ("240", "--epochs=10")),
@@ -44,12 +57,13 @@ COMMANDS = (
 
 
 def main() -> None:
-    """Print the pictures by name."""
+    """Print the pictures by name, and timelines to draw."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         for name, options, words in COMMANDS:
             stack.enter_context(running(Path(folder, name), options, words))
         of_list, of_top = picture("scopectl list", shown("scopectl", "list")), asyncio.run(picture_of_top())
-        json.dump({"list": of_list, "top": of_top}, sys.stdout)
+        timelines = {name: timeline(Path(folder, name), *words) for name, words in LEAKS.items()}
+        json.dump({"pictures": {"list": of_list, "top": of_top}, "timelines": timelines}, sys.stdout)
 
 
 @contextmanager
@@ -65,6 +79,16 @@ def running(program: Path, options: tuple[str, ...], words: tuple[str, ...]) -> 
             yield
         finally:
             run.terminate()
+
+
+def timeline(file: Path, *words: str) -> str:
+    """Run the leak, and return its timeline."""
+    program = file.with_suffix("")
+    program.write_text(LEAK, encoding="ascii")
+    program.chmod(0o755)
+    options = ["--mem", "64M", "--timeline", str(file), "--timeline-interval", "50ms"]
+    subprocess.run(["scoperun", "-qq", *options, "--", str(program), *words], check=False)
+    return file.read_text(encoding="utf-8")
 
 
 def shown(*command: str) -> str:

@@ -21,6 +21,7 @@ from scoperun.report.oom_report import Oom
 from scoperun.report.report import Cpu, Io, Memory, Report
 from scoperun.report.soft_memory_report import Passing, SoftMemoryReport
 from scoperun.report.soft_pressure_report import PressurePassing, SoftPressureReport
+from scoperun.report.timeline_report import TimelineReport
 from scoperun.spec.limits import Limits, LimitsInForce
 from scoperun.supervision.enforcement import check_limits
 from tests.documents import (
@@ -42,7 +43,7 @@ OPTION = r"(?<![\w-])--?[A-Za-z][a-z-]*"
 OPTIONS = sorted(takes_value())
 KEYS = sorted(
     {field.name for part in (Report, LimitsInForce, Memory, SoftMemoryReport, SoftPressureReport, Oom, Cpu, Io,
-                             Pressure)
+                             Pressure, TimelineReport)
      for field in dataclasses.fields(part)} - {"timed_out", "unread_log", "has_other_limits"}  # status and text alone
 )  # fmt: skip
 IN_LISTS = sorted(

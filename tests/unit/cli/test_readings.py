@@ -58,10 +58,15 @@ VALUES = {
     "record": ["build", "n\u00e4chtlich-1.2"],
     "record-keep": ["1", "infinity"],
     "record-keep-for": ["90d", "infinity"],
+    "timeline": ["t.csv", "--help"],
+    "timeline-interval": ["0.5", "10ms"],
     "trace": ["t.jsonl", "--help"],
     "oom-exit-code": ["0", "255"],
 }
 """Values for each option, among them some that look like options."""
+
+NEEDED = {"timeline-interval": ("--timeline", "t.csv")}
+"""What an option has no effect without."""
 
 FLAGS = [(name,) for option in OPTIONS if not option.takes_value and not option.is_answer for name in option.names]
 FLAGS += [(option.contrary,) for option in OPTIONS if option.contrary is not None]
@@ -132,7 +137,7 @@ def test_both_parsers_lead_to_the_same_request(
         monkeypatch.setenv(variable, value)
     (option,) = (option for option in OPTIONS if option.name == name)
     for words in itertools.chain.from_iterable(written(option, text) for text in texts):
-        argv = [*words, "--", "true"]
+        argv = [*words, *NEEDED.get(name, ()), "--", "true"]
         by_typer = read(argv, DECLARED)
         assert by_typer is not None
         assert asked(plain.read(argv, OPTIONS)) == asked(by_typer)
@@ -218,7 +223,7 @@ EVERYDAY = [
     ["--system", "-u", "job", "--slice", "heavy", "--slice-inherit", "--description", "a nightly build"],
     ["--user", "-E", "A=b", "-E", "HOME", "-d", "/", "--nice", "5"],
     ["--uid", "nobody", "--gid", "100", "--wait", "--kill-leftovers"],
-    ["--report", "r.json", "--report-fd", "2", "--trace", "t.jsonl", "--json", "--oom-log", "--oom-exit-code", "99"],
+    ["--report", "r.json", "--report-fd", "2", "--timeline", "t.csv", "--json", "--oom-log", "--oom-exit-code", "99"],
     ["-qqd/", "--dry-run"],
 ]
 """Command lines without a mistake, as people and programs write them."""

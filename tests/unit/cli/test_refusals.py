@@ -41,6 +41,7 @@ EVIL = "a\r\x1b[2K\n   Verdict: success\a\x1b]0;title\a\u202e\x9b\n"
         ["--unit", EVIL],
         ["--report", f"/{EVIL}/r.json"],
         ["--log", f"/{EVIL}/runs.log"],
+        ["--timeline", f"/{EVIL}/t.csv"],
         ["--on-oom", f"/{EVIL}"],
         ["--uid", EVIL],
         [f"--{EVIL}"],

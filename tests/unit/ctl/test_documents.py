@@ -83,7 +83,7 @@ def test_the_help_of_all_fits_into_80_columns() -> None:
 
 
 def test_the_pictures_are_there() -> None:
-    assert re.findall(r"\]\((docs/\w+\.svg)\)", README) == ["docs/list.svg", "docs/top.svg"]
-    for name in ("list", "top"):
+    assert re.findall(r"\]\((docs/\w+\.svg)\)", README) == ["docs/plot.svg", "docs/list.svg", "docs/top.svg"]
+    for name in ("plot", "list", "top"):
         picture = (CHECKOUT / "docs" / f"{name}.svg").read_text(encoding="utf-8")
         assert "http" not in picture.replace("http://www.w3.org", "")

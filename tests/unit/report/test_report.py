@@ -38,7 +38,7 @@ KEYS = [
     "schema", "scoperun", "systemd", "kernel", "manager", "unit", "invocation_id", "slice", "cgroup", "left_scope",
     "command", "cwd", "pid", "started", "runtime", "verdict", "result", "exit_code", "signal", "limits",
     "limits_changed", "effective_memory_max", "memory", "soft_memory", "soft_pressure", "oom", "cpu", "cpu_time_checks",
-    "tasks_peak", "tasks_refused", "io", "pressure", "left_running", "evidence",
+    "timeline", "tasks_peak", "tasks_refused", "io", "pressure", "left_running", "evidence",
 ]  # fmt: skip
 KEYS_OF = {
     "limits": {"memory_max", "memory_high", "memory_swap_max", "memory_zswap_max", "tasks_max", "cpu_quota",
@@ -126,8 +126,8 @@ def test_an_unknown_value_is_null_and_not_left_out() -> None:
         invocation.feed(event)
     report = as_json(conclude(("true",), nowhere, invocation))
     unknown = {"systemd", "slice", "left_scope", "cwd", "result", "exit_code", "limits_changed", "soft_memory",
-               "soft_pressure", "oom", "effective_memory_max", "cpu_time_checks", "tasks_peak", "tasks_refused",
-               "io", "pressure", "left_running"}  # fmt: skip
+               "soft_pressure", "oom", "effective_memory_max", "cpu_time_checks", "timeline", "tasks_peak",
+               "tasks_refused", "io", "pressure", "left_running"}  # fmt: skip
     assert {key for key, value in report.items() if value is None} == unknown
     for part in "limits", "memory", "cpu":
         assert set(report[part]) == KEYS_OF[part]
