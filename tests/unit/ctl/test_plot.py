@@ -114,13 +114,13 @@ def test_a_single_point_can_be_drawn(tmp_path: Path, row: dict[str, Any]) -> Non
     assert image_of(picture([file], ("memory",)), "png")
 
 
-@pytest.mark.parametrize("text", ["nothing", "", "memory,cpu", "cpu,tasks"])
 def test_a_mark_after_the_last_sample_can_be_drawn(tmp_path: Path) -> None:
     file = written(tmp_path / "a.jsonl", {"time": 1, "memory": 5}, {"time": 9, "mark": "timeout"})
     assert plotted(file).split("\n")[-1] == "A timeout at 9s"
     assert picture([file], ("memory",)).length == 9
 
 
+@pytest.mark.parametrize("text", ["nothing", "", "memory,cpu", "cpu,tasks"])
 def test_columns_that_do_not_fit_are_refused(text: str) -> None:
     with pytest.raises(InvalidValue, match="--columns: "):
         chosen(text)
