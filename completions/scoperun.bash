@@ -5,11 +5,11 @@ _scoperun()
     local with_value='--mem --mem-high --soft-mem --soft-pressure --swap --zswap --cpus --cpu-weight --tasks --timeout --cpu-time --kill-after
         --oom-policy
         -p --property -P --profile --config -u --unit --slice --description -E --setenv -d --working-directory --uid --gid --nice
-        --oom-score-adj --report --report-fd --report-format --log --trace --on-oom --oom-exit-code
-        --record --record-keep --record-keep-for'
+        --oom-score-adj --report --report-fd --report-format --log --timeline --timeline-interval --trace
+        --on-oom --oom-exit-code --record --record-keep --record-keep-for'
     local flags='--require-limits --no-require-limits --system --user --slice-inherit --no-slice-inherit --wait
         --no-wait --kill-leftovers --no-kill-leftovers --no-config --dry-run --print-properties --json --no-json -q --quiet
-        --no-quiet --journal --no-journal --oom-log --no-oom-log --check --version -h --help'
+        --no-quiet --journal --no-journal --oom-log --no-oom-log --live --no-live --check --version -h --help'
     local -a words=() starts=()
     local cur before manager=--user last at
     COMPREPLY=()
@@ -82,7 +82,7 @@ _scoperun_value()
         -u | --unit) _scoperun_offer "$2" < <(_scoperun_units scope) ;;
         --slice) _scoperun_offer "$2" < <(_scoperun_units slice) ;;
         -d | --working-directory) _scoperun_files -d "$2" ;;
-        --report | --log | --trace | --on-oom | --config) _scoperun_files -f "$2" ;;
+        --report | --log | --timeline | --trace | --on-oom | --config) _scoperun_files -f "$2" ;;
         -p | --property) _scoperun_property "$2" ;;
         -E | --setenv) _scoperun_offer "$2" < <(compgen -e) ;;
         --uid) _scoperun_offer "$2" < <(compgen -u) ;;

@@ -2,8 +2,8 @@
 
 set -g __scoperun_with_value --mem --mem-high --soft-mem --soft-pressure --swap --zswap --cpus --cpu-weight --tasks --timeout --cpu-time --kill-after \
     --oom-policy -p --property -P --profile --config -u --unit --slice --description -E --setenv -d --working-directory \
-    --uid --gid --nice --oom-score-adj --report --report-fd --report-format --log --trace --on-oom --oom-exit-code \
-    --record --record-keep --record-keep-for
+    --uid --gid --nice --oom-score-adj --report --report-fd --report-format --log --timeline --timeline-interval --trace \
+    --on-oom --oom-exit-code --record --record-keep --record-keep-for
 
 set -g __scoperun_properties \
     After AllowIsolate AllowedCPUs AllowedMemoryNodes AssertACPower AssertArchitecture AssertCPUFeature \
@@ -143,6 +143,10 @@ complete -c scoperun -n __scoperun_in_options -x -l record -d 'Keep the report i
 complete -c scoperun -n __scoperun_in_options -x -l record-keep -d 'Keep the last runs of that name'
 complete -c scoperun -n __scoperun_in_options -x -l record-keep-for -d 'Keep runs of that name for this time'
 complete -c scoperun -n __scoperun_in_options -r -F -l on-oom -d 'Run a program after an OOM kill'
+complete -c scoperun -n __scoperun_in_options -r -F -l timeline -d 'Write what it uses to a file, again and again'
+complete -c scoperun -n __scoperun_in_options -x -l timeline-interval -d 'Time between two samples'
+complete -c scoperun -n __scoperun_in_options -l live -d 'Show on the terminal what it uses'
+complete -c scoperun -n __scoperun_in_options -l no-live -d 'Do not show on the terminal what it uses'
 complete -c scoperun -n __scoperun_in_options -r -F -l trace -d 'Write every event of the run to a file'
 complete -c scoperun -n __scoperun_in_options -l journal -d 'Send the verdict to the journal'
 complete -c scoperun -n __scoperun_in_options -l no-journal -d 'Do not send the verdict to the journal'
