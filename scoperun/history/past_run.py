@@ -66,7 +66,7 @@ def past_run(report: Mapping[str, Any]) -> PastRun:
         limit=_size(_part(report, "limits").get("memory_max")),
         limit_of=limit_of if isinstance(limit_of, str) else None,
         oom_limit=_size(oom.get("limit")),
-        largest_anon=_size(_part(report, "timeline").get("anon_max")),
+        largest_anon=_size(_part(report, "timeline").get("largest_anon")),
     )
 
 

@@ -36,7 +36,8 @@ def told(*words: str, status: int = 0) -> Any:
 
 
 def test_a_run_out_of_memory_is_recorded_and_found(story: Story, base: Path) -> None:
-    leak = story.run("-q", "--mem", "20M", "--unit", "leak", "--record", "leak", "--", "./bigleak2")
+    timeline = ("--timeline", str(base / "leak.jsonl"), "--timeline-interval", "10ms")
+    leak = story.run("-q", "--mem", "20M", "--unit", "leak", "--record", "leak", *timeline, "--", "./bigleak2")
     assert (leak.status, leak.verdict) == (137, "oom-kill")
     fine = [
         subprocess.Popen(["scoperun", "-q", "--record", "fine", "--", "sh", "-c", f"exit {number}"])
@@ -56,6 +57,7 @@ def test_a_run_out_of_memory_is_recorded_and_found(story: Story, base: Path) -> 
     (advice,) = told("advise", "leak")
     assert (advice["missing"], advice["at_limit"]) == ("too-many-ran-out", 1)
     assert advice["more_than"] >= 20 * MIB
+    assert advice["anonymous"] == {"largest": leak.report["timeline"]["largest_anon"], "runs": 1}
 
     gone = told("status", "leak", status=3)
     assert (gone["unit"], gone["load"], gone["report"]) == ("leak.scope", "not-found", leak.report)

@@ -230,7 +230,7 @@ def texts(*reports: dict[str, Any]) -> list[str]:
 
 
 def test_the_words_say_what_fits() -> None:
-    timeline = {"wakes": 1, "interval": 0.2, "file": "t.csv", "anon_max": 7 * MIB}
+    timeline = {"wakes": 1, "interval": 0.2, "last_interval": 0.2, "largest_anon": 7 * MIB}
     assert texts(*(report(each) for each in range(1, 200)), report(2000, timeline=timeline), report(None)) == [
         "job: 200 runs, and 1 without a known peak, left out",
         "  --mem 192M  fits 192 of 200 runs",

@@ -72,8 +72,8 @@ def test_failures_and_swap_are_counted() -> None:
 
 
 def test_anonymous_memory_is_the_largest_sample_of_runs_with_a_timeline() -> None:
-    timeline = {"wakes": 3, "interval": 0.2, "file": "t.csv"}
-    runs = [report(9, timeline=timeline | {"anon_max": size}) for size in (7 * MIB, 3 * MIB, None)]
+    timeline = {"wakes": 3, "interval": 0.2, "last_interval": 0.2}
+    runs = [report(9, timeline=timeline | {"largest_anon": size}) for size in (7 * MIB, 3 * MIB, None)]
     assert advised([*runs, report(9, timeline=None), report(9)]).anonymous == Samples(7 * MIB, 2)
     assert advised([report(9)]).anonymous is None
 
