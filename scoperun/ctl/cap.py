@@ -22,6 +22,7 @@ from scoperun.ctl.output import on_terminal, print_json, print_text, say
 from scoperun.ctl.session import COMMANDS, Session, session
 from scoperun.ctl.table_options import KEPT, limits_of, with_options
 from scoperun.errors import InvalidValue, ScoperunError
+from scoperun.printable import one_line
 from scoperun.record import dataclass, field
 from scoperun.spec.properties import Property, parse_setting
 from scoperun.spec.sizes import INFINITY, format_size
@@ -176,14 +177,9 @@ class Done:
 
     def text(self) -> str:
         """Return it for people: a line for each name, file and unit, and notes on a terminal."""
-        rows = [
-            *((each, "is bound") for each in self.names),
-            *self.files,
-            *((each.unit, text) for each in self.units for text in each.texts),
-        ]
-        columns = [Column(title="NAME"), Column(title="STATE")]
-        lines = table(columns, [[Cell(name), Cell(text)] for name, text in rows], legend=False)
-        return "\n".join(filter(None, [lines, *(self.notes if on_terminal() else [])]))
+        units = [(each.unit, text) for each in self.units for text in each.texts]
+        lines = [*_in_columns([*((each, "is bound") for each in self.names), *self.files]), *_in_columns(units)]
+        return "\n".join([*lines, *(self.notes if on_terminal() else [])])
 
     def json(self, of: str) -> dict[str, Any]:
         """Return it for programs."""
@@ -197,6 +193,21 @@ class Done:
             ],
             "notes": self.notes,
         }
+
+
+def _in_columns(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """Return a line for each row: with a tab, or on a terminal with the second, short one first if names are long."""
+    if not on_terminal():
+        return [f"{one_line(name)}\t{one_line(text)}" for name, text in rows]
+    if any(name.startswith("/") for name, _ in rows):
+        rows = [(text, _from_home(name)) for name, text in rows]
+    width = max((len(one_line(name)) for name, _ in rows), default=0)
+    return [f"{one_line(name).ljust(width)}  {one_line(text)}" for name, text in rows]
+
+
+def _from_home(path: str) -> str:
+    home = os.environ.get("HOME", "").rstrip("/")
+    return f"~{path.removeprefix(home)}" if home and path.startswith(f"{home}/") else path
 
 
 def _target(app: str | None, *, session: bool, users: bool, system: bool) -> Target:
@@ -425,7 +436,12 @@ async def _list(*, system: bool, json: bool, legend: bool) -> int:
     if json:
         print_json(told)
     elif told or not on_terminal():
-        columns = [Column(title="CAP"), Column(title="LIMITS"), Column(title="RUNS"), Column(title="FILES")]
+        columns = [
+            Column(title="CAP"),
+            Column(title="LIMITS"),
+            Column(title="RUNS", is_flexible=True),
+            Column(title="FILES", is_flexible=True),
+        ]
         print_text(table(columns, [_row(each) for each in told], legend=legend))
     else:
         print_text("No caps.")

@@ -120,19 +120,23 @@ def values(unit: Running, wanted: Sequence[Property]) -> dict[str, Any]:
 async def bind(unit: Running, before: Mapping[str, Any], cap: Sequence[Property], read: Sequence[Property]) -> Bound:
     """Have systemd apply its files to a unit, if the reload has not done it; return what is in force then.
 
-    read: the properties to read back, those of the cap and those that it had.
+    read: the properties to read back, those of the cap and then those that it only had.
     """
     try:
-        if _void(unit, cap) or (len(read) > len(cap) and values(unit, read) == before):
+        # An answer to this comes after systemd has applied what the reload changed. If the kernel has ended the unit,
+        # no property is set: systemd would make its cgroup again.
+        state = (await unit.invocation.properties(UNIT, {"ActiveState"})).get("ActiveState")
+        is_left = state not in {"inactive", "failed"} and unit.cgroup.pids() is not None
+        if is_left and (_void(unit, cap) or _is_as_before(unit, before, read[len(cap) :])):
             await unit.invocation.set_properties([_APPLIES_ALL])
-        said = await _said(unit, cap)
+        said = await _said(unit, cap) if is_left else {}
     except ManagerError as error:
-        if error.name in GONE:
-            return Bound(unit.name, [_ended(unit, cap)], {}, True)
-        raise
-    now, void = values(unit, read), _void(unit, cap)
-    if unit.cgroup.pids() is None:
+        if error.name not in GONE:
+            raise
+        is_left = False
+    if not is_left or unit.cgroup.pids() is None:
         return Bound(unit.name, [_ended(unit, cap)], {}, True)
+    now, void = values(unit, read), _void(unit, cap)
     wrong = [
         f"{setting(each)}= of another file, or of scopectl set, counts more: scopectl status {unit.name}"
         for each in cap
@@ -142,6 +146,9 @@ async def bind(unit: Running, before: Mapping[str, Any], cap: Sequence[Property]
     limits = {name: {"before": in_words(before.get(name)), "now": in_words(now[name])} for name in now}
     kills = (unit.cgroup.table("memory.events") or {}).get("oom_kill", 0) - unit.kills
     killed = [f"the kernel killed {kills} of its processes"] if kills > 0 else []
+    # systemd 262 does not wait for the kernel to make room: nothing is killed before the unit needs more.
+    if (still := _over(unit.cgroup, cap)) is not None and not wrong:
+        killed.append(f"it still uses {format_size(still)}: the kernel kills in it once it needs more")
     return Bound(unit.name, [*changes(before, now), *wrong, *killed], limits, not wrong)
 
 
@@ -149,6 +156,11 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return a text for each limit, as it was and as it is."""
     texts = {name: (text_of(name, before.get(name)), text_of(name, now[name])) for name in now}
     return [f"{name} {old} -> {new}" if old != new else f"{name} {new}" for name, (old, new) in texts.items()]
+
+
+def _is_as_before(unit: Running, before: Mapping[str, Any], dropped: Sequence[Property]) -> bool:
+    """Tell whether a limit that a cap had and has no more is still in force."""
+    return any(value == before[name] != INFINITY for name, value in values(unit, dropped).items())
 
 
 def _ended(unit: Running, cap: Sequence[Property]) -> str:
