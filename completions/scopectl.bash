@@ -12,7 +12,7 @@ _scopectl()
         esac
     done
     if [[ ! $subcommand ]]; then
-        offered='list ps status tree top wait set freeze thaw stop kill attach doctor -h --help --version --system --user'
+        offered='list ps status tree top wait set cap freeze thaw stop kill attach doctor -h --help --version --system --user'
     elif offered=$(_scopectl_value "$subcommand:$before"); then
         :
     elif [[ $cur == -* ]]; then
@@ -35,6 +35,7 @@ _scopectl_options()
         top) printf '%s ' -a --all -d --delay -s --sort --tree -b --batch -n --iterations --json --system --user --legend --no-legend -h --help ;;
         wait) printf '%s ' --json --system --user -h --help ;;
         set) printf '%s ' --mem --mem-high --swap --zswap --cpus --cpu-weight --tasks -p --property -f --force -a --all --json --system --user -h --help ;;
+        cap) printf '%s ' --mem --mem-high --swap --zswap --cpus --cpu-weight --tasks --session --users --list --remove --dry-run -f --force --json --legend --no-legend --system --user -h --help ;;
         freeze) printf '%s ' -a --all --json --system --user -h --help ;;
         thaw) printf '%s ' -a --all --json --system --user -h --help ;;
         stop) printf '%s ' --no-block -a --all --json --system --user -h --help ;;
@@ -62,6 +63,13 @@ _scopectl_value()
         set:--cpu-weight) : ;;
         set:--tasks) : ;;
         set:-p | set:--property) : ;;
+        cap:--mem) : ;;
+        cap:--mem-high) : ;;
+        cap:--swap) : ;;
+        cap:--zswap) : ;;
+        cap:--cpus) : ;;
+        cap:--cpu-weight) : ;;
+        cap:--tasks) : ;;
         kill:-s | kill:--signal) printf '%s ' TERM KILL INT HUP QUIT STOP CONT USR1 USR2 ABRT ;;
         attach:--mem) : ;;
         attach:--mem-high) : ;;
@@ -89,6 +97,7 @@ _scopectl_arguments()
         tree) _scopectl_units ;;
         wait) _scopectl_units ;;
         set) _scopectl_units ;;
+        cap) _scopectl_apps ;;
         freeze) _scopectl_units ;;
         thaw) _scopectl_units ;;
         stop) _scopectl_units ;;
@@ -110,6 +119,11 @@ _scopectl_slices()
 _scopectl_pids()
 {
     ps -u "$UID" -o pid= 2>/dev/null
+}
+
+_scopectl_apps()
+{
+    printf "%s\n" "${XDG_DATA_HOME:-$HOME/.local/share}:${XDG_DATA_DIRS:-/usr/local/share:/usr/share}" | tr ':' '\n' | while read -r folder; do ls "$folder/applications" 2>/dev/null; done | sed -n 's/[.]desktop$//p' | sort -u
 }
 
 _scopectl_profiles()

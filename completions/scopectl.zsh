@@ -13,6 +13,13 @@ _scopectl_units() { _scopectl_of_type scope,service }
 _scopectl_slices() { _scopectl_of_type slice }
 _scopectl_pids() { _pids }
 
+_scopectl_apps() {
+  local expl
+  local -a apps
+  apps=(${(f)"$(printf "%s\n" "${XDG_DATA_HOME:-$HOME/.local/share}:${XDG_DATA_DIRS:-/usr/local/share:/usr/share}" | tr ':' '\n' | while read -r folder; do ls "$folder/applications" 2>/dev/null; done | sed -n 's/[.]desktop$//p' | sort -u)"})
+  _wanted apps expl application compadd -a apps
+}
+
 _scopectl_profiles() {
   local expl
   local -a profiles
@@ -29,6 +36,7 @@ _scopectl() {
     'top:Show live what runs and what it uses; change and end it.'
     'wait:Wait until units have ended, and print how they did.'
     'set:Change the limits of units, until they end.'
+    'cap:Cap an application or your session, at each start of it.'
     'freeze:Suspend every process of units, until they are thawed.'
     'thaw:Resume every process of frozen units.'
     'stop:Stop units, and wait until they have ended.'
@@ -109,6 +117,27 @@ _scopectl() {
         '(--system --user)'{--system,--user}'[Ask the system'\''s systemd, or your own (default).]' \
         '(-h --help)'{-h,--help}'[Show the options.]' \
         '*:unit:_scopectl_units'
+      ;;
+    cap)
+      _arguments -s \
+        '--mem[Memory for all processes of the unit (MemoryMax=).]:size: ' \
+        '--mem-high[Memory above which the kernel slows them down (MemoryHigh=).]:size: ' \
+        '--swap[Swap in addition to that (MemorySwapMax=).]:size: ' \
+        '--zswap[Compressed swap (MemoryZSwapMax=).]:size: ' \
+        '--cpus[Processors, e.g. 2 or 0.5 (CPUQuota=).]:n: ' \
+        '--cpu-weight[Share of the processors, 1 to 10000; the default is 100 (CPUWeight=).]:n: ' \
+        '--tasks[Processes and threads (TasksMax=).]:n: ' \
+        '--session[All applications of your desktop together.]' \
+        '--users[As root\: each user, root'\''s own logins too.]' \
+        '--list[List the caps.]' \
+        '--remove[Remove the cap.]' \
+        '--dry-run[Print the files and units that it would change.]' \
+        '(-f --force)'{-f,--force}'[Also where the kernel will kill what uses more now, where no application has the ID, and where systemd cannot apply the limits.]' \
+        '--json[Print JSON on standard output.]' \
+        '(--legend --no-legend)'{--legend,--no-legend}'[Print a heading (default).]' \
+        '(--system --user)'{--system,--user}'[Ask the system'\''s systemd, or your own (default).]' \
+        '(-h --help)'{-h,--help}'[Show the options.]' \
+        '*:app:_scopectl_apps'
       ;;
     freeze)
       _arguments -s \

@@ -16,7 +16,7 @@ _SIGNALS = "TERM KILL INT HUP QUIT STOP CONT USR1 USR2 ABRT"
 _WORDS = {"SIGNAL": _SIGNALS, "COLUMN": " ".join(EVERY), "A,B": " ".join(EVERY)}
 """The words that a value can be, by its name."""
 
-_KINDS = {"UNIT": "units", "PATTERN": "units", "PID": "pids"}
+_KINDS = {"UNIT": "units", "PATTERN": "units", "PID": "pids", "APP": "apps"}
 """What an argument is, by its name."""
 
 
@@ -41,6 +41,7 @@ def bash() -> str:
         values="\n".join(dict.fromkeys(line for each in subcommands() for line in _bash_values(each))),
         arguments="\n".join(_bash_arguments(each) for each in subcommands() if each.arguments),
         profiles=_PROFILES,
+        apps=_APPS,
     )
 
 
@@ -65,6 +66,12 @@ _PROFILES = (
     r"sed -n -e 's/^[[:blank:]]*\[[[:blank:]]*profiles[[:blank:]]*\.[[:blank:]]*"
     r"\([A-Za-z0-9_-]\{1,\}\)[[:blank:]]*[].].*/\1/p' "
     '"${XDG_CONFIG_HOME:-$HOME/.config}/scoperun/config.toml" /etc/scoperun/config.toml 2>/dev/null'
+)
+
+_APPS = (
+    'printf "%s\\n" "${XDG_DATA_HOME:-$HOME/.local/share}:${XDG_DATA_DIRS:-/usr/local/share:/usr/share}" | '
+    "tr ':' '\\n' | while read -r folder; do ls \"$folder/applications\" 2>/dev/null; done | "
+    "sed -n 's/[.]desktop$//p' | sort -u"
 )
 
 _BASH = """\
@@ -134,6 +141,11 @@ _scopectl_pids()
     ps -u "$UID" -o pid= 2>/dev/null
 }}
 
+_scopectl_apps()
+{{
+    {apps}
+}}
+
 _scopectl_profiles()
 {{
     {profiles}
@@ -150,6 +162,7 @@ def zsh() -> str:
         cases="\n".join(_zsh_case(each) for each in subcommands()),
         signals=_SIGNALS,
         profiles=_PROFILES,
+        apps=_APPS,
     )
 
 
@@ -185,6 +198,13 @@ _scopectl_of_type() {{
 _scopectl_units() {{ _scopectl_of_type scope,service }}
 _scopectl_slices() {{ _scopectl_of_type slice }}
 _scopectl_pids() {{ _pids }}
+
+_scopectl_apps() {{
+  local expl
+  local -a apps
+  apps=(${{(f)"$({apps})"}})
+  _wanted apps expl application compadd -a apps
+}}
 
 _scopectl_profiles() {{
   local expl
@@ -252,6 +272,14 @@ end
 
 function __scopectl_pids
     __fish_complete_pids
+end
+
+function __scopectl_apps
+    set -l folders $HOME/.local/share (string split : -- "$XDG_DATA_DIRS") /usr/local/share /usr/share
+    set -q XDG_DATA_HOME; and set folders[1] $XDG_DATA_HOME
+    for folder in $folders
+        ls $folder/applications 2>/dev/null
+    end | string match -r '.*(?=[.]desktop$)' | sort -u
 end
 
 function __scopectl_profiles

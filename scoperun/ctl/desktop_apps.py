@@ -33,6 +33,11 @@ def app_name(unit: str, environment: Mapping[str, str]) -> str | None:
     return None
 
 
+def likely_id(unit: str) -> str | None:
+    """Return the ID that the unit's name most likely stands for, None if it is not an application's."""
+    return next(_identifiers(unit), None)
+
+
 def _identifiers(unit: str) -> Iterator[str]:
     """Yield the IDs that the unit's name can stand for, the most likely first."""
     match = _SCOPE.fullmatch(unit) or _SERVICE.fullmatch(unit)

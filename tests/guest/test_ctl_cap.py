@@ -66,6 +66,10 @@ def test_a_cap_binds_what_runs_and_what_starts_until_it_is_removed() -> None:
             assert has(late, "memory.max") == str(100 * MIB), "it counts more than what the start asks for"
             status = scopectl("status", r"flatpak-bound\x2dapp-3.scope").out
             assert str(FOLDER / r"flatpak-bound\x2dapp-.scope.d" / FILE) in status
+        run = ["scoperun", "--mem", "60M", "--unit", r"app-bound\x2dapp-9", "--", "true"]
+        refused = subprocess.run(run, capture_output=True, text=True, check=False)
+        file = FOLDER / r"app-bound\x2dapp-.scope.d" / FILE
+        assert f"{file} has MemoryMax={100 * MIB}, and counts more" in refused.stderr, refused
         told = scopectl("cap", "--list", "--json").json
         assert [each["cap"] for each in told] == ["bound-app"]
         assert r"app-bound\x2dapp@ab12.service" in told[0]["units"]
@@ -101,7 +105,9 @@ def test_what_uses_more_is_capped_from_its_next_start_and_with_force_at_once() -
     with started(unit, command=GROWS) as cgroup:
         forced = scopectl("cap", "grown", "--mem", "30M", "--force")
         assert forced.status == 0, forced
-        assert re.search(rf"{unit}\tit has ended meanwhile: it used |the kernel kill(ed 1 of|s in it)", forced.out), forced
+        assert re.search(rf"{unit}\tit has ended meanwhile: it used |the kernel kill(ed 1 of|s in it)", forced.out), (
+            forced
+        )
         still = Path(f"/sys/fs/cgroup{cgroup}/memory.max")
         assert not still.exists() or still.read_text().strip() == str(30 * MIB)
     scopectl("cap", "--remove", "grown")
@@ -127,6 +133,11 @@ def test_a_service_that_keeps_its_name_needs_force() -> None:
 
 def test_what_a_person_has_changed_is_left_alone() -> None:
     with started("app-mine-1.scope") as cgroup:
+        shown = scopectl("cap", "mine").rows
+        assert ["app-gnome-mine-*.scope", "is bound"] in shown
+        assert shown[-1][0] == "app-mine-1.scope"
+        told = ["app-mine-1.scope", "until it ends; for each start: scopectl cap mine"]
+        assert told in scopectl("set", "app-mine-1", "--mem-high", "infinity").rows
         assert scopectl("cap", "mine", "--mem", "100M").status == 0
         file = FOLDER / "app-mine-.scope.d" / FILE
         file.write_text(file.read_text().replace("MemoryMax=", "MemoryMax=1"))
