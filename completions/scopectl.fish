@@ -102,7 +102,7 @@ complete -c scopectl -n '__fish_seen_subcommand_from cap' -l users -d 'As root: 
 complete -c scopectl -n '__fish_seen_subcommand_from cap' -l list -d 'List the caps.'
 complete -c scopectl -n '__fish_seen_subcommand_from cap' -l remove -d 'Remove the cap.'
 complete -c scopectl -n '__fish_seen_subcommand_from cap' -l dry-run -d 'Print the files and units that it would change.'
-complete -c scopectl -n '__fish_seen_subcommand_from cap' -s f -l force -d 'Also where the kernel will kill what uses more now, where no application has the ID, and where systemd cannot apply the limits.'
+complete -c scopectl -n '__fish_seen_subcommand_from cap' -s f -l force -d 'Also where the kernel will kill what uses more now, where no application or more than one has the ID, and where systemd cannot apply the limits.'
 complete -c scopectl -n '__fish_seen_subcommand_from cap' -l json -d 'Print JSON on standard output.'
 complete -c scopectl -n '__fish_seen_subcommand_from cap' -l legend -l no-legend -d 'Print a heading (default).'
 complete -c scopectl -n '__fish_seen_subcommand_from cap' -l system -l user -d 'Ask the system\'s systemd, or your own (default).'

@@ -132,7 +132,7 @@ _scopectl() {
         '--list[List the caps.]' \
         '--remove[Remove the cap.]' \
         '--dry-run[Print the files and units that it would change.]' \
-        '(-f --force)'{-f,--force}'[Also where the kernel will kill what uses more now, where no application has the ID, and where systemd cannot apply the limits.]' \
+        '(-f --force)'{-f,--force}'[Also where the kernel will kill what uses more now, where no application or more than one has the ID, and where systemd cannot apply the limits.]' \
         '--json[Print JSON on standard output.]' \
         '(--legend --no-legend)'{--legend,--no-legend}'[Print a heading (default).]' \
         '(--system --user)'{--system,--user}'[Ask the system'\''s systemd, or your own (default).]' \

@@ -65,8 +65,8 @@ Force = Annotated[
     typer.Option(
         "--force",
         "-f",
-        help="Also where the kernel will kill what uses more now, where no application has the ID, and where systemd "
-        "cannot apply the limits.",
+        help="Also where the kernel will kill what uses more now, where no application or more than one has the ID, "
+        "and where systemd cannot apply the limits.",
         show_default=False,
     ),
 ]
@@ -252,6 +252,7 @@ async def _done(asked: Asked) -> Done:
         if asked.remove:
             return await _removed(_Work(opened, folder, names, meant, asked, done))
         if not asked.force:
+            _see_only_its_own(asked, names, meant)
             await _see_available(opened, asked.wanted)
         return await _capped(_Work(opened, folder, names, meant, asked, done))
 
@@ -275,6 +276,16 @@ def _see_it_exists(asked: Asked, meant: Sequence[Seen], done: Done) -> None:
         done.complaints.append(f"{message} ({hint})")
         return
     raise NoSuchUnit(message, hint=f"{hint}; --force caps it all the same")
+
+
+def _see_only_its_own(asked: Asked, names: Sequence[Names], meant: Sequence[Seen]) -> None:
+    """Raise InvalidValue if units of other applications would be bound."""
+    others = cap_names.of_others(names, [each.name for each in meant]) if asked.target.is_app else []
+    if others:
+        raise InvalidValue(
+            f"not capped: {others[0]} would be bound too, so {asked.target.of!r} is not one application",
+            hint=f"scopectl cap {asked.target.of} lists what would be; --force caps it all the same",
+        )
 
 
 def _near(identifier: str, installed: Sequence[str]) -> list[str]:

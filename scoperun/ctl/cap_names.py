@@ -71,7 +71,7 @@ USERS = (Names("user-", ".slice"),)
 def checked(app: str) -> str:
     """Return the ID of an application without .desktop; raise InvalidValue for what cannot be one."""
     identifier = app.removesuffix(".desktop")
-    if not identifier or set("/%") & set(identifier) or not identifier.isprintable():
+    if identifier[:1] in {"", "-"} or set("/%") & set(identifier) or not identifier.isprintable():
         raise InvalidValue(
             f"{app!r} is not the ID of an application",
             hint="the name of its .desktop file, e.g. firefox or org.gnome.Nautilus, without slashes and %",
@@ -97,6 +97,19 @@ def names(identifier: str) -> tuple[Names, ...]:
     snap, _, app = identifier.partition("_")  # a snap's .desktop file is SNAP_APP.desktop
     snaps = [f"snap.{snap}.{app or snap}-"] if re.fullmatch(r"[a-z0-9-]+(_[A-Za-z0-9-]+)?", identifier) else []
     return (*(Names(each, ".scope") for each in (*scopes, *snaps)), Names(f"app-{word}@", ".service"))
+
+
+def of_others(names: Iterable[Names], units: Iterable[str]) -> list[str]:
+    """Return the units of other applications that an application's names would bind too.
+
+    What follows the ID of an application has no `-`: in app-niri-firefox-42.scope, niri is what started firefox.
+    """
+    beginnings = [each for each in names if each.kind == ".scope" and each.beginning.startswith("app-")]
+    return [
+        unit
+        for unit in units
+        if any(each.bind(unit) and "-" in unit.removeprefix(each.beginning) for each in beginnings)
+    ]
 
 
 def names_with(identifier: str, units: Iterable[str]) -> tuple[Names, ...]:

@@ -59,6 +59,8 @@ def test_a_cap_binds_what_runs_and_what_starts_until_it_is_removed() -> None:
             assert (has(cgroup, "memory.max"), has(cgroup, "memory.swap.max")) == (str(100 * MIB), "0")
             assert (has(cgroup, "pids.max"), has(cgroup, "cpu.max").split()[0]) == ("20", "50000")
         assert has(other, "memory.max") == "max"
+        launcher = scopectl("cap", "niri", "--mem", "100M")
+        assert (launcher.status, launcher.out) == (2, ""), "it would cap all that niri starts"
         text = "MemoryMax infinity -> 100M"
         assert [r"app-gnome-bound\x2dapp-11.scope", text] in done.rows
         assert [str(FOLDER / r"app-gnome-bound\x2dapp-.scope.d" / FILE), "written"] in done.rows

@@ -60,13 +60,21 @@ def test_launchers_are_learnt_from_what_runs() -> None:
     assert [each.folder for each in names if each not in cap_names.names("firefox")] == ["app-niri-firefox-.scope.d"]
 
 
+def test_a_launcher_is_known_by_what_it_has_started() -> None:
+    names = cap_names.names("niri")
+    units = ["app-niri-firefox-42.scope", "app-niri-7.scope", "app-niri@1-2.service", "snap.niri.niri-1-2.scope"]
+    assert cap_names.of_others(names, units) == ["app-niri-firefox-42.scope"]
+
+
 def test_the_session_and_users_are_slices() -> None:
     (session,), (users,) = cap_names.SESSION, cap_names.USERS
     assert (session.folder, users.folder) == ("app.slice.d", "user-.slice.d")
     assert (session.bind("app.slice"), session.bind(r"app-x.slice"), users.bind("user-0.slice")) == (True, False, True)
 
 
-@pytest.mark.parametrize("app", ["", "a/b", "50%", "a\nb", "a\0b", "gnome", "kde", "flatpak", "x.scope", "x" * 250])
+@pytest.mark.parametrize(
+    "app", ["", "--session", "a/b", "50%", "a\nb", "a\0b", "gnome", "kde", "flatpak", "x.scope", "x" * 250]
+)
 def test_what_cannot_be_an_application_is_refused(app: str) -> None:
     with pytest.raises(InvalidValue):
         cap_names.checked(app)
