@@ -13,7 +13,7 @@ _scopectl()
         esac
     done
     if [[ ! $subcommand ]]; then
-        offered='list ps status tree top wait watch set freeze thaw stop kill attach history advise plot doctor units -h --help --version --system --user'
+        offered='list ps status tree top wait watch set cap freeze thaw stop kill attach history advise plot doctor units -h --help --version --system --user'
     elif offered=$(_scopectl_value "$subcommand:$before"); then
         :
     elif [[ $cur == -* ]]; then
@@ -42,6 +42,7 @@ _scopectl_options()
         wait) printf '%s ' --json --system --user -h --help ;;
         watch) printf '%s ' --mute --journal --no-journal --notify --no-notify --json --system --user -h --help ;;
         set) printf '%s ' --mem --mem-high --swap --zswap --cpus --cpu-weight --tasks -p --property -f --force -a --all --json --system --user -h --help ;;
+        cap) printf '%s ' --mem --mem-high --swap --zswap --cpus --cpu-weight --tasks --session --users --list --remove --dry-run -f --force --json --legend --no-legend --system --user -h --help ;;
         freeze) printf '%s ' -a --all --json --system --user -h --help ;;
         thaw) printf '%s ' -a --all --json --system --user -h --help ;;
         stop) printf '%s ' --no-block -a --all --json --system --user -h --help ;;
@@ -74,6 +75,13 @@ _scopectl_value()
         set:--cpu-weight) : ;;
         set:--tasks) : ;;
         set:-p | set:--property) : ;;
+        cap:--mem) : ;;
+        cap:--mem-high) : ;;
+        cap:--swap) : ;;
+        cap:--zswap) : ;;
+        cap:--cpus) : ;;
+        cap:--cpu-weight) : ;;
+        cap:--tasks) : ;;
         kill:-s | kill:--signal) printf '%s ' TERM KILL INT HUP QUIT STOP CONT USR1 USR2 ABRT ;;
         attach:--mem) : ;;
         attach:--mem-high) : ;;
@@ -106,6 +114,7 @@ _scopectl_arguments()
         tree) _scopectl_units ;;
         wait) _scopectl_units ;;
         set) _scopectl_units ;;
+        cap) _scopectl_apps ;;
         freeze) _scopectl_units ;;
         thaw) _scopectl_units ;;
         stop) _scopectl_units ;;
@@ -153,6 +162,11 @@ _scopectl_runs()
 _scopectl_files()
 {
     echo 'files of any name'
+}
+
+_scopectl_apps()
+{
+    printf "%s\n" "${XDG_DATA_HOME:-$HOME/.local/share}:${XDG_DATA_DIRS:-/usr/local/share:/usr/share}" | tr ':' '\n' | while read -r folder; do ls "$folder/applications" 2>/dev/null; done | sed -n 's/[.]desktop$//p' | sort -u
 }
 
 _scopectl_profiles()

@@ -36,6 +36,14 @@ function __scopectl_files
     __fish_complete_path (commandline -ct)
 end
 
+function __scopectl_apps
+    set -l folders $HOME/.local/share (string split : -- "$XDG_DATA_DIRS") /usr/local/share /usr/share
+    set -q XDG_DATA_HOME; and set folders[1] $XDG_DATA_HOME
+    for folder in $folders
+        ls $folder/applications 2>/dev/null
+    end | string match -r '.*(?=[.]desktop$)' | sort -u
+end
+
 function __scopectl_profiles
     set -l __scopectl_config $HOME/.config
     set -q XDG_CONFIG_HOME; and set __scopectl_config $XDG_CONFIG_HOME
@@ -106,6 +114,25 @@ complete -c scopectl -n '__fish_seen_subcommand_from set' -l json -d 'Print JSON
 complete -c scopectl -n '__fish_seen_subcommand_from set' -l system -l user -d 'Ask the system\'s systemd, or your own (default).'
 complete -c scopectl -n '__fish_seen_subcommand_from set' -s h -l help -d 'Show the options.'
 complete -c scopectl -n '__fish_seen_subcommand_from set' -a '(__scopectl_units)'
+complete -c scopectl -n __fish_use_subcommand -a cap -d 'Cap an application or your session, at each start of it.'
+complete -c scopectl -n '__fish_seen_subcommand_from cap' -l mem -x -d 'Memory for all processes of the unit (MemoryMax=).'
+complete -c scopectl -n '__fish_seen_subcommand_from cap' -l mem-high -x -d 'Memory above which the kernel slows them down (MemoryHigh=).'
+complete -c scopectl -n '__fish_seen_subcommand_from cap' -l swap -x -d 'Swap in addition to that (MemorySwapMax=).'
+complete -c scopectl -n '__fish_seen_subcommand_from cap' -l zswap -x -d 'Compressed swap (MemoryZSwapMax=).'
+complete -c scopectl -n '__fish_seen_subcommand_from cap' -l cpus -x -d 'Processors, e.g. 2 or 0.5 (CPUQuota=).'
+complete -c scopectl -n '__fish_seen_subcommand_from cap' -l cpu-weight -x -d 'Share of the processors, 1 to 10000; the default is 100 (CPUWeight=).'
+complete -c scopectl -n '__fish_seen_subcommand_from cap' -l tasks -x -d 'Processes and threads (TasksMax=).'
+complete -c scopectl -n '__fish_seen_subcommand_from cap' -l session -d 'All applications of your desktop together.'
+complete -c scopectl -n '__fish_seen_subcommand_from cap' -l users -d 'As root: each user, root\'s own logins too.'
+complete -c scopectl -n '__fish_seen_subcommand_from cap' -l list -d 'List the caps.'
+complete -c scopectl -n '__fish_seen_subcommand_from cap' -l remove -d 'Remove the cap.'
+complete -c scopectl -n '__fish_seen_subcommand_from cap' -l dry-run -d 'Print the files and units that it would change.'
+complete -c scopectl -n '__fish_seen_subcommand_from cap' -s f -l force -d 'Also where the kernel will kill what uses more now, where no application or more than one has the ID, and where systemd cannot apply the limits.'
+complete -c scopectl -n '__fish_seen_subcommand_from cap' -l json -d 'Print JSON on standard output.'
+complete -c scopectl -n '__fish_seen_subcommand_from cap' -l legend -l no-legend -d 'Print a heading (default).'
+complete -c scopectl -n '__fish_seen_subcommand_from cap' -l system -l user -d 'Ask the system\'s systemd, or your own (default).'
+complete -c scopectl -n '__fish_seen_subcommand_from cap' -s h -l help -d 'Show the options.'
+complete -c scopectl -n '__fish_seen_subcommand_from cap' -a '(__scopectl_apps)'
 complete -c scopectl -n __fish_use_subcommand -a freeze -d 'Suspend every process of units, until they are thawed.'
 complete -c scopectl -n '__fish_seen_subcommand_from freeze' -s a -l all -d 'Globs mean every scope and service, not only scopes of scoperun.'
 complete -c scopectl -n '__fish_seen_subcommand_from freeze' -l json -d 'Print JSON on standard output.'

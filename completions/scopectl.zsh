@@ -26,6 +26,13 @@ _scopectl_runs() { _alternative 'names:name:_scopectl_recorded' 'files:report:_f
 
 _scopectl_files() { _files }
 
+_scopectl_apps() {
+  local expl
+  local -a apps
+  apps=(${(f)"$(printf "%s\n" "${XDG_DATA_HOME:-$HOME/.local/share}:${XDG_DATA_DIRS:-/usr/local/share:/usr/share}" | tr ':' '\n' | while read -r folder; do ls "$folder/applications" 2>/dev/null; done | sed -n 's/[.]desktop$//p' | sort -u)"})
+  _wanted apps expl application compadd -a apps
+}
+
 _scopectl_profiles() {
   local expl
   local -a profiles
@@ -43,6 +50,7 @@ _scopectl() {
     'wait:Wait until units have ended, and print how they did.'
     'watch:Tell of every OOM kill in your session, as it happens.'
     'set:Change the limits of units, until they end.'
+    'cap:Cap an application or your session, at each start of it.'
     'freeze:Suspend every process of units, until they are thawed.'
     'thaw:Resume every process of frozen units.'
     'stop:Stop units, and wait until they have ended.'
@@ -136,6 +144,27 @@ _scopectl() {
         '(--system --user)'{--system,--user}'[Ask the system'\''s systemd, or your own (default).]' \
         '(-h --help)'{-h,--help}'[Show the options.]' \
         '*:unit:_scopectl_units'
+      ;;
+    cap)
+      _arguments -s \
+        '--mem[Memory for all processes of the unit (MemoryMax=).]:size: ' \
+        '--mem-high[Memory above which the kernel slows them down (MemoryHigh=).]:size: ' \
+        '--swap[Swap in addition to that (MemorySwapMax=).]:size: ' \
+        '--zswap[Compressed swap (MemoryZSwapMax=).]:size: ' \
+        '--cpus[Processors, e.g. 2 or 0.5 (CPUQuota=).]:n: ' \
+        '--cpu-weight[Share of the processors, 1 to 10000; the default is 100 (CPUWeight=).]:n: ' \
+        '--tasks[Processes and threads (TasksMax=).]:n: ' \
+        '--session[All applications of your desktop together.]' \
+        '--users[As root\: each user, root'\''s own logins too.]' \
+        '--list[List the caps.]' \
+        '--remove[Remove the cap.]' \
+        '--dry-run[Print the files and units that it would change.]' \
+        '(-f --force)'{-f,--force}'[Also where the kernel will kill what uses more now, where no application or more than one has the ID, and where systemd cannot apply the limits.]' \
+        '--json[Print JSON on standard output.]' \
+        '(--legend --no-legend)'{--legend,--no-legend}'[Print a heading (default).]' \
+        '(--system --user)'{--system,--user}'[Ask the system'\''s systemd, or your own (default).]' \
+        '(-h --help)'{-h,--help}'[Show the options.]' \
+        '*:app:_scopectl_apps'
       ;;
     freeze)
       _arguments -s \

@@ -25,6 +25,7 @@ _KINDS = {
     "NAMEREPORT": "runs",
     "VERB": "verbs",
     "FILE": "files",
+    "APP": "apps",
 }
 """What an argument is, by its name."""
 
@@ -52,6 +53,7 @@ def bash() -> str:
         values="\n".join(dict.fromkeys(line for each in subcommands() for line in _bash_values(each))),
         arguments="\n".join(_bash_arguments(each) for each in subcommands() if each.arguments),
         profiles=_PROFILES,
+        apps=_APPS,
     )
 
 
@@ -76,6 +78,12 @@ _PROFILES = (
     r"sed -n -e 's/^[[:blank:]]*\[[[:blank:]]*profiles[[:blank:]]*\.[[:blank:]]*"
     r"\([A-Za-z0-9_-]\{1,\}\)[[:blank:]]*[].].*/\1/p' "
     '"${XDG_CONFIG_HOME:-$HOME/.config}/scoperun/config.toml" /etc/scoperun/config.toml 2>/dev/null'
+)
+
+_APPS = (
+    'printf "%s\\n" "${XDG_DATA_HOME:-$HOME/.local/share}:${XDG_DATA_DIRS:-/usr/local/share:/usr/share}" | '
+    "tr ':' '\\n' | while read -r folder; do ls \"$folder/applications\" 2>/dev/null; done | "
+    "sed -n 's/[.]desktop$//p' | sort -u"
 )
 
 _BASH = """\
@@ -173,6 +181,11 @@ _scopectl_files()
     echo 'files of any name'
 }}
 
+_scopectl_apps()
+{{
+    {apps}
+}}
+
 _scopectl_profiles()
 {{
     {profiles}
@@ -189,6 +202,7 @@ def zsh() -> str:
         cases="\n".join(_zsh_case(each) for each in subcommands()),
         signals=_SIGNALS,
         profiles=_PROFILES,
+        apps=_APPS,
     )
 
 
@@ -237,6 +251,13 @@ _scopectl_recorded() {{
 _scopectl_runs() {{ _alternative 'names:name:_scopectl_recorded' 'files:report:_files' }}
 
 _scopectl_files() {{ _files }}
+
+_scopectl_apps() {{
+  local expl
+  local -a apps
+  apps=(${{(f)"$({apps})"}})
+  _wanted apps expl application compadd -a apps
+}}
 
 _scopectl_profiles() {{
   local expl
@@ -322,6 +343,14 @@ end
 
 function __scopectl_files
     __fish_complete_path (commandline -ct)
+end
+
+function __scopectl_apps
+    set -l folders $HOME/.local/share (string split : -- "$XDG_DATA_DIRS") /usr/local/share /usr/share
+    set -q XDG_DATA_HOME; and set folders[1] $XDG_DATA_HOME
+    for folder in $folders
+        ls $folder/applications 2>/dev/null
+    end | string match -r '.*(?=[.]desktop$)' | sort -u
 end
 
 function __scopectl_profiles

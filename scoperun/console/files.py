@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _OWNERS_ALONE = 0o600
-"""The mode of a new file: only its owner reads it, because it has a command line in it."""
+"""The mode of a new file, if no other is asked for: only its owner reads it, because it has a command line in it."""
 
 
 class Destination:
@@ -34,9 +34,13 @@ class Destination:
 
     is_written = False
 
-    def __init__(self, path: str) -> None:
-        """Find the place and check it. Raises OSError if a file could not be written there."""
+    def __init__(self, path: str, *, mode: int = _OWNERS_ALONE) -> None:
+        """Find the place and check it. Raises OSError if a file could not be written there.
+
+        mode: of a new file.
+        """
         self._path = path
+        self._mode = mode
         self._place = _place(path)
 
     @property
@@ -47,12 +51,12 @@ class Destination:
     def write(self, text: str | bytes) -> None:
         """Write `text`, in UTF-8, or bytes, as the whole content of a regular file. Raises OSError."""
         try:
-            _write_to(self._place, text)
+            _write_to(self._place, text, self._mode)
         except FileNotFoundError:  # the folder was removed meanwhile: use a new one at the same path
             place = _place(self._path)
             self._place.close()
             self._place = place
-            _write_to(place, text)
+            _write_to(place, text, self._mode)
         self.is_written = True
 
     def begin(self) -> int:
@@ -64,7 +68,7 @@ class Destination:
             raise OSError(errno.EINVAL, "it is a FIFO or a device, which can keep its writer waiting")
         fd = None
         try:
-            with _replacing(self._place) as fd:
+            with _replacing(self._place, self._mode) as fd:
                 pass
         except BaseException:
             if fd is not None:
@@ -177,20 +181,20 @@ def _mount(fd: int) -> str:
         return next(line for line in file if line.startswith("mnt_id:"))
 
 
-def _write_to(place: Place, text: str | bytes) -> None:
+def _write_to(place: Place, text: str | bytes, mode: int) -> None:
     if _is_special(place):
         _write(_opened(place), text)
         return
-    with _replacing(place) as fd:
+    with _replacing(place, mode) as fd:
         _write(fd, text)
 
 
 @contextmanager
-def _replacing(place: Place) -> Iterator[int]:
+def _replacing(place: Place, mode: int) -> Iterator[int]:
     """Yield a descriptor of a new file, which the caller closes; leaving without an error renames it into place."""
     temporary, fd = _temporary(place)
     try:
-        _set_mode(fd, place)
+        _set_mode(fd, place, mode)
         yield fd
         os.rename(temporary, place.name, src_dir_fd=place.folder, dst_dir_fd=place.folder)
     except BaseException:
@@ -214,9 +218,9 @@ def _temporary(place: Place) -> tuple[str, int]:
     return name, os.open(name, flags, _OWNERS_ALONE, dir_fd=place.folder)
 
 
-def _set_mode(fd: int, place: Place) -> None:
+def _set_mode(fd: int, place: Place, mode: int) -> None:
     """Set the mode of a new file, regardless of the umask; never give access to another group than the old file did."""
-    mode, before = _OWNERS_ALONE, place.status
+    before = place.status
     if before and _decides(before, os.fstat(place.folder)):
         mode = before.st_mode & 0o666
         if before.st_gid != os.fstat(fd).st_gid:

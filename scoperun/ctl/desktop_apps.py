@@ -33,6 +33,11 @@ def app_name(unit: str, environment: Mapping[str, str]) -> str | None:
     return None
 
 
+def likely_id(unit: str) -> str | None:
+    """Return the ID that the unit's name most likely stands for, None if it is not an application's."""
+    return next(_identifiers(unit), None)
+
+
 def _identifiers(unit: str) -> Iterator[str]:
     """Yield the IDs that the unit's name can stand for, the most likely first."""
     match = _SCOPE.fullmatch(unit) or _SERVICE.fullmatch(unit)
@@ -94,3 +99,17 @@ def _name_of_entry(text: str) -> str | None:
             if equals and key.strip() == "Name":
                 return utf8(value.strip()) or None
     return None
+
+
+def identifiers(environment: Mapping[str, str]) -> list[str]:
+    """Return the IDs of the applications that are installed, flatpaks and snaps too, in their order."""
+    home = environment.get("HOME", "")
+    flatpaks = [f"{home}/.local/share/flatpak/exports/share"] if home.startswith("/") else []
+    found: set[str] = set()
+    for folder in (*_folders(environment), *flatpaks, "/var/lib/flatpak/exports/share", "/var/lib/snapd/desktop"):
+        top = f"{folder}/applications"
+        for path, _, files in os.walk(top):
+            below = os.path.relpath(path, top)
+            beginning = "" if below == "." else f"{below.replace('/', '-')}-"
+            found |= {f"{beginning}{name.removesuffix('.desktop')}" for name in files if name.endswith(".desktop")}
+    return sorted(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -58,9 +59,10 @@ def command(
 ) -> int:
     """Set limits.
 
-    A change lasts until the unit ends. What is not given stays as it is, also
-    the swap of "--mem". Each limit is read back from the kernel, and shown as it
-    was and as it is in force now; if it is not, everything is set back.
+    A change lasts until the unit ends: "scopectl cap" is for what shall stay.
+    What is not given stays as it is, also the swap of "--mem". Each limit is
+    read back from the kernel, and shown as it was and as it is in force now; if
+    it is not, everything is set back.
 
     Without --force a limit on memory below what the unit uses is refused: the
     kernel would kill processes at once, perhaps several, where a smaller number
@@ -73,9 +75,18 @@ def command(
         raise InvalidValue("nothing to set", hint="e.g. scopectl set UNIT --mem 2G; scopectl set --help lists them")
 
     async def change(target: Target) -> Did:
-        return await _Change(target, wanted, force).made()
+        done = await _Change(target, wanted, force).made()
+        return Did([*done.texts, *_until_it_ends(target.name)], done.json)
 
     return acted(units, change, system=system, json=json, every=every)
+
+
+def _until_it_ends(unit: str) -> list[str]:
+    """Return what keeps a limit of an application for its next start, as a text."""
+    from scoperun.ctl.desktop_apps import likely_id  # noqa: PLC0415
+
+    app = likely_id(unit)
+    return [] if app is None else [f"until it ends; for each start: scopectl cap {shlex.quote(app)}"]
 
 
 def _see_not_fixed(properties: list[Property]) -> None:

@@ -27,6 +27,7 @@ SUBCOMMANDS = (
     Subcommand("wait", "waiting", "Wait until units have ended, and print how they did."),
     Subcommand("watch", "watch", "Tell of every OOM kill in your session, as it happens."),
     Subcommand("set", "setting", "Change the limits of units, until they end."),
+    Subcommand("cap", "cap", "Cap an application or your session, at each start of it."),
     Subcommand("freeze", "freeze", "Suspend every process of units, until they are thawed."),
     Subcommand("thaw", "thaw", "Resume every process of frozen units."),
     Subcommand("stop", "stop", "Stop units, and wait until they have ended."),

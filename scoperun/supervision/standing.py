@@ -42,7 +42,12 @@ async def stand(run: RunRequest, unit: Unit, processes: Processes, feed: Feed, w
     """
     _, runtime_max = await asyncio.gather(unit.identify(), unit.runtime_max())
     scope = _seen_scope(run, unit, processes)
-    limits = check_limits(unit.request.properties, scope) if run.require_limits else scope.limits()
+    try:
+        limits = check_limits(unit.request.properties, scope) if run.require_limits else scope.limits()
+    except LimitNotEnforced as error:
+        from scoperun.supervision.drop_ins import overridden  # noqa: PLC0415  few runs have drop-ins
+
+        raise await overridden(unit, scope) or error from None
     if scope.cgroup is NOWHERE:
         await _see_no_strangers(unit, processes)
     elif unit.request.is_delegated:

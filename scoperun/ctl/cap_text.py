@@ -1,0 +1,72 @@
+"""The text of a cap's drop-in, and whether a person has changed it since. No I/O."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from scoperun.record import dataclass
+from scoperun.spec.sizes import INFINITY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from scoperun.spec.properties import Property
+
+FILE = "40-scoperun-cap.conf"
+"""Drop-ins are read in the order of their names, and the last one counts: systemd's own begin with 50."""
+
+_FIRST = "# scopectl cap: "
+_OF = "# Of: "
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """A cap as its file has it. of: the application's ID, --session or --users. settings: lines NAME=VALUE."""
+
+    of: str
+    settings: tuple[str, ...]
+
+
+def text_of(cap: Cap, section: str) -> str:
+    """Return the text of a file, whose first line has a hash of all others."""
+    option = cap.of if cap.of.startswith("--") else f"-- {cap.of}"
+    rest = "\n".join(
+        [
+            f'# "scopectl cap --remove {option}" removes it. If you change it, scopectl leaves it alone.',
+            f"{_OF}{cap.of}",
+            f"[{section}]",
+            *cap.settings,
+            "",
+        ]
+    )
+    return f"{_FIRST}{_hash(rest)}\n{rest}"
+
+
+def cap_in(text: str) -> Cap | None:
+    """Return the cap in a file that is as it was written; None if a person has changed it, or wrote it."""
+    first, _, rest = text.partition("\n")
+    if first != f"{_FIRST}{_hash(rest)}":
+        return None
+    lines = rest.split("\n")
+    of = [line.removeprefix(_OF) for line in lines if line.startswith(_OF)]
+    settings = tuple(line for line in lines if line and not line.startswith(("#", "[")))
+    return Cap(of[0], settings) if of else None
+
+
+def setting_line(wanted: Property) -> str:
+    """Return the line of a unit file that sets a property of limits."""
+    value = wanted.value
+    if wanted.name == "CPUQuotaPerSecUSec":
+        share = f"{int(str(value)) / 10_000:.2f}".rstrip("0").rstrip(".")
+        return f"CPUQuota={'' if value == INFINITY else f'{share}%'}"
+    return f"{wanted.name}={'infinity' if value == INFINITY else value}"
+
+
+def settings_of(properties: Iterable[Property]) -> tuple[str, ...]:
+    """Return the lines that set these properties."""
+    return tuple(map(setting_line, properties))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()

@@ -1,0 +1,198 @@
+"""Binds what runs by a cap: what would go over it is seen first, then systemd reads its files again.
+
+systemd 252 and 262 apply a drop-in to running units when they reload. 257 does not, but then does at any later moment,
+e.g. when another unit of the slice starts: so a unit that uses more than the cap has to be held at what it has before
+the reload, or the kernel kills it later.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scoperun.ctl.acting import GONE
+from scoperun.ctl.in_force import in_force, setting, text_of
+from scoperun.ctl.setting import as_before
+from scoperun.errors import ManagerError, ScoperunError
+from scoperun.kernel.scope_cgroup import ScopeCgroup
+from scoperun.record import dataclass
+from scoperun.spec.limits import READ_BACK
+from scoperun.spec.properties import Property
+from scoperun.spec.scope import with_keeper
+from scoperun.spec.sizes import INFINITY, format_size, in_words
+from scoperun.supervision.enforcement import unenforced
+from scoperun.systemd.answers import UNIT
+from scoperun.systemd.units import Invocation, invocation_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from scoperun.ctl.session import Seen, Session
+    from scoperun.kernel.cgroup import Cgroup
+
+_APPLIES_ALL = Property(name="MemoryAccounting", signature="b", value=True)
+"""Setting this has systemd apply all properties of a unit; it is on, or a limit on memory turns it on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A unit that a cap is for, and that runs. over: the bytes it uses, if they are more than the cap allows.
+
+    kills: how many of its processes the kernel had killed for memory.
+    """
+
+    seen: Seen
+    cgroup: Cgroup
+    invocation: Invocation
+    over: int | None
+    kills: int
+
+    @property
+    def name(self) -> str:
+        """The unit's full name."""
+        return self.seen.name
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What became of a running unit. texts: for people. limits: before and now, for JSON. is_bound: the cap holds."""
+
+    unit: str
+    texts: Sequence[str]
+    limits: Mapping[str, Any]
+    is_bound: bool
+
+
+async def running(opened: Session, units: Sequence[Seen], cap: Sequence[Property]) -> list[Running]:
+    """Return the units that run, of those given, with whether they use more than a cap."""
+    found = []
+    for seen in units:
+        if seen.cgroup is None or not seen.unit.is_active:
+            continue
+        try:
+            identifier = await invocation_of(opened.manager, seen.name)
+        except ManagerError as error:
+            if error.name in GONE:  # it has ended meanwhile
+                continue
+            raise
+        if identifier:
+            invocation = Invocation(opened.manager, seen.name, identifier)
+            kills = (seen.cgroup.table("memory.events") or {}).get("oom_kill", 0)
+            over = _over(seen.cgroup, cap)
+            found.append(Running(seen=seen, cgroup=seen.cgroup, invocation=invocation, over=over, kills=kills))
+    return found
+
+
+def see_can_wait(units: Sequence[Running], cap: Sequence[Property]) -> None:
+    """Raise ScoperunError if a unit uses more than a cap, and its next start is not a new unit."""
+    for each in units:
+        if each.over is not None and each.seen.file is None:
+            end = each.name.rpartition(".")[2]
+            instead = "end some of it" if end == "slice" else f"stop it first: scopectl stop {each.name}"
+            raise ScoperunError(
+                f"not capped: {each.name} {above(each, cap)}, and the kernel would kill processes in it",
+                hint=f"{instead}; --force caps it all the same",
+            )
+
+
+def above(unit: Running, cap: Sequence[Property]) -> str:
+    """Return, for a unit that uses more than a cap, both in words."""
+    return f"uses {format_size(unit.over or 0)}, more than MemoryMax={format_size(_memory_max(cap) or 0)}"
+
+
+async def hold(unit: Running, cap: Sequence[Property]) -> None:
+    """Set a unit's limits to what they are until it ends, so that a cap's file does not bind it."""
+    said = await _said(unit, cap)
+    back = [back for each in cap for back in as_before(each, said)]
+    try:
+        await unit.invocation.set_properties(back)
+    except ManagerError as error:
+        if error.name not in GONE:
+            raise
+
+
+def values(unit: Running, wanted: Sequence[Property]) -> dict[str, Any]:
+    """Return what is in force of the properties, by their settings' names: no limit where the kernel has no file."""
+    found = in_force(wanted, unit.cgroup, has_keeper=False, systemd={})
+    limits = {setting(each) for each in wanted if each.sets in READ_BACK}
+    return {name: INFINITY if value is None and name in limits else value for name, value in found.items()}
+
+
+async def bind(unit: Running, before: Mapping[str, Any], cap: Sequence[Property], read: Sequence[Property]) -> Bound:
+    """Have systemd apply its files to a unit, if the reload has not done it; return what is in force then.
+
+    read: the properties to read back, those of the cap and then those that it only had.
+    """
+    try:
+        # An answer to this comes after systemd has applied what the reload changed. If the kernel has ended the unit,
+        # no property is set: systemd would make its cgroup again.
+        state = (await unit.invocation.properties(UNIT, {"ActiveState"})).get("ActiveState")
+        is_left = state not in {"inactive", "failed"} and unit.cgroup.pids() is not None
+        if is_left and (_void(unit, cap) or _is_as_before(unit, before, read[len(cap) :])):
+            await unit.invocation.set_properties([_APPLIES_ALL])
+        said = await _said(unit, cap) if is_left else {}
+    except ManagerError as error:
+        if error.name not in GONE:
+            raise
+        is_left = False
+    if not is_left or unit.cgroup.pids() is None:
+        return Bound(unit.name, [_ended(unit, cap)], {}, True)
+    now, void = values(unit, read), _void(unit, cap)
+    wrong = [
+        f"{setting(each)}= of another file, or of scopectl set, counts more: scopectl status {unit.name}"
+        for each in cap
+        if said.get(each.sets, each.value) != each.value
+    ]
+    wrong = wrong or [f"{limit} is not in force: {reason}" for limit, reason in void]
+    limits = {name: {"before": in_words(before.get(name)), "now": in_words(now[name])} for name in now}
+    kills = (unit.cgroup.table("memory.events") or {}).get("oom_kill", 0) - unit.kills
+    killed = [f"the kernel killed {kills} of its processes"] if kills > 0 else []
+    # systemd 262 does not wait for the kernel to make room: nothing is killed before the unit needs more.
+    if (still := _over(unit.cgroup, cap)) is not None and not wrong:
+        killed.append(f"it still uses {format_size(still)}: the kernel kills in it once it needs more")
+    return Bound(unit.name, [*changes(before, now), *wrong, *killed], limits, not wrong)
+
+
+def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return a text for each limit, as it was and as it is."""
+    texts = {name: (text_of(name, before.get(name)), text_of(name, now[name])) for name in now}
+    return [f"{name} {old} -> {new}" if old != new else f"{name} {new}" for name, (old, new) in texts.items()]
+
+
+def _is_as_before(unit: Running, before: Mapping[str, Any], dropped: Sequence[Property]) -> bool:
+    """Tell whether a limit that a cap had and has no more is still in force."""
+    return any(value == before[name] != INFINITY for name, value in values(unit, dropped).items())
+
+
+def _ended(unit: Running, cap: Sequence[Property]) -> str:
+    return "it has ended meanwhile" + (
+        "" if unit.over is None else f": it {above(unit, cap).replace('uses', 'used', 1)}"
+    )
+
+
+def _void(unit: Running, cap: Sequence[Property]) -> list[tuple[str, str]]:
+    asked = [with_keeper(each) for each in cap]
+    whole = ScopeCgroup(unit.cgroup, 0)
+    limits = unit.cgroup.limits()
+    tasks = [each for each in cap if each.name == "TasksMax" and limits.tasks_max != each.value]
+    rest = [each for each in asked if each.name != "TasksMax"]
+    missing = unit.cgroup.missing("pids") or "the kernel has not kept it"
+    return [*unenforced(rest, whole, limits), *((f"TasksMax={each.value}", missing) for each in tasks)]
+
+
+async def _said(unit: Running, cap: Sequence[Property]) -> dict[str, Any]:
+    wanted = {each.sets for each in cap}
+    kind = unit.name.rpartition(".")[2].capitalize()
+    said = await unit.invocation.properties(f"{UNIT.rpartition('.')[0]}.{kind}", wanted)
+    return {name: value for name, value in said.items() if name in wanted}
+
+
+def _memory_max(cap: Sequence[Property]) -> int | None:
+    return next((each.value for each in cap if each.name == "MemoryMax" and isinstance(each.value, int)), None)
+
+
+def _over(cgroup: Cgroup, cap: Sequence[Property]) -> int | None:
+    """Return the bytes that a cgroup uses if they are more than the cap's MemoryMax=, else None."""
+    limit, used = _memory_max(cap), cgroup.number("memory.current")
+    if limit in {None, INFINITY} or used is None:
+        return None
+    return used if used > int(limit or 0) else None

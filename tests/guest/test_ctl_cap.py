@@ -1,0 +1,182 @@
+"""scopectl cap binds what a desktop starts, on a real systemd and kernel."""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from .here import lab_only
+from .story import systemctl
+from .test_ctl_acting import MIB, has, scopectl
+
+pytestmark = lab_only
+
+FOLDER = Path("~/.config/systemd/user").expanduser()
+FILE = "40-scoperun-cap.conf"
+GROWS = ["python3", "-c", f"data = b'x' * {60 * MIB}; print(len(data), flush=True); input()"]
+
+
+@contextmanager
+def started(unit: str, *words: str, command: list[str] | None = None) -> Iterator[str]:
+    """Start a unit as a desktop does, with a command that has printed a line; yield its cgroup."""
+    run = ["systemd-run", "--user", "--quiet", f"--unit={unit}", *words]
+    command = command or ["sh", "-c", "echo; read line"]
+    kind = ["--scope"] if unit.endswith(".scope") else ["--pipe"]
+    with subprocess.Popen([*run, *kind, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout.readline() != b""
+        try:
+            yield systemctl("show", "-P", "ControlGroup", unit).strip()
+        finally:
+            process.stdin.close()
+            process.wait()
+
+
+@pytest.fixture(autouse=True)
+def _removed_afterwards() -> Iterator[None]:
+    yield
+    for file in FOLDER.glob(f"*/{FILE}"):
+        file.unlink()
+        file.parent.rmdir()
+    systemctl("daemon-reload")
+
+
+def test_a_cap_binds_what_runs_and_what_starts_until_it_is_removed() -> None:
+    with (
+        started(r"app-gnome-bound\x2dapp-11.scope") as scope,
+        started(r"app-bound\x2dapp@ab12.service") as service,
+        started("app-niri-bound\\x2dapp-7.scope") as niri,
+        started("app-unbound-12.scope") as other,
+    ):
+        done = scopectl("cap", "bound-app", "--mem", "100M", "--tasks", "20", "--cpus", "0.5")
+        assert (done.status, done.err) == (0, ""), done
+        for cgroup in (scope, service, niri):
+            assert (has(cgroup, "memory.max"), has(cgroup, "memory.swap.max")) == (str(100 * MIB), "0")
+            assert (has(cgroup, "pids.max"), has(cgroup, "cpu.max").split()[0]) == ("20", "50000")
+        assert has(other, "memory.max") == "max"
+        launcher = scopectl("cap", "niri", "--mem", "100M")
+        assert (launcher.status, launcher.out) == (2, ""), "it would cap all that niri starts"
+        text = "MemoryMax infinity -> 100M"
+        assert [r"app-gnome-bound\x2dapp-11.scope", text] in done.rows
+        assert [str(FOLDER / r"app-gnome-bound\x2dapp-.scope.d" / FILE), "written"] in done.rows
+        with started(r"flatpak-bound\x2dapp-3.scope", "-p", "MemoryMax=200M") as late:
+            assert has(late, "memory.max") == str(100 * MIB), "it counts more than what the start asks for"
+            status = scopectl("status", r"flatpak-bound\x2dapp-3.scope").out
+            assert str(FOLDER / r"flatpak-bound\x2dapp-.scope.d" / FILE) in status
+        run = ["scoperun", "--mem", "60M", "--unit", r"app-bound\x2dapp-9", "--", "true"]
+        refused = subprocess.run(run, capture_output=True, text=True, check=False)
+        file = FOLDER / r"app-bound\x2dapp-.scope.d" / FILE
+        assert f"{file} has MemoryMax={100 * MIB}, and counts more" in refused.stderr, refused
+        told = scopectl("cap", "--list", "--json").json
+        assert [each["cap"] for each in told] == ["bound-app"]
+        assert r"app-bound\x2dapp@ab12.service" in told[0]["units"]
+        fewer = scopectl("cap", "bound-app", "--mem", "80M", "--json").json
+        assert {each["state"] for each in fewer["files"]} == {"written"}
+        assert has(scope, "memory.max") == str(80 * MIB)
+        quota = Path(f"/sys/fs/cgroup{scope}/cpu.max")
+        assert not quota.exists() or quota.read_text().startswith("max")
+        (told,) = [each for each in fewer["units"] if each["unit"] == r"app-gnome-bound\x2dapp-11.scope"]
+        assert told["limits"]["CPUQuota"] == {"before": 0.5, "now": "infinity"}
+        assert has(scope, "pids.max") != "20"
+        removed = scopectl("cap", "--remove", "bound-app")
+        assert (removed.status, removed.err) == (0, ""), removed
+        assert [has(each, "memory.max") for each in (scope, service, niri)] == ["max", "max", "max"]
+    assert [*FOLDER.glob(f"*/{FILE}")] == []
+    assert scopectl("cap", "--list").out.splitlines()[1:] == []
+    assert scopectl("cap", "--remove", "bound-app").status == 4
+
+
+def test_what_uses_more_is_capped_from_its_next_start_and_with_force_at_once() -> None:
+    unit = "app-gnome-grown-11.scope"
+    with started(unit, command=GROWS) as cgroup:
+        dry = scopectl("cap", "grown", "--mem", "30M", "--dry-run")
+        assert (dry.status, [*FOLDER.glob(f"*/{FILE}")]) == (0, [])
+        done = scopectl("cap", "grown", "--mem", "30M")
+        assert (done.status, done.err) == (0, ""), done
+        assert any(name == unit and "from its next start" in text for name, text in done.rows), done.rows
+        # systemd 257 applies a drop-in to running units only when another unit starts
+        with started("app-gnome-grown-12.scope") as second, started("app-other-1.scope"):
+            assert has(second, "memory.max") == str(30 * MIB)
+            assert (has(cgroup, "memory.max"), "oom_kill 0" in has(cgroup, "memory.events")) == ("max", True)
+    assert scopectl("cap", "--remove", "grown").status == 0
+    with started(unit, command=GROWS) as cgroup:
+        forced = scopectl("cap", "grown", "--mem", "30M", "--force")
+        assert forced.status == 0, forced
+        assert re.search(rf"{unit}\tit has ended meanwhile: it used |the kernel kill(ed 1 of|s in it)", forced.out), (
+            forced
+        )
+        still = Path(f"/sys/fs/cgroup{cgroup}/memory.max")
+        assert not still.exists() or still.read_text().strip() == str(30 * MIB)
+    scopectl("cap", "--remove", "grown")
+
+
+def test_a_service_that_keeps_its_name_needs_force() -> None:
+    text = f"import os, time; data = b'x' * {60 * MIB}; os.fork() and os._exit(0); time.sleep(1000)"
+    unit = FOLDER / "app-kept@.service"
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    unit.write_text(f'[Service]\nType=forking\nExecStart=/usr/bin/python3 -c "{text}"\n')
+    try:
+        systemctl("daemon-reload")
+        systemctl("start", "app-kept@autostart.service")
+        done = scopectl("cap", "kept", "--mem", "30M")
+        assert (done.status, done.out) == (1, "")
+        assert "not capped: app-kept@autostart.service uses " in done.err
+        assert "--force" in done.err
+        assert [*FOLDER.glob(f"*/{FILE}")] == []
+    finally:
+        systemctl("stop", "app-kept@autostart.service")
+        unit.unlink()
+
+
+def test_what_a_person_has_changed_is_left_alone() -> None:
+    with started("app-mine-1.scope") as cgroup:
+        shown = scopectl("cap", "mine").rows
+        assert ["app-gnome-mine-*.scope", "is bound"] in shown
+        assert shown[-1][0] == "app-mine-1.scope"
+        told = ["app-mine-1.scope", "until it ends; for each start: scopectl cap mine"]
+        assert told in scopectl("set", "app-mine-1", "--mem-high", "infinity").rows
+        assert scopectl("cap", "mine", "--mem", "100M").status == 0
+        file = FOLDER / "app-mine-.scope.d" / FILE
+        file.write_text(file.read_text().replace("MemoryMax=", "MemoryMax=1"))
+        done = scopectl("cap", "mine", "--mem", "90M")
+        assert done.status == 1
+        assert f"{file}: left alone" in done.err
+        assert has(cgroup, "memory.max") != str(90 * MIB)
+        assert scopectl("cap", "--remove", "mine").status == 1
+        assert [*FOLDER.glob(f"*/{FILE}")] == [file]
+    refused = scopectl("cap", "no-such-app", "--mem", "100M")
+    assert (refused.status, refused.out) == (4, "")
+    assert scopectl("cap", "mine", "--oom-policy", "kill").status == 2
+
+
+def test_the_session_is_capped_together() -> None:
+    with started("app-one-1.scope") as cgroup:
+        top = cgroup.rpartition("/")[0]
+        done = scopectl("cap", "--session", "--mem", "50%")
+        assert (done.status, done.err) == (0, ""), done
+        most = int(has(top, "memory.max"))
+        assert abs(most - os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2) <= 4096
+        assert 0.89 * most < int(has(top, "memory.high")) <= 0.9 * most
+        if os.geteuid():
+            assert scopectl("cap", "--users", "--mem", "50%").status == 1
+        assert scopectl("cap", "--session", "--remove").status == 0
+        assert has(top, "memory.max") == "max"
+
+
+@pytest.mark.guest(user="root")
+def test_root_caps_each_user() -> None:
+    slices = [each for each in Path("/sys/fs/cgroup/user.slice").iterdir() if each.name.startswith("user-")]
+    assert slices, "root is logged in"
+    done = scopectl("cap", "--users", "--mem", "50%")
+    assert (done.status, done.err) == (0, ""), done
+    assert all((each / "memory.max").read_text() != "max\n" for each in slices)
+    file = Path("/etc/systemd/system/user-.slice.d") / FILE
+    assert file.stat().st_mode & 0o777 == 0o644
+    assert scopectl("cap", "--list", "--system", "--json").json[0]["cap"] == "--users"
+    assert scopectl("cap", "--users", "--remove").status == 0
+    assert all((each / "memory.max").read_text() == "max\n" for each in slices)

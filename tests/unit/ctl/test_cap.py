@@ -1,0 +1,179 @@
+"""Which units a cap binds, what its file says, and who has changed it."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from scoperun.ctl import cap_names
+from scoperun.ctl.cap_files import CapFolder
+from scoperun.ctl.cap_text import FILE, Cap, cap_in, settings_of, text_of
+from scoperun.ctl.desktop_apps import identifiers, likely_id
+from scoperun.errors import InvalidValue, ScoperunError
+from scoperun.spec.limits import Limits
+from scoperun.spec.sizes import INFINITY
+
+CAP = Cap("firefox", ("MemoryMax=4294967296", "MemorySwapMax=0"))
+
+
+@pytest.mark.parametrize(
+    ("app", "unit"),
+    [
+        ("firefox", "app-firefox-42.scope"),
+        ("firefox", "app-gnome-firefox-42.scope"),
+        ("firefox", "app-KDE-firefox-42.scope"),
+        ("firefox", "app-firefox@0a1b.service"),
+        ("firefox", "snap.firefox.firefox-8f1b-4e.scope"),
+        ("code_url-handler", "snap.code.url-handler-8f1b.scope"),
+        ("google-chrome", r"app-gnome-google\x2dchrome-42.scope"),
+        ("org.gnome.Maps", "flatpak-org.gnome.Maps-42.scope"),
+        ("org.gnome.Maps", "app-flatpak-org.gnome.Maps-42.scope"),
+        ("ä", r"app-\xc3\xa4-42.scope"),
+    ],
+)
+def test_a_cap_binds_the_names_that_desktops_give(app: str, unit: str) -> None:
+    assert any(each.bind(unit) for each in cap_names.names(app))
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "app-firefox.scope",
+        "app-firefox-.scope",
+        "app-firefox-42.service",
+        r"app-firefox\x2desr-42.scope",
+        "app-niri-firefox-42.scope",
+        "app-firefoxy-42.scope",
+        "app-firefox@.service",
+        "snap.firefox.geckodriver-42.scope",
+    ],
+)
+def test_it_binds_no_others(unit: str) -> None:
+    assert not any(each.bind(unit) for each in cap_names.names("firefox"))
+
+
+def test_launchers_are_learnt_from_what_runs() -> None:
+    names = cap_names.names_with(
+        "firefox", ["app-niri-firefox-42.scope", "app-gnome-firefox-1.scope", "app-x-y-1.scope"]
+    )
+    assert [each.folder for each in names if each not in cap_names.names("firefox")] == ["app-niri-firefox-.scope.d"]
+
+
+def test_a_launcher_is_known_by_what_it_has_started() -> None:
+    names = cap_names.names("niri")
+    units = ["app-niri-firefox-42.scope", "app-niri-7.scope", "app-niri@1-2.service", "snap.niri.niri-1-2.scope"]
+    assert cap_names.of_others(names, units) == ["app-niri-firefox-42.scope"]
+
+
+def test_the_session_and_users_are_slices() -> None:
+    (session,), (users,) = cap_names.SESSION, cap_names.USERS
+    assert (session.folder, users.folder) == ("app.slice.d", "user-.slice.d")
+    assert (session.bind("app.slice"), session.bind(r"app-x.slice"), users.bind("user-0.slice")) == (True, False, True)
+
+
+@pytest.mark.parametrize(
+    "app", ["", "--session", "a/b", "50%", "a\nb", "a\0b", "gnome", "kde", "flatpak", "x.scope", "x" * 250]
+)
+def test_what_cannot_be_an_application_is_refused(app: str) -> None:
+    with pytest.raises(InvalidValue):
+        cap_names.checked(app)
+
+
+def test_an_id_can_have_its_ending() -> None:
+    assert cap_names.checked("org.gnome.Maps.desktop") == "org.gnome.Maps"
+
+
+def test_systemd_escape_is_followed() -> None:
+    assert cap_names.escaped(".a-b c:_.\\") == r"\x2ea\x2db\x20c:_.\x5c"
+
+
+def test_a_file_is_known_until_a_person_changes_it() -> None:
+    text = text_of(CAP, "Scope")
+    assert cap_in(text) == CAP
+    assert "[Scope]\nMemoryMax=4294967296\nMemorySwapMax=0\n" in text
+    for changed in (text.replace("4294967296", "1"), f"{text}\n", text[1:], "", "[Scope]\nMemoryMax=1G\n"):
+        assert cap_in(changed) is None
+
+
+def test_the_limits_are_written_as_systemd_reads_them() -> None:
+    limits = Limits(memory_max=INFINITY, memory_high=1 << 30, cpu_quota=0.125, cpu_weight=5, tasks_max=7)
+    assert settings_of(limits.properties()) == (
+        "MemoryMax=infinity",
+        "MemoryHigh=1073741824",
+        "CPUQuota=12.5%",
+        "CPUWeight=5",
+        "TasksMax=7",
+    )
+
+
+def test_files_are_written_listed_and_removed_with_their_folders(tmp_path: Path) -> None:
+    folder = CapFolder(str(tmp_path / "new" / "systemd" / "user"), system=False)
+    assert folder.all() == []
+    (names, *_) = cap_names.names("firefox")
+    folder.write(names, CAP)
+    path = tmp_path / "new/systemd/user/app-firefox-.scope.d" / FILE
+    (file,) = folder.all()
+    assert (file.path, file.cap) == (str(path), CAP)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) & 0o077 == 0
+    folder.remove(file)
+    assert not path.parent.exists()
+    assert path.parent.parent.is_dir()
+    folder.remove(file)
+
+
+def test_what_a_system_reads_is_for_all_to_read(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        folder = CapFolder(str(tmp_path), system=True)
+        folder.write(cap_names.USERS[0], Cap("--users", ("MemoryMax=1G",)))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "user-.slice.d" / FILE).stat().st_mode) == 0o644
+
+
+def test_a_folder_with_other_files_stays_and_a_link_is_a_persons(tmp_path: Path) -> None:
+    folder = CapFolder(str(tmp_path), system=False)
+    (names, *_) = cap_names.names("firefox")
+    folder.write(names, CAP)
+    path = tmp_path / names.folder / FILE
+    (path.parent / "50-mine.conf").touch()
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    (file,) = folder.all()
+    assert file.cap is None
+    folder.remove(file)
+    assert (tmp_path / "elsewhere").exists()
+    assert [each.name for each in path.parent.iterdir()] == ["50-mine.conf"]
+
+
+def test_a_folder_that_is_a_file_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "app-firefox-.scope.d").touch()
+    with pytest.raises(ScoperunError, match="cannot write"):
+        CapFolder(str(tmp_path), system=False).write(cap_names.names("firefox")[0], CAP)
+
+
+def test_the_folder_is_the_one_that_systemd_searches() -> None:
+    run = "/run/user/1000/systemd"
+    searched = ["/home/a/.config/systemd/user.control", f"{run}/user.control", "/home/a/.config/systemd/user"]
+    assert CapFolder.among(searched, system=False).path == "/home/a/.config/systemd/user"
+    assert CapFolder.among(["/etc/systemd/system"], system=True).path == "/etc/systemd/system"
+    for nothing in ([], [f"{run}/user.control"], ["/etc/systemd/user"]):
+        with pytest.raises(ScoperunError):
+            CapFolder.among(nothing, system=False)
+
+
+def test_installed_applications_are_found_in_subfolders_too(tmp_path: Path) -> None:
+    top = tmp_path / "applications"
+    (top / "kde").mkdir(parents=True)
+    for name in ("firefox.desktop", "kde/kate.desktop", "mimeinfo.cache"):
+        (top / name).touch()
+    found = identifiers({"XDG_DATA_HOME": str(tmp_path), "XDG_DATA_DIRS": str(tmp_path / "none"), "HOME": ""})
+    assert {"firefox", "kde-kate"} <= set(found)
+    assert "mimeinfo.cache" not in found
+
+
+def test_the_likely_id_of_a_unit() -> None:
+    assert likely_id(r"app-gnome-google\x2dchrome-42.scope") == "google-chrome"
+    assert likely_id("build.scope") is None
