@@ -1,4 +1,4 @@
-"""Folders and files in a place that nobody else decides: made, removed and read by a walk along the path."""
+"""Folders in a place that nobody else decides: made and removed by a walk along the path."""
 
 from __future__ import annotations
 
@@ -20,11 +20,9 @@ def make_folder(path: str, *, mode: int) -> None:
         _make(path, mode)
 
 
-def remove_file(path: str) -> None:
-    """Remove a file, not what a link at its place leads to; and its folder if that is empty then. Raises OSError."""
-    with walk(path, Trusted.here(), follow_last=False) as place:
-        os.unlink(place.name, dir_fd=place.folder)
-    with suppress(OSError), walk(os.path.dirname(path), Trusted.here(), follow_last=False) as place:
+def remove_empty_folder(path: str) -> None:
+    """Remove a folder if nothing is in it."""
+    with suppress(OSError), walk(path, Trusted.here(), follow_last=False) as place:
         os.rmdir(place.name, dir_fd=place.folder)
 
 

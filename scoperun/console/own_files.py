@@ -6,13 +6,13 @@ Their first line has a hash of the rest. They are written as files.py does, belo
 from __future__ import annotations
 
 import enum
-import errno
 import hashlib
 import os
 import stat
 from typing import TYPE_CHECKING
 
 from scoperun.console.files import Destination
+from scoperun.console.folders import make_folder
 from scoperun.console.paths import Trusted, walk
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 _MOST = 1 << 16
 """Bytes of a file that are read; ours are shorter."""
-
-_FOLDER_MODE = 0o755
 
 
 class State(enum.Enum):
@@ -50,10 +48,13 @@ def content_of(path: str) -> tuple[State, str]:
         return _content(place)
 
 
-def write(path: str, text: str) -> None:
-    """Write a signed text to a file, whole or not at all; the folders above it are made if needed. Raises OSError."""
-    _make_folders(os.path.dirname(path))
-    with Destination(path) as destination:
+def write(path: str, text: str, *, mode: int = 0o600, folder_mode: int = 0o755) -> None:
+    """Write a signed text to a file, whole or not at all; the folders above it are made if needed. Raises OSError.
+
+    mode, folder_mode: of a new file, and of new folders.
+    """
+    make_folder(os.path.dirname(path), mode=folder_mode)
+    with Destination(path, mode=mode) as destination:
         destination.write(text)
 
 
@@ -91,14 +92,3 @@ def _content(place: Place) -> tuple[State, str]:
 
 def _has_strange_bytes(text: str) -> bool:
     return any("\udc80" <= character <= "\udcff" for character in text)
-
-
-def _make_folders(path: str) -> None:
-    """Make a folder and those above it, none through a link of another user. Raises OSError."""
-    parts = path.rstrip("/").split("/")
-    for count in range(2, len(parts) + 1):
-        with walk("/".join(parts[:count]), Trusted.here()) as place:
-            if place.status is None:
-                os.mkdir(place.name, _FOLDER_MODE, dir_fd=place.folder)
-            elif not stat.S_ISDIR(place.status.st_mode):
-                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)

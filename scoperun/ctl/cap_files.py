@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from scoperun import regular_file
-from scoperun.console.files import Destination
-from scoperun.console.folders import make_folder, remove_file
+from scoperun.console import own_files
+from scoperun.console.folders import remove_empty_folder
+from scoperun.console.own_files import State
 from scoperun.ctl.cap_text import FILE, cap_in, text_of
 from scoperun.errors import ScoperunError
 from scoperun.record import dataclass
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from scoperun.ctl.cap_text import Cap
 
 _SYSTEM = "/etc/systemd/system"
-_MOST = 1 << 16
-"""Bytes of a drop-in that are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +57,13 @@ class CapFolder:
 
     def read(self, path: str) -> CapFile | None:
         """Return the drop-in at a path, None if none is there."""
-        if not os.path.lexists(path):
+        try:
+            state, text = own_files.content_of(path)
+        except OSError:
+            return CapFile(path, None)
+        if state is State.MISSING:
             return None
-        try:
-            fd = regular_file.opened(path, follow=False)
-        except OSError:
-            return CapFile(path, None)
-        try:
-            text = os.fsdecode(os.read(fd, _MOST))
-        except OSError:
-            return CapFile(path, None)
-        finally:
-            os.close(fd)
-        return CapFile(path, cap_in(text))
+        return CapFile(path, cap_in(text) if state is State.OURS else None)
 
     def all(self) -> list[CapFile]:
         """Return the drop-ins of all caps, by their paths."""
@@ -88,18 +80,17 @@ class CapFolder:
         """Write the drop-in of a cap. Raises ScoperunError."""
         path = self.file(names)
         try:
-            make_folder(os.path.dirname(path), mode=0o755 if self.system else 0o700)
             # What the system's systemd reads is for all users to read, as systemctl cat has it.
-            with Destination(path, mode=0o644 if self.system else 0o600) as file:
-                file.write(text_of(cap, names.section))
+            mode, folder_mode = (0o644, 0o755) if self.system else (0o600, 0o700)
+            text = own_files.signed(text_of(cap, names.section))
+            own_files.write(path, text, mode=mode, folder_mode=folder_mode)
         except OSError as error:
             raise ScoperunError(f"cannot write {path}: {error.strerror}") from None
 
     def remove(self, file: CapFile) -> None:
-        """Remove a drop-in. Raises ScoperunError."""
+        """Remove a drop-in that is as it was written, and its folder if it is empty then. Raises ScoperunError."""
         try:
-            remove_file(file.path)
-        except FileNotFoundError:
-            return
+            own_files.remove(file.path)
+            remove_empty_folder(os.path.dirname(file.path))
         except OSError as error:
             raise ScoperunError(f"cannot remove {file.path}: {error.strerror}") from None

@@ -1,8 +1,7 @@
-"""The text of a cap's drop-in, and whether a person has changed it since. No I/O."""
+"""The text of a cap's drop-in. No I/O."""
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 from scoperun.record import dataclass
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 FILE = "40-scoperun-cap.conf"
 """Drop-ins are read in the order of their names, and the last one counts: systemd's own begin with 50."""
 
-_FIRST = "# scopectl cap: "
 _OF = "# Of: "
 
 
@@ -29,9 +27,9 @@ class Cap:
 
 
 def text_of(cap: Cap, section: str) -> str:
-    """Return the text of a file, whose first line has a hash of all others."""
+    """Return the text of a file, without the line by which it is recognized."""
     option = cap.of if cap.of.startswith("--") else f"-- {cap.of}"
-    rest = "\n".join(
+    return "\n".join(
         [
             f'# "scopectl cap --remove {option}" removes it. If you change it, scopectl leaves it alone.',
             f"{_OF}{cap.of}",
@@ -40,15 +38,11 @@ def text_of(cap: Cap, section: str) -> str:
             "",
         ]
     )
-    return f"{_FIRST}{_hash(rest)}\n{rest}"
 
 
 def cap_in(text: str) -> Cap | None:
-    """Return the cap in a file that is as it was written; None if a person has changed it, or wrote it."""
-    first, _, rest = text.partition("\n")
-    if first != f"{_FIRST}{_hash(rest)}":
-        return None
-    lines = rest.split("\n")
+    """Return the cap in a file of scopectl's; None if it is not of a cap."""
+    lines = text.split("\n")
     of = [line.removeprefix(_OF) for line in lines if line.startswith(_OF)]
     settings = tuple(line for line in lines if line and not line.startswith(("#", "[")))
     return Cap(of[0], settings) if of else None
@@ -66,7 +60,3 @@ def setting_line(wanted: Property) -> str:
 def settings_of(properties: Iterable[Property]) -> tuple[str, ...]:
     """Return the lines that set these properties."""
     return tuple(map(setting_line, properties))
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()

@@ -114,15 +114,6 @@ class Manager:
             return None
         return value if isinstance(value, int) else None
 
-    async def unit_folders(self) -> list[str]:
-        """Return the folders in which it looks for unit files; raise one of UNANSWERED."""
-        value = await self.get(PATH, MANAGER, "UnitPath")
-        return [str(each) for each in value] if isinstance(value, list) else []
-
-    async def reload(self) -> None:
-        """Have it read all unit files again; raise one of UNANSWERED."""
-        await self.call("Reload", "")
-
     @property
     def description(self) -> str:
         """Whose bus it is, as text for people."""

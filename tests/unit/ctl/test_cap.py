@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from scoperun.console.own_files import signed
 from scoperun.ctl import cap_names
 from scoperun.ctl.cap_files import CapFolder
 from scoperun.ctl.cap_text import FILE, Cap, cap_in, settings_of, text_of
@@ -88,12 +89,11 @@ def test_systemd_escape_is_followed() -> None:
     assert cap_names.escaped(".a-b c:_.\\") == r"\x2ea\x2db\x20c:_.\x5c"
 
 
-def test_a_file_is_known_until_a_person_changes_it() -> None:
+def test_a_file_has_its_cap_in_it() -> None:
     text = text_of(CAP, "Scope")
-    assert cap_in(text) == CAP
+    assert cap_in(signed(text)) == CAP
     assert "[Scope]\nMemoryMax=4294967296\nMemorySwapMax=0\n" in text
-    for changed in (text.replace("4294967296", "1"), f"{text}\n", text[1:], "", "[Scope]\nMemoryMax=1G\n"):
-        assert cap_in(changed) is None
+    assert cap_in("[Scope]\nMemoryMax=1G\n") is None
 
 
 def test_the_limits_are_written_as_systemd_reads_them() -> None:
@@ -145,6 +145,11 @@ def test_a_folder_with_other_files_stays_and_a_link_is_a_persons(tmp_path: Path)
     assert file.cap is None
     folder.remove(file)
     assert (tmp_path / "elsewhere").exists()
+    assert sorted(each.name for each in path.parent.iterdir()) == [FILE, "50-mine.conf"]
+    path.unlink()
+    (tmp_path / "elsewhere").rename(path)
+    (file,) = folder.all()
+    folder.remove(file)
     assert [each.name for each in path.parent.iterdir()] == ["50-mine.conf"]
 
 
