@@ -12,7 +12,7 @@ import typer
 from scoperun.console.field_names import in_options
 from scoperun.ctl.errors import NoSuchUnit, NotActive, Status, status_of
 from scoperun.ctl.freezing import is_our_own
-from scoperun.ctl.names import acted_on, is_named, missing
+from scoperun.ctl.names import acted_on, missing
 from scoperun.ctl.output import print_json, print_text, say
 from scoperun.ctl.session import COMMANDS, session
 from scoperun.errors import ManagerError, ScoperunError
@@ -22,7 +22,7 @@ from scoperun.record import dataclass
 from scoperun.systemd.units import MANAGERS_OWN, NO_SUCH_INVOCATION, Invocation, invocation_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from scoperun.ctl.session import Seen, Session
 
@@ -81,12 +81,35 @@ class Met:
     error: ScoperunError | None = None
 
 
-def acted(words: Sequence[str], act: Act, *, system: bool, json: bool, every: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class Globs:
+    """Which units a glob means. every: all scopes and services, not only scopes of scoperun.
+
+    spare_own: not the unit that this process is in. systemd's own scope is never meant.
+    """
+
+    every: bool
+    spare_own: bool = False
+
+    def mean(self, seen: Seen) -> bool:
+        """Tell whether a glob can mean a unit."""
+        return self.could_mean(seen) and not self.spare(seen)
+
+    def could_mean(self, seen: Seen) -> bool:
+        """Tell whether a glob could mean a unit if this process were not in it."""
+        return (self.every or seen.is_ours) and seen.name != MANAGERS_OWN
+
+    def spare(self, seen: Seen) -> bool:
+        """Tell whether a unit is spared because this process is in it."""
+        return self.spare_own and is_our_own(seen.cgroup)
+
+
+def acted(words: Sequence[str], act: Act, *, system: bool, json: bool, globs: Globs) -> int:
     """Act on the units that the words mean, print what was done to each, and return the exit status.
 
     A unit that cannot be acted on is named, and the rest go on; the first of them decides the status.
     """
-    met = asyncio.run(_act(words, act, system=system, every=every))
+    met = asyncio.run(_act(words, act, system=system, globs=globs))
     errors = [(each.unit, each.error) for each in met if each.error is not None]
     if json:
         print_json([_as_json(each) for each in met])
@@ -95,17 +118,6 @@ def acted(words: Sequence[str], act: Act, *, system: bool, json: bool, every: bo
     for unit, error in errors:
         say(f"scopectl: {in_options(str(error) if isinstance(error, NoSuchUnit) else f'{unit}: {error}')}")
     return status_of(errors[0][1]) if errors else Status.OK
-
-
-def sparing_own(words: Sequence[str], act: Act) -> Act:
-    """Return the action that leaves the unit alone which this process is in, unless it is named in full."""
-
-    async def spare(target: Target) -> Did:
-        if is_our_own(target.seen.cgroup) and not is_named(target.name, words):
-            return Did(["left alone: scopectl itself runs in it (only its full name means it)"], {})
-        return await act(target)
-
-    return spare
 
 
 def _lines(rows: Sequence[tuple[str, str]]) -> str:
@@ -124,19 +136,21 @@ def _as_json(met: Met) -> dict[str, Any]:
     return {"unit": met.unit, "invocation_id": met.invocation_id, "done": done, "error": error, **more}
 
 
-async def _act(words: Sequence[str], act: Act, *, system: bool, every: bool) -> list[Met]:
+async def _act(words: Sequence[str], act: Act, *, system: bool, globs: Globs) -> list[Met]:
     async with session(system=system) as opened:
         seen = {each.name: each for each in await opened.units(COMMANDS)}
-        names, without = acted_on(
-            words, [*seen], globbed=[name for name, each in seen.items() if _is_globbed(each, every=every)]
-        )
-        wrong = [Met(unit=word, error=missing(word, [*seen])) for word in without]
+        names, without = acted_on(words, [*seen], globbed=[name for name, each in seen.items() if globs.mean(each)])
+        _say_what_is_spared(words, seen, names, globs)
+        others = [name for name, each in seen.items() if name != MANAGERS_OWN and not globs.spare(each)]
+        wrong = [Met(unit=word, error=missing(word, others)) for word in without]
         return [*await asyncio.gather(*(_met(opened, seen[name], act) for name in names)), *wrong]
 
 
-def _is_globbed(seen: Seen, *, every: bool) -> bool:
-    """Tell whether a glob can mean a unit."""
-    return (every or seen.is_ours) and seen.name != MANAGERS_OWN
+def _say_what_is_spared(words: Sequence[str], seen: Mapping[str, Seen], names: Sequence[str], globs: Globs) -> None:
+    """Say which units the words would also mean if this process were not in them."""
+    own = [name for name, each in seen.items() if globs.could_mean(each) and globs.spare(each) and name not in names]
+    for name in acted_on(words, own)[0]:
+        say(f"scopectl: {one_line(name)} is left alone: scopectl itself runs in it, and only its full name means it")
 
 
 async def _met(opened: Session, seen: Seen, act: Act) -> Met:

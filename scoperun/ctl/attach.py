@@ -18,7 +18,7 @@ from scoperun.ctl.in_force import in_force, text_of
 from scoperun.ctl.output import print_json, print_text, say
 from scoperun.ctl.table_options import KEPT, limits_of, with_options
 from scoperun.evidence.verdict import Verdict
-from scoperun.kernel.process_facts import cgroup_name, command_line, process_facts
+from scoperun.kernel.process_facts import command_line, process_facts
 from scoperun.printable import one_line, utf8
 from scoperun.report.layout import row
 from scoperun.report.text import WIDTH, report_text
@@ -28,7 +28,6 @@ from scoperun.spec.scope import unit_path
 from scoperun.spec.sizes import format_size, in_words
 from scoperun.supervision.attaching import attached, report
 from scoperun.supervision.attachment import CannotMove, NoneLeft, Wanted
-from scoperun.supervision.candidates import place
 from scoperun.systemd.answers import SCOPE
 from scoperun.systemd.manager import connect
 
@@ -98,9 +97,9 @@ def command(
     parent has ended is not found.
     """
     wanted = Wanted(run=_run(pids, given), pids=tuple(dict.fromkeys(pids)), tree=tree, force=force, wait=wait)
-    started: list[str] = []
+    started, standing = list[str](), list[str]()
     try:
-        return asyncio.run(_attach(wanted, starts=started.append, json=json))
+        return asyncio.run(_attach(wanted, starts=started.append, stands=standing.append, json=json))
     except CannotMove as error:
         for pid, reason in error.reasons.items():
             say(f"scopectl: process {pid} ({one_line(error.names[pid])}): {reason}")
@@ -108,7 +107,7 @@ def command(
     except NoneLeft as error:
         raise NotActive(str(error)) from None
     except KeyboardInterrupt:
-        _say_where(wanted.pids, started)
+        say(f"scopectl: interrupted; {_what_became(started, standing)}")
         raise
     return Status.FAILED
 
@@ -142,19 +141,25 @@ def _is_shell(pid: int) -> bool:
     return is_shell_for_input((words[0].removeprefix("-"), *words[1:]))
 
 
-def _say_where(pids: Sequence[int], started: Sequence[str]) -> None:
-    """Say which of the processes are in one of the scopes that were started, when nothing waits for them any longer."""
-    units = {pid: place(cgroup_name(pid)).unit for pid in pids}
-    inside = [f"{pid} in {unit}" for pid, unit in units.items() if unit in started]
-    happened = f"attached, and still running: {', '.join(inside)}" if inside else "nothing was attached yet"
-    say(f"scopectl: interrupted; {happened}")
+def _what_became(started: Sequence[str], standing: Sequence[str]) -> str:
+    """Return what is known of an attachment that is not waited for any longer."""
+    if standing:
+        return f"what was attached runs on in {standing[-1]}"
+    if started:
+        return f"systemd was asked to start {started[-1]}, and might still put the processes into it"
+    return "nothing was attached"
 
 
-async def _attach(wanted: Wanted, *, starts: Callable[[str], None], json: bool) -> int:
+async def _attach(wanted: Wanted, *, starts: Callable[[str], None], stands: Callable[[str], None], json: bool) -> int:
+    """Attach the processes, and return the exit status.
+
+    starts: called with the scope's name before systemd is asked for it. stands: once the processes are in it.
+    """
     async with (
         connect(os.environ, system=wanted.run.system, passes_descriptors=True) as manager,
         attached(manager, wanted, starts=starts) as now,
     ):
+        stands(now.unit.name)
         limits = await _limits(now)
         if not json:
             print_text(_text(_rows(now, limits)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scoperun.ctl import freezing
-from scoperun.ctl.acting import Did, Every, Target, Units, acted, sparing_own
+from scoperun.ctl.acting import Did, Every, Globs, Target, Units, acted
 from scoperun.ctl.declared import Json, System
 
 
@@ -15,7 +15,7 @@ def command(units: Units, *, every: Every = False, json: Json = False, system: S
     running, and systemd 257 and later do not stop a frozen unit. The unit that
     scopectl itself runs in is not frozen.
     """
-    return acted(units, sparing_own(units, _freeze), system=system, json=json, every=every)
+    return acted(units, _freeze, system=system, json=json, globs=Globs(every, spare_own=True))
 
 
 async def _freeze(target: Target) -> Did:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from scoperun.errors import BusUnavailable, ScoperunError
@@ -29,18 +28,31 @@ def is_our_own(cgroup: Cgroup | None) -> bool:
 async def freeze(invocation: Invocation, cgroup: Cgroup | None) -> None:
     """Freeze a unit; raise ScoperunError if it is not frozen then, or if this process is in it.
 
-    cgroup: the unit's. If systemd does not answer, or the wait is interrupted, the unit is thawed: systemd freezes it
-    all the same once it can.
+    cgroup: the unit's. If systemd does not answer, or the wait is interrupted, it is asked to thaw the unit, which it
+    freezes all the same once it can.
     """
     if is_our_own(cgroup):
         raise ScoperunError("scopectl runs in it itself, and would be frozen too")
     ran_before = is_frozen(cgroup) is False
     try:
         await invocation.freeze()
-    except (BusUnavailable, asyncio.CancelledError):
-        if ran_before:
-            with suppress(ScoperunError):
-                await invocation.thaw()
+    except asyncio.CancelledError:
+        _take_back(invocation, ran_before=ran_before)
+        raise
+    except BusUnavailable as error:
+        if _take_back(invocation, ran_before=ran_before):
+            error.message += "; it was asked to thaw the unit again"
         raise
     if is_frozen(cgroup) is False:
         raise ScoperunError("systemd says that it is frozen, but by the kernel's account it is not")
+
+
+def _take_back(invocation: Invocation, *, ran_before: bool) -> bool:
+    """Ask systemd to thaw a unit that was not frozen before; tell whether it was asked."""
+    if not ran_before:
+        return False
+    try:
+        invocation.post_thaw()
+    except ScoperunError:  # the bus is gone
+        return False
+    return True

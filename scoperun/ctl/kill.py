@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from scoperun.ctl.acting import Did, Every, Target, Units, acted, sparing_own
+from scoperun.ctl.acting import Did, Every, Globs, Target, Units, acted
 from scoperun.ctl.declared import Json, System
 from scoperun.errors import InvalidValue
 from scoperun.spec.values import signal_name, signal_number
@@ -48,4 +48,4 @@ def command(
         await target.invocation.kill(number)
         return Did([f"{signal_name(number)} sent"], {"signal": int(number)})
 
-    return acted(units, sparing_own(units, send), system=system, json=json, every=every)
+    return acted(units, send, system=system, json=json, globs=Globs(every, spare_own=True))

@@ -51,13 +51,11 @@ def acted_on(
     return list(found), without
 
 
-def is_named(name: str, words: Iterable[str]) -> bool:
-    """Tell whether one of the words is the full name of a unit, not a glob."""
-    return any(word in {name, name.removesuffix(".scope")} for word in words)
-
-
 def missing(word: str, names: Sequence[str]) -> NoSuchUnit:
-    """Return the error for a word that means none of the units `names`, with what could have been meant."""
+    """Return the error for a word that means none of the units `names`, with what could have been meant.
+
+    A glob that matches one of them is one that means fewer units.
+    """
     others = [name for kind in _KINDS if (name := f"{word}{kind}") in names]
     if _is_glob(word) and _matches(word, names):
         hint = "with --all a glob means every scope and service, not only scopes of scoperun"

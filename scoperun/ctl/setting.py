@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scoperun.console.options import OPTIONS
-from scoperun.ctl.acting import Did, Every, Target, Units, acted
+from scoperun.ctl.acting import Did, Every, Globs, Target, Units, acted
 from scoperun.ctl.declared import Json, System
 from scoperun.ctl.errors import NotActive
 from scoperun.ctl.in_force import in_force, limits_in_force, setting, text_of
@@ -78,7 +78,7 @@ def command(
         done = await _Change(target, wanted, force).made()
         return Did([*done.texts, *_until_it_ends(target.name)], done.json)
 
-    return acted(units, change, system=system, json=json, every=every)
+    return acted(units, change, system=system, json=json, globs=Globs(every))
 
 
 def _until_it_ends(unit: str) -> list[str]:

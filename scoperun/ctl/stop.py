@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scoperun.ctl.acting import GONE, Did, Every, Target, Units, acted, sparing_own
+from scoperun.ctl.acting import GONE, Did, Every, Globs, Target, Units, acted
 from scoperun.ctl.declared import Json, System
 from scoperun.ctl.freezing import is_frozen
 from scoperun.errors import ManagerError, ScoperunError
@@ -33,7 +33,7 @@ def command(
     unit that scopectl itself runs in.
     """
     act = _queue_stop if no_block else _stop
-    return acted(units, sparing_own(units, act), system=system, json=json, every=every)
+    return acted(units, act, system=system, json=json, globs=Globs(every, spare_own=True))
 
 
 async def _queue_stop(target: Target) -> Did:

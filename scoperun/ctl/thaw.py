@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scoperun.ctl.acting import Did, Every, Target, Units, acted
+from scoperun.ctl.acting import Did, Every, Globs, Target, Units, acted
 from scoperun.ctl.declared import Json, System
 from scoperun.ctl.freezing import is_frozen
 from scoperun.errors import ScoperunError
@@ -10,7 +10,7 @@ from scoperun.errors import ScoperunError
 
 def command(units: Units, *, every: Every = False, json: Json = False, system: System = False) -> int:
     """Thaw units."""
-    return acted(units, _thaw, system=system, json=json, every=every)
+    return acted(units, _thaw, system=system, json=json, globs=Globs(every))
 
 
 async def _thaw(target: Target) -> Did:

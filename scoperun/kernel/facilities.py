@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+OLD_NAMES = {"io": "blkio"}
+"""The names of controllers in cgroup v1, where they differ; cgroup_disable= takes both."""
+
+
 @dataclass(frozen=True, slots=True)
 class Facilities:
     """The facilities of a kernel. root: the folder with the system's files, empty for /."""
@@ -35,7 +39,8 @@ class Facilities:
     def is_legacy(self, controller: str) -> bool:
         """Tell whether a controller is on a hierarchy of cgroup v1, and therefore not on the unified one."""
         mounts = [line.split() for line in (self._text("/proc/self/mounts") or "").splitlines()]
-        return any(kind == "cgroup" and controller in options.split(",") for _, _, kind, options, *_ in mounts)
+        name = OLD_NAMES.get(controller, controller)
+        return any(kind == "cgroup" and name in options.split(",") for _, _, kind, options, *_ in mounts)
 
     def disabled(self) -> set[str]:
         """Return the controllers that the kernel's command line switches off; empty if it cannot be read."""
@@ -60,13 +65,13 @@ class Facilities:
         text = self._text("/proc/self/uid_map")
         return None if text is None else text.split() == ["0", "0", "4294967295"]
 
-    def has_pressure(self) -> bool | None:
-        """Tell whether the kernel measures pressure (PSI), None if it was built without.
+    def has_pressure(self) -> bool:
+        """Tell whether the kernel measures pressure (PSI). With psi=0 it is as if it had been built without."""
+        return self._text("/proc/pressure/memory") is not None
 
-        With psi=0 the file is there, but cannot be read.
-        """
-        file = "/proc/pressure/memory"
-        return self._text(file) is not None if os.path.exists(self.root + file) else None
+    def is_told(self, word: str) -> bool:
+        """Tell whether a word is on the kernel's command line."""
+        return word in (self._text("/proc/cmdline") or "").split()
 
     def readable_log(self) -> str:
         """Return where this user can read the kernel's log; raise KernelLogUnreadable, with the reason, if nowhere."""

@@ -7,7 +7,7 @@ import os
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from scoperun.errors import LimitNotEnforced, ManagerError, ScopeFailed, ScoperunError
+from scoperun.errors import BusUnavailable, LimitNotEnforced, ManagerError, ScopeFailed, ScoperunError
 from scoperun.kernel.cgroup import Cgroup, cgroup_of, hierarchy_of_this_machine
 from scoperun.kernel.scope_cgroup import ScopeCgroup
 from scoperun.process import keeper as keepers
@@ -204,6 +204,9 @@ class _Attaching:
                 await self._start(unit, living)
                 tasks.start(feed_loss(self._manager, feed))
                 await until_started(self._run, unit, feed)
+            except BusUnavailable as error:
+                error.message += f"; systemd might have put the processes into {unit.name} all the same"
+                raise
             except (ManagerError, ScopeFailed) as error:
                 unit.forget()
                 failure = self._failed(unit, error)

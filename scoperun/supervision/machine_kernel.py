@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from scoperun.errors import ScoperunError
 from scoperun.evidence.kernel_report import KernelLogUnreadable
+from scoperun.kernel.facilities import OLD_NAMES
 from scoperun.kernel.swap import has_swap
 from scoperun.supervision.check import Check, State
 from scoperun.supervision.machine_services import own_name
@@ -66,8 +67,9 @@ def offering(kernel: Facilities, controller: str) -> str:
     """Return what has the kernel offer a controller on the unified hierarchy."""
     if kernel.is_legacy(controller):
         return UNIFIED_REMEDY
-    if controller in kernel.disabled():
-        return f"remove cgroup_disable={controller} from the kernel command line"
+    for name in (controller, OLD_NAMES.get(controller)):
+        if name in kernel.disabled():
+            return f"remove cgroup_disable={name} from the kernel command line"
     return f"use a kernel that was built with {_BUILT_WITH[controller]}; a container only has what it was given"
 
 
@@ -126,8 +128,8 @@ def kernel_checks(kernel: Facilities) -> Iterator[Check]:
     if kernel.has_pressure():
         yield Check(name="pressure (PSI)", state=State.OK, found="measured")
     else:
-        is_off = kernel.has_pressure() is False
-        remedy = "boot with psi=1" if is_off else "use a kernel that was built with CONFIG_PSI"
+        built = "a kernel that was built with CONFIG_PSI"
+        remedy = f"use {built}" if kernel.is_told("psi=1") else f"boot with psi=1, {built}"
         yield Check(name="pressure (PSI)", state=State.LIMITED, found="not measured", remedy=remedy)
     yield _user_namespace(kernel)
 

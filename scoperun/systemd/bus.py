@@ -150,6 +150,12 @@ class Connection:
         except _Unreadable as answer:
             raise BusLost(f"{method.member}: the answer {answer}") from None
 
+    def post(self, method: Method, *arguments: object) -> None:
+        """Send a call and do not wait for its answer, even if nothing answers any more. Raises BusLost."""
+        if self._socket.lost.done():
+            raise BusLost("the connection to the bus was lost")
+        self._send(self._message(method, *arguments))
+
     async def match(self, rule: str) -> None:
         """Have the bus send us the signals that match `rule`; raises what `call` raises."""
         await self.call(Method(*_DAEMON, "AddMatch", "s"), rule)
@@ -168,7 +174,16 @@ class Connection:
         return _reason(await asyncio.shield(self._socket.lost))
 
     async def _ask(self, method: Method, *arguments: object) -> list[Any]:
-        message = Message(
+        message = self._message(method, *arguments)
+        answer = self._answers[message.serial] = asyncio.get_running_loop().create_future()
+        try:
+            self._send(message)
+            return _answer(await answer, method)
+        finally:
+            del self._answers[message.serial]
+
+    def _message(self, method: Method, *arguments: object) -> Message:
+        return Message(
             destination=method.destination,
             path=method.path,
             interface=method.interface,
@@ -178,12 +193,6 @@ class Connection:
             unix_fds=list(method.descriptors),
             serial=self._next_serial(),
         )
-        answer = self._answers[message.serial] = asyncio.get_running_loop().create_future()
-        try:
-            self._send(message)
-            return _answer(await answer, method)
-        finally:
-            del self._answers[message.serial]
 
     def _next_serial(self) -> int:
         self._serial += 1

@@ -198,6 +198,10 @@ class Manager:
         method = bus.Method(SYSTEMD, path, interface, member, signature, bus.ANY)
         return await (self._call_once if once else self._call)(method, *arguments)
 
+    def post_object(self, path: str, interface: str, member: str) -> None:
+        """Call a method without arguments of the object at `path`, and do not wait for its answer. Raises BusLost."""
+        self._connection.post(bus.Method(SYSTEMD, path, interface, member, "", bus.ANY))
+
     async def call_once(
         self, member: str, signature: str, *arguments: object, answer: str = "", descriptors: tuple[int, ...] = ()
     ) -> list[Any]:

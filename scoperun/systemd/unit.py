@@ -187,7 +187,7 @@ class Unit:
             try:
                 processes = ["PIDFDs", bus.variant("ah", list(range(len(pidfds))))]
                 await self._start_without_unknown_properties(processes, pids, tuple(pidfds))
-            except (OSError, ManagerError) as error:
+            except ManagerError as error:
                 if not _is_about_descriptors(error):
                     raise
             else:
@@ -254,6 +254,8 @@ class Unit:
             await self.manager.call_once(
                 "StartTransientUnit", "ssa(sv)a(sa(sv))", *arguments, answer="o", descriptors=descriptors
             )
+        except OSError as error:  # descriptors could not be sent
+            raise ManagerError(str(error), name=_NOT_SUPPORTED) from None
         except ManagerError as error:
             if error.name == _NO_SUCH_UNIT:  # from the bus, which has no unit to activate systemd with
                 raise self.manager.no_systemd(error.message) from None
@@ -265,11 +267,11 @@ def _variants(properties: Iterable[Property]) -> list[list[object]]:
     return [[each.name, bus.variant(each.signature, each.value)] for each in properties]
 
 
-def _is_about_descriptors(error: OSError | ManagerError) -> bool:
+def _is_about_descriptors(error: ManagerError) -> bool:
     """Tell whether the descriptors of processes could not be sent, or whether this systemd does not take them."""
     if isinstance(error, PropertyRefused):
         return error.property_name == "PIDFDs"
-    return isinstance(error, OSError) or error.name == _NOT_SUPPORTED
+    return error.name == _NOT_SUPPORTED
 
 
 def _without_refused(request: ScopeRequest, refusal: PropertyRefused) -> ScopeRequest:

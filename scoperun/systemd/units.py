@@ -107,6 +107,10 @@ class Invocation:
         """Have the kernel run its processes again."""
         await self._call("Thaw", "")
 
+    def post_thaw(self) -> None:
+        """Ask for that without waiting for an answer, even if systemd has not answered before. Raises BusLost."""
+        self.manager.post_object(self.path, UNIT, "Thaw")
+
     async def _call(self, member: str, signature: str, *arguments: object, once: bool = False) -> list[Any]:
         return await self.manager.call_object(self.path, UNIT, member, signature, *arguments, once=once)
 

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 from dbus_next.signature import Variant
 
+from scoperun.ctl.freezing import freeze
+from scoperun.errors import BusLost
+from scoperun.kernel.cgroup import Cgroup
+from scoperun.systemd.manager import connect
+from scoperun.systemd.units import Invocation
 from tests.schema import told_by
 
 from .ctl import GONE, Units, scopectl
-from .steps import answer, refusal
+from .steps import answer, refusal, stall
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dbus_next.message import Message
 
     from .fake_systemd import FakeSystemd
@@ -41,6 +49,8 @@ async def test_systemd_itself_is_left_alone(units: Units) -> None:
     units.add("init.scope", ours=False)
     units.add("a.service", ours=False)
     assert (await scopectl("kill", "--all", "*")).out == "a.service\tSIGTERM sent\n"
+    none = await scopectl("stop", "--all", "init*")
+    assert none.complaint == "scopectl: no unit 'init*' (scopectl list --all shows what runs)"
     ended = await scopectl("stop", "init")
     assert (ended.status, units.acts) == (1, [("Kill", "a.service")])
     assert ended.complaint == "scopectl: init.scope: it is systemd itself, which scopectl leaves alone"
@@ -188,3 +198,17 @@ async def test_json_has_every_unit_that_was_met(units: Units, systemd: FakeSyste
     assert (second["unit"], second["done"], second["invocation_id"]) == ("b", None, None)
     assert ended.status == 1
     assert "\x1b" not in ended.err
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_freeze_without_an_answer_is_taken_back(units: Units, systemd: FakeSystemd, tmp_path: Path) -> None:
+    """On the same connection, on which nothing else is asked then."""
+    unit = units.add("a.scope")
+    (tmp_path / "cgroup.events").write_text("populated 1\nfrozen 0\n")
+    systemd.at["Freeze"] = stall
+    async with connect(os.environ) as manager:
+        invocation = Invocation(manager, unit.name, unit.invocation_id.hex())
+        with pytest.raises(BusLost, match="it was asked to thaw the unit again"):
+            await freeze(invocation, Cgroup("/a.scope", str(tmp_path)))
+        await systemd.called("Thaw")
+    assert units.acts == [("Thaw", "a.scope")]

@@ -32,7 +32,7 @@ class FakeInvocation:
             raise self._failure
         await asyncio.Event().wait()
 
-    async def thaw(self) -> None:
+    def post_thaw(self) -> None:
         self.asked.append("thaw")
 
 

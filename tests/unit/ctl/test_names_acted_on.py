@@ -3,7 +3,7 @@
 import pytest
 
 from scoperun.ctl.errors import NoSuchUnit
-from scoperun.ctl.names import acted_on, is_named, missing, one_shown
+from scoperun.ctl.names import acted_on, missing, one_shown
 
 NAMES = ["a.scope", "ab.scope", "abc.service"]
 
@@ -46,8 +46,3 @@ def test_what_could_have_been_meant_is_said(word: str, hint: str) -> None:
 def test_a_glob_is_not_one_unit() -> None:
     with pytest.raises(NoSuchUnit, match="name one unit, not a glob"):
         one_shown("a*", NAMES)
-
-
-@pytest.mark.parametrize(("words", "named"), [(["a"], True), (["b", "a.scope"], True), (["a*"], False)])
-def test_a_glob_does_not_name(words: list[str], named: bool) -> None:
-    assert is_named("a.scope", words) == named

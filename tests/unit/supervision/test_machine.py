@@ -83,6 +83,17 @@ def test_a_controller_that_the_kernel_does_not_have_cannot_be_delegated(root: Pa
     assert checks(root)["memory controller"].remedy == "remove cgroup_disable=memory from the kernel command line"
 
 
+def test_the_io_controller_has_an_older_name(root: Path) -> None:
+    for file in root.rglob("cgroup.controllers"):
+        file.write_text("memory cpu pids\n")
+    (root / "proc/cmdline").write_text("cgroup_disable=blkio\n")
+    assert checks(root)["io controller"].remedy == "remove cgroup_disable=blkio from the kernel command line"
+    (root / "proc/self/mounts").write_text(
+        "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\ncgroup /sys/fs/cgroup/blkio cgroup rw,blkio 0 0\n"
+    )
+    assert "unified_cgroup_hierarchy" in str(checks(root)["io controller"].remedy)
+
+
 def test_a_kernel_that_does_not_count_swap_cannot_hold_a_limit_on_memory(root: Path) -> None:
     (root / f"sys/fs/cgroup{OURS}/memory.swap.max").unlink()
     found = checks(root)["swap accounting"]
@@ -99,12 +110,11 @@ def test_zswap_that_is_off_or_not_there_limits_what_works(text: str | None, foun
 
 
 def test_pressure_that_is_not_measured_limits_what_works(root: Path) -> None:
-    file = root / "proc/pressure/memory"
-    file.unlink()
+    (root / "proc/pressure/memory").unlink()
     found = checks(root)["pressure (PSI)"]
-    assert (found.state, found.remedy) == (State.LIMITED, "use a kernel that was built with CONFIG_PSI")
-    file.mkdir()  # it cannot be read
-    assert checks(root)["pressure (PSI)"].remedy == "boot with psi=1"
+    assert (found.state, found.remedy) == (State.LIMITED, "boot with psi=1, a kernel that was built with CONFIG_PSI")
+    (root / "proc/cmdline").write_text("ro psi=1\n")
+    assert checks(root)["pressure (PSI)"].remedy == "use a kernel that was built with CONFIG_PSI"
 
 
 def test_a_log_that_cannot_be_read_comes_with_the_reason_and_the_remedy(root: Path) -> None:
