@@ -155,7 +155,21 @@ def asked(reading: Reading) -> CommandLine:
         texts={name: text for name, text in reading.given.items() if isinstance(text, str)},
         environment=whole.list_origins.get("setenv", ()),
     )
-    return CommandLine(request, Output(**fields["output"]), sources)
+    output = Output(**fields["output"])
+    _see_files_differ(output)
+    return CommandLine(request, output, sources)
+
+
+def _see_files_differ(output: Output) -> None:
+    """Raise InvalidValue if two outputs are one file: it would keep only one. A device or a FIFO can take both."""
+    paths = {name: getattr(output, name) for name in ("report", "log", "timeline", "trace")}
+    found: dict[str, str] = {}
+    for name, path in paths.items():
+        if path is None or (os.path.exists(path) and not os.path.isfile(path)):
+            continue
+        other = found.setdefault(os.path.realpath(path), name)
+        if other != name:
+            raise InvalidValue(f"--{other} and --{name} are the same file: {path!r}")
 
 
 def _check(given: Mapping[str, Any], command: Sequence[str]) -> CheckAsked:

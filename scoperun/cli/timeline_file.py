@@ -25,9 +25,9 @@ class TimelineFile:
     """
 
     def __init__(self, file: Destination, path: str) -> None:
-        """Create the file. Raises OSError if it cannot be created."""
+        """Create the file, which appears at its path when the run begins. Raises OSError if it cannot be created."""
         self.failure: str | None = None
-        self._fd = file.begin()
+        self._draft = file.draft()
         self._is_csv = is_csv(path)
         self._rows: Rows | None = None
         self._early: list[tuple[object, float]] = []
@@ -41,7 +41,11 @@ class TimelineFile:
 
     @asynccontextmanager
     async def following(self, supervision: Supervision) -> AsyncIterator[None]:
-        """Write the first line, and what was taken before."""
+        """Have the file appear, and write the first line and what was taken before."""
+        try:
+            self._draft.appear()
+        except OSError as error:
+            self.failure = error.strerror or str(error)
         self._write(first_line(supervision.start, supervision.command, as_csv=self._is_csv))
         self._rows = Rows(supervision.start)
         for event, at in self._early:
@@ -60,7 +64,7 @@ class TimelineFile:
         if self.failure is not None:
             return
         try:
-            _write_whole(self._fd, f"{text}\n".encode())
+            _write_whole(self._draft.fd, f"{text}\n".encode())
         except OSError as error:
             self.failure = error.strerror or str(error)
 
@@ -70,7 +74,7 @@ class TimelineFile:
 
     def __exit__(self, *_: object) -> None:
         """Close it."""
-        os.close(self._fd)
+        self._draft.close()
 
 
 def _write_whole(fd: int, data: bytes) -> None:

@@ -64,17 +64,19 @@ class Destination:
 
         Raises OSError, also for a FIFO or a device, because a write to these can block.
         """
+        draft = self.draft()
+        try:
+            draft.appear()
+        except BaseException:
+            draft.close()
+            raise
+        return draft.fd
+
+    def draft(self) -> Draft:
+        """Make an empty file that is not at its path yet, to write to it bit by bit. Raises OSError as `begin` does."""
         if self.may_wait:
             raise OSError(errno.EINVAL, "it is a FIFO or a device, which can keep its writer waiting")
-        fd = None
-        try:
-            with _replacing(self._place, self._mode) as fd:
-                pass
-        except BaseException:
-            if fd is not None:
-                os.close(fd)
-            raise
-        return fd
+        return Draft(self._place, self._mode)
 
     def close(self) -> None:
         """Close the folder and what is held of the file."""
@@ -87,6 +89,32 @@ class Destination:
     def __exit__(self, *_: object) -> None:
         """Close it."""
         self.close()
+
+
+class Draft:
+    """A new file beside its path, which the caller closes; what is at the path stays there until it appears.
+
+    fd: a descriptor to write to it.
+    """
+
+    def __init__(self, place: Place, mode: int) -> None:
+        """Make it. Raises OSError."""
+        self._place = place
+        self._name, self.fd = _temporary(place)
+        self._has_appeared = False
+        _set_mode(self.fd, place, mode)
+
+    def appear(self) -> None:
+        """Put it at its path. Raises OSError."""
+        os.rename(self._name, self._place.name, src_dir_fd=self._place.folder, dst_dir_fd=self._place.folder)
+        self._has_appeared = True
+
+    def close(self) -> None:
+        """Close it, and remove it if it has not appeared."""
+        os.close(self.fd)
+        if not self._has_appeared:
+            with suppress(OSError):
+                os.unlink(self._name, dir_fd=self._place.folder)
 
 
 def _place(path: str) -> Place:

@@ -24,19 +24,26 @@ def moment(text: str, *, now: float) -> float:
     if text in _DAYS_AGO:
         day = datetime.datetime.fromtimestamp(now, datetime.UTC).astimezone().date()
         midnight = datetime.datetime.combine(day - datetime.timedelta(_DAYS_AGO[text]), datetime.time())
-        return midnight.astimezone().timestamp()
+        return _timestamp(midnight)
     try:
-        return datetime.datetime.fromisoformat(text).astimezone().timestamp()
+        return _timestamp(datetime.datetime.fromisoformat(text))
     except (ValueError, OverflowError, OSError):
         pass
     try:
-        ago = parse_time(text)
+        ago = math.inf if text.isdigit() else parse_time(text)  # 2025 does not mean seconds
     except InvalidValue:
         ago = math.inf
     if ago == math.inf:
         hint = "a date, e.g. 2026-11-28 or '2026-11-28 16:30', today, yesterday, or a time ago, e.g. 7d"
         raise InvalidValue(f"{text!r} is not a date", hint=hint)
     return now - ago
+
+
+def _timestamp(at: datetime.datetime) -> float:
+    """Return a date and time in seconds since the epoch; if the clock of this zone skips it, the next moment there is."""
+    here = at.astimezone()
+    is_skipped = at.tzinfo is None and here.replace(tzinfo=None) != at
+    return (at.replace(fold=1).astimezone() if is_skipped else here).timestamp()
 
 
 def clock(at: float) -> str:

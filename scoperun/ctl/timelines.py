@@ -152,10 +152,13 @@ def _read(file: str) -> list[Row]:
         raise ScoperunError(f"cannot read {one_line(file)}: {reason}") from None
     if len(text) > _MOST_BYTES:
         raise ScoperunError(f"cannot read {one_line(file)}: it is too large for a timeline")
-    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    whole, _, last = text.rpartition("\n")
+    lines = [line.removesuffix("\r") for line in whole.split("\n")] if whole else []
     try:
-        return list(rows(lines[:-1] if lines[-1] == "" else lines, as_csv=is_csv(file)))
+        return list(rows([*lines, last] if last else lines, as_csv=is_csv(file)))
     except BrokenTimeline as error:
+        if error.number == len(lines) + 1 > 1:  # it has no end: scoperun was killed meanwhile
+            return list(rows(lines, as_csv=is_csv(file)))
         raise ScoperunError(
             f"{one_line(file)}:{error.number}: {one_line(str(error))}",
             hint="scoperun --timeline FILE writes timelines; .csv in the name stands for CSV"

@@ -579,3 +579,13 @@ def test_nothing_heavy_is_imported_before_the_arguments_are_checked() -> None:
     assert said == ["0", "0", "125", "125", "125"]
     assert run.stdout.startswith(f"scoperun {__version__}\nUsage: ")
     assert run.stderr.count("scoperun: ") == 3
+
+
+def test_two_outputs_into_one_file_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("x")
+    refused = "--report and --timeline are the same file: "
+    with pytest.raises(InvalidValue, match=refused):
+        parse(["--report", f"{tmp_path}/x", "--timeline", f"{tmp_path}/link", "true"])
+    with pytest.raises(InvalidValue, match="--log and --trace are the same file: "):
+        parse(["--log", f"{tmp_path}/x", "--trace", f"{tmp_path}/../{tmp_path.name}/x", "true"])
+    assert parse(["--report", "/dev/null", "--log", "/dev/null", "--timeline", f"{tmp_path}/x", "true"]) is not None

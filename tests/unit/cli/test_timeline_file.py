@@ -37,13 +37,21 @@ async def test_what_happens_before_the_start_is_known_is_written_after_the_first
     file = tmp_path / "t.jsonl"
     with opened(file) as timeline:
         timeline.take(sample(0.1))
-        assert file.read_text() == ""
+        assert not file.exists()
         async with timeline.following(beginning()):
             timeline.take(sample(0.2))
     first, *others = map(json.loads, file.read_text().splitlines())
     assert first["unit"] == "job.scope"
     assert [each["time"] for each in others] == [0.1, 0.2]
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_of_before_stays_if_no_run_begins(tmp_path: Path) -> None:
+    file = tmp_path / "t.jsonl"
+    file.write_text("before\n")
+    with opened(file):
+        pass
+    assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("t.jsonl", "before\n")]
 
 
 @pytest.mark.parametrize("room", [700, 1100, 20])

@@ -3,6 +3,7 @@
 import datetime
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,7 @@ def test_only_runs_that_are_named_are_deleted(capfd: pytest.CaptureFixture[str])
     assert rows(capfd) == []
 
 
-@pytest.mark.parametrize("since", ["", "x", "infinity", "2026-11-31", "7 dogs"])
+@pytest.mark.parametrize("since", ["", "x", "infinity", "2026-11-31", "7 dogs", "2025", "12", "0"])
 def test_what_is_not_a_date_is_refused(base: Path, since: str) -> None:
     with pytest.raises(InvalidValue, match=rf"^--since: '{since}' is not a date \("):
         history(since=since)
@@ -137,10 +138,20 @@ def test_a_moment_is_a_date_of_this_time_zone_or_a_time_ago() -> None:
     now = noon.timestamp()
     for text, hours in {
         "2026-11-28": -12, "2026-11-28 11:00": -1, "2026-11-28T12:00:00": 0, "today": -12, "yesterday": -36, "7d": -168,
-        "90min": -1.5, "0": 0,
+        "90min": -1.5, "0s": 0,
     }.items():  # fmt: skip
         assert moment(text, now=now) == now + hours * 3600, text
     assert moment("2026-11-28T12:00:00+00:00", now=now) == 1795867200
+
+
+def test_a_midnight_that_the_clock_skips_is_the_next_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/Santiago")
+    time.tzset()
+    try:
+        assert moment("2026-09-06", now=0.0) == datetime.datetime(2026, 9, 6, 4, tzinfo=datetime.UTC).timestamp()
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_a_history_that_cannot_be_opened_is_one_line(

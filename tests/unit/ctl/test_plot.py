@@ -152,7 +152,7 @@ def test_a_time_is_short(seconds: float, text: str) -> None:
     [
         ("", ":1: it is empty"),
         ("x\n", ":1: it is not JSON"),
-        ('{"timeline": 1}\n{"time": 1}\n{"time', ":3: it is not JSON"),
+        ('{"timeline": 1}\n{"time": 1}\n{"time\n', ":3: it is not JSON"),
         ('{"timeline": 1}\n\n', ":2: it is not JSON"),
         ('{"timeline": 1}\n', "there is nothing to draw"),
         ('{"timeline": 1}\n{"time": 1, "memory": "\\u001b[2J"}\n', ":2: memory is not a number"),
@@ -225,3 +225,11 @@ def test_a_mistake_is_one_line_and_writes_nothing(
     assert (done.returncode, done.stdout) == (status, "")
     assert said in done.stderr
     assert [each.name for each in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+@pytest.mark.parametrize("last", ['{"time": 9, "mem', '{"time": 9, "memory": 7}'])
+def test_a_last_line_that_was_cut_is_left_out(tmp_path: Path, last: str) -> None:
+    file = written(tmp_path / "a.jsonl", {"time": 1, "memory": 5})
+    with open(file, "a", encoding="utf-8") as timeline:
+        timeline.write(last)
+    assert picture([file], ("memory",)).length == (9 if last.endswith("}") else 1)
