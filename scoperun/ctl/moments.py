@@ -40,7 +40,7 @@ def moment(text: str, *, now: float) -> float:
 
 
 def _timestamp(at: datetime.datetime) -> float:
-    """Return a date and time in seconds since the epoch; if the clock of this zone skips it, the next moment there is."""
+    """Return a date and time in seconds since the epoch; if this zone's clock skips it, the next moment there is."""
     here = at.astimezone()
     is_skipped = at.tzinfo is None and here.replace(tzinfo=None) != at
     return (at.replace(fold=1).astimezone() if is_skipped else here).timestamp()

@@ -175,12 +175,17 @@ def _file_state(path: str) -> str:
     return "changed" if state is State.FOREIGN else "missing"
 
 
-async def _installed(manager: Manager, folder: str, *, now: bool) -> list[Row]:
+async def _see_it_is_searched(manager: Manager, folder: str) -> None:
+    """Raise ScoperunError if systemd does not look for units in a folder."""
     if folder not in await installed.folders(manager):
         raise ScoperunError(
             f"your systemd does not look for units in {folder}",
             hint="check: systemctl --user show -P UnitPath; XDG_CONFIG_HOME is what it was started with",
         )
+
+
+async def _installed(manager: Manager, folder: str, *, now: bool) -> list[Row]:
+    await _see_it_is_searched(manager, folder)
     program = own_path()
     rows = [_written(f"{folder}/{unit}", own_files.signed(unit_text(unit, program=program))) for unit in UNITS]
     await installed.reload(manager)
@@ -211,6 +216,7 @@ def _written(path: str, text: str) -> Row:
 
 
 async def _uninstalled(manager: Manager, folder: str) -> list[Row]:
+    await _see_it_is_searched(manager, folder)
     state, _ = _content_of(f"{folder}/{WATCH}")
     if state is State.OURS:
         await installed.disable(manager, WATCH)

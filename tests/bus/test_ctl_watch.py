@@ -250,6 +250,7 @@ async def test_a_folder_that_systemd_does_not_read_is_refused(folder: Folder) ->
     ended = await scopectl("units", "install")
     assert ended.status == 1
     assert ended.complaint.startswith(f"scopectl: your systemd does not look for units in {folder.path} (")
+    assert (await scopectl("units", "uninstall")).complaint == ended.complaint
     assert folder.names() == []
 
 
