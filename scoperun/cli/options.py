@@ -139,6 +139,7 @@ def asked(reading: Reading) -> CommandLine:
     assigned = [each for several in whole.values.get("property", ()) for each in several]
     fields = _fields(whole.values)
     _settle_interval(fields["request"], fields["output"], is_given="timeline-interval" in given)
+    _see_what_is_kept_is_recorded(fields["output"], given)
     limits = Limits(**fields["limits"])
     at_a_shell = limits.oom_policy is None and is_shell_at_terminal(reading.command)
     request = RunRequest(
@@ -212,6 +213,13 @@ def _settle_interval(request: dict[str, Any], output: Mapping[str, Any], *, is_g
         raise InvalidValue("--timeline-interval has no effect", hint="together with --timeline FILE or --live")
     else:
         request.pop("timeline_interval", None)
+
+
+def _see_what_is_kept_is_recorded(output: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Raise InvalidValue for --record-keep or --record-keep-for on the command line of a run that is not recorded."""
+    for name in ("record-keep", "record-keep-for"):
+        if name in given and output.get("record") is None:
+            raise InvalidValue(f"--{name} has no effect", hint="together with --record NAME")
 
 
 def _fields(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -43,10 +43,13 @@ Type=notify
 Environment=OPTIONS=
 EnvironmentFile=-%E/scoperun/watch.conf
 ExecStart={program} watch $OPTIONS
-# What it prints is in the journal already, with fields.
+# What it prints is in the journal already, with fields; but not why it cannot start.
 StandardOutput=null
+StandardError=journal
 Restart=on-failure
 RestartSec=10s
+# Options that it does not know stay unknown.
+RestartPreventExitStatus=2
 # Not in app.slice, whose cap is for applications.
 Slice=session.slice
 

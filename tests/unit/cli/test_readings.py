@@ -65,7 +65,11 @@ VALUES = {
 }
 """Values for each option, among them some that look like options."""
 
-NEEDED = {"timeline-interval": ("--timeline", "t.csv")}
+NEEDED = {
+    "timeline-interval": ("--timeline", "t.csv"),
+    "record-keep": ("--record", "build"),
+    "record-keep-for": ("--record", "build"),
+}
 """What an option has no effect without."""
 
 FLAGS = [(name,) for option in OPTIONS if not option.takes_value and not option.is_answer for name in option.names]

@@ -113,3 +113,11 @@ def test_a_profile_can_have_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (tmp_path / "scoperun" / "config.toml").write_text('[defaults]\nrecord = "a b"\n')
     with pytest.raises(InvalidValue, match=r"config\.toml:2: record: 'a b' is not a valid name"):
         parse(["true"])
+
+
+@pytest.mark.parametrize("option", ["--record-keep=5", "--record-keep-for=5d"])
+def test_what_is_to_be_kept_has_to_be_recorded(option: str) -> None:
+    name = option.partition("=")[0]
+    with pytest.raises(InvalidValue, match=f"^{name} has no effect "):
+        parse(["--no-config", option, "true"])
+    assert parse(["--no-config", option, "--record", "x", "true"]) is not None
