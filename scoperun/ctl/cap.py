@@ -78,9 +78,10 @@ def command(  # noqa: PLR0913  each is an option
     """Cap an application.
 
     Writes files that systemd reads when the application starts, and has it
-    apply them to what runs. They stay until "cap --remove APP". "--mem" alone
-    allows no swap. Without limits: the names of units that the cap would bind,
-    and those that run.
+    apply them to what runs. They stay until "cap --remove APP", or until
+    another cap of APP takes their place, as a whole. For an application "--mem"
+    alone allows no swap. Without limits: the names of units that the cap would
+    bind, and those that run.
 
     What uses more than the cap keeps what it has, and is capped from its next
     start on; with --force it is capped now, and the kernel kills.

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from scoperun.ctl import cap_names
 from scoperun.ctl.desktop_apps import identifiers
 from scoperun.ctl.errors import NoSuchUnit
+from scoperun.ctl.in_force import setting
 from scoperun.errors import InvalidValue, ScoperunError
+from scoperun.spec.scope import unit_path
 from scoperun.supervision.enforcement import unavailable
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from scoperun.ctl.cap_request import Asked
     from scoperun.ctl.session import Seen, Session
     from scoperun.spec.properties import Property
+
+_SLICE = "org.freedesktop.systemd1.Slice"
+"""Slices have the limits that all units have."""
 
 
 def see_it_exists(asked: Asked, meant: Sequence[Seen], done: Done) -> None:
@@ -57,7 +62,11 @@ def _near(identifier: str, installed: Sequence[str]) -> list[str]:
 
 
 async def see_available(opened: Session, wanted: Sequence[Property]) -> None:
-    """Raise ScoperunError if the manager's units lack a controller."""
+    """Raise ScoperunError if this systemd does not know a limit, or if the manager's units lack a controller."""
+    known = await opened.manager.get_all(unit_path("-.slice"), _SLICE, {each.sets for each in wanted})
+    for each in wanted:
+        if each.sets not in known:
+            raise ScoperunError(f"this systemd has no {setting(each)}=", hint="scopectl doctor has its version")
     for error in unavailable(wanted, await opened.manager.control_group()):
         remedy = (error.hint or "").rpartition("; ")[0]
         raise ScoperunError(error.message, hint=f"{remedy}; --force caps it all the same")
