@@ -79,7 +79,7 @@ async def _capped(work: _Work) -> Done:
     asked, done, cap = work.asked, work.done, work.asked.wanted
     units = await running(work.opened, work.meant, cap)
     if not asked.force:
-        see_can_wait(units, cap)
+        see_can_wait(units)
     old = [file for each in work.names if (file := work.folder.read(work.folder.file(each))) is not None]
     read = _with_old(cap, old)
     before = {each.name: values(each, read) for each in units}
@@ -94,7 +94,9 @@ async def _capped(work: _Work) -> Done:
         await installed.reload(work.opened.manager)
         done.units.extend([await bind(each, before[each.name], cap, read) for each in units if each not in held])
     done.units.extend(
-        Bound(each.name, [f"{above(each, cap)}: from its next start (--force: at once)"], {}, True) for each in held
+        Bound(each.name, [f"uses {above(each.over)}: from its next start (--force: at once)"], {}, True)
+        for each in held
+        if each.over is not None
     )
     _note(work, units)
     return done

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scoperun.ctl.acting import GONE
+from scoperun.ctl.cap_over import Over, over
 from scoperun.ctl.in_force import in_force, setting, text_of
 from scoperun.ctl.setting import as_before
 from scoperun.errors import ManagerError, ScoperunError
@@ -35,7 +36,7 @@ _APPLIES_ALL = Property(name="MemoryAccounting", signature="b", value=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """A unit that a cap is for, and that runs. over: the bytes it uses, if they are more than the cap allows.
+    """A unit that a cap is for, and that runs. over: what it uses, if that is more than the cap allows.
 
     kills: how many of its processes the kernel had killed for memory.
     """
@@ -43,7 +44,7 @@ class Running:
     seen: Seen
     cgroup: Cgroup
     invocation: Invocation
-    over: int | None
+    over: Over | None
     kills: int
 
     @property
@@ -77,26 +78,26 @@ async def running(opened: Session, units: Sequence[Seen], cap: Sequence[Property
         if identifier:
             invocation = Invocation(opened.manager, seen.name, identifier)
             kills = (seen.cgroup.table("memory.events") or {}).get("oom_kill", 0)
-            over = _over(seen.cgroup, cap)
-            found.append(Running(seen=seen, cgroup=seen.cgroup, invocation=invocation, over=over, kills=kills))
+            more = over(seen.cgroup, cap)
+            found.append(Running(seen=seen, cgroup=seen.cgroup, invocation=invocation, over=more, kills=kills))
     return found
 
 
-def see_can_wait(units: Sequence[Running], cap: Sequence[Property]) -> None:
+def see_can_wait(units: Sequence[Running]) -> None:
     """Raise ScoperunError if a unit uses more than a cap, and its next start is not a new unit."""
     for each in units:
         if each.over is not None and each.seen.file is None:
             end = each.name.rpartition(".")[2]
             instead = "end some of it" if end == "slice" else f"stop it first: scopectl stop {each.name}"
             raise ScoperunError(
-                f"not capped: {each.name} {above(each, cap)}, and the kernel would kill processes in it",
+                f"not capped: {each.name} uses {above(each.over)}, and the kernel would kill processes in it",
                 hint=f"{instead}; --force caps it all the same",
             )
 
 
-def above(unit: Running, cap: Sequence[Property]) -> str:
-    """Return, for a unit that uses more than a cap, both in words."""
-    return f"uses {format_size(unit.over or 0)}, more than MemoryMax={format_size(_memory_max(cap) or 0)}"
+def above(more: Over) -> str:
+    """Return what a unit uses, and the limit that it is above, in words."""
+    return f"{more}, more than MemoryMax={format_size(more.limit)}"
 
 
 async def hold(unit: Running, cap: Sequence[Property]) -> None:
@@ -135,7 +136,7 @@ async def bind(unit: Running, before: Mapping[str, Any], cap: Sequence[Property]
             raise
         is_left = False
     if not is_left or unit.cgroup.pids() is None:
-        return Bound(unit.name, [_ended(unit, cap)], {}, True)
+        return Bound(unit.name, [_ended(unit)], {}, True)
     now, void = values(unit, read), _void(unit, cap)
     wrong = [
         f"{setting(each)}= of another file, or of scopectl set, counts more: scopectl status {unit.name}"
@@ -147,8 +148,8 @@ async def bind(unit: Running, before: Mapping[str, Any], cap: Sequence[Property]
     kills = (unit.cgroup.table("memory.events") or {}).get("oom_kill", 0) - unit.kills
     killed = [f"the kernel killed {kills} of its processes"] if kills > 0 else []
     # systemd 262 does not wait for the kernel to make room: nothing is killed before the unit needs more.
-    if (still := _over(unit.cgroup, cap)) is not None and not wrong:
-        killed.append(f"it still uses {format_size(still)}: the kernel kills in it once it needs more")
+    if (still := over(unit.cgroup, cap)) is not None and not wrong:
+        killed.append(f"it still uses {still}: the kernel kills in it once it needs more")
     return Bound(unit.name, [*changes(before, now), *wrong, *killed], limits, not wrong)
 
 
@@ -163,10 +164,8 @@ def _is_as_before(unit: Running, before: Mapping[str, Any], dropped: Sequence[Pr
     return any(value == before[name] != INFINITY for name, value in values(unit, dropped).items())
 
 
-def _ended(unit: Running, cap: Sequence[Property]) -> str:
-    return "it has ended meanwhile" + (
-        "" if unit.over is None else f": it {above(unit, cap).replace('uses', 'used', 1)}"
-    )
+def _ended(unit: Running) -> str:
+    return "it has ended meanwhile" + ("" if unit.over is None else f": it used {above(unit.over)}")
 
 
 def _void(unit: Running, cap: Sequence[Property]) -> list[tuple[str, str]]:
@@ -184,15 +183,3 @@ async def _said(unit: Running, cap: Sequence[Property]) -> dict[str, Any]:
     kind = unit.name.rpartition(".")[2].capitalize()
     said = await unit.invocation.properties(f"{UNIT.rpartition('.')[0]}.{kind}", wanted)
     return {name: value for name, value in said.items() if name in wanted}
-
-
-def _memory_max(cap: Sequence[Property]) -> int | None:
-    return next((each.value for each in cap if each.name == "MemoryMax" and isinstance(each.value, int)), None)
-
-
-def _over(cgroup: Cgroup, cap: Sequence[Property]) -> int | None:
-    """Return the bytes that a cgroup uses if they are more than the cap's MemoryMax=, else None."""
-    limit, used = _memory_max(cap), cgroup.number("memory.current")
-    if limit in {None, INFINITY} or used is None:
-        return None
-    return used if used > int(limit or 0) else None

@@ -9,11 +9,16 @@ import pytest
 from scoperun.console.own_files import signed
 from scoperun.ctl import cap_names
 from scoperun.ctl.cap_files import CapFolder
+from scoperun.ctl.cap_over import over
 from scoperun.ctl.cap_text import FILE, Cap, cap_in, settings_of, text_of
+from scoperun.ctl.capping import above
 from scoperun.ctl.desktop_apps import identifiers, likely_id
 from scoperun.errors import InvalidValue, ScoperunError
+from scoperun.kernel.cgroup import Cgroup
 from scoperun.spec.limits import Limits
 from scoperun.spec.sizes import INFINITY
+
+from .fake_cgroups import MANAGER, MIB, FakeCgroups
 
 CAP = Cap("firefox", ("MemoryMax=4294967296", "MemorySwapMax=0"))
 
@@ -182,3 +187,37 @@ def test_installed_applications_are_found_in_subfolders_too(tmp_path: Path) -> N
 def test_the_likely_id_of_a_unit() -> None:
     assert likely_id(r"app-gnome-google\x2dchrome-42.scope") == "google-chrome"
     assert likely_id("build.scope") is None
+
+
+@pytest.mark.parametrize(
+    ("memory", "swap", "limits", "told"),
+    [
+        (
+            20,
+            40,
+            Limits(memory_max=30 * MIB),
+            "20M and 40M of swap that the cap does not allow, more than MemoryMax=30M",
+        ),
+        (20, 40, Limits(memory_max=30 * MIB, memory_swap_max=28 * MIB), "20M and 12M of swap"),
+        (20, 40, Limits(memory_max=30 * MIB, memory_swap_max=30 * MIB), None),
+        (20, 40, Limits(memory_max=30 * MIB, memory_swap_max=INFINITY), None),
+        (40, 0, Limits(memory_max=30 * MIB), "40M, more than MemoryMax=30M"),
+        (40, 40, Limits(memory_high=1), None),
+    ],
+)
+def test_swap_that_a_cap_does_not_allow_has_to_fit_into_memory(
+    memory: int, swap: int, limits: Limits, told: str | None, tmp_path: Path
+) -> None:
+    cgroups = FakeCgroups(tmp_path)
+    cgroups.unit("app.slice/a.scope", memory=memory, **{"memory.swap.current": swap * MIB})
+    path = f"{MANAGER}/app.slice/a.scope"
+    more = over(Cgroup(path, f"{tmp_path}{path}"), limits.properties())
+    assert more is None if told is None else more and above(more).startswith(told)
+
+
+def test_a_cap_without_a_limit_on_swap_leaves_it_as_it_is(tmp_path: Path) -> None:
+    FakeCgroups(tmp_path).unit("app.slice/a.scope", memory=20)
+    path = f"{MANAGER}/app.slice/a.scope"
+    Path(f"{tmp_path}{path}/memory.swap.current").write_text(str(40 * MIB))
+    cap = [each for each in Limits(memory_max=30 * MIB).properties() if each.name == "MemoryMax"]
+    assert over(Cgroup(path, f"{tmp_path}{path}"), cap) is None
