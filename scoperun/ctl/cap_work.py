@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from scoperun.ctl.cap_checks import see_available, see_it_exists, see_only_its_own
 from scoperun.ctl.cap_done import Done
 from scoperun.ctl.cap_files import CapFolder
+from scoperun.ctl.cap_hold import Holds, hold
 from scoperun.ctl.cap_text import Cap, settings_of
-from scoperun.ctl.capping import Bound, above, bind, hold, running, see_can_wait, values
+from scoperun.ctl.capping import Bound, above, bind, running, see_can_wait, values
 from scoperun.ctl.errors import NoSuchUnit
 from scoperun.ctl.in_force import text_of
 from scoperun.ctl.session import COMMANDS, Session, session
@@ -36,6 +37,9 @@ async def done(asked: Asked) -> Done:
         names = target.names(each.name for each in seen if each.unit.is_active)
         meant = [each for each in seen if any(one.bind(each.name) for one in names)]
         told = Done()
+        if target.is_app and not asked.only_shows and not asked.dry_run:
+            active = {each.name for each in seen if each.unit.is_active}
+            Holds.of(os.environ, system=target.system).forget_others(active)
         if not asked.remove:
             see_it_exists(asked, meant, told)
         if asked.only_shows:
@@ -86,7 +90,7 @@ async def _capped(work: _Work) -> Done:
     held = [each for each in units if each.over is not None and not asked.force]
     if not asked.dry_run:
         for each in held:
-            await hold(each, read)
+            await hold(each.holds, each.invocation, read, _with_old((), old))
     _write(work, old)
     if asked.dry_run:
         done.units.extend(Bound(each.name, ["would be capped"], {}, True) for each in units if each not in held)

@@ -7,12 +7,13 @@ the reload, or the kernel kills it later.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from scoperun.ctl.acting import GONE
+from scoperun.ctl.cap_hold import Holds, release, said_of
 from scoperun.ctl.cap_over import Over, over
 from scoperun.ctl.in_force import in_force, setting, text_of
-from scoperun.ctl.setting import as_before
 from scoperun.errors import ManagerError, ScoperunError
 from scoperun.kernel.scope_cgroup import ScopeCgroup
 from scoperun.record import dataclass
@@ -38,12 +39,13 @@ _APPLIES_ALL = Property(name="MemoryAccounting", signature="b", value=True)
 class Running:
     """A unit that a cap is for, and that runs. over: what it uses, if that is more than the cap allows.
 
-    kills: how many of its processes the kernel had killed for memory.
+    kills: how many of its processes the kernel had killed for memory. holds: the notes about what holds units.
     """
 
     seen: Seen
     cgroup: Cgroup
     invocation: Invocation
+    holds: Holds
     over: Over | None
     kills: int
 
@@ -65,7 +67,7 @@ class Bound:
 
 async def running(opened: Session, units: Sequence[Seen], cap: Sequence[Property]) -> list[Running]:
     """Return the units that run, of those given, with whether they use more than a cap."""
-    found = []
+    found, holds = [], Holds.of(os.environ, system=opened.system)
     for seen in units:
         if seen.cgroup is None or not seen.unit.is_active:
             continue
@@ -79,7 +81,9 @@ async def running(opened: Session, units: Sequence[Seen], cap: Sequence[Property
             invocation = Invocation(opened.manager, seen.name, identifier)
             kills = (seen.cgroup.table("memory.events") or {}).get("oom_kill", 0)
             more = over(seen.cgroup, cap)
-            found.append(Running(seen=seen, cgroup=seen.cgroup, invocation=invocation, over=more, kills=kills))
+            found.append(
+                Running(seen=seen, cgroup=seen.cgroup, invocation=invocation, holds=holds, over=more, kills=kills)
+            )
     return found
 
 
@@ -100,17 +104,6 @@ def above(more: Over) -> str:
     return f"{more}, more than MemoryMax={format_size(more.limit)}"
 
 
-async def hold(unit: Running, cap: Sequence[Property]) -> None:
-    """Set a unit's limits to what they are until it ends, so that a cap's file does not bind it."""
-    said = await _said(unit, cap)
-    back = [back for each in cap for back in as_before(each, said)]
-    try:
-        await unit.invocation.set_properties(back)
-    except ManagerError as error:
-        if error.name not in GONE:
-            raise
-
-
 def values(unit: Running, wanted: Sequence[Property]) -> dict[str, Any]:
     """Return what is in force of the properties, by their settings' names: no limit where the kernel has no file."""
     found = in_force(wanted, unit.cgroup, has_keeper=False, systemd={})
@@ -128,9 +121,11 @@ async def bind(unit: Running, before: Mapping[str, Any], cap: Sequence[Property]
         # no property is set: systemd would make its cgroup again.
         state = (await unit.invocation.properties(UNIT, {"ActiveState"})).get("ActiveState")
         is_left = state not in {"inactive", "failed"} and unit.cgroup.pids() is not None
+        if is_left:
+            await release(unit.holds, unit.invocation, cap)
         if is_left and (_void(unit, cap) or _is_as_before(unit, before, read[len(cap) :])):
             await unit.invocation.set_properties([_APPLIES_ALL])
-        said = await _said(unit, cap) if is_left else {}
+        said = await said_of(unit.invocation, read) if is_left else {}
     except ManagerError as error:
         if error.name not in GONE:
             raise
@@ -144,6 +139,11 @@ async def bind(unit: Running, before: Mapping[str, Any], cap: Sequence[Property]
         if said.get(each.sets, each.value) != each.value
     ]
     wrong = wrong or [f"{limit} is not in force: {reason}" for limit, reason in void]
+    wrong += [
+        f"{setting(each)}= is still in force, by another file or by scopectl set: scopectl status {unit.name}"
+        for each in read[len(cap) :]
+        if said.get(each.sets) == each.value != INFINITY and now[setting(each)] == before.get(setting(each))
+    ]
     limits = {name: {"before": in_words(before.get(name)), "now": in_words(now[name])} for name in now}
     kills = (unit.cgroup.table("memory.events") or {}).get("oom_kill", 0) - unit.kills
     killed = [f"the kernel killed {kills} of its processes"] if kills > 0 else []
@@ -176,10 +176,3 @@ def _void(unit: Running, cap: Sequence[Property]) -> list[tuple[str, str]]:
     rest = [each for each in asked if each.name != "TasksMax"]
     missing = unit.cgroup.missing("pids") or "the kernel has not kept it"
     return [*unenforced(rest, whole, limits), *((f"TasksMax={each.value}", missing) for each in tasks)]
-
-
-async def _said(unit: Running, cap: Sequence[Property]) -> dict[str, Any]:
-    wanted = {each.sets for each in cap}
-    kind = unit.name.rpartition(".")[2].capitalize()
-    said = await unit.invocation.properties(f"{UNIT.rpartition('.')[0]}.{kind}", wanted)
-    return {name: value for name, value in said.items() if name in wanted}

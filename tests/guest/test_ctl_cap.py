@@ -180,3 +180,36 @@ def test_root_caps_each_user() -> None:
     assert scopectl("cap", "--list", "--system", "--json").json[0]["cap"] == "--users"
     assert scopectl("cap", "--users", "--remove").status == 0
     assert all((each / "memory.max").read_text() == "max\n" for each in slices)
+
+
+def test_what_holds_a_unit_is_released_by_a_higher_cap_and_by_its_removal() -> None:
+    unit = "app-gnome-held-11.scope"
+    with started(unit, command=GROWS) as cgroup:
+        for words, limit in ((("--mem", "30M"), "max"), (("--mem", "200M"), str(200 * MIB)), (("--remove",), "max")):
+            done = scopectl("cap", "held", *words)
+            assert (done.status, done.err, has(cgroup, "memory.max")) == (0, "", limit), done
+        assert scopectl("cap", "held", "--mem", "150M").status == 0
+        assert scopectl("cap", "held", "--mem", "30M").status == 0
+        assert has(cgroup, "memory.max") == str(150 * MIB)
+        assert (scopectl("cap", "held", "--remove").status, has(cgroup, "memory.max")) == (0, "max")
+        assert scopectl("cap", "held", "--mem", "30M").status == 0
+        forced = scopectl("cap", "held", "--mem", "30M", "--force")
+        assert forced.status == 0, forced
+        still = Path(f"/sys/fs/cgroup{cgroup}/memory.max")
+        assert not still.exists() or still.read_text().strip() == str(30 * MIB)
+    scopectl("cap", "held", "--remove")
+    assert [*Path(os.environ["XDG_RUNTIME_DIR"], "scoperun/held").iterdir()] == []
+
+
+def test_what_a_person_has_set_counts_more_and_is_said() -> None:
+    unit = "app-gnome-set-11.scope"
+    with started(unit, command=GROWS) as cgroup:
+        assert scopectl("set", unit, "--mem", "300M").status == 0
+        assert scopectl("cap", "set", "--mem", "30M").status == 0
+        done = scopectl("cap", "set", "--mem", "200M")
+        assert (done.status, has(cgroup, "memory.max")) == (1, str(300 * MIB)), done
+        assert "MemoryMax= of another file, or of scopectl set, counts more" in done.out
+        assert scopectl("set", unit, "--mem", "200M").status == 0
+        removed = scopectl("cap", "set", "--remove")
+        assert (removed.status, has(cgroup, "memory.max")) == (1, str(200 * MIB)), removed
+        assert "MemoryMax= is still in force" in removed.out
