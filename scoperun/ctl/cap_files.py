@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from scoperun.console import own_files
 from scoperun.console.folders import remove_empty_folder
 from scoperun.console.own_files import State
+from scoperun.ctl.cap_names import Names
 from scoperun.ctl.cap_text import FILE, cap_in, text_of
 from scoperun.errors import ScoperunError
 from scoperun.record import dataclass
@@ -15,7 +16,6 @@ from scoperun.record import dataclass
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scoperun.ctl.cap_names import Names
     from scoperun.ctl.cap_text import Cap
 
 _SYSTEM = "/etc/systemd/system"
@@ -75,6 +75,13 @@ class CapFolder:
             raise ScoperunError(f"cannot read {self.path}: {error.strerror}") from None
         found = (self.read(f"{self.path}/{folder}/{FILE}") for folder in folders)
         return [each for each in found if each is not None]
+
+    def names_of(self, of: str) -> list[Names]:
+        """Return the names that the files of a cap bind, e.g. of launchers of which nothing runs now. of: as in Cap."""
+        folders = [
+            os.path.basename(os.path.dirname(each.path)) for each in self.all() if each.cap and each.cap.of == of
+        ]
+        return [names for each in folders if (names := Names.of_folder(each)) is not None]
 
     def write(self, names: Names, cap: Cap) -> None:
         """Write the drop-in of a cap. Raises ScoperunError."""

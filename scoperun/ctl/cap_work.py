@@ -35,6 +35,7 @@ async def done(asked: Asked) -> Done:
         folder = CapFolder.among(await installed.folders(opened.manager), system=opened.system)
         seen = await opened.units(COMMANDS if target.is_app else ("*.slice",))
         names = target.names(each.name for each in seen if each.unit.is_active)
+        names = (*names, *(each for each in folder.names_of(target.of) if each not in names))
         meant = [each for each in seen if any(one.bind(each.name) for one in names)]
         told = Done()
         if target.is_app and not asked.only_shows and not asked.dry_run:

@@ -91,6 +91,24 @@ def test_a_cap_binds_what_runs_and_what_starts_until_it_is_removed() -> None:
     assert scopectl("cap", "--remove", "bound-app").status == 4
 
 
+def test_a_cap_binds_the_services_of_launchers_and_keeps_those_that_run_no_more() -> None:
+    with started("app-niri-kept-1.scope"), started("app-niri-kept@1.service") as service:
+        assert scopectl("cap", "kept", "--mem", "100M").status == 0
+        assert has(service, "memory.max") == str(100 * MIB)
+    assert scopectl("cap", "kept", "--mem", "90M").status == 0
+    with started("app-niri-kept-2.scope") as scope, started("app-gnome-kept.service") as service:
+        assert [has(each, "memory.max") for each in (scope, service)] == [str(90 * MIB)] * 2
+    assert len(scopectl("cap", "--list", "--json").json) == 1
+    assert scopectl("cap", "kept", "--remove").status == 0
+    assert scopectl("cap", "--list", "--json").json == []
+
+
+def test_of_a_snap_another_program_is_not_capped() -> None:
+    with started("snap.two.two-more-0a1b2c3d-1111-2222-3333-444455556666.scope") as cgroup:
+        refused = scopectl("cap", "two", "--mem", "100M")
+        assert (refused.status, refused.out, has(cgroup, "memory.max")) == (2, "", "max"), refused
+
+
 def test_what_uses_more_is_capped_from_its_next_start_and_with_force_at_once() -> None:
     unit = "app-gnome-grown-11.scope"
     with started(unit, command=GROWS) as cgroup:

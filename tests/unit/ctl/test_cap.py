@@ -30,6 +30,9 @@ CAP = Cap("firefox", ("MemoryMax=4294967296", "MemorySwapMax=0"))
         ("firefox", "app-gnome-firefox-42.scope"),
         ("firefox", "app-KDE-firefox-42.scope"),
         ("firefox", "app-firefox@0a1b.service"),
+        ("firefox", "app-firefox.service"),
+        ("firefox", "app-gnome-firefox@0a1b.service"),
+        ("firefox", "app-KDE-firefox.service"),
         ("firefox", "snap.firefox.firefox-8f1b-4e.scope"),
         ("code_url-handler", "snap.code.url-handler-8f1b.scope"),
         ("google-chrome", r"app-gnome-google\x2dchrome-42.scope"),
@@ -60,16 +63,58 @@ def test_it_binds_no_others(unit: str) -> None:
 
 
 def test_launchers_are_learnt_from_what_runs() -> None:
-    names = cap_names.names_with(
-        "firefox", ["app-niri-firefox-42.scope", "app-gnome-firefox-1.scope", "app-x-y-1.scope"]
-    )
-    assert [each.folder for each in names if each not in cap_names.names("firefox")] == ["app-niri-firefox-.scope.d"]
+    running = [
+        *("app-niri-firefox-42.scope", "app-gnome-firefox-1.scope", "app-x-y-1.scope"),
+        *("app-xfce-firefox@1.service", "app-KDE-firefox@1.service", "app-lxqt-firefox.service"),
+    ]
+    names = cap_names.names_with("firefox", running)
+    assert [each.folder for each in names if each not in cap_names.names("firefox")] == [
+        *("app-lxqt-firefox.service.d", "app-niri-firefox-.scope.d", "app-xfce-firefox@.service.d")
+    ]
+
+
+def test_launchers_are_known_from_the_files_of_a_cap_too(tmp_path: Path) -> None:
+    folder = CapFolder(str(tmp_path), system=False)
+    niri = cap_names.Names("app-niri-firefox-", ".scope")
+    folder.write(niri, CAP)
+    folder.write(cap_names.Names("app-niri-foot-", ".scope"), Cap("foot", CAP.settings))
+    assert folder.names_of("firefox") == [niri]
+
+
+@pytest.mark.parametrize(
+    ("folder", "names"),
+    [
+        ("app-firefox@.service.d", cap_names.Names("app-firefox@", ".service")),
+        ("app.slice.d", cap_names.SESSION[0]),
+        ("scope.d", None),
+        (".scope.d", None),
+        ("x.mount.d", None),
+    ],
+)
+def test_a_folder_tells_its_names(folder: str, names: cap_names.Names | None) -> None:
+    assert cap_names.Names.of_folder(folder) == names
 
 
 def test_a_launcher_is_known_by_what_it_has_started() -> None:
     names = cap_names.names("niri")
-    units = ["app-niri-firefox-42.scope", "app-niri-7.scope", "app-niri@1-2.service", "snap.niri.niri-1-2.scope"]
+    units = ["app-niri-firefox-42.scope", "app-niri-7.scope", "app-niri@1-2.service", "snap.firefox.firefox-1-2.scope"]
     assert cap_names.of_others(names, units) == ["app-niri-firefox-42.scope"]
+
+
+@pytest.mark.parametrize(
+    ("unit", "is_of_another"),
+    [
+        ("snap.foo.foo-bar-1.scope", True),
+        ("snap.foo.foo-bar-8a1b9c00-1111-2222-3333-44445555abcd.scope", True),
+        ("snap.foo.foo-8a1b9c00-1111-2222-3333-44445555abcd.scope", False),
+        ("snap.foo.foo-42.scope", False),
+        ("flatpak-foo-42.scope", False),
+        ("flatpak-foo-bar-42.scope", True),
+        ("snap.bar.foo-bar-1.scope", False),
+    ],
+)
+def test_other_programs_of_a_snap_are_others(unit: str, is_of_another: bool) -> None:
+    assert cap_names.of_others(cap_names.names("foo"), [unit]) == [unit] * is_of_another
 
 
 def test_the_session_and_users_are_slices() -> None:
