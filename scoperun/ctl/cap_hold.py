@@ -65,7 +65,7 @@ class Holds:
         """Note what holds a unit. Raises ScoperunError."""
         noted = {"invocation": unit.identifier, "held": dict(hold.held), "back": dict(hold.back)}
         try:
-            own_files.write(self._path(unit.name), own_files.signed(f"{json.dumps(noted)}\n"), folder_mode=0o700)
+            own_files.write(self._path(unit.name), own_files.signed(f"{json.dumps(noted)}\n"))
         except OSError as error:
             raise ScoperunError(f"cannot write {self._path(unit.name)}: {error.strerror}") from None
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from scoperun.ctl.cap_checks import see_available, see_it_exists, see_only_its_own
 from scoperun.ctl.cap_done import Done
+from scoperun.ctl.cap_drafts import Drafts
 from scoperun.ctl.cap_files import CapFolder
 from scoperun.ctl.cap_hold import Holds, hold
 from scoperun.ctl.cap_text import Cap, settings_of
@@ -89,10 +90,13 @@ async def _capped(work: _Work) -> Done:
     read = _with_old(cap, old)
     before = {each.name: values(each, read) for each in units}
     held = [each for each in units if each.over is not None and not asked.force]
+    new = Cap(asked.target.of, settings_of(cap))
+    to_write = _to_write(work, old, new)
     if not asked.dry_run:
-        for each in held:
-            await hold(each.holds, each.invocation, read, _with_old((), old))
-    _write(work, old)
+        with Drafts(work.folder, to_write) as drafts:
+            for each in held:
+                await hold(each.holds, each.invocation, read, _with_old((), old))
+            drafts.write(new)
     if asked.dry_run:
         done.units.extend(Bound(each.name, ["would be capped"], {}, True) for each in units if each not in held)
     else:
@@ -107,9 +111,10 @@ async def _capped(work: _Work) -> Done:
     return done
 
 
-def _write(work: _Work, old: Sequence[CapFile]) -> None:
-    cap = Cap(work.asked.target.of, settings_of(work.asked.wanted))
+def _to_write(work: _Work, old: Sequence[CapFile], cap: Cap) -> list[Names]:
+    """Return the names whose files have to be written, and say what becomes of the others."""
     there = {each.path: each for each in old}
+    found = []
     for each in work.names:
         path = work.folder.file(each)
         file = there.get(path)
@@ -117,11 +122,10 @@ def _write(work: _Work, old: Sequence[CapFile]) -> None:
             _leave_alone(work.done, path)
         elif file is not None and file.cap == cap:
             work.done.files.append((path, "unchanged"))
-        elif work.asked.dry_run:
-            work.done.files.append((path, "would be written"))
         else:
-            work.folder.write(each, cap)
-            work.done.files.append((path, "written"))
+            work.done.files.append((path, "would be written" if work.asked.dry_run else "written"))
+            found.append(each)
+    return found
 
 
 def _leave_alone(done: Done, path: str) -> None:

@@ -1,13 +1,16 @@
 """Which units a cap binds, what its file says, and who has changed it."""
 
+import errno
 import os
 import stat
 from pathlib import Path
 
 import pytest
 
+from scoperun.console.files import Destination
 from scoperun.console.own_files import signed
 from scoperun.ctl import cap_names
+from scoperun.ctl.cap_drafts import Drafts
 from scoperun.ctl.cap_files import CapFolder
 from scoperun.ctl.cap_over import over
 from scoperun.ctl.cap_text import FILE, Cap, cap_in, settings_of, text_of
@@ -21,6 +24,11 @@ from scoperun.spec.sizes import INFINITY
 from .fake_cgroups import MANAGER, MIB, FakeCgroups
 
 CAP = Cap("firefox", ("MemoryMax=4294967296", "MemorySwapMax=0"))
+
+
+def write(folder: CapFolder, *names: cap_names.Names, cap: Cap = CAP) -> None:
+    with Drafts(folder, names) as drafts:
+        drafts.write(cap)
 
 
 @pytest.mark.parametrize(
@@ -76,8 +84,8 @@ def test_launchers_are_learnt_from_what_runs() -> None:
 def test_launchers_are_known_from_the_files_of_a_cap_too(tmp_path: Path) -> None:
     folder = CapFolder(str(tmp_path), system=False)
     niri = cap_names.Names("app-niri-firefox-", ".scope")
-    folder.write(niri, CAP)
-    folder.write(cap_names.Names("app-niri-foot-", ".scope"), Cap("foot", CAP.settings))
+    write(folder, niri)
+    write(folder, cap_names.Names("app-niri-foot-", ".scope"), cap=Cap("foot", CAP.settings))
     assert folder.names_of("firefox") == [niri]
 
 
@@ -161,7 +169,7 @@ def test_files_are_written_listed_and_removed_with_their_folders(tmp_path: Path)
     folder = CapFolder(str(tmp_path / "new" / "systemd" / "user"), system=False)
     assert folder.all() == []
     (names, *_) = cap_names.names("firefox")
-    folder.write(names, CAP)
+    write(folder, names)
     path = tmp_path / "new/systemd/user/app-firefox-.scope.d" / FILE
     (file,) = folder.all()
     assert (file.path, file.cap) == (str(path), CAP)
@@ -177,7 +185,7 @@ def test_what_a_system_reads_is_for_all_to_read(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
         folder = CapFolder(str(tmp_path), system=True)
-        folder.write(cap_names.USERS[0], Cap("--users", ("MemoryMax=1G",)))
+        write(folder, cap_names.USERS[0], cap=Cap("--users", ("MemoryMax=1G",)))
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "user-.slice.d" / FILE).stat().st_mode) == 0o644
@@ -186,7 +194,7 @@ def test_what_a_system_reads_is_for_all_to_read(tmp_path: Path) -> None:
 def test_a_folder_with_other_files_stays_and_a_link_is_a_persons(tmp_path: Path) -> None:
     folder = CapFolder(str(tmp_path), system=False)
     (names, *_) = cap_names.names("firefox")
-    folder.write(names, CAP)
+    write(folder, names)
     path = tmp_path / names.folder / FILE
     (path.parent / "50-mine.conf").touch()
     path.rename(tmp_path / "elsewhere")
@@ -206,7 +214,7 @@ def test_a_folder_with_other_files_stays_and_a_link_is_a_persons(tmp_path: Path)
 def test_a_folder_that_is_a_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "app-firefox-.scope.d").touch()
     with pytest.raises(ScoperunError, match="cannot write"):
-        CapFolder(str(tmp_path), system=False).write(cap_names.names("firefox")[0], CAP)
+        write(CapFolder(str(tmp_path), system=False), cap_names.names("firefox")[0])
 
 
 def test_the_folder_is_the_one_that_systemd_searches() -> None:
@@ -266,3 +274,44 @@ def test_a_cap_without_a_limit_on_swap_leaves_it_as_it_is(tmp_path: Path) -> Non
     Path(f"{tmp_path}{path}/memory.swap.current").write_text(str(40 * MIB))
     cap = [each for each in Limits(memory_max=30 * MIB).properties() if each.name == "MemoryMax"]
     assert over(Cgroup(path, f"{tmp_path}{path}"), cap) is None
+
+
+def test_nothing_is_made_if_one_of_the_files_cannot_be_written(tmp_path: Path) -> None:
+    names = cap_names.names("firefox")
+    (tmp_path / names[2].folder).touch()
+    with pytest.raises(ScoperunError, match=names[2].folder):
+        Drafts(CapFolder(str(tmp_path), system=False), names)
+    assert [each.name for each in tmp_path.iterdir()] == [names[2].folder]
+
+
+def test_an_error_in_the_middle_puts_back_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = CapFolder(str(tmp_path), system=False)
+    old, new, broken, *_ = cap_names.names("firefox")
+    write(folder, old)
+    full = 2  # files, before the disk is full
+
+    def write_until_full(destination: Destination, text: str) -> None:
+        nonlocal full
+        if not full and "MemoryMax=1" in text:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        full -= "MemoryMax=1" in text
+        write_file(destination, text)
+
+    write_file = Destination.write
+    monkeypatch.setattr(Destination, "write", write_until_full)
+    with pytest.raises(ScoperunError, match=rf"cannot write .*{broken.folder}.*: No space left on device$"):
+        write(folder, old, new, broken, cap=Cap("firefox", ("MemoryMax=1",)))
+    assert [(each.path, each.cap) for each in folder.all()] == [(folder.file(old), CAP)]
+    assert [each.name for each in tmp_path.iterdir()] == [old.folder]
+
+
+def test_what_cannot_be_put_back_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = CapFolder(str(tmp_path), system=False)
+    first, second, *_ = cap_names.names("firefox")
+    with Drafts(folder, [first, second]) as drafts:
+        (tmp_path / second.folder).rmdir()
+        (tmp_path / second.folder).touch()
+        monkeypatch.setattr("scoperun.console.own_files.remove", lambda _: False)
+        with pytest.raises(ScoperunError) as caught:
+            drafts.write(CAP)
+    assert str(caught.value).endswith(f"still there: {folder.file(first)}")
