@@ -47,6 +47,7 @@ class Drafts:
     def __init__(self, folder: CapFolder, names: Sequence[Names]) -> None:
         """Make the folders, and open and check the places. Raises ScoperunError if a file could not be written."""
         self._drafts: list[_Draft] = []
+        self._made: list[str] = []
         try:
             for each in names:
                 self._open(folder, each)
@@ -68,10 +69,11 @@ class Drafts:
             raise ScoperunError(f"cannot write {path}: {error.strerror}{left}") from None
 
     def close(self) -> None:
-        """Close the places, and remove the folders in which nothing was written."""
+        """Close the places, and remove the folders that were made and in which nothing was written."""
         for each in self._drafts:
             each.destination.close()
-            remove_empty_folder(os.path.dirname(each.path))
+        for folder in self._made:
+            remove_empty_folder(folder)
 
     def __enter__(self) -> Self:
         """Return the drafts; the end of the with statement closes them."""
@@ -83,12 +85,13 @@ class Drafts:
 
     def _open(self, folder: CapFolder, names: Names) -> None:
         path = folder.file(names)
+        if not os.path.lexists(os.path.dirname(path)):
+            self._made.append(os.path.dirname(path))
         # What the system's systemd reads is for all users to read, as systemctl cat has it.
         mode, folder_mode = (0o644, 0o755) if folder.system else (0o600, 0o700)
         try:
             state, text = own_files.content_of(path)
             destination = own_files.opened(path, mode=mode, folder_mode=folder_mode)
         except OSError as error:
-            remove_empty_folder(os.path.dirname(path))
             raise ScoperunError(f"cannot write {path}: {error.strerror}") from None
         self._drafts.append(_Draft(path, names.section, destination, text if state is State.OURS else None))

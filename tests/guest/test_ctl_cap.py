@@ -219,6 +219,36 @@ def test_what_holds_a_unit_is_released_by_a_higher_cap_and_by_its_removal() -> N
     assert [*Path(os.environ["XDG_RUNTIME_DIR"], "scoperun/held").iterdir()] == []
 
 
+def test_an_interrupted_removal_is_finished_by_the_next() -> None:
+    with started("app-gnome-half-11.scope") as cgroup, started("app-gnome-half-12.scope"):
+        assert scopectl("cap", "half", "--mem", "100M", "--cpus", "0.5").status == 0
+        for file in FOLDER.glob(f"*/{FILE}"):
+            file.unlink()
+            file.parent.rmdir()
+        dry = scopectl("cap", "half", "--remove", "--dry-run")
+        assert (dry.status, has(cgroup, "memory.max")) == (0, str(100 * MIB)), dry
+        done = scopectl("cap", "half", "--remove")
+        assert (done.status, done.err, has(cgroup, "memory.max")) == (0, "", "max"), done
+        assert ["app-gnome-half-11.scope", "MemoryMax 100M -> infinity"] in done.rows
+        assert scopectl("cap", "half", "--remove").status == 4
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can write to any folder")
+def test_a_file_that_cannot_be_written_leaves_no_half_cap() -> None:
+    closed = FOLDER / "app-KDE-whole-.scope.d"
+    closed.mkdir(parents=True)
+    closed.chmod(0o500)
+    with started("app-whole-1.scope", command=GROWS) as cgroup:
+        try:
+            done = scopectl("cap", "whole", "--mem", "30M")
+        finally:
+            closed.chmod(0o700)
+        assert (done.status, done.out, [*FOLDER.glob(f"*whole*/{FILE}")]) == (1, "", []), done
+        assert done.err.startswith(f"scopectl: cannot write {closed}/{FILE}: "), done
+        assert scopectl("cap", "whole", "--mem", "200M").status == 0
+        assert has(cgroup, "memory.max") == str(200 * MIB), "nothing was set to hold it"
+
+
 def test_what_a_person_has_set_counts_more_and_is_said() -> None:
     unit = "app-gnome-set-11.scope"
     with started(unit, command=GROWS) as cgroup:

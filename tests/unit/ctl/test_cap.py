@@ -278,10 +278,11 @@ def test_a_cap_without_a_limit_on_swap_leaves_it_as_it_is(tmp_path: Path) -> Non
 
 def test_nothing_is_made_if_one_of_the_files_cannot_be_written(tmp_path: Path) -> None:
     names = cap_names.names("firefox")
+    (tmp_path / names[1].folder).mkdir()  # it is empty, and not ours
     (tmp_path / names[2].folder).touch()
     with pytest.raises(ScoperunError, match=names[2].folder):
         Drafts(CapFolder(str(tmp_path), system=False), names)
-    assert [each.name for each in tmp_path.iterdir()] == [names[2].folder]
+    assert {each.name for each in tmp_path.iterdir()} == {each.folder for each in names[1:3]}
 
 
 def test_an_error_in_the_middle_puts_back_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
