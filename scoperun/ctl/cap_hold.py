@@ -83,15 +83,17 @@ class Holds:
         return f"{self.folder}/{unit}"
 
 
-async def hold(holds: Holds, unit: Invocation, cap: Sequence[Property], before: Sequence[Property]) -> None:
+async def hold(holds: Holds, unit: Invocation, cap: Sequence[Property], before: Sequence[Property]) -> bool:
     """Set a unit's limits to what they are until it ends, so that a cap's file does not bind it; note it.
 
-    cap: the properties to hold. before: those that the files of the old cap have. Raises ScoperunError.
+    cap: the properties to hold. before: those that the files of the old cap have. Return whether `release` can change
+    all that were held, i.e. a person has set none of them. Raises ScoperunError.
     """
+    held: dict[str, int] = {}
+    back: dict[str, int] = {}
     try:
         said = await said_of(unit, cap)
         noted = holds.of_unit(unit) or Hold({}, {})
-        held, back = {}, {}
         for each in cap:
             name, value = each.sets, said.get(each.sets)
             if not isinstance(value, int) or (name not in noted.held and await _is_set(unit, each)):
@@ -101,10 +103,12 @@ async def hold(holds: Holds, unit: Invocation, cap: Sequence[Property], before: 
             is_of_cap = any(old.sets == name and old.value == value for old in before)
             held[name], back[name] = value, noted.back.get(name, INFINITY if is_of_cap else value)
         holds.note(unit, Hold(held, back))
-        await unit.set_properties([back for each in cap for back in as_before(each, said)])
+        await unit.set_properties([old for each in cap for old in as_before(each, said)])
     except ManagerError as error:
         if error.name not in GONE:
             raise
+        return True
+    return set(said) == set(held)
 
 
 async def release(holds: Holds, unit: Invocation, cap: Sequence[Property]) -> None:
@@ -116,7 +120,8 @@ async def release(holds: Holds, unit: Invocation, cap: Sequence[Property]) -> No
     said = await said_of(unit, names)
     limits = {each.sets: each for each in cap}
     ours = [limits.get(each.name, each) for each in names if said.get(each.name) == noted.held[each.name]]
-    await unit.set_properties(ours)
+    if ours:
+        await unit.set_properties(ours)
     now = await said_of(unit, ours)
     kept = {name: value for name, value in now.items() if isinstance(value, int)}
     holds.note(unit, Hold(kept, {name: noted.back[name] for name in kept}))

@@ -80,10 +80,12 @@ async def _capped(work: Work) -> Done:
     held = [each for each in units if each.over is not None and not asked.force]
     new = Cap(asked.target.of, settings_of(cap))
     to_write = _to_write(work, old, new)
+    releasable = {each.name for each in held}
     if not asked.dry_run:
         with Drafts(work.folder, to_write) as drafts:
-            for each in held:
-                await hold(each.holds, each.invocation, read, with_old((), old))
+            releasable = {
+                each.name for each in held if await hold(each.holds, each.invocation, read, with_old((), old))
+            }
             drafts.write(new)
     if asked.dry_run:
         done.units.extend(Bound(each.name, ["would be capped"], {}, True) for each in units if each not in held)
@@ -91,12 +93,17 @@ async def _capped(work: Work) -> Done:
         await reload(work, "written")
         done.units.extend([await bind(each, before[each.name], cap, read) for each in units if each not in held])
     done.units.extend(
-        Bound(each.name, [f"uses {above(each.over)}: from its next start (--force: at once)"], {}, True)
+        Bound(each.name, [f"uses {above(each.over)}: {_from_when(each.name in releasable)}"], {}, True)
         for each in held
         if each.over is not None
     )
     _note(work, units)
     return done
+
+
+def _from_when(is_releasable: bool) -> str:
+    instead = "--force: at once" if is_releasable else "it has limits by another file or scopectl set, which count more"
+    return f"from its next start ({instead})"
 
 
 def _to_write(work: Work, old: Sequence[CapFile], cap: Cap) -> list[Names]:

@@ -205,6 +205,7 @@ def test_what_holds_a_unit_is_released_by_a_higher_cap_and_by_its_removal() -> N
     with started(unit, command=GROWS) as cgroup:
         for words, limit in ((("--mem", "30M"), "max"), (("--mem", "200M"), str(200 * MIB)), (("--remove",), "max")):
             done = scopectl("cap", "held", *words)
+            assert ("from its next start (--force: at once)" in done.out) == ("30M" in words)
             assert (done.status, done.err, has(cgroup, "memory.max")) == (0, "", limit), done
         assert scopectl("cap", "held", "--mem", "150M").status == 0
         assert scopectl("cap", "held", "--mem", "30M").status == 0
@@ -253,7 +254,9 @@ def test_what_a_person_has_set_counts_more_and_is_said() -> None:
     unit = "app-gnome-set-11.scope"
     with started(unit, command=GROWS) as cgroup:
         assert scopectl("set", unit, "--mem", "300M").status == 0
-        assert scopectl("cap", "set", "--mem", "30M").status == 0
+        waits = scopectl("cap", "set", "--mem", "30M")
+        assert waits.status == 0
+        assert "from its next start (it has limits by another file or scopectl set, which count more)" in waits.out
         done = scopectl("cap", "set", "--mem", "200M")
         assert (done.status, has(cgroup, "memory.max")) == (1, str(300 * MIB)), done
         assert "MemoryMax= of another file, or of scopectl set, counts more" in done.out

@@ -35,7 +35,8 @@ class Unit:
 
 def held(folder: Path, unit: Any, cap: Any = LOW, before: Any = ()) -> Holds:
     holds = Holds(str(folder))
-    asyncio.run(hold(holds, unit, cap, before))
+    is_releasable = asyncio.run(hold(holds, unit, cap, before))
+    assert is_releasable == (unit.said["MemoryMax"] != 300), "a person has set 300"
     return holds
 
 
