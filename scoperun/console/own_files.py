@@ -48,14 +48,19 @@ def content_of(path: str) -> tuple[State, str]:
         return _content(place)
 
 
-def write(path: str, text: str, *, mode: int = 0o600, folder_mode: int = 0o755) -> None:
-    """Write a signed text to a file, whole or not at all; the folders above it are made if needed. Raises OSError.
+def write(path: str, text: str, *, mode: int = 0o600, folder_mode: int = 0o700) -> None:
+    """Write a signed text to a file as `opened` has it. Raises OSError."""
+    with opened(path, mode=mode, folder_mode=folder_mode) as destination:
+        destination.write(text)
 
-    mode, folder_mode: of a new file, and of new folders.
+
+def opened(path: str, *, mode: int = 0o600, folder_mode: int = 0o700) -> Destination:
+    """Return the place of a file; the folders above it are made if needed. Raises OSError.
+
+    mode, folder_mode: of a new file, and of new folders. The XDG base directory specification asks for 0700.
     """
     make_folder(os.path.dirname(path), mode=folder_mode)
-    with Destination(path, mode=mode) as destination:
-        destination.write(text)
+    return Destination(path, mode=mode)
 
 
 def remove(path: str) -> bool:

@@ -1,4 +1,4 @@
-"""The drop-ins of caps: where they are, which are as they were written, and writing and removing them."""
+"""The drop-ins of caps: where they are, which are as they were written, and removing them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from scoperun.console import own_files
 from scoperun.console.folders import remove_empty_folder
 from scoperun.console.own_files import State
-from scoperun.ctl.cap_text import FILE, cap_in, text_of
+from scoperun.ctl.cap_names import Names
+from scoperun.ctl.cap_text import FILE, cap_in
 from scoperun.errors import ScoperunError
 from scoperun.record import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scoperun.ctl.cap_names import Names
     from scoperun.ctl.cap_text import Cap
 
 _SYSTEM = "/etc/systemd/system"
@@ -76,16 +76,12 @@ class CapFolder:
         found = (self.read(f"{self.path}/{folder}/{FILE}") for folder in folders)
         return [each for each in found if each is not None]
 
-    def write(self, names: Names, cap: Cap) -> None:
-        """Write the drop-in of a cap. Raises ScoperunError."""
-        path = self.file(names)
-        try:
-            # What the system's systemd reads is for all users to read, as systemctl cat has it.
-            mode, folder_mode = (0o644, 0o755) if self.system else (0o600, 0o700)
-            text = own_files.signed(text_of(cap, names.section))
-            own_files.write(path, text, mode=mode, folder_mode=folder_mode)
-        except OSError as error:
-            raise ScoperunError(f"cannot write {path}: {error.strerror}") from None
+    def names_of(self, of: str) -> list[Names]:
+        """Return the names that the files of a cap bind, e.g. of launchers of which nothing runs now. of: as in Cap."""
+        folders = [
+            os.path.basename(os.path.dirname(each.path)) for each in self.all() if each.cap and each.cap.of == of
+        ]
+        return [names for each in folders if (names := Names.of_folder(each)) is not None]
 
     def remove(self, file: CapFile) -> None:
         """Remove a drop-in that is as it was written, and its folder if it is empty then. Raises ScoperunError."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scoperun.console.tables import Cell, Column, table
-from scoperun.ctl import cap_names
 from scoperun.ctl.cap_files import CapFolder
+from scoperun.ctl.cap_names import Names
 from scoperun.ctl.errors import Status
 from scoperun.ctl.in_force import setting, text_of
 from scoperun.ctl.output import on_terminal, print_json, print_text
@@ -52,9 +52,8 @@ async def list_caps(*, system: bool, json: bool, legend: bool) -> int:
 
 def _binds(path: str, unit: str) -> bool:
     """Tell whether a drop-in is for a unit, by its folder."""
-    folder = path.split("/")[-2].removesuffix(".d")
-    beginning, dot, kind = folder.rpartition(".")
-    return cap_names.Names(beginning, f"{dot}{kind}").bind(unit)
+    names = Names.of_folder(path.split("/")[-2])
+    return names is not None and names.bind(unit)
 
 
 def _row(told: dict[str, Any]) -> list[Cell]:

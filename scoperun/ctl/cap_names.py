@@ -20,6 +20,7 @@ LAUNCHERS = ("gnome", "KDE", "flatpak")
 
 _PLAIN = re.compile(r"[A-Za-z0-9:_.]")
 _SECTIONS = {".scope": "Scope", ".service": "Service", ".slice": "Slice"}
+_RANDOM = re.compile(r"[0-9]+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _MOST = 255
 """The bytes that the name of a folder can have."""
 
@@ -33,6 +34,12 @@ class Names:
 
     beginning: str
     kind: str
+
+    @classmethod
+    def of_folder(cls, folder: str) -> Names | None:
+        """Return those that a folder of drop-ins binds; None if it is not one of scopes, services or slices."""
+        beginning, dot, kind = folder.removesuffix(".d").rpartition(".")
+        return cls(beginning, f"{dot}{kind}") if beginning and f"{dot}{kind}" in _SECTIONS else None
 
     @property
     def folder(self) -> str:
@@ -96,29 +103,38 @@ def names(identifier: str) -> tuple[Names, ...]:
     scopes = [f"app-{word}-", *(f"app-{launcher}-{word}-" for launcher in LAUNCHERS), f"flatpak-{word}-"]
     snap, _, app = identifier.partition("_")  # a snap's .desktop file is SNAP_APP.desktop
     snaps = [f"snap.{snap}.{app or snap}-"] if re.fullmatch(r"[a-z0-9-]+(_[A-Za-z0-9-]+)?", identifier) else []
-    return (*(Names(each, ".scope") for each in (*scopes, *snaps)), Names(f"app-{word}@", ".service"))
+    services = [f"app-{word}", *(f"app-{launcher}-{word}" for launcher in LAUNCHERS)]
+    return (
+        *(Names(each, ".scope") for each in (*scopes, *snaps)),
+        *(Names(f"{each}{end}", ".service") for each in services for end in ("@", "")),
+    )
 
 
 def of_others(names: Iterable[Names], units: Iterable[str]) -> list[str]:
-    """Return the units of other applications that an application's names would bind too.
-
-    What follows the ID of an application has no `-`: in app-niri-firefox-42.scope, niri is what started firefox.
-    """
-    beginnings = [each for each in names if each.kind == ".scope" and each.beginning.startswith("app-")]
+    """Return the units of other applications that an application's names would bind too."""
+    beginnings = [each for each in names if each.kind == ".scope"]
     return [
-        unit
-        for unit in units
-        if any(each.bind(unit) and "-" in unit.removeprefix(each.beginning) for each in beginnings)
+        unit for unit in units if any(each.bind(unit) and _is_of_another(each.beginning, unit) for each in beginnings)
     ]
+
+
+def _is_of_another(beginning: str, unit: str) -> bool:
+    """Tell whether a scope whose name begins so is another program's.
+
+    What a desktop puts behind an ID has no `-`: in app-niri-firefox-42.scope, niri is what started firefox. Snaps have
+    a UUID there, and old flatpaks a number: snap.foo.foo-bar-UUID.scope is the program foo-bar of the snap.
+    """
+    rest = unit.removeprefix(beginning).removesuffix(".scope")
+    return "-" in rest if beginning.startswith("app-") else not _RANDOM.fullmatch(rest)
 
 
 def names_with(identifier: str, units: Iterable[str]) -> tuple[Names, ...]:
     """Return `names`, and those of units that other launchers have started, e.g. app-niri-ID-42.scope."""
     usual = names(identifier)
-    scope = re.compile(rf"(app-[A-Za-z0-9]+-{re.escape(escaped(identifier))}-)[^-]+\.scope")
-    others = {found[1] for unit in units if (found := scope.fullmatch(unit))}
-    known = {each.beginning for each in usual}
-    return (*usual, *(Names(each, ".scope") for each in sorted(others - known)))
+    word = rf"app-[A-Za-z0-9]+-{re.escape(escaped(identifier))}"
+    kinds = (rf"({word}-)[^-]+(\.scope)", rf"({word}@)[^@]+(\.service)", rf"({word})(\.service)")
+    others = {Names(found[1], found[2]) for unit in units for kind in kinds if (found := re.fullmatch(kind, unit))}
+    return (*usual, *sorted(others - set(usual), key=lambda each: each.folder))
 
 
 def escaped(text: str) -> str:

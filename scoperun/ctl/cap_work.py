@@ -1,4 +1,4 @@
-"""The order of `scopectl cap`: what runs is looked at, files are written or removed, and systemd applies them."""
+"""The order of `scopectl cap`: what runs is looked at, files are written, and systemd applies them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from scoperun.ctl.cap_checks import see_available, see_it_exists, see_only_its_own
 from scoperun.ctl.cap_done import Done
+from scoperun.ctl.cap_drafts import Drafts
 from scoperun.ctl.cap_files import CapFolder
+from scoperun.ctl.cap_hold import Holds, hold
+from scoperun.ctl.cap_removal import removed
+from scoperun.ctl.cap_steps import Work, leave_alone, reload, with_old
 from scoperun.ctl.cap_text import Cap, settings_of
-from scoperun.ctl.capping import Bound, above, bind, hold, running, see_can_wait, values
-from scoperun.ctl.errors import NoSuchUnit
+from scoperun.ctl.capping import Bound, above, bind, running, see_can_wait, values
 from scoperun.ctl.in_force import text_of
 from scoperun.ctl.session import COMMANDS, Session, session
-from scoperun.record import dataclass
-from scoperun.spec.properties import Property, parse_setting
+from scoperun.spec.properties import Property
 from scoperun.spec.sizes import INFINITY, format_size
 from scoperun.systemd import installed
 
@@ -34,18 +36,22 @@ async def done(asked: Asked) -> Done:
         folder = CapFolder.among(await installed.folders(opened.manager), system=opened.system)
         seen = await opened.units(COMMANDS if target.is_app else ("*.slice",))
         names = target.names(each.name for each in seen if each.unit.is_active)
+        names = (*names, *(each for each in folder.names_of(target.of) if each not in names))
         meant = [each for each in seen if any(one.bind(each.name) for one in names)]
         told = Done()
+        if target.is_app and not asked.only_shows and not asked.dry_run:
+            active = {each.name for each in seen if each.unit.is_active}
+            Holds.of(os.environ, system=target.system).forget_others(active)
         if not asked.remove:
             see_it_exists(asked, meant, told)
         if asked.only_shows:
             return await _shown(opened, names, meant, told)
         if asked.remove:
-            return await _removed(_Work(opened, folder, names, meant, asked, told))
+            return await removed(Work(opened, folder, names, meant, asked, told))
         if not asked.force:
             see_only_its_own(asked, names, meant)
             await see_available(opened, asked.wanted)
-        return await _capped(_Work(opened, folder, names, meant, asked, told))
+        return await _capped(Work(opened, folder, names, meant, asked, told))
 
 
 async def _shown(opened: Session, names: Sequence[Names], meant: Sequence[Seen], done: Done) -> Done:
@@ -62,105 +68,62 @@ async def _shown(opened: Session, names: Sequence[Names], meant: Sequence[Seen],
     return done
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """What a change is made with. meant: the units that have one of the names."""
-
-    opened: Session
-    folder: CapFolder
-    names: Sequence[Names]
-    meant: Sequence[Seen]
-    asked: Asked
-    done: Done
-
-
-async def _capped(work: _Work) -> Done:
+async def _capped(work: Work) -> Done:
     """Write the files of a cap, and have systemd apply them."""
     asked, done, cap = work.asked, work.done, work.asked.wanted
     units = await running(work.opened, work.meant, cap)
     if not asked.force:
-        see_can_wait(units, cap)
+        see_can_wait(units)
     old = [file for each in work.names if (file := work.folder.read(work.folder.file(each))) is not None]
-    read = _with_old(cap, old)
+    read = with_old(cap, old)
     before = {each.name: values(each, read) for each in units}
     held = [each for each in units if each.over is not None and not asked.force]
+    new = Cap(asked.target.of, settings_of(cap))
+    to_write = _to_write(work, old, new)
+    releasable = {each.name for each in held}
     if not asked.dry_run:
-        for each in held:
-            await hold(each, read)
-    _write(work, old)
+        with Drafts(work.folder, to_write) as drafts:
+            releasable = {
+                each.name for each in held if await hold(each.holds, each.invocation, read, with_old((), old))
+            }
+            drafts.write(new)
     if asked.dry_run:
         done.units.extend(Bound(each.name, ["would be capped"], {}, True) for each in units if each not in held)
     else:
-        await installed.reload(work.opened.manager)
+        await reload(work, "written")
         done.units.extend([await bind(each, before[each.name], cap, read) for each in units if each not in held])
     done.units.extend(
-        Bound(each.name, [f"{above(each, cap)}: from its next start (--force: at once)"], {}, True) for each in held
+        Bound(each.name, [f"uses {above(each.over)}: {_from_when(each.name in releasable)}"], {}, True)
+        for each in held
+        if each.over is not None
     )
     _note(work, units)
     return done
 
 
-def _write(work: _Work, old: Sequence[CapFile]) -> None:
-    cap = Cap(work.asked.target.of, settings_of(work.asked.wanted))
+def _from_when(is_releasable: bool) -> str:
+    instead = "--force: at once" if is_releasable else "it has limits by another file or scopectl set, which count more"
+    return f"from its next start ({instead})"
+
+
+def _to_write(work: Work, old: Sequence[CapFile], cap: Cap) -> list[Names]:
+    """Return the names whose files have to be written, and say what becomes of the others."""
     there = {each.path: each for each in old}
+    found = []
     for each in work.names:
         path = work.folder.file(each)
         file = there.get(path)
         if file is not None and file.cap is None:
-            _leave_alone(work.done, path)
+            leave_alone(work.done, path)
         elif file is not None and file.cap == cap:
             work.done.files.append((path, "unchanged"))
-        elif work.asked.dry_run:
-            work.done.files.append((path, "would be written"))
         else:
-            work.folder.write(each, cap)
-            work.done.files.append((path, "written"))
+            work.done.files.append((path, "would be written" if work.asked.dry_run else "written"))
+            found.append(each)
+    return found
 
 
-def _leave_alone(done: Done, path: str) -> None:
-    done.files.append((path, "left alone"))
-    done.complaints.append(f"{path}: left alone, because it is not as scopectl has written it; remove it yourself")
-
-
-async def _removed(work: _Work) -> Done:
-    """Remove the files of a cap, and have systemd apply what is left."""
-    asked, done = work.asked, work.done
-    own = {work.folder.file(each) for each in work.names}
-    files = [
-        each
-        for each in work.folder.all()
-        if (each.cap is not None and each.cap.of == asked.target.of) or (each.cap is None and each.path in own)
-    ]
-    if not files:
-        raise NoSuchUnit(f"no cap for {asked.target.of}", hint="scopectl cap --list lists them")
-    units = await running(work.opened, work.meant, ())
-    read = _with_old((), files)
-    before = {each.name: values(each, read) for each in units}
-    for each in files:
-        if each.cap is None:
-            _leave_alone(done, each.path)
-        elif asked.dry_run:
-            done.files.append((each.path, "would be removed"))
-        else:
-            work.folder.remove(each)
-            done.files.append((each.path, "removed"))
-    if not asked.dry_run:
-        await installed.reload(work.opened.manager)
-        done.units.extend([await bind(each, before[each.name], (), read) for each in units])
-    return done
-
-
-def _with_old(cap: Sequence[Property], files: Sequence[CapFile]) -> list[Property]:
-    """Return the properties of a cap and those that its files had, each name once."""
-    found = {each.name: each for each in cap}
-    for line in (line for file in files if file.cap is not None for line in file.cap.settings):
-        name, _, value = line.partition("=")
-        old = parse_setting(name, value or "infinity")
-        found.setdefault(old.name, old)
-    return list(found.values())
-
-
-def _note(work: _Work, units: Sequence[Any]) -> None:
+def _note(work: Work, units: Sequence[Any]) -> None:
     target, notes = work.asked.target, work.done.notes
     limit = next((each.value for each in work.asked.wanted if each.name == "MemoryMax"), None)
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -7,11 +7,13 @@ the reload, or the kernel kills it later.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from scoperun.ctl.acting import GONE
+from scoperun.ctl.cap_hold import Holds, release, said_of
+from scoperun.ctl.cap_over import Over, over
 from scoperun.ctl.in_force import in_force, setting, text_of
-from scoperun.ctl.setting import as_before
 from scoperun.errors import ManagerError, ScoperunError
 from scoperun.kernel.scope_cgroup import ScopeCgroup
 from scoperun.record import dataclass
@@ -35,15 +37,16 @@ _APPLIES_ALL = Property(name="MemoryAccounting", signature="b", value=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """A unit that a cap is for, and that runs. over: the bytes it uses, if they are more than the cap allows.
+    """A unit that a cap is for, and that runs. over: what it uses, if that is more than the cap allows.
 
-    kills: how many of its processes the kernel had killed for memory.
+    kills: how many of its processes the kernel had killed for memory. holds: the notes about what holds units.
     """
 
     seen: Seen
     cgroup: Cgroup
     invocation: Invocation
-    over: int | None
+    holds: Holds
+    over: Over | None
     kills: int
 
     @property
@@ -64,7 +67,7 @@ class Bound:
 
 async def running(opened: Session, units: Sequence[Seen], cap: Sequence[Property]) -> list[Running]:
     """Return the units that run, of those given, with whether they use more than a cap."""
-    found = []
+    found, holds = [], Holds.of(os.environ, system=opened.system)
     for seen in units:
         if seen.cgroup is None or not seen.unit.is_active:
             continue
@@ -77,37 +80,28 @@ async def running(opened: Session, units: Sequence[Seen], cap: Sequence[Property
         if identifier:
             invocation = Invocation(opened.manager, seen.name, identifier)
             kills = (seen.cgroup.table("memory.events") or {}).get("oom_kill", 0)
-            over = _over(seen.cgroup, cap)
-            found.append(Running(seen=seen, cgroup=seen.cgroup, invocation=invocation, over=over, kills=kills))
+            more = over(seen.cgroup, cap)
+            found.append(
+                Running(seen=seen, cgroup=seen.cgroup, invocation=invocation, holds=holds, over=more, kills=kills)
+            )
     return found
 
 
-def see_can_wait(units: Sequence[Running], cap: Sequence[Property]) -> None:
+def see_can_wait(units: Sequence[Running]) -> None:
     """Raise ScoperunError if a unit uses more than a cap, and its next start is not a new unit."""
     for each in units:
         if each.over is not None and each.seen.file is None:
             end = each.name.rpartition(".")[2]
             instead = "end some of it" if end == "slice" else f"stop it first: scopectl stop {each.name}"
             raise ScoperunError(
-                f"not capped: {each.name} {above(each, cap)}, and the kernel would kill processes in it",
+                f"not capped: {each.name} uses {above(each.over)}, and the kernel would kill processes in it",
                 hint=f"{instead}; --force caps it all the same",
             )
 
 
-def above(unit: Running, cap: Sequence[Property]) -> str:
-    """Return, for a unit that uses more than a cap, both in words."""
-    return f"uses {format_size(unit.over or 0)}, more than MemoryMax={format_size(_memory_max(cap) or 0)}"
-
-
-async def hold(unit: Running, cap: Sequence[Property]) -> None:
-    """Set a unit's limits to what they are until it ends, so that a cap's file does not bind it."""
-    said = await _said(unit, cap)
-    back = [back for each in cap for back in as_before(each, said)]
-    try:
-        await unit.invocation.set_properties(back)
-    except ManagerError as error:
-        if error.name not in GONE:
-            raise
+def above(more: Over) -> str:
+    """Return what a unit uses, and the limit that it is above, in words."""
+    return f"{more}, more than MemoryMax={format_size(more.limit)}"
 
 
 def values(unit: Running, wanted: Sequence[Property]) -> dict[str, Any]:
@@ -127,15 +121,17 @@ async def bind(unit: Running, before: Mapping[str, Any], cap: Sequence[Property]
         # no property is set: systemd would make its cgroup again.
         state = (await unit.invocation.properties(UNIT, {"ActiveState"})).get("ActiveState")
         is_left = state not in {"inactive", "failed"} and unit.cgroup.pids() is not None
+        if is_left:
+            await release(unit.holds, unit.invocation, cap)
         if is_left and (_void(unit, cap) or _is_as_before(unit, before, read[len(cap) :])):
             await unit.invocation.set_properties([_APPLIES_ALL])
-        said = await _said(unit, cap) if is_left else {}
+        said = await said_of(unit.invocation, read) if is_left else {}
     except ManagerError as error:
         if error.name not in GONE:
             raise
         is_left = False
     if not is_left or unit.cgroup.pids() is None:
-        return Bound(unit.name, [_ended(unit, cap)], {}, True)
+        return Bound(unit.name, [_ended(unit)], {}, True)
     now, void = values(unit, read), _void(unit, cap)
     wrong = [
         f"{setting(each)}= of another file, or of scopectl set, counts more: scopectl status {unit.name}"
@@ -143,12 +139,17 @@ async def bind(unit: Running, before: Mapping[str, Any], cap: Sequence[Property]
         if said.get(each.sets, each.value) != each.value
     ]
     wrong = wrong or [f"{limit} is not in force: {reason}" for limit, reason in void]
+    wrong += [
+        f"{setting(each)}= is still in force, by another file or by scopectl set: scopectl status {unit.name}"
+        for each in read[len(cap) :]
+        if said.get(each.sets) == each.value != INFINITY and now[setting(each)] == before.get(setting(each))
+    ]
     limits = {name: {"before": in_words(before.get(name)), "now": in_words(now[name])} for name in now}
     kills = (unit.cgroup.table("memory.events") or {}).get("oom_kill", 0) - unit.kills
     killed = [f"the kernel killed {kills} of its processes"] if kills > 0 else []
     # systemd 262 does not wait for the kernel to make room: nothing is killed before the unit needs more.
-    if (still := _over(unit.cgroup, cap)) is not None and not wrong:
-        killed.append(f"it still uses {format_size(still)}: the kernel kills in it once it needs more")
+    if (still := over(unit.cgroup, cap)) is not None and not wrong:
+        killed.append(f"it still uses {still}: the kernel kills in it once it needs more")
     return Bound(unit.name, [*changes(before, now), *wrong, *killed], limits, not wrong)
 
 
@@ -163,10 +164,8 @@ def _is_as_before(unit: Running, before: Mapping[str, Any], dropped: Sequence[Pr
     return any(value == before[name] != INFINITY for name, value in values(unit, dropped).items())
 
 
-def _ended(unit: Running, cap: Sequence[Property]) -> str:
-    return "it has ended meanwhile" + (
-        "" if unit.over is None else f": it {above(unit, cap).replace('uses', 'used', 1)}"
-    )
+def _ended(unit: Running) -> str:
+    return "it has ended meanwhile" + ("" if unit.over is None else f": it used {above(unit.over)}")
 
 
 def _void(unit: Running, cap: Sequence[Property]) -> list[tuple[str, str]]:
@@ -177,22 +176,3 @@ def _void(unit: Running, cap: Sequence[Property]) -> list[tuple[str, str]]:
     rest = [each for each in asked if each.name != "TasksMax"]
     missing = unit.cgroup.missing("pids") or "the kernel has not kept it"
     return [*unenforced(rest, whole, limits), *((f"TasksMax={each.value}", missing) for each in tasks)]
-
-
-async def _said(unit: Running, cap: Sequence[Property]) -> dict[str, Any]:
-    wanted = {each.sets for each in cap}
-    kind = unit.name.rpartition(".")[2].capitalize()
-    said = await unit.invocation.properties(f"{UNIT.rpartition('.')[0]}.{kind}", wanted)
-    return {name: value for name, value in said.items() if name in wanted}
-
-
-def _memory_max(cap: Sequence[Property]) -> int | None:
-    return next((each.value for each in cap if each.name == "MemoryMax" and isinstance(each.value, int)), None)
-
-
-def _over(cgroup: Cgroup, cap: Sequence[Property]) -> int | None:
-    """Return the bytes that a cgroup uses if they are more than the cap's MemoryMax=, else None."""
-    limit, used = _memory_max(cap), cgroup.number("memory.current")
-    if limit in {None, INFINITY} or used is None:
-        return None
-    return used if used > int(limit or 0) else None

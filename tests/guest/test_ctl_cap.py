@@ -91,6 +91,24 @@ def test_a_cap_binds_what_runs_and_what_starts_until_it_is_removed() -> None:
     assert scopectl("cap", "--remove", "bound-app").status == 4
 
 
+def test_a_cap_binds_the_services_of_launchers_and_keeps_those_that_run_no_more() -> None:
+    with started("app-niri-kept-1.scope"), started("app-niri-kept@1.service") as service:
+        assert scopectl("cap", "kept", "--mem", "100M").status == 0
+        assert has(service, "memory.max") == str(100 * MIB)
+    assert scopectl("cap", "kept", "--mem", "90M").status == 0
+    with started("app-niri-kept-2.scope") as scope, started("app-gnome-kept.service") as service:
+        assert [has(each, "memory.max") for each in (scope, service)] == [str(90 * MIB)] * 2
+    assert len(scopectl("cap", "--list", "--json").json) == 1
+    assert scopectl("cap", "kept", "--remove").status == 0
+    assert scopectl("cap", "--list", "--json").json == []
+
+
+def test_of_a_snap_another_program_is_not_capped() -> None:
+    with started("snap.two.two-more-0a1b2c3d-1111-2222-3333-444455556666.scope") as cgroup:
+        refused = scopectl("cap", "two", "--mem", "100M")
+        assert (refused.status, refused.out, has(cgroup, "memory.max")) == (2, "", "max"), refused
+
+
 def test_what_uses_more_is_capped_from_its_next_start_and_with_force_at_once() -> None:
     unit = "app-gnome-grown-11.scope"
     with started(unit, command=GROWS) as cgroup:
@@ -180,3 +198,69 @@ def test_root_caps_each_user() -> None:
     assert scopectl("cap", "--list", "--system", "--json").json[0]["cap"] == "--users"
     assert scopectl("cap", "--users", "--remove").status == 0
     assert all((each / "memory.max").read_text() == "max\n" for each in slices)
+
+
+def test_what_holds_a_unit_is_released_by_a_higher_cap_and_by_its_removal() -> None:
+    unit = "app-gnome-held-11.scope"
+    with started(unit, command=GROWS) as cgroup:
+        for words, limit in ((("--mem", "30M"), "max"), (("--mem", "200M"), str(200 * MIB)), (("--remove",), "max")):
+            done = scopectl("cap", "held", *words)
+            assert ("from its next start (--force: at once)" in done.out) == ("30M" in words)
+            assert (done.status, done.err, has(cgroup, "memory.max")) == (0, "", limit), done
+        assert scopectl("cap", "held", "--mem", "150M").status == 0
+        assert scopectl("cap", "held", "--mem", "30M").status == 0
+        assert has(cgroup, "memory.max") == str(150 * MIB)
+        assert (scopectl("cap", "held", "--remove").status, has(cgroup, "memory.max")) == (0, "max")
+        assert scopectl("cap", "held", "--mem", "30M").status == 0
+        forced = scopectl("cap", "held", "--mem", "30M", "--force")
+        assert forced.status == 0, forced
+        still = Path(f"/sys/fs/cgroup{cgroup}/memory.max")
+        assert not still.exists() or still.read_text().strip() == str(30 * MIB)
+    scopectl("cap", "held", "--remove")
+    assert [*Path(os.environ["XDG_RUNTIME_DIR"], "scoperun/held").iterdir()] == []
+
+
+def test_an_interrupted_removal_is_finished_by_the_next() -> None:
+    with started("app-gnome-half-11.scope") as cgroup, started("app-gnome-half-12.scope"):
+        assert scopectl("cap", "half", "--mem", "100M", "--cpus", "0.5").status == 0
+        for file in FOLDER.glob(f"*/{FILE}"):
+            file.unlink()
+            file.parent.rmdir()
+        dry = scopectl("cap", "half", "--remove", "--dry-run")
+        assert (dry.status, has(cgroup, "memory.max")) == (0, str(100 * MIB)), dry
+        done = scopectl("cap", "half", "--remove")
+        assert (done.status, done.err, has(cgroup, "memory.max")) == (0, "", "max"), done
+        assert ["app-gnome-half-11.scope", "MemoryMax 100M -> infinity"] in done.rows
+        assert scopectl("cap", "half", "--remove").status == 4
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can write to any folder")
+def test_a_file_that_cannot_be_written_leaves_no_half_cap() -> None:
+    closed = FOLDER / "app-KDE-whole-.scope.d"
+    closed.mkdir(parents=True)
+    closed.chmod(0o500)
+    with started("app-whole-1.scope", command=GROWS) as cgroup:
+        try:
+            done = scopectl("cap", "whole", "--mem", "30M")
+        finally:
+            closed.chmod(0o700)
+        assert (done.status, done.out, [*FOLDER.glob(f"*whole*/{FILE}")]) == (1, "", []), done
+        assert done.err.startswith(f"scopectl: cannot write {closed}/{FILE}: "), done
+        assert scopectl("cap", "whole", "--mem", "200M").status == 0
+        assert has(cgroup, "memory.max") == str(200 * MIB), "nothing was set to hold it"
+
+
+def test_what_a_person_has_set_counts_more_and_is_said() -> None:
+    unit = "app-gnome-set-11.scope"
+    with started(unit, command=GROWS) as cgroup:
+        assert scopectl("set", unit, "--mem", "300M").status == 0
+        waits = scopectl("cap", "set", "--mem", "30M")
+        assert waits.status == 0
+        assert "from its next start (it has limits by another file or scopectl set, which count more)" in waits.out
+        done = scopectl("cap", "set", "--mem", "200M")
+        assert (done.status, has(cgroup, "memory.max")) == (1, str(300 * MIB)), done
+        assert "MemoryMax= of another file, or of scopectl set, counts more" in done.out
+        assert scopectl("set", unit, "--mem", "200M").status == 0
+        removed = scopectl("cap", "set", "--remove")
+        assert (removed.status, has(cgroup, "memory.max")) == (1, str(200 * MIB)), removed
+        assert "MemoryMax= is still in force" in removed.out

@@ -1,6 +1,7 @@
 """A file is recognized as written only while nobody has changed it, and is never written through another's link."""
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,15 @@ def test_a_file_in_the_place_of_a_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError):
         write(str(tmp_path / "file" / "a.service"), TEXT)
+
+
+def test_new_folders_are_for_our_user_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        write(str(tmp_path / ".config" / "systemd" / "a.service"), TEXT)
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (tmp_path / ".config", tmp_path / ".config/systemd")] == [
+        0o700,
+        0o700,
+    ]

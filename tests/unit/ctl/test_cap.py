@@ -1,21 +1,34 @@
 """Which units a cap binds, what its file says, and who has changed it."""
 
+import errno
 import os
 import stat
 from pathlib import Path
 
 import pytest
 
+from scoperun.console.files import Destination
 from scoperun.console.own_files import signed
 from scoperun.ctl import cap_names
+from scoperun.ctl.cap_drafts import Drafts
 from scoperun.ctl.cap_files import CapFolder
+from scoperun.ctl.cap_over import over
 from scoperun.ctl.cap_text import FILE, Cap, cap_in, settings_of, text_of
+from scoperun.ctl.capping import above
 from scoperun.ctl.desktop_apps import identifiers, likely_id
 from scoperun.errors import InvalidValue, ScoperunError
+from scoperun.kernel.cgroup import Cgroup
 from scoperun.spec.limits import Limits
 from scoperun.spec.sizes import INFINITY
 
+from .fake_cgroups import MANAGER, MIB, FakeCgroups
+
 CAP = Cap("firefox", ("MemoryMax=4294967296", "MemorySwapMax=0"))
+
+
+def write(folder: CapFolder, *names: cap_names.Names, cap: Cap = CAP) -> None:
+    with Drafts(folder, names) as drafts:
+        drafts.write(cap)
 
 
 @pytest.mark.parametrize(
@@ -25,6 +38,9 @@ CAP = Cap("firefox", ("MemoryMax=4294967296", "MemorySwapMax=0"))
         ("firefox", "app-gnome-firefox-42.scope"),
         ("firefox", "app-KDE-firefox-42.scope"),
         ("firefox", "app-firefox@0a1b.service"),
+        ("firefox", "app-firefox.service"),
+        ("firefox", "app-gnome-firefox@0a1b.service"),
+        ("firefox", "app-KDE-firefox.service"),
         ("firefox", "snap.firefox.firefox-8f1b-4e.scope"),
         ("code_url-handler", "snap.code.url-handler-8f1b.scope"),
         ("google-chrome", r"app-gnome-google\x2dchrome-42.scope"),
@@ -55,16 +71,58 @@ def test_it_binds_no_others(unit: str) -> None:
 
 
 def test_launchers_are_learnt_from_what_runs() -> None:
-    names = cap_names.names_with(
-        "firefox", ["app-niri-firefox-42.scope", "app-gnome-firefox-1.scope", "app-x-y-1.scope"]
-    )
-    assert [each.folder for each in names if each not in cap_names.names("firefox")] == ["app-niri-firefox-.scope.d"]
+    running = [
+        *("app-niri-firefox-42.scope", "app-gnome-firefox-1.scope", "app-x-y-1.scope"),
+        *("app-xfce-firefox@1.service", "app-KDE-firefox@1.service", "app-lxqt-firefox.service"),
+    ]
+    names = cap_names.names_with("firefox", running)
+    assert [each.folder for each in names if each not in cap_names.names("firefox")] == [
+        *("app-lxqt-firefox.service.d", "app-niri-firefox-.scope.d", "app-xfce-firefox@.service.d")
+    ]
+
+
+def test_launchers_are_known_from_the_files_of_a_cap_too(tmp_path: Path) -> None:
+    folder = CapFolder(str(tmp_path), system=False)
+    niri = cap_names.Names("app-niri-firefox-", ".scope")
+    write(folder, niri)
+    write(folder, cap_names.Names("app-niri-foot-", ".scope"), cap=Cap("foot", CAP.settings))
+    assert folder.names_of("firefox") == [niri]
+
+
+@pytest.mark.parametrize(
+    ("folder", "names"),
+    [
+        ("app-firefox@.service.d", cap_names.Names("app-firefox@", ".service")),
+        ("app.slice.d", cap_names.SESSION[0]),
+        ("scope.d", None),
+        (".scope.d", None),
+        ("x.mount.d", None),
+    ],
+)
+def test_a_folder_tells_its_names(folder: str, names: cap_names.Names | None) -> None:
+    assert cap_names.Names.of_folder(folder) == names
 
 
 def test_a_launcher_is_known_by_what_it_has_started() -> None:
     names = cap_names.names("niri")
-    units = ["app-niri-firefox-42.scope", "app-niri-7.scope", "app-niri@1-2.service", "snap.niri.niri-1-2.scope"]
+    units = ["app-niri-firefox-42.scope", "app-niri-7.scope", "app-niri@1-2.service", "snap.firefox.firefox-1-2.scope"]
     assert cap_names.of_others(names, units) == ["app-niri-firefox-42.scope"]
+
+
+@pytest.mark.parametrize(
+    ("unit", "is_of_another"),
+    [
+        ("snap.foo.foo-bar-1.scope", True),
+        ("snap.foo.foo-bar-8a1b9c00-1111-2222-3333-44445555abcd.scope", True),
+        ("snap.foo.foo-8a1b9c00-1111-2222-3333-44445555abcd.scope", False),
+        ("snap.foo.foo-42.scope", False),
+        ("flatpak-foo-42.scope", False),
+        ("flatpak-foo-bar-42.scope", True),
+        ("snap.bar.foo-bar-1.scope", False),
+    ],
+)
+def test_other_programs_of_a_snap_are_others(unit: str, is_of_another: bool) -> None:
+    assert cap_names.of_others(cap_names.names("foo"), [unit]) == [unit] * is_of_another
 
 
 def test_the_session_and_users_are_slices() -> None:
@@ -111,7 +169,7 @@ def test_files_are_written_listed_and_removed_with_their_folders(tmp_path: Path)
     folder = CapFolder(str(tmp_path / "new" / "systemd" / "user"), system=False)
     assert folder.all() == []
     (names, *_) = cap_names.names("firefox")
-    folder.write(names, CAP)
+    write(folder, names)
     path = tmp_path / "new/systemd/user/app-firefox-.scope.d" / FILE
     (file,) = folder.all()
     assert (file.path, file.cap) == (str(path), CAP)
@@ -127,7 +185,7 @@ def test_what_a_system_reads_is_for_all_to_read(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
         folder = CapFolder(str(tmp_path), system=True)
-        folder.write(cap_names.USERS[0], Cap("--users", ("MemoryMax=1G",)))
+        write(folder, cap_names.USERS[0], cap=Cap("--users", ("MemoryMax=1G",)))
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "user-.slice.d" / FILE).stat().st_mode) == 0o644
@@ -136,7 +194,7 @@ def test_what_a_system_reads_is_for_all_to_read(tmp_path: Path) -> None:
 def test_a_folder_with_other_files_stays_and_a_link_is_a_persons(tmp_path: Path) -> None:
     folder = CapFolder(str(tmp_path), system=False)
     (names, *_) = cap_names.names("firefox")
-    folder.write(names, CAP)
+    write(folder, names)
     path = tmp_path / names.folder / FILE
     (path.parent / "50-mine.conf").touch()
     path.rename(tmp_path / "elsewhere")
@@ -156,7 +214,7 @@ def test_a_folder_with_other_files_stays_and_a_link_is_a_persons(tmp_path: Path)
 def test_a_folder_that_is_a_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "app-firefox-.scope.d").touch()
     with pytest.raises(ScoperunError, match="cannot write"):
-        CapFolder(str(tmp_path), system=False).write(cap_names.names("firefox")[0], CAP)
+        write(CapFolder(str(tmp_path), system=False), cap_names.names("firefox")[0])
 
 
 def test_the_folder_is_the_one_that_systemd_searches() -> None:
@@ -182,3 +240,79 @@ def test_installed_applications_are_found_in_subfolders_too(tmp_path: Path) -> N
 def test_the_likely_id_of_a_unit() -> None:
     assert likely_id(r"app-gnome-google\x2dchrome-42.scope") == "google-chrome"
     assert likely_id("build.scope") is None
+
+
+@pytest.mark.parametrize(
+    ("memory", "swap", "limits", "told"),
+    [
+        (
+            20,
+            40,
+            Limits(memory_max=30 * MIB),
+            "20M and 40M of swap that the cap does not allow, more than MemoryMax=30M",
+        ),
+        (20, 40, Limits(memory_max=30 * MIB, memory_swap_max=28 * MIB), "20M and 12M of swap"),
+        (20, 40, Limits(memory_max=30 * MIB, memory_swap_max=30 * MIB), None),
+        (20, 40, Limits(memory_max=30 * MIB, memory_swap_max=INFINITY), None),
+        (40, 0, Limits(memory_max=30 * MIB), "40M, more than MemoryMax=30M"),
+        (40, 40, Limits(memory_high=1), None),
+    ],
+)
+def test_swap_that_a_cap_does_not_allow_has_to_fit_into_memory(
+    memory: int, swap: int, limits: Limits, told: str | None, tmp_path: Path
+) -> None:
+    cgroups = FakeCgroups(tmp_path)
+    cgroups.unit("app.slice/a.scope", memory=memory, **{"memory.swap.current": swap * MIB})
+    path = f"{MANAGER}/app.slice/a.scope"
+    more = over(Cgroup(path, f"{tmp_path}{path}"), limits.properties())
+    assert more is None if told is None else more and above(more).startswith(told)
+
+
+def test_a_cap_without_a_limit_on_swap_leaves_it_as_it_is(tmp_path: Path) -> None:
+    FakeCgroups(tmp_path).unit("app.slice/a.scope", memory=20)
+    path = f"{MANAGER}/app.slice/a.scope"
+    Path(f"{tmp_path}{path}/memory.swap.current").write_text(str(40 * MIB))
+    cap = [each for each in Limits(memory_max=30 * MIB).properties() if each.name == "MemoryMax"]
+    assert over(Cgroup(path, f"{tmp_path}{path}"), cap) is None
+
+
+def test_nothing_is_made_if_one_of_the_files_cannot_be_written(tmp_path: Path) -> None:
+    names = cap_names.names("firefox")
+    (tmp_path / names[1].folder).mkdir()  # it is empty, and not ours
+    (tmp_path / names[2].folder).touch()
+    with pytest.raises(ScoperunError, match=names[2].folder):
+        Drafts(CapFolder(str(tmp_path), system=False), names)
+    assert {each.name for each in tmp_path.iterdir()} == {each.folder for each in names[1:3]}
+
+
+def test_an_error_in_the_middle_puts_back_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = CapFolder(str(tmp_path), system=False)
+    old, new, broken, *_ = cap_names.names("firefox")
+    write(folder, old)
+    full = 2  # files, before the disk is full
+
+    def write_until_full(destination: Destination, text: str) -> None:
+        nonlocal full
+        if not full and "MemoryMax=1" in text:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        full -= "MemoryMax=1" in text
+        write_file(destination, text)
+
+    write_file = Destination.write
+    monkeypatch.setattr(Destination, "write", write_until_full)
+    with pytest.raises(ScoperunError, match=rf"cannot write .*{broken.folder}.*: No space left on device$"):
+        write(folder, old, new, broken, cap=Cap("firefox", ("MemoryMax=1",)))
+    assert [(each.path, each.cap) for each in folder.all()] == [(folder.file(old), CAP)]
+    assert [each.name for each in tmp_path.iterdir()] == [old.folder]
+
+
+def test_what_cannot_be_put_back_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = CapFolder(str(tmp_path), system=False)
+    first, second, *_ = cap_names.names("firefox")
+    with Drafts(folder, [first, second]) as drafts:
+        (tmp_path / second.folder).rmdir()
+        (tmp_path / second.folder).touch()
+        monkeypatch.setattr("scoperun.console.own_files.remove", lambda _: False)
+        with pytest.raises(ScoperunError) as caught:
+            drafts.write(CAP)
+    assert str(caught.value).endswith(f"still there: {folder.file(first)}")
