@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 OOM_KILL = "oom-kill"
+SUCCESS = "success"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,7 @@ class PastRun:
     verdict: in the words of the report. peak, swap_peak: the most memory and swap that it used.
     limit: its own limit on memory at the end. limit_of: at which limit it ran out of memory, None if it did not.
     oom_limit: that limit in bytes.
+    was_told_to_end: it was signalled or killed because it passed a soft limit, on memory or on pressure.
     largest_anon: the largest sample of its anonymous memory, from a timeline.
     """
 
@@ -33,6 +35,7 @@ class PastRun:
     limit: int | None = None
     limit_of: str | None = None
     oom_limit: int | None = None
+    was_told_to_end: bool = False
     largest_anon: int | None = None
 
     @property
@@ -46,8 +49,18 @@ class PastRun:
         return self.ran_out and self.limit_of == "scope"
 
     @property
+    def needed_more(self) -> bool:
+        """Whether it was ended, or told to end, before it had the memory that it needed."""
+        return self.ran_out or self.was_told_to_end
+
+    @property
+    def is_conclusive(self) -> bool:
+        """Whether it tells what the job needs: not if it ended without success for another reason than memory."""
+        return self.needed_more or self.verdict == SUCCESS
+
+    @property
     def known_need(self) -> int | None:
-        """The bytes that it is known to have needed; if it ran out of memory, it needed more."""
+        """The bytes that it is known to have used or, if it ran out of memory, needed more than."""
         own = self.oom_limit or self.limit if self.ended_at_limit else None
         return max((size for size in (self.peak, own) if size is not None), default=None)
 
@@ -66,6 +79,7 @@ def past_run(report: Mapping[str, Any]) -> PastRun:
         limit=_size(_part(report, "limits").get("memory_max")),
         limit_of=limit_of if isinstance(limit_of, str) else None,
         oom_limit=_size(oom.get("limit")),
+        was_told_to_end=any(_told_to_end(_part(report, soft)) for soft in ("soft_memory", "soft_pressure")),
         largest_anon=_size(_part(report, "timeline").get("largest_anon")),
     )
 
@@ -83,6 +97,13 @@ def reports_in(text: str) -> list[dict[str, Any]]:
     if not reports:
         raise ValueError("there is no report in it")
     return reports
+
+
+def _told_to_end(soft: Mapping[str, Any]) -> bool:
+    """Tell whether a signal was sent at this soft limit, or a kill followed."""
+    passed = soft.get("passed")
+    told = isinstance(passed, list) and any(isinstance(each, dict) and each.get("told") is True for each in passed)
+    return told or soft.get("killed") is True
 
 
 def _part(report: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -24,7 +24,7 @@ from scoperun.history.set_aside import Aside
 from scoperun.history.store import FILE, Recorded
 from scoperun.report.report import Report
 from tests.schema import told_by
-from tests.unit.history.reports import MIB, killed, report
+from tests.unit.history.reports import MIB, killed, report, told_to_end
 from tests.unit.stories import STARTED, STORIES, told
 
 KILLED = told([*STARTED, *STORIES[0].events], command=("./a b", "\x1b[2J\n"))
@@ -243,17 +243,32 @@ def test_the_words_say_what_fits() -> None:
 def test_the_words_say_why_nothing_is_known() -> None:
     assert texts(report(3)) == [
         "job: 1 run",
-        "  --mem: more than 3M, the largest peak so far: 20 runs are needed for a percentile",
+        "  --mem: at least 3M were used so far: 20 runs are needed for a percentile",
         "  peaks, with page cache: 3M to 3M, median 3M",
     ]
-    assert texts(killed(2, 2), killed(5, 9, limit_of="slice"), report(1, verdict="timeout", swap_peak=1)) == [
+    failed = report(9, verdict="timeout", swap_peak=1)
+    assert texts(killed(2, 2), killed(5, 9, limit_of="slice"), report(1, swap_peak=1), failed) == [
         "job: 3 runs",
         "  --mem: more than 5M, because 2 of 3 runs ran out of memory and would have needed more",
+        "  at least 9M were used by one run",
         "  peaks, with page cache: 1M to 1M, median 1M",
         "  1 run ran out of memory at the run's own limit: counted as more than that",
         "  1 run ran out of memory at another limit: counted as more than the peak",
-        "  1 run ended without success otherwise: they might have needed more",
+        "  1 run ended without success otherwise, left out: what was needed is not known",
         "  1 run used swap too, which the peaks do not contain",
+    ]
+    assert texts(told_to_end(5)) == [
+        "job: 1 run",
+        "  --mem: more than 5M, because 1 of 1 run was signalled or killed at a soft limit and would have needed more",
+        "  1 run was signalled or killed at a soft limit: counted as more than the peak",
+    ]
+    of_both = texts(told_to_end(5), killed(2, 2), report(9))
+    assert "2 of 3 runs ran out of memory or were signalled or killed at a soft limit and would" in of_both[1]
+    assert of_both[2] == "  at least 9M were used by one run"
+    assert texts(report(9, verdict="exit-code"))[:3] == [
+        "job: 0 runs",
+        "  nothing is known about the memory that it needs",
+        "  at least 9M were used by one run",
     ]
     assert texts(report(None)) == [
         "job: 0 runs, and 1 without a known peak, left out",
