@@ -31,8 +31,9 @@ def record(report: Report, output: Output) -> str | None:
 
 
 def _record(report: Report, output: Output) -> None:
-    from scoperun.history.set_aside import Aside  # noqa: PLC0415  only for a run that is recorded
-    from scoperun.history.store import FILE, add  # noqa: PLC0415
+    from scoperun.history.database import FILE  # noqa: PLC0415  only for a run that is recorded
+    from scoperun.history.set_aside import Aside  # noqa: PLC0415
+    from scoperun.history.store import add  # noqa: PLC0415
 
     occupy_closed_streams()  # otherwise the folder gets the number of one
     environment = given_environment()

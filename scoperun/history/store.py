@@ -1,25 +1,19 @@
 """The database of recorded runs, by SQLite.
 
-SQLite opens a file by its path, and beside it files with its name and -wal, -shm or -journal. So the caller hands over
-a folder in which only root and our user can put files, at a path that only they can change.
-
 A run that finds the database locked for a second is set aside in a file of its own (set_aside.py): among a hundred runs
 that end together on a busy machine some wait in vain. Whoever opens the history next takes it in.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import sqlite3
-import stat
 import time
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from scoperun.errors import ScoperunError
-from scoperun.history import set_aside
-from scoperun.history.file_system import is_local
+from scoperun.history import database, set_aside
 from scoperun.record import dataclass
 
 if TYPE_CHECKING:
@@ -28,36 +22,8 @@ if TYPE_CHECKING:
     from scoperun.history.query import Selection
     from scoperun.history.set_aside import Aside
 
-FILE = "history.db"
-SCHEMA = 1
-"""Incremented when an older scoperun could no longer read the tables."""
-
-PATIENCE = 1.0
-"""Seconds for which a lock of another process is waited for."""
-
-_OWNERS_ALONE = 0o600
-_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK}
-"""Errors of link(2) on file systems without hard links, e.g. vfat."""
-
 _LARGEST = 2**63 - 1
 """The largest integer of SQLite."""
-
-_TABLES = (
-    """CREATE TABLE run (
-        id INTEGER PRIMARY KEY,
-        key TEXT NOT NULL UNIQUE,
-        name TEXT NOT NULL,
-        ended REAL NOT NULL,
-        verdict TEXT NOT NULL,
-        manager TEXT NOT NULL,
-        unit TEXT NOT NULL,
-        report TEXT NOT NULL
-    )""",
-    "CREATE INDEX run_by_name ON run (name, ended)",
-    "CREATE INDEX run_by_end ON run (ended)",
-    "CREATE INDEX run_by_unit ON run (unit, ended)",
-)
-"""key: so that no run is added twice. ended: when it was recorded, in seconds since the epoch. report: its JSON."""
 
 _COLUMNS = "id, name, ended, report"
 
@@ -85,7 +51,7 @@ class Store:
 
     def add(self, *runs: Aside) -> None:
         """Add runs that are not in it yet, and remove older runs of their names that are not to be kept."""
-        with _transaction(self._connection) as execute:
+        with database.transaction(self._connection) as execute:
             for run in runs:
                 execute(
                     "INSERT OR IGNORE INTO run (key, name, ended, verdict, manager, unit, report) "
@@ -116,7 +82,7 @@ class Store:
     def delete(self, runs: Sequence[Recorded]) -> int:
         """Remove runs, and what their bytes in the file were; return how many were still there."""
         self._connection.execute("PRAGMA secure_delete = ON")
-        with _transaction(self._connection) as execute:
+        with database.transaction(self._connection) as execute:
             deleted: int = sum(execute("DELETE FROM run WHERE id = ?", (run.id,)).rowcount for run in runs)
         self._connection.executescript("PRAGMA incremental_vacuum")  # execute() stops after the first page
         return deleted
@@ -153,7 +119,7 @@ def add(folder: int, run: Aside) -> None:
 
     folder: a descriptor, which can be O_PATH. If the history is locked, the run is set aside. Raises ScoperunError.
     """
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + database.PATIENCE
     try:
         with opened(folder, create=True) as store:
             assert store is not None  # noqa: S101  it was to be created
@@ -181,13 +147,13 @@ def opened(folder: int, *, create: bool) -> Iterator[Store | None]:
     Raises ScoperunError, also for what SQLite raises in the body: one line without the file's name.
     """
     try:
-        if not _is_there(folder):
+        if not database.is_there(folder):
             if not create:
                 yield None
                 return
-            _make(folder)
-        with closing(_connection(folder, FILE)) as connection:
-            if not _is_ready(connection, create=create):
+            database.make(folder)
+        with closing(database.connected(folder, database.FILE)) as connection:
+            if not database.is_ready(connection, create=create):
                 yield None
                 return
             store = Store(connection)
@@ -196,7 +162,7 @@ def opened(folder: int, *, create: bool) -> Iterator[Store | None]:
             yield store
     except sqlite3.Error as error:
         if _is_busy(error):
-            raise _Locked(f"another process has kept it locked for {PATIENCE:g} s") from None
+            raise _Locked(f"another process has kept it locked for {database.PATIENCE:g} s") from None
         raise ScoperunError(str(error)) from None
     except OSError as error:
         raise ScoperunError(error.strerror or str(error)) from None
@@ -220,113 +186,3 @@ def _take_in(folder: int, store: Store) -> None:
     for name in waiting:
         with suppress(FileNotFoundError):  # another process has taken it in, too
             os.unlink(name, dir_fd=folder)
-
-
-def _is_there(folder: int) -> bool:
-    """Tell whether the file exists; others get no access to it. Raises OSError if it is not a regular file."""
-    try:
-        found = os.open(FILE, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-    except FileNotFoundError:
-        return False
-    try:
-        mode = os.fstat(found).st_mode
-        if not stat.S_ISREG(mode):
-            raise OSError(errno.EINVAL, "it is not a regular file")
-        if mode & 0o077:
-            with suppress(OSError):  # some file systems have no modes, e.g. vfat
-                os.chmod(f"/proc/self/fd/{found}", _OWNERS_ALONE)
-    finally:
-        os.close(found)
-    return True
-
-
-def _make(folder: int) -> None:
-    """Make the file appear with its tables in it, unless another process is faster."""
-    temporary = f".history-{os.urandom(8).hex()}.tmp"
-    _new(folder, temporary)
-    try:
-        with closing(_connection(folder, temporary)) as connection:
-            _set_up(connection)
-            if is_local(folder):
-                connection.execute("PRAGMA journal_mode = WAL")
-        with suppress(FileExistsError):
-            _link(folder, temporary)
-    finally:
-        os.unlink(temporary, dir_fd=folder)
-
-
-def _link(folder: int, temporary: str) -> None:
-    try:
-        os.link(temporary, FILE, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        _new(folder, FILE)  # for a moment it has no tables: whichever process locks it first makes them
-
-
-def _new(folder: int, name: str) -> None:
-    """Create an empty file for its owner alone, whatever the umask is. Raises FileExistsError."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(name, flags, _OWNERS_ALONE, dir_fd=folder)
-    try:
-        with suppress(OSError):  # as above
-            os.fchmod(fd, _OWNERS_ALONE)
-    finally:
-        os.close(fd)
-
-
-def _connection(folder: int, name: str) -> sqlite3.Connection:
-    """Open a file that exists; SQLite gives -wal and the other files the same mode."""
-    address = f"file:/proc/self/fd/{folder}/{name}?mode=rw"
-    connection = sqlite3.connect(address, uri=True, timeout=PATIENCE, isolation_level=None)
-    try:
-        if name == FILE and not is_local(folder):
-            connection.execute("PRAGMA journal_mode = DELETE")  # it could have been moved there
-        connection.execute("PRAGMA temp_store = MEMORY")  # not where a variable says
-        connection.execute("PRAGMA synchronous = NORMAL")  # a power failure can lose the last runs, and no more
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _is_ready(connection: sqlite3.Connection, *, create: bool) -> bool:
-    """Tell whether it has our tables, made now if `create`. Raises ScoperunError if a newer scoperun made it."""
-    version = _version(connection)
-    if version > SCHEMA:
-        raise ScoperunError(
-            f"a newer scoperun made it: its schema is {version}, and this scoperun reads up to {SCHEMA}"
-        )
-    if version == 0 and create:
-        _set_up(connection)
-        return True
-    return version > 0
-
-
-def _set_up(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # it has an effect before there are tables
-    with _transaction(connection) as execute:
-        if _version(connection) == 0:
-            for statement in (*_TABLES, f"PRAGMA user_version = {SCHEMA}"):
-                execute(statement)
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    return int(version)
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[Any]:
-    """Yield the function that executes statements, all of which happen or none does.
-
-    It is exclusive from its beginning, so that it waits for others once.
-    """
-    connection.execute("BEGIN EXCLUSIVE")
-    try:
-        yield connection.execute
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise

@@ -11,7 +11,7 @@ import pytest
 from scoperun.cli.afterwards import Afterwards
 from scoperun.cli.options import Output, parse
 from scoperun.errors import InvalidValue
-from scoperun.history.store import FILE
+from scoperun.history.database import FILE
 from scoperun.process.patience import Patience
 from scoperun.spec.request import RunRequest
 from tests.unit.stories import STARTED, STORIES, told

@@ -19,9 +19,10 @@ from scoperun.ctl.moments import moment
 from scoperun.errors import InvalidValue, ScoperunError
 from scoperun.history import store
 from scoperun.history.advice import advice
+from scoperun.history.database import FILE
 from scoperun.history.past_run import past_run
 from scoperun.history.set_aside import Aside
-from scoperun.history.store import FILE, Recorded
+from scoperun.history.store import Recorded
 from scoperun.report.report import Report
 from tests.schema import told_by
 from tests.unit.history.reports import MIB, killed, report, told_to_end

@@ -15,10 +15,11 @@ import pytest
 from scoperun.errors import ScoperunError
 from scoperun.evidence.verdict import Verdict
 from scoperun.history import set_aside, store
+from scoperun.history.database import FILE
 from scoperun.history.file_system import is_local, type_of
 from scoperun.history.query import Selection
 from scoperun.history.set_aside import Aside
-from scoperun.history.store import FILE, Recorded, opened
+from scoperun.history.store import Recorded, opened
 from scoperun.report.report import Report
 from tests.child import in_child
 
