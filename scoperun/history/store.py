@@ -102,12 +102,18 @@ class Store:
 
 
 def _prune(execute: Callable[..., object], run: Aside) -> None:
+    """Remove older runs of the name, never the run itself.
+
+    The last ones are those that were added last: a clock that was wrong must not make an earlier run later than all
+    that follow.
+    """
+    older = "DELETE FROM run WHERE name = ? AND key != ?"
     if run.keep_for is not None:
-        execute("DELETE FROM run WHERE name = ? AND ended < ?", (run.name, run.ended - run.keep_for))
+        execute(f"{older} AND ended < ?", (run.name, run.key, run.ended - run.keep_for))
     if run.keep is not None:
-        last = "SELECT id FROM run WHERE name = ? ORDER BY ended DESC, id DESC LIMIT ?"
-        words = (run.name, run.name, min(run.keep, _LARGEST))
-        execute(f"DELETE FROM run WHERE name = ? AND id NOT IN ({last})", words)  # noqa: S608  a constant
+        last = "SELECT id FROM run WHERE name = ? AND key != ? ORDER BY id DESC LIMIT ?"
+        words = (run.name, run.key, run.name, run.key, min(run.keep, _LARGEST) - 1)
+        execute(f"{older} AND id NOT IN ({last})", words)
 
 
 def _recorded(row: Sequence[Any]) -> Recorded:
@@ -173,16 +179,15 @@ def _is_busy(error: sqlite3.Error) -> bool:
 
 
 def _take_in(folder: int, store: Store) -> None:
-    """Add the runs that were set aside; if the history is locked, leave that to the next that opens it."""
-    waiting = set_aside.found(folder)
-    if not waiting:
-        return
-    try:
-        store.add(*waiting.values())
-    except sqlite3.Error as error:
-        if not _is_busy(error):
-            raise
-        return
-    for name in waiting:
-        with suppress(FileNotFoundError):  # another process has taken it in, too
-            os.unlink(name, dir_fd=folder)
+    """Add the runs that were set aside.
+
+    If that fails, e.g. because the history is locked or the disk is full, they wait for the next that opens it: the
+    caller came for something else.
+    """
+    with suppress(sqlite3.Error, OSError):
+        waiting = set_aside.found(folder)
+        if waiting:
+            store.add(*waiting.values())
+        for name in waiting:
+            with suppress(FileNotFoundError):  # another process has taken it in, too
+                os.unlink(name, dir_fd=folder)

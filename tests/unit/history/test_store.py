@@ -6,7 +6,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 
@@ -206,7 +206,7 @@ def test_runs_that_were_set_aside_are_kept_as_they_asked(folder: int) -> None:
     assert numbers(folder) == [3, 4]
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"key": 3}', "link", "fifo"])
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"key": 3}', "[" * 200_000, "link", "fifo", "folder"])
 def test_a_file_that_is_not_a_run_is_left_alone(folder: int, tmp_path: Path, content: str) -> None:
     add(folder, number=1)
     file = tmp_path / "waiting-x.json"
@@ -214,10 +214,64 @@ def test_a_file_that_is_not_a_run_is_left_alone(folder: int, tmp_path: Path, con
         file.symlink_to("/dev/zero")
     elif content == "fifo":
         os.mkfifo(file)
+    elif content == "folder":
+        file.mkdir()
     else:
         file.write_text(content)
     assert numbers(folder) == [1]
-    assert os.path.lexists(file)
+    assert os.path.lexists(file) or os.path.lexists(tmp_path / "unreadable-x.json")
+
+
+ODD: list[dict[str, object]] = [
+    *({key: value} for key in ("key", "name", "verdict", "unit", "report") for value in (None, 3, [], "\ud800")),
+    *({"ended": value} for value in (None, "x", True, -1, 1e300, float("nan"), 10**400, [])),
+    *({"keep": value} for value in ("x", 0, -1, 1.5, True, 10**400)),
+    *({"keep_for": value} for value in ("x", -1, float("nan"), float("inf"), [])),
+]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=str)
+def test_a_run_with_a_value_of_another_kind_gets_another_name_and_holds_up_none(
+    folder: int, tmp_path: Path, odd: dict[str, object]
+) -> None:
+    add(folder, number=1)
+    good = Aside.now("job", told(number=2))
+    set_aside.put(folder, good)
+    (tmp_path / "waiting-x.json").write_text(json.dumps(asdict(good) | {"key": "x"} | odd))
+    assert numbers(folder) == [1, 2]
+    assert sorted(os.listdir(tmp_path)) == [FILE, "unreadable-x.json"]
+    add(folder, number=3)
+    assert numbers(folder) == [1, 2, 3]
+
+
+def test_what_a_newer_scoperun_has_added_to_a_run_is_ignored(folder: int, tmp_path: Path) -> None:
+    add(folder, number=1)
+    (tmp_path / "waiting-x.json").write_text(json.dumps(asdict(Aside.now("job", told(number=2))) | {"more": 3}))
+    assert numbers(folder) == [1, 2]
+    assert os.listdir(tmp_path) == [FILE]
+
+
+def test_what_cannot_be_taken_in_holds_up_no_run(folder: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("scoperun.history.set_aside.found", fail)
+    add(folder, number=1)
+    assert numbers(folder) == [1]
+    assert os.listdir(tmp_path) == [FILE]
+
+
+def test_a_clock_that_was_wrong_removes_no_new_run(folder: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the run that is added, nor those that follow it."""
+    with monkeypatch.context() as wrong:
+        wrong.setattr("time.time", lambda: 4e9)
+        for number in range(3):
+            add(folder, number=number, keep=3)
+    add(folder, number=3, keep=3, keep_for=0.0)
+    add(folder, number=4, keep=3)
+    assert sorted(numbers(folder)) == [2, 3, 4]
+    add(folder, number=5, keep=1)
+    assert numbers(folder) == [5]
 
 
 def test_what_cannot_be_set_aside_is_an_error(folder: int, tmp_path: Path) -> None:
