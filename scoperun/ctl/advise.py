@@ -16,15 +16,13 @@ from scoperun.ctl.output import print_json, print_text
 from scoperun.ctl.recorded import history, manager_named, no_such_name, shown_name
 from scoperun.errors import ScoperunError
 from scoperun.history.advice import advice
-from scoperun.history.past_run import past_run, reports_in
+from scoperun.history.past_run import PastRun, past_run, reports_in
 from scoperun.history.query import Selection
 from scoperun.printable import one_line
 from scoperun.record import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from scoperun.history.past_run import PastRun
 
 Words = Annotated[
     list[str],
@@ -85,7 +83,15 @@ def _recorded(words: Sequence[str], manager: str | None) -> list[_Job]:
         known = store.names()
         names = dict.fromkeys(shown_name(word, known) for word in words)
         rows = {name: [Row.of(run) for run in store.runs(Selection(names=(name,), manager=manager))] for name in names}
-    return [_Job(name, [past_run(row.report) for row in of_name if row.report]) for name, of_name in rows.items()]
+    return [_Job(name, [_past_run(row) for row in of_name]) for name, of_name in rows.items()]
+
+
+def _past_run(row: Row) -> PastRun:
+    """Return what a recorded report says, which is nothing if it is damaged."""
+    try:
+        return past_run(row.report)
+    except ValueError:
+        return PastRun(verdict=None)
 
 
 def _in_file(path: str) -> list[PastRun]:

@@ -14,6 +14,9 @@ from scoperun.record import dataclass
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+LARGEST = 2**63 - 1
+"""The largest number of bytes that the kernel and systemd can mean; what is larger is not a size."""
+
 OOM_KILL = "oom-kill"
 SUCCESS = "success"
 
@@ -22,14 +25,15 @@ SUCCESS = "success"
 class PastRun:
     """A run that has ended. Sizes are bytes; None is what is not known, and of a limit also that there was none.
 
-    verdict: in the words of the report. peak, swap_peak: the most memory and swap that it used.
+    verdict: in the words of the report, None if that cannot be read.
+    peak, swap_peak: the most memory and swap that it used.
     limit: its own limit on memory at the end. limit_of: at which limit it ran out of memory, None if it did not.
     oom_limit: that limit in bytes.
     was_told_to_end: it was signalled or killed because it passed a soft limit, on memory or on pressure.
     largest_anon: the largest sample of its anonymous memory, from a timeline.
     """
 
-    verdict: str
+    verdict: str | None
     peak: int | None = None
     swap_peak: int | None = None
     limit: int | None = None
@@ -56,7 +60,7 @@ class PastRun:
     @property
     def is_conclusive(self) -> bool:
         """Whether it tells what the job needs: not if it ended without success for another reason than memory."""
-        return self.needed_more or self.verdict == SUCCESS
+        return self.needed_more or self.verdict in {SUCCESS, None}
 
     @property
     def known_need(self) -> int | None:
@@ -87,16 +91,31 @@ def past_run(report: Mapping[str, Any]) -> PastRun:
 def reports_in(text: str) -> list[dict[str, Any]]:
     """Return the reports in the content of a file: of --report, or with lines of --report-fd.
 
-    Raises ValueError if there is none.
+    A last line without a newline, which is not JSON, is still being written, or was cut: it is ignored if there is a
+    report before it. Raises ValueError if there is no report.
     """
     try:
-        found = [json.loads(text)]
+        found = [_parsed(text)]
     except ValueError:
-        found = [json.loads(line) for line in text.splitlines() if line.strip()]
+        *whole, last = text.split("\n")
+        found = [_parsed(line) for line in whole if line.strip()]
+        try:
+            found += [_parsed(last)] if last.strip() else []
+        except ValueError:
+            if not found:
+                raise
     reports = [each for each in found if isinstance(each, dict) and isinstance(each.get("verdict"), str)]
     if not reports:
         raise ValueError("there is no report in it")
     return reports
+
+
+def _parsed(text: str) -> Any:
+    """Return what JSON says; raises ValueError also if it is nested deeper than Python reads."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def _told_to_end(soft: Mapping[str, Any]) -> bool:
@@ -113,4 +132,4 @@ def _part(report: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _size(value: object) -> int | None:
     """Return a number of bytes; "infinity", which is no limit, is None."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST else None

@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -163,11 +164,30 @@ def test_a_history_that_cannot_be_opened_is_one_line(
 
 def test_a_row_of_any_report_is_shown() -> None:
     """Of one that is damaged too."""
-    for text in ["", "[]", "{}", '{"memory": 3, "oom": {"victims": [3, {}]}}', json.dumps(killed(3, 4))]:
+    for text in ["", "[]", "{}", '{"memory": 3, "oom": {"victims": [3, {}]}}', json.dumps(killed(3, 4)), "[" * 200_000]:
         row = Row.of(Recorded(id=1, name="a", ended=0.0, report=text))
         assert len(row.cells()) == 9
         told_by("history", json.dumps([row.to_json(whole=True)]))
         assert summary(row, now=1.0).endswith("(scopectl history a)")
+    odd = {"memory": {"peak": 10**400}, "limits": {"memory_max": []}, "runtime": 1e300, "command": 3}
+    row = Row.of(Recorded(id=1, name="a", ended=0.0, report=json.dumps(odd | {"oom": {"victims": 3}})))
+    assert [cell.text for cell in row.cells()][3:] == ["-"] * 6
+    assert "memory peak unknown (" in summary(row, now=1.0)
+
+
+@pytest.mark.parametrize("ended", [1e300, float("inf"), -1.0, 253402300800.0, "x", None])
+def test_what_cannot_be_a_time_is_a_dash(ended: Any) -> None:
+    row = Row.of(Recorded(id=1, name="a", ended=ended, report="{}"))
+    assert row.cells()[1].text == "-"
+    assert "ended at an unknown time; " in summary(row, now=1.0)
+
+
+def test_a_damaged_report_is_advised_on_as_a_run_without_a_peak(folder: int, capfd: pytest.CaptureFixture[str]) -> None:
+    for text in ("[" * 200_000, "{}", json.dumps(report(10**400))):
+        run = replace(Aside.now("job", FINE), report=text)
+        store.add(folder, run)
+    (found,) = advised(capfd, "job")
+    assert (found["runs"], found["without_peak"]) == (0, 3)
 
 
 @pytest.mark.usefixtures("three")
@@ -210,7 +230,7 @@ def test_names_and_files_are_advised_on(tmp_path: Path, capfd: pytest.CaptureFix
     assert in_files["fits"] == [{"memory_max": 192 * MIB, "runs": 192}, {"memory_max": 208 * MIB, "runs": 200}]
 
 
-@pytest.mark.parametrize("content", ["", "{}", "not JSON", "\udcff"])
+@pytest.mark.parametrize("content", ["", "{}", "not JSON", "\udcff", "[" * 200_000])
 def test_a_file_that_is_not_a_report_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "r.json").write_bytes(content.encode(errors="surrogateescape"))
     with pytest.raises(ScoperunError, match=rf"^{tmp_path}/r\.json: not a report of scoperun: "):
