@@ -28,6 +28,12 @@ PATIENCE = 1.0
 """Seconds for which a lock of another process is waited for."""
 
 _OWNERS_ALONE = 0o600
+_LONGEST_PATH = 512
+"""Bytes of a path that SQLite takes on Unix (MAX_PATHNAME in os_unix.c)."""
+
+_LONGEST_NAME = ".history-0123456789abcdef.tmp-journal"
+"""The file as it is made, with what SQLite adds to every name before it compares."""
+
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK}
 """Errors of link(2) on file systems without hard links, e.g. vfat."""
 
@@ -115,6 +121,23 @@ def connected(folder: int, name: str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def reason(folder: int, error: sqlite3.Error) -> str:
+    """Return what is wrong, in SQLite's words; if it cannot open a file, because of a path of the folder, in ours."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CANTOPEN:
+        length = _length_of_path(folder)
+        if length is None or length + len(_LONGEST_NAME) > _LONGEST_PATH:
+            return f"its path is too long for SQLite{'' if length is None else f': {length + len(FILE)} bytes'}"
+    return str(error)
+
+
+def _length_of_path(folder: int) -> int | None:
+    """Return the bytes of the folder's path with a slash; None if it is too long for the kernel to tell."""
+    try:
+        return len(os.fsencode(os.readlink(f"/proc/self/fd/{folder}"))) + 1
+    except OSError:
+        return None
 
 
 def is_ready(connection: sqlite3.Connection, *, create: bool) -> bool:

@@ -169,7 +169,7 @@ def opened(folder: int, *, create: bool) -> Iterator[Store | None]:
     except sqlite3.Error as error:
         if _is_busy(error):
             raise _Locked(f"another process has kept it locked for {database.PATIENCE:g} s") from None
-        raise ScoperunError(str(error)) from None
+        raise ScoperunError(database.reason(folder, error)) from None
     except OSError as error:
         raise ScoperunError(error.strerror or str(error)) from None
 

@@ -14,7 +14,7 @@ import pytest
 
 from scoperun.errors import ScoperunError
 from scoperun.evidence.verdict import Verdict
-from scoperun.history import set_aside, store
+from scoperun.history import database, set_aside, store
 from scoperun.history.database import FILE
 from scoperun.history.file_system import is_local, type_of
 from scoperun.history.query import Selection
@@ -413,6 +413,29 @@ def test_a_file_system_without_room_is_one_line(folder: int) -> None:
     message = in_child(full)
     assert message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("length", [480, 600, 5000])
+def test_a_path_that_is_too_long_for_sqlite_is_called_so(tmp_path: Path, length: int) -> None:
+    """The kernel has no such limit for a folder that is opened component by component."""
+    fd, path = os.open(tmp_path, os.O_PATH), os.fsencode(tmp_path)
+    while len(path) < length:
+        name = b"x" * min(200, max(1, length - len(path) - 1))
+        os.mkdir(name, dir_fd=fd)
+        inner = os.open(name, os.O_PATH, dir_fd=fd)
+        os.close(fd)
+        fd, path = inner, path + b"/" + name
+    size = f": {len(path) + 1 + len(FILE)} bytes" if length < 4096 else ""
+    with pytest.raises(ScoperunError, match=rf"^its path is too long for SQLite{size}$"):
+        add(fd)
+    assert os.listdir(f"/proc/self/fd/{fd}") == []
+    os.close(fd)
+
+
+def test_what_else_cannot_be_opened_is_in_the_words_of_sqlite(folder: int, tmp_path: Path) -> None:
+    with pytest.raises(sqlite3.OperationalError) as refused:
+        sqlite3.connect(f"file:{tmp_path}/missing?mode=rw", uri=True)
+    assert database.reason(folder, refused.value) == "unable to open database file"
 
 
 MOUNTS = """\
