@@ -56,9 +56,10 @@ def test_the_options_say_how_many_are_kept(base: Path) -> None:
 @pytest.mark.parametrize("quiet", [0, 1, 2])
 def test_what_goes_wrong_is_a_warning_and_none_with_q(base: Path, quiet: int) -> None:
     said: list[str] = []
-    base.chmod(0o770)
+    base.chmod(0o707)
     recorded(said, record="job", quiet=quiet)
-    warning = f"scoperun: warning: --record job: the run is not in the history: {base} is writable by others"
+    reason = f"{base} is writable by others (chmod o-w {base})"
+    warning = f"scoperun: warning: --record job: the run is not in the history: {reason}"
     assert said == ([] if quiet else [warning])
 
 

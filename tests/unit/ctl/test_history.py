@@ -157,8 +157,10 @@ def test_a_history_that_cannot_be_opened_is_one_line(
     assert capfd.readouterr().err == (
         f"scopectl: warning: cannot open the history {base}/scoperun/{FILE}: file is not a database\n"
     )
-    base.chmod(0o770)
-    with pytest.raises(ScoperunError, match=rf"^cannot open the history: {base} is writable by others$"):
+    base.chmod(0o707)
+    with pytest.raises(
+        ScoperunError, match=rf"^cannot open the history: {base} is writable by others \(chmod o-w {base}\)$"
+    ):
         history()
 
 
