@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from scoperun.errors import ScoperunError
-from scoperun.history import database, set_aside
+from scoperun.history import database, leftovers, set_aside
 from scoperun.record import dataclass
 
 if TYPE_CHECKING:
@@ -25,14 +25,18 @@ if TYPE_CHECKING:
 _LARGEST = 2**63 - 1
 """The largest integer of SQLite."""
 
-_COLUMNS = "id, name, ended, report"
+_COLUMNS = "key, name, ended, report"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """A run in the history: the name that it was recorded as, when (seconds since the epoch), and its report's JSON."""
+    """A run in the history.
 
-    id: int
+    key: no other run ever has it. name: what it was recorded as. ended: when, in seconds since the epoch.
+    report: its JSON.
+    """
+
+    key: str
     name: str
     ended: float
     report: str
@@ -80,11 +84,15 @@ class Store:
         return [_recorded(row) for row in rows][::-1]
 
     def delete(self, runs: Sequence[Recorded]) -> int:
-        """Remove runs, and what their bytes in the file were; return how many were still there."""
+        """Remove runs, and what their bytes in the files were; return how many were still there.
+
+        They stay in the write-ahead log while another process reads it.
+        """
         self._connection.execute("PRAGMA secure_delete = ON")
         with database.transaction(self._connection) as execute:
-            deleted: int = sum(execute("DELETE FROM run WHERE id = ?", (run.id,)).rowcount for run in runs)
+            deleted: int = sum(execute("DELETE FROM run WHERE key = ?", (run.key,)).rowcount for run in runs)
         self._connection.executescript("PRAGMA incremental_vacuum")  # execute() stops after the first page
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return deleted
 
     def last_of_unit(self, unit: str, *, manager: str) -> Recorded | None:
@@ -117,7 +125,7 @@ def _prune(execute: Callable[..., object], run: Aside) -> None:
 
 
 def _recorded(row: Sequence[Any]) -> Recorded:
-    return Recorded(id=row[0], name=row[1], ended=row[2], report=row[3])
+    return Recorded(key=row[0], name=row[1], ended=row[2], report=row[3])
 
 
 def add(folder: int, run: Aside) -> None:
@@ -148,7 +156,7 @@ class _Locked(ScoperunError):
 def opened(folder: int, *, create: bool) -> Iterator[Store | None]:
     """Open the history in a folder; yield None if there is none and it is not to be created.
 
-    Without `create`, what was set aside is taken in first.
+    Without `create`, what was set aside is taken in first; with it, what killed processes have left is removed.
     folder: a descriptor, which can be O_PATH.
     Raises ScoperunError, also for what SQLite raises in the body: one line without the file's name.
     """
@@ -158,6 +166,8 @@ def opened(folder: int, *, create: bool) -> Iterator[Store | None]:
                 yield None
                 return
             database.make(folder)
+        if create:
+            leftovers.remove(folder)
         with closing(database.connected(folder, database.FILE)) as connection:
             if not database.is_ready(connection, create=create):
                 yield None

@@ -167,19 +167,19 @@ def test_a_history_that_cannot_be_opened_is_one_line(
 def test_a_row_of_any_report_is_shown() -> None:
     """Of one that is damaged too."""
     for text in ["", "[]", "{}", '{"memory": 3, "oom": {"victims": [3, {}]}}', json.dumps(killed(3, 4)), "[" * 200_000]:
-        row = Row.of(Recorded(id=1, name="a", ended=0.0, report=text))
+        row = Row.of(Recorded(key="1", name="a", ended=0.0, report=text))
         assert len(row.cells()) == 9
         told_by("history", json.dumps([row.to_json(whole=True)]))
         assert summary(row, now=1.0).endswith("(scopectl history a)")
     odd = {"memory": {"peak": 10**400}, "limits": {"memory_max": []}, "runtime": 1e300, "command": 3}
-    row = Row.of(Recorded(id=1, name="a", ended=0.0, report=json.dumps(odd | {"oom": {"victims": 3}})))
+    row = Row.of(Recorded(key="1", name="a", ended=0.0, report=json.dumps(odd | {"oom": {"victims": 3}})))
     assert [cell.text for cell in row.cells()][3:] == ["-"] * 6
     assert "memory peak unknown (" in summary(row, now=1.0)
 
 
 @pytest.mark.parametrize("ended", [1e300, float("inf"), -1.0, 253402300800.0, "x", None])
 def test_what_cannot_be_a_time_is_a_dash(ended: Any) -> None:
-    row = Row.of(Recorded(id=1, name="a", ended=ended, report="{}"))
+    row = Row.of(Recorded(key="1", name="a", ended=ended, report="{}"))
     assert row.cells()[1].text == "-"
     assert "ended at an unknown time; " in summary(row, now=1.0)
 

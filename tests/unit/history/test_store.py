@@ -5,6 +5,7 @@ import json
 import os
 import sqlite3
 import stat
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -341,6 +342,47 @@ def test_deleted_runs_leave_no_bytes_in_the_file(folder: int, tmp_path: Path) ->
         assert history.delete([first, first]) == 1
     assert b"secret-unit" not in (tmp_path / FILE).read_bytes()
     assert len(runs(folder)) == 1
+
+
+def test_they_leave_none_in_the_log_either_while_another_has_the_file_open(folder: int, tmp_path: Path) -> None:
+    add(folder, unit="kept.scope")
+    other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+    other.execute("SELECT count(*) FROM run").fetchall()
+    add(folder, unit="secret-unit.scope")
+    with opened(folder, create=False) as history:
+        assert history is not None
+        assert history.delete(history.runs(Selection(last=1))) == 1
+    assert not [file for file in tmp_path.iterdir() if b"secret-unit" in file.read_bytes()]
+    other.close()
+
+
+def test_a_run_that_got_the_number_of_a_deleted_one_is_not_deleted_for_it(folder: int) -> None:
+    """SQLite gives the number of the last row again once the row is gone."""
+    add(folder, number=1)
+    with opened(folder, create=False) as history:
+        assert history is not None
+        asked = history.runs(ALL)
+        assert history.delete(asked) == 1
+        add(folder, number=2)
+        assert history.delete(asked) == 0
+    assert numbers(folder) == [2]
+
+
+def test_what_killed_processes_left_is_removed_after_an_hour(folder: int, tmp_path: Path) -> None:
+    """By whatever records a run next."""
+    add(folder)
+    ours = [f".{'0a' * 16}.tmp", *(f".history-{'0a' * 8}.tmp{more}" for more in ("", "-wal", "-shm", "-journal"))]
+    foreign = [".x.tmp", f".{'0a' * 16}.tmp2", "history-x.tmp", f".history-{'0a' * 8}.tmp-x"]
+    for name in (*ours, *foreign):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (0, time.time() - 3700))
+    (tmp_path / f".{'0b' * 16}.tmp").touch()
+    (tmp_path / f".{'0c' * 16}.tmp").symlink_to("x")
+    runs(folder)
+    assert set(ours) <= set(os.listdir(tmp_path))
+    add(folder)
+    kept = {FILE, *foreign, f".{'0b' * 16}.tmp", f".{'0c' * 16}.tmp"}
+    assert set(os.listdir(tmp_path)) == kept
 
 
 def test_a_file_gets_smaller_when_runs_are_deleted(folder: int, tmp_path: Path) -> None:
