@@ -72,6 +72,17 @@ def test_a_database_that_cannot_be_used_is_named(base: Path) -> None:
     assert said == [f"scoperun: warning: --record job: the run is not in the history: {reason}"]
 
 
+def test_a_newline_in_a_variable_makes_no_second_line(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    (base / "a\nb" / "scoperun").mkdir(parents=True, mode=0o700)
+    (base / "a\nb" / "scoperun" / FILE).write_text("a file of another kind\n" * 100)
+    for folder in ("a\nb", "a\nb/scoperun/history.db"):
+        monkeypatch.setenv("XDG_STATE_HOME", str(base / folder))
+        recorded(said, record="job")
+    assert len(said) == 2
+    assert all(line.isprintable() for line in said)
+
+
 WITHOUT_SQLITE = """
 import sys
 sys.modules["sqlite3"] = None

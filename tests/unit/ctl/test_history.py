@@ -117,8 +117,11 @@ def test_the_whole_reports_are_given_on_request(capfd: pytest.CaptureFixture[str
 
 @pytest.mark.usefixtures("three")
 def test_only_runs_that_are_named_are_deleted(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(InvalidValue, match=r"--delete needs to know which runs"):
-        history(delete=True)
+    wide: list[dict[str, Any]] = [{}, {"system": False}, {"since": "2000-01-01"}, {"oom": True}, {"lines": 9}]
+    for options in wide:
+        with pytest.raises(InvalidValue, match=r"^--delete needs a NAME or --before DATE"):
+            history(delete=True, **options)
+    assert len(rows(capfd)) == 3
     with pytest.raises(NoSuchUnit):  # a beginning could be another name tomorrow
         history("buil", delete=True)
     assert [row["name"] for row in rows(capfd, "build", delete=True, oom=True)] == ["build"]
@@ -162,6 +165,31 @@ def test_a_history_that_cannot_be_opened_is_one_line(
         ScoperunError, match=rf"^cannot open the history: {base} is writable by others \(chmod o-w {base}\)$"
     ):
         history()
+
+
+def test_a_newline_in_a_variable_makes_no_second_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    base = tmp_path / "a\nb"
+    (base / "scoperun").mkdir(parents=True, mode=0o700)
+    (base / "scoperun" / FILE).write_text("something else\n" * 100)
+    monkeypatch.setenv("XDG_STATE_HOME", str(base))
+    with pytest.raises(ScoperunError) as refused:
+        history()
+    assert "\n" not in refused.value.complaint
+    assert last_run("job.scope", system=False) is None
+    assert capfd.readouterr().err.count("\n") == 1
+
+
+def test_a_time_in_the_database_that_cannot_be_one_breaks_no_list(
+    folder: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    add(folder, "job", FINE)
+    store.add(folder, replace(Aside.now("odd", FINE), ended=1e300))
+    found = [line.split("\t")[:3] for line in printed(capfd, legend=False)]
+    assert [row[0] for row in found] == ["job", "odd"]
+    assert (found[1][1], found[1][2]) == ("-", "success")
+    assert len(rows(capfd)) == 2
 
 
 def test_a_row_of_any_report_is_shown() -> None:
