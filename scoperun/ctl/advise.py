@@ -16,7 +16,7 @@ from scoperun.ctl.output import print_json, print_text
 from scoperun.ctl.recorded import history, manager_named, no_such_name, shown_name
 from scoperun.errors import ScoperunError
 from scoperun.history.advice import advice
-from scoperun.history.past_run import PastRun, past_run, reports_in
+from scoperun.history.past_run import NO_REPORT, TOO_DEEP, PastRun, past_run, reports_in
 from scoperun.history.query import Selection
 from scoperun.printable import one_line
 from scoperun.record import dataclass
@@ -99,7 +99,7 @@ def _in_file(path: str) -> list[PastRun]:
         with os.fdopen(regular_file.opened(path, follow=True), encoding="utf-8") as file:
             return [past_run(report) for report in reports_in(file.read())]
     except ValueError as error:
-        reason = "it is not JSON" if not str(error).startswith("there is") else str(error)
+        reason = str(error) if str(error) in {NO_REPORT, TOO_DEEP} else "it is not JSON"
         raise ScoperunError(f"{path}: not a report of scoperun: {reason}") from None
     except OSError as error:
         raise ScoperunError(f"cannot read {path}: {error.strerror or 'it is not a regular file'}") from None

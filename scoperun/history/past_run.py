@@ -20,6 +20,9 @@ LARGEST = 2**63 - 1
 OOM_KILL = "oom-kill"
 SUCCESS = "success"
 
+NO_REPORT = "there is no report in it"
+TOO_DEEP = "it is nested too deeply"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastRun:
@@ -106,7 +109,7 @@ def reports_in(text: str) -> list[dict[str, Any]]:
                 raise
     reports = [each for each in found if isinstance(each, dict) and isinstance(each.get("verdict"), str)]
     if not reports:
-        raise ValueError("there is no report in it")
+        raise ValueError(NO_REPORT)
     return reports
 
 
@@ -115,7 +118,7 @@ def _parsed(text: str) -> Any:
     try:
         return json.loads(text)
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise ValueError(TOO_DEEP) from None
 
 
 def _told_to_end(soft: Mapping[str, Any]) -> bool:

@@ -260,10 +260,18 @@ def test_names_and_files_are_advised_on(tmp_path: Path, capfd: pytest.CaptureFix
     assert in_files["fits"] == [{"memory_max": 192 * MIB, "runs": 192}, {"memory_max": 208 * MIB, "runs": 200}]
 
 
-@pytest.mark.parametrize("content", ["", "{}", "not JSON", "\udcff", "[" * 200_000])
-def test_a_file_that_is_not_a_report_is_refused(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        *((content, "there is no report in it") for content in ("", "{}")),
+        *((content, "it is not JSON") for content in ("not JSON", "\udcff")),
+        pytest.param("1" * 5000, "it is not JSON", id="large"),
+        pytest.param("[" * 200_000, "it is nested too deeply", id="deep"),
+    ],
+)
+def test_a_file_that_is_not_a_report_is_refused(tmp_path: Path, content: str, reason: str) -> None:
     (tmp_path / "r.json").write_bytes(content.encode(errors="surrogateescape"))
-    with pytest.raises(ScoperunError, match=rf"^{tmp_path}/r\.json: not a report of scoperun: "):
+    with pytest.raises(ScoperunError, match=rf"^{tmp_path}/r\.json: not a report of scoperun: {reason}$"):
         advise([f"{tmp_path}/r.json"])
     os.mkfifo(tmp_path / "fifo.json")
     for path in ("fifo.json", "missing.json", "."):

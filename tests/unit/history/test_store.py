@@ -207,7 +207,9 @@ def test_runs_that_were_set_aside_are_kept_as_they_asked(folder: int) -> None:
     assert numbers(folder) == [3, 4]
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"key": 3}', "[" * 200_000, "link", "fifo", "folder"])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"key": 3}', pytest.param("[" * 200_000, id="deep"), "link", "fifo", "folder"]
+)
 def test_a_file_that_is_not_a_run_is_left_alone(folder: int, tmp_path: Path, content: str) -> None:
     add(folder, number=1)
     file = tmp_path / "waiting-x.json"
