@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from scoperun.console.state_folder import state_folder, state_path
 from scoperun.environment import given_environment
 from scoperun.errors import ScoperunError
+from scoperun.printable import one_line
 from scoperun.process.streams import occupy_closed_streams
 
 if TYPE_CHECKING:
@@ -24,15 +25,16 @@ def record(report: Report, output: Output) -> str | None:
         _record(report, output)
     except (OSError, ScoperunError) as error:
         reason = error.message if isinstance(error, ScoperunError) else error.strerror or str(error)
-        return f"the run is not in the history: {reason}"
+        return f"the run is not in the history: {one_line(reason)}"
     except Exception as error:  # e.g. a Python without sqlite3
-        return f"the run is not in the history: {type(error).__name__}: {error}"
+        return f"the run is not in the history: {type(error).__name__}: {one_line(str(error))}"
     return None
 
 
 def _record(report: Report, output: Output) -> None:
-    from scoperun.history.set_aside import Aside  # noqa: PLC0415  only for a run that is recorded
-    from scoperun.history.store import FILE, add  # noqa: PLC0415
+    from scoperun.history.database import FILE  # noqa: PLC0415  only for a run that is recorded
+    from scoperun.history.set_aside import Aside  # noqa: PLC0415
+    from scoperun.history.store import add  # noqa: PLC0415
 
     occupy_closed_streams()  # otherwise the folder gets the number of one
     environment = given_environment()

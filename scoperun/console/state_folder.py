@@ -1,7 +1,7 @@
 """The folder for what is kept between runs: $XDG_STATE_HOME/scoperun, or ~/.local/state/scoperun.
 
 Only root and our user can change its path or put files in it. SQLite needs that: it opens its files by their paths,
-again and again, and follows links in them.
+again and again, and follows links in them. A folder that is writable by a group with our user alone is as good.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from scoperun.console.paths import ForeignLink, Trusted, walk
+from scoperun.console.private_group import is_alone
+from scoperun.console.shell_words import quoted
 from scoperun.console.trusted_file import distrust
 
 if TYPE_CHECKING:
@@ -78,8 +80,8 @@ def _opened(path: str, trusted: Trusted) -> int | None:
     doubts: list[str] = []
 
     def look(at: str, status: os.stat_result, folder: os.stat_result) -> None:
-        if reason := distrust(status, folder, trusted):
-            doubts.append(f"{at} {reason}")
+        if doubt := _doubt(at, status, folder, trusted):
+            doubts.append(f"{at} {doubt}")
 
     try:
         place = walk(path, trusted, look=look)
@@ -98,6 +100,21 @@ def _opened(path: str, trusted: Trusted) -> int | None:
             raise NotADirectoryError(errno.ENOTDIR, f"{path} is not a folder")
         folder, place.entry = place.entry, None
         return folder
+
+
+def _doubt(path: str, status: os.stat_result, folder: os.stat_result, trusted: Trusted) -> str | None:
+    """Return why a folder on the path is not to be trusted, and the remedy if that is its mode; None if it is.
+
+    status: its status. folder: the status of the folder that it is in.
+    """
+    reason = distrust(status, folder, trusted)
+    if reason is None or not trusted.own(status, folder):
+        return reason
+    of_others = status.st_mode & stat.S_IWOTH
+    if not of_others and is_alone(path, status):
+        return None
+    users = f"{'g' if status.st_mode & stat.S_IWGRP else ''}{'o' if of_others else ''}"
+    return f"{reason} (chmod {users}-w {quoted(path)})"
 
 
 def _make(path: str, trusted: Trusted) -> None:

@@ -23,7 +23,7 @@ def lines(title: str, advice: Advice) -> Iterator[str]:
         for fit in advice.fits:
             yield f"  --mem {exact_size(fit.memory_max):<{widest}}  fits {fit.runs} of {_runs(advice.runs)}"
     else:
-        yield f"  {_more_than(advice)}"
+        yield f"  {_without_percentile(advice)}"
     yield from (f"  {text}" for text in _facts(advice))
 
 
@@ -41,18 +41,35 @@ def _left_out(advice: Advice) -> Iterator[str]:
         yield f"and {advice.without_peak} without a known peak, left out"
 
 
-def _more_than(advice: Advice) -> str:
-    """Return what is known without a percentile, and why there is none."""
-    if advice.missing is Missing.NO_PEAKS or advice.more_than is None:
+def _without_percentile(advice: Advice) -> str:
+    """Return why there is no percentile, and what is known without one."""
+    if advice.missing is Missing.TOO_MANY_RAN_OUT and advice.more_than is not None:
+        known = f"--mem: more than {format_size(advice.more_than)}"
+        return f"{known}, because {_needed_more(advice)} and would have needed more"
+    if advice.missing is Missing.NO_PEAKS or advice.used is None:
         return "nothing is known about the memory that it needs"
-    known = f"--mem: more than {format_size(advice.more_than)}"
+    return f"--mem: at least {format_size(advice.used)} were used so far: {ENOUGH} runs are needed for a percentile"
+
+
+def _needed_more(advice: Advice) -> str:
+    """Return how many runs were ended because of memory: a clause, of which they are the subject."""
     ran_out = advice.at_limit + advice.ran_out_elsewhere
-    if advice.missing is Missing.TOO_MANY_RAN_OUT:
-        return f"{known}, because {ran_out} of {_runs(advice.runs)} ran out of memory and would have needed more"
-    return f"{known}, the largest peak so far: {ENOUGH} runs are needed for a percentile"
+    ends = [("ran out of memory", ran_out), ("were signalled or killed at a soft limit", advice.at_soft_limit)]
+    how = " or ".join(text for text, count in ends if count)
+    count = ran_out + advice.at_soft_limit
+    return f"{count} of {_runs(advice.runs)} {how.replace('were', 'was') if count == 1 else how}"
+
+
+def _largest_use(advice: Advice) -> Iterator[str]:
+    """Yield the largest peak, unless the lines before it have said as much."""
+    said = advice.most if advice.p95 is not None else advice.more_than
+    is_said = advice.missing is Missing.TOO_FEW_RUNS or (said is not None and said >= (advice.used or 0))
+    if advice.used is not None and not is_said:
+        yield f"at least {format_size(advice.used)} were used by one run"
 
 
 def _facts(advice: Advice) -> Iterator[str]:
+    yield from _largest_use(advice)
     if advice.least is not None and advice.most is not None and advice.median is not None:
         p95 = "" if advice.p95 is None else f", 95th percentile {format_size(advice.p95)}"
         spread = f"{format_size(advice.least)} to {format_size(advice.most)}, median {format_size(advice.median)}{p95}"
@@ -61,8 +78,12 @@ def _facts(advice: Advice) -> Iterator[str]:
         yield f"{_runs(advice.at_limit)} ran out of memory at the run's own limit: counted as more than that"
     if advice.ran_out_elsewhere:
         yield f"{_runs(advice.ran_out_elsewhere)} ran out of memory at another limit: counted as more than the peak"
+    if advice.at_soft_limit:
+        was = "was" if advice.at_soft_limit == 1 else "were"
+        what = f"{_runs(advice.at_soft_limit)} {was} signalled or killed at a soft limit"
+        yield f"{what}: counted as more than the peak"
     if advice.failed:
-        yield f"{_runs(advice.failed)} ended without success otherwise: they might have needed more"
+        yield f"{_runs(advice.failed)} ended without success otherwise, left out: what was needed is not known"
     if advice.swapped:
         yield f"{_runs(advice.swapped)} used swap too, which the peaks do not contain"
     if advice.anonymous is not None:

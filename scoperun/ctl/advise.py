@@ -16,15 +16,13 @@ from scoperun.ctl.output import print_json, print_text
 from scoperun.ctl.recorded import history, manager_named, no_such_name, shown_name
 from scoperun.errors import ScoperunError
 from scoperun.history.advice import advice
-from scoperun.history.past_run import past_run, reports_in
+from scoperun.history.past_run import NO_REPORT, TOO_DEEP, PastRun, past_run, reports_in
 from scoperun.history.query import Selection
 from scoperun.printable import one_line
 from scoperun.record import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from scoperun.history.past_run import PastRun
 
 Words = Annotated[
     list[str],
@@ -52,8 +50,9 @@ class _Job:
 def command(words: Words, *, json: Json = False, system: Manager = None) -> None:
     """Print which limit on memory earlier runs of a job suggest.
 
-    It is the 95th percentile of their peaks, rounded up, and the limit that would have been enough for all. With fewer
-    than 20 runs, or if 5 % or more ran out of memory, that is not known: then it says what is too little.
+    It is the 95th percentile of their peaks, rounded up, and the limit that would have been enough for all that
+    succeeded. With fewer than 20 runs, or if 5 % or more ran out of memory or were signalled at a soft limit, that is
+    not known: then it says what was used, or what is too little.
 
     The runs of each name are one job, and all files together are another one. A peak has the page cache in it, of which
     a lower limit would have left less.
@@ -84,7 +83,15 @@ def _recorded(words: Sequence[str], manager: str | None) -> list[_Job]:
         known = store.names()
         names = dict.fromkeys(shown_name(word, known) for word in words)
         rows = {name: [Row.of(run) for run in store.runs(Selection(names=(name,), manager=manager))] for name in names}
-    return [_Job(name, [past_run(row.report) for row in of_name if row.report]) for name, of_name in rows.items()]
+    return [_Job(name, [_past_run(row) for row in of_name]) for name, of_name in rows.items()]
+
+
+def _past_run(row: Row) -> PastRun:
+    """Return what a recorded report says, which is nothing if it is damaged."""
+    try:
+        return past_run(row.report)
+    except ValueError:
+        return PastRun(verdict=None)
 
 
 def _in_file(path: str) -> list[PastRun]:
@@ -92,7 +99,7 @@ def _in_file(path: str) -> list[PastRun]:
         with os.fdopen(regular_file.opened(path, follow=True), encoding="utf-8") as file:
             return [past_run(report) for report in reports_in(file.read())]
     except ValueError as error:
-        reason = "it is not JSON" if not str(error).startswith("there is") else str(error)
+        reason = str(error) if str(error) in {NO_REPORT, TOO_DEEP} else "it is not JSON"
         raise ScoperunError(f"{path}: not a report of scoperun: {reason}") from None
     except OSError as error:
         raise ScoperunError(f"cannot read {path}: {error.strerror or 'it is not a regular file'}") from None

@@ -102,8 +102,8 @@ def command(  # noqa: PLR0913  each is an option
     """
     asked = _Asked(name=name, system=system, since=since, before=before, oom=oom, lines=lines)
     asked.selection(None)  # a wrong date is told first
-    if delete and asked.is_everything:
-        raise InvalidValue("--delete needs to know which runs", hint="NAME, --before DATE or both; '*' is every name")
+    if delete and asked.name is None and asked.before is None:
+        raise InvalidValue("--delete needs a NAME or --before DATE", hint="'*' is every name")
     if reports and not json:
         raise InvalidValue("--reports needs --json")
     if names and (delete or reports or lines is not None):

@@ -9,6 +9,7 @@ from scoperun.console.shell_words import quoted
 from scoperun.console.tables import Cell, Column
 from scoperun.ctl.moments import clock
 from scoperun.ctl.reading import size_text, time_text
+from scoperun.history.past_run import LARGEST
 from scoperun.record import dataclass
 
 if TYPE_CHECKING:
@@ -29,6 +30,35 @@ COLUMNS = (
 _STYLES = {"success": "green", "oom-kill": "bold red"}
 
 
+_LATEST = 253402300799
+"""The last second of the year 9999, in seconds since the epoch: what is later is not a time."""
+
+
+def ended_text(recorded: Recorded) -> str:
+    """Return when a run ended, a dash if what is recorded cannot be a time."""
+    at = recorded.ended
+    try:
+        return clock(at) if isinstance(at, (int, float)) and 0 <= at <= _LATEST else "-"
+    except (ValueError, OverflowError):  # with the time zone it is in the year 10000
+        return "-"
+
+
+def recorded_size(value: object) -> str:
+    """Return a size of a report, a dash if it is not one."""
+    if value == "infinity":
+        return "infinity"
+    return size_text(value) if isinstance(value, int) and 0 <= value <= LARGEST else "-"
+
+
+def recorded_time(value: object) -> str:
+    """Return a time of a report in seconds, a dash if it is not one."""
+    return time_text(value) if isinstance(value, (int, float)) and 0 <= value <= _LATEST else "-"
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """A run: what is recorded of it, and its report as parsed JSON."""
@@ -41,24 +71,23 @@ class Row:
         """Parse the report; one that is not JSON has no keys, so that its run is still listed."""
         try:
             report = json.loads(recorded.report)
-        except ValueError:
+        except (ValueError, RecursionError):
             report = None
         return cls(recorded, report if isinstance(report, dict) else {})
 
     def cells(self) -> list[Cell]:
         """Return its cells, one for each column."""
         report, verdict = self.report, str(self.report.get("verdict") or "unknown")
-        command = report.get("command") or []
         return [
             Cell(self.recorded.name),
-            Cell(clock(self.recorded.ended)),
+            Cell(ended_text(self.recorded)),
             Cell(verdict, _STYLES.get(verdict, "yellow")),
-            Cell(size_text(self.part("memory").get("peak"))),
-            Cell(size_text(self.part("limits").get("memory_max"))),
-            Cell(time_text(report.get("runtime"))),
+            Cell(recorded_size(self.part("memory").get("peak"))),
+            Cell(recorded_size(self.part("limits").get("memory_max"))),
+            Cell(recorded_time(report.get("runtime"))),
             Cell(", ".join(self.victims()) or "-"),
             Cell(str(report.get("unit") or "-")),
-            Cell(" ".join(quoted(str(word)) for word in command) or "-"),
+            Cell(" ".join(quoted(word) for word in self.command()) or "-"),
         ]
 
     def to_json(self, *, whole: bool) -> dict[str, Any]:
@@ -83,8 +112,12 @@ class Row:
 
     def victims(self) -> list[str]:
         """Return the names of the processes that are known to have been killed because memory ran out."""
-        victims = self.part("oom").get("victims") or []
-        return [str(victim.get("name")) for victim in victims if isinstance(victim, dict)]
+        victims = self.part("oom").get("victims")
+        return [str(each.get("name")) for each in _list(victims) if isinstance(each, dict)]
+
+    def command(self) -> list[str]:
+        """Return the words of the command, none if they are not known."""
+        return [str(word) for word in _list(self.report.get("command"))]
 
     def part(self, key: str) -> dict[str, Any]:
         """Return an object in the report, empty if it is null or not there."""

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 from scoperun.console.shell_words import quoted
 from scoperun.console.tables import Cell
 from scoperun.ctl.errors import NoSuchUnit
-from scoperun.ctl.history_rows import Row
-from scoperun.ctl.moments import clock
+from scoperun.ctl.history_rows import Row, ended_text, recorded_size, recorded_time
 from scoperun.ctl.names import one_shown
 from scoperun.ctl.output import say
-from scoperun.ctl.reading import age_text, size_text, time_text
+from scoperun.ctl.reading import age_text
 from scoperun.ctl.recorded import history
 from scoperun.ctl.status_text import section
 from scoperun.errors import InvalidValue, ScoperunError
@@ -52,13 +51,18 @@ def _manager(system: bool) -> str:
 
 def summary(row: Row, *, now: float) -> str:
     """Return what is recorded of a run, as one line. now: seconds since the epoch."""
-    report, ago = row.report, age_text(max(0.0, now - row.recorded.ended))
-    parts = [f"{report.get('verdict') or 'unknown'}, ended {clock(row.recorded.ended)}; {ago} ago"]
-    peak, limit = row.part("memory").get("peak"), row.part("limits").get("memory_max")
-    of = "" if limit in {None, "infinity"} else f" of {size_text(limit)}"
-    parts.append(f"memory peak {'unknown' if peak is None else size_text(peak)}{of}")
-    if report.get("runtime") is not None:
-        parts.append(f"ran for {time_text(report['runtime'])}")
+    ended = ended_text(row.recorded)
+    when = "at an unknown time" if ended == "-" else f"{ended}; {age_text(max(0.0, now - row.recorded.ended))} ago"
+    parts = [f"{row.report.get('verdict') or 'unknown'}, ended {when}"]
+    peak, limit, runtime = (
+        recorded_size(row.part("memory").get("peak")),
+        recorded_size(row.part("limits").get("memory_max")),
+        recorded_time(row.report.get("runtime")),
+    )
+    of = "" if limit in {"-", "infinity"} else f" of {limit}"
+    parts.append(f"memory peak {'unknown' if peak == '-' else peak}{of}")
+    if runtime != "-":
+        parts.append(f"ran for {runtime}")
     if victims := row.victims():
         parts.append(f"killed: {', '.join(victims)}")
     return f"{'; '.join(parts)} (scopectl history {row.recorded.name})"
@@ -66,7 +70,7 @@ def summary(row: Row, *, now: float) -> str:
 
 def lines_about_ended(row: Row, *, now: float, utf8: bool, width: int | None) -> Iterator[Cell]:
     """Yield the lines about a unit that is not there any more, as `scopectl status` prints them."""
-    command = " ".join(quoted(str(word)) for word in row.report.get("command") or [])
+    command = " ".join(map(quoted, row.command()))
     yield Cell(one_line(f"{'○' if utf8 else '*'} {row.report.get('unit')} - {command}"), "bold")
     yield from section("Active", ["inactive (it has ended, and systemd has unloaded it)"], width)
     yield from section("Recorded", [summary(row, now=now)], width)

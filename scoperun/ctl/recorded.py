@@ -41,7 +41,8 @@ def history() -> Iterator[Store | None]:
 @contextmanager
 def _opened(folder: int, path: str) -> Iterator[Store | None]:
     try:
-        from scoperun.history.store import FILE, opened  # noqa: PLC0415  scopectl status works without sqlite3
+        from scoperun.history.database import FILE  # noqa: PLC0415  scopectl status works without sqlite3
+        from scoperun.history.store import opened  # noqa: PLC0415
     except ImportError as error:
         raise ScoperunError(f"cannot open the history: {error}") from None
     try:

@@ -2,8 +2,14 @@
 
 What is kept to here:
 
-* A run that ran out of memory needed more than is known. It counts as above every limit.
-* The 95th percentile is given only if it is the peak of a run: from 20 runs on, of which fewer than 5 % ran out.
+* A run that ran out of memory needed more than is known. So did one that was signalled or killed at a soft limit, also
+  if it ended with success then: it might have left out work. Such runs count as above every limit.
+* Another run without success might have needed less or more than it used, e.g. because it ended before its work began.
+  It is left out, and counted: a run fits a limit only if it succeeded.
+* That something was used does not tell that it was needed: only runs that ran out, or were ended at a soft limit, show
+  what is too little.
+* The 95th percentile is given only if it is the peak of a run: from 20 runs on, of which fewer than 5 % needed more
+  than is known.
 * The peak is memory.peak, which contains the page cache. Anonymous memory is known from samples only, and the largest
   sample is not called a peak.
 * A run whose peak is not known is left out, and counted.
@@ -33,11 +39,12 @@ class Missing(enum.StrEnum):
     NO_PEAKS = "no-peaks"
     TOO_FEW_RUNS = "too-few-runs"
     TOO_MANY_RAN_OUT = "too-many-ran-out"
+    """Those that ended at a soft limit included."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How many runs did not need more than a limit, in bytes."""
+    """How many runs that succeeded did not use more than a limit, in bytes."""
 
     memory_max: int
     runs: int
@@ -56,11 +63,14 @@ class Advice:
     """What earlier runs tell. Sizes are bytes; None is what they do not tell.
 
     runs: those that count. without_peak: those that do not, because nothing tells how much they used.
+    failed: those that do not, because they ended without success, and not at a limit on memory.
     at_limit: those that ran out of memory at their own limit. ran_out_elsewhere: those that did so at another limit, or
-    at one that is not known. failed: those that ended without success for other reasons. swapped: those that used swap,
-    which the peak does not contain.
-    least, median, most: of the peaks of runs that did not run out of memory.
-    p95: the 95th percentile of all peaks. missing: why there is none; more_than: then the limit has to be higher.
+    at one that is not known. at_soft_limit: those that were signalled or killed at a soft limit, without running out.
+    swapped: those that used swap, which the peak does not contain.
+    least, median, most: of the peaks of runs that succeeded, and were not told to end.
+    used: the largest peak of all runs, those that failed included.
+    p95: the 95th percentile of all peaks. missing: why there is none.
+    more_than: a run needed more than that; None if none ran out of memory or ended at a soft limit.
     fits: limits to choose from, the lowest first.
     """
 
@@ -68,11 +78,13 @@ class Advice:
     without_peak: int
     at_limit: int
     ran_out_elsewhere: int
+    at_soft_limit: int
     failed: int
     swapped: int
     least: int | None
     median: int | None
     most: int | None
+    used: int | None
     p95: int | None
     missing: Missing | None
     more_than: int | None
@@ -83,25 +95,28 @@ class Advice:
 def advice(runs: Iterable[PastRun]) -> Advice:
     """Return what these runs suggest for the next one."""
     every = list(runs)
-    known = [run for run in every if run.known_need is not None]
-    peaks = sorted(run.peak for run in known if not run.ran_out and run.peak is not None)
-    ran_out = [run for run in known if run.ran_out]
-    missing = _missing(len(known), len(ran_out))
+    counted = [run for run in every if run.is_conclusive]
+    known = [run for run in counted if run.known_need is not None]
+    peaks = sorted(run.peak for run in known if not run.needed_more and run.peak is not None)
+    needed_more = [run for run in known if run.needed_more]
+    ran_out, at_limit = sum(run.ran_out for run in known), sum(run.ended_at_limit for run in known)
+    missing = _missing(len(known), len(needed_more))
     p95 = None if missing else peaks[_rank(PERCENT, len(known))]
-    at_limit = sum(run.ended_at_limit for run in ran_out)
     return Advice(
         runs=len(known),
-        without_peak=len(every) - len(known),
+        without_peak=len(counted) - len(known),
         at_limit=at_limit,
-        ran_out_elsewhere=len(ran_out) - at_limit,
-        failed=sum(not run.ran_out and run.verdict != "success" for run in known),
+        ran_out_elsewhere=ran_out - at_limit,
+        at_soft_limit=len(needed_more) - ran_out,
+        failed=len(every) - len(counted),
         swapped=sum(bool(run.swap_peak) for run in known),
         least=peaks[0] if peaks else None,
         median=peaks[_rank(50, len(peaks))] if peaks else None,
         most=peaks[-1] if peaks else None,
+        used=max((run.peak for run in every if run.peak is not None), default=None),
         p95=p95,
         missing=missing,
-        more_than=max((run.known_need or 0 for run in known), default=None) if missing else None,
+        more_than=max((run.known_need or 0 for run in needed_more), default=None),
         fits=() if p95 is None else _fits(peaks, p95),
         anonymous=_samples(every),
     )
@@ -113,10 +128,10 @@ def rounded_up(size: int) -> int:
     return -(-size // step) * step
 
 
-def _missing(runs: int, ran_out: int) -> Missing | None:
+def _missing(runs: int, needed_more: int) -> Missing | None:
     if not runs:
         return Missing.NO_PEAKS
-    if ran_out * 100 >= (100 - PERCENT) * runs:
+    if needed_more * 100 >= (100 - PERCENT) * runs:
         return Missing.TOO_MANY_RAN_OUT
     return Missing.TOO_FEW_RUNS if runs < ENOUGH else None
 
@@ -127,7 +142,7 @@ def _rank(percent: int, count: int) -> int:
 
 
 def _fits(peaks: Sequence[int], p95: int) -> tuple[Fit, ...]:
-    """Return a limit for nearly all runs, and one for every run that did not run out of memory."""
+    """Return a limit for nearly all runs, and one for every run that succeeded."""
     limits = dict.fromkeys((rounded_up(p95), rounded_up(peaks[-1])))
     return tuple(Fit(limit, sum(peak <= limit for peak in peaks)) for limit in limits)
 

@@ -1,4 +1,7 @@
-"""Runs that wait in files of their own until the history is opened next."""
+"""Runs that wait in files of their own until the history is opened next.
+
+A file that is not such a run gets another name, so that it is looked at once and can be looked into.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import os
 import time
 from contextlib import suppress
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from scoperun.record import dataclass
 
@@ -15,6 +18,11 @@ if TYPE_CHECKING:
     from scoperun.report.report import Report
 
 _BEGIN, _END = "waiting-", ".json"
+_UNREADABLE = "unreadable-"
+_LATEST = 253402300799
+"""The last second of the year 9999, in seconds since the epoch."""
+
+_TEXTS = ("key", "name", "verdict", "manager", "unit", "report")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +90,37 @@ def _read(folder: int, name: str) -> Aside | None:
     try:
         fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
         with os.fdopen(fd, encoding="utf-8") as file:
-            return Aside(**json.load(file))
-    except (OSError, ValueError, TypeError):
+            return _run(json.load(file))
+    except (ValueError, RecursionError):
+        with suppress(OSError):
+            os.rename(name, f"{_UNREADABLE}{name.removeprefix(_BEGIN)}", src_dir_fd=folder, dst_dir_fd=folder)
         return None
+    except OSError:
+        return None
+
+
+def _run(found: Any) -> Aside:
+    """Return the run that parsed JSON is; raises ValueError if a value is missing, or is not one that SQLite takes.
+
+    What a newer scoperun has written beside these is ignored.
+    """
+    if not isinstance(found, dict):
+        raise ValueError("it is not an object")
+    for key in _TEXTS:
+        if not isinstance(found.get(key), str):
+            raise ValueError(f"{key} is not text")
+        found[key].encode()  # a lone surrogate is a UnicodeEncodeError, which is a ValueError
+    keep, keep_for = found.get("keep"), found.get("keep_for")
+    if not _is_number(found.get("ended"), most=_LATEST):
+        raise ValueError("ended is not a time")
+    if keep is not None and not (isinstance(keep, int) and _is_number(keep) and keep > 0):
+        raise ValueError("keep is not a number of runs")
+    if keep_for is not None and not _is_number(keep_for):
+        raise ValueError("keep_for is not a number of seconds")
+    texts = {key: found[key] for key in _TEXTS}
+    return Aside(**texts, ended=found["ended"], keep=keep, keep_for=keep_for)
+
+
+def _is_number(value: object, *, most: float = 2**63 - 1) -> bool:
+    """Tell whether this is a number from 0 to `most`; NaN is not."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= most

@@ -1,25 +1,19 @@
 """The database of recorded runs, by SQLite.
 
-SQLite opens a file by its path, and beside it files with its name and -wal, -shm or -journal. So the caller hands over
-a folder in which only root and our user can put files, at a path that only they can change.
-
 A run that finds the database locked for a second is set aside in a file of its own (set_aside.py): among a hundred runs
 that end together on a busy machine some wait in vain. Whoever opens the history next takes it in.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import sqlite3
-import stat
 import time
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from scoperun.errors import ScoperunError
-from scoperun.history import set_aside
-from scoperun.history.file_system import is_local
+from scoperun.history import database, leftovers, set_aside
 from scoperun.record import dataclass
 
 if TYPE_CHECKING:
@@ -28,45 +22,21 @@ if TYPE_CHECKING:
     from scoperun.history.query import Selection
     from scoperun.history.set_aside import Aside
 
-FILE = "history.db"
-SCHEMA = 1
-"""Incremented when an older scoperun could no longer read the tables."""
-
-PATIENCE = 1.0
-"""Seconds for which a lock of another process is waited for."""
-
-_OWNERS_ALONE = 0o600
-_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK}
-"""Errors of link(2) on file systems without hard links, e.g. vfat."""
-
 _LARGEST = 2**63 - 1
 """The largest integer of SQLite."""
 
-_TABLES = (
-    """CREATE TABLE run (
-        id INTEGER PRIMARY KEY,
-        key TEXT NOT NULL UNIQUE,
-        name TEXT NOT NULL,
-        ended REAL NOT NULL,
-        verdict TEXT NOT NULL,
-        manager TEXT NOT NULL,
-        unit TEXT NOT NULL,
-        report TEXT NOT NULL
-    )""",
-    "CREATE INDEX run_by_name ON run (name, ended)",
-    "CREATE INDEX run_by_end ON run (ended)",
-    "CREATE INDEX run_by_unit ON run (unit, ended)",
-)
-"""key: so that no run is added twice. ended: when it was recorded, in seconds since the epoch. report: its JSON."""
-
-_COLUMNS = "id, name, ended, report"
+_COLUMNS = "key, name, ended, report"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """A run in the history: the name that it was recorded as, when (seconds since the epoch), and its report's JSON."""
+    """A run in the history.
 
-    id: int
+    key: no other run ever has it. name: what it was recorded as. ended: when, in seconds since the epoch.
+    report: its JSON.
+    """
+
+    key: str
     name: str
     ended: float
     report: str
@@ -85,7 +55,7 @@ class Store:
 
     def add(self, *runs: Aside) -> None:
         """Add runs that are not in it yet, and remove older runs of their names that are not to be kept."""
-        with _transaction(self._connection) as execute:
+        with database.transaction(self._connection) as execute:
             for run in runs:
                 execute(
                     "INSERT OR IGNORE INTO run (key, name, ended, verdict, manager, unit, report) "
@@ -114,11 +84,15 @@ class Store:
         return [_recorded(row) for row in rows][::-1]
 
     def delete(self, runs: Sequence[Recorded]) -> int:
-        """Remove runs, and what their bytes in the file were; return how many were still there."""
+        """Remove runs, and what their bytes in the files were; return how many were still there.
+
+        They stay in the write-ahead log while another process reads it.
+        """
         self._connection.execute("PRAGMA secure_delete = ON")
-        with _transaction(self._connection) as execute:
-            deleted: int = sum(execute("DELETE FROM run WHERE id = ?", (run.id,)).rowcount for run in runs)
+        with database.transaction(self._connection) as execute:
+            deleted: int = sum(execute("DELETE FROM run WHERE key = ?", (run.key,)).rowcount for run in runs)
         self._connection.executescript("PRAGMA incremental_vacuum")  # execute() stops after the first page
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return deleted
 
     def last_of_unit(self, unit: str, *, manager: str) -> Recorded | None:
@@ -136,16 +110,22 @@ class Store:
 
 
 def _prune(execute: Callable[..., object], run: Aside) -> None:
+    """Remove older runs of the name, never the run itself.
+
+    The last ones are those that were added last: a clock that was wrong must not make an earlier run later than all
+    that follow.
+    """
+    older = "DELETE FROM run WHERE name = ? AND key != ?"
     if run.keep_for is not None:
-        execute("DELETE FROM run WHERE name = ? AND ended < ?", (run.name, run.ended - run.keep_for))
+        execute(f"{older} AND ended < ?", (run.name, run.key, run.ended - run.keep_for))
     if run.keep is not None:
-        last = "SELECT id FROM run WHERE name = ? ORDER BY ended DESC, id DESC LIMIT ?"
-        words = (run.name, run.name, min(run.keep, _LARGEST))
-        execute(f"DELETE FROM run WHERE name = ? AND id NOT IN ({last})", words)  # noqa: S608  a constant
+        last = "SELECT id FROM run WHERE name = ? AND key != ? ORDER BY id DESC LIMIT ?"
+        words = (run.name, run.key, run.name, run.key, min(run.keep, _LARGEST) - 1)
+        execute(f"{older} AND id NOT IN ({last})", words)
 
 
 def _recorded(row: Sequence[Any]) -> Recorded:
-    return Recorded(id=row[0], name=row[1], ended=row[2], report=row[3])
+    return Recorded(key=row[0], name=row[1], ended=row[2], report=row[3])
 
 
 def add(folder: int, run: Aside) -> None:
@@ -153,7 +133,7 @@ def add(folder: int, run: Aside) -> None:
 
     folder: a descriptor, which can be O_PATH. If the history is locked, the run is set aside. Raises ScoperunError.
     """
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + database.PATIENCE
     try:
         with opened(folder, create=True) as store:
             assert store is not None  # noqa: S101  it was to be created
@@ -176,18 +156,20 @@ class _Locked(ScoperunError):
 def opened(folder: int, *, create: bool) -> Iterator[Store | None]:
     """Open the history in a folder; yield None if there is none and it is not to be created.
 
-    Without `create`, what was set aside is taken in first.
+    Without `create`, what was set aside is taken in first; with it, what killed processes have left is removed.
     folder: a descriptor, which can be O_PATH.
     Raises ScoperunError, also for what SQLite raises in the body: one line without the file's name.
     """
     try:
-        if not _is_there(folder):
+        if not database.is_there(folder):
             if not create:
                 yield None
                 return
-            _make(folder)
-        with closing(_connection(folder, FILE)) as connection:
-            if not _is_ready(connection, create=create):
+            database.make(folder)
+        if create:
+            leftovers.remove(folder)
+        with closing(database.connected(folder, database.FILE)) as connection:
+            if not database.is_ready(connection, create=create):
                 yield None
                 return
             store = Store(connection)
@@ -196,8 +178,8 @@ def opened(folder: int, *, create: bool) -> Iterator[Store | None]:
             yield store
     except sqlite3.Error as error:
         if _is_busy(error):
-            raise _Locked(f"another process has kept it locked for {PATIENCE:g} s") from None
-        raise ScoperunError(str(error)) from None
+            raise _Locked(f"another process has kept it locked for {database.PATIENCE:g} s") from None
+        raise ScoperunError(database.reason(folder, error)) from None
     except OSError as error:
         raise ScoperunError(error.strerror or str(error)) from None
 
@@ -207,126 +189,15 @@ def _is_busy(error: sqlite3.Error) -> bool:
 
 
 def _take_in(folder: int, store: Store) -> None:
-    """Add the runs that were set aside; if the history is locked, leave that to the next that opens it."""
-    waiting = set_aside.found(folder)
-    if not waiting:
-        return
-    try:
-        store.add(*waiting.values())
-    except sqlite3.Error as error:
-        if not _is_busy(error):
-            raise
-        return
-    for name in waiting:
-        with suppress(FileNotFoundError):  # another process has taken it in, too
-            os.unlink(name, dir_fd=folder)
+    """Add the runs that were set aside.
 
-
-def _is_there(folder: int) -> bool:
-    """Tell whether the file exists; others get no access to it. Raises OSError if it is not a regular file."""
-    try:
-        found = os.open(FILE, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-    except FileNotFoundError:
-        return False
-    try:
-        mode = os.fstat(found).st_mode
-        if not stat.S_ISREG(mode):
-            raise OSError(errno.EINVAL, "it is not a regular file")
-        if mode & 0o077:
-            with suppress(OSError):  # some file systems have no modes, e.g. vfat
-                os.chmod(f"/proc/self/fd/{found}", _OWNERS_ALONE)
-    finally:
-        os.close(found)
-    return True
-
-
-def _make(folder: int) -> None:
-    """Make the file appear with its tables in it, unless another process is faster."""
-    temporary = f".history-{os.urandom(8).hex()}.tmp"
-    _new(folder, temporary)
-    try:
-        with closing(_connection(folder, temporary)) as connection:
-            _set_up(connection)
-            if is_local(folder):
-                connection.execute("PRAGMA journal_mode = WAL")
-        with suppress(FileExistsError):
-            _link(folder, temporary)
-    finally:
-        os.unlink(temporary, dir_fd=folder)
-
-
-def _link(folder: int, temporary: str) -> None:
-    try:
-        os.link(temporary, FILE, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        _new(folder, FILE)  # for a moment it has no tables: whichever process locks it first makes them
-
-
-def _new(folder: int, name: str) -> None:
-    """Create an empty file for its owner alone, whatever the umask is. Raises FileExistsError."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(name, flags, _OWNERS_ALONE, dir_fd=folder)
-    try:
-        with suppress(OSError):  # as above
-            os.fchmod(fd, _OWNERS_ALONE)
-    finally:
-        os.close(fd)
-
-
-def _connection(folder: int, name: str) -> sqlite3.Connection:
-    """Open a file that exists; SQLite gives -wal and the other files the same mode."""
-    address = f"file:/proc/self/fd/{folder}/{name}?mode=rw"
-    connection = sqlite3.connect(address, uri=True, timeout=PATIENCE, isolation_level=None)
-    try:
-        if name == FILE and not is_local(folder):
-            connection.execute("PRAGMA journal_mode = DELETE")  # it could have been moved there
-        connection.execute("PRAGMA temp_store = MEMORY")  # not where a variable says
-        connection.execute("PRAGMA synchronous = NORMAL")  # a power failure can lose the last runs, and no more
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _is_ready(connection: sqlite3.Connection, *, create: bool) -> bool:
-    """Tell whether it has our tables, made now if `create`. Raises ScoperunError if a newer scoperun made it."""
-    version = _version(connection)
-    if version > SCHEMA:
-        raise ScoperunError(
-            f"a newer scoperun made it: its schema is {version}, and this scoperun reads up to {SCHEMA}"
-        )
-    if version == 0 and create:
-        _set_up(connection)
-        return True
-    return version > 0
-
-
-def _set_up(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # it has an effect before there are tables
-    with _transaction(connection) as execute:
-        if _version(connection) == 0:
-            for statement in (*_TABLES, f"PRAGMA user_version = {SCHEMA}"):
-                execute(statement)
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    return int(version)
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[Any]:
-    """Yield the function that executes statements, all of which happen or none does.
-
-    It is exclusive from its beginning, so that it waits for others once.
+    If that fails, e.g. because the history is locked or the disk is full, they wait for the next that opens it: the
+    caller came for something else.
     """
-    connection.execute("BEGIN EXCLUSIVE")
-    try:
-        yield connection.execute
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
+    with suppress(sqlite3.Error, OSError):
+        waiting = set_aside.found(folder)
+        if waiting:
+            store.add(*waiting.values())
+        for name in waiting:
+            with suppress(FileNotFoundError):  # another process has taken it in, too
+                os.unlink(name, dir_fd=folder)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scoperun.history.store import FILE
+from scoperun.history.database import FILE
 from tests.schema import told_by
 
 from .ctl import scopectl

@@ -11,7 +11,7 @@ import pytest
 from scoperun.cli.afterwards import Afterwards
 from scoperun.cli.options import Output, parse
 from scoperun.errors import InvalidValue
-from scoperun.history.store import FILE
+from scoperun.history.database import FILE
 from scoperun.process.patience import Patience
 from scoperun.spec.request import RunRequest
 from tests.unit.stories import STARTED, STORIES, told
@@ -56,9 +56,10 @@ def test_the_options_say_how_many_are_kept(base: Path) -> None:
 @pytest.mark.parametrize("quiet", [0, 1, 2])
 def test_what_goes_wrong_is_a_warning_and_none_with_q(base: Path, quiet: int) -> None:
     said: list[str] = []
-    base.chmod(0o770)
+    base.chmod(0o707)
     recorded(said, record="job", quiet=quiet)
-    warning = f"scoperun: warning: --record job: the run is not in the history: {base} is writable by others"
+    reason = f"{base} is writable by others (chmod o-w {base})"
+    warning = f"scoperun: warning: --record job: the run is not in the history: {reason}"
     assert said == ([] if quiet else [warning])
 
 
@@ -69,6 +70,17 @@ def test_a_database_that_cannot_be_used_is_named(base: Path) -> None:
     recorded(said, record="job")
     reason = f"{base}/scoperun/{FILE}: file is not a database"
     assert said == [f"scoperun: warning: --record job: the run is not in the history: {reason}"]
+
+
+def test_a_newline_in_a_variable_makes_no_second_line(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    (base / "a\nb" / "scoperun").mkdir(parents=True, mode=0o700)
+    (base / "a\nb" / "scoperun" / FILE).write_text("a file of another kind\n" * 100)
+    for folder in ("a\nb", "a\nb/scoperun/history.db"):
+        monkeypatch.setenv("XDG_STATE_HOME", str(base / folder))
+        recorded(said, record="job")
+    assert len(said) == 2
+    assert all(line.isprintable() for line in said)
 
 
 WITHOUT_SQLITE = """

@@ -1,5 +1,6 @@
 """The folder of the history is our user's, and so is everything that decides where it is."""
 
+import grp
 import os
 import pwd
 import stat
@@ -72,11 +73,65 @@ def test_a_path_that_others_can_change_is_refused(tmp_path: Path, which: str) ->
     """They could put a link there between two of SQLite's looks."""
     base = tmp_path / "state"
     (base / "scoperun").mkdir(parents=True)
-    (base / which).chmod(0o770)
+    (base / which).chmod(0o707)
     with pytest.raises(PermissionError) as refused:
         opened(base)
-    assert refused.value.strerror == f"{(base / which)} is writable by others"
+    assert refused.value.strerror == f"{(base / which)} is writable by others (chmod o-w {base / which})"
     assert os.listdir(base / "scoperun") == []
+
+
+ME, GROUP = os.geteuid(), os.getegid()
+OURS = pwd.struct_passwd(("me", "x", ME, GROUP, "", "/", ""))
+
+
+def users(monkeypatch: pytest.MonkeyPatch, *others: pwd.struct_passwd, me: pwd.struct_passwd = OURS) -> None:
+    monkeypatch.setattr("pwd.getpwuid", lambda _: me)
+    monkeypatch.setattr("pwd.getpwall", lambda: [me, *others])
+
+
+def members(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    monkeypatch.setattr("grp.getgrgid", lambda _: grp.struct_group(("us", "x", GROUP, list(names))))
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    """A folder that its group can write to, as with the umask 002."""
+    base = tmp_path / "a b"
+    base.mkdir()
+    os.chown(base, -1, GROUP)
+    base.chmod(0o775)
+    return base
+
+
+@pytest.mark.parametrize("names", [(), ("me",)])
+def test_a_group_with_our_user_alone_can_write(
+    shared: Path, monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...]
+) -> None:
+    users(monkeypatch, pwd.struct_passwd(("you", "x", ME + 1, GROUP + 1, "", "/", "")))
+    members(monkeypatch, *names)
+    assert opened(shared) == str(shared / "scoperun")
+    shared.chmod(0o777)
+    with pytest.raises(PermissionError, match=r" is writable by others \(chmod go-w '.*a b'\)"):
+        opened(shared)
+
+
+@pytest.mark.parametrize("case", ["member", "primary", "other group", "list", "unknown user", "unknown group"])
+def test_a_group_that_has_others_in_it_or_is_not_known_cannot(
+    shared: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    def missing(_: int) -> None:
+        raise KeyError
+
+    other = pwd.struct_passwd(("you", "x", ME + 1, GROUP + (case != "primary"), "", "/", ""))
+    own = GROUP + (case == "other group")
+    users(monkeypatch, other, me=pwd.struct_passwd(("me", "x", ME, own, "", "/", "")))
+    members(monkeypatch, *(["me", "you"] if case == "member" else []))
+    if case == "list":
+        monkeypatch.setattr("os.getxattr", lambda *_, **__: b"")
+    if case.startswith("unknown"):
+        monkeypatch.setattr("pwd.getpwuid" if "user" in case else "grp.getgrgid", missing)
+    with pytest.raises(PermissionError, match=r" is writable by others \(chmod g-w '.*a b'\)"):
+        opened(shared)
 
 
 def test_a_sticky_folder_is_as_good_as_our_own(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,13 @@ from scoperun.ctl.moments import moment
 from scoperun.errors import InvalidValue, ScoperunError
 from scoperun.history import store
 from scoperun.history.advice import advice
+from scoperun.history.database import FILE
 from scoperun.history.past_run import past_run
 from scoperun.history.set_aside import Aside
-from scoperun.history.store import FILE, Recorded
+from scoperun.history.store import Recorded
 from scoperun.report.report import Report
 from tests.schema import told_by
-from tests.unit.history.reports import MIB, killed, report
+from tests.unit.history.reports import MIB, killed, report, told_to_end
 from tests.unit.stories import STARTED, STORIES, told
 
 KILLED = told([*STARTED, *STORIES[0].events], command=("./a b", "\x1b[2J\n"))
@@ -116,8 +118,11 @@ def test_the_whole_reports_are_given_on_request(capfd: pytest.CaptureFixture[str
 
 @pytest.mark.usefixtures("three")
 def test_only_runs_that_are_named_are_deleted(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(InvalidValue, match=r"--delete needs to know which runs"):
-        history(delete=True)
+    wide: list[dict[str, Any]] = [{}, {"system": False}, {"since": "2000-01-01"}, {"oom": True}, {"lines": 9}]
+    for options in wide:
+        with pytest.raises(InvalidValue, match=r"^--delete needs a NAME or --before DATE"):
+            history(delete=True, **options)
+    assert len(rows(capfd)) == 3
     with pytest.raises(NoSuchUnit):  # a beginning could be another name tomorrow
         history("buil", delete=True)
     assert [row["name"] for row in rows(capfd, "build", delete=True, oom=True)] == ["build"]
@@ -166,18 +171,64 @@ def test_a_history_that_cannot_be_opened_is_one_line(
     assert capfd.readouterr().err == (
         f"scopectl: warning: cannot open the history {base}/scoperun/{FILE}: file is not a database\n"
     )
-    base.chmod(0o770)
-    with pytest.raises(ScoperunError, match=rf"^cannot open the history: {base} is writable by others$"):
+    base.chmod(0o707)
+    with pytest.raises(
+        ScoperunError, match=rf"^cannot open the history: {base} is writable by others \(chmod o-w {base}\)$"
+    ):
         history()
+
+
+def test_a_newline_in_a_variable_makes_no_second_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    base = tmp_path / "a\nb"
+    (base / "scoperun").mkdir(parents=True, mode=0o700)
+    (base / "scoperun" / FILE).write_text("something else\n" * 100)
+    monkeypatch.setenv("XDG_STATE_HOME", str(base))
+    with pytest.raises(ScoperunError) as refused:
+        history()
+    assert "\n" not in refused.value.complaint
+    assert last_run("job.scope", system=False) is None
+    assert capfd.readouterr().err.count("\n") == 1
+
+
+def test_a_time_in_the_database_that_cannot_be_one_breaks_no_list(
+    folder: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    add(folder, "job", FINE)
+    store.add(folder, replace(Aside.now("odd", FINE), ended=1e300))
+    found = [line.split("\t")[:3] for line in printed(capfd, legend=False)]
+    assert [row[0] for row in found] == ["job", "odd"]
+    assert (found[1][1], found[1][2]) == ("-", "success")
+    assert len(rows(capfd)) == 2
 
 
 def test_a_row_of_any_report_is_shown() -> None:
     """Of one that is damaged too."""
-    for text in ["", "[]", "{}", '{"memory": 3, "oom": {"victims": [3, {}]}}', json.dumps(killed(3, 4))]:
-        row = Row.of(Recorded(id=1, name="a", ended=0.0, report=text))
+    for text in ["", "[]", "{}", '{"memory": 3, "oom": {"victims": [3, {}]}}', json.dumps(killed(3, 4)), "[" * 200_000]:
+        row = Row.of(Recorded(key="1", name="a", ended=0.0, report=text))
         assert len(row.cells()) == 9
         told_by("history", json.dumps([row.to_json(whole=True)]))
         assert summary(row, now=1.0).endswith("(scopectl history a)")
+    odd = {"memory": {"peak": 10**400}, "limits": {"memory_max": []}, "runtime": 1e300, "command": 3}
+    row = Row.of(Recorded(key="1", name="a", ended=0.0, report=json.dumps(odd | {"oom": {"victims": 3}})))
+    assert [cell.text for cell in row.cells()][3:] == ["-"] * 6
+    assert "memory peak unknown (" in summary(row, now=1.0)
+
+
+@pytest.mark.parametrize("ended", [1e300, float("inf"), -1.0, 253402300800.0, "x", None])
+def test_what_cannot_be_a_time_is_a_dash(ended: Any) -> None:
+    row = Row.of(Recorded(key="1", name="a", ended=ended, report="{}"))
+    assert row.cells()[1].text == "-"
+    assert "ended at an unknown time; " in summary(row, now=1.0)
+
+
+def test_a_damaged_report_is_advised_on_as_a_run_without_a_peak(folder: int, capfd: pytest.CaptureFixture[str]) -> None:
+    for text in ("[" * 200_000, "{}", json.dumps(report(10**400))):
+        run = replace(Aside.now("job", FINE), report=text)
+        store.add(folder, run)
+    (found,) = advised(capfd, "job")
+    assert (found["runs"], found["without_peak"]) == (0, 3)
 
 
 @pytest.mark.usefixtures("three")
@@ -220,10 +271,18 @@ def test_names_and_files_are_advised_on(tmp_path: Path, capfd: pytest.CaptureFix
     assert in_files["fits"] == [{"memory_max": 192 * MIB, "runs": 192}, {"memory_max": 208 * MIB, "runs": 200}]
 
 
-@pytest.mark.parametrize("content", ["", "{}", "not JSON", "\udcff"])
-def test_a_file_that_is_not_a_report_is_refused(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        *((content, "there is no report in it") for content in ("", "{}")),
+        *((content, "it is not JSON") for content in ("not JSON", "\udcff")),
+        pytest.param("1" * 5000, "it is not JSON", id="large"),
+        pytest.param("[" * 200_000, "it is nested too deeply", id="deep"),
+    ],
+)
+def test_a_file_that_is_not_a_report_is_refused(tmp_path: Path, content: str, reason: str) -> None:
     (tmp_path / "r.json").write_bytes(content.encode(errors="surrogateescape"))
-    with pytest.raises(ScoperunError, match=rf"^{tmp_path}/r\.json: not a report of scoperun: "):
+    with pytest.raises(ScoperunError, match=rf"^{tmp_path}/r\.json: not a report of scoperun: {reason}$"):
         advise([f"{tmp_path}/r.json"])
     os.mkfifo(tmp_path / "fifo.json")
     for path in ("fifo.json", "missing.json", "."):
@@ -254,17 +313,32 @@ def test_the_words_say_what_fits() -> None:
 def test_the_words_say_why_nothing_is_known() -> None:
     assert texts(report(3)) == [
         "job: 1 run",
-        "  --mem: more than 3M, the largest peak so far: 20 runs are needed for a percentile",
+        "  --mem: at least 3M were used so far: 20 runs are needed for a percentile",
         "  peaks, with page cache: 3M to 3M, median 3M",
     ]
-    assert texts(killed(2, 2), killed(5, 9, limit_of="slice"), report(1, verdict="timeout", swap_peak=1)) == [
+    failed = report(9, verdict="timeout", swap_peak=1)
+    assert texts(killed(2, 2), killed(5, 9, limit_of="slice"), report(1, swap_peak=1), failed) == [
         "job: 3 runs",
         "  --mem: more than 5M, because 2 of 3 runs ran out of memory and would have needed more",
+        "  at least 9M were used by one run",
         "  peaks, with page cache: 1M to 1M, median 1M",
         "  1 run ran out of memory at the run's own limit: counted as more than that",
         "  1 run ran out of memory at another limit: counted as more than the peak",
-        "  1 run ended without success otherwise: they might have needed more",
+        "  1 run ended without success otherwise, left out: what was needed is not known",
         "  1 run used swap too, which the peaks do not contain",
+    ]
+    assert texts(told_to_end(5)) == [
+        "job: 1 run",
+        "  --mem: more than 5M, because 1 of 1 run was signalled or killed at a soft limit and would have needed more",
+        "  1 run was signalled or killed at a soft limit: counted as more than the peak",
+    ]
+    of_both = texts(told_to_end(5), killed(2, 2), report(9))
+    assert "2 of 3 runs ran out of memory or were signalled or killed at a soft limit and would" in of_both[1]
+    assert of_both[2] == "  at least 9M were used by one run"
+    assert texts(report(9, verdict="exit-code"))[:3] == [
+        "job: 0 runs",
+        "  nothing is known about the memory that it needs",
+        "  at least 9M were used by one run",
     ]
     assert texts(report(None)) == [
         "job: 0 runs, and 1 without a known peak, left out",

@@ -8,7 +8,7 @@ import pytest
 from scoperun.history.advice import Advice, Fit, Missing, Samples, advice, rounded_up
 from scoperun.history.past_run import past_run
 
-from .reports import MIB, killed, report
+from .reports import MIB, killed, report, told_to_end
 
 
 def advised(reports: list[dict[str, Any]]) -> Advice:
@@ -27,7 +27,8 @@ def test_the_95th_percentile_is_the_peak_that_95_percent_of_the_runs_do_not_exce
 def test_twenty_runs_are_enough_and_nineteen_are_not() -> None:
     runs = [report(peak) for peak in range(1, 20)]
     few = advised(runs)
-    assert (few.p95, few.missing, few.more_than, few.fits) == (None, Missing.TOO_FEW_RUNS, 19 * MIB, ())
+    assert (few.p95, few.missing, few.more_than, few.fits) == (None, Missing.TOO_FEW_RUNS, None, ())
+    assert few.used == 19 * MIB
     assert advised([*runs, report(20)]).p95 == 19 * MIB
 
 
@@ -66,9 +67,47 @@ def test_a_kill_at_another_limit_is_counted_apart(limit_of: str) -> None:
     assert found.least is None
 
 
-def test_failures_and_swap_are_counted() -> None:
-    found = advised([report(5, verdict="timeout"), report(5, swap_peak=1), killed(5, 5)])
-    assert (found.failed, found.swapped) == (1, 1)
+def test_what_was_needed_more_than_is_known_of_runs_that_ran_out_alone() -> None:
+    """What others used is a fact, but not that less would have been too little."""
+    found = advised([*(report(900) for _ in range(19)), killed(100, 100)])
+    assert (found.missing, found.more_than, found.used) == (Missing.TOO_MANY_RAN_OUT, 100 * MIB, 900 * MIB)
+
+
+@pytest.mark.parametrize("kind", ["soft_memory", "soft_pressure"])
+@pytest.mark.parametrize("verdict", ["signal", "exit-code", "success", "timeout"])
+def test_a_run_that_was_signalled_at_a_soft_limit_needed_more_than_its_peak(kind: str, verdict: str) -> None:
+    """However it ended: a program that obeys the signal can end with success, and leave its work undone."""
+    found = advised([*(report(peak) for peak in range(1, 40)), told_to_end(50, kind=kind, verdict=verdict)])
+    assert (found.runs, found.at_soft_limit, found.failed, found.most) == (40, 1, 0, 39 * MIB)
+    assert (found.p95, found.more_than, found.fits[-1]) == (38 * MIB, 50 * MIB, Fit(40 * MIB, 39))
+    few = advised([*(report(peak) for peak in range(1, 20)), told_to_end(5, kind=kind, verdict=verdict)])
+    assert (few.missing, few.more_than, few.used) == (Missing.TOO_MANY_RAN_OUT, 5 * MIB, 19 * MIB)
+
+
+def test_a_soft_limit_that_only_reports_changes_nothing_and_one_that_kills_does() -> None:
+    soft = {"limit": 1, "signal": None, "passed": [{"at": 1.0, "memory": 1, "told": None}], "killed": False}
+    assert advised([report(5, soft_memory=soft)]).at_soft_limit == 0
+    assert advised([report(5, soft_memory=soft | {"killed": True}, verdict="signal")]).at_soft_limit == 1
+    assert advised([killed(5, 5) | {"soft_memory": soft | {"killed": True}}]).at_soft_limit == 0
+
+
+@pytest.mark.parametrize("soft", [3, [], {"passed": 3}, {"passed": [3, {"told": 1}], "killed": 1}])
+def test_a_soft_limit_of_another_kind_is_not_known(soft: Any) -> None:
+    assert advised([report(5, soft_memory=soft, soft_pressure=soft)]).at_soft_limit == 0
+
+
+@pytest.mark.parametrize("verdict", ["exit-code", "signal", "timeout", "resources", "unknown", "of the future"])
+def test_another_run_without_success_is_left_out_and_counted(verdict: str) -> None:
+    """One that fails at once uses little, and would make a percentile low."""
+    found = advised([*(report(peak) for peak in range(1, 21)), *(report(1, verdict=verdict) for _ in range(400))])
+    assert (found.runs, found.failed, found.p95) == (20, 400, 19 * MIB)
+    assert found.fits[-1] == Fit(20 * MIB, 20)
+    found = advised([report(900, verdict=verdict)])
+    assert (found.missing, found.used, found.more_than) == (Missing.NO_PEAKS, 900 * MIB, None)
+
+
+def test_swap_is_counted() -> None:
+    assert advised([report(5), report(5, swap_peak=1), killed(5, 5)]).swapped == 1
 
 
 def test_anonymous_memory_is_the_largest_sample_of_runs_with_a_timeline() -> None:

@@ -5,8 +5,9 @@ import json
 import os
 import sqlite3
 import stat
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 
@@ -14,11 +15,12 @@ import pytest
 
 from scoperun.errors import ScoperunError
 from scoperun.evidence.verdict import Verdict
-from scoperun.history import set_aside, store
+from scoperun.history import database, set_aside, store
+from scoperun.history.database import FILE
 from scoperun.history.file_system import is_local, type_of
 from scoperun.history.query import Selection
 from scoperun.history.set_aside import Aside
-from scoperun.history.store import FILE, Recorded, opened
+from scoperun.history.store import Recorded, opened
 from scoperun.report.report import Report
 from tests.child import in_child
 
@@ -205,7 +207,9 @@ def test_runs_that_were_set_aside_are_kept_as_they_asked(folder: int) -> None:
     assert numbers(folder) == [3, 4]
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"key": 3}', "link", "fifo"])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"key": 3}', pytest.param("[" * 200_000, id="deep"), "link", "fifo", "folder"]
+)
 def test_a_file_that_is_not_a_run_is_left_alone(folder: int, tmp_path: Path, content: str) -> None:
     add(folder, number=1)
     file = tmp_path / "waiting-x.json"
@@ -213,10 +217,64 @@ def test_a_file_that_is_not_a_run_is_left_alone(folder: int, tmp_path: Path, con
         file.symlink_to("/dev/zero")
     elif content == "fifo":
         os.mkfifo(file)
+    elif content == "folder":
+        file.mkdir()
     else:
         file.write_text(content)
     assert numbers(folder) == [1]
-    assert os.path.lexists(file)
+    assert os.path.lexists(file) or os.path.lexists(tmp_path / "unreadable-x.json")
+
+
+ODD: list[dict[str, object]] = [
+    *({key: value} for key in ("key", "name", "verdict", "unit", "report") for value in (None, 3, [], "\ud800")),
+    *({"ended": value} for value in (None, "x", True, -1, 1e300, float("nan"), 10**400, [])),
+    *({"keep": value} for value in ("x", 0, -1, 1.5, True, 10**400)),
+    *({"keep_for": value} for value in ("x", -1, float("nan"), float("inf"), [])),
+]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=str)
+def test_a_run_with_a_value_of_another_kind_gets_another_name_and_holds_up_none(
+    folder: int, tmp_path: Path, odd: dict[str, object]
+) -> None:
+    add(folder, number=1)
+    good = Aside.now("job", told(number=2))
+    set_aside.put(folder, good)
+    (tmp_path / "waiting-x.json").write_text(json.dumps(asdict(good) | {"key": "x"} | odd))
+    assert numbers(folder) == [1, 2]
+    assert sorted(os.listdir(tmp_path)) == [FILE, "unreadable-x.json"]
+    add(folder, number=3)
+    assert numbers(folder) == [1, 2, 3]
+
+
+def test_what_a_newer_scoperun_has_added_to_a_run_is_ignored(folder: int, tmp_path: Path) -> None:
+    add(folder, number=1)
+    (tmp_path / "waiting-x.json").write_text(json.dumps(asdict(Aside.now("job", told(number=2))) | {"more": 3}))
+    assert numbers(folder) == [1, 2]
+    assert os.listdir(tmp_path) == [FILE]
+
+
+def test_what_cannot_be_taken_in_holds_up_no_run(folder: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("scoperun.history.set_aside.found", fail)
+    add(folder, number=1)
+    assert numbers(folder) == [1]
+    assert os.listdir(tmp_path) == [FILE]
+
+
+def test_a_clock_that_was_wrong_removes_no_new_run(folder: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the run that is added, nor those that follow it."""
+    with monkeypatch.context() as wrong:
+        wrong.setattr("time.time", lambda: 4e9)
+        for number in range(3):
+            add(folder, number=number, keep=3)
+    add(folder, number=3, keep=3, keep_for=0.0)
+    add(folder, number=4, keep=3)
+    assert sorted(numbers(folder)) == [2, 3, 4]
+    add(folder, number=5, keep=1)
+    assert numbers(folder) == [5]
 
 
 def test_what_cannot_be_set_aside_is_an_error(folder: int, tmp_path: Path) -> None:
@@ -286,6 +344,47 @@ def test_deleted_runs_leave_no_bytes_in_the_file(folder: int, tmp_path: Path) ->
         assert history.delete([first, first]) == 1
     assert b"secret-unit" not in (tmp_path / FILE).read_bytes()
     assert len(runs(folder)) == 1
+
+
+def test_they_leave_none_in_the_log_either_while_another_has_the_file_open(folder: int, tmp_path: Path) -> None:
+    add(folder, unit="kept.scope")
+    other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+    other.execute("SELECT count(*) FROM run").fetchall()
+    add(folder, unit="secret-unit.scope")
+    with opened(folder, create=False) as history:
+        assert history is not None
+        assert history.delete(history.runs(Selection(last=1))) == 1
+    assert not [file for file in tmp_path.iterdir() if b"secret-unit" in file.read_bytes()]
+    other.close()
+
+
+def test_a_run_that_got_the_number_of_a_deleted_one_is_not_deleted_for_it(folder: int) -> None:
+    """SQLite gives the number of the last row again once the row is gone."""
+    add(folder, number=1)
+    with opened(folder, create=False) as history:
+        assert history is not None
+        asked = history.runs(ALL)
+        assert history.delete(asked) == 1
+        add(folder, number=2)
+        assert history.delete(asked) == 0
+    assert numbers(folder) == [2]
+
+
+def test_what_killed_processes_left_is_removed_after_an_hour(folder: int, tmp_path: Path) -> None:
+    """By whatever records a run next."""
+    add(folder)
+    ours = [f".{'0a' * 16}.tmp", *(f".history-{'0a' * 8}.tmp{more}" for more in ("", "-wal", "-shm", "-journal"))]
+    foreign = [".x.tmp", f".{'0a' * 16}.tmp2", "history-x.tmp", f".history-{'0a' * 8}.tmp-x"]
+    for name in (*ours, *foreign):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (0, time.time() - 3700))
+    (tmp_path / f".{'0b' * 16}.tmp").touch()
+    (tmp_path / f".{'0c' * 16}.tmp").symlink_to("x")
+    runs(folder)
+    assert set(ours) <= set(os.listdir(tmp_path))
+    add(folder)
+    kept = {FILE, *foreign, f".{'0b' * 16}.tmp", f".{'0c' * 16}.tmp"}
+    assert set(os.listdir(tmp_path)) == kept
 
 
 def test_a_file_gets_smaller_when_runs_are_deleted(folder: int, tmp_path: Path) -> None:
@@ -358,6 +457,29 @@ def test_a_file_system_without_room_is_one_line(folder: int) -> None:
     message = in_child(full)
     assert message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("length", [480, 600, 5000])
+def test_a_path_that_is_too_long_for_sqlite_is_called_so(tmp_path: Path, length: int) -> None:
+    """The kernel has no such limit for a folder that is opened component by component."""
+    fd, path = os.open(tmp_path, os.O_PATH), os.fsencode(tmp_path)
+    while len(path) < length:
+        name = b"x" * min(200, max(1, length - len(path) - 1))
+        os.mkdir(name, dir_fd=fd)
+        inner = os.open(name, os.O_PATH, dir_fd=fd)
+        os.close(fd)
+        fd, path = inner, path + b"/" + name
+    size = f": {len(path) + 1 + len(FILE)} bytes" if length < 4096 else ""
+    with pytest.raises(ScoperunError, match=rf"^its path is too long for SQLite{size}$"):
+        add(fd)
+    assert os.listdir(f"/proc/self/fd/{fd}") == []
+    os.close(fd)
+
+
+def test_what_else_cannot_be_opened_is_in_the_words_of_sqlite(folder: int, tmp_path: Path) -> None:
+    with pytest.raises(sqlite3.OperationalError) as refused:
+        sqlite3.connect(f"file:{tmp_path}/missing?mode=rw", uri=True)
+    assert database.reason(folder, refused.value) == "unable to open database file"
 
 
 MOUNTS = """\
