@@ -37,7 +37,7 @@ class Done:
     def text(self) -> str:
         """Return it for people: a line for each name, file and unit, and notes on a terminal."""
         units = [(each.unit, text) for each in self.units for text in each.texts]
-        lines = [*_in_columns([*((each, "is bound") for each in self.names), *self.files]), *_in_columns(units)]
+        lines = [*_in_columns([*((each, "would be bound") for each in self.names), *self.files]), *_in_columns(units)]
         return "\n".join([*lines, *(self.notes if on_terminal() else [])])
 
     def json(self, of: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 from scoperun.console import own_files
 from scoperun.console.folders import remove_empty_folder
 from scoperun.console.own_files import State
-from scoperun.ctl.cap_text import text_of
+from scoperun.ctl.cap_text import file_text
 from scoperun.errors import ScoperunError
 from scoperun.record import dataclass
 
@@ -61,7 +61,7 @@ class Drafts:
         try:
             for each in self._drafts:
                 path = each.path
-                each.destination.write(own_files.signed(text_of(cap, each.section)))
+                each.destination.write(own_files.signed(file_text(cap, each.section)))
                 written.append(each)
         except OSError as error:
             stay = [each.path for each in written if not each.take_back()]

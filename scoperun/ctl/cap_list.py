@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 from scoperun.console.tables import Cell, Column, table
 from scoperun.ctl.cap_files import CapFolder
 from scoperun.ctl.cap_names import Names
+from scoperun.ctl.cap_text import limits_in_words
 from scoperun.ctl.errors import Status
-from scoperun.ctl.in_force import setting, text_of
 from scoperun.ctl.output import on_terminal, print_json, print_text
 from scoperun.ctl.session import COMMANDS, session
-from scoperun.spec.properties import parse_setting
 from scoperun.systemd import installed
 
 if TYPE_CHECKING:
@@ -59,13 +58,12 @@ def _binds(path: str, unit: str) -> bool:
 def _row(told: dict[str, Any]) -> list[Cell]:
     if told["cap"] is None:
         return [Cell("-"), Cell("changed by hand"), Cell(", ".join(told["units"])), Cell(", ".join(told["files"]))]
-    limits = []
-    for line in told["limits"]:
-        name, _, value = line.partition("=")
-        limit = parse_setting(name, value or "infinity")
-        shown = text_of(name, limit.value) if name.startswith("Memory") and isinstance(limit.value, int) else value
-        limits.append(f"{setting(limit)}={shown}")
-    return [Cell(told["cap"]), Cell(" ".join(limits)), Cell(", ".join(told["units"]) or "-"), Cell(_files(told))]
+    return [
+        Cell(told["cap"]),
+        Cell(limits_in_words(told["limits"])),
+        Cell(", ".join(told["units"]) or "-"),
+        Cell(_files(told)),
+    ]
 
 
 def _files(told: dict[str, Any]) -> str:

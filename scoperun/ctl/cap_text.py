@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scoperun.ctl.in_force import setting, text_of
 from scoperun.record import dataclass
+from scoperun.spec.properties import parse_setting
 from scoperun.spec.sizes import INFINITY
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ class Cap:
     settings: tuple[str, ...]
 
 
-def text_of(cap: Cap, section: str) -> str:
+def file_text(cap: Cap, section: str) -> str:
     """Return the text of a file, without the line by which it is recognized."""
     option = cap.of if cap.of.startswith("--") else f"-- {cap.of}"
     return "\n".join(
@@ -60,3 +62,14 @@ def setting_line(wanted: Property) -> str:
 def settings_of(properties: Iterable[Property]) -> tuple[str, ...]:
     """Return the lines that set these properties."""
     return tuple(map(setting_line, properties))
+
+
+def limits_in_words(settings: Iterable[str]) -> str:
+    """Return the limits of lines NAME=VALUE for people, e.g. MemoryMax=4G TasksMax=50."""
+    limits = []
+    for line in settings:
+        name, _, value = line.partition("=")
+        limit = parse_setting(name, value or "infinity")
+        shown = text_of(name, limit.value) if name.startswith("Memory") and isinstance(limit.value, int) else value
+        limits.append(f"{setting(limit)}={shown}")
+    return " ".join(limits)

@@ -12,7 +12,7 @@ from scoperun.ctl.cap_files import CapFolder
 from scoperun.ctl.cap_hold import Holds, hold
 from scoperun.ctl.cap_removal import removed
 from scoperun.ctl.cap_steps import Work, leave_alone, reload, with_old
-from scoperun.ctl.cap_text import Cap, settings_of
+from scoperun.ctl.cap_text import Cap, limits_in_words, settings_of
 from scoperun.ctl.capping import Bound, above, bind, running, see_can_wait, values
 from scoperun.ctl.in_force import text_of
 from scoperun.ctl.session import COMMANDS, Session, session
@@ -45,6 +45,7 @@ async def done(asked: Asked) -> Done:
         if not asked.remove:
             see_it_exists(asked, meant, told)
         if asked.only_shows:
+            told.notes.extend(f"It is capped: {limits}" for limits in _earlier(folder, names))
             return await _shown(opened, names, meant, told)
         if asked.remove:
             return await removed(Work(opened, folder, names, meant, asked, told))
@@ -52,6 +53,12 @@ async def done(asked: Asked) -> Done:
             see_only_its_own(asked, names, meant)
             await see_available(opened, asked.wanted)
         return await _capped(Work(opened, folder, names, meant, asked, told))
+
+
+def _earlier(folder: CapFolder, names: Sequence[Names]) -> list[str]:
+    """Return the limits of the cap that there is, as text: several if its files differ."""
+    files = (folder.read(folder.file(each)) for each in names)
+    return [*dict.fromkeys(limits_in_words(file.cap.settings) for file in files if file is not None and file.cap)]
 
 
 async def _shown(opened: Session, names: Sequence[Names], meant: Sequence[Seen], done: Done) -> Done:
@@ -79,6 +86,8 @@ async def _capped(work: Work) -> Done:
     before = {each.name: values(each, read) for each in units}
     held = [each for each in units if each.over is not None and not asked.force]
     new = Cap(asked.target.of, settings_of(cap))
+    now = limits_in_words(new.settings)
+    done.notes.extend(f"It takes the place of {each}" for each in _earlier(work.folder, work.names) if each != now)
     to_write = _to_write(work, old, new)
     releasable = {each.name for each in held}
     if not asked.dry_run:

@@ -77,6 +77,8 @@ def test_a_cap_binds_what_runs_and_what_starts_until_it_is_removed() -> None:
         assert r"app-bound\x2dapp@ab12.service" in told[0]["units"]
         fewer = scopectl("cap", "bound-app", "--mem", "80M", "--json").json
         assert {each["state"] for each in fewer["files"]} == {"written"}
+        assert fewer["notes"] == ["It takes the place of MemoryMax=100M MemorySwapMax=0B CPUQuota=50% TasksMax=20"]
+        assert scopectl("cap", "bound-app", "--json").json["notes"] == ["It is capped: MemoryMax=80M MemorySwapMax=0B"]
         assert has(scope, "memory.max") == str(80 * MIB)
         quota = Path(f"/sys/fs/cgroup{scope}/cpu.max")
         assert not quota.exists() or quota.read_text().startswith("max")
@@ -154,7 +156,7 @@ def test_a_service_that_keeps_its_name_needs_force() -> None:
 def test_what_a_person_has_changed_is_left_alone() -> None:
     with started("app-mine-1.scope") as cgroup:
         shown = scopectl("cap", "mine").rows
-        assert ["app-gnome-mine-*.scope", "is bound"] in shown
+        assert ["app-gnome-mine-*.scope", "would be bound"] in shown
         assert shown[-1][0] == "app-mine-1.scope"
         told = ["app-mine-1.scope", "until it ends; for each start: scopectl cap mine"]
         assert told in scopectl("set", "app-mine-1", "--mem-high", "infinity").rows
@@ -264,3 +266,16 @@ def test_what_a_person_has_set_counts_more_and_is_said() -> None:
         removed = scopectl("cap", "set", "--remove")
         assert (removed.status, has(cgroup, "memory.max")) == (1, str(200 * MIB)), removed
         assert "MemoryMax= is still in force" in removed.out
+
+
+def test_a_limit_that_this_systemd_does_not_know_changes_nothing() -> None:
+    with started("app-known-1.scope") as scope:
+        assert scopectl("cap", "known", "--mem", "100M").status == 0
+        done = scopectl("cap", "known", "--zswap", "10M")
+        (cap,) = scopectl("cap", "--list", "--json").json
+        if "MemoryZSwapMax" in systemctl("show", "-p", "MemoryZSwapMax", "--", "-.slice"):  # since 253
+            assert cap["limits"] == ["MemoryZSwapMax=10485760"], done
+        else:
+            assert done.err == "scopectl: this systemd has no MemoryZSwapMax= (scopectl doctor has its version)\n"
+            assert cap["limits"] == ["MemoryMax=104857600", "MemorySwapMax=0"]
+            assert has(scope, "memory.max") == str(100 * MIB)

@@ -13,7 +13,7 @@ from scoperun.ctl import cap_names
 from scoperun.ctl.cap_drafts import Drafts
 from scoperun.ctl.cap_files import CapFolder
 from scoperun.ctl.cap_over import over
-from scoperun.ctl.cap_text import FILE, Cap, cap_in, settings_of, text_of
+from scoperun.ctl.cap_text import FILE, Cap, cap_in, file_text, settings_of
 from scoperun.ctl.capping import above
 from scoperun.ctl.desktop_apps import identifiers, likely_id
 from scoperun.errors import InvalidValue, ScoperunError
@@ -148,7 +148,7 @@ def test_systemd_escape_is_followed() -> None:
 
 
 def test_a_file_has_its_cap_in_it() -> None:
-    text = text_of(CAP, "Scope")
+    text = file_text(CAP, "Scope")
     assert cap_in(signed(text)) == CAP
     assert "[Scope]\nMemoryMax=4294967296\nMemorySwapMax=0\n" in text
     assert cap_in("[Scope]\nMemoryMax=1G\n") is None
