@@ -73,7 +73,8 @@ def _facts(advice: Advice) -> Iterator[str]:
     if advice.least is not None and advice.most is not None and advice.median is not None:
         p95 = "" if advice.p95 is None else f", 95th percentile {format_size(advice.p95)}"
         spread = f"{format_size(advice.least)} to {format_size(advice.most)}, median {format_size(advice.median)}{p95}"
-        yield f"peaks, with page cache: {spread}"
+        others = " of the others" if advice.at_limit + advice.ran_out_elsewhere + advice.at_soft_limit else ""
+        yield f"peaks{others}, with page cache: {spread}"
     if advice.at_limit:
         yield f"{_runs(advice.at_limit)} ran out of memory at the run's own limit: counted as more than that"
     if advice.ran_out_elsewhere:
@@ -83,7 +84,7 @@ def _facts(advice: Advice) -> Iterator[str]:
         what = f"{_runs(advice.at_soft_limit)} {was} signalled or killed at a soft limit"
         yield f"{what}: counted as more than the peak"
     if advice.failed:
-        yield f"{_runs(advice.failed)} ended without success otherwise, left out: what was needed is not known"
+        yield f"{_runs(advice.failed)} ended without success for another reason, left out: what was needed is not known"
     if advice.swapped:
         yield f"{_runs(advice.swapped)} used swap too, which the peaks do not contain"
     if advice.anonymous is not None:

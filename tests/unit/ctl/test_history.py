@@ -321,10 +321,10 @@ def test_the_words_say_why_nothing_is_known() -> None:
         "job: 3 runs",
         "  --mem: more than 5M, because 2 of 3 runs ran out of memory and would have needed more",
         "  at least 9M were used by one run",
-        "  peaks, with page cache: 1M to 1M, median 1M",
+        "  peaks of the others, with page cache: 1M to 1M, median 1M",
         "  1 run ran out of memory at the run's own limit: counted as more than that",
         "  1 run ran out of memory at another limit: counted as more than the peak",
-        "  1 run ended without success otherwise, left out: what was needed is not known",
+        "  1 run ended without success for another reason, left out: what was needed is not known",
         "  1 run used swap too, which the peaks do not contain",
     ]
     assert texts(told_to_end(5)) == [
