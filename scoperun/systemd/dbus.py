@@ -22,7 +22,7 @@ from dbus_next.signature import SignatureTree, Variant
 __all__ = ["Message", "MessageType", "Variant", "body"]
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Callable, Container
 
     from dbus_next.signature import SignatureType
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
         buf: bytes
         offset: int
+        readers: dict[str, Callable[[SignatureType], Any]]
         endian: int
 
         def __init__(self, stream: None) -> None: ...
@@ -112,6 +113,10 @@ class _Reader(Unmarshaller):
         if self.offset > len(self.buf):
             raise EOFError
         return str(self.buf[begin : begin + length], "utf-8")
+
+    def read_struct(self, type_: SignatureType) -> list[Any]:
+        self.offset = (self.offset + 7) & ~7
+        return [self.readers[child.token](child) for child in type_.children]
 
     def read_variant(self, _type: SignatureType | None = None) -> Any:
         (contained,) = _types(self.read_signature())

@@ -27,16 +27,21 @@ class TransientFile:
     """The file of a transient unit.
 
     written: when systemd wrote it, which it does at the unit's start: seconds since the epoch.
-    settings: the last value of each setting, by its name, as text.
+    text: what is in it.
     """
 
     written: float
-    settings: Mapping[str, str]
+    text: str
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """The last value of each setting, by its name, as text."""
+        return _settings(self.text)
 
     @property
     def is_ours(self) -> bool:
         """Whether scoperun asked for the unit, or scopectl for what it attached to one."""
-        return OURS in self._documentation
+        return OURS in self.text and OURS in self._documentation
 
     @property
     def has_keeper(self) -> bool:
@@ -45,7 +50,9 @@ class TransientFile:
 
     @property
     def _documentation(self) -> list[str]:
-        return self.settings.get("Documentation", "").split()
+        prefix = "Documentation="
+        values = [line.removeprefix(prefix) for line in self.text.split("\n") if line.startswith(prefix)]
+        return " ".join(values).split()
 
 
 def folder(environment: Mapping[str, str], *, system: bool) -> str:
@@ -82,7 +89,7 @@ def _read(path: str, *, follow: bool, owners: Container[int] | None = None) -> T
         return None
     finally:
         os.close(fd)
-    return TransientFile(facts.st_mtime, _settings(text))
+    return TransientFile(facts.st_mtime, text)
 
 
 def _settings(text: str) -> dict[str, str]:

@@ -26,5 +26,5 @@ def reading(path: Path, name: str = "a.scope", *, age: float | None = 5.0, **mor
     has_swap = more.pop("has_swap", True)
     there = cgroup(path, f"/{name}", **more) if more else None
     unit = ListedUnit(name=name, description=description, load="loaded", active=state, sub="running")
-    file = None if age is None else TransientFile(NOW - age, {"Documentation": "man:scoperun(1)"})
+    file = None if age is None else TransientFile(NOW - age, "Documentation=man:scoperun(1)\n")
     return Reading(Seen(unit=unit, file=file, cgroup=there), Moment(now=NOW, has_swap=has_swap))
