@@ -37,7 +37,7 @@ class Output:
     report: the path of a file for the report. report_fd: a descriptor for JSON lines about the run.
     log: the path of a file that gets a line about the run.
     record: the name under which the report is kept in the history.
-    record_keep: how many runs of that name are kept. record_keep_for: for how many seconds. None is no limit.
+    record_keep: how many runs of that name are kept. record_keep_for: for how many seconds. None for no limit.
     journal: send the verdict to the journal.
     json: print JSON instead of text on stderr. report_format: `block`, or `line` for one line for a log.
     quiet: 1 to print nothing that the exit status already says, 2 to print no report at all.

@@ -86,7 +86,7 @@ async def _top(wish: _Wish) -> int | None:
                 )
                 return None
             _forget_settings_of_textual()
-            from scoperun.ctl.top_screen import show  # noqa: PLC0415  it imports textual
+            from scoperun.ctl.top_shown import show  # noqa: PLC0415  it imports textual
 
             return await show(taken, opened, wish.view, wish.delay)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
@@ -30,14 +29,8 @@ if TYPE_CHECKING:
     from scoperun.ctl.session import Session
     from scoperun.ctl.top_actions import Plan
 
-ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-"""Signals at which the terminal is restored first."""
-
 _PATIENCE = 0.3
 """Seconds in which systemd has to say what new units run, before they are shown without it."""
-
-_LONGEST_END = 5
-"""Seconds after which an ending signal ends scopectl even if the terminal does not take what restores it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,24 +276,6 @@ class TopApp(App[int]):
         """Keep an error from a handler for `show`, in place of textual's pages about it."""
         self.failure = self.failure or self._exception
         self._close_messages_no_wait()
-
-
-async def show(rounds: Rounds, session: Session, view: View, delay: float) -> int | None:
-    """Show the table until it is closed; return the signal that closed it, if one did."""
-    app = TopApp(rounds, session, view, delay)
-    loop = asyncio.get_running_loop()
-    for number in ENDING:
-        loop.add_signal_handler(number, _end, app, number)
-    ended_by = await app.run_async(mouse=False)
-    if app.failure is not None:
-        raise app.failure
-    return ended_by
-
-
-def _end(app: TopApp, number: int) -> None:
-    """Close the table because of a signal."""
-    signal.alarm(_LONGEST_END)  # its action is to end the process
-    app.exit(number)
 
 
 def _put(line: Static, text: str) -> None:

@@ -31,7 +31,7 @@ class Aside:
 
     key: no other run has it. name: what it is recorded as. ended: when, in seconds since the epoch.
     verdict, manager, unit: as in its report. report: its JSON.
-    keep: how many of the last runs of that name are kept then. keep_for: for how many seconds. None is no limit.
+    keep: how many of the last runs of that name are kept then. keep_for: for how many seconds. None for no limit.
     """
 
     key: str

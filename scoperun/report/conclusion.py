@@ -32,8 +32,7 @@ _NOTICEABLE = (0.05, 0.05)
 
 def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> Report:
     """Return the report on an invocation that has ended, or about which no more events will come."""
-    exited, counters = invocation.exit, invocation.counters or Counters()
-    assert exited is not None  # noqa: S101  the caller waited for it
+    exited, counters = _exited(invocation), invocation.counters or Counters()
     traces = _traces(start, invocation)
     verdict, evidence = decide(traces)
     limits = _limits_at_the_end(start, invocation)
@@ -76,6 +75,11 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
         timed_out=verdict is Verdict.TIMEOUT and _ran_out_of_time(start, invocation, limits),
         unread_log=log.reason if verdict is Verdict.UNKNOWN and (log := invocation.kernel_log) else None,
     )
+
+
+def _exited(invocation: Invocation) -> WorkloadExited:
+    assert invocation.exit is not None  # noqa: S101  the caller waited for it
+    return invocation.exit
 
 
 def _oom(start: Start, invocation: Invocation, limits: LimitsInForce, traces: Traces) -> tuple[Oom, Sequence[Evidence]]:
@@ -171,10 +175,10 @@ def _left_scope(start: Start, exited: WorkloadExited) -> str | None:
 
 
 def _traces(start: Start, invocation: Invocation) -> Traces:
-    assert invocation.exit is not None  # noqa: S101  the caller waited for it
+    exited = _exited(invocation)
     groups = invocation.memory.groups_above(invocation.counters or Counters())
     return Traces(
-        status=invocation.exit.status,
+        status=exited.status,
         result=invocation.final_result,
         counters=invocation.counters,
         properties=invocation.properties,
@@ -186,11 +190,11 @@ def _traces(start: Start, invocation: Invocation) -> Traces:
         ended=invocation.ended,
         memory_accounted=start.limits.memory_max is not None,
         runtime_limited=start.limits.runtime_max is not None,
-        ended_first=_ended_first(start, invocation, invocation.exit),
-        noticed_late=invocation.exit.late,
+        ended_first=_ended_first(start, invocation, exited),
+        noticed_late=exited.late,
         cpu_time=None if invocation.cpu_time_used is None else round(invocation.cpu_time_used * 1e6),
         cpu_time_used_up=invocation.cpu_time_used_up,
-        left_scope=_left_scope(start, invocation.exit) is not None,
+        left_scope=_left_scope(start, exited) is not None,
     )
 
 

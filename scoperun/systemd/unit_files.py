@@ -50,7 +50,7 @@ class TransientFile:
 
     @property
     def _documentation(self) -> list[str]:
-        prefix = "Documentation="
+        prefix = "Documentation="  # systemd writes a line for each
         values = [line.removeprefix(prefix) for line in self.text.split("\n") if line.startswith(prefix)]
         return " ".join(values).split()
 
@@ -93,10 +93,10 @@ def _read(path: str, *, follow: bool, owners: Container[int] | None = None) -> T
 
 
 def _settings(text: str) -> dict[str, str]:
-    """Return the last value of each setting; of Documentation=, of which systemd writes a line each, all values."""
+    """Return the last value of each setting."""
     found: dict[str, str] = {}
     for line in text.split("\n"):
         name, equals, value = line.partition("=")
         if equals and not name.startswith(("#", "[", ";")):
-            found[name] = f"{found[name]} {value}" if name == "Documentation" and name in found else value
+            found[name] = value
     return found
