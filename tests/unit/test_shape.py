@@ -32,6 +32,7 @@ ROWS: dict[str, set[str]] = {
     "console": {"spec", "report"},
     "cli": {"spec", "report", "console", "history", "kernel", "process", "supervision"},
     "ctl": {"spec", "evidence", "report", "console", "history", "systemd", "kernel", "supervision"},
+    "batch": {"spec", "evidence", "report", "console", "history", "systemd", "kernel", "supervision"},
 }
 """What each package may import besides itself and the ground: the modules in no package (docs/architecture.md)."""
 
