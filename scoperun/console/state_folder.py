@@ -38,11 +38,17 @@ def state_path(environment: Mapping[str, str]) -> str:
 
 
 def state_folder(environment: Mapping[str, str], *, create: bool) -> int | None:
-    """Return a descriptor (O_PATH) of the folder, which the caller closes; None if it is missing and not `create`.
+    """Return a descriptor of the folder, as `private_folder` does. Raises OSError as that does."""
+    return private_folder(state_path(environment), create=create)
 
-    Missing folders are created for our user alone. Raises OSError; its strerror says which folder is wrong.
+
+def private_folder(path: str, *, create: bool) -> int | None:
+    """Return a descriptor (O_PATH) of a folder, which the caller closes; None if it is missing and not `create`.
+
+    Only root and our user can change its path. Missing folders are created for our user alone, and an existing one is
+    closed to others. Raises OSError; its strerror says which folder is wrong.
     """
-    path, trusted = state_path(environment), Trusted.here()
+    trusted = Trusted.here()
     folder = _opened(path, trusted)
     if folder is None and create:
         _make(path, trusted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Self
 
 from scoperun.process.processes import spawn
@@ -12,7 +12,7 @@ from scoperun.spec.request import RunRequest, words
 from scoperun.supervision.order import supervised
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from types import TracebackType
     from typing import Unpack
 
@@ -21,6 +21,18 @@ if TYPE_CHECKING:
     from scoperun.report.report import Report
     from scoperun.spec.limits import Limits
     from scoperun.supervision.launch import RunOptions
+    from scoperun.supervision.supervision import Supervision
+
+
+@asynccontextmanager
+async def begun(request: RunRequest, *, before_exec: Callable[[], None] | None = None) -> AsyncIterator[Supervision]:
+    """Run a command in a scope of its own for the length of the context, as `Scope` does.
+
+    before_exec: called in the command's process before it takes on the request's identity.
+    """
+    async with AsyncExitStack() as stack:
+        processes = stack.enter_context(spawn(request, before_exec=before_exec))
+        yield await stack.enter_async_context(supervised(request, processes, asyncio.Event()))
 
 
 class Scope:
@@ -42,8 +54,7 @@ class Scope:
     async def __aenter__(self) -> Self:
         """Start the scope and let the command run. If that fails, raises ScoperunError with nothing left behind."""
         async with AsyncExitStack() as stack:
-            processes = stack.enter_context(spawn(self._request))
-            self._supervision = await stack.enter_async_context(supervised(self._request, processes, asyncio.Event()))
+            self._supervision = await stack.enter_async_context(begun(self._request))
             self._stack = stack.pop_all()
         return self
 

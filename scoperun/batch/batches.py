@@ -1,0 +1,118 @@
+"""The batches of this user: where each keeps its state, and which one is meant."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from scoperun.batch.folder import opened
+from scoperun.batch.state import State
+from scoperun.console.state_folder import state_path
+from scoperun.environment import given_environment
+from scoperun.errors import InvalidValue, ScoperunError
+from scoperun.record import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scoperun.batch.folder import Folder
+    from scoperun.batch.state import Header
+
+_ID = re.compile(r"[a-z0-9]{1,32}")
+_IDS = "abcdefghijkmnpqrstuvwxyz23456789"
+"""Letters and digits that are not taken for others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """A batch as it is at one moment.
+
+    header: what belongs to it as a whole. path: its folder. counts: how many jobs are in each state. runner: the PID
+    of the process that runs it, None if none does. is_paused: it starts no jobs for now.
+    """
+
+    header: Header
+    path: str
+    counts: dict[str, int]
+    runner: int | None
+    is_paused: bool
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every job has ended."""
+        return not self.counts.get("waiting") and not self.counts.get("running")
+
+
+def new_id() -> str:
+    """Return an ID that no other batch has, as good as certainly."""
+    return "".join(_IDS[byte % len(_IDS)] for byte in os.urandom(6))
+
+
+def path_of(batch: str) -> str:
+    """Return the folder of a batch by its ID. Raises InvalidValue for what is not one."""
+    if not _ID.fullmatch(batch):
+        raise InvalidValue(f"{batch!r} is not the ID of a batch", hint="scopectl batch status lists them")
+    return f"{_all()}/{batch}"
+
+
+def batches() -> list[Batch]:
+    """Return the batches whose state is in its usual place, the newest last. Those that cannot be read are left out."""
+    try:
+        names = sorted(name for name in os.listdir(_all()) if _ID.fullmatch(name))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ScoperunError(f"cannot read {_all()}: {error.strerror}") from None
+    found = []
+    for name in names:
+        try:
+            with seen(path_of(name)) as (_, _, batch):
+                found.append(batch)
+        except ScoperunError:  # it is being made or removed
+            continue
+    return sorted(found, key=lambda each: each.header.created)
+
+
+@contextmanager
+def seen(path: str) -> Iterator[tuple[Folder, State, Batch]]:
+    """Open a batch to look at it, or to tell its runner something. Raises ScoperunError if there is none."""
+    with opened(path) as folder, folder.database() as connection:
+        state = State(connection)
+        if not state.is_made:
+            raise InvalidValue(f"{path}: there is no batch in it")
+        batch = Batch(
+            header=state.header(),
+            path=folder.path,
+            counts=state.counts(),
+            runner=folder.runner(),
+            is_paused=state.wanted().is_paused,
+        )
+        yield folder, state, batch
+
+
+def meant(word: str | None, *, is_running: bool) -> str:
+    """Return the folder of the batch that an ID or a path means; without one, of the only one that is meant.
+
+    is_running: the one that runs, else the last one that is not over. Raises InvalidValue.
+    """
+    if word is not None:
+        return word if "/" in word else path_of(word)
+    if is_running:
+        found = [each for each in batches() if each.runner is not None]
+        if len(found) > 1:
+            ids = ", ".join(each.header.id for each in found)
+            raise InvalidValue(f"several batches run: {ids}", hint="say which")
+    else:
+        found = [each for each in batches() if each.runner is None and not each.is_over]
+    if not found:
+        raise InvalidValue(f"no batch {'runs' if is_running else 'is left to resume'}", hint="--state DIR, or an ID")
+    return found[-1].path
+
+
+def _all() -> str:
+    try:
+        return f"{state_path(given_environment())}/batch"
+    except OSError as error:
+        raise ScoperunError(f"no folder for the state of a batch: {error.strerror}", hint="--state DIR") from None

@@ -1,0 +1,164 @@
+"""The folder of a batch: its database, the lock of its runner, and what its jobs print.
+
+Only root and our user can change what is in it, because SQLite opens its files by their paths. It is on a file system
+of this machine, because a database in WAL mode is shared memory.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import signal
+import sqlite3
+import struct
+from contextlib import closing, contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from scoperun.console.state_folder import private_folder
+from scoperun.errors import InvalidValue, ScoperunError
+from scoperun.history.file_system import is_local
+from scoperun.record import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DATABASE = "batch.db"
+_LOCK = "lock"
+_OUTPUT = "output"
+_OWNERS_ALONE = 0o600
+_FLOCK = struct.Struct("@hhqqi4x")
+"""struct flock: type, whence, start, length, PID."""
+
+WAKE = signal.SIGUSR1
+"""Sent to a runner if another terminal has written into the database what it wants."""
+
+_PATIENCE = 5.0
+"""Seconds for which a lock of another process on the database is waited for, e.g. of `scopectl batch status`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """An open folder of a batch. path: as the user gave it. fd: a descriptor of it (O_PATH)."""
+
+    path: str
+    fd: int
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be its only runner for the length of the context. Raises ScoperunError if another process is.
+
+        The lock is the process's own: it ends with it, and a child that outlives it has none of it (fcntl_locking(2)).
+        """
+        lock = self._new(_LOCK)
+        try:
+            try:
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ScoperunError(
+                    f"{self.path}: another process runs this batch", hint="scopectl batch status shows it"
+                ) from None
+            yield
+        finally:
+            os.close(lock)
+
+    def runner(self) -> int | None:
+        """Return the PID of the process that runs the batch, None if none does; 0 for one in another PID namespace."""
+        try:
+            lock = os.open(_LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.fd)
+        except FileNotFoundError:
+            return None
+        try:
+            asked = fcntl.fcntl(lock, fcntl.F_GETLK, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+        finally:
+            os.close(lock)
+        kind, _, _, _, pid = _FLOCK.unpack(asked)
+        return None if kind == fcntl.F_UNLCK else max(0, pid)
+
+    def wake(self) -> bool:
+        """Have its runner look into the database for what is wanted; tell whether there is a runner.
+
+        Raises ScoperunError if there is one that cannot be signalled.
+        """
+        while (pid := self.runner()) is not None:
+            try:
+                pidfd = os.pidfd_open(pid) if pid else None
+            except ProcessLookupError:
+                continue
+            if pidfd is None:
+                raise ScoperunError(f"{self.path}: its runner is in another PID namespace")
+            try:
+                if self.runner() == pid:  # the descriptor is that of the process with the lock
+                    signal.pidfd_send_signal(pidfd, WAKE)
+                    return True
+            except ProcessLookupError:
+                continue
+            finally:
+                os.close(pidfd)
+        return False
+
+    @contextmanager
+    def database(self, *, create: bool = False) -> Iterator[sqlite3.Connection]:
+        """Open the database, in which each statement is a transaction of its own. Raises ScoperunError.
+
+        create: make an empty one if it is missing.
+        """
+        try:
+            if create:
+                os.close(self._new(_DATABASE))
+            with closing(self._connected()) as connection:
+                yield connection
+        except sqlite3.Error as error:
+            raise ScoperunError(f"cannot use {self.path}/{_DATABASE}: {error}") from None
+        except OSError as error:
+            raise ScoperunError(f"cannot create {self.path}/{_DATABASE}: {error.strerror}") from None
+
+    @contextmanager
+    def output(self) -> Iterator[int]:
+        """Yield a descriptor of the folder for what jobs print. Raises ScoperunError."""
+        with suppress(FileExistsError):
+            os.mkdir(_OUTPUT, 0o700, dir_fd=self.fd)
+        try:
+            fd = os.open(_OUTPUT, os.O_DIRECTORY | os.O_NOFOLLOW | os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.fd)
+        except OSError as error:
+            raise ScoperunError(f"cannot use {self.path}/{_OUTPUT}: {error.strerror}") from None
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+    def _connected(self) -> sqlite3.Connection:
+        address = f"file:/proc/self/fd/{self.fd}/{_DATABASE}?mode=rw"
+        connection = sqlite3.connect(address, uri=True, timeout=_PATIENCE, isolation_level=None)
+        try:
+            connection.execute("PRAGMA temp_store = MEMORY")  # not where a variable says
+            connection.execute("PRAGMA journal_mode = WAL")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _new(self, name: str) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        return os.open(name, flags, _OWNERS_ALONE, dir_fd=self.fd)
+
+
+@contextmanager
+def opened(path: str, *, create: bool = False) -> Iterator[Folder]:
+    """Open the folder of a batch. Raises InvalidValue if it is missing, another ScoperunError if it cannot be used."""
+    path = os.path.abspath(path)
+    try:
+        fd = private_folder(path, create=create)
+    except OSError as error:
+        raise ScoperunError(f"cannot use {path}: {error.strerror}") from None
+    if fd is None:
+        raise InvalidValue(f"{path}: {os.strerror(errno.ENOENT)}")
+    try:
+        if not is_local(fd):
+            raise ScoperunError(
+                f"{path} is on a file system that could be a network's, where a database can be lost",
+                hint="--state DIR on a disk of this machine",
+            )
+        yield Folder(path, fd)
+    finally:
+        os.close(fd)

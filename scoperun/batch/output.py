@@ -1,0 +1,207 @@
+"""What jobs print: it goes to files, never through our memory, and is printed whole when a job has ended.
+
+A writer that waits for a reader must not keep us from noticing that jobs end: a pipe and a terminal are written to when
+they can take something.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import heapq
+import os
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from scoperun.batch.events import Finished
+from scoperun.batch.streams import Streams
+from scoperun.errors import ScoperunError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from scoperun.batch.events import Event
+    from scoperun.batch.job import Job
+    from scoperun.batch.results import Results
+
+_PIECE = 4096
+"""Bytes that a pipe takes at once or not at all (PIPE_BUF)."""
+
+_BITE = 1 << 16
+_NAMES = ("out", "err")
+_OWNERS_ALONE = 0o600
+
+_Printed = tuple[int, int, str]
+"""The number of a job, that of its attempt, and its tag."""
+
+
+class Output:
+    """The files that jobs print to, and the task that copies them to our standard output and error."""
+
+    def __init__(
+        self,
+        folder: int,
+        *,
+        let_signals_through: Callable[[], None],
+        is_tagged: bool = False,
+        order: Iterable[int] | None = None,
+        results: Results | None = None,
+    ) -> None:
+        """Take the folder for the files.
+
+        let_signals_through: as in Streams. is_tagged: print the job's tag before each line. order: the numbers of jobs
+        in whose order they are printed, None for that of their ends. results: where the files are kept instead.
+        """
+        self._folder = folder
+        self._let_through = let_signals_through
+        self._is_tagged = is_tagged
+        self._turns = None if order is None else _Turns(order)
+        self._results = results
+        self._ready: deque[_Printed] = deque()
+        self._has_more = asyncio.Event()
+        self._is_closing = False
+
+    def streams(self, job: Job, number: int) -> Streams:
+        """Open the files of an attempt. Raises ScoperunError."""
+        try:
+            fds = self._opened(job.seq, number) if self._results is None else self._results.opened(job.seq)
+        except OSError as error:
+            raise ScoperunError(f"cannot keep what job {job.seq} prints: {error.strerror}") from None
+        return Streams(*fds, let_signals_through=self._let_through)
+
+    def take(self, event: Event) -> None:
+        """Print what a job has printed once it has ended for good; what earlier attempts printed is removed."""
+        if not isinstance(event, Finished):
+            return
+        if self._results is not None:
+            self._results.take(event)
+        ended = (event.job.seq, event.attempt.number, event.job.tag if self._is_tagged else "")
+        if not event.is_final:
+            self._remove(*ended[:2])
+        elif self._turns is None:
+            self._ready.append(ended)
+        else:
+            self._ready.extend(self._turns.after(ended))
+        self._has_more.set()
+
+    def close(self) -> None:
+        """Let `print_all` return when everything is printed."""
+        if self._turns is not None:
+            self._ready.extend(self._turns.rest())
+        self._is_closing = True
+        self._has_more.set()
+
+    async def print_all(self) -> None:
+        """Print until `close`. Raises OSError if our own output cannot be written, e.g. BrokenPipeError."""
+        while self._ready or not self._is_closing:
+            while self._ready:
+                seq, number, tag = self._ready.popleft()
+                for name, ours in zip(_NAMES, (1, 2), strict=True):
+                    await self._print(self._reopened(seq, number, name), ours, tag)
+                self._remove(seq, number)
+            if not self._is_closing:
+                await self._has_more.wait()
+            self._has_more.clear()
+
+    async def _print(self, file: int | None, ours: int, tag: str) -> None:
+        if file is None:  # its command could not be started
+            return
+        try:
+            for piece in _tagged(
+                _pieces(file), f"{tag}\t".encode(errors="surrogateescape") if self._is_tagged else b""
+            ):
+                await _write(ours, piece)
+        finally:
+            os.close(file)
+
+    def _reopened(self, seq: int, number: int, name: str) -> int | None:
+        with suppress(FileNotFoundError):
+            if self._results is not None:
+                return self._results.reopened(seq, name)
+            return os.open(_file(seq, number, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._folder)
+        return None
+
+    def _opened(self, seq: int, number: int) -> tuple[int, int]:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        output = os.open(_file(seq, number, "out"), flags, _OWNERS_ALONE, dir_fd=self._folder)
+        try:
+            return output, os.open(_file(seq, number, "err"), flags, _OWNERS_ALONE, dir_fd=self._folder)
+        except BaseException:
+            os.close(output)
+            raise
+
+    def _remove(self, seq: int, number: int) -> None:
+        if self._results is not None:
+            return
+        for name in _NAMES:
+            with suppress(FileNotFoundError):
+                os.unlink(_file(seq, number, name), dir_fd=self._folder)
+
+
+class _Turns:
+    """Gives jobs out in the order of their numbers, whatever the order of their ends is."""
+
+    def __init__(self, order: Iterable[int]) -> None:
+        self._order = iter(order)
+        self._next = next(self._order, None)
+        self._early: list[_Printed] = []
+
+    def after(self, ended: _Printed) -> Iterator[_Printed]:
+        """Take a job that has ended, and yield those whose turn it is now."""
+        heapq.heappush(self._early, ended)
+        while self._early and self._early[0][0] == self._next:
+            yield heapq.heappop(self._early)
+            self._next = next(self._order, None)
+
+    def rest(self) -> Iterator[_Printed]:
+        """Yield the jobs that have ended and whose turn has not come, because others before them have not."""
+        while self._early:
+            yield heapq.heappop(self._early)
+
+
+def _file(seq: int, number: int, name: str) -> str:
+    return f"{seq}-{number}.{name}"
+
+
+def _pieces(fd: int) -> Iterator[bytes]:
+    while piece := os.read(fd, _BITE):
+        yield piece
+
+
+def _tagged(pieces: Iterable[bytes], tag: bytes) -> Iterator[bytes]:
+    """Put the tag at the beginning of each line; a last line without an end gets one then."""
+    is_at_start = True
+    for piece in pieces:
+        if tag:
+            text = piece.replace(b"\n", b"\n" + tag)
+            yield (tag if is_at_start else b"") + (text.removesuffix(tag) if piece.endswith(b"\n") else text)
+            is_at_start = piece.endswith(b"\n")
+        else:
+            yield piece
+    if tag and not is_at_start:
+        yield b"\n"
+
+
+async def _write(fd: int, text: bytes) -> None:
+    """Write all of a text when the descriptor can take it."""
+    rest = memoryview(text)
+    while rest:
+        await _writable(fd)
+        rest = rest[os.write(fd, rest[:_PIECE]) :]
+
+
+async def _writable(fd: int) -> None:
+    """Return when a descriptor can be written to without waiting, as a regular file always can."""
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+    try:
+        loop.add_writer(fd, lambda: None if ready.done() else ready.set_result(None))
+    except OSError as error:
+        if error.errno != errno.EPERM:  # a regular file has no queue
+            raise
+        return
+    try:
+        await ready
+    finally:
+        loop.remove_writer(fd)

@@ -1,0 +1,290 @@
+"""What is known about a batch and its jobs, in a database that survives its runner.
+
+That an attempt begins is committed before systemd is asked for its scope, and how it ended before its place is free for
+another: a runner that is killed at any moment has lost no job, and the next one knows which scopes to look for.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from scoperun.batch.attempt import Attempt
+from scoperun.batch.job import Job
+from scoperun.batch.tables import is_set_up, set_up
+from scoperun.errors import InvalidValue, ScoperunError
+from scoperun.evidence.oom import LimitOf
+from scoperun.evidence.verdict import Verdict
+from scoperun.history.database import transaction
+from scoperun.record import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+_DURABLE = "FULL"
+_FAST = "NORMAL"
+"""PRAGMA synchronous: a beginning has to survive the runner, an end the machine too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What belongs to the batch as a whole.
+
+    id: part of the names of its scopes. created: seconds since 1970. cwd: where its jobs start.
+    words: its options, as on the command line.
+    """
+
+    id: str
+    created: float
+    cwd: str
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What another terminal wants of the runner.
+
+    slots: jobs at once, None for what the options say. is_paused: no more starts for now. stops: how often it was told
+    to stop.
+    """
+
+    slots: int | None = None
+    is_paused: bool = False
+    stops: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A job that waits. place: in the order of starts. memory: bytes for its next attempt, alone: without another."""
+
+    place: int
+    seq: int
+    memory: int
+    alone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An attempt whose end is not known. boot: the boot ID of the machine's run in which it began."""
+
+    seq: int
+    number: int
+    unit: str
+    boot: str
+    started: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The end of an attempt, to be kept.
+
+    attempt: how it ended. state: that of its job now: how it ended, or `waiting` for another attempt.
+    memory, alone: of the next attempt. counts: the attempt tells something about the job.
+    """
+
+    attempt: Attempt
+    state: str
+    memory: int
+    alone: bool = False
+    counts: bool = True
+
+
+class State:
+    """The database of a batch. Its methods raise sqlite3.Error, which `Folder.database` turns into ScoperunError."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """Take a connection, in which each statement is a transaction of its own."""
+        self._connection = connection
+
+    @property
+    def is_made(self) -> bool:
+        """Whether there is a batch in it. Raises ScoperunError if a newer scoperun made it."""
+        return is_set_up(self._connection)
+
+    def make(self, header: Header, jobs: Iterable[Job]) -> int:
+        """Keep a batch with its jobs, all of them or none, and return how many these are.
+
+        Raises InvalidValue for a name that two jobs have, and what `jobs` raises.
+        """
+        with transaction(self._connection) as execute:
+            set_up(execute)
+            execute(
+                "INSERT INTO batch (id, created, cwd, words) VALUES (?, ?, ?, ?)",
+                (header.id, header.created, header.cwd, json.dumps(header.words)),
+            )
+            count = 0
+            for job in jobs:
+                _add(execute, job)
+                count += 1
+        return count
+
+    def shuffle(self, places: Iterable[int]) -> None:
+        """Start the jobs in another order: `places` has the new place of each, by its number."""
+        with transaction(self._connection):
+            self._connection.executemany(
+                "UPDATE job SET place = ? WHERE seq = ?", ((place, seq) for seq, place in enumerate(places, 1))
+            )
+
+    def header(self) -> Header:
+        """Return what belongs to the batch as a whole."""
+        number, created, cwd, words = self._connection.execute("SELECT id, created, cwd, words FROM batch").fetchone()
+        return Header(id=number, created=created, cwd=cwd, words=tuple(json.loads(words)))
+
+    def wanted(self) -> Wanted:
+        """Return what another terminal wants of the runner."""
+        slots, paused, stop = self._connection.execute("SELECT slots, paused, stop FROM batch").fetchone()
+        return Wanted(slots=slots, is_paused=bool(paused), stops=stop)
+
+    def want(self, wanted: Wanted) -> None:
+        """Keep what is wanted of the runner, which has to be woken then."""
+        self._connection.execute(
+            "UPDATE batch SET slots = ?, paused = ?, stop = ?", (wanted.slots, int(wanted.is_paused), wanted.stops)
+        )
+
+    def see_same(self, jobs: Iterable[Job]) -> None:
+        """Raise InvalidValue if these jobs are not those of the batch, by what each executes."""
+        kept = self._connection.execute("SELECT seq, digest FROM job ORDER BY seq")
+        for job in jobs:
+            row = kept.fetchone()
+            if row is None:
+                raise InvalidValue(f"job {job.seq} is new: {job.text!r}", hint="a batch keeps its jobs; begin another")
+            if row != (job.seq, job.digest):
+                raise InvalidValue(
+                    f"job {job.seq} is not what it was: {job.text!r}", hint="without a file the old ones are resumed"
+                )
+        if (row := kept.fetchone()) is not None:
+            raise InvalidValue(f"job {row[0]} is missing now", hint="without a file the old ones are resumed")
+
+    def counts(self) -> dict[str, int]:
+        """Return how many jobs are in each state."""
+        return dict(self._connection.execute("SELECT state, count(*) FROM job GROUP BY state"))
+
+    def waiting(self, *, after: int, most: int) -> list[Place]:
+        """Return the first jobs that wait and have a place after this one."""
+        rows = self._connection.execute(
+            "SELECT place, seq, memory, alone FROM job WHERE state = 'waiting' AND place > ? ORDER BY place LIMIT ?",
+            (after, most),
+        )
+        return [Place(place, seq, memory, bool(alone)) for place, seq, memory, alone in rows]
+
+    def job(self, seq: int) -> Job:
+        """Return a job."""
+        (text,) = self._connection.execute("SELECT job FROM job WHERE seq = ?", (seq,)).fetchone()
+        return _job(json.loads(text))
+
+    def attempts(self, seq: int) -> list[Attempt]:
+        """Return the attempts of a job that tell something about it."""
+        rows = self._connection.execute(
+            "SELECT attempt FROM attempt WHERE seq = ? AND kept = 1 ORDER BY number", (seq,)
+        )
+        return [_attempt(json.loads(text)) for (text,) in rows]
+
+    def begun(self, seq: int) -> int:
+        """Return how many attempts of a job were begun."""
+        (number,) = self._connection.execute("SELECT attempts FROM job WHERE seq = ?", (seq,)).fetchone()
+        return int(number)
+
+    def begin(self, begun: Begun) -> None:
+        """Keep that an attempt begins."""
+        with self._transaction(_FAST) as execute:
+            execute(
+                "INSERT INTO attempt (seq, number, unit, boot, started) VALUES (?, ?, ?, ?, ?)",
+                (begun.seq, begun.number, begun.unit, begun.boot, begun.started),
+            )
+            execute("UPDATE job SET state = 'running', attempts = ? WHERE seq = ?", (begun.number, begun.seq))
+
+    def end(self, *ends: Ended) -> None:
+        """Keep how attempts ended, so that a loss of power does not lose it."""
+        with self._transaction(_DURABLE) as execute:
+            for each in ends:
+                attempt = each.attempt
+                execute(
+                    "UPDATE attempt SET ended = ?, kept = ?, peak = ?, attempt = ? WHERE seq = ? AND number = ?",
+                    (
+                        *(attempt.ended, int(each.counts), attempt.peak, json.dumps(_values(attempt))),
+                        *(attempt.seq, attempt.number),
+                    ),
+                )
+                execute(
+                    "UPDATE job SET state = ?, memory = ?, alone = ? WHERE seq = ?",
+                    (each.state, each.memory, int(each.alone), attempt.seq),
+                )
+
+    def open_attempts(self) -> list[Begun]:
+        """Return the attempts whose end is not known."""
+        rows = self._connection.execute(
+            "SELECT seq, number, unit, boot, started FROM attempt WHERE ended IS NULL ORDER BY seq, number"
+        )
+        return [Begun(*row) for row in rows]
+
+    def interrupt(self, attempts: Iterable[Begun], *, now: float) -> None:
+        """Note that attempts were interrupted; their jobs wait again."""
+        with self._transaction(_DURABLE) as execute:
+            for each in attempts:
+                execute(
+                    "UPDATE attempt SET ended = ?, kept = 0 WHERE seq = ? AND number = ?", (now, each.seq, each.number)
+                )
+                execute("UPDATE job SET state = 'waiting' WHERE seq = ?", (each.seq,))
+
+    def retry(self, states: Sequence[str]) -> int:
+        """Let the jobs wait again that ended so; return how many these are. What they did before no longer counts."""
+        marks = ", ".join("?" * len(states))
+        with self._transaction(_DURABLE) as execute:
+            chosen = f"SELECT seq FROM job WHERE state IN ({marks})"  # noqa: S608  the values are not in it
+            execute(f"UPDATE attempt SET kept = 0 WHERE seq IN ({chosen})", states)  # noqa: S608
+            changed = execute(f"UPDATE job SET state = 'waiting', alone = 0 WHERE state IN ({marks})", states)  # noqa: S608
+            count: int = changed.rowcount
+        return count
+
+    def failures(self, states: Sequence[str], *, most: int) -> Iterator[tuple[Job, str, list[Attempt]]]:
+        """Yield the first jobs that ended in one of these states, with the state and their attempts."""
+        marks = ", ".join("?" * len(states))
+        query = f"SELECT seq, state FROM job WHERE state IN ({marks}) ORDER BY seq LIMIT ?"  # noqa: S608
+        for seq, state in self._connection.execute(query, (*states, most)).fetchall():
+            yield self.job(seq), state, self.attempts(seq)
+
+    def kept_attempts(self) -> Iterator[Attempt]:
+        """Yield every attempt that tells something about its job, in the order of jobs."""
+        for (text,) in self._connection.execute("SELECT attempt FROM attempt WHERE kept = 1 ORDER BY seq, number"):
+            yield _attempt(json.loads(text))
+
+    @contextmanager
+    def _transaction(self, synchronous: str) -> Iterator[Any]:
+        self._connection.execute(f"PRAGMA synchronous = {synchronous}")
+        with transaction(self._connection) as execute:
+            yield execute
+
+
+def _add(execute: Any, job: Job) -> None:
+    try:
+        execute(
+            "INSERT INTO job (seq, place, name, digest, job, memory) VALUES (?, ?, ?, ?, ?, ?)",
+            (job.seq, job.seq, job.name, job.digest, json.dumps(_values(job)), job.memory),
+        )
+    except sqlite3.IntegrityError:
+        raise InvalidValue(f"job {job.seq}: another job has the id {job.name!r}") from None
+    except OverflowError:
+        raise ScoperunError(f"job {job.seq}: its memory is too large to be kept: {job.memory} bytes") from None
+
+
+def _values(value: Job | Attempt) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in type(value).__slots__}
+
+
+def _job(values: Mapping[str, Any]) -> Job:
+    settings = tuple((name, text) for name, text in values["settings"])
+    lists = {name: tuple(values[name]) for name in ("command", "environment")}
+    return Job(**{**values, **lists, "settings": settings})
+
+
+def _attempt(values: Mapping[str, Any]) -> Attempt:
+    verdict, limit_of = values["verdict"], values["limit_of"]
+    return Attempt(
+        **{
+            **values,
+            "verdict": verdict and Verdict(verdict),
+            "limit_of": limit_of and LimitOf(limit_of),
+        }
+    )

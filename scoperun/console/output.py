@@ -1,0 +1,55 @@
+"""What scopectl prints: text and JSON on standard output, messages on standard error."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from typing import Any
+
+from scoperun.console import locales
+from scoperun.environment import given_environment
+from scoperun.errors import ScoperunError
+from scoperun.printable import lines
+
+
+def say(text: str) -> None:
+    """Print a message on standard error; unprintable characters but line ends are escaped."""
+    with suppress(OSError):  # it has no reader
+        _write(2, f"{lines(text)}\n")
+
+
+def print_text(text: str) -> None:
+    """Print text that is safe to print on standard output. Raises BrokenPipeError, ScoperunError if it cannot."""
+    try:
+        _write(1, f"{text}\n" if text else "")
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise ScoperunError(f"cannot print: {error.strerror}") from None
+
+
+def on_terminal() -> bool:
+    """Tell whether standard output is a terminal."""
+    return os.isatty(1)
+
+
+def takes_utf8() -> bool:
+    """Tell whether the locale's character set is UTF-8, so that lines and bars can be drawn."""
+    return locales.takes_utf8(given_environment())
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON on standard output, indented for a terminal."""
+    print_text(json.dumps(value, indent=2 if os.isatty(1) else None))
+
+
+def print_json_line(value: Any) -> None:
+    """Print a value as one line of JSON on standard output, one of several."""
+    print_text(json.dumps(value))
+
+
+def _write(fd: int, text: str) -> None:
+    rest = memoryview(text.encode(errors="backslashreplace"))
+    while rest:
+        rest = rest[os.write(fd, rest) :]

@@ -1,0 +1,94 @@
+"""One process runs a batch, and others find out which."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from scoperun.batch.folder import WAKE, opened
+from scoperun.errors import InvalidValue, ScoperunError
+from tests.unit.batch.jobs import folder
+
+
+@contextmanager
+def runner(path: Path) -> Iterator[int]:
+    """Have another process hold the lock, and yield its PID; it ends with exit status 7 when it is woken."""
+    locked, holds = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            signal.signal(WAKE, lambda *_: os._exit(7))
+            with folder(path) as place, place.locked():
+                os.write(holds, b"1")
+                while True:
+                    signal.pause()
+        finally:
+            os._exit(1)
+    try:
+        os.close(holds)
+        assert os.read(locked, 1)
+        yield pid
+    finally:
+        os.close(locked)
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+            os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def test_a_second_runner_of_a_batch_is_refused(tmp_path: Path) -> None:
+    with runner(tmp_path) as pid, folder(tmp_path) as place:
+        assert place.runner() == pid
+        with pytest.raises(ScoperunError, match="another process runs this batch"), place.locked():
+            pass
+
+
+def test_a_runner_that_was_killed_has_left_no_lock(tmp_path: Path) -> None:
+    with runner(tmp_path) as pid, folder(tmp_path) as place:
+        os.kill(pid, signal.SIGKILL)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        assert place.runner() is None
+        with place.locked():
+            pass
+
+
+def test_a_runner_is_woken(tmp_path: Path) -> None:
+    with runner(tmp_path) as pid, folder(tmp_path) as place:
+        assert place.wake()
+        end = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        assert end is not None
+        assert end.si_status == 7
+
+
+def test_nothing_is_woken_without_a_runner(tmp_path: Path) -> None:
+    with folder(tmp_path) as place:
+        assert not place.wake()
+        with place.locked():
+            pass
+        assert not place.wake()
+
+
+def test_a_batch_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidValue, match=r"nope: No such file"), opened(f"{tmp_path}/nope"):
+        pass
+
+
+def test_a_folder_on_a_network_is_refused_with_a_remedy() -> None:
+    with pytest.raises(ScoperunError, match=r"could be a network's.*--state DIR"), opened("/proc/self/fd"):
+        pass
+
+
+def test_a_folder_that_others_can_change_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    with pytest.raises(ScoperunError, match="cannot use"), opened(f"{tmp_path}/open/state", create=True):
+        pass
+
+
+def test_others_cannot_look_into_it(tmp_path: Path) -> None:
+    with folder(tmp_path) as place, place.database(create=True), place.output():
+        modes = {entry.name: entry.stat().st_mode & 0o077 for entry in os.scandir(place.path)}
+    assert set(modes.values()) == {0}
+    assert {"batch.db", "output"} <= set(modes)

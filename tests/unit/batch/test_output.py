@@ -1,0 +1,145 @@
+"""What jobs print is printed whole, with its tag and in the order that was asked for."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from scoperun.batch.events import Finished
+from scoperun.batch.output import Output
+from scoperun.batch.results import Results
+from tests.unit.batch.jobs import MiB, attempt, folder, job
+
+
+def nothing() -> None:
+    """Let signals through."""
+
+
+def run_job(output: Output, seq: int, number: int = 1, *, out: bytes = b"", err: bytes = b"") -> None:
+    """Do what a job does that prints this."""
+    streams = output.streams(job(seq), number)
+    for fd, text in zip(streams._fds, (out, err), strict=True):  # noqa: SLF001  what its process would have
+        os.write(fd, text)
+    streams.close()
+
+
+def end(output: Output, seq: int, number: int = 1, *, state: str = "done", tag: str = "") -> None:
+    output.take(
+        Finished(job=job(seq, tag or "true"), attempt=attempt(seq, number), report=None, state=state, memory=MiB)
+    )
+
+
+def test_it_is_printed_when_the_job_has_ended_and_its_files_are_removed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with folder(tmp_path) as place, place.output() as files:
+        output = Output(files, let_signals_through=nothing)
+        run_job(output, 1, out=b"one\n", err=b"error\n")
+        run_job(output, 2, out=b"two\n")
+        end(output, 2)
+        end(output, 1)
+        output.close()
+        asyncio.run(output.print_all())
+        assert os.listdir(files) == []
+    assert capfd.readouterr() == ("two\none\n", "error\n")
+
+
+@pytest.mark.parametrize(("ends", "text"), [([3, 1, 2], "1\n2\n3\n"), ([2, 3], "2\n3\n"), ([3, 1], "1\n3\n")])
+def test_the_order_of_jobs_is_kept_if_asked_for(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], ends: Sequence[int], text: str
+) -> None:
+    with folder(tmp_path) as place, place.output() as files:
+        output = Output(files, let_signals_through=nothing, order=[1, 2, 3])
+        for seq in ends:
+            run_job(output, seq, out=b"%d\n" % seq)
+            end(output, seq)
+        output.close()
+        asyncio.run(output.print_all())
+    assert capfd.readouterr().out == text
+
+
+@pytest.mark.parametrize(
+    ("out", "text"),
+    [
+        (b"a\nb\n", "x\ta\nx\tb\n"),
+        (b"a\nb", "x\ta\nx\tb\n"),
+        (b"", ""),
+        (b"\n\n", "x\t\nx\t\n"),
+        (b"0" * 100_000 + b"\nend", f"x\t{'0' * 100_000}\nx\tend\n"),
+        (b"0" * (1 << 16) + b"\n1", f"x\t{'0' * (1 << 16)}\nx\t1\n"),
+        (b"0" * ((1 << 16) - 1) + b"\n1\n", f"x\t{'0' * ((1 << 16) - 1)}\nx\t1\n"),
+    ],
+)
+def test_each_line_has_its_tag(tmp_path: Path, capfd: pytest.CaptureFixture[str], out: bytes, text: str) -> None:
+    with folder(tmp_path) as place, place.output() as files:
+        output = Output(files, let_signals_through=nothing, is_tagged=True)
+        run_job(output, 1, out=out)
+        end(output, 1, tag="x")
+        output.close()
+        asyncio.run(output.print_all())
+    assert capfd.readouterr().out == text
+
+
+def test_only_the_last_attempt_is_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with folder(tmp_path) as place, place.output() as files:
+        output = Output(files, let_signals_through=nothing)
+        run_job(output, 1, 1, out=b"first\n")
+        end(output, 1, 1, state="waiting")
+        run_job(output, 1, 2, out=b"second\n")
+        end(output, 1, 2)
+        output.close()
+        asyncio.run(output.print_all())
+        assert os.listdir(files) == []
+    assert capfd.readouterr().out == "second\n"
+
+
+def test_results_stay_in_their_folder(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with folder(tmp_path) as place, place.output() as files:
+        output = Output(files, let_signals_through=nothing, results=Results(f"{tmp_path}/results"))
+        run_job(output, 1, out=b"first, longer\n")
+        run_job(output, 1, 2, out=b"out\n", err=b"err\n")
+        end(output, 1, 2)
+        output.close()
+        asyncio.run(output.print_all())
+    assert capfd.readouterr() == ("out\n", "err\n")
+    found = {file.name: file.read_text() for file in (tmp_path / "results" / "1").iterdir()}
+    assert found == {"stdout": "out\n", "stderr": "err\n"}
+
+
+def test_a_slow_reader_does_not_keep_the_loop_waiting(tmp_path: Path) -> None:
+    """More is printed than a pipe holds, and the reader reads only after other work was done in the loop."""
+    reading, writing = os.pipe()
+    ours = os.dup(1)
+    os.dup2(writing, 1)
+    os.close(writing)
+    text = b"x" * 300_000
+
+    async def printed_and_read() -> bytes:
+        task = asyncio.create_task(output.print_all())
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert not task.done()
+        loop = asyncio.get_running_loop()
+        found = bytearray()
+        loop.add_reader(reading, lambda: found.extend(os.read(reading, 1 << 16)))
+        await task
+        loop.remove_reader(reading)
+        return bytes(found)
+
+    try:
+        with folder(tmp_path) as place, place.output() as files:
+            output = Output(files, let_signals_through=nothing)
+            run_job(output, 1, out=text)
+            end(output, 1)
+            output.close()
+            found = asyncio.run(printed_and_read())
+    finally:
+        os.dup2(ours, 1)
+        os.close(ours)
+    rest = b""
+    while piece := os.read(reading, 1 << 16):
+        rest += piece
+    os.close(reading)
+    assert found + rest == text
