@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from scoperun.console import plain
 from scoperun.console.configured import settled
 from scoperun.console.option import WrongValue
+from scoperun.console.option_fields import fields_of
 from scoperun.console.options import options_of
 from scoperun.console.plain import NotPlain
 from scoperun.console.shells import is_shell_at_terminal
@@ -137,7 +138,7 @@ def asked(reading: Reading) -> CommandLine:
         raise NotPlain
     whole = settled(given, reading.command[0], OPTIONS)
     assigned = [each for several in whole.values.get("property", ()) for each in several]
-    fields = _fields(whole.values)
+    fields = fields_of(OPTIONS, whole.values)
     _settle_interval(fields["request"], fields["output"], is_given="timeline-interval" in given)
     _see_what_is_kept_is_recorded(fields["output"], given)
     limits = Limits(**fields["limits"])
@@ -220,13 +221,3 @@ def _see_what_is_kept_is_recorded(output: Mapping[str, Any], given: Mapping[str,
     for name in ("record-keep", "record-keep-for"):
         if name in given and output.get("record") is None:
             raise InvalidValue(f"--{name} has no effect", hint="together with --record NAME")
-
-
-def _fields(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the values of fields by the object that they belong to (limits, context, request, output) and by field."""
-    fields: dict[str, dict[str, Any]] = {"limits": {}, "context": {}, "request": {}, "output": {}}
-    for option in OPTIONS:
-        if option.field is not None and option.name in values:
-            whole, _, name = option.field.partition(".")
-            fields[whole][name] = values[option.name]
-    return fields

@@ -11,7 +11,7 @@ from scoperun.printable import one_line
 from scoperun.record import dataclass, replace
 from scoperun.spec.properties import Property, parse_property, that_count
 from scoperun.spec.scope import needed
-from scoperun.spec.sizes import INFINITY, format_size, parse_size
+from scoperun.spec.sizes import INFINITY, exact_size, format_size
 from scoperun.spec.soft_memory import SoftMemory
 from scoperun.spec.soft_pressure import SoftPressure
 from scoperun.spec.values import signal_name
@@ -177,7 +177,7 @@ def _chosen(request: RunRequest, output: Output | None, sources: Sources) -> Ite
         whole, _, name = option.field.partition(".")
         value = getattr(wholes.get(whole), name, None)
         if isinstance(value, SoftMemory):
-            value = f"{_size(value.limit)}:{_signal(value)}"
+            value = f"{exact_size(value.limit)}:{_signal(value)}"
         if isinstance(value, SoftPressure):
             value = f"{value.text}:{_signal(value)}"
         if value is not None and name != "dry_run":
@@ -188,12 +188,6 @@ def _chosen(request: RunRequest, output: Output | None, sources: Sources) -> Ite
 
 def _signal(soft: SoftMemory | SoftPressure) -> str:
     return "none" if soft.signal is None else signal_name(soft.signal)
-
-
-def _size(size: int) -> str:
-    """Return a size as text that stands for exactly this many bytes."""
-    text = format_size(size)
-    return text if parse_size(text) == size else str(size)
 
 
 def _contrary(name: str) -> str:

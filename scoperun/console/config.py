@@ -23,7 +23,7 @@ from scoperun.errors import InvalidValue
 from scoperun.record import dataclass, field
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 
 class Kind(enum.StrEnum):
@@ -93,6 +93,13 @@ class Entries:
         names = [*kept.lists, *(name for name in self.lists if name not in kept.lists)]
         lists = {name: (*kept.lists.get(name, ()), *self.lists.get(name, ())) for name in names}
         return Entries(single={**lower.single, **self.single}, lists=lists)
+
+    def only(self, names: Container[str]) -> Entries:
+        """Return the entries of these options."""
+        return Entries(
+            single={name: entry for name, entry in self.single.items() if name in names},
+            lists={name: several for name, several in self.lists.items() if name in names},
+        )
 
     def without_properties(self, names: set[str | None]) -> Entries:
         """Return these entries without the properties `names` in lists, because an option sets them."""

@@ -37,18 +37,21 @@ class Settled:
     list_origins: Mapping[str, tuple[str, ...]]
 
 
-def settled(given: Mapping[str, Any], command: str, options: Sequence[Option]) -> Settled:
+def settled(
+    given: Mapping[str, Any], command: str, options: Sequence[Option], *, others: Sequence[Option] = ()
+) -> Settled:
     """Return the values of `options`.
 
     given: the values from the command line, by long name. command: the command's first word, which rules match.
+    others: what config files can have too, and is left out.
     Raises InvalidValue for a mistake in a config file, WrongValue for one in the environment.
     """
     known = {option.name: option for option in options}
     values, origins = dict(given), {name: f"--{name}" for name in given}
     list_origins = {name: (f"--{name}",) * len(values[name]) for name in given if known[name].repeatable}
-    entries = _entries(given, command, known)
+    entries = _entries(given, command, {option.name: option for option in others} | known)
     if entries is not None:
-        entries = entries.without_properties({known[name].sets for name in values})
+        entries = entries.only(known).without_properties({known[name].sets for name in values})
         _add_entries(values, origins, entries, known)
         for name, several in entries.lists.items():
             list_origins[name] = (*(str(entry.source) for entry in several), *list_origins.get(name, ()))

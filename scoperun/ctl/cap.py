@@ -9,13 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from scoperun.console.options import OPTIONS
+from scoperun.console.table_options import KEPT, limits_of, with_options
 from scoperun.ctl import cap_names
 from scoperun.ctl.cap_list import list_caps
 from scoperun.ctl.cap_request import Asked, Target
 from scoperun.ctl.cap_work import done
 from scoperun.ctl.declared import Json, Legend, System
 from scoperun.ctl.output import print_json, print_text, say
-from scoperun.ctl.table_options import KEPT, limits_of, with_options
 from scoperun.errors import InvalidValue, ScoperunError
 from scoperun.spec.properties import Property
 from scoperun.spec.sizes import INFINITY

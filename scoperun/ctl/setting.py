@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scoperun.console.options import OPTIONS
+from scoperun.console.table_options import KEPT, limits_of, properties_of, with_options
 from scoperun.ctl.acting import Did, Every, Globs, Target, Units, acted
 from scoperun.ctl.declared import Json, System
 from scoperun.ctl.errors import NotActive
 from scoperun.ctl.in_force import in_force, limits_in_force, setting, text_of
-from scoperun.ctl.table_options import KEPT, limits_of, properties_of, with_options
 from scoperun.errors import InvalidValue, PropertyRefused, ScoperunError
 from scoperun.kernel.scope_cgroup import ScopeCgroup
 from scoperun.record import dataclass

@@ -113,6 +113,12 @@ def format_size(size: int) -> str:
     return f"{size}B"
 
 
+def exact_size(size: int) -> str:
+    """Return a size as text that stands for exactly this many bytes, as short as `format_size` where that does."""
+    text = format_size(size)
+    return text if parse_size(text) == size else str(size)
+
+
 def format_time(seconds: float) -> str:
     """Return `seconds` as systemd prints a span: 212ms, 1.250s, 5min 20s, infinity."""
     if seconds == math.inf:

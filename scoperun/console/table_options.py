@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scoperun.console.option import WrongValue
+from scoperun.console.option_fields import fields_of
 from scoperun.console.options import OPTIONS
 from scoperun.errors import InvalidValue
 from scoperun.spec.limits import Limits
@@ -62,13 +63,17 @@ def with_options(
 
 def limits_of(options: Sequence[Option], given: Mapping[str, Any]) -> Limits:
     """Return the limits among the values of options; raises InvalidValue."""
-    fields = {f"{each.field}".removeprefix("limits."): given.get(_identifier(each.name)) for each in options}
-    return Limits(**{field: value for field, value in fields.items() if field in Limits.__slots__})
+    return Limits(**fields_of(options, by_long_name(given))["limits"])
 
 
 def properties_of(given: Mapping[str, Any]) -> list[Property]:
     """Return the properties of -p; raises InvalidValue."""
     return parsed(each.text for several in given.get("property", ()) for each in several)
+
+
+def by_long_name(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a function's **given by the options' long names."""
+    return {name.replace("_", "-"): value for name, value in given.items()}
 
 
 def _identifier(name: str) -> str:

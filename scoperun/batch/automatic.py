@@ -1,0 +1,55 @@
+"""The memory that --mem auto gives each job: what earlier runs suggest, or without any an equal share. No I/O.
+
+* The 95th percentile of their peaks, rounded up, where there is one. Otherwise, if none ran out, what was enough for
+  all that succeeded.
+* If too many ran out for a percentile, only what is too little is known: the share of a job, if that is more, or else
+  the next size above.
+* Never more than the total.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scoperun.history.advice import rounded_up
+from scoperun.spec.sizes import format_size
+
+if TYPE_CHECKING:
+    from scoperun.history.advice import Advice
+
+_PAGE = 4096
+"""Bytes: the kernel counts a limit in pages, of which this is the smallest."""
+
+
+def automatic(advice: Advice | None, *, total: int, slots: int) -> tuple[int, str]:
+    """Return the memory for a job in bytes, and a text that says where it comes from.
+
+    advice: what earlier runs tell, None without any. total: bytes for all jobs together. slots: jobs at once.
+    """
+    share = max(total // slots // _PAGE * _PAGE, _PAGE)
+    size, reason = _suggested(advice, share) or (share, f"{format_size(total)} for {_count(slots, 'job')} at once")
+    if size <= total:
+        return size, f"{format_size(size)}: {reason}"
+    return total, f"{format_size(total)}, all that there is, where {format_size(size)} is suggested: {reason}"
+
+
+def _suggested(advice: Advice | None, share: int) -> tuple[int, str] | None:
+    """Return what earlier runs suggest, and the reason; None if they tell nothing."""
+    if advice is None:
+        return None
+    runs = _count(advice.runs, "earlier run")
+    if advice.p95 is not None:
+        return rounded_up(advice.p95), f"the 95th percentile of {runs}, rounded up"
+    if advice.more_than is not None:
+        return _above(advice.more_than, share), f"of {runs} one needed more than {format_size(advice.more_than)}"
+    if advice.most is not None:
+        return rounded_up(advice.most), f"the largest peak of {runs}, rounded up"
+    return None
+
+
+def _above(too_little: int, share: int) -> int:
+    return share if share > too_little else rounded_up(too_little + 1)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
