@@ -12,6 +12,7 @@ import errno
 import os
 import signal
 from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING
 
 from scoperun.errors import ScoperunError
 from scoperun.evidence.events import Process
@@ -19,6 +20,9 @@ from scoperun.kernel.process_table import name_of
 from scoperun.kernel.wait import bury, has_ended, readable
 from scoperun.process.streams import inherited_descriptors
 from scoperun.record import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _CAT = ("cat",)
 _SHELL = ("sh", "-c", "read -r line")
@@ -100,23 +104,32 @@ def spawn() -> Keeper:
 
 
 def _spawn() -> Keeper:
-    keeper_end, our_end = os.pipe()
+    pid, pidfd, our_end = reader(_PROGRAMS)
+    return Keeper(pid=pid, _pidfd=pidfd, _pipe=our_end)
+
+
+def reader(programs: Mapping[str, tuple[str, ...]]) -> tuple[int, int, int]:
+    """Start a process that reads a pipe, detached from all else of ours; raise OSError.
+
+    programs: paths and their words; the first that can be executed is. Returns its PID, its pidfd and our end.
+    """
+    its_end, our_end = os.pipe()
     with ExitStack() as on_error:
         on_error.callback(os.close, our_end)
         try:
-            pid = _start(_file_actions(keeper_end))
+            pid = _start(programs, _file_actions(its_end))
         finally:
-            os.close(keeper_end)
+            os.close(its_end)
         on_error.callback(_end, pid)
-        keeper = Keeper(pid=pid, _pidfd=os.pidfd_open(pid), _pipe=our_end)
+        pidfd = os.pidfd_open(pid)
         on_error.pop_all()
-    return keeper
+    return pid, pidfd, our_end
 
 
-def _start(file_actions: list[_FileAction]) -> int:
+def _start(programs: Mapping[str, tuple[str, ...]], file_actions: list[_FileAction]) -> int:
     """Start the first program that can be executed and return its PID."""
     failures = []
-    for program, words in _PROGRAMS.items():
+    for program, words in programs.items():
         try:
             return os.posix_spawn(
                 program,
@@ -124,7 +137,7 @@ def _start(file_actions: list[_FileAction]) -> int:
                 {},
                 file_actions=file_actions,
                 # A session of its own keeps away what the terminal sends to our process group. All signals are blocked,
-                # because systemd's SIGTERM under OOMPolicy=stop must not end it; the mask survives the exec.
+                # because systemd's SIGTERM, e.g. under OOMPolicy=stop, must not end it; the mask survives the exec.
                 setsid=True,
                 setsigmask=_ALL_SIGNALS,
             )
@@ -140,11 +153,11 @@ def _end(pid: int) -> None:
     os.waitpid(pid, 0)
 
 
-def _file_actions(keeper_end: int) -> list[_FileAction]:
-    """Give the keeper the pipe as standard input and close what it inherits, which would keep others' pipes open."""
+def _file_actions(its_end: int) -> list[_FileAction]:
+    """Give it the pipe as standard input and close what it inherits, which would keep others' pipes open."""
     return [
         *((os.POSIX_SPAWN_CLOSE, fd) for fd in inherited_descriptors()),
-        (os.POSIX_SPAWN_DUP2, keeper_end, 0),
+        (os.POSIX_SPAWN_DUP2, its_end, 0),
         (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]

@@ -92,6 +92,7 @@ class RunRequest:
     context: how the command starts.
     wait: report only when nothing is left in the scope.
     kill_leftovers: stop the processes that are left in the scope when the command has ended.
+    die_with_scoperun: have systemd stop the scope when this process ends, even by SIGKILL, or its guard does.
     """
 
     command: tuple[str, ...]
@@ -111,6 +112,7 @@ class RunRequest:
     context: ExecContext = field(default_factory=ExecContext)
     wait: bool = False
     kill_leftovers: bool = False
+    die_with_scoperun: bool = False
 
     def __post_init__(self) -> None:
         """Refuse values that cannot be used, before anything is started."""
@@ -134,6 +136,11 @@ class RunRequest:
         further = {each.name: each.value for each in parsed(self.properties)}
         if self.soft_memory is not None:
             _check_soft_memory(self.soft_memory, self.limits, further)
+
+    @property
+    def stops_leftovers(self) -> bool:
+        """Whether what the command leaves is stopped; nothing of it may outlive this process if that is wanted."""
+        return self.kill_leftovers or (self.die_with_scoperun and not self.wait)
 
     def scope_properties(self, *, inherited_slice: str | None = None) -> Iterable[Property]:
         """Yield the properties to request for the scope; a later one overrides an earlier one of the same name.

@@ -20,11 +20,10 @@ from scoperun.supervision.adopted import Adopted
 from scoperun.supervision.attachment import Attached, CannotMove, NoneLeft
 from scoperun.supervision.candidates import place, why_refused
 from scoperun.supervision.enforcement import unavailable, unenforced
-from scoperun.supervision.feed import Feed
+from scoperun.supervision.feed import Feed, feed_loss, until_started
 from scoperun.supervision.gathering import gathered
 from scoperun.supervision.herd import Herd
 from scoperun.supervision.movers import Managers, mover_of
-from scoperun.supervision.order import feed_loss, until_started
 from scoperun.supervision.settling import Settling
 from scoperun.supervision.standing import stand
 from scoperun.supervision.strangers import let_go
@@ -203,7 +202,7 @@ class _Attaching:
             try:
                 await self._start(unit, living)
                 tasks.start(feed_loss(self._manager, feed))
-                await until_started(self._run, unit, feed)
+                await until_started(unit, feed, system=self._run.system)
             except BusUnavailable as error:
                 error.message += f"; systemd might have put the processes into {unit.name} all the same"
                 raise

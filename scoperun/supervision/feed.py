@@ -8,13 +8,16 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from scoperun.errors import BusLost
+from scoperun.errors import BusLost, ScopeFailed
+from scoperun.evidence.events import ConnectionLost
 from scoperun.evidence.invocation import Invocation
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from scoperun.evidence.events import Event
+    from scoperun.systemd.manager import Manager
+    from scoperun.systemd.unit import Unit
 
     Reached = Callable[[Invocation], bool]
 
@@ -72,3 +75,26 @@ class Feed:
                 yield event
         finally:
             self._watchers.remove(watcher)
+
+
+async def feed_loss(manager: Manager, feed: Feed) -> None:
+    """Wait until the connection breaks, and feed that."""
+    feed.put(ConnectionLost(await manager.lost()))
+
+
+async def until_started(unit: Unit, feed: Feed, *, system: bool) -> None:
+    """Wait until the scope is started. Raise ScopeFailed if its start job fails, BusLost if the bus is lost.
+
+    system: systemd is the system's.
+    """
+    await feed.until(lambda invocation: invocation.started, within=unit.timeout)
+    match feed.invocation:
+        case Invocation(job_result="done"):
+            return
+        case Invocation(job_result=None, bus_lost=reason):
+            raise BusLost(f"Failed to start scope {unit.name!r}: the connection to the bus was lost: {reason}")
+        case Invocation(job_result=result):
+            raise ScopeFailed(
+                f"Failed to start scope {unit.name!r}: its job ended as {result!r}",
+                hint=f"see: journalctl{'' if system else ' --user'} -u {unit.name}",
+            )

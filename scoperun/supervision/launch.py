@@ -51,6 +51,9 @@ class RunOptions(TypedDict, total=False):
     context: how the command starts: environment, directory, user, group, nice level.
     wait: return only when no process is left in the scope.
     kill_leftovers: stop what is left in the scope when the command has ended.
+    die_with_scoperun: have systemd stop the scope when this process ends, even by SIGKILL: SIGTERM, and SIGKILL after
+        limits.timeout_stop. What the command leaves is stopped too. A guard process in a scope of its own, one for all
+        runs, tells systemd of the end.
     """
 
     limits: Limits
@@ -68,6 +71,7 @@ class RunOptions(TypedDict, total=False):
     context: ExecContext
     wait: bool
     kill_leftovers: bool
+    die_with_scoperun: bool
 
 
 async def run(command: Sequence[str], **options: Unpack[RunOptions]) -> Report:

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from scoperun.errors import ManagerError
 from scoperun.evidence import events
 from scoperun.kernel.wait import process_ended
 from scoperun.systemd.manager import UNANSWERED
@@ -23,7 +24,7 @@ async def see_to_leftovers(handles: Handles, enough: asyncio.Event) -> bool:
     The wait ends when no process is left, when `enough` is set, or when systemd gives up the scope. systemd gives it up
     if it cannot kill the processes in it, or must not (SendSIGKILL=no).
     """
-    is_stopped = handles.run.kill_leftovers and await _stop(handles)
+    is_stopped = handles.run.stops_leftovers and await _stop(handles)
     if not is_stopped and not handles.run.wait:
         return False
     feed = handles.feed
@@ -34,13 +35,27 @@ async def see_to_leftovers(handles: Handles, enough: asyncio.Event) -> bool:
 
 
 async def _stop(handles: Handles) -> bool:
-    """Have systemd stop the scope; tell whether it does. Read Result= first: the stop can change it."""
+    """Have systemd stop the scope; tell whether it does."""
     with suppress(*UNANSWERED):
-        handles.feed.put(await handles.unit.read())
-        handles.feed.put(events.StopRequested())
-        await handles.unit.stop()
+        await stop(handles)
         return True
     return False
+
+
+async def stop(handles: Handles) -> None:
+    """Have systemd stop the scope; raise one of UNANSWERED.
+
+    systemd does not stop a frozen scope since 257, so it is thawed first. If only leftovers are in the scope, Result=
+    is read first: the stop can change it, and what it says then is not about the command.
+    """
+    unit = handles.unit
+    if (handles.scope.cgroup.table("cgroup.events") or {}).get("frozen"):
+        with suppress(ManagerError):
+            await unit.thaw()
+    if handles.invocation.exited:
+        handles.feed.put(await unit.read())
+        handles.feed.put(events.StopRequested())
+    await unit.stop()
 
 
 async def _none_left(scope: ScopeCgroup) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
-from scoperun.errors import BusLost, ScopeFailed, ScoperunError
-from scoperun.evidence.events import ConnectionLost
-from scoperun.evidence.invocation import Invocation
+from scoperun.errors import ScoperunError
 from scoperun.spec.scope import generated_unit_name, scope_request
-from scoperun.supervision.feed import Feed
+from scoperun.supervision.feed import Feed, feed_loss, until_started
 from scoperun.supervision.tasks import Tasks
 from scoperun.systemd.manager import UNANSWERED
 from scoperun.systemd.shared import shared_manager
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from scoperun.report.report import Report
     from scoperun.spec.request import RunRequest
     from scoperun.spec.scope import ScopeRequest
+    from scoperun.supervision.guard import Guard
     from scoperun.supervision.supervision import Supervision
     from scoperun.systemd.manager import Manager
 
@@ -50,27 +49,43 @@ async def supervised(
     """
     feed = Feed(trace)
     async with shared_manager(os.environ, system=run.system) as manager, AsyncExitStack() as stack:
-        unit = Unit(manager, _requested(run), feed.put)
+        guard = None if not run.die_with_scoperun else await _guard(run, manager, stack)
+        unit = Unit(manager, _requested(run, guard), feed.put)
         stack.callback(unit.forget)
         watches = await stack.enter_async_context(AsyncExitStack())
         tasks = await stack.enter_async_context(Tasks())
         exited = tasks.start(_feed_exit(processes.workload, feed))
         tasks.start(feed_loss(manager, feed))
         await stack.enter_async_context(cleared_away(unit, processes, feed))
-        await _start(run, unit, processes, feed)
-        from scoperun.supervision.standing import stand  # noqa: PLC0415  _start has imported it
-        from scoperun.supervision.supervision import Supervision  # noqa: PLC0415
+        with nullcontext() if guard is None else guard.blamed():
+            await _start(run, unit, processes, feed)
+            from scoperun.supervision.standing import stand  # noqa: PLC0415  _start has imported it
+            from scoperun.supervision.supervision import Supervision  # noqa: PLC0415
 
-        handles = await stand(run, unit, processes, feed, watches)
+            handles = await stand(run, unit, processes, feed, watches)
+        if guard is not None and handles.start.cgroup is not None:
+            stack.enter_context(guard.told(handles.scope.cgroup.path))
         supervision = await stack.enter_async_context(Supervision(handles, tasks, enough))
         await processes.workload.release(unit.invocation_id)
         supervision.begin(exited)
         yield supervision
 
 
-def _requested(run: RunRequest) -> ScopeRequest:
+async def _guard(run: RunRequest, manager: Manager, stack: AsyncExitStack) -> Guard:
+    """Return the guard of this process, which ends after the run, if no other run has it."""
+    from scoperun.supervision.guard import shared_guard  # noqa: PLC0415  most commands do not need it
+
+    return await stack.enter_async_context(shared_guard(manager, system=run.system))
+
+
+def _requested(run: RunRequest, guard: Guard | None) -> ScopeRequest:
     name = run.unit or generated_unit_name(run.command[0], os.getpid(), os.urandom(4).hex())
-    return scope_request(name, run.scope_properties(inherited_slice=_inherited_slice(run)))
+    asked = tuple(run.scope_properties(inherited_slice=_inherited_slice(run)))
+    if guard is not None:
+        from scoperun.spec.guard import bound_to  # noqa: PLC0415  as above
+
+        asked = (*asked, *bound_to(guard.unit))
+    return scope_request(name, asked)
 
 
 def _inherited_slice(run: RunRequest) -> str | None:
@@ -85,11 +100,6 @@ async def _feed_exit(workload: Workload, feed: Feed) -> None:
     feed.put(await workload.wait())
 
 
-async def feed_loss(manager: Manager, feed: Feed) -> None:
-    """Wait until the connection breaks, and feed that."""
-    feed.put(ConnectionLost(await manager.lost()))
-
-
 async def _start(run: RunRequest, unit: Unit, processes: Processes, feed: Feed) -> None:
     """Have systemd start the scope with both processes in it, and wait until it is started."""
     await unit.start([processes.workload.pid, processes.keeper.pid])
@@ -98,24 +108,9 @@ async def _start(run: RunRequest, unit: Unit, processes: Processes, feed: Feed) 
         import scoperun.supervision.standing  # noqa: PLC0415
         import scoperun.supervision.supervision  # noqa: F401, PLC0415
     except OSError as error:  # e.g. too few descriptors
-        await until_started(run, unit, feed)
+        await until_started(unit, feed, system=run.system)
         raise ScoperunError(f"cannot watch the scope: {error.strerror}") from None
-    await until_started(run, unit, feed)
-
-
-async def until_started(run: RunRequest, unit: Unit, feed: Feed) -> None:
-    """Wait until the scope is started. Raise ScopeFailed if its start job fails, BusLost if the bus is lost."""
-    await feed.until(lambda invocation: invocation.started, within=unit.timeout)
-    match feed.invocation:
-        case Invocation(job_result="done"):
-            return
-        case Invocation(job_result=None, bus_lost=reason):
-            raise BusLost(f"Failed to start scope {unit.name!r}: the connection to the bus was lost: {reason}")
-        case Invocation(job_result=result):
-            raise ScopeFailed(
-                f"Failed to start scope {unit.name!r}: its job ended as {result!r}",
-                hint=f"see: journalctl{'' if run.system else ' --user'} -u {unit.name}",
-            )
+    await until_started(unit, feed, system=run.system)
 
 
 @asynccontextmanager

@@ -85,6 +85,13 @@ class Scope:
         """
         await self._supervision.set_limits(limits)
 
+    async def stop(self) -> None:
+        """Have systemd stop the scope: SIGTERM to every process, and SIGKILL after limits.timeout_stop.
+
+        Returns when the stop is queued, or the scope has ended already; `report` waits for the end.
+        """
+        await self._supervision.stop()
+
     async def kill(self, number: int = signal.SIGTERM) -> None:
         """Send signal `number` to every process of the scope."""
         await self._supervision.kill(number)

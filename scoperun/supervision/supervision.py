@@ -13,6 +13,7 @@ from scoperun.report.conclusion import conclude
 from scoperun.spec.scope import live_properties
 from scoperun.supervision.enforcement import check_limits
 from scoperun.supervision.killing import kill_all
+from scoperun.supervision.leftovers import stop
 from scoperun.supervision.settling import Settling, kill_what_outlived
 from scoperun.systemd.manager import UNANSWERED
 
@@ -212,6 +213,19 @@ class Supervision:
             self._cpu_watch.look_again()
         if run.require_limits:
             check_limits(changes, self._handles.scope)
+
+    async def stop(self) -> None:
+        """Have systemd stop the scope: SIGTERM to every process, and SIGKILL after TimeoutStopSec=.
+
+        Returns when the stop is queued, or the scope has ended already; `report` waits for the end. Raises one of
+        UNANSWERED.
+        """
+        try:
+            if not self._handles.invocation.ended:
+                await stop(self._handles)
+        except UNANSWERED:
+            if not self._handles.invocation.ended:
+                raise
 
     async def kill(self, number: int) -> None:
         """Send signal `number` to every process of the scope; the keeper blocks all but SIGKILL."""

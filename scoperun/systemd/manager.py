@@ -202,6 +202,10 @@ class Manager:
         """Call a method without arguments of the object at `path`, and do not wait for its answer. Raises BusLost."""
         self._connection.post(bus.Method(SYSTEMD, path, interface, member, "", bus.ANY))
 
+    def post(self, member: str, signature: str, *arguments: object) -> None:
+        """Call a method of the manager, and do not wait for its answer. Raises BusLost."""
+        self._connection.post(bus.Method(SYSTEMD, PATH, MANAGER, member, signature, bus.ANY), *arguments)
+
     async def call_once(
         self, member: str, signature: str, *arguments: object, answer: str = "", descriptors: tuple[int, ...] = ()
     ) -> list[Any]:

@@ -6,6 +6,7 @@ import asyncio
 import math
 import signal
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from scoperun.errors import BusLost, ManagerError, PropertyRefused, ScopeFailed
@@ -146,6 +147,11 @@ class Unit:
     async def stop(self) -> None:
         """Queue the stop of the scope: SIGTERM, then after TimeoutStopSec= SIGKILL."""
         await self.manager.call("StopUnit", "ss", self.name, "replace", answer="o")
+
+    def post_stop(self) -> None:
+        """Ask for that without waiting for an answer. systemd reads it after the start that it was asked for before."""
+        with suppress(BusLost):
+            self.manager.post("StopUnit", "ss", self.name, "replace")
 
     async def unref(self) -> None:
         """Release the reference that AddRef took. Without it, systemd unloads the scope once that has ended."""

@@ -15,8 +15,8 @@ from scoperun.errors import BusUnavailable
 from scoperun.process.processes import spawn
 from scoperun.spec.request import RunRequest
 from scoperun.spec.scope import scope_request
-from scoperun.supervision.feed import Feed
-from scoperun.supervision.order import cleared_away, until_started
+from scoperun.supervision.feed import Feed, until_started
+from scoperun.supervision.order import cleared_away
 from scoperun.systemd import bus as scoperun_bus
 from scoperun.systemd.manager import Manager, connect
 from scoperun.systemd.unit import Unit
@@ -253,7 +253,7 @@ async def either(
 
             async def start() -> None:
                 await unit.start([processes.workload.pid, processes.keeper.pid])
-                await until_started(run, unit, feed)
+                await until_started(unit, feed, system=run.system)
 
             yield start
 
@@ -287,7 +287,7 @@ async def test_a_scope_without_a_reference_is_not_waited_for(systemd: FakeSystem
         with spawn(run) as processes:
             async with asyncio.timeout(PATIENCE), cleared_away(unit, processes, feed):
                 await unit.start([processes.workload.pid, processes.keeper.pid])
-                await until_started(run, unit, feed)
+                await until_started(unit, feed, system=run.system)
                 systemd.when_ended = lambda _: None
                 await unit.unref()
     assert "UnrefUnit" in systemd.steps
