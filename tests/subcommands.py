@@ -44,7 +44,7 @@ class DeclaredSubcommand:
 def subcommands() -> Iterator[DeclaredSubcommand]:
     """Yield all subcommands."""
     for row in SUBCOMMANDS:
-        function = import_module(f"scoperun.ctl.{row.module}").command
+        function = import_module(f"scoperun.{row.module}").command
         params = declared(function, help_line=row.help).params
         options = [_option(each) for each in params if each.param_type_name == "option" and not each.hidden]
         arguments = [re.sub(r"[^A-Z]", "", each.metavar) for each in params if each.param_type_name == "argument"]

@@ -45,9 +45,10 @@ OFFERED = tuple(
         parse=memory_or_auto,
         metavar="SIZE|auto",
         help="Memory for each job that has no own; auto: from earlier runs, or an equal share of the total.",
+        unit_help=None,
     )
     if each.name == MEMORY
-    else each
+    else replace(each, unit_help=None)
     for each in OPTIONS
     if each.name in COLUMNS or each.name in _IN_COMMON
 )

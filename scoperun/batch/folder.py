@@ -9,12 +9,14 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import signal
 import sqlite3
 import struct
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from scoperun.console.folders import remove_empty_folder
 from scoperun.console.state_folder import private_folder
 from scoperun.errors import InvalidValue, ScoperunError
 from scoperun.history.file_system import is_local
@@ -126,6 +128,15 @@ class Folder:
             yield fd
         finally:
             os.close(fd)
+
+    def remove(self) -> None:
+        """Remove what is in it, and it itself if nothing else is."""
+        with suppress(OSError):
+            shutil.rmtree(_OUTPUT, dir_fd=self.fd)
+        for name in (_DATABASE, f"{_DATABASE}-wal", f"{_DATABASE}-shm", _LOCK):
+            with suppress(OSError):
+                os.unlink(name, dir_fd=self.fd)
+        remove_empty_folder(self.path)
 
     def _connected(self) -> sqlite3.Connection:
         address = f"file:/proc/self/fd/{self.fd}/{_DATABASE}?mode=rw"

@@ -11,12 +11,13 @@ import errno
 import heapq
 import os
 from collections import deque
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from scoperun.batch.events import Finished
 from scoperun.batch.streams import Streams
 from scoperun.errors import ScoperunError
+from scoperun.record import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -36,6 +37,19 @@ _Printed = tuple[int, int, str]
 """The number of a job, that of its attempt, and its tag."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How it is printed.
+
+    is_tagged: with the job's tag before each line. order: the numbers of jobs in whose order they are printed, None for
+    that of their ends. is_silent: not at all.
+    """
+
+    is_tagged: bool = False
+    order: Iterable[int] | None = None
+    is_silent: bool = False
+
+
 class Output:
     """The files that jobs print to, and the task that copies them to our standard output and error."""
 
@@ -44,20 +58,20 @@ class Output:
         folder: int,
         *,
         let_signals_through: Callable[[], None],
-        is_tagged: bool = False,
-        order: Iterable[int] | None = None,
+        way: Way,
         results: Results | None = None,
     ) -> None:
         """Take the folder for the files.
 
-        let_signals_through: as in Streams. is_tagged: print the job's tag before each line. order: the numbers of jobs
-        in whose order they are printed, None for that of their ends. results: where the files are kept instead.
+        let_signals_through: as in Streams. results: where the files are kept instead.
+        aside: a context in which something is printed.
         """
         self._folder = folder
         self._let_through = let_signals_through
-        self._is_tagged = is_tagged
-        self._turns = None if order is None else _Turns(order)
+        self._way = way
+        self._turns = None if way.order is None else _Turns(way.order)
         self._results = results
+        self.aside: Callable[[], AbstractContextManager[None]] = nullcontext
         self._ready: deque[_Printed] = deque()
         self._has_more = asyncio.Event()
         self._is_closing = False
@@ -76,8 +90,8 @@ class Output:
             return
         if self._results is not None:
             self._results.take(event)
-        ended = (event.job.seq, event.attempt.number, event.job.tag if self._is_tagged else "")
-        if not event.is_final:
+        ended = (event.job.seq, event.attempt.number, event.job.tag if self._way.is_tagged else "")
+        if not event.is_final or self._way.is_silent:
             self._remove(*ended[:2])
         elif self._turns is None:
             self._ready.append(ended)
@@ -97,8 +111,9 @@ class Output:
         while self._ready or not self._is_closing:
             while self._ready:
                 seq, number, tag = self._ready.popleft()
-                for name, ours in zip(_NAMES, (1, 2), strict=True):
-                    await self._print(self._reopened(seq, number, name), ours, tag)
+                with self.aside():
+                    for name, ours in zip(_NAMES, (1, 2), strict=True):
+                        await self._print(self._reopened(seq, number, name), ours, tag)
                 self._remove(seq, number)
             if not self._is_closing:
                 await self._has_more.wait()
@@ -109,7 +124,7 @@ class Output:
             return
         try:
             for piece in _tagged(
-                _pieces(file), f"{tag}\t".encode(errors="surrogateescape") if self._is_tagged else b""
+                _pieces(file), f"{tag}\t".encode(errors="surrogateescape") if self._way.is_tagged else b""
             ):
                 await _write(ours, piece)
         finally:

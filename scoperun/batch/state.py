@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from array import array
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -169,10 +170,20 @@ class State:
         )
         return [Place(place, seq, memory, bool(alone)) for place, seq, memory, alone in rows]
 
+    def unfinished(self) -> array[int]:
+        """Return the numbers of the jobs that have not ended, in order."""
+        rows = self._connection.execute("SELECT seq FROM job WHERE state IN ('waiting', 'running') ORDER BY seq")
+        return array("q", (seq for (seq,) in rows))
+
     def job(self, seq: int) -> Job:
         """Return a job."""
         (text,) = self._connection.execute("SELECT job FROM job WHERE seq = ?", (seq,)).fetchone()
         return _job(json.loads(text))
+
+    def memory(self, seq: int) -> int:
+        """Return the bytes of a job's present attempt, or of its next one."""
+        (memory,) = self._connection.execute("SELECT memory FROM job WHERE seq = ?", (seq,)).fetchone()
+        return int(memory)
 
     def attempts(self, seq: int) -> list[Attempt]:
         """Return the attempts of a job that tell something about it."""

@@ -19,6 +19,17 @@ def say(text: str) -> None:
         _write(2, f"{lines(text)}\n")
 
 
+def print_error(text: str) -> None:
+    """Print text that is safe to print on standard error."""
+    with suppress(OSError):  # as above
+        _write(2, f"{text}\n")
+
+
+def columns() -> int:
+    """Return how wide the terminal is that standard error is."""
+    return os.get_terminal_size(2).columns or 80
+
+
 def print_text(text: str) -> None:
     """Print text that is safe to print on standard output. Raises BrokenPipeError, ScoperunError if it cannot."""
     try:

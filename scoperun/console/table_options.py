@@ -46,7 +46,8 @@ def with_options(
         signature = inspect.signature(function, eval_str=True)
         own = [each for each in signature.parameters.values() if each.kind is not Parameter.VAR_KEYWORD]
         hidden = [_hidden(name, reason) for name, reason in (refused or {}).items()]
-        parameters = [*own[:1], *map(_parameter, options), *own[1:], *hidden]
+        first = [each for each in own if each.kind is not Parameter.KEYWORD_ONLY]
+        parameters = [*first, *map(_parameter, options), *own[len(first) :], *hidden]
 
         def command(*words: Any, **given: Any) -> int:
             names = {each.name for each in own}
@@ -84,7 +85,10 @@ def _parameter(option: Option) -> Parameter:
     if not option.takes_value:
         *others, name = option.names
         flag = typer.Option(
-            *others, f"{name}/{option.contrary}", help=option.unit_help or option.help, show_default=False
+            *others,
+            name if option.contrary is None else f"{name}/{option.contrary}",
+            help=option.unit_help or option.help,
+            show_default=False,
         )
         default = option.shows_default is True
         return Parameter(

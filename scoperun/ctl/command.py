@@ -59,7 +59,14 @@ def _scopectl(argv: Sequence[str]) -> int:
         near = difflib.get_close_matches(name, NAMES, n=1)
         hint = f"did you mean {near[0]}?" if near else "scopectl --help lists them"
         raise InvalidValue(f"no such subcommand: {name}", hint=hint)
-    return _run(name, [*before, *rest[:-1]])
+    try:
+        return _run(name, [*before, *rest[:-1]])
+    except ScoperunError as error:
+        failure = NAMES[name].failure
+        if failure is None:
+            raise
+        say(f"scopectl: {in_options(error.complaint)}")
+        return failure
 
 
 def _leading_options(argv: Sequence[str]) -> list[str]:
@@ -94,16 +101,24 @@ def _run(name: str, words: Sequence[str]) -> int:
 
     from scoperun.ctl.declared import declared  # noqa: PLC0415
 
-    function: Callable[..., int | None] = import_module(f"scoperun.ctl.{NAMES[name].module}").command
+    row = NAMES[name]
+    function: Callable[..., int | None] = import_module(f"scoperun.{row.module}").command
+    before, after = _around_separator(words) if row.takes_command else (words, ())
     try:
-        status = declared(_passing_on(function), help_line=NAMES[name].help)(
-            args=list(words), prog_name=f"scopectl {name}", standalone_mode=False, complete_var="="
+        status = declared(_passing_on(function), help_line=row.help)(
+            args=[*before], prog_name=f"scopectl {name}", standalone_mode=False, complete_var="=", obj=(before, after)
         )
     except typer.TyperException as error:
         raise InvalidValue(error.format_message(), hint=f"scopectl {name} --help") from None
     except _Passed as passed:
         raise passed.error from None
     return int(status or 0)
+
+
+def _around_separator(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the words before the first --, and those after it."""
+    at = words.index("--") if "--" in words else len(words)
+    return tuple(words[:at]), tuple(words[at + 1 :])
 
 
 class _Passed(Exception):

@@ -56,7 +56,7 @@ def command_lines() -> list[str]:
 @pytest.mark.parametrize("line", command_lines())
 def test_the_documents_have_only_command_lines_that_are_understood(line: str) -> None:
     _, name, *words = shlex.split(line)
-    function = import_module(f"scoperun.ctl.{NAMES[name].module}").command
+    function = import_module(f"scoperun.{NAMES[name].module}").command
     declared(function, help_line="").make_context(name, words)
 
 

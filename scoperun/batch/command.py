@@ -1,0 +1,235 @@
+"""`scopectl batch`: many jobs, each in a scope of its own."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scoperun.batch import options as own
+from scoperun.batch.batches import meant
+from scoperun.batch.columns import OFFERED, memory
+from scoperun.batch.control import VERBS, control
+from scoperun.batch.halt import halt as halt_when
+from scoperun.batch.job_files import Asked, asked
+from scoperun.batch.limits import common
+from scoperun.batch.options import Options, Progress
+from scoperun.batch.retry import Policy, growth, retry_causes
+from scoperun.batch.work import run_batch, stored
+from scoperun.console.option_values import record_name
+from scoperun.console.table_options import by_long_name, with_options
+from scoperun.errors import InvalidValue
+from scoperun.record import dataclass, replace
+from scoperun.spec.sizes import parse_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+def _parser(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    def parsed(text: str) -> Any:
+        try:
+            return parse(text)
+        except InvalidValue as error:
+            raise typer.BadParameter(str(error)) from None
+
+    return parsed
+
+
+def _option(*names: str, help: str, metavar: str, parse: Callable[[str], Any] = str) -> Any:  # noqa: A002  as typer has it
+    return typer.Option(*names, metavar=metavar, help=help, parser=_parser(parse), show_default=False)
+
+
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[FILE|-] [-- CMD {} [::: VALUE...]]", help="Where the jobs are.", show_default=False),
+]
+Jobs = Annotated[
+    int | None,
+    _option(
+        "--jobs", "-j", metavar="N", parse=own.slots, help="Jobs at once; the default is the number of processors."
+    ),
+]
+Total = Annotated[
+    int | None,
+    _option(
+        "--mem-total",
+        metavar="SIZE",
+        parse=memory,
+        help="Memory for all jobs together, also in %; the default is 80 % of what is available.",
+    ),
+]
+Retries = Annotated[
+    int | None,
+    _option("--retries", metavar="N", parse=own.retries, help="Further attempts of a job that ran out of memory."),
+]
+Factor = Annotated[
+    float | None,
+    _option("--retry-factor", metavar="F", parse=growth, help="Times as much memory for it; the default is 2."),
+]
+Most = Annotated[
+    int | None,
+    _option("--retry-max", metavar="SIZE", parse=memory, help="The most memory that it gets; default: the total."),
+]
+RetryOn = Annotated[
+    Any,
+    _option(
+        "--retry-on",
+        metavar="A,B",
+        parse=retry_causes,
+        help="What else is tried again, with the same memory: timeout, signal, exit.",
+    ),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with a batch that was interrupted.")]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="The same, and try jobs again that failed.")]
+State = Annotated[str | None, _option("--state", metavar="DIR", help="Keep the state of the batch in DIR.")]
+Joblog = Annotated[
+    str | None, _option("--joblog", metavar="FILE", help="Write a line for each attempt, as GNU parallel does.")
+]
+Results = Annotated[
+    str | None, _option("--results", metavar="DIR", help="Keep in DIR/SEQ what each job prints, and its report.")
+]
+KeepOrder = Annotated[bool, typer.Option("--keep-order", "-k", help="Print in the order of jobs, not of their ends.")]
+Tag = Annotated[bool, typer.Option("--tag", help="Print before each line which job it is of.")]
+HaltWhen = Annotated[
+    Any,
+    _option(
+        "--halt",
+        metavar="WHEN",
+        parse=halt_when,
+        help="soon,fail=N: start no more jobs once N have failed, or N%; now,fail=N: stop the others, too.",
+    ),
+]
+Delay = Annotated[
+    float | None, _option("--delay", metavar="TIME", parse=parse_time, help="Time between two starts at least.")
+]
+Shuf = Annotated[bool, typer.Option("--shuf", help="Start the jobs in a random order.")]
+Shown = Annotated[
+    Progress, typer.Option("--progress", help="A bar on a terminal, lines elsewhere, or none.", show_choices=True)
+]
+Record = Annotated[
+    str | None,
+    _option(
+        "--record",
+        metavar="NAME",
+        parse=record_name,
+        help="Keep each report in the history under NAME, and have --mem auto look there.",
+    ),
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print a line of JSON for each job and one at the end, not what jobs print.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Start nothing; print the jobs.")]
+
+
+@with_options(OFFERED)
+def command(  # noqa: PLR0913  each is an option
+    ctx: typer.Context,
+    words: Words = None,
+    *,
+    jobs: Jobs = None,
+    mem_total: Total = None,
+    retries: Retries = None,
+    retry_factor: Factor = None,
+    retry_max: Most = None,
+    retry_on: RetryOn = None,
+    resume: Resume = False,
+    retry_failed: RetryFailed = False,
+    state: State = None,
+    joblog: Joblog = None,
+    results: Results = None,
+    keep_order: KeepOrder = False,
+    tag: Tag = False,
+    halt: HaltWhen = None,
+    delay: Delay = None,
+    shuf: Shuf = False,
+    progress: Shown = Progress.AUTO,
+    record: Record = None,
+    json: Json = False,
+    dry_run: DryRun = False,
+    **given: Any,
+) -> int:
+    """Run jobs.
+
+    A job is a line of FILE, which /bin/sh runs; an object in FILE.jsonl; a row of
+    FILE.tsv; or a word after ":::". With a command after "--" each of them fills
+    {} in it, as one word, and no shell is involved.
+
+    Each job has a scope with a limit on memory: its own, or that of --mem. Jobs
+    are started as long as the sum of their limits is within --mem-total. They
+    read nothing, and what one prints is printed when it has ended.
+
+    Ctrl-C: start no more jobs; again: stop them; again: kill them. --resume goes
+    on later. A batch is told by "scopectl batch status|pause|resume|stop [ID]".
+
+    Exit status, the first that applies: 130 interrupted, and can be resumed; 125
+    scopectl failed; 3 jobs ran out of memory; 1 jobs failed; 124 jobs ran out of
+    time; 0.
+    """
+    typed: _Typed = ctx.obj if isinstance(ctx.obj, _Typed) else _Typed(*ctx.obj)
+    if words and words[0] in VERBS and not typed.after:
+        return control(words[0], words[1:], slots=jobs, json=json)
+    if (resume or retry_failed) and typed.path is None:
+        return _again(ctx, typed, words or [], state)
+    options = Options(
+        source=typed.source or _source(words or [], typed.after),
+        shared=common(by_long_name(given), command=typed.after[0] if typed.after else ""),
+        slots=jobs or len(os.sched_getaffinity(0)),
+        total=mem_total,
+        policy=Policy(retries=retries or 0, factor=retry_factor or 2.0, most=retry_max, also=retry_on or frozenset()),
+        halt=halt,
+        delay=delay or 0.0,
+        path=typed.path or state,
+        is_resumed=resume or retry_failed,
+        is_retry=retry_failed,
+        is_shuffled=shuf,
+        words=typed.before,
+        joblog=joblog,
+        results=results,
+        record=record,
+        keeps_order=keep_order,
+        is_tagged=tag,
+        progress=progress,
+        json=json,
+        dry_run=dry_run,
+        system=given["system"],
+    )
+    return run_batch(options)
+
+
+@dataclass(frozen=True, slots=True)
+class _Typed:
+    """What was typed. before, after: the words before and after --. source, path: of a batch that is resumed."""
+
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    source: Asked | None = None
+    path: str | None = None
+
+
+def _source(words: Sequence[str], after: Sequence[str]) -> Asked:
+    if len(words) > 1:
+        raise InvalidValue(f"{words[1]!r} is one word too many", hint="one FILE; a command is written after --")
+    return asked(words[0] if words else None, after)
+
+
+def _again(ctx: typer.Context, typed: _Typed, words: Sequence[str], state: str | None) -> int:
+    """Read the options of a batch that is resumed, and after them those that were typed now.
+
+    Its jobs run where they ran before, so that their files are found.
+    """
+    path = os.path.abspath(state) if state is not None else meant(None, is_running=False)
+    source = _source(words, typed.after)
+    if source.file not in {None, "-"}:
+        source = replace(source, file=os.path.abspath(f"{source.file}"))
+    header = stored(path)
+    try:
+        os.chdir(header.cwd)
+    except OSError as error:
+        raise InvalidValue(f"the folder of the batch: {header.cwd}: {error.strerror}") from None
+    now = _Typed(typed.before, typed.after, source, path)
+    status: int = ctx.command.main(
+        args=[*header.words, *typed.before], prog_name=ctx.command_path, standalone_mode=False, obj=now
+    )
+    return status

@@ -1,0 +1,61 @@
+"""What is said of a job that has not succeeded, when that happens. No I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scoperun.evidence.oom import LimitOf
+from scoperun.evidence.verdict import Verdict
+from scoperun.printable import one_line
+from scoperun.spec.sizes import format_size
+from scoperun.spec.values import signal_name
+
+if TYPE_CHECKING:
+    from scoperun.batch.attempt import Attempt
+    from scoperun.batch.events import Finished
+
+
+def ending_line(event: Finished) -> str | None:
+    """Return the line about the end of an attempt, None if there is nothing to say."""
+    attempt = event.attempt
+    if attempt.is_success or event.is_interrupted:
+        return None
+    return one_line(f"scopectl: job {event.job.seq} {how(attempt)}{_what_next(event)}: {event.job.text}")
+
+
+def how(attempt: Attempt) -> str:
+    """Return how an attempt ended, after the name of its job."""
+    match attempt.verdict:
+        case None:
+            return f"could not be started: {attempt.error}"
+        case Verdict.OOM_KILL:
+            killed = f" ({attempt.victim} was killed)" if attempt.victim else ""
+            return f"ran out of {_whose(attempt)}{killed}"
+        case Verdict.TIMEOUT:
+            return "took too long"
+        case Verdict.EXIT_CODE:
+            return f"exited with {attempt.exit_status}"
+        case Verdict.SIGNAL if attempt.signal is not None:
+            return f"was ended by {signal_name(attempt.signal)}"
+    return f"ended with verdict {attempt.verdict}"
+
+
+def _whose(attempt: Attempt) -> str:
+    match attempt.limit_of:
+        case LimitOf.SCOPE:
+            return f"its {format_size(attempt.memory)} of memory"
+        case LimitOf.SLICE:
+            return f"the memory of {attempt.limit_unit or 'a slice'}"
+        case LimitOf.HOST:
+            return "the machine's memory"
+        case LimitOf.SYSTEMD_OOMD:
+            return "memory, as systemd-oomd sees it"
+    return "memory"
+
+
+def _what_next(event: Finished) -> str:
+    if event.is_final:
+        return ""
+    if event.memory != event.attempt.memory:
+        return f"; it is tried again with {format_size(event.memory)}"
+    return "; it is tried again"

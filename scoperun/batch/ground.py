@@ -1,0 +1,101 @@
+"""What all jobs of a batch stand on: the connection to systemd, the guard, and the slice that they share.
+
+If the runner is killed, the guard's scope ends, with it the slice, and with that every job.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from scoperun.kernel.cgroup import Cgroup
+from scoperun.kernel.unit_cgroups import manager_cgroup
+from scoperun.record import dataclass
+from scoperun.spec.properties import Property
+from scoperun.supervision.guard import shared_guard
+from scoperun.systemd.shared import shared_manager
+from scoperun.systemd.slices import transient_slice
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
+
+    from scoperun.supervision.guard import Guard
+    from scoperun.systemd.manager import Manager
+
+_PARENT = {False: "app", True: "system"}
+"""The slice above a batch's, without its ending, by whether it is the system's manager that is asked."""
+
+_FILES = ("inactive_file", "active_file")
+"""Rows of memory.stat: copies of files, which the kernel gives up for others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """The ground that is there.
+
+    manager: a connection, which can be lost. slice: the slice's name. cgroup: the slice's.
+    """
+
+    manager: Manager
+    guard: Guard
+    slice: str
+    cgroup: Cgroup
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether another job can stand on it, as far as is known."""
+        return self.manager.is_usable and not self.guard.was_lost
+
+    def used(self) -> int:
+        """Return the bytes that jobs use and that the kernel cannot take back; 0 if it does not say."""
+        current, stat = self.cgroup.number("memory.current"), self.cgroup.table("memory.stat")
+        if current is None or stat is None:
+            return 0
+        return max(0, current - sum(stat.get(name, 0) for name in _FILES))
+
+    def used_by(self, unit: str) -> int:
+        """Return the bytes that one scope in the slice uses, page cache included; 0 if the kernel does not say."""
+        return Cgroup(f"{self.cgroup.name}/{unit}", f"{self.cgroup.path}/{unit}").number("memory.current") or 0
+
+
+def slice_name(batch: str, *, system: bool) -> str:
+    """Return the name of a batch's slice: in app.slice or system.slice, which are there anyway."""
+    return f"{_PARENT[system]}-scoperun_batch_{batch}.slice"
+
+
+def scope_name(batch: str, seq: int, number: int) -> str:
+    """Return the name of an attempt's scope. It follows from the job: systemd refuses a second one."""
+    return f"scoperun-batch-{batch}-{seq}-{number}.scope"
+
+
+@asynccontextmanager
+async def standing(batch: str, *, total: int, system: bool) -> AsyncIterator[Ground]:
+    """Make the ground of a batch. Raises ScoperunError."""
+
+    def connected() -> AbstractAsyncContextManager[Manager]:
+        return shared_manager(os.environ, system=system)
+
+    name = slice_name(batch, system=system)
+    async with AsyncExitStack() as stack:
+        manager = await stack.enter_async_context(connected())
+        guard = await stack.enter_async_context(shared_guard(manager, system=system))
+        await stack.enter_async_context(transient_slice(connected, name, _properties(batch, total, guard)))
+        yield Ground(manager=manager, guard=guard, slice=name, cgroup=await _cgroup(manager, name, system=system))
+
+
+async def _cgroup(manager: Manager, name: str, *, system: bool) -> Cgroup:
+    above = manager_cgroup(await manager.control_group())
+    below = f"{_PARENT[system]}.slice/{name}"
+    return Cgroup(f"{above.name.rstrip('/')}/{below}", f"{above.path}/{below}", above.counts_alone)
+
+
+def _properties(batch: str, total: int, guard: Guard) -> list[Property]:
+    return [
+        Property(name="Description", signature="s", value=f"scopectl batch {batch}"),
+        Property(name="MemoryMax", signature="t", value=total),
+        Property(name="BindsTo", signature="as", value=[guard.unit]),
+        Property(name="After", signature="as", value=[guard.unit]),
+        Property(name="CollectMode", signature="s", value="inactive-or-failed"),
+    ]

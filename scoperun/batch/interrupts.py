@@ -1,0 +1,51 @@
+"""What signals to the runner do: first it starts no more jobs, then it stops those that run, then it kills them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from scoperun.batch.folder import WAKE
+from scoperun.batch.runner import Stage
+from scoperun.process.signals import ENDING, STOPPING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from scoperun.process.signals import HeldSignals
+
+
+@contextmanager
+def interrupting(
+    signals: HeldSignals, *, stage: Callable[[], Stage], end: Callable[[Stage], None], woken: Callable[[], None]
+) -> Iterator[None]:
+    """Act on held signals during the context.
+
+    stage: how far the runner is told to end. end: tells it to. woken: called when another terminal wants something.
+    """
+
+    def act() -> None:
+        for received in signals.read():
+            if received.number in signals.ending:
+                end(_next(stage(), received.number))
+            elif received.number in STOPPING:
+                os.kill(os.getpid(), signal.SIGSTOP)  # Ctrl-Z; the jobs run on, in sessions of their own
+            elif received.number == WAKE:
+                woken()
+
+    loop = asyncio.get_running_loop()
+    loop.add_reader(signals.fd, act)
+    try:
+        yield
+    finally:
+        loop.remove_reader(signals.fd)
+
+
+def _next(stage: Stage, number: int) -> Stage:
+    """Return the stage that a signal leads to: only Ctrl-C leaves out nothing."""
+    assert number in ENDING  # noqa: S101  the caller has seen to that
+    least = Stage.DRAINING if number == signal.SIGINT else Stage.STOPPING
+    return max(least, Stage(min(stage + 1, Stage.KILLING)))

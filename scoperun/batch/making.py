@@ -1,0 +1,90 @@
+"""The state that a runner works with: that of a new batch, or of one that is resumed."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from array import array
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from scoperun.batch.admission import see_that_it_fits
+from scoperun.batch.batches import new_id, path_of
+from scoperun.batch.ending import FAILURES
+from scoperun.batch.folder import opened
+from scoperun.batch.job_files import jobs
+from scoperun.batch.state import Header, State, Wanted
+from scoperun.errors import InvalidValue
+from scoperun.record import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scoperun.batch.folder import Folder
+    from scoperun.batch.job import Job
+    from scoperun.batch.limits import Common
+    from scoperun.batch.options import Options
+
+
+@dataclass(slots=True)
+class Made:
+    """An open batch, of which this process is the only runner. is_finished: nothing of it is to be kept."""
+
+    folder: Folder
+    state: State
+    is_finished: bool = False
+
+
+@contextmanager
+def made(options: Options, shared: Common, total: int) -> Iterator[Made]:
+    """Open the state of a batch, of which this process is the only runner for the length of the context.
+
+    A new batch that is refused leaves nothing. Raises ScoperunError.
+    """
+    batch = new_id()
+    path = options.path or path_of(batch)
+    with opened(path, create=not options.is_resumed) as folder, folder.locked():
+        with folder.database(create=not options.is_resumed) as connection:
+            found = Made(folder, State(connection))
+            if options.is_resumed:
+                _resume(found, options, shared)
+            else:
+                _make(found, batch, options, checked_jobs(options, shared, total))
+            yield found
+        if found.is_finished:
+            folder.remove()
+
+
+def checked_jobs(options: Options, shared: Common, total: int) -> Iterator[Job]:
+    """Yield the jobs; raise InvalidValue for one that could never run."""
+    for job in jobs(options.source, shared):
+        see_that_it_fits(job, total)
+        yield job
+
+
+def _make(new: Made, batch: str, options: Options, found: Iterator[Job]) -> None:
+    state, folder = new.state, new.folder
+    if state.is_made:
+        raise InvalidValue(f"{folder.path}: there is a batch in it", hint="--resume goes on with it")
+    header = Header(id=batch, created=time.time(), cwd=os.getcwd(), words=options.words)
+    try:
+        count = state.make(header, found)
+    except BaseException:
+        folder.remove()
+        raise
+    if options.is_shuffled:
+        places = array("q", range(1, count + 1))
+        random.shuffle(places)
+        state.shuffle(places)
+
+
+def _resume(earlier: Made, options: Options, shared: Common) -> None:
+    state = earlier.state
+    if not state.is_made:
+        raise InvalidValue(f"{earlier.folder.path}: there is no batch in it")
+    if options.source.file is not None or options.source.values is not None:
+        state.see_same(jobs(options.source, shared))
+    if options.is_retry:
+        state.retry(FAILURES)
+    state.want(Wanted())

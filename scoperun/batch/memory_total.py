@@ -1,0 +1,44 @@
+"""The memory that all jobs of a batch may have together."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from scoperun.errors import ScoperunError
+from scoperun.kernel.machine_memory import available
+from scoperun.kernel.unit_cgroups import manager_cgroup, unit_cgroups
+from scoperun.systemd.shared import shared_manager
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scoperun.kernel.cgroup import Cgroup
+
+_SHARE = 0.8
+"""Of what the machine has left: the rest is for everybody else, and for the kernel."""
+
+
+async def usual_total(*, system: bool) -> int:
+    """Return 80 % of the memory that is left when other running batches have all of theirs. Raises ScoperunError."""
+    free = available()
+    if free is None:
+        raise ScoperunError("the kernel does not say how much memory is available", hint="--mem-total SIZE")
+    async with shared_manager(os.environ, system=system) as manager:
+        cgroups = unit_cgroups(manager_cgroup(await manager.control_group()))
+    total = int((free - promised(cgroups)) * _SHARE)
+    if total <= 0:
+        raise ScoperunError("other batches have reserved all memory that is available", hint="--mem-total SIZE")
+    return total
+
+
+def promised(cgroups: Mapping[str, Cgroup]) -> int:
+    """Return the bytes that running batches have reserved and do not use: the limits of their slices less their use."""
+    rest = 0
+    for unit, cgroup in cgroups.items():
+        if "-scoperun_batch_" not in unit or not unit.endswith(".slice"):
+            continue
+        limit, used = cgroup.number("memory.max"), cgroup.number("memory.current")
+        if limit is not None and used is not None and limit < 1 << 62:
+            rest += max(0, limit - used)
+    return rest

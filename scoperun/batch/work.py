@@ -1,0 +1,230 @@
+"""A batch from its options to its exit status: `run_batch` reads like a table of contents."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from scoperun.batch.automatic import automatic
+from scoperun.batch.batches import seen
+from scoperun.batch.columns import AUTO
+from scoperun.batch.earlier import clear_earlier
+from scoperun.batch.ending import FAILURES, exit_status
+from scoperun.batch.interrupts import interrupting
+from scoperun.batch.job_lines import print_end
+from scoperun.batch.joblog_file import JobLog
+from scoperun.batch.limits import run_request
+from scoperun.batch.making import checked_jobs, made
+from scoperun.batch.memory_total import usual_total
+from scoperun.batch.need import need
+from scoperun.batch.output import Output, Way
+from scoperun.batch.preview import json_lines, text_lines
+from scoperun.batch.progress import shown
+from scoperun.batch.recording import Recording, recorded_advice
+from scoperun.batch.results import Results
+from scoperun.batch.runner import Plan, Runner, Stage
+from scoperun.batch.summary import ROWS, summary
+from scoperun.batch.tally import Tally
+from scoperun.console.field_names import in_options
+from scoperun.console.output import columns, print_error, print_json_line, print_text, say
+from scoperun.console.shell_words import quoted
+from scoperun.errors import InvalidValue
+from scoperun.printable import one_line
+from scoperun.process.signals import HeldSignals
+from scoperun.record import replace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from scoperun.batch.events import Event
+    from scoperun.batch.folder import Folder
+    from scoperun.batch.job import Job
+    from scoperun.batch.limits import Common
+    from scoperun.batch.options import Options
+    from scoperun.batch.state import Header, State
+    from scoperun.spec.request import RunRequest
+
+
+def run_batch(options: Options) -> int:
+    """Run a batch, and return the exit status. Raises ScoperunError if it cannot begin."""
+    if not options.is_resumed and options.source.file is None and options.source.values is None:
+        raise InvalidValue("no jobs", hint="a FILE, - for standard input, or -- CMD {} ::: VALUE...")
+    total = options.total or asyncio.run(usual_total(system=options.system))
+    shared = _with_memory(options, total)
+    if options.dry_run:
+        return _previewed(options, shared, total)
+    with made(options, shared, total) as batch, HeldSignals() as signals:
+        work = _Work(options, batch.folder, batch.state, total=total, shared=shared)
+        with work.outputs(signals):
+            asyncio.run(work.run(signals))
+        status = work.concluded()
+        batch.is_finished = status == 0 and options.path is None  # nothing is left to resume
+    return status
+
+
+def stored(path: str) -> Header:
+    """Return what belongs to a batch as a whole, by its folder. Raises ScoperunError."""
+    with seen(path) as (_, _, batch):
+        return batch.header
+
+
+def _with_memory(options: Options, total: int) -> Common:
+    """Return what jobs have in common, with the memory that --mem auto stands for."""
+    shared = options.shared
+    if shared.memory != AUTO:
+        return shared
+    suggested = None if options.record is None else recorded_advice(options.record)
+    memory, reason = automatic(suggested, total=total, slots=options.slots)
+    say(f"scopectl: --mem auto is {reason}")
+    return replace(shared, memory=memory)
+
+
+def _previewed(options: Options, shared: Common, total: int) -> int:
+    found = checked_jobs(options, shared, total)
+    for line in (json_lines if options.json else text_lines)(found):
+        print_text(line)
+    return 0
+
+
+class _Work:
+    """The work of one runner on a batch."""
+
+    def __init__(self, options: Options, folder: Folder, state: State, *, total: int, shared: Common) -> None:
+        self._options = options
+        self._folder = folder
+        self._state = state
+        self._total = total
+        self._shared = shared
+        self._header = state.header()
+        self._tally = Tally(state.counts())
+        self._takers: list[Callable[[Event], None]] = [self._tally.take]
+        self._stops = 0
+        self._began = time.monotonic()
+        self._was_told_to_end = False
+        self._written: dict[str, JobLog | Results | Recording] = {}
+
+    @contextmanager
+    def outputs(self, signals: HeldSignals) -> Iterator[None]:
+        """Open what is written while jobs run. Raises ScoperunError."""
+        options = self._options
+        with ExitStack() as stack:
+            results = None if options.results is None else Results(options.results)
+            self._output = Output(
+                stack.enter_context(self._folder.output()),
+                let_signals_through=signals.undo_in_child,
+                way=Way(
+                    is_tagged=options.is_tagged,
+                    order=self._state.unfinished() if options.keeps_order else None,
+                    is_silent=options.json,
+                ),
+                results=results,
+            )
+            self._takers.append(self._output.take)
+            if results is not None:
+                self._written["--results"] = results
+            if options.joblog is not None:
+                joblog = stack.enter_context(JobLog(options.joblog, is_new=not options.is_resumed))
+                self._takers.append(joblog.take)
+                self._written["--joblog"] = joblog
+            if options.record is not None:
+                recording = Recording(options.record)
+                self._takers.append(recording.take)
+                self._written["--record"] = recording
+            if options.json:
+                self._takers.append(print_end)
+            yield
+
+    async def run(self, signals: HeldSignals) -> None:
+        """Run the jobs. Raises ScoperunError if that cannot begin."""
+        options = self._options
+        await clear_earlier(self._state, self._header.id, system=options.system)
+        self._runner = Runner(self._state, self._plan(), slots=options.slots)
+        with (
+            interrupting(signals, stage=lambda: self._runner.stage, end=self._end, woken=self._woken),
+            shown(options.progress, self._runner, self._tally) as progress,
+        ):
+            self._takers.append(progress.take)
+            self._output.aside = progress.aside
+            printing = asyncio.create_task(self._printed())
+            try:
+                await self._runner.run()
+            finally:
+                self._output.close()
+                await printing
+
+    def concluded(self) -> int:
+        """Say how the batch ended, and return the exit status."""
+        failure, counts = self._runner.failure, self._state.counts()
+        is_interrupted = self._was_told_to_end and bool(counts.get("waiting"))
+        status = exit_status(counts, is_interrupted=is_interrupted, has_failed=failure is not None)
+        failures = self._state.failures(FAILURES, most=ROWS)
+        told = summary(counts, failures, need(self._state.kept_attempts()), elapsed=time.monotonic() - self._began)
+        if self._options.json:
+            print_json_line(told.to_json() | {"exit_status": status})
+        else:
+            print_error(told.text(width=columns() if os.isatty(2) else None))
+        if failure is not None:
+            say(f"scopectl: {in_options(failure.complaint)}")
+        for option, written in self._written.items():
+            if written.failure is not None:
+                say(one_line(f"scopectl: {option}: not all was written: {written.failure}"))
+        if counts.get("waiting"):
+            say(f"scopectl: to go on: scopectl batch --resume --state {quoted(self._folder.path)}")
+        return status
+
+    def _plan(self) -> Plan:
+        options = self._options
+        return Plan(
+            batch=self._header.id,
+            total=self._total,
+            policy=options.policy,
+            request=self._request,
+            streams=self._output.streams,
+            take=self._take,
+            halt=options.halt,
+            delay=options.delay,
+            system=options.system,
+        )
+
+    def _request(self, job: Job, memory: int, unit: str, slice: str) -> RunRequest:  # noqa: A002  as its field
+        """Return the request for an attempt: what a job leaves running ends with it, and it ends with us."""
+        made = run_request(job, memory, self._shared, unit=unit, slice=slice)
+        return replace(made, kill_leftovers=True, die_with_scoperun=True, system=self._options.system)
+
+    def _take(self, event: Event) -> None:
+        for take in self._takers:
+            take(event)
+
+    async def _printed(self) -> None:
+        """Print what jobs print; if nobody reads it, the batch is to end."""
+        try:
+            await self._output.print_all()
+        except OSError as error:
+            say(f"scopectl: cannot print what jobs print: {error.strerror}")
+            self._runner.end(Stage.STOPPING)
+
+    def _end(self, stage: Stage) -> None:
+        """Tell the runner to end, and the user what happens now."""
+        self._was_told_to_end = True
+        running = len(self._runner.running)
+        jobs = f"{running} job{'s' * (running != 1)}"
+        match stage:
+            case Stage.DRAINING if running:
+                say(f"scopectl: no more jobs are started; {jobs} run on; again to stop them")
+            case Stage.STOPPING if running:
+                say(f"scopectl: {jobs} are being stopped; again to kill them")
+            case Stage.KILLING if running:
+                say(f"scopectl: {jobs} are being killed")
+        self._runner.end(stage)
+
+    def _woken(self) -> None:
+        """Do what another terminal wants."""
+        wanted = self._state.wanted()
+        self._runner.set_slots(wanted.slots or self._options.slots)
+        self._runner.pause(is_paused=wanted.is_paused)
+        if wanted.stops > self._stops:
+            self._stops = wanted.stops
+            self._end(max(Stage.STOPPING, Stage(min(self._runner.stage + 1, Stage.KILLING))))
