@@ -6,28 +6,34 @@ parser of shells, e.g. after a backquote, no later place counts.
 
 from __future__ import annotations
 
+import re
+
 RESERVED = frozenset(
     "case coproc do done elif else esac fi for function if in select then time until while".split()  # noqa: SIM905
 )
 """The words that a shell reads as syntax where a command begins."""
 
-_GIVEN_UP = "?"
 _BLANKS = frozenset(" \t\n;&|()<>")
 
 _OPENED = {"$(": ")", "(": ")", "${": "}", '"': '"'}
 """What opens a part of a command, and what closes that."""
 _IN_DOUBLE_QUOTES = frozenset({"$(", "${"})
 
+_SUM = re.compile(r"""\$\(\([^()'"`\\{}#]*\)\)""")
+"""Arithmetic in which nothing opens or closes. In other arithmetic quotes are as in double quotes."""
+
 
 def open_places(text: str) -> set[int]:
     r"""Return the places in a text at which a shell is in no quotes, no ${} and no comment, and not after a \."""
     scan = _Scan(text)
-    places = set()
-    at = 0
-    while at < len(text) and not scan.is_given_up:
-        if scan.is_open:
-            places.add(at)
+    places, at = set[int](), 0
+    while at < len(text):
+        before, was_open = at, scan.is_open
         at = scan.after(at)
+        if scan.is_given_up:
+            break
+        if was_open:
+            places.add(before)
     return places
 
 
@@ -52,6 +58,8 @@ class _Scan:
         if text[at] == innermost:
             self._closers.pop()
             return at + 1
+        if found := _SUM.match(text, at):
+            return found.end()
         if self._is_too_much(at, innermost):
             self.is_given_up = True
             return at
@@ -71,7 +79,9 @@ class _Scan:
             case "`":
                 return True
             case "$":
-                return text.startswith("$'", at) and innermost != '"'
+                return text.startswith(("$((", "$["), at) or (text.startswith("$'", at) and innermost != '"')
+            case "(":
+                return text.startswith("((", at) and innermost != '"'
             case "<":
                 return text.startswith("<<", at) and innermost != '"'
             case "#":

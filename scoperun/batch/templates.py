@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from functools import cache
 from typing import TYPE_CHECKING
 
 from scoperun.batch.shell_text import RESERVED, open_places
@@ -21,7 +22,8 @@ from scoperun.record import dataclass
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-_PLACEHOLDER = re.compile(r"(?<!\$)\{([A-Za-z_][A-Za-z0-9_.-]*)?\}")
+_NAME = "[A-Za-z_][A-Za-z0-9_.-]*"
+"""What looks like the name of a column, so that one which is not known is a mistake."""
 
 _OF_AWK = frozenset({"exit", "getline", "next", "nextfile", "print"})
 """Words that are the whole of an action of awk, e.g. in awk '/x/ {print}'."""
@@ -127,10 +129,17 @@ def _is_escaped(text: str, place: int, open_places: Collection[int]) -> bool:
 
 
 def _placeholders(text: str, names: Names) -> Iterator[tuple[re.Match[str], str]]:
-    for found in _PLACEHOLDER.finditer(text):
+    for found in _pattern(names).finditer(text):
         name = names.meant(found[1] or "")
         if name is not None:
             yield found, name
+
+
+@cache
+def _pattern(names: Names) -> re.Pattern[str]:
+    """Return what finds the placeholders that there could be. Any text can be the name of a column."""
+    known = [re.escape(each) for each in (*names.loose, *names.others) if each]
+    return re.compile(rf"(?<!\$)\{{({'|'.join([*known, _NAME])})?\}}")
 
 
 def _joined(pieces: Iterable[tuple[str, str | None]], values: Mapping[str, str], written: Callable[[str], str]) -> str:
