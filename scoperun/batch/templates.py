@@ -20,7 +20,7 @@ from scoperun.errors import InvalidValue
 from scoperun.record import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 _NAME = "[A-Za-z_][A-Za-z0-9_.-]*"
 """What looks like the name of a column, so that one which is not known is a mistake."""
@@ -110,10 +110,13 @@ def _pieces(text: str, names: Names, *, open_places: Collection[int] | None = No
     open_places: where quotes could be opened, None for everywhere.
     """
     pieces, end = list[tuple[str, str | None]](), 0
-    for found, name in _placeholders(text, names):
+    for found in _pattern(names).finditer(text):
+        if open_places is not None and _is_escaped(text, found.start(), open_places):
+            continue
+        name = names.meant(found[1] or "")
+        if name is None:
+            continue
         if open_places is not None and found.start() not in open_places:
-            if _is_escaped(text, found.start(), open_places):
-                continue
             raise InvalidValue(
                 f"{found[0]} has to be outside of quotes, backquotes, ${{}} and comments",
                 hint="its value is quoted when it is put in",
@@ -124,15 +127,8 @@ def _pieces(text: str, names: Names, *, open_places: Collection[int] | None = No
 
 
 def _is_escaped(text: str, place: int, open_places: Collection[int]) -> bool:
-    r"""Return whether a \ before it is why quotes cannot be opened there."""
-    return text[place - 1 : place] == "\\" and place - 1 in open_places
-
-
-def _placeholders(text: str, names: Names) -> Iterator[tuple[re.Match[str], str]]:
-    for found in _pattern(names).finditer(text):
-        name = names.meant(found[1] or "")
-        if name is not None:
-            yield found, name
+    r"""Return whether a \ before it has it mean itself."""
+    return text[place - 1 : place] == "\\" and place - 1 in open_places and place not in open_places
 
 
 @cache

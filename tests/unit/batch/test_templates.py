@@ -96,7 +96,7 @@ def test_other_braces_stay_as_they_are(braces: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "braces", ["{a,b}", "${x}", "${sample}", "{1..3}", "awk '{print}'", "awk '{next}'", r"\{sample}"]
+    "braces", ["{a,b}", "${x}", "${sample}", "{1..3}", "awk '{print}'", "awk '{next}'", r"\{sample}", r"\{other}"]
 )
 def test_other_braces_stay_as_they_are_beside_columns(braces: str) -> None:
     assert filled_text(f"{braces} {{sample}}", TABLE, {"sample": "v"}) == f"{braces} v"
