@@ -43,12 +43,13 @@ class _Scan:
     def __init__(self, text: str) -> None:
         self._text = text
         self._closers: list[str] = []
+        self._counts = dict.fromkeys(_OPENED.values(), 0)
         self.is_given_up = False
 
     @property
     def is_open(self) -> bool:
         """Whether only parentheses are open, in which words are as outside of them."""
-        return not any(closer != ")" for closer in self._closers)
+        return self._counts[")"] == len(self._closers)
 
     def after(self, at: int) -> int:
         """Take in what is at a place, and return the place after it."""
@@ -56,7 +57,7 @@ class _Scan:
         if text[at] == "\\":
             return at + 2
         if text[at] == innermost:
-            self._closers.pop()
+            self._counts[self._closers.pop()] -= 1
             return at + 1
         if found := _SUM.match(text, at):
             return found.end()
@@ -69,12 +70,13 @@ class _Scan:
             word = text[at : at + length]
             if word in _OPENED and (innermost != '"' or word in _IN_DOUBLE_QUOTES):
                 self._closers.append(_OPENED[word])
+                self._counts[_OPENED[word]] += 1
                 return at + length
         return at + 1
 
     def _is_too_much(self, at: int, innermost: str) -> bool:
         """Return whether shells differ in what follows, or a place after it cannot be told without parsing it."""
-        text, is_in_double_quotes = self._text, '"' in self._closers
+        text, is_in_double_quotes = self._text, self._counts['"'] > 0
         match text[at]:
             case "`":
                 return True

@@ -91,6 +91,8 @@ class Argv:
 
 def filled_text(text: str, names: Names, values: Mapping[str, str]) -> str:
     """Return a text for /bin/sh with these values, by name. Raises InvalidValue."""
+    if not _pattern(names).search(text):
+        return text
     return _joined(_pieces(text, names, open_places=open_places(text)), values, quoted)
 
 

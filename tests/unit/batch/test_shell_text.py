@@ -92,6 +92,12 @@ def test_what_is_open_is_outside_of_quotes(text: str, places: str) -> None:
     assert "".join(text[each] for each in sorted(open_places(text))) == places
 
 
+@pytest.mark.parametrize("opened", ["( ", '"$( ', "${a:-", "a'", '"\\"'])
+def test_a_place_behind_much_that_is_open_is_found_in_linear_time(opened: str) -> None:
+    """With a search of all that is open at each place this would take minutes."""
+    assert len(open_places(opened * 60_000)) <= 60_000 * len(opened)
+
+
 def check(seed: int, count: int, folder: Path, shell: str) -> int:
     """Fill random texts with values that would write a file if they were run; return how many took a value."""
     accepted = 0
