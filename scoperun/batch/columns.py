@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from scoperun.console import option_values
 from scoperun.console.options import OPTIONS
 from scoperun.errors import InvalidValue
 from scoperun.record import replace
 from scoperun.spec.sizes import INFINITY
+
+if TYPE_CHECKING:
+    from scoperun.console.option import Option
 
 AUTO = "auto"
 """The value of --mem that has the memory of a job found from earlier runs, or from the number of jobs at once."""
@@ -39,17 +44,13 @@ COLUMNS = {
 }
 """The options that a job can have for itself, by their long names without dashes."""
 
-OFFERED = tuple(
-    replace(
-        each,
-        parse=memory_or_auto,
-        metavar="SIZE|auto",
-        help="Memory for each job that has no own; auto: from earlier runs, or an equal share of the total.",
-        unit_help=None,
-    )
-    if each.name == MEMORY
-    else replace(each, unit_help=None)
-    for each in OPTIONS
-    if each.name in COLUMNS or each.name in _IN_COMMON
-)
+
+def _offered(option: Option) -> Option:
+    if option.name != MEMORY:
+        return replace(option, unit_help=None)
+    text = "Memory for each job that has no own; auto: from earlier runs, or an equal share of the total."
+    return replace(option, parse=memory_or_auto, metavar="SIZE|auto", help=text, unit_help=None)
+
+
+OFFERED = tuple(_offered(each) for each in OPTIONS if each.name in COLUMNS or each.name in _IN_COMMON)
 """The options that all jobs of a batch have in common. Its slice and the names of its scopes are its own."""

@@ -123,7 +123,7 @@ Json = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Start nothing; print the jobs.")]
 
 
-@with_options(OFFERED)
+@with_options(OFFERED, with_defaults=False)
 def command(  # noqa: PLR0913  each is an option
     ctx: typer.Context,
     words: Words = None,
@@ -172,9 +172,10 @@ def command(  # noqa: PLR0913  each is an option
         return control(words[0], words[1:], slots=jobs, json=json)
     if (resume or retry_failed) and typed.path is None:
         return _again(ctx, typed, words or [], state)
+    shared = common(by_long_name(given), command=typed.after[0] if typed.after else "")
     options = Options(
         source=typed.source or _source(words or [], typed.after),
-        shared=common(by_long_name(given), command=typed.after[0] if typed.after else ""),
+        shared=shared,
         slots=jobs or len(os.sched_getaffinity(0)),
         total=mem_total,
         policy=Policy(retries=retries or 0, factor=retry_factor or 2.0, most=retry_max, also=retry_on or frozenset()),
@@ -193,7 +194,7 @@ def command(  # noqa: PLR0913  each is an option
         progress=progress,
         json=json,
         dry_run=dry_run,
-        system=given["system"],
+        system=bool(shared.values.get("system")),
     )
     return run_batch(options)
 

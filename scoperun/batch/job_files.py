@@ -85,7 +85,7 @@ def _drafts(source: Asked) -> Iterator[Draft]:
 def _of_values(values: Iterable[str], command: Sequence[str]) -> Iterator[Draft]:
     argv = Argv(command, LINE)
     for number, value in enumerate(values, 1):
-        yield Draft(place=f"value {number} after {_VALUES}", command=argv.filled({"": value}), tag=value)
+        yield Draft(place=f"value {number}", command=argv.filled({"": value}), tag=value)
 
 
 def _of_lines(found: Iterable[Line], command: Sequence[str]) -> Iterator[Draft]:

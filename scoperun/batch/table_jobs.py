@@ -91,6 +91,9 @@ def _check_header(columns: Sequence[str]) -> None:
             raise InvalidValue(f"the name of column {number} is {name!r}", hint="printable text")
         if columns.index(name) < number - 1:
             raise InvalidValue(f"two columns are named {name!r}")
+        option = name.lower().replace("_", "-")
+        if option != name and option in COLUMNS:
+            raise InvalidValue(f"the column {name!r} would set nothing", hint=f"did you mean {option}?")
 
 
 def _count(cells: int) -> str:

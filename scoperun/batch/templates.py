@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from functools import cache
 from typing import TYPE_CHECKING
 
 from scoperun.batch.shell_text import RESERVED, open_places
@@ -19,9 +20,10 @@ from scoperun.errors import InvalidValue
 from scoperun.record import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-_PLACEHOLDER = re.compile(r"(?<!\$)\{([A-Za-z_][A-Za-z0-9_.-]*)?\}")
+_NAME = "[A-Za-z_][A-Za-z0-9_.-]*"
+"""What looks like the name of a column, so that one which is not known is a mistake."""
 
 _OF_AWK = frozenset({"exit", "getline", "next", "nextfile", "print"})
 """Words that are the whole of an action of awk, e.g. in awk '/x/ {print}'."""
@@ -89,6 +91,8 @@ class Argv:
 
 def filled_text(text: str, names: Names, values: Mapping[str, str]) -> str:
     """Return a text for /bin/sh with these values, by name. Raises InvalidValue."""
+    if not _pattern(names).search(text):
+        return text
     return _joined(_pieces(text, names, open_places=open_places(text)), values, quoted)
 
 
@@ -108,10 +112,13 @@ def _pieces(text: str, names: Names, *, open_places: Collection[int] | None = No
     open_places: where quotes could be opened, None for everywhere.
     """
     pieces, end = list[tuple[str, str | None]](), 0
-    for found, name in _placeholders(text, names):
+    for found in _pattern(names).finditer(text):
+        if open_places is not None and _is_escaped(text, found.start(), open_places):
+            continue
+        name = names.meant(found[1] or "")
+        if name is None:
+            continue
         if open_places is not None and found.start() not in open_places:
-            if _is_escaped(text, found.start(), open_places):
-                continue
             raise InvalidValue(
                 f"{found[0]} has to be outside of quotes, backquotes, ${{}} and comments",
                 hint="its value is quoted when it is put in",
@@ -122,15 +129,15 @@ def _pieces(text: str, names: Names, *, open_places: Collection[int] | None = No
 
 
 def _is_escaped(text: str, place: int, open_places: Collection[int]) -> bool:
-    r"""Return whether a \ before it is why quotes cannot be opened there."""
-    return text[place - 1 : place] == "\\" and place - 1 in open_places
+    r"""Return whether a \ before it has it mean itself."""
+    return text[place - 1 : place] == "\\" and place - 1 in open_places and place not in open_places
 
 
-def _placeholders(text: str, names: Names) -> Iterator[tuple[re.Match[str], str]]:
-    for found in _PLACEHOLDER.finditer(text):
-        name = names.meant(found[1] or "")
-        if name is not None:
-            yield found, name
+@cache
+def _pattern(names: Names) -> re.Pattern[str]:
+    """Return what finds the placeholders that there could be. Any text can be the name of a column."""
+    known = [re.escape(each) for each in (*names.loose, *names.others) if each]
+    return re.compile(rf"(?<!\$)\{{({'|'.join([*known, _NAME])})?\}}")
 
 
 def _joined(pieces: Iterable[tuple[str, str | None]], values: Mapping[str, str], written: Callable[[str], str]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from scoperun.console import option_values
 from scoperun.console.config_files import check_home, command_names, config_paths, read_config
+from scoperun.console.option import WrongValue
 from scoperun.errors import InvalidValue
 from scoperun.record import dataclass, replace
 
@@ -43,13 +44,13 @@ def settled(
     """Return the values of `options`.
 
     given: the values from the command line, by long name. command: the command's first word, which rules match.
-    others: what config files can have too, and is left out.
+    others: the options that config files can have, if these are more; what they say of the others is left out.
     Raises InvalidValue for a mistake in a config file, WrongValue for one in the environment.
     """
     known = {option.name: option for option in options}
     values, origins = dict(given), {name: f"--{name}" for name in given}
     list_origins = {name: (f"--{name}",) * len(values[name]) for name in given if known[name].repeatable}
-    entries = _entries(given, command, {option.name: option for option in others} | known)
+    entries = _entries(given, command, known | {option.name: option for option in others})
     if entries is not None:
         entries = entries.only(known).without_properties({known[name].sets for name in values})
         _add_entries(values, origins, entries, known)
@@ -75,7 +76,10 @@ def _add_entries(
 def _value(entry: Entry, option: Option) -> Any:
     if isinstance(entry.value, bool):
         return entry.value
-    value = option.value(entry.value)
+    try:
+        value = option.value(entry.value)
+    except WrongValue as error:  # this program takes less than others
+        raise InvalidValue(f"{entry.source}: {option.name}: {error.message}", hint=error.hint) from None
     if option.name == _PROPERTY:
         return tuple(replace(each, source=str(entry.source)) for each in value)
     return value

@@ -34,12 +34,13 @@ KEPT = {
 
 
 def with_options(
-    options: Sequence[Option], *, refused: Mapping[str, str] | None = None
+    options: Sequence[Option], *, refused: Mapping[str, str] | None = None, with_defaults: bool = True
 ) -> Callable[[Command], Command]:
     """Return a decorator that gives a function a parameter for each option, in place of its **given.
 
     `given` then has the parsed values by the options' long names, with _ for -, of those that were given.
     refused: options that are not offered, by their names as the user types them, each with the reason.
+    with_defaults: a flag that was not given has its default; otherwise it is left out, so that config files can set it.
     """
 
     def decorate(function: Command) -> Command:
@@ -47,7 +48,8 @@ def with_options(
         own = [each for each in signature.parameters.values() if each.kind is not Parameter.VAR_KEYWORD]
         hidden = [_hidden(name, reason) for name, reason in (refused or {}).items()]
         first = [each for each in own if each.kind is not Parameter.KEYWORD_ONLY]
-        parameters = [*first, *map(_parameter, options), *own[len(first) :], *hidden]
+        table = [_parameter(each, with_defaults) for each in options]
+        parameters = [*first, *table, *own[len(first) :], *hidden]
 
         def command(*words: Any, **given: Any) -> int:
             names = {each.name for each in own}
@@ -81,19 +83,14 @@ def _identifier(name: str) -> str:
     return name.replace("-", "_")
 
 
-def _parameter(option: Option) -> Parameter:
+def _parameter(option: Option, has_default: bool) -> Parameter:
     if not option.takes_value:
         *others, name = option.names
-        flag = typer.Option(
-            *others,
-            name if option.contrary is None else f"{name}/{option.contrary}",
-            help=option.unit_help or option.help,
-            show_default=False,
-        )
-        default = option.shows_default is True
-        return Parameter(
-            _identifier(option.name), Parameter.KEYWORD_ONLY, annotation=Annotated[bool, flag], default=default
-        )
+        both = name if option.contrary is None else f"{name}/{option.contrary}"
+        flag = typer.Option(*others, both, help=option.unit_help or option.help, show_default=False)
+        kind, default = (bool, option.shows_default is True) if has_default else (bool | None, None)
+        annotation = Annotated[kind, flag]  # type: ignore[valid-type]
+        return Parameter(_identifier(option.name), Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
     return _with_value(option)
 
 
