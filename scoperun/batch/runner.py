@@ -87,12 +87,14 @@ class Runner:
     failure: why the batch itself has failed.
     """
 
-    def __init__(self, state: State, plan: Plan, *, slots: int) -> None:
-        """Take a batch in which no attempt is open."""
+    def __init__(self, state: State, plan: Plan, *, slots: int, is_open: bool = False) -> None:
+        """Take a batch in which no attempt is open. is_open: jobs can be added, so that it runs until it is told."""
         self.stage = Stage.RUNNING
         self.slots = slots
         self.is_paused = False
         self.failure: ScoperunError | None = None
+        self._is_open = is_open
+        self._has_ground = asyncio.Event()
         self._state = state
         self._plan = plan
         self._boot = boot_id()
@@ -115,6 +117,7 @@ class Runner:
                 plan = self._plan
                 async with standing(plan.batch, total=plan.total, system=plan.system) as ground:
                     has_begun, self._ground = True, ground
+                    self._has_ground.set()
                     await self._run_on(ground)
             except BusUnavailable as error:
                 if not has_begun:
@@ -133,6 +136,15 @@ class Runner:
             elif stage is Stage.KILLING:
                 running.kill()
         self._changed.set()
+
+    def look_again(self) -> None:
+        """Look at jobs that were added."""
+        self._window.look_again()
+        self._changed.set()
+
+    async def begun(self) -> None:
+        """Wait until jobs can be started."""
+        await self._has_ground.wait()
 
     def set_slots(self, slots: int) -> None:
         """Change how many jobs run at once; those that run go on."""
@@ -171,7 +183,7 @@ class Runner:
     def _is_over(self) -> bool:
         if self._running or self._ended:
             return False
-        return self.stage is not Stage.RUNNING or not self._window.places()
+        return self.stage is not Stage.RUNNING or not (self._is_open or self._window.places())
 
     async def _run_on(self, ground: Ground) -> None:
         """Run jobs until it is over, or until no job can stand on this ground any more and none does."""

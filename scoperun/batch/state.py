@@ -121,6 +121,11 @@ class State:
                 count += 1
         return count
 
+    def add(self, job: Job) -> None:
+        """Keep another job. Raises InvalidValue for a name that another has."""
+        with transaction(self._connection) as execute:
+            _add(execute, job)
+
     def shuffle(self, places: Iterable[int]) -> None:
         """Start the jobs in another order: `places` has the new place of each, by its number."""
         with transaction(self._connection):

@@ -35,6 +35,10 @@ class Window:
                 self._places.extend(more)
         return self._places
 
+    def look_again(self) -> None:
+        """Read jobs that were added behind all others."""
+        self._is_all = False
+
     def take(self, place: Place) -> None:
         """Remove a job, which is to be started."""
         at = bisect_left(self._places, place.place, key=_key)

@@ -1,0 +1,219 @@
+"""Batch: many commands that share a machine's memory, for programs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import time
+from typing import TYPE_CHECKING, Self
+
+from scoperun.batch.batches import new_id
+from scoperun.batch.events import Finished
+from scoperun.batch.job import Job
+from scoperun.batch.memory_total import usual_total
+from scoperun.batch.retry import Policy
+from scoperun.batch.runner import Plan, Runner, Stage
+from scoperun.batch.state import Header, State
+from scoperun.batch.streams import Streams
+from scoperun.errors import InvalidValue
+from scoperun.record import dataclass, replace
+from scoperun.spec.request import RunRequest, words
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from types import TracebackType
+    from typing import Unpack
+
+    from scoperun.batch.events import Event
+    from scoperun.report.report import Report
+    from scoperun.spec.limits import Limits
+    from scoperun.supervision.launch import RunOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchResult:
+    """How a job ended for good.
+
+    seq: what `submit` returned. command: its words.
+    ending: `done`, `failed`, `out-of-memory`, `timeout` or `not-executed`.
+    attempts: how often it was begun. memory_max: bytes of the last attempt.
+    report: of the last attempt; None if its command could not be executed. error: then, why.
+    """
+
+    seq: int
+    command: tuple[str, ...]
+    ending: str
+    attempts: int
+    memory_max: int
+    report: Report | None
+    error: str | None
+
+
+class Batch:
+    """Commands that are run when there is memory for them, each in a scope with a limit of its own.
+
+        async with scoperun.Batch(memory_total=8 * scoperun.GiB, retries=2) as batch:
+            for name in names:
+                batch.submit(["./work", name], memory=scoperun.GiB)
+            async for result in batch.results():
+                print(result.command, result.ending)
+
+    Each command runs in a session of its own, reads nothing, and has the program's standard output and error, or
+    files. A command that runs out of memory is tried again with more, if `retries` allows it. Leaving the context kills
+    what still runs, and everything ends with this process. `scopectl batch` does the same with files of jobs, and
+    keeps its state on disk.
+    """
+
+    def __init__(  # noqa: PLR0913  each is an option
+        self,
+        *,
+        slots: int | None = None,
+        memory_total: int | None = None,
+        retries: int = 0,
+        retry_factor: float = 2.0,
+        retry_max: int | None = None,
+        system: bool = False,
+    ) -> None:
+        """Nothing is started yet.
+
+        slots: how many commands run at once at most; the number of processors by default.
+        memory_total: bytes for all together; 80 % of what is available by default.
+        retries: further attempts of a command that ran out of memory. retry_factor: times as much memory for each.
+        retry_max: the most bytes for an attempt; memory_total by default. system: use the system's manager.
+        """
+        self._slots = len(os.sched_getaffinity(0)) if slots is None else slots
+        if self._slots < 1:
+            raise InvalidValue(f"`slots={slots!r}` is not a number of commands at once")
+        self._total = memory_total
+        self._policy = Policy(retries=retries, factor=retry_factor, most=retry_max)
+        self._system = system
+        self._requests: dict[int, tuple[RunRequest, str | None, str | None]] = {}
+        self._ends: asyncio.Queue[BatchResult | None] = asyncio.Queue()
+        self._last = 0
+        self._open = 0
+
+    async def __aenter__(self) -> Self:
+        """Make the slice that all commands share. Raises ScoperunError."""
+        total = await usual_total(system=self._system) if self._total is None else self._total
+        self._total = total
+        self._connection = sqlite3.connect(":memory:", isolation_level=None)
+        self._state = State(self._connection)
+        header = Header(id=new_id(), created=time.time(), cwd=os.getcwd())
+        self._state.make(header, ())
+        plan = Plan(
+            batch=header.id,
+            total=total,
+            policy=self._policy,
+            request=self._request,
+            streams=self._streams,
+            take=self._take,
+            system=self._system,
+        )
+        self._runner = Runner(self._state, plan, slots=self._slots, is_open=True)
+        self._running = asyncio.create_task(self._run())
+        begun = asyncio.create_task(self._runner.begun())
+        await asyncio.wait([begun, self._running], return_when=asyncio.FIRST_COMPLETED)
+        begun.cancel()
+        if self._running.done():
+            self._connection.close()
+            self._running.result()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Kill what still runs, and wait until nothing of it is left."""
+        self._runner.end(Stage.KILLING)
+        await asyncio.wait([self._running])
+        self._connection.close()
+
+    def submit(
+        self,
+        command: Sequence[str],
+        *,
+        memory: int,
+        stdout: str | None = None,
+        stderr: str | None = None,
+        **options: Unpack[RunOptions],
+    ) -> int:
+        """Have a command run when there is room for it, and return its number.
+
+        memory: bytes that it may use; memory_max of `limits` is not used. stdout, stderr: paths of files that are
+        written anew by each attempt; None for the program's own. The other options are those of `run`.
+        Raises InvalidValue, also for a command that could never run.
+        """
+        if self._total is not None and memory > self._total:
+            raise InvalidValue(f"`memory={memory}` is more than all commands may have together: {self._total}")
+        request = RunRequest(command=words(command), **options)
+        self._last += 1
+        job = Job(seq=self._last, command=request.command, memory=memory)
+        self._requests[job.seq] = (request, stdout, stderr)
+        self._open += 1
+        self._state.add(job)
+        self._runner.look_again()
+        return job.seq
+
+    async def results(self) -> AsyncIterator[BatchResult]:
+        """Yield how commands ended, as they do, until every one that was submitted has.
+
+        Raises ScoperunError if the batch itself has failed, e.g. because systemd refuses scopes.
+        """
+        while self._open:
+            result = await self._ends.get()
+            if result is None:
+                break
+            self._open -= 1
+            yield result
+        if self._runner.failure is not None:
+            raise self._runner.failure
+        if self._running.done():
+            self._running.result()
+
+    async def _run(self) -> None:
+        try:
+            await self._runner.run()
+        finally:
+            self._ends.put_nowait(None)
+
+    def _request(self, job: Job, memory: int, unit: str, slice: str) -> RunRequest:  # noqa: A002  as its field
+        request, *_ = self._requests[job.seq]
+        limits: Limits = replace(request.limits, memory_max=memory)
+        made = replace(request, limits=limits, unit=unit, slice=slice, system=self._system)
+        return replace(made, kill_leftovers=True, die_with_scoperun=True)
+
+    def _streams(self, job: Job, _number: int) -> Streams:
+        _, stdout, stderr = self._requests[job.seq]
+        output = _opened(stdout, 1)
+        try:
+            return Streams(output, _opened(stderr, 2))
+        except BaseException:
+            os.close(output)
+            raise
+
+    def _take(self, event: Event) -> None:
+        if not isinstance(event, Finished) or not event.is_final:
+            return
+        del self._requests[event.job.seq]
+        attempt = event.attempt
+        self._ends.put_nowait(
+            BatchResult(
+                seq=event.job.seq,
+                command=event.job.command,
+                ending=event.state,
+                attempts=attempt.number,
+                memory_max=attempt.memory,
+                report=event.report,
+                error=attempt.error,
+            )
+        )
+
+
+def _opened(path: str | None, ours: int) -> int:
+    """Open a file to write to, or copy our own descriptor. Raises InvalidValue."""
+    if path is None:
+        return os.dup(ours)
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise InvalidValue(f"cannot write {path!r}: {error.strerror}") from None
