@@ -113,6 +113,11 @@ def format_size(size: int) -> str:
     return f"{size}B"
 
 
+def exact_size(size: int) -> str:
+    """Return a size as parse_size() reads it, without rounding: 1920M, 2G."""
+    return next((f"{size // _BYTES[each]}{each}" for each in "TGMK" if size and size % _BYTES[each] == 0), f"{size}")
+
+
 def format_time(seconds: float) -> str:
     """Return `seconds` as systemd prints a span: 212ms, 1.250s, 5min 20s, infinity."""
     if seconds == math.inf:
