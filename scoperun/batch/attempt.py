@@ -10,6 +10,8 @@ from scoperun.record import dataclass, replace
 if TYPE_CHECKING:
     from scoperun.evidence.oom import LimitOf
     from scoperun.report.report import Report
+    from scoperun.report.soft_memory_report import SoftMemoryReport
+    from scoperun.report.soft_pressure_report import SoftPressureReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,7 @@ class Attempt:
     limit_of, limit_unit: whose limit was reached, for an OOM kill. needed: what was not enough.
     victim: the name of the last process that was killed for memory.
     peak: the most memory that it had.
+    was_told_to_end: it was signalled or killed at a soft limit, so that it might have left out work.
     error: why the command could not be executed.
     """
 
@@ -44,6 +47,7 @@ class Attempt:
     needed: int | None = None
     victim: str | None = None
     peak: int | None = None
+    was_told_to_end: bool = False
     error: str | None = None
 
     @property
@@ -76,4 +80,10 @@ def reported(report: Report, attempt: Attempt) -> Attempt:
         needed=None if oom is None else oom.needed,
         victim=victims[-1].name if victims else None,
         peak=report.memory.peak,
+        was_told_to_end=any(_told_to_end(soft) for soft in (report.soft_memory, report.soft_pressure)),
     )
+
+
+def _told_to_end(soft: SoftMemoryReport | SoftPressureReport | None) -> bool:
+    """Tell whether a signal was sent at this soft limit, or a kill followed."""
+    return soft is not None and (soft.killed or any(each.told for each in soft.passed))

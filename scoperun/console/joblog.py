@@ -48,7 +48,7 @@ class Entry:
         """Return the line, with its newline."""
         values = (
             f"{self.pid}",
-            "".join(one_line(self.host).split()) or _UNKNOWN,
+            host_name(self.host),
             f"{self.started:.3f}",
             _UNKNOWN if self.runtime is None else f"{self.runtime:.3f}",
             "0",
@@ -61,6 +61,11 @@ class Entry:
             _bytes(self.memory_max),
         )
         return "\t".join(values) + "\n"
+
+
+def host_name(host: str) -> str:
+    """Return the name of a machine as a column: without blanks, by which parallel separates columns."""
+    return "".join(one_line(host).split()) or _UNKNOWN
 
 
 def _bytes(size: int | None) -> str:
