@@ -166,11 +166,11 @@ def _how(last: Attempt) -> str:
     """Return how an attempt ended: its verdict, and what the verdict leaves open."""
     if last.verdict is None:
         return f"{Ending.NOT_EXECUTED}: {last.error}" if last.error else Ending.NOT_EXECUTED.value
-    if last.ran_out:
+    if not last.verdict.told_by_exit_status:
         return last.verdict.value
     if last.signal:
         return f"{last.verdict} {signal_name(last.signal)}"
-    return f"{last.verdict} {last.exit_status}" if last.exit_status else last.verdict.value
+    return f"{last.verdict} {last.exit_status}"
 
 
 def _whose(last: Attempt) -> str:

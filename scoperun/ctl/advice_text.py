@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scoperun.history.advice import ENOUGH, Missing
-from scoperun.spec.sizes import format_size
+from scoperun.spec.sizes import exact_size, format_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from scoperun.history.advice import Advice
-
-_UNITS = (("T", 1 << 40), ("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10))
 
 
 def lines(title: str, advice: Advice) -> Iterator[str]:
@@ -25,11 +23,6 @@ def lines(title: str, advice: Advice) -> Iterator[str]:
     else:
         yield f"  {_without_percentile(advice)}"
     yield from (f"  {text}" for text in _facts(advice))
-
-
-def exact_size(size: int) -> str:
-    """Return a size as --mem takes it, without rounding: 1920M, 2G."""
-    return next((f"{size // unit}{suffix}" for suffix, unit in _UNITS if size and size % unit == 0), f"{size}")
 
 
 def _runs(count: int) -> str:

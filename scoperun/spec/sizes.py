@@ -114,9 +114,8 @@ def format_size(size: int) -> str:
 
 
 def exact_size(size: int) -> str:
-    """Return a size as text that stands for exactly this many bytes, as short as `format_size` where that does."""
-    text = format_size(size)
-    return text if parse_size(text) == size else str(size)
+    """Return a size as parse_size() reads it, without rounding: 1920M, 2G."""
+    return next((f"{size // _BYTES[each]}{each}" for each in "TGMK" if size and size % _BYTES[each] == 0), f"{size}")
 
 
 def format_time(seconds: float) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from scoperun.ctl.advice_text import exact_size, lines
+from scoperun.ctl.advice_text import lines
 from scoperun.ctl.advise import command as advise
 from scoperun.ctl.errors import NoSuchUnit
 from scoperun.ctl.history import command as history
@@ -344,8 +344,3 @@ def test_the_words_say_why_nothing_is_known() -> None:
         "job: 0 runs, and 1 without a known peak, left out",
         "  nothing is known about the memory that it needs",
     ]
-
-
-def test_a_size_is_written_without_rounding() -> None:
-    sizes = [0, 1000, 4096, 1920 * MIB, 2 << 30, 1 << 40]
-    assert [exact_size(size) for size in sizes] == ["0", "1000", "4K", "1920M", "2G", "1T"]

@@ -9,6 +9,7 @@ from scoperun.errors import InvalidValue
 from scoperun.spec.properties import microseconds
 from scoperun.spec.sizes import (
     INFINITY,
+    exact_size,
     format_size,
     format_time,
     parse_positive_size,
@@ -280,3 +281,8 @@ def test_a_share_of_less_than_a_byte_is_refused_for_a_process() -> None:
     with pytest.raises(InvalidValue, match="no process can run in 0 bytes"):
         parse_positive_size("0.05%", whole=1000)
     assert parse_positive_size("50%", whole=1000) == 500
+
+
+def test_a_size_is_written_without_rounding() -> None:
+    texts = ["0", "1000", "4K", "1920M", "2G", "1T"]
+    assert [exact_size(parse_size(text)) for text in texts] == texts
