@@ -34,7 +34,7 @@ def json_jobs(lines: Iterable[Line]) -> Iterator[Draft]:
 
 def _object(text: str) -> dict[str, Any]:
     try:
-        found = json.loads(text, object_pairs_hook=_once, parse_constant=_refuse_constant)
+        found = _DECODER.decode(text)
     except RecursionError:
         raise InvalidValue("JSON that is nested too deep") from None
     except ValueError as error:  # also of a number with too many digits
@@ -57,6 +57,9 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(word: str) -> NoReturn:
     raise InvalidValue(f"{word} is not JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_refuse_constant)
 
 
 def _draft(place: str, values: dict[str, Any]) -> Draft:
