@@ -23,16 +23,21 @@ def manual(program: str) -> str:
 MANUAL = manual("scoperun")
 
 
-def section(name: str) -> str:
-    """Return a section of the manual page."""
-    (text,) = re.findall(rf"^\.SH {re.escape(name)}\n(.*?)(?=^\.SH |\Z)", MANUAL, flags=re.MULTILINE | re.DOTALL)
+def section(name: str, page: str = MANUAL) -> str:
+    """Return a section of a manual page."""
+    (text,) = re.findall(rf"^\.SH {re.escape(name)}\n(.*?)(?=^\.SH |\Z)", page, flags=re.MULTILINE | re.DOTALL)
     return str(text)
 
 
-def terms(name: str) -> list[str]:
-    """Return the terms of a section of the manual page: the lines after .TP, without their macro."""
-    lines = re.findall(r"^\.TP\n\.[BIR]+ (.*)$", section(name), flags=re.MULTILINE)
-    return [line.replace('"', "") for line in lines]
+def terms(name: str, page: str = MANUAL) -> list[str]:
+    """Return the terms of a section of a manual page: the lines after .TP, without their macro."""
+    return terms_in(section(name, page))
+
+
+def terms_in(text: str) -> list[str]:
+    """Return the terms in a part of a manual page; a line that ends with a backslash goes on."""
+    lines = re.findall(r"^\.TP\n\.[BIR]+ (.*(?:(?<=\\)\n.*)*)$", text, flags=re.MULTILINE)
+    return [line.replace("\\\n", "").replace('"', "") for line in lines]
 
 
 def snippets(language: str) -> list[str]:

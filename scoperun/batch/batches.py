@@ -44,6 +44,13 @@ class Batch:
         """Whether every job has ended."""
         return not self.counts.get("waiting") and not self.counts.get("running")
 
+    @property
+    def state(self) -> str:
+        """The word for what becomes of it now, as the manual page has it."""
+        if self.runner is not None:
+            return "paused" if self.is_paused else "running"
+        return "ended" if self.is_over else "interrupted"
+
 
 def new_id() -> str:
     """Return an ID that no other batch has, as good as certainly."""

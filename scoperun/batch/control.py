@@ -94,12 +94,6 @@ def _print_status(word: str | None, *, json: bool) -> None:
             print_text("\n" + table(_RUNNING, rows, legend=True))
 
 
-def _state(batch: Batch) -> str:
-    if batch.runner is not None:
-        return "paused" if batch.is_paused else "running"
-    return "ended" if batch.is_over else "interrupted"
-
-
 def _counted(batch: Batch) -> dict[str, int]:
     counts = batch.counts
     known = {name: counts.get(name, 0) for name in ("waiting", "running", "done")}
@@ -109,13 +103,13 @@ def _counted(batch: Batch) -> dict[str, int]:
 def _row(batch: Batch) -> list[Cell]:
     numbers = [Cell(str(number)) for number in _counted(batch).values()]
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(batch.header.created))
-    return [Cell(batch.header.id), Cell(_state(batch)), *numbers, Cell(since), Cell(batch.path)]
+    return [Cell(batch.header.id), Cell(batch.state), *numbers, Cell(since), Cell(batch.path)]
 
 
 def _as_json(batch: Batch) -> dict[str, Any]:
     return {
         "id": batch.header.id,
-        "state": _state(batch),
+        "state": batch.state,
         **_counted(batch),
         "created": batch.header.created,
         "runner": batch.runner,

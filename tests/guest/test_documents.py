@@ -85,10 +85,11 @@ def test_a_library_example_prints_what_the_document_shows(example: str, folder: 
 
 
 @pytest.mark.guest  # each suite has its own groff
+@pytest.mark.parametrize("page", sorted(each.name for each in (CHECKOUT / "man").iterdir()))
 @pytest.mark.parametrize("width", [80, 120])
-def test_the_manual_fits_the_terminal_and_is_neither_justified_nor_hyphenated(width: int) -> None:
+def test_the_manual_fits_the_terminal_and_is_neither_justified_nor_hyphenated(width: int, page: str) -> None:
     shown = subprocess.run(
-        ["man", "--warnings", "--local-file", str(CHECKOUT / "man" / "scoperun.1")],
+        ["man", "--warnings", "--local-file", str(CHECKOUT / "man" / page)],
         env=os.environ | {"MANWIDTH": str(width), "LC_ALL": "C.UTF-8"},
         capture_output=True,
         text=True,

@@ -79,7 +79,7 @@ def test_the_architecture_names_every_file_that_opens_with_its_law() -> None:
 
 
 def test_the_architecture_is_short() -> None:
-    assert len(ARCHITECTURE.splitlines()) <= 150
+    assert len(ARCHITECTURE.splitlines()) <= 190
 
 
 @pytest.mark.parametrize("name", OPTIONS)

@@ -36,8 +36,9 @@ def explained(name: str) -> str:
     return str(found)
 
 
-@pytest.mark.parametrize("name", [row.name for row in SUBCOMMANDS if row.name != "thaw"])
+@pytest.mark.parametrize("name", [row.name for row in SUBCOMMANDS if row.name not in {"thaw", "batch"}])
 def test_the_manual_explains_every_option_of_a_subcommand(name: str) -> None:
+    """Of batch, which has a page of its own, tests/unit/batch/test_documents.py sees to that."""
     (subcommand,) = [each for each in subcommands() if each.row.name == name]
     options = {name for option in subcommand.options for name in option.names}
     text = MANUAL.partition(".SH SUBCOMMANDS")[0] + explained(name)
@@ -56,8 +57,10 @@ def command_lines() -> list[str]:
 @pytest.mark.parametrize("line", command_lines())
 def test_the_documents_have_only_command_lines_that_are_understood(line: str) -> None:
     _, name, *words = shlex.split(line)
-    function = import_module(f"scoperun.{NAMES[name].module}").command
-    declared(function, help_line="").make_context(name, words)
+    row = NAMES[name]
+    if row.takes_command and "--" in words:
+        del words[words.index("--") :]
+    declared(import_module(f"scoperun.{row.module}").command, help_line="").make_context(name, words)
 
 
 def test_the_documents_have_command_lines() -> None:
@@ -72,6 +75,11 @@ def test_the_manual_has_every_subcommand_in_the_order_of_the_help() -> None:
 def test_the_manual_mentions_only_existing_options() -> None:
     text = MANUAL.partition(".SH EXAMPLES")[0]
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= OPTIONS | OF_OTHERS
+
+
+def test_the_manual_refers_to_the_page_of_batch() -> None:
+    assert ".BR scopectl-batch (1)" in explained("batch")
+    assert ".BR scopectl-batch (1)" in MANUAL.partition(".SH SEE ALSO")[2]
 
 
 def test_the_readme_names_every_subcommand() -> None:
