@@ -8,12 +8,17 @@ _scopectl()
     for ((at = 1; at < COMP_CWORD; at++)); do
         case ${COMP_WORDS[at]} in
             --system | --user) manager=${COMP_WORDS[at]} ;;
+            --)
+                case $subcommand in
+                    batch) _scopectl_command $((at + 1)) && return ;;
+                esac
+                ;;
             -*) ;;
             *) subcommand=${subcommand:-${COMP_WORDS[at]}} ;;
         esac
     done
     if [[ ! $subcommand ]]; then
-        offered='list ps status tree top wait watch set cap freeze thaw stop kill attach history advise plot doctor units -h --help --version --system --user'
+        offered='list ps status tree top wait watch set cap freeze thaw stop kill attach history advise plot doctor units batch -h --help --version --system --user'
     elif offered=$(_scopectl_value "$subcommand:$before"); then
         :
     elif [[ $cur == -* ]]; then
@@ -21,14 +26,34 @@ _scopectl()
     else
         offered=$(_scopectl_arguments "$subcommand")
     fi
-    if [[ $offered == 'files of any name' ]]; then
+    case $offered in
+        *'files of any name') mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+        *'folders of any name') mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+    esac
+    case $offered in
+        *' of any name') compopt -o filenames 2>/dev/null ;;
+    esac
+    offered=${offered%'files of any name'}
+    offered=${offered%'folders of any name'}
+    while IFS= read -r at; do
+        [[ $at && $at == "$cur"* ]] && COMPREPLY+=("$at")
+    done < <(tr -s ' ' '\n' <<<"$offered")
+}
+
+# A command begins at word $1: complete it as if it stood alone.
+_scopectl_command()
+{
+    if declare -F _comp_command_offset >/dev/null; then
+        _comp_command_offset "$1"
+    elif declare -F _command_offset >/dev/null; then
+        _command_offset "$1"
+    elif (($1 == COMP_CWORD)) && [[ $cur != */* ]]; then
+        mapfile -t COMPREPLY < <(compgen -c -- "$cur" | sort -u)
+    else
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
-        return
     fi
-    while IFS= read -r at; do
-        [[ $at == "$cur"* ]] && COMPREPLY+=("$at")
-    done < <(tr -s ' ' '\n' <<<"$offered")
+    return 0
 }
 
 # The options of a subcommand.
@@ -53,6 +78,7 @@ _scopectl_options()
         plot) printf '%s ' -c --columns -o --output -h --help ;;
         doctor) printf '%s ' --fix --json --system --user -h --help ;;
         units) printf '%s ' --now --print-delegation --json --legend --no-legend --system --user -h --help ;;
+        batch) printf '%s ' -P --profile --config --no-config --mem --mem-high --soft-mem --soft-pressure --swap --zswap --cpus --cpu-weight --tasks --timeout --cpu-time --kill-after --oom-policy -p --property --require-limits --no-require-limits --system --user -E --setenv -d --working-directory --nice --oom-score-adj -j --jobs --mem-total --retries --retry-factor --retry-max --retry-on --resume --retry-failed --state --joblog --results -k --keep-order --tag --halt --delay --shuf --progress --record --json --dry-run -h --help ;;
     esac
 }
 
@@ -92,7 +118,7 @@ _scopectl_value()
         attach:--tasks) : ;;
         attach:--timeout) : ;;
         attach:--kill-after) : ;;
-        attach:--oom-policy) : ;;
+        attach:--oom-policy) printf '%s ' stop continue kill ;;
         attach:-p | attach:--property) : ;;
         attach:-u | attach:--unit) _scopectl_units ;;
         attach:--slice) _scopectl_slices ;;
@@ -102,6 +128,39 @@ _scopectl_value()
         history:-n | history:--lines) : ;;
         plot:-c | plot:--columns) printf '%s ' memory anon file kernel shmem sock zswap swap cpu tasks ;;
         plot:-o | plot:--output) _scopectl_files ;;
+        batch:-P | batch:--profile) _scopectl_profiles ;;
+        batch:--config) _scopectl_files ;;
+        batch:--mem) printf '%s ' auto ;;
+        batch:--mem-high) : ;;
+        batch:--soft-mem) : ;;
+        batch:--soft-pressure) : ;;
+        batch:--swap) : ;;
+        batch:--zswap) : ;;
+        batch:--cpus) : ;;
+        batch:--cpu-weight) : ;;
+        batch:--tasks) : ;;
+        batch:--timeout) : ;;
+        batch:--cpu-time) : ;;
+        batch:--kill-after) : ;;
+        batch:--oom-policy) printf '%s ' stop continue kill ;;
+        batch:-p | batch:--property) : ;;
+        batch:-E | batch:--setenv) : ;;
+        batch:-d | batch:--working-directory) _scopectl_folders ;;
+        batch:--nice) : ;;
+        batch:--oom-score-adj) : ;;
+        batch:-j | batch:--jobs) : ;;
+        batch:--mem-total) : ;;
+        batch:--retries) : ;;
+        batch:--retry-factor) : ;;
+        batch:--retry-max) : ;;
+        batch:--retry-on) printf '%s ' oom,timeout oom,signal oom,exit ;;
+        batch:--state) _scopectl_folders ;;
+        batch:--joblog) _scopectl_files ;;
+        batch:--results) _scopectl_folders ;;
+        batch:--halt) printf '%s ' soon,fail=1 now,fail=1 soon,fail=10% now,fail=10% ;;
+        batch:--delay) : ;;
+        batch:--progress) printf '%s ' auto bar lines none ;;
+        batch:--record) _scopectl_recorded ;;
         *) return 1 ;;
     esac
 }
@@ -124,6 +183,7 @@ _scopectl_arguments()
         advise) _scopectl_runs ;;
         plot) _scopectl_files ;;
         units) _scopectl_verbs ;;
+        batch) _scopectl_jobs ;;
     esac
 }
 
@@ -162,6 +222,21 @@ _scopectl_runs()
 _scopectl_files()
 {
     echo 'files of any name'
+}
+
+_scopectl_folders()
+{
+    echo 'folders of any name'
+}
+
+# A verb, or a file of jobs; after a verb neither.
+_scopectl_jobs()
+{
+    [[ $before == batch ]] && printf '%s ' status pause resume stop
+    for ((at = 1; at < COMP_CWORD; at++)); do
+        [[ ${COMP_WORDS[at - 1]} == batch && ' status pause resume stop ' == *" ${COMP_WORDS[at]} "* ]] && return
+    done
+    _scopectl_files
 }
 
 _scopectl_apps()

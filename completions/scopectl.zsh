@@ -25,6 +25,28 @@ _scopectl_recorded() {
 _scopectl_runs() { _alternative 'names:name:_scopectl_recorded' 'files:report:_files' }
 
 _scopectl_files() { _files }
+_scopectl_folders() { _files -/ }
+
+# After -- a command begins: complete it as if it stood alone.
+_scopectl_command() {
+  local at=${words[(i)--]}
+  (( at < CURRENT )) || return
+  shift $at words
+  (( CURRENT -= at ))
+  _normal
+  return 0
+}
+
+# A verb, or a file of jobs; after a verb neither.
+_scopectl_jobs() {
+  local -a verbs=(status pause resume stop)
+  local expl
+  if (( CURRENT == 2 )); then
+    _alternative "verbs:verb:($verbs)" 'files:file:_files'
+  elif (( ! $verbs[(Ie)$words[2]] )); then
+    _files
+  fi
+}
 
 _scopectl_apps() {
   local expl
@@ -61,6 +83,7 @@ _scopectl() {
     'plot:Draw timelines of scoperun in the terminal, or as a picture.'
     'doctor:Show what this machine lacks for a run, and how to get it.'
     'units:Install the slices and the watch as units of your systemd.'
+    'batch:Run many jobs, each in a scope with a limit, as memory allows.'
   )
   _arguments -C '(-h --help)'{-h,--help}'[Show the subcommands.]' '--version[Print the version.]' \
     '(--user)--system[Ask the system'\''s systemd.]' '(--system)--user[Ask your own systemd (default).]' \
@@ -211,7 +234,7 @@ _scopectl() {
         '--tasks[Processes and threads (TasksMax=).]:n: ' \
         '--timeout[Stop it after this time (RuntimeMaxSec=).]:time: ' \
         '--kill-after[Time from SIGTERM to SIGKILL (TimeoutStopSec=).]:time: ' \
-        '--oom-policy[What happens to the rest after the kernel has killed one process (OOMPolicy=).]:<stop|continue|kill>: ' \
+        '--oom-policy[What happens to the rest after the kernel has killed one process (OOMPolicy=).]:<stop|continue|kill>:(stop continue kill)' \
         '(-p --property)'{-p,--property}'[Any property of scopes, or @FILE with one per line.]:name=value: ' \
         '(--require-limits --no-require-limits)'{--require-limits,--no-require-limits}'[Refuse to attach if a limit would not be enforced (default), or attach anyway.]' \
         '(--system --user)'{--system,--user}'[Ask the system'\''s systemd, or your own (default).]' \
@@ -270,6 +293,55 @@ _scopectl() {
         '(--system --user)'{--system,--user}'[Ask the system'\''s systemd, or your own (default).]' \
         '(-h --help)'{-h,--help}'[Show the options.]' \
         '*:verb:_scopectl_verbs'
+      ;;
+    batch)
+      _scopectl_command && return
+      _arguments -s \
+        '(-P --profile)'{-P,--profile}'[Take options from profile NAME in config.toml.]:name:_scopectl_profiles' \
+        '--config[Read FILE instead of ~/.config/scoperun/config.toml and /etc/scoperun/config.toml.]:file:_scopectl_files' \
+        '--no-config[Read no configuration file.]' \
+        '--mem[Memory for each job that has no own; auto\: from earlier runs, or an equal share of the total.]:size|auto:(auto)' \
+        '--mem-high[Memory above which the kernel slows COMMAND down (MemoryHigh=).]:size: ' \
+        '--soft-mem[Memory above which COMMAND gets SIGNAL (default\: TERM), and KILL after --kill-after; none only reports.]:size[:signal]: ' \
+        '--soft-pressure[Share of TIME spent waiting for memory at which it gets SIGNAL, e.g. 30%/2s; otherwise as --soft-mem.]:share/time[:signal]: ' \
+        '--swap[Swap in addition to that; 0 with --mem (MemorySwapMax=).]:size: ' \
+        '--zswap[Compressed swap (MemoryZSwapMax=).]:size: ' \
+        '--cpus[Processors, e.g. 2 or 0.5 (CPUQuota=).]:n: ' \
+        '--cpu-weight[Share of the processors, 1 to 10000; the default is 100 (CPUWeight=).]:n: ' \
+        '--tasks[Processes and threads (TasksMax=).]:n: ' \
+        '--timeout[Stop it after this time (RuntimeMaxSec=).]:time: ' \
+        '--cpu-time[Processor time that it and its children may use together before they are stopped.]:time: ' \
+        '--kill-after[Time from SIGTERM to SIGKILL (TimeoutStopSec=).]:time: ' \
+        '--oom-policy[What happens to the rest after the kernel has killed one process (OOMPolicy=).]:<stop|continue|kill>:(stop continue kill)' \
+        '(-p --property)'{-p,--property}'[Any property of scopes, or @FILE with one per line.]:name=value: ' \
+        '(--require-limits --no-require-limits)'{--require-limits,--no-require-limits}'[Refuse to run if a limit would not be enforced (default), or run anyway.]' \
+        '(--system --user)'{--system,--user}'[Ask the system'\''s systemd, or your own (default).]' \
+        '(-E --setenv)'{-E,--setenv}'[Environment variable for COMMAND; can be repeated.]:name[=value]: ' \
+        '(-d --working-directory)'{-d,--working-directory}'[Directory that COMMAND starts in.]:dir:_scopectl_folders' \
+        '--nice[Nice level of COMMAND, -20 to 19.]:n: ' \
+        '--oom-score-adj[How much the kernel prefers it as the victim of an OOM kill, -1000 to 1000.]:n: ' \
+        '(-j --jobs)'{-j,--jobs}'[Jobs at once; the default is the number of processors.]:n: ' \
+        '--mem-total[Memory for all jobs together, also in %; the default is 80 % of what is available.]:size: ' \
+        '--retries[Further attempts of a job that ran out of memory.]:n: ' \
+        '--retry-factor[Times as much memory for it; the default is 2.]:f: ' \
+        '--retry-max[The most memory that it gets; default\: the total.]:size: ' \
+        '--retry-on[What else is tried again, with the same memory\: timeout, signal, exit.]:a,b:(oom,timeout oom,signal oom,exit)' \
+        '--resume[Go on with a batch that was interrupted.]' \
+        '--retry-failed[The same, and try jobs again that failed.]' \
+        '--state[Keep the state of the batch in DIR.]:dir:_scopectl_folders' \
+        '--joblog[Write a line for each attempt, as GNU parallel does.]:file:_scopectl_files' \
+        '--results[Keep in DIR/SEQ what each job prints, and its report.]:dir:_scopectl_folders' \
+        '(-k --keep-order)'{-k,--keep-order}'[Print in the order of jobs, not of their ends.]' \
+        '--tag[Print before each line which job it is of.]' \
+        '--halt[soon,fail=N\: start no more jobs once N have failed, or N%; now,fail=N\: stop the others, too.]:when:(soon,fail=1 now,fail=1 soon,fail=10% now,fail=10%)' \
+        '--delay[Time between two starts at least.]:time: ' \
+        '--shuf[Start the jobs in a random order.]' \
+        '--progress[A bar on a terminal, lines elsewhere, or none.]:value:(auto bar lines none)' \
+        '--record[Keep each report in the history under NAME, and have --mem auto look there.]:name:_scopectl_recorded' \
+        '--json[Print a line of JSON for each job and one at the end, not what jobs print.]' \
+        '--dry-run[Start nothing; print the jobs.]' \
+        '(-h --help)'{-h,--help}'[Show the options.]' \
+        '*:file:_scopectl_jobs'
       ;;
   esac
 }

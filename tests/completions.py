@@ -4,6 +4,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from scoperun.batch.control import VERBS
+from scoperun.batch.retry import Cause
 from scoperun.ctl.columns import EVERY
 from scoperun.ctl.timelines import COLUMNS
 from tests.documents import CHECKOUT
@@ -15,7 +17,11 @@ _BEFORE = (HELP, _VERSION)
 
 _SIGNALS = "TERM KILL INT HUP QUIT STOP CONT USR1 USR2 ABRT"
 _WORDS = {"SIGNAL": _SIGNALS, "COLUMN": " ".join(EVERY), "A,B": " ".join(EVERY), "COLUMNS": " ".join(COLUMNS)}
+_WORDS |= {"SIZE|auto": "auto", "WHEN": "soon,fail=1 now,fail=1 soon,fail=10% now,fail=10%"}
 """The words that a value can be, by its name."""
+
+_WORDS_OF = {"--retry-on": " ".join(f"{Cause.OOM},{cause}" for cause in Cause if cause is not Cause.OOM)}
+"""The same by the name of the option, which counts more."""
 
 _KINDS = {
     "UNIT": "units",
@@ -26,22 +32,36 @@ _KINDS = {
     "VERB": "verbs",
     "FILE": "files",
     "APP": "apps",
+    "FILECMDVALUE": "jobs",
 }
 """What an argument is, by its name."""
 
 
 def words(option: Declared) -> str:
     """Return the words that the value of an option can be, empty if they are not a few."""
-    return " ".join(option.words) or _WORDS.get(option.value, "")
+    by_name = [_WORDS_OF[name] for name in option.names if name in _WORDS_OF]
+    if option.value.startswith("<"):  # <stop|continue|kill>
+        return option.value.strip("<>").replace("|", " ")
+    return "".join(by_name) or " ".join(option.words) or _WORDS.get(option.value, "")
 
 
 def kind(option: Declared) -> str:
     """Return what the value of an option is: units, slices, profiles, files, words, or nothing that is known."""
-    if option.value == "FILE":
-        return "files"
-    by_name = {"--unit": "units", "--slice": "slices", "--profile": "profiles"}
+    if option.value in {"FILE", "DIR"}:
+        return "files" if option.value == "FILE" else "folders"
+    by_name = {"--unit": "units", "--slice": "slices", "--profile": "profiles", "--record": "recorded"}
     found = [by_name[name] for name in option.names if name in by_name]
     return found[0] if found else "words" if words(option) else ""
+
+
+def _label(argument: str) -> str:
+    """Return what an argument is called."""
+    return {"FILECMDVALUE": "file"}.get(argument, argument.lower())
+
+
+def _taking_commands() -> str:
+    """Return the subcommands that take a command after --."""
+    return " ".join(each.row.name for each in subcommands() if each.row.takes_command)
 
 
 def bash() -> str:
@@ -52,6 +72,8 @@ def bash() -> str:
         options="\n".join(_bash_options(each) for each in subcommands()),
         values="\n".join(dict.fromkeys(line for each in subcommands() for line in _bash_values(each))),
         arguments="\n".join(_bash_arguments(each) for each in subcommands() if each.arguments),
+        commands=" | ".join(_taking_commands().split()),
+        verbs=" ".join(VERBS),
         profiles=_PROFILES,
         apps=_APPS,
     )
@@ -97,6 +119,11 @@ _scopectl()
     for ((at = 1; at < COMP_CWORD; at++)); do
         case ${{COMP_WORDS[at]}} in
             --system | --user) manager=${{COMP_WORDS[at]}} ;;
+            --)
+                case $subcommand in
+                    {commands}) _scopectl_command $((at + 1)) && return ;;
+                esac
+                ;;
             -*) ;;
             *) subcommand=${{subcommand:-${{COMP_WORDS[at]}}}} ;;
         esac
@@ -110,14 +137,34 @@ _scopectl()
     else
         offered=$(_scopectl_arguments "$subcommand")
     fi
-    if [[ $offered == 'files of any name' ]]; then
+    case $offered in
+        *'files of any name') mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+        *'folders of any name') mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+    esac
+    case $offered in
+        *' of any name') compopt -o filenames 2>/dev/null ;;
+    esac
+    offered=${{offered%'files of any name'}}
+    offered=${{offered%'folders of any name'}}
+    while IFS= read -r at; do
+        [[ $at && $at == "$cur"* ]] && COMPREPLY+=("$at")
+    done < <(tr -s ' ' '\\n' <<<"$offered")
+}}
+
+# A command begins at word $1: complete it as if it stood alone.
+_scopectl_command()
+{{
+    if declare -F _comp_command_offset >/dev/null; then
+        _comp_command_offset "$1"
+    elif declare -F _command_offset >/dev/null; then
+        _command_offset "$1"
+    elif (($1 == COMP_CWORD)) && [[ $cur != */* ]]; then
+        mapfile -t COMPREPLY < <(compgen -c -- "$cur" | sort -u)
+    else
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
-        return
     fi
-    while IFS= read -r at; do
-        [[ $at == "$cur"* ]] && COMPREPLY+=("$at")
-    done < <(tr -s ' ' '\\n' <<<"$offered")
+    return 0
 }}
 
 # The options of a subcommand.
@@ -181,6 +228,21 @@ _scopectl_files()
     echo 'files of any name'
 }}
 
+_scopectl_folders()
+{{
+    echo 'folders of any name'
+}}
+
+# A verb, or a file of jobs; after a verb neither.
+_scopectl_jobs()
+{{
+    [[ $before == batch ]] && printf '%s ' {verbs}
+    for ((at = 1; at < COMP_CWORD; at++)); do
+        [[ ${{COMP_WORDS[at - 1]}} == batch && ' {verbs} ' == *" ${{COMP_WORDS[at]}} "* ]] && return
+    done
+    _scopectl_files
+}}
+
 _scopectl_apps()
 {{
     {apps}
@@ -201,6 +263,7 @@ def zsh() -> str:
         subcommands="\n".join(f"    {_quoted(f'{each.row.name}:{each.row.help}')}" for each in subcommands()),
         cases="\n".join(_zsh_case(each) for each in subcommands()),
         signals=_SIGNALS,
+        verbs=" ".join(VERBS),
         profiles=_PROFILES,
         apps=_APPS,
     )
@@ -208,9 +271,10 @@ def zsh() -> str:
 
 def _zsh_case(subcommand: DeclaredSubcommand) -> str:
     specs = [_zsh_option(option) for option in subcommand.options]
-    specs += [_quoted(f"*:{name.lower()}:_scopectl_{_KINDS[name]}") for name in subcommand.arguments[:1]]
+    specs += [_quoted(f"*:{_label(name)}:_scopectl_{_KINDS[name]}") for name in subcommand.arguments[:1]]
     lines = " \\\n".join(f"        {spec}" for spec in specs)
-    return f"    {'|'.join(subcommand.names)})\n      _arguments -s \\\n{lines}\n      ;;"
+    command = "      _scopectl_command && return\n" if subcommand.row.takes_command else ""
+    return f"    {'|'.join(subcommand.names)})\n{command}      _arguments -s \\\n{lines}\n      ;;"
 
 
 def _zsh_option(option: Declared) -> str:
@@ -251,6 +315,28 @@ _scopectl_recorded() {{
 _scopectl_runs() {{ _alternative 'names:name:_scopectl_recorded' 'files:report:_files' }}
 
 _scopectl_files() {{ _files }}
+_scopectl_folders() {{ _files -/ }}
+
+# After -- a command begins: complete it as if it stood alone.
+_scopectl_command() {{
+  local at=${{words[(i)--]}}
+  (( at < CURRENT )) || return
+  shift $at words
+  (( CURRENT -= at ))
+  _normal
+  return 0
+}}
+
+# A verb, or a file of jobs; after a verb neither.
+_scopectl_jobs() {{
+  local -a verbs=({verbs})
+  local expl
+  if (( CURRENT == 2 )); then
+    _alternative "verbs:verb:($verbs)" 'files:file:_files'
+  elif (( ! $verbs[(Ie)$words[2]] )); then
+    _files
+  fi
+}}
 
 _scopectl_apps() {{
   local expl
@@ -289,11 +375,12 @@ _scopectl "$@"
 
 def fish() -> str:
     """Return the completion for fish."""
-    lines = [_FISH.format(profiles=_PROFILES.replace("${XDG_CONFIG_HOME:-$HOME/.config}", "$__scopectl_config"))]
+    profiles = _PROFILES.replace("${XDG_CONFIG_HOME:-$HOME/.config}", "$__scopectl_config")
+    lines = [_FISH.format(profiles=profiles, verbs=" ".join(VERBS), commands=_taking_commands())]
     for each in subcommands():
         row = each.row
         lines.append(f"complete -c scopectl -n __fish_use_subcommand -a {row.name} -d {_quoted_in_fish(row.help)}")
-        seen = f"-n '__fish_seen_subcommand_from {' '.join(each.names)}'"
+        seen = f"-n '__scopectl_in {' '.join(each.names)}'"
         lines += [f"complete -c scopectl {seen} {_fish_option(option)}" for option in each.options]
         lines += [f"complete -c scopectl {seen} -a '(__scopectl_{_KINDS[name]})'" for name in each.arguments[:1]]
     return "\n".join(lines) + "\n"
@@ -309,6 +396,26 @@ def _fish_option(option: Declared) -> str:
 _FISH = """\
 # fish completion for scopectl(1), written by `make completions`. A TAB starts no Python, but for the names of
 # recorded runs.
+
+function __scopectl_in --description 'Tell whether this is the subcommand, and no command begins after --'
+    set -l typed (commandline -opc)[2..-1]
+    contains -- -- $typed; and return 1
+    for word in $typed
+        string match -q -- '-*' $word; and continue
+        contains -- $word $argv
+        return
+    end
+    return 1
+end
+
+function __scopectl_command --description 'Complete the command after -- as if it stood alone'
+    set -l typed (commandline -opc)
+    set -l at (contains -i -- -- $typed); or return
+    contains -- {commands} $typed[1..$at]; or return
+    set -e typed[1..$at]
+    set -l line (string join ' ' -- (string escape -- $typed) (commandline -ct))
+    complete --do-complete=$line
+end
 
 function __scopectl_of_type
     set -l manager --user
@@ -345,6 +452,23 @@ function __scopectl_files
     __fish_complete_path (commandline -ct)
 end
 
+function __scopectl_folders
+    __fish_complete_directories (commandline -ct)
+end
+
+function __scopectl_jobs --description 'Print verbs and files of jobs; after a verb neither'
+    set -l verbs {verbs}
+    set -l typed (commandline -opc)
+    set -l at (contains -i -- batch $typed); or return
+    set -e typed[1..$at]
+    if set -q typed[1]
+        contains -- $typed[1] $verbs; and return
+    else
+        printf '%s\\n' $verbs
+    end
+    __scopectl_files
+end
+
 function __scopectl_apps
     set -l folders $HOME/.local/share (string split : -- "$XDG_DATA_DIRS") /usr/local/share /usr/share
     set -q XDG_DATA_HOME; and set folders[1] $XDG_DATA_HOME
@@ -360,6 +484,7 @@ function __scopectl_profiles
 end
 
 complete -c scopectl -f
+complete -c scopectl -a '(__scopectl_command)'
 complete -c scopectl -s h -l help -d 'Show the subcommands.'
 complete -c scopectl -n __fish_use_subcommand -l version -d 'Print the version.'"""
 

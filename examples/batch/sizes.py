@@ -16,8 +16,8 @@ async def run(sizes: list[str]) -> int:
         of_size = {batch.submit([SIMULATE, "grid", size, "1"], memory=30 * scoperun.MiB): size for size in sizes}
         async for result in batch.results():
             failed += result.ending != "done"
-            limit = result.memory_max // scoperun.MiB
-            print(f"size {of_size[result.seq]}: {result.ending} with {limit} MiB, attempt {result.attempts}", file=sys.stderr)
+            end = f"{result.ending} with {result.memory_max // scoperun.MiB} MiB, attempt {result.attempts}"
+            print(f"size {of_size[result.seq]}: {end}", file=sys.stderr)
     return min(failed, 1)
 
 

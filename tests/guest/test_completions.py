@@ -45,6 +45,15 @@ OFFERED = [
     ("scopectl kill --signal US", ["USR1", "USR2"]),
     ("scopectl top --sort mem", ["memory", "memory+swap"]),
     ("scopectl status init.sc", ["init.scope"]),
+    ("scopectl batch pau", ["pause"]),
+    ("scopectl batch rep", ["report.json"]),
+    ("scopectl batch pause rep", []),
+    ("scopectl batch --keep-o", ["--keep-order"]),
+    ("scopectl batch --progress li", ["lines"]),
+    ("scopectl batch --mem 20M -- mkfif", ["mkfifo"]),
+    ("scopectl batch jobs -- ls --colo", ["--color", "--color="]),
+    ("scopectl batch -- ls --keep-o", []),
+    ("scopectl wait -- mkfif", []),
 ]
 
 
@@ -93,6 +102,10 @@ SET_UP_BASH = f"PS1='>'; . /usr/share/bash-completion/bash_completion; {SAY_WORD
         ("scopectl set --mem-h\t7", "<set><--mem-high><7>"),
         ("scopectl kill --signal USR\t\t", "USR1"),
         ("scopectl status init.sc\t7", "<status><init.scope><7>"),
+        ("scopectl batch pau\t7", "<batch><pause><7>"),
+        ("scopectl batch rep\t7", "<batch><report.json><7>"),
+        ("scopectl batch --mem 20M -- mkfif\t7", "<--><mkfifo><7>"),
+        ("scopectl batch jobs -- ls --colo\t", "<--><ls><--color"),
     ],
 )
 @pytest.mark.parametrize(("shell", "setup"), [(ZSH, SET_UP_ZSH), (BASH, SET_UP_BASH)], ids=["zsh", "bash"])

@@ -11,6 +11,7 @@ import pytest
 from tests.documents import CHECKOUT, snippets
 from tests.schema import validated
 
+from .batches import batch, left
 from .story import GENEROUS, Story, systemctl
 
 pytestmark = pytest.mark.guest(suite="trixie")
@@ -46,6 +47,49 @@ def test_it_gives_up_at_the_most_memory(story: Story) -> None:
     )
     assert done.returncode == 137
     assert done.stderr.splitlines() == ["./bigleak2: oom-kill with 20 MiB", "./bigleak2: oom-kill with 30 MiB"]
+
+
+JOBS = EXAMPLES / "batch"
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have batches keep their state in a folder of the test's own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+
+@pytest.mark.usefixtures("state")
+def test_a_row_that_needs_more_memory_is_tried_again_with_more() -> None:
+    """The sizes are those of the README's session, which shows what is printed."""
+    words = ["--mem", "40M", "--retries", "2", "--json", "jobs.tsv", "--", "./simulate", "{id}", "{size}", "{seed}"]
+    done = batch(*words, cwd=JOBS)
+    ends = [(end["id"], end["attempt"], end["memory_max"] >> 20) for _, end in sorted(done.ends.items())]
+    assert ends == [("coarse", 1, 40), ("medium", 1, 40), ("fine", 2, 80), ("finest", 1, 120)]
+    assert (done.status, left()) == (0, "")
+
+
+@pytest.mark.usefixtures("state")
+def test_objects_are_run_with_what_they_say() -> None:
+    done = batch("-k", "jobs.jsonl", cwd=JOBS)
+    assert done.status == 0, done
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["alone", "first", "second", "waited"]
+
+
+def test_a_program_has_sizes_run_again_with_more_memory(story: Story) -> None:
+    done = subprocess.run(
+        [str(JOBS / "sizes.py"), "5", "50", "100"],
+        cwd=story.cwd,
+        capture_output=True,
+        text=True,
+        timeout=GENEROUS,
+        check=True,
+    )
+    assert sorted(line for line in done.stderr.splitlines() if line.startswith("size ")) == [
+        "size 100: done with 120 MiB, attempt 3",
+        "size 5: done with 30 MiB, attempt 1",
+        "size 50: done with 60 MiB, attempt 2",
+    ]
+    assert left() == ""
 
 
 def test_a_timer_starts_a_job_whose_report_is_kept() -> None:

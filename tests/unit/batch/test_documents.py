@@ -3,7 +3,6 @@
 import json
 import re
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +130,7 @@ def test_it_has_exactly_the_keys_of_the_end() -> None:
 
 @pytest.mark.parametrize("key", ["largest", "advice", "failures"])
 def test_it_has_the_keys_inside_those_of_the_end(key: str) -> None:
-    inside: Mapping[str, Any] = SUMMARY[key][0] if key == "failures" else SUMMARY[key]
+    inside = SUMMARY[key][0] if key == "failures" else SUMMARY[key]
     about = part("JSON", "The end of the batch")
     (text,) = re.findall(rf"^\.TP\n\.BR? [^\n]*\b{key}\b.*?(?=^\.TP$|\Z)", about, re.MULTILINE | re.DOTALL)
     assert {*inside} <= bold(text)

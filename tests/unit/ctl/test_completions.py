@@ -2,6 +2,7 @@
 
 import shlex
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -51,6 +52,27 @@ def test_bash_offers_the_names_of_recorded_runs() -> None:
 def test_bash_offers_files_with_reports_too() -> None:
     assert offered("scopectl", "advise", "bench") == {"bench"}
     assert offered("scopectl", "advise", "/proc/sel") == {"/proc/self"}
+
+
+def test_bash_offers_verbs_and_files_of_jobs_first(tmp_path: Path) -> None:
+    (tmp_path / "jobs of today").touch()
+    (tmp_path / "state").mkdir()
+    beginning = f"{tmp_path}/"
+    assert offered("scopectl", "batch", "st") >= {"status", "stop"}
+    assert offered("scopectl", "batch", "status", beginning) == set()
+    assert offered("scopectl", "batch", beginning) == {f"{tmp_path}/jobs", "of", "today", f"{tmp_path}/state"}
+    assert offered("scopectl", "batch", "--mem", "1G", "st") & {"status"} == set()
+    assert offered("scopectl", "batch", "--state", beginning) == {f"{tmp_path}/state"}
+    assert offered("scopectl", "batch", "--progress", "l") == {"lines"}
+    assert offered("scopectl", "batch", "--oom-policy", "st") == {"stop"}
+    assert offered("scopectl", "batch", "--record", "b") == {"build", "bench"}
+
+
+def test_bash_completes_a_command_after_the_dashes_of_batch_alone() -> None:
+    assert "mkfifo" in offered("scopectl", "batch", "--mem", "1G", "--", "mkfif")
+    assert "mkfifo" in offered("scopectl", "batch", "jobs", "--", "mkfif")
+    assert offered("scopectl", "batch", "--", "cat", "/proc/sel") == {"/proc/self"}
+    assert offered("scopectl", "status", "--", "mkfif") == set()
 
 
 def test_bash_offers_units_and_values() -> None:
