@@ -300,9 +300,9 @@ _scopectl() {
         '(-P --profile)'{-P,--profile}'[Take options from profile NAME in config.toml.]:name:_scopectl_profiles' \
         '--config[Read FILE instead of ~/.config/scoperun/config.toml and /etc/scoperun/config.toml.]:file:_scopectl_files' \
         '--no-config[Read no configuration file.]' \
-        '--mem[Memory for each job that has no own; auto\: from earlier runs, or an equal share of the total.]:size|auto:(auto)' \
-        '--mem-high[Memory above which the kernel slows COMMAND down (MemoryHigh=).]:size: ' \
-        '--soft-mem[Memory above which COMMAND gets SIGNAL (default\: TERM), and KILL after --kill-after; none only reports.]:size[:signal]: ' \
+        '--mem[Memory for each job without a limit of its own; auto\: from earlier runs, or an equal share of the total.]:size|auto:(auto)' \
+        '--mem-high[Memory above which the kernel slows each job down (MemoryHigh=).]:size: ' \
+        '--soft-mem[Memory above which each job gets SIGNAL (default\: TERM), and KILL after --kill-after; none only reports.]:size[:signal]: ' \
         '--soft-pressure[Share of TIME spent waiting for memory at which it gets SIGNAL, e.g. 30%/2s; otherwise as --soft-mem.]:share/time[:signal]: ' \
         '--swap[Swap in addition to that; 0 with --mem (MemorySwapMax=).]:size: ' \
         '--zswap[Compressed swap (MemoryZSwapMax=).]:size: ' \
@@ -316,19 +316,19 @@ _scopectl() {
         '(-p --property)'{-p,--property}'[Any property of scopes, or @FILE with one per line.]:name=value: ' \
         '(--require-limits --no-require-limits)'{--require-limits,--no-require-limits}'[Refuse to run if a limit would not be enforced (default), or run anyway.]' \
         '(--system --user)'{--system,--user}'[Ask the system'\''s systemd, or your own (default).]' \
-        '(-E --setenv)'{-E,--setenv}'[Environment variable for COMMAND; can be repeated.]:name[=value]: ' \
-        '(-d --working-directory)'{-d,--working-directory}'[Directory that COMMAND starts in.]:dir:_scopectl_folders' \
-        '--nice[Nice level of COMMAND, -20 to 19.]:n: ' \
+        '(-E --setenv)'{-E,--setenv}'[Environment variable for each job; can be repeated.]:name[=value]: ' \
+        '(-d --working-directory)'{-d,--working-directory}'[Directory that each job starts in.]:dir:_scopectl_folders' \
+        '--nice[Nice level of each job, -20 to 19.]:n: ' \
         '--oom-score-adj[How much the kernel prefers it as the victim of an OOM kill, -1000 to 1000.]:n: ' \
         '(-j --jobs)'{-j,--jobs}'[Jobs at once; the default is the number of processors.]:n: ' \
         '--mem-total[Memory for all jobs together, also in %; the default is 80 % of what is available.]:size: ' \
         '--retries[Further attempts of a job that ran out of memory.]:n: ' \
         '--retry-factor[Times as much memory for it; the default is 2.]:f: ' \
         '--retry-max[The most memory that it gets; default\: the total.]:size: ' \
-        '--retry-on[What else is tried again, with the same memory\: timeout, signal, exit.]:a,b:(oom,timeout oom,signal oom,exit)' \
+        '--retry-on[What is tried again\: oom, and with the same memory timeout, signal or exit too.]:a,b:(oom,timeout oom,signal oom,exit)' \
         '--resume[Go on with a batch that was interrupted.]' \
         '--retry-failed[The same, and try jobs again that failed.]' \
-        '--state[Keep the state of the batch in DIR.]:dir:_scopectl_folders' \
+        '--state[Keep the state of the batch in DIR; or find it there.]:dir:_scopectl_folders' \
         '--joblog[Write a line for each attempt, as GNU parallel does.]:file:_scopectl_files' \
         '--results[Keep in DIR/SEQ what each job prints, and its report.]:dir:_scopectl_folders' \
         '(-k --keep-order)'{-k,--keep-order}'[Print in the order of jobs, not of their ends.]' \

@@ -105,7 +105,7 @@ def meant(word: str | None, *, is_running: bool) -> str:
     is_running: the one that runs, else the last one that is not over. Raises InvalidValue.
     """
     if word is not None:
-        return word if "/" in word else path_of(word)
+        return word if "/" in word else _path_of_existing(word)
     if is_running:
         found = [each for each in batches() if each.runner is not None]
         if len(found) > 1:
@@ -114,8 +114,20 @@ def meant(word: str | None, *, is_running: bool) -> str:
     else:
         found = [each for each in batches() if each.runner is None and not each.is_over]
     if not found:
-        raise InvalidValue(f"no batch {'runs' if is_running else 'is left to resume'}", hint="--state DIR, or an ID")
+        if is_running:
+            raise InvalidValue(
+                "no batch runs",
+                hint="scopectl batch status lists batches; one with --state DIR is named by that folder",
+            )
+        raise InvalidValue("no batch is left to resume", hint="--state DIR says which, also one that has ended")
     return found[-1].path
+
+
+def _path_of_existing(batch: str) -> str:
+    path = path_of(batch)
+    if not os.path.isdir(path):
+        raise InvalidValue(f"no batch has the ID {batch!r}", hint="scopectl batch status lists them")
+    return path
 
 
 def _all() -> str:

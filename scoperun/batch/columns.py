@@ -47,8 +47,8 @@ COLUMNS = {
 
 def _offered(option: Option) -> Option:
     if option.name != MEMORY:
-        return replace(option, unit_help=None)
-    text = "Memory for each job that has no own; auto: from earlier runs, or an equal share of the total."
+        return replace(option, help=option.help.replace("COMMAND", "each job"), unit_help=None)
+    text = "Memory for each job without a limit of its own; auto: from earlier runs, or an equal share of the total."
     return replace(option, parse=memory_or_auto, metavar="SIZE|auto", help=text, unit_help=None)
 
 

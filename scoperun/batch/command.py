@@ -78,12 +78,14 @@ RetryOn = Annotated[
         "--retry-on",
         metavar="A,B",
         parse=retry_causes,
-        help="What else is tried again, with the same memory: timeout, signal, exit.",
+        help="What is tried again: oom, and with the same memory timeout, signal or exit too.",
     ),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with a batch that was interrupted.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="The same, and try jobs again that failed.")]
-State = Annotated[str | None, _option("--state", metavar="DIR", help="Keep the state of the batch in DIR.")]
+State = Annotated[
+    str | None, _option("--state", metavar="DIR", help="Keep the state of the batch in DIR; or find it there.")
+]
 Joblog = Annotated[
     str | None, _option("--joblog", metavar="FILE", help="Write a line for each attempt, as GNU parallel does.")
 ]
@@ -160,8 +162,9 @@ def command(  # noqa: PLR0913  each is an option
     are started as long as the sum of their limits is within --mem-total. They
     read nothing, and what one prints is printed when it has ended.
 
-    Ctrl-C: start no more jobs; again: stop them; again: kill them. --resume goes
-    on later. A batch is told by "scopectl batch status|pause|resume|stop [ID]".
+    Ctrl-C: start no more jobs; again: stop those that run; again: kill them.
+    --resume goes on later. From another terminal, use
+    "scopectl batch status|pause|resume|stop [ID]".
 
     Exit status, the first that applies: 130 interrupted, and can be resumed; 125
     scopectl failed; 3 jobs ran out of memory; 1 jobs failed; 124 jobs ran out of

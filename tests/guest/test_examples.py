@@ -86,8 +86,8 @@ def test_a_program_has_sizes_run_again_with_more_memory(story: Story) -> None:
     )
     assert sorted(line for line in done.stderr.splitlines() if line.startswith("size ")) == [
         "size 100: done with 120 MiB, attempt 3",
-        "size 5: done with 30 MiB, attempt 1",
         "size 50: done with 60 MiB, attempt 2",
+        "size 5: done with 30 MiB, attempt 1",
     ]
     assert left() == ""
 
