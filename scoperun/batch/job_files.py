@@ -47,7 +47,7 @@ def asked(file: str | None, words: Sequence[str]) -> Asked:
     at = words.index(_VALUES)
     command, values = tuple(words[:at]), tuple(words[at + 1 :])
     if file is not None:
-        raise InvalidValue(f"{file}: values after {_VALUES} exclude a file of jobs")
+        raise InvalidValue(f"{file}: jobs are in a file or are values after {_VALUES}, not both")
     if not command:
         raise InvalidValue(f"no command before {_VALUES}", hint=f"-- CMD {{}} {_VALUES} A B")
     if not values:
@@ -77,7 +77,7 @@ def _drafts(source: Asked) -> Iterator[Draft]:
         return _of_lines(lines(source.file), source.command)
     if source.command:
         raise InvalidValue(
-            f"{source.file}: a command after -- excludes objects with their own", hint="use lines or a .tsv"
+            f"{source.file}: its jobs have commands of their own, and one follows --", hint="use lines or a .tsv"
         )
     return json_jobs(lines(source.file))
 

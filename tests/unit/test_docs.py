@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from scoperun.batch.ending import FAILURES, Ending
+from scoperun.batch.library import BatchResult
 from scoperun.cli.options import parse
 from scoperun.console.options import OPTIONS as DECLARED
 from scoperun.errors import LimitNotEnforced
@@ -96,6 +98,17 @@ def test_the_readme_names_only_existing_options(name: str) -> None:
 @pytest.mark.parametrize("key", [field.name for field in dataclasses.fields(Report) if field.name in KEYS])
 def test_the_readme_names_every_key_of_the_report(key: str) -> None:
     assert f"`{key}`" in README
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(BatchResult)])
+def test_the_readme_names_every_field_of_a_result_of_a_batch(field: str) -> None:
+    (text,) = re.findall(r"^A `scoperun\.BatchResult` has .*(?:\n.+)*", README, flags=re.MULTILINE)
+    assert f"`{field}`" in text
+
+
+def test_the_readme_names_every_end_of_a_job() -> None:
+    (text,) = re.findall(r"^A `scoperun\.BatchResult` has .*(?:\n.+)*", README, flags=re.MULTILINE)
+    assert [end for end in (*FAILURES, Ending.DONE) if f"`{end}`" not in text] == []
 
 
 def test_the_manual_explains_exactly_the_existing_options() -> None:

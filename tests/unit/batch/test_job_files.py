@@ -54,7 +54,7 @@ def test_values_fill_a_command() -> None:
 @pytest.mark.parametrize(
     ("file", "words", "message"),
     [
-        ("jobs", "cat ::: a", "jobs: values after ::: exclude a file of jobs"),
+        ("jobs", "cat ::: a", "jobs: jobs are in a file or are values after :::, not both"),
         (None, "::: a", "no command before ::: (-- CMD {} ::: A B)"),
         (None, "cat :::", "no values after ::: (-- CMD {} ::: A B)"),
         (None, "cat ::: a ::: b", "::: is there twice (there is one list of values)"),
@@ -166,7 +166,7 @@ def test_a_line_that_is_not_an_object_is_refused(tmp_path: Path, line: str, mess
 
 
 def test_objects_fill_no_command(tmp_path: Path) -> None:
-    message = "x.jsonl: a command after -- excludes objects with their own (use lines or a .tsv)"
+    message = "x.jsonl: its jobs have commands of their own, and one follows -- (use lines or a .tsv)"
     assert refused(tmp_path, "x.jsonl", "{}", "cat", "{}") == message
 
 
