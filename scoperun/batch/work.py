@@ -23,6 +23,7 @@ from scoperun.batch.need import need
 from scoperun.batch.output import Output, Way
 from scoperun.batch.preview import json_lines, text_lines
 from scoperun.batch.progress import shown
+from scoperun.batch.progress_text import ending_text
 from scoperun.batch.recording import Recording, recorded_advice
 from scoperun.batch.results import Results
 from scoperun.batch.runner import Plan, Runner, Stage
@@ -209,15 +210,8 @@ class _Work:
     def _end(self, stage: Stage) -> None:
         """Tell the runner to end, and the user what happens now."""
         self._was_told_to_end = True
-        running = len(self._runner.running)
-        jobs = f"{running} job{'s' * (running != 1)}"
-        match stage:
-            case Stage.DRAINING if running:
-                say(f"scopectl: no more jobs are started; {jobs} run on; again to stop them")
-            case Stage.STOPPING if running:
-                say(f"scopectl: {jobs} are being stopped; again to kill them")
-            case Stage.KILLING if running:
-                say(f"scopectl: {jobs} are being killed")
+        if (text := ending_text(stage, len(self._runner.running))) is not None:
+            say(f"scopectl: {text}")
         self._runner.end(stage)
 
     def _woken(self) -> None:
