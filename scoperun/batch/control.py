@@ -103,7 +103,7 @@ def _state(batch: Batch) -> str:
 def _counted(batch: Batch) -> dict[str, int]:
     counts = batch.counts
     known = {name: counts.get(name, 0) for name in ("waiting", "running", "done")}
-    return {"jobs": sum(counts.values()), **known, "failed": sum(counts.values()) - sum(known.values())}
+    return {"jobs": sum(counts.values()), **known, "failed": batch.failed}
 
 
 def _row(batch: Batch) -> list[Cell]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from scoperun.batch.events import Event
     from scoperun.batch.job import Job
     from scoperun.batch.results import Results
+    from scoperun.batch.state import State
 
 _PIECE = 4096
 """Bytes that a pipe takes at once or not at all (PIPE_BUF)."""
@@ -72,9 +73,23 @@ class Output:
         self._turns = None if way.order is None else _Turns(way.order)
         self._results = results
         self.aside: Callable[[], AbstractContextManager[None]] = nullcontext
-        self._ready: deque[_Printed] = deque()
+        self._ready: deque[_Printed | bytes] = deque()
         self._has_more = asyncio.Event()
         self._is_closing = False
+
+    def recover(self, state: State) -> None:
+        """Print first what an earlier runner has not: that of jobs whose end it kept; and remove the rest."""
+        left = sorted({tuple(map(int, name.partition(".")[0].split("-"))) for name in os.listdir(self._folder)})
+        for seq, number in left:
+            if not self._way.is_silent and state.has_ended(seq, number):
+                self._ready.append((seq, number, state.job(seq).tag if self._way.is_tagged else ""))
+            else:
+                self._remove(seq, number)
+
+    def put(self, line: str) -> None:
+        """Print a line of our own, in turn."""
+        self._ready.append(f"{line}\n".encode(errors="backslashreplace"))
+        self._has_more.set()
 
     def streams(self, job: Job, number: int) -> Streams:
         """Open the files of an attempt. Raises ScoperunError."""
@@ -110,14 +125,20 @@ class Output:
         """Print until `close`. Raises OSError if our own output cannot be written, e.g. BrokenPipeError."""
         while self._ready or not self._is_closing:
             while self._ready:
-                seq, number, tag = self._ready.popleft()
                 with self.aside():
-                    for name, ours in zip(_NAMES, (1, 2), strict=True):
-                        await self._print(self._reopened(seq, number, name), ours, tag)
-                self._remove(seq, number)
+                    match self._ready.popleft():
+                        case bytes(line):
+                            await _write(1, line)
+                        case seq, number, tag:
+                            await self._print_files(seq, number, tag)
             if not self._is_closing:
                 await self._has_more.wait()
             self._has_more.clear()
+
+    async def _print_files(self, seq: int, number: int, tag: str) -> None:
+        for name, ours in zip(_NAMES, (1, 2), strict=True):
+            await self._print(self._reopened(seq, number, name), ours, tag)
+        self._remove(seq, number)
 
     async def _print(self, file: int | None, ours: int, tag: str) -> None:
         if file is None:  # its command could not be started

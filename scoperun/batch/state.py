@@ -185,6 +185,12 @@ class State:
         (text,) = self._connection.execute("SELECT job FROM job WHERE seq = ?", (seq,)).fetchone()
         return _job(json.loads(text))
 
+    def has_ended(self, seq: int, number: int) -> bool:
+        """Tell whether a job has ended for good with this attempt."""
+        query = "SELECT state NOT IN ('waiting', 'running') AND attempts = ? FROM job WHERE seq = ?"
+        row = self._connection.execute(query, (number, seq)).fetchone()
+        return bool(row and row[0])
+
     def memory(self, seq: int) -> int:
         """Return the bytes of a job's present attempt, or of its next one."""
         (memory,) = self._connection.execute("SELECT memory FROM job WHERE seq = ?", (seq,)).fetchone()

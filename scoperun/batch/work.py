@@ -14,7 +14,7 @@ from scoperun.batch.columns import AUTO
 from scoperun.batch.earlier import clear_earlier
 from scoperun.batch.ending import FAILURES, exit_status
 from scoperun.batch.interrupts import interrupting
-from scoperun.batch.job_lines import print_end
+from scoperun.batch.job_lines import end_line
 from scoperun.batch.joblog_file import JobLog
 from scoperun.batch.limits import run_request
 from scoperun.batch.making import checked_jobs, made
@@ -134,7 +134,7 @@ class _Work:
                 self._takers.append(recording.take)
                 self._written["--record"] = recording
             if options.json:
-                self._takers.append(print_end)
+                self._takers.append(self._print_line)
             yield
 
     async def run(self, signals: HeldSignals) -> None:
@@ -148,6 +148,7 @@ class _Work:
         ):
             self._takers.append(progress.take)
             self._output.aside = progress.aside
+            self._output.recover(self._state)
             printing = asyncio.create_task(self._printed())
             try:
                 await self._runner.run()
@@ -205,6 +206,10 @@ class _Work:
         except OSError as error:
             say(f"scopectl: cannot print what jobs print: {error.strerror}")
             self._runner.end(Stage.STOPPING)
+
+    def _print_line(self, event: Event) -> None:
+        if (line := end_line(event)) is not None:
+            self._output.put(line)
 
     def _end(self, stage: Stage) -> None:
         """Tell the runner to end, and the user what happens now."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from scoperun.errors import ManagerError, ScopeFailed
+from scoperun.errors import ManagerError, ScopeFailed, UnitExists
 from scoperun.systemd import bus
 from scoperun.systemd.jobs import job_ended
 from scoperun.systemd.manager import UNANSWERED
@@ -31,7 +31,11 @@ async def transient_slice(
     Raises one of UNANSWERED, or ScopeFailed if its start job fails.
     """
     async with connected() as manager:
-        await _started(manager, name, properties)
+        try:
+            await _started(manager, name, properties)
+        except UnitExists:  # that of an earlier process is about to end
+            await stop_unit(manager, name)
+            await _started(manager, name, properties)
     try:
         yield
     finally:
