@@ -65,7 +65,7 @@ class Output:
         """Take the folder for the files.
 
         let_signals_through: as in Streams. results: where the files are kept instead.
-        aside: a context in which something is printed.
+        aside: a context in which something is printed on the terminal.
         """
         self._folder = folder
         self._let_through = let_signals_through
@@ -125,12 +125,11 @@ class Output:
         """Print until `close`. Raises OSError if our own output cannot be written, e.g. BrokenPipeError."""
         while self._ready or not self._is_closing:
             while self._ready:
-                with self.aside():
-                    match self._ready.popleft():
-                        case bytes(line):
-                            await _write(1, line)
-                        case seq, number, tag:
-                            await self._print_files(seq, number, tag)
+                match self._ready.popleft():
+                    case bytes(line):
+                        await self._write(1, line)
+                    case seq, number, tag:
+                        await self._print_files(seq, number, tag)
             if not self._is_closing:
                 await self._has_more.wait()
             self._has_more.clear()
@@ -147,9 +146,17 @@ class Output:
             for piece in _tagged(
                 _pieces(file), f"{tag}\t".encode(errors="surrogateescape") if self._way.is_tagged else b""
             ):
-                await _write(ours, piece)
+                await self._write(ours, piece)
         finally:
             os.close(file)
+
+    async def _write(self, fd: int, text: bytes) -> None:
+        """Write all of a text when the descriptor can take it."""
+        rest = memoryview(text)
+        while rest:
+            await _writable(fd)
+            with self.aside() if os.isatty(fd) else nullcontext():
+                rest = rest[os.write(fd, rest[:_PIECE]) :]
 
     def _reopened(self, seq: int, number: int, name: str) -> int | None:
         with suppress(FileNotFoundError):
@@ -217,14 +224,6 @@ def _tagged(pieces: Iterable[bytes], tag: bytes) -> Iterator[bytes]:
             yield piece
     if tag and not is_at_start:
         yield b"\n"
-
-
-async def _write(fd: int, text: bytes) -> None:
-    """Write all of a text when the descriptor can take it."""
-    rest = memoryview(text)
-    while rest:
-        await _writable(fd)
-        rest = rest[os.write(fd, rest[:_PIECE]) :]
 
 
 async def _writable(fd: int) -> None:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from scoperun.batch.admission import Admission, Hold, Room
-from scoperun.batch.ending import ending
+from scoperun.batch.ending import FAILURES, ending
 from scoperun.batch.events import Finished, Noted, Started
 from scoperun.batch.ground import scope_name, standing
 from scoperun.batch.retry import next_attempt
@@ -104,8 +104,9 @@ class Runner:
         self._ended: list[tuple[RunningJob, Outcome]] = []
         self._changed = asyncio.Event()
         self._refusals = 0
-        self._failed = 0
-        self._all = sum(state.counts().values())
+        counts = state.counts()
+        self._failed = sum(counts.get(each, 0) for each in FAILURES)
+        self._all = sum(counts.values())
         self._earliest = 0.0
         self._ground: Ground | None = None
 

@@ -204,7 +204,7 @@ class _Work:
         try:
             await self._output.print_all()
         except OSError as error:
-            say(f"scopectl: cannot print what jobs print: {error.strerror}")
+            self._say(f"scopectl: cannot print what jobs print: {error.strerror}")
             self._runner.end(Stage.STOPPING)
 
     def _print_line(self, event: Event) -> None:
@@ -215,15 +215,20 @@ class _Work:
         """Tell the runner to end, and the user what happens now."""
         self._was_told_to_end = True
         running = len(self._runner.running)
-        jobs = f"{running} job{'s' * (running != 1)}"
+        jobs, are = ("1 job", "is") if running == 1 else (f"{running} jobs", "are")
+        them = "it" if running == 1 else "them"
         match stage:
             case Stage.DRAINING if running:
-                say(f"scopectl: no more jobs are started; {jobs} run on; again to stop them")
+                self._say(f"scopectl: no more jobs are started; {jobs} {are} left to end; again to stop {them}")
             case Stage.STOPPING if running:
-                say(f"scopectl: {jobs} are being stopped; again to kill them")
+                self._say(f"scopectl: {jobs} {are} stopped; again to kill {them}")
             case Stage.KILLING if running:
-                say(f"scopectl: {jobs} are being killed")
+                self._say(f"scopectl: {jobs} {are} killed")
         self._runner.end(stage)
+
+    def _say(self, text: str) -> None:
+        with self._output.aside():
+            say(text)
 
     def _woken(self) -> None:
         """Do what another terminal wants."""

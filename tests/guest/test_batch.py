@@ -157,7 +157,7 @@ def test_an_interrupt_lets_jobs_end_and_the_rest_is_resumed(home: Path, gate: Ga
     gate.pids(1, 2)
     runner.send_signal(signal.SIGINT)
     assert runner.stderr is not None
-    assert "no more jobs are started; 2 jobs run on" in runner.stderr.readline()
+    assert "no more jobs are started; 2 jobs are left to end" in runner.stderr.readline()
     gate.open()
     out, err = runner.communicate(timeout=GENEROUS)
     assert (runner.returncode, sorted(out.split())) == (130, ["1", "2"]), err
@@ -172,7 +172,7 @@ def test_a_second_interrupt_stops_jobs_and_a_third_kills_them(home: Path, gate: 
     runner = started("--mem", "20M", "-j", "2", "--kill-after", "10min", "--state", f"{home}/state", jobs)
     assert runner.stderr is not None
     running = gate.pids(1, 2)
-    for word in ("no more jobs", "being stopped", "being killed"):
+    for word in ("no more jobs", "2 jobs are stopped", "2 jobs are killed"):
         runner.send_signal(signal.SIGINT)
         assert word in runner.stderr.readline()
     runner.communicate(timeout=GENEROUS)
