@@ -15,9 +15,9 @@ What is kept to here:
 
 Why not the first that fits: a large job would have to wait until rule 3 clears the machine for it, because small ones
 take each gap before it is large enough; each time, memory lies idle. The largest that fits takes the gap that another
-large job has left, and the small ones take what remains. Simulated with 350 jobs of up to half the total, the first that
-fits keeps 88 to 97 % of the total reserved while a job waits, the largest that fits 94 to 99 %. It is not better at the
-very end: small jobs are left then, and if just these run long, the batch ends later than with the other rule.
+large job has left, and the small ones take what remains. Simulated with 350 jobs of up to half the total, the first
+that fits keeps 88 to 97 % of the total reserved while a job waits, the largest that fits 94 to 99 %. It is not better
+at the very end: small jobs are left then, and if just these run long, the batch ends later than with the other rule.
 """
 
 from __future__ import annotations
