@@ -1,6 +1,6 @@
 """How a job ended for good, and a batch of them. No I/O.
 
-The law of this file:
+What is kept to here:
 
 1. The last attempt decides, by its verdict: what an earlier one ran out of does not matter if the last one succeeded.
 2. A verdict of `unknown` or `resources` is a failure, also if the command exited with 0: it might not have done its

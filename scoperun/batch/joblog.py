@@ -1,6 +1,6 @@
 """An attempt as a line of a log that GNU parallel reads. No I/O.
 
-The law of this file:
+What is kept to here:
 
 1. A line has the nine columns of `parallel --joblog`, whatever is in the command: tabs and newlines are escapes.
 2. `parallel --resume-failed` takes a job as done whose Exitval and Signal are 0. So both are 0 only for a success:

@@ -1,6 +1,6 @@
 """Whether a job gets another attempt, and with how much memory. No I/O.
 
-The law of this file:
+What is kept to here:
 
 1. The verdict decides, never the exit status. `unknown` is not an OOM kill: it is not retried.
 2. A job that ran out of memory at the limit of its own scope gets that limit times the factor, at most --retry-max and
@@ -119,5 +119,4 @@ def _with_less_beside(attempts: Sequence[Attempt]) -> Again | None:
     elsewhere = [each for each in attempts if each.ran_out and not _is_at_own_limit(each)]
     if any(each.alone for each in elsewhere):
         return None
-    last = attempts[-1]
-    return Again(last.memory, last.alone or len(elsewhere) >= _ENOUGH_ELSEWHERE)
+    return Again(attempts[-1].memory, len(elsewhere) >= _ENOUGH_ELSEWHERE)

@@ -1,6 +1,6 @@
 """What is said about a batch at its end: as text and as JSON. No I/O.
 
-The law of this file:
+What is kept to here:
 
 1. Only what was read is said. A number that is not known is left out of the text, and null in JSON.
 2. At most ROWS failures are shown; the others are counted. So jobs are taken one by one, never all together.
