@@ -11,6 +11,8 @@ from scoperun.version import __version__ as __version__
 
 TYPE_CHECKING = False  # typing must not be imported before the program's first line
 if TYPE_CHECKING:
+    from scoperun.batch.library import Batch as Batch
+    from scoperun.batch.library import BatchResult as BatchResult
     from scoperun.errors import BusLost as BusLost
     from scoperun.errors import BusUnavailable as BusUnavailable
     from scoperun.errors import CommandNotExecutable as CommandNotExecutable
@@ -98,6 +100,7 @@ MiB = 1024 * KiB
 GiB = 1024 * MiB
 
 _MODULES = {
+    "batch.library": ("Batch", "BatchResult"),
     "errors": (
         "BusLost", "BusUnavailable", "CommandNotExecutable", "CommandNotFound", "Interrupted", "InvalidValue",
         "LimitNotEnforced", "ManagerError", "PropertyRefused", "ScopeFailed", "ScoperunError", "UnitExists",
