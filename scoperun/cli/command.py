@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from scoperun.cli.stderr import PATIENCE, in_options, say
@@ -14,11 +14,13 @@ from scoperun.printable import one_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractContextManager
 
     from scoperun.cli.options import CommandLine, Output
     from scoperun.cli.timeline_file import TimelineFile
     from scoperun.cli.trace_file import TraceFile
     from scoperun.console.sources import Sources
+    from scoperun.process.parent import Parent
     from scoperun.report.report import Report
     from scoperun.spec.request import RunRequest
     from scoperun.supervision.supervision import Supervision
@@ -85,6 +87,7 @@ def _run_and_deliver(asked: CommandLine) -> Report:
 
         see_terminal(request)
     with (
+        _parent(output) as parent,
         destination(output.report, "report") as file,
         opened_timeline(output.timeline) as timeline,
         opened_trace(asked) as trace,
@@ -96,6 +99,7 @@ def _run_and_deliver(asked: CommandLine) -> Report:
                 beside=lambda supervision: _beside(supervision, output, report_fd, (timeline, trace)),
                 give_up=inherited_descriptors() - {0, 1, 2},
                 trace=_taken_by(timeline, trace),
+                parent=parent,
             )
         if afterwards is not None:
             afterwards.note(report, exit_status=exit_status(report, output))
@@ -109,6 +113,14 @@ def _run_and_deliver(asked: CommandLine) -> Report:
         if trace is not None and trace.failure is not None:
             say(one_line(f"scoperun: cannot write the trace to {output.trace!r}: {trace.failure}"))
     return report
+
+
+def _parent(output: Output) -> AbstractContextManager[Parent | None]:
+    if output.die_with_parent is False:
+        return nullcontext()
+    from scoperun.cli.parent import held_parent
+
+    return held_parent(output.die_with_parent)
 
 
 def _taken_by(timeline: TimelineFile | None, trace: TraceFile | None) -> Callable[[object], None] | None:

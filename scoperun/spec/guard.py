@@ -8,6 +8,9 @@ from scoperun.printable import utf8
 from scoperun.spec.properties import Property
 from scoperun.spec.scope import ScopeRequest
 
+ANY_GUARD = "guard-of-scoperun-PID-ID.scope"
+"""What stands for a guard whose name is not known yet."""
+
 
 def guard_request(pid: int, name: str | None, salt: str) -> ScopeRequest:
     """Return the request for the guard of process `pid`, whose name is `name`.

@@ -227,6 +227,14 @@ class Supervision:
             if not self._handles.invocation.ended:
                 raise
 
+    async def stop_or_kill(self) -> None:
+        """Do the same; kill every process at once if systemd does not stop the scope."""
+        with suppress(*UNANSWERED):
+            try:
+                await self.stop()
+            except UNANSWERED:
+                await kill_all(self._handles.unit, self._handles.scope.cgroup)
+
     async def kill(self, number: int) -> None:
         """Send signal `number` to every process of the scope; the keeper blocks all but SIGKILL."""
         await self._handles.unit.kill(number)

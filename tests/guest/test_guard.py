@@ -1,0 +1,147 @@
+"""With --die-with-scoperun and --die-with-parent nothing outlives scoperun, whatever is killed and when."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from .aftermath import detached, detached_gone, units_gone
+from .story import GENEROUS, Story, cgroup_of, pids_of, systemctl, transient_units
+from .waiting import cgroup_gone, line_from, process_gone, ready
+
+PATTERNS = ("dies-*.scope", "guard-of-scoperun-*.scope")
+
+STUBBORN = "trap '' TERM; sleep 1000 & sleep 1000"
+"""A command with a child, both of which ignore SIGTERM."""
+
+PARENT = """
+"$@" --die-with-parent=$$ --unit dies-$$ -- sh -c "$SCRIPT" &
+echo $!
+wait
+"""
+"""The parent of a scoperun, which prints its PID."""
+
+pytestmark = pytest.mark.guest(also="trixie-stock")
+
+
+@pytest.fixture
+def nothing_left() -> Iterator[None]:
+    """Wait until nothing is left, and fail if that does not happen."""
+    before = detached()
+    yield
+    units_gone(PATTERNS)
+    detached_gone(before)
+    assert not {name for name in transient_units() if name.startswith(("dies-", "guard-of-"))}
+
+
+def guards() -> list[str]:
+    return [name for name in transient_units() if name.startswith("guard-of-")]
+
+
+def pid_of_guard() -> int:
+    (guard,) = guards()
+    (pid,) = pids_of(f"{app_slice()}/{guard}")
+    return pid
+
+
+def app_slice() -> str:
+    return systemctl("show", "app.slice", "-P", "ControlGroup").strip()
+
+
+def children(pid: int) -> list[int]:
+    with suppress(OSError):
+        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def kill(*pids: int) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def command_line(pid: int) -> bytes:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
+class Attempt:
+    """A scoperun, its parent and its command, of which any can be killed. pid: of scoperun."""
+
+    def __init__(self, script: str) -> None:
+        self.parent = subprocess.Popen(
+            ["sh", "-c", PARENT, "sh", "scoperun", "-qq", "--no-config", "--kill-after", "200ms"],
+            env=os.environ | {"SCRIPT": script},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        self.pid = int(line_from(self.parent))
+        self._pidfd = os.pidfd_open(self.pid)
+
+    @property
+    def unit(self) -> str:
+        return f"dies-{self.parent.pid}.scope"
+
+    def guard(self) -> list[int]:
+        """Return the guard among the children of scoperun: the shell that reads a pipe."""
+        return [pid for pid in children(self.pid) if b"cgroup.kill" in command_line(pid)]
+
+    def end(self) -> None:
+        """Return once parent and scoperun have ended."""
+        assert self.parent.stdout is not None
+        self.parent.stdout.close()
+        self.parent.wait(GENEROUS)
+        ready(self._pidfd)
+        os.close(self._pidfd)
+
+
+def time_of_a_start() -> float:
+    """Return the seconds that it takes until a command runs."""
+    began = time.monotonic()
+    attempt = Attempt("echo up; sleep 1000")
+    assert line_from(attempt.parent) == "up"
+    took = time.monotonic() - began
+    kill(attempt.pid)
+    attempt.end()
+    return took
+
+
+def kill_scoperun(attempt: Attempt) -> None:
+    kill(attempt.pid)
+
+
+def kill_parent(attempt: Attempt) -> None:
+    kill(attempt.parent.pid)
+
+
+def kill_guard(attempt: Attempt) -> None:
+    """Kill the guard if there is one yet, and otherwise scoperun."""
+    kill(*(attempt.guard() or [attempt.pid]))
+
+
+def kill_all(attempt: Attempt) -> None:
+    kill(attempt.pid, attempt.parent.pid, *attempt.guard())
+
+
+@pytest.mark.parametrize("victim", [kill_scoperun, kill_parent, kill_guard, kill_all])
+def test_nothing_is_left_after_kills_at_random_moments(victim: Callable[[Attempt], None], nothing_left: None) -> None:
+    """While commands start and when they run; every second one ignores SIGTERM."""
+    rng, start = random.Random(victim.__name__), time_of_a_start()  # noqa: S311
+    began = 0
+    for number in range(100):
+        attempt = Attempt(STUBBORN if number % 2 else "sleep 1000")
+        time.sleep(rng.uniform(0, 1.5 * start))  # what is tested is any moment
+        began += attempt.unit in transient_units()
+        victim(attempt)
+        attempt.end()
+        if number % 20 == 19:
+            units_gone(PATTERNS)
+    assert 0 < began < 100
