@@ -174,7 +174,7 @@ def descriptor(text: str) -> int:
 def process_id(text: str) -> int:
     """Return a PID. Raises InvalidValue."""
     if not (text.isascii() and text.isdigit()) or len(text) > _LONGEST_PID or int(text) == 0:
-        raise InvalidValue(f"{text!r} is not a PID", hint="e.g. --die-with-parent=$PPID in a shell")
+        raise InvalidValue(f"{text!r} is not a PID", hint="a number, e.g. $$ in a shell")
     return int(text)
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from .aftermath import detached, detached_gone, units_gone
-from .story import GENEROUS, Story, cgroup_of, pids_of, systemctl, transient_units
-from .waiting import cgroup_gone, line_from, process_gone, ready
+from .story import GENEROUS, pids_of, systemctl, transient_units
+from .waiting import line_from, ready
 
 PATTERNS = ("dies-*.scope", "guard-of-scoperun-*.scope")
 
