@@ -78,7 +78,7 @@ def own_parent(first: int) -> Parent:
 def process(pid: int) -> Parent:
     """Hold any process of this user, or as root of any user; raise ScoperunError if there is none."""
     facts = process_facts(pid)
-    if facts is None or facts.is_zombie:
+    if facts is None:
         raise ScoperunError(f"there is no process {pid}", hint="or it is hidden from this user")
     if facts.leader != pid:
         raise ScoperunError(f"{pid} is a thread of process {facts.leader}, and not a process")

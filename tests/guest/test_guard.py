@@ -136,12 +136,14 @@ def test_nothing_is_left_after_kills_at_random_moments(victim: Callable[[Attempt
     """While commands start and when they run; every second one ignores SIGTERM."""
     rng, start = random.Random(victim.__name__), time_of_a_start()  # noqa: S311
     began = 0
-    for number in range(100):
-        attempt = Attempt(STUBBORN if number % 2 else "sleep 1000")
-        time.sleep(rng.uniform(0, 1.5 * start))  # what is tested is any moment
-        began += attempt.unit in transient_units()
-        victim(attempt)
-        attempt.end()
-        if number % 20 == 19:
-            units_gone(PATTERNS)
+    for _ in range(10):
+        attempts = []
+        for number in range(10):
+            attempts.append(Attempt(STUBBORN if number % 2 else "sleep 1000"))
+            time.sleep(rng.uniform(0, 1.5 * start))  # what is tested is any moment
+            began += attempts[-1].unit in transient_units()
+            victim(attempts[-1])
+        for attempt in attempts:
+            attempt.end()
+        units_gone(PATTERNS)
     assert 0 < began < 100
