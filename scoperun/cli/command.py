@@ -70,6 +70,7 @@ def _run(argv: list[str], asked: CommandLine) -> int:
 def _run_and_deliver(asked: CommandLine) -> Report:
     """Run the command and return the report, which has been delivered by then."""
     request, output, _ = asked
+    told: list[str] = []
     from scoperun.cli.delivery import deliver, exit_status
     from scoperun.cli.outputs import (
         destination,
@@ -96,13 +97,15 @@ def _run_and_deliver(asked: CommandLine) -> Report:
         with failure_noted(afterwards), kept_from_command(output.report_fd) as report_fd:
             report = wrap(
                 request,
-                beside=lambda supervision: _beside(supervision, output, report_fd, (timeline, trace)),
+                beside=lambda supervision: _beside(supervision, output, report_fd, (timeline, trace), told.append),
                 give_up=inherited_descriptors() - {0, 1, 2},
                 trace=_taken_by(timeline, trace),
                 parent=parent,
             )
         if afterwards is not None:
             afterwards.note(report, exit_status=exit_status(report, output))
+        for each in told:
+            say(each)
         deliver(report, asked, file)
         if afterwards is not None:
             afterwards.record(report)
@@ -162,8 +165,12 @@ async def _beside(
     output: Output,
     report_fd: int | None,
     files: tuple[TimelineFile | None, TraceFile | None],
+    tell: Callable[[str], None],
 ) -> AsyncIterator[None]:
-    """Do the work beside the running command: JSON lines on a descriptor, lines on the terminal, timeline and trace."""
+    """Do the work beside the running command: JSON lines on a descriptor, lines on the terminal, timeline and trace.
+
+    tell: called with a line to print before the report.
+    """
     from contextlib import AsyncExitStack
 
     PATIENCE.begin()
@@ -182,6 +189,10 @@ async def _beside(
             from scoperun.cli.kill_notice import kill_notice
 
             await stack.enter_async_context(kill_notice(supervision))
+        if supervision.guard is not None and not output.quiet and not output.json:
+            from scoperun.cli.end_notice import end_notice
+
+            await stack.enter_async_context(end_notice(supervision, tell))
         if output.live:
             from scoperun.cli.live import live_line
 

@@ -72,7 +72,7 @@ async def supervised(
             handles = await stand(run, unit, processes, feed, watches)
         if guard is not None and handles.start.cgroup is not None:
             stack.enter_context(guard.told(handles.scope.cgroup.path))
-        supervision = await stack.enter_async_context(Supervision(handles, tasks, enough))
+        supervision = await stack.enter_async_context(Supervision(handles, tasks, enough, guard))
         if parent is not None:
             parent.see_alive("before the command had started")
         await processes.workload.release(unit.invocation_id)
@@ -91,6 +91,7 @@ async def _guard(run: RunRequest, manager: Manager, stack: AsyncExitStack) -> Gu
 
 async def _stop_after(parent: Parent, supervision: Supervision) -> None:
     await parent.ended()
+    supervision.parent_has_ended = True
     await supervision.stop_or_kill()
 
 

@@ -293,3 +293,24 @@ async def test_a_stop_ends_a_running_scope_and_does_nothing_to_one_that_has_ende
         assert (await scope.report()).signal == signal.SIGTERM
         await scope.stop()
     assert systemd.steps.count("StopUnit") == 1
+
+
+async def test_a_line_before_the_report_says_why_the_scope_was_stopped(systemd: FakeSystemd) -> None:
+    systemd.at["StopUnit"] = stopping(systemd)
+    watched = await asyncio.create_subprocess_exec("tail", "-f", "/dev/null")
+    process = await start(f"--die-with-parent={watched.pid}", "--", "sh", "-c", "echo; exec tail -f /dev/null")
+    await line(process)
+    watched.kill()
+    await watched.wait()
+    first, *_ = (await end(process)).err.splitlines()
+    assert first == "scoperun: the scope was stopped because the process ended with which --die-with-parent ends it"
+
+
+async def test_the_loss_of_the_guard_is_told_before_the_report(systemd: FakeSystemd) -> None:
+    process = await start("--die-with-scoperun", "--unit", "x", "--", "sh", "-c", "echo; exec tail -f /dev/null")
+    await line(process)
+    (guard,) = (unit for unit in systemd.units.values() if unit.name.startswith(GUARD))
+    systemd.kill(guard, signal.SIGKILL)
+    systemd.kill(systemd.units["x.scope"], signal.SIGTERM)  # the fake knows no BindsTo=
+    first, *_ = (await end(process)).err.splitlines()
+    assert first == "scoperun: the scope was stopped because the guard of --die-with-scoperun was killed"
