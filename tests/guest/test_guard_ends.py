@@ -13,6 +13,7 @@ from scoperun import Limits, MiB, Scope
 
 from .aftermath import detached, detached_gone, units_gone
 from .story import GENEROUS, Story, cgroup_of, pids_of, systemctl, transient_units
+from .test_pid_namespaces import OWN_PROC
 from .waiting import cgroup_gone, line_from, process_gone
 
 STUBBORN = "trap '' TERM; sleep 1000 & echo $$; wait; sleep 1000"
@@ -173,6 +174,13 @@ def test_a_frozen_scope_ends_with_the_parent(story: Story) -> None:
 def test_another_users_process_is_not_watched(story: Story) -> None:
     line = story.refused("--die-with-parent=1", "--", "true")
     assert line == "scoperun: --die-with-parent=1: process 1 is another user's\n"
+
+
+def test_a_parent_outside_of_the_pid_namespace_is_refused(story: Story) -> None:
+    refused = subprocess.run([*OWN_PROC, "scoperun", "--die-with-parent", "true"], capture_output=True, check=False)
+    assert refused.returncode == 125
+    assert refused.stderr.startswith(b"scoperun: --die-with-parent: the parent is outside of this PID namespace")
+    assert refused.stderr.count(b"\n") == 1
 
 
 async def test_runs_of_a_program_share_a_guard_and_a_stop_ends_one_of_them(story: Story) -> None:
