@@ -93,7 +93,8 @@ async def shared_guard(manager: Manager, *, system: bool) -> AsyncIterator[Guard
 @asynccontextmanager
 async def _guard(manager: Manager, *, system: bool) -> AsyncIterator[Guard]:
     process, feed = guard.spawn(), Feed()
-    unit = Unit(manager, guard_request(os.getpid(), name_of(os.getpid()), os.urandom(4).hex()), feed.put)
+    request = guard_request(os.getpid(), name_of(os.getpid()), os.urandom(4).hex())
+    unit = Unit(manager, request, feed.put, is_guard=True)
     try:
         async with Tasks() as tasks:
             tasks.start(feed_loss(manager, feed))

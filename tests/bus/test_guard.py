@@ -14,6 +14,7 @@ import scoperun as library
 from scoperun.kernel.wait import process_ended
 from scoperun.supervision.guard import shared_guard
 from scoperun.systemd.manager import connect
+from scoperun.systemd.shared import shared_manager
 
 from .program import end, line, scoperun, signal_from_outside, start
 from .steps import PATIENCE, answer, refusal, stall
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from .fake_systemd import FakeSystemd
     from .steps import Action
+    from .wire import Wire
 
 GUARD = "guard-of-scoperun-"
 
@@ -314,3 +316,18 @@ async def test_the_loss_of_the_guard_is_told_before_the_report(systemd: FakeSyst
     systemd.kill(systemd.units["x.scope"], signal.SIGTERM)  # the fake knows no BindsTo=
     first, *_ = (await end(process)).err.splitlines()
     assert first == "scoperun: the scope was stopped because the guard of --die-with-scoperun was killed"
+
+
+async def test_a_run_with_a_guard_hears_of_no_other_units_and_many_add_no_rules(
+    bus: Wire, systemd: FakeSystemd
+) -> None:
+    def rules() -> list[str]:
+        return [call.body[0] for call in bus.calls if call.member == "AddMatch"]
+
+    await run("true")
+    assert (len(rules()), [rule for rule in rules() if "path_namespace=" in rule]) == (4, [])
+    bus.calls.clear()
+    async with shared_manager(os.environ) as manager, shared_guard(manager, system=False):
+        for _ in range(5):
+            await run("true")
+    assert len(rules()) == 6
