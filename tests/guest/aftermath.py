@@ -3,6 +3,7 @@
 import asyncio
 import os
 import select
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +18,12 @@ DETACHED = {"cat", "sh", "sleep"}
 
 def units_gone(patterns: Sequence[str], *, system: bool = False) -> None:
     """Return once systemd has no unit whose name matches one of the globs."""
-    asyncio.run(asyncio.wait_for(_units_gone(patterns, system=system), GENEROUS))
+    try:
+        asyncio.run(asyncio.wait_for(_units_gone(patterns, system=system), GENEROUS))
+    except TimeoutError:
+        words = ["systemctl", "--system" if system else "--user", "status", "--lines=20", *patterns]
+        left = subprocess.run(words, capture_output=True, text=True, check=False).stdout
+        raise AssertionError(f"units are left:\n{left}") from None
 
 
 async def _units_gone(patterns: Sequence[str], *, system: bool) -> None:

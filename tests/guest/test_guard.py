@@ -132,5 +132,8 @@ def test_nothing_is_left_after_kills_at_random_moments(victim: Callable[[Attempt
             victim(attempts[-1])
         for attempt in attempts:
             attempt.end()
+        if victim is kill_all:
+            # A guard that was killed while systemd moved it leaves an empty scope: the next guard has it stopped.
+            subprocess.run(["scoperun", "-qq", "--no-config", "--die-with-scoperun", "true"], check=True)
         units_gone(PATTERNS)
     assert 0 < began < 100

@@ -142,6 +142,24 @@ def test_the_guard_is_not_a_run_for_scopectl(story: Story) -> None:
     run.communicate(b"\n", timeout=GENEROUS)
 
 
+def test_a_guard_stops_the_empty_scopes_of_guards_that_died_while_systemd_moved_them(story: Story) -> None:
+    """And not those of processes that live: they might be about to start."""
+    zombie, gone = subprocess.Popen(["true"]), subprocess.Popen(["true"])
+    gone.wait()
+    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
+    stale, living = (f"guard-of-scoperun-{owner}-00.scope" for owner in (gone.pid, os.getpid()))
+    for unit in (stale, living):
+        start = ["StartTransientUnit", "ssa(sv)a(sa(sv))", unit, "fail", "1", "PIDs", "au", "1", str(zombie.pid), "0"]
+        manager = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager")
+        subprocess.run(["busctl", "--user", "call", *manager, *start], check=True, capture_output=True)
+    zombie.wait()
+    assert systemctl("is-active", stale, living).split() == ["active", "active"]
+    assert story.run(*OPTIONS, "true").status == 0
+    units_gone([stale])
+    assert systemctl("is-active", living).strip() == "active"
+    systemctl("stop", living)
+
+
 @every_end
 def test_the_end_of_the_parent_stops_the_command_and_is_reported(story: Story, script: str) -> None:
     words = ["scoperun", "--report", str(story.report_file), "--die-with-parent", *OPTIONS, "sh", "-c", script]
