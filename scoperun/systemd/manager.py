@@ -135,14 +135,14 @@ class Manager:
                 wait.cancel()
         event.clear()
 
-    async def listen(self, request: ScopeRequest, pid: int, take: Take) -> None:
+    async def listen(self, request: ScopeRequest, pid: int, take: Take, *, is_guard: bool = False) -> None:
         """Hand the signals of a scope, and of no other unit, to `take`; raises what `call` raises.
 
         Call it before the scope's start, or the first announcements are missed.
-        pid: a process of ours that will be in the scope. Raises BusUnavailable if systemd would read PIDs in another
-        PID namespace.
+        pid: a process of ours that will be in the scope. is_guard: it is a guard's scope.
+        Raises BusUnavailable if systemd would read PIDs in another PID namespace.
         """
-        rules = self._signals.listen(request.path, request.unit, take)
+        rules = self._signals.listen(request.path, request.unit, take, is_guard=is_guard)
         await self._added(asyncio.gather(rules, self.see_same_numbers(pid)))
 
     async def follow(self, unit: str, take: Take) -> None:
