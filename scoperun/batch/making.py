@@ -44,7 +44,7 @@ def made(options: Options, shared: Common, total: int) -> Iterator[Made]:
     """
     batch = new_id()
     path = options.path or path_of(batch)
-    with opened(path, create=not options.is_resumed) as folder, folder.locked():
+    with opened(path, create=not options.is_resumed) as folder, folder.locked(is_new=not options.is_resumed):
         with folder.database(create=not options.is_resumed) as connection:
             found = Made(folder, State(connection))
             if options.is_resumed:
