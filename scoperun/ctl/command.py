@@ -29,7 +29,8 @@ _END = """
 "scopectl SUBCOMMAND --help" lists the options of a subcommand; "man scopectl"
 explains everything.
 
-Exit status: 0; 1 failed; 2 wrong usage; 3 not active; 4 no such unit.
+Exit status: 0; 1 failed; 2 wrong usage; 3 not active; 4 no such unit;
+124 time limit of wait.
 """
 
 

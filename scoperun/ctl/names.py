@@ -27,8 +27,9 @@ def one_shown(word: str, names: Sequence[str]) -> str:
             return exact
     found = [name for name in names if name.startswith(word)]
     if not found:
-        is_glob = _is_glob(word)
-        raise NoSuchUnit(f"no unit {word!r}", hint="name one unit, not a glob") if is_glob else missing(word, names)
+        if is_glob(word):
+            raise NoSuchUnit(f"no unit {word!r}", hint="name one unit, not a glob")
+        raise missing(word, names)
     if len(found) > 1:
         more = [f"{len(found) - _MOST_NAMED} more"] if len(found) > _MOST_NAMED else []
         raise InvalidValue(f"{word!r} is not one unit", hint=", ".join([*found[:_MOST_NAMED], *more]))
@@ -44,11 +45,39 @@ def acted_on(
     """
     found, without = dict[str, None](), []
     for word in words:
-        matches = _matches(word, names if globbed is None or not _is_glob(word) else globbed)
+        matches = _matches(word, names if globbed is None or not is_glob(word) else globbed)
         found |= dict.fromkeys(matches)
         if not matches:
             without.append(word)
     return list(found), without
+
+
+def listed(words: Sequence[str], names: Iterable[str]) -> list[str]:
+    """Return the units that a list with these words shows, by a name, its beginning or a glob; all without a word."""
+    return [name for name in names if not words or any(_is_listed(word, name) for word in words)]
+
+
+def not_listed(words: Iterable[str], names: Sequence[str], others: Sequence[str]) -> list[NoSuchUnit]:
+    """Return an error for each word of a list, but for globs, that shows none of the units `names`.
+
+    others: the units that it would show with --all.
+    """
+    found = []
+    for word in words:
+        if is_glob(word) or listed([word], names):
+            continue
+        hidden = listed([word], others)
+        more = f" and {len(hidden) - 1} more" if len(hidden) > 1 else ""
+        if hidden:
+            hint = f"with --all there is {hidden[0]}{more}"
+            found.append(NoSuchUnit(f"no scope of scoperun {word!r}", hint=hint))
+        else:
+            found.append(missing(word, names))
+    return found
+
+
+def _is_listed(word: str, name: str) -> bool:
+    return name.startswith(word) or fnmatchcase(name, word)
 
 
 def missing(word: str, names: Sequence[str]) -> NoSuchUnit:
@@ -57,18 +86,19 @@ def missing(word: str, names: Sequence[str]) -> NoSuchUnit:
     A glob that matches one of them is one that means fewer units.
     """
     others = [name for kind in _KINDS if (name := f"{word}{kind}") in names]
-    if _is_glob(word) and _matches(word, names):
+    if is_glob(word) and _matches(word, names):
         hint = "with --all a glob means every scope and service, not only scopes of scoperun"
     else:
         hint = f"there is {', '.join(others)}" if others else "scopectl list --all shows what runs"
     return NoSuchUnit(f"no unit {word!r}", hint=hint)
 
 
-def _is_glob(word: str) -> bool:
+def is_glob(word: str) -> bool:
+    """Tell whether a word has characters of a glob."""
     return bool(_GLOB & set(word))
 
 
 def _matches(word: str, names: Sequence[str]) -> list[str]:
-    if _is_glob(word):
+    if is_glob(word):
         return [name for name in names if fnmatchcase(name, word) or fnmatchcase(name, f"{word}.scope")]
     return [name for name in (word, f"{word}.scope") if name in names][:1]

@@ -120,6 +120,24 @@ def test_freeze_thaw_kill_and_stop(story: Story) -> None:
         assert life.report()["signal"] == signal.SIGINT
 
 
+def test_wait_has_a_limit_after_which_the_units_run_on(story: Story) -> None:
+    with running(story, name="long-1") as life:
+        subprocess.run(["systemd-run", "--user", "--unit=long-2", "false"], check=True, capture_output=True)
+        done = scopectl("wait", "long-*", "--timeout", "2s")
+        assert (done.status, done.err) == (124, "scopectl: not ended after --timeout 2s: long-1.scope\n"), done
+        assert [row[:2] for row in done.rows] == [["long-2.service", "exit-code"]]
+        assert has(life.cgroup, "cgroup.procs")
+        assert life.end()[0] == 3
+    systemctl("reset-failed", "long-2.service")
+
+
+def test_a_word_that_names_no_unit_is_told_by_a_list_as_nothing_else_is() -> None:
+    assert [(done.status, done.err) for done in map(scopectl, ["list"] * 2, ["nope*", "--all"])] == [(0, "")] * 2
+    done = scopectl("list", "nope", "--no-legend")
+    assert (done.status, done.out) == (4, "")
+    assert done.err == "scopectl: no unit 'nope' (scopectl list --all shows what runs)\n"
+
+
 def test_stop_waits_until_the_unit_has_ended(story: Story) -> None:
     """A command that ignores SIGTERM is killed after TimeoutStopSec=."""
     with running(story, "--kill-after", "1s", name="stubborn", then="trap '' TERM; echo; sleep 1000") as life:
