@@ -18,12 +18,16 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Done:
-    """What was done. names: globs. files: a path and what became of it. units: those that run."""
+    """What was done. names: globs. files: a path and what became of it. units: those that run.
+
+    warnings: what the user probably did not mean.
+    """
 
     names: list[str] = field(default_factory=list)
     files: list[tuple[str, str]] = field(default_factory=list)
     units: list[Bound] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     found_none: bool = False
 
@@ -51,6 +55,7 @@ class Done:
                 for each in self.units
             ],
             "notes": self.notes,
+            "warnings": self.warnings,
         }
 
 

@@ -15,6 +15,7 @@ from scoperun.ctl.cap_steps import Work, leave_alone, reload, with_old
 from scoperun.ctl.cap_text import Cap, limits_in_words, settings_of
 from scoperun.ctl.capping import Bound, above, bind, running, see_can_wait, values
 from scoperun.ctl.in_force import text_of
+from scoperun.ctl.limit_warnings import below, of_limits, of_place
 from scoperun.ctl.session import COMMANDS, Session, session
 from scoperun.spec.properties import Property
 from scoperun.spec.sizes import INFINITY, format_size
@@ -26,7 +27,12 @@ if TYPE_CHECKING:
     from scoperun.ctl.cap_files import CapFile
     from scoperun.ctl.cap_names import Names
     from scoperun.ctl.cap_request import Asked
+    from scoperun.ctl.capping import Running
     from scoperun.ctl.session import Seen
+
+
+APPS = "app.slice"
+"""The slice in which desktops start applications."""
 
 
 async def done(asked: Asked) -> Done:
@@ -107,7 +113,20 @@ async def _capped(work: Work) -> Done:
         if each.over is not None
     )
     _note(work, units)
+    done.warnings.extend(await _warnings(work, units))
     return done
+
+
+async def _warnings(work: Work, units: Sequence[Running]) -> list[str]:
+    """Return what the user probably did not mean, each once: several units can be in one slice."""
+    asked = work.asked
+    cap = asked.wanted
+    found = of_limits(cap, asked.about)
+    for each in units:
+        found += of_place(cap, each.cgroup, "the application is" if asked.target.is_app else f"{each.name} is")
+    if asked.target.is_app and not units and (apps := (await work.opened.cgroups()).get(APPS)) is not None:
+        found += below(cap, apps.levels(), "applications are")
+    return list(dict.fromkeys(found))
 
 
 def _from_when(is_releasable: bool) -> str:

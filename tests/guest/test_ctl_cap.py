@@ -188,6 +188,24 @@ def test_the_session_is_capped_together() -> None:
         assert has(top, "memory.max") == "max"
 
 
+def test_a_cap_that_cannot_be_reached_or_does_nothing_is_warned_of() -> None:
+    above = "cannot be reached: app.slice, which the application is in, allows 300M for everything in it together"
+    nothing = "MemoryHigh=500M does nothing: MemoryMax=400M is reached first and kills"
+    with started("app-warned-1.scope") as cgroup, started("app-warned-2.scope"):
+        assert scopectl("cap", "--session", "--mem", "300M").err == "", "the defaults are not warned of"
+        for last in ("--dry-run", "--force"):
+            done = scopectl("cap", "warned", "--mem", "400M", "--mem-high", "500M", last)
+            assert done.status == 0, done
+            assert done.err == f"scopectl: warning: {nothing}\nscopectl: warning: --mem 400M {above}\n"
+        assert has(cgroup, "memory.max") == str(400 * MIB)
+        assert scopectl("cap", "warned", "--mem", "200M", "--json").json["warnings"] == []
+    done = scopectl("cap", "warned", "--mem", "400M", "--force")
+    line, _ = done.err.splitlines()
+    assert line == f"scopectl: warning: --mem 400M {above.replace('the application is', 'applications are')}"
+    assert scopectl("cap", "--remove", "warned").status == 0
+    assert scopectl("cap", "--remove", "--session").status == 0
+
+
 @pytest.mark.guest(user="root")
 def test_root_caps_each_user() -> None:
     slices = [each for each in Path("/sys/fs/cgroup/user.slice").iterdir() if each.name.startswith("user-")]
