@@ -108,7 +108,7 @@ async def _capped(work: Work) -> Done:
         await reload(work, "written")
         done.units.extend([await bind(each, before[each.name], cap, read) for each in units if each not in held])
     done.units.extend(
-        Bound(each.name, [f"uses {above(each.over)}: {_from_when(each.name in releasable)}"], {}, True)
+        Bound(each.name, [_held(above(each.over), is_releasable=each.name in releasable)], {}, True)
         for each in held
         if each.over is not None
     )
@@ -129,9 +129,14 @@ async def _warnings(work: Work, units: Sequence[Running]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _from_when(is_releasable: bool) -> str:
-    instead = "--force: at once" if is_releasable else "it has limits by another file or scopectl set, which count more"
-    return f"from its next start ({instead})"
+def _held(uses: str, *, is_releasable: bool) -> str:
+    """Return what becomes of a unit that uses more than the cap allows."""
+    instead = (
+        "--force caps it now, and the kernel kills in it"
+        if is_releasable
+        else "also with --force: it has limits by another file or scopectl set, which count more"
+    )
+    return f"keeps its limits until its next start, because it uses {uses} ({instead})"
 
 
 def _to_write(work: Work, old: Sequence[CapFile], cap: Cap) -> list[Names]:
