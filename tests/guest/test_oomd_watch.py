@@ -10,7 +10,7 @@ from tests.schema import told_by
 
 from .oomd import MONITORED, quick_oomd
 from .pages import on_disk
-from .story import Story
+from .story import Story, systemctl
 from .test_ctl_watch import listening, run_out_of_memory
 from .waiting import line_from
 
@@ -37,4 +37,5 @@ def test_a_kill_by_systemd_oomd_soon_after_one_by_the_kernel_is_told_as_such(
         assert (first["unit"], first["limit_of"]) == ("first.scope", "unit")
         subprocess.run([*thrash, "./thrash", file], cwd=story.cwd, check=False)
         second = told_by("watch", line_from(watch))
+    systemctl("reset-failed")
     assert (second["unit"], second["limit_of"], second["kills"]) == ("second.scope", "systemd-oomd", None)
