@@ -13,7 +13,7 @@ from scoperun.console.tables import table
 from scoperun.ctl.columns import BY_DEFAULT, EVERY, WITH_APPS, chosen, order
 from scoperun.ctl.declared import Json, Legend, System
 from scoperun.ctl.errors import Status
-from scoperun.ctl.names import listed, not_listed
+from scoperun.ctl.names import listed, not_listed, unlisted
 from scoperun.ctl.output import on_terminal, print_json, print_text, say, takes_utf8
 from scoperun.ctl.reading import Moment, Reading
 from scoperun.ctl.session import COMMANDS, SCOPES, session
@@ -88,9 +88,11 @@ async def _readings(
 ) -> tuple[list[Reading], list[NoSuchUnit]]:
     """Return what is known of the units that are meant, and an error for each word that means none."""
     async with session(system=system) as opened:
-        loaded = [seen for seen in await opened.units(COMMANDS if every else SCOPES) if seen.unit.active != "inactive"]
+        loaded = await _loaded(opened, COMMANDS if every else SCOPES)
         offered = [seen.name for seen in loaded if every or seen.is_ours]
-        errors = not_listed(patterns, offered, [seen.name for seen in loaded])
+        unknown = unlisted(patterns, offered)
+        others = [] if every or not unknown else [seen.name for seen in await _loaded(opened, COMMANDS)]
+        errors = [not_listed(word, offered, others) for word in unknown]
         meant = set(listed(patterns, offered))
         units = [seen for seen in loaded if seen.name in meant]
         entered = await _entered(opened, units) if "age" in wanted else {}
@@ -98,6 +100,11 @@ async def _readings(
     moment = Moment(now=time.time(), has_swap=has_swap())
     found = [Reading(seen, moment, entered=entered.get(seen.name), app=apps.get(seen.name)) for seen in units]
     return found, errors
+
+
+async def _loaded(opened: Session, kinds: Sequence[str]) -> list[Seen]:
+    """Return the units of these kinds that run, or that have failed."""
+    return [seen for seen in await opened.units(kinds) if seen.unit.active != "inactive"]
 
 
 async def _entered(opened: Session, units: Sequence[Seen]) -> dict[str, float | None]:

@@ -57,23 +57,18 @@ def listed(words: Sequence[str], names: Iterable[str]) -> list[str]:
     return [name for name in names if not words or any(_is_listed(word, name) for word in words)]
 
 
-def not_listed(words: Iterable[str], names: Sequence[str], others: Sequence[str]) -> list[NoSuchUnit]:
-    """Return an error for each word of a list, but for globs, that shows none of the units `names`.
+def unlisted(words: Iterable[str], names: Sequence[str]) -> list[str]:
+    """Return the words of a list that show no unit, but for globs."""
+    return [word for word in words if not is_glob(word) and not listed([word], names)]
 
-    others: the units that it would show with --all.
-    """
-    found = []
-    for word in words:
-        if is_glob(word) or listed([word], names):
-            continue
-        hidden = listed([word], others)
-        more = f" and {len(hidden) - 1} more" if len(hidden) > 1 else ""
-        if hidden:
-            hint = f"with --all there is {hidden[0]}{more}"
-            found.append(NoSuchUnit(f"no scope of scoperun {word!r}", hint=hint))
-        else:
-            found.append(missing(word, names))
-    return found
+
+def not_listed(word: str, names: Sequence[str], others: Sequence[str]) -> NoSuchUnit:
+    """Return the error for a word of a list that shows none of the units `names`; others: those of --all too."""
+    hidden = listed([word], others)
+    if not hidden:
+        return missing(word, names)
+    more = f" and {len(hidden) - 1} more" if len(hidden) > 1 else ""
+    return NoSuchUnit(f"no scope of scoperun {word!r}", hint=f"with --all there is {hidden[0]}{more}")
 
 
 def _is_listed(word: str, name: str) -> bool:

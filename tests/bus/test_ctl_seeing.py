@@ -147,6 +147,12 @@ async def test_a_word_that_names_no_unit_is_told_and_a_glob_is_not(shown: Shown)
         "scopectl: no unit 'nope' (scopectl list --all shows what runs)\n"
         "scopectl: no scope of scoperun 'other' (with --all there is other.scope)\n"
     )
+    shown.add("server.service", ours=False)
+    ended = await scopectl("list", "server")
+    assert (ended.status, ended.complaint) == (
+        4,
+        "scopectl: no scope of scoperun 'server' (with --all there is server.service)",
+    )
     ended = await scopectl("list", "--json", "nope")
     assert (ended.status, ended.out) == (4, "[]\n")
     assert ended.complaint.startswith("scopectl: no unit 'nope' (")
