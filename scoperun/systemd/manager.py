@@ -76,6 +76,7 @@ class Manager:
         self._signals = Signals(connection)
         self._same_numbers: asyncio.Future[None] | None = None
         self._has_answered = False
+        self._version: tuple[str | None, str] | None = None
 
     @property
     def timeout(self) -> float:
@@ -98,8 +99,15 @@ class Manager:
         return self._connection.passes_descriptors
 
     async def version(self) -> str:
-        """Return systemd's version, e.g. 257.9-1; raise one of UNANSWERED."""
-        return answers.word("Version", await self.get(PATH, MANAGER, "Version"))
+        """Return systemd's version, e.g. 257.9-1; raise one of UNANSWERED.
+
+        It is asked once, and again if another process has systemd's name by now (daemon-reexec).
+        """
+        here = self._connection.answered_last(SYSTEMD)
+        if self._version is None or self._version[0] != here:
+            version = answers.word("Version", await self.get(PATH, MANAGER, "Version"))
+            self._version = (self._connection.answered_last(SYSTEMD), version)
+        return self._version[1]
 
     async def control_group(self) -> str:
         """Return the name of the manager's cgroup, empty for the root; raise one of UNANSWERED."""
