@@ -21,6 +21,8 @@ INSIDE = Path(__file__).parent / "inside"
 # The parts of the checkout that the tests need, in the user's own copy.
 CHECKOUT = ("tests", "examples", "man", "README.md", "pyproject.toml")
 
+LEFT_OUT = ("/__pycache__", "/tests/unit")
+
 
 def write(target: Path, machine: Machine) -> None:
     """Write the payload of a guest."""
@@ -58,10 +60,10 @@ def packages(suite: Suite) -> str:
 
 
 def add(archive: tarfile.TarFile, source: Path, name: str, user: str) -> None:
-    """Add a tree that `user` will own, without the __pycache__ folders of the host's Python."""
+    """Add a tree that `user` will own, without the __pycache__ folders of the host's Python and what no guest runs."""
 
     def member(info: tarfile.TarInfo) -> tarfile.TarInfo | None:
-        return None if info.name.endswith("__pycache__") else owned(info, user)
+        return None if info.name.endswith(LEFT_OUT) else owned(info, user)
 
     archive.add(source, name, filter=member)
 
