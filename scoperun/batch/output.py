@@ -15,8 +15,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from scoperun.batch.events import Finished
-from scoperun.batch.streams import Streams
-from scoperun.errors import ScoperunError
+from scoperun.batch.streams import CannotKeep, Streams
 from scoperun.record import dataclass
 
 if TYPE_CHECKING:
@@ -77,11 +76,11 @@ class Output:
         self._is_closing = False
 
     def streams(self, job: Job, number: int) -> Streams:
-        """Open the files of an attempt. Raises ScoperunError."""
+        """Open the files of an attempt. Raises CannotKeep."""
         try:
             fds = self._opened(job.seq, number) if self._results is None else self._results.opened(job.seq)
         except OSError as error:
-            raise ScoperunError(f"cannot keep what job {job.seq} prints: {error.strerror}") from None
+            raise CannotKeep(f"cannot keep what job {job.seq} prints: {error.strerror}") from None
         return Streams(*fds, let_signals_through=self._let_through)
 
     def take(self, event: Event) -> None:

@@ -6,11 +6,17 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from scoperun.errors import ScoperunError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGHUP, signal.SIGTERM)
 """What a terminal, or a program that ends, sends to our process group."""
+
+
+class CannotKeep(ScoperunError):
+    """What a job prints cannot be kept, for a reason that is none of the job's, e.g. a full disk."""
 
 
 class Streams:
