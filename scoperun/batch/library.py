@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from scoperun.batch.batches import new_id
+from scoperun.batch.descriptors import most_slots
 from scoperun.batch.events import Finished
 from scoperun.batch.job import Job
 from scoperun.batch.memory_total import usual_total
@@ -81,14 +82,19 @@ class Batch:
     ) -> None:
         """Nothing is started yet.
 
-        slots: how many commands run at once at most; the number of processors by default.
+        slots: how many commands run at once at most; the number of processors by default. Each takes up to 24
+        descriptors of this process: raise RLIMIT_NOFILE for many.
         memory_total: bytes for all together; 80 % of what is available by default.
         retries: further attempts of a command that ran out of memory. retry_factor: times as much memory for each.
         retry_max: the most bytes for an attempt; memory_total by default. system: use the system's manager.
         """
-        self._slots = len(os.sched_getaffinity(0)) if slots is None else slots
+        most = most_slots()
+        self._slots = min(most, len(os.sched_getaffinity(0))) if slots is None else slots
         if self._slots < 1:
             raise InvalidValue(f"`slots={slots!r}` is not a number of commands at once")
+        if self._slots > most:
+            hint = "resource.setrlimit(resource.RLIMIT_NOFILE, ...) before"
+            raise InvalidValue(f"`slots={slots}`: there are descriptors for {most} commands at once", hint=hint)
         self._total = memory_total
         self._policy = Policy(retries=retries, factor=retry_factor, most=retry_max)
         self._system = system

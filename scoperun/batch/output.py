@@ -56,17 +56,17 @@ class Output:
         self,
         folder: int,
         *,
-        let_signals_through: Callable[[], None],
+        undo: Callable[[], None],
         way: Way,
         results: Results | None = None,
     ) -> None:
         """Take the folder for the files.
 
-        let_signals_through: as in Streams. results: where the files are kept instead.
+        undo: as in Streams. results: where the files are kept instead.
         aside: a context in which something is printed.
         """
         self._folder = folder
-        self._let_through = let_signals_through
+        self._undo = undo
         self._way = way
         self._turns = None if way.order is None else _Turns(way.order)
         self._results = results
@@ -81,7 +81,7 @@ class Output:
             fds = self._opened(job.seq, number) if self._results is None else self._results.opened(job.seq)
         except OSError as error:
             raise CannotKeep(f"cannot keep what job {job.seq} prints: {error.strerror}") from None
-        return Streams(*fds, let_signals_through=self._let_through)
+        return Streams(*fds, undo=self._undo)
 
     def take(self, event: Event) -> None:
         """Print what a job has printed once it has ended for good; what earlier attempts printed is removed."""
