@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import sqlite3
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -153,3 +154,10 @@ def killing_bus(daemon: Process) -> object:
             os.kill(daemon.pid, 9)
 
     return kill
+
+
+@pytest.fixture
+def connection() -> Iterator[sqlite3.Connection]:
+    """Open a database in memory."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as opened:
+        yield opened

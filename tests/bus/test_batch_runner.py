@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,7 +25,7 @@ from tests.bus.program import children
 from tests.bus.steps import PATIENCE, until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from scoperun.batch.events import Event
@@ -36,12 +36,6 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 TOO_LONG = "/" + "x" * 9000
 """What cannot be executed is named by an error that is longer than a page of the database."""
-
-
-@pytest.fixture
-def connection() -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as opened:
-        yield opened
 
 
 def state(connection: sqlite3.Connection, *commands: tuple[str, ...]) -> State:
