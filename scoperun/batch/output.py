@@ -15,8 +15,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from scoperun.batch.events import Finished
-from scoperun.batch.streams import Streams
-from scoperun.errors import ScoperunError
+from scoperun.batch.streams import CannotKeep, Streams
 from scoperun.record import dataclass
 
 if TYPE_CHECKING:
@@ -58,17 +57,17 @@ class Output:
         self,
         folder: int,
         *,
-        let_signals_through: Callable[[], None],
+        undo: Callable[[], None],
         way: Way,
         results: Results | None = None,
     ) -> None:
         """Take the folder for the files.
 
-        let_signals_through: as in Streams. results: where the files are kept instead.
+        undo: as in Streams. results: where the files are kept instead.
         aside: a context in which something is printed on the terminal.
         """
         self._folder = folder
-        self._let_through = let_signals_through
+        self._undo = undo
         self._way = way
         self._turns = None if way.order is None else _Turns(way.order)
         self._results = results
@@ -92,12 +91,12 @@ class Output:
         self._has_more.set()
 
     def streams(self, job: Job, number: int) -> Streams:
-        """Open the files of an attempt. Raises ScoperunError."""
+        """Open the files of an attempt. Raises CannotKeep."""
         try:
             fds = self._opened(job.seq, number) if self._results is None else self._results.opened(job.seq)
         except OSError as error:
-            raise ScoperunError(f"cannot keep what job {job.seq} prints: {error.strerror}") from None
-        return Streams(*fds, let_signals_through=self._let_through)
+            raise CannotKeep(f"cannot keep what job {job.seq} prints: {error.strerror}") from None
+        return Streams(*fds, undo=self._undo)
 
     def take(self, event: Event) -> None:
         """Print what a job has printed once it has ended for good; what earlier attempts printed is removed."""

@@ -6,11 +6,13 @@ import asyncio
 import os
 import time
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from scoperun.batch.automatic import automatic
 from scoperun.batch.batches import seen
 from scoperun.batch.columns import AUTO
+from scoperun.batch.descriptors import Descriptors
 from scoperun.batch.earlier import clear_earlier
 from scoperun.batch.ending import FAILURES, exit_status
 from scoperun.batch.interrupts import interrupting
@@ -56,8 +58,10 @@ def run_batch(options: Options) -> int:
     shared = _with_memory(options, total)
     if options.dry_run:
         return _previewed(options, shared, total)
+    descriptors = Descriptors()
+    descriptors.allow(options.slots)
     with made(options, shared, total) as batch, HeldSignals() as signals:
-        work = _Work(options, batch.folder, batch.state, total=total, shared=shared)
+        work = _Work(options, batch.folder, batch.state, total=total, shared=shared, descriptors=descriptors)
         with work.outputs(signals):
             asyncio.run(work.run(signals))
         status = work.concluded()
@@ -92,8 +96,18 @@ def _previewed(options: Options, shared: Common, total: int) -> int:
 class _Work:
     """The work of one runner on a batch."""
 
-    def __init__(self, options: Options, folder: Folder, state: State, *, total: int, shared: Common) -> None:
+    def __init__(  # noqa: PLR0913  each is open, and made elsewhere
+        self,
+        options: Options,
+        folder: Folder,
+        state: State,
+        *,
+        total: int,
+        shared: Common,
+        descriptors: Descriptors,
+    ) -> None:
         self._options = options
+        self._descriptors = descriptors
         self._folder = folder
         self._state = state
         self._total = total
@@ -114,7 +128,7 @@ class _Work:
             results = None if options.results is None else Results(options.results)
             self._output = Output(
                 stack.enter_context(self._folder.output()),
-                let_signals_through=signals.undo_in_child,
+                undo=partial(_undo, signals, self._descriptors),
                 way=Way(
                     is_tagged=options.is_tagged,
                     order=self._state.unfinished() if options.keeps_order else None,
@@ -233,8 +247,22 @@ class _Work:
     def _woken(self) -> None:
         """Do what another terminal wants."""
         wanted = self._state.wanted()
-        self._runner.set_slots(wanted.slots or self._options.slots)
+        self._set_slots(wanted.slots or self._options.slots)
         self._runner.pause(is_paused=wanted.is_paused)
         if wanted.stops > self._stops:
             self._stops = wanted.stops
             self._end(max(Stage.STOPPING, Stage(min(self._runner.stage + 1, Stage.KILLING))))
+
+    def _set_slots(self, slots: int) -> None:
+        try:
+            self._descriptors.allow(slots)
+        except InvalidValue as error:
+            say(f"scopectl: {error.complaint}")
+        else:
+            self._runner.set_slots(slots)
+
+
+def _undo(signals: HeldSignals, descriptors: Descriptors) -> None:
+    """In a job's process: undo what we have set in ours."""
+    signals.undo_in_child()
+    descriptors.undo_in_child()

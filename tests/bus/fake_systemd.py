@@ -38,6 +38,8 @@ PROPERTIES = "org.freedesktop.DBus.Properties"
 
 NO_LIMIT = 2**64 - 1
 
+_OF_THE_MANAGER = {"Version": "257.9-1", "ControlGroup": "/no/such/manager"}
+
 
 @dataclass(kw_only=True)
 class Unit:
@@ -199,6 +201,10 @@ class FakeSystemd:
         """Return once it is disconnected."""
         await self._buses[-1].wait_for_disconnect()
 
+    async def lost(self) -> None:
+        """Return once it has noticed that the bus was killed."""
+        await until(lambda: not self.bus.connected)
+
     def reexecute(self, _: Message | None = None) -> None:
         """Leave the bus and come back with all units; as the action at a step, without a reply to the call."""
         self.bus.disconnect()
@@ -221,14 +227,12 @@ class FakeSystemd:
         something_changed()
         return self.at.get(step_of(message), self.honest)(message) or True
 
-    def honest(self, message: Message) -> Message:  # noqa: C901  each case is a call
+    def honest(self, message: Message) -> Message:
         match message.member, message.body:
             case "StartTransientUnit", [name, "fail", properties, []]:
                 return self._start(message, name, {each: value for each, value in properties})  # noqa: C416
-            case "Get", [_, "Version"]:
-                return answer(message, "v", Variant("s", "257.9-1"))
-            case "Get", [_, "ControlGroup"]:
-                return answer(message, "v", Variant("s", "/no/such/manager"))
+            case "Get", [_, "Version" | "ControlGroup" as name]:
+                return answer(message, "v", Variant("s", _OF_THE_MANAGER[name]))
             case "Get", [_, "InvocationID"]:
                 return answer(message, "v", Variant("ay", self._at_path(message).invocation_id))
             case "Get", [_, "Job"]:

@@ -84,7 +84,10 @@ class Wire:
     async def _serve(self, reader: StreamReader, client: StreamWriter) -> None:
         self._clients.append(client)
         async with _closing(client):
-            from_daemon, to_daemon = await asyncio.open_unix_connection(self._daemon)
+            try:
+                from_daemon, to_daemon = await asyncio.open_unix_connection(self._daemon)
+            except OSError:  # it was killed
+                return
             async with _closing(to_daemon), asyncio.TaskGroup() as both:
                 both.create_task(self._hand_back(from_daemon, client))
                 both.create_task(self._hand_on_all(reader, client, to_daemon))

@@ -1,0 +1,72 @@
+"""`scopectl batch` as a program on the fake systemd: what stops it, what it says then, and what is left."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .program import Ended, end
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .fake_systemd import FakeSystemd
+
+LITTLE = ("--mem", "1M", "--mem-total", "99M", "--no-require-limits", "--progress", "none")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Have batches keep their state in a folder of the test's own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return tmp_path
+
+
+async def batch(*words: str, through: str = 'exec "$@"') -> Ended:
+    """Run scopectl batch to its end; `through` is a line of sh that runs it, as "$@"."""
+    argv = (sys.executable, "-m", "scoperun.ctl", "batch", *words)
+    return await end(
+        await asyncio.create_subprocess_exec(
+            *("/bin/sh", "-c", through, "sh", *argv), stdin=DEVNULL, stdout=PIPE, stderr=PIPE, start_new_session=True
+        )
+    )
+
+
+async def test_too_few_descriptors_are_found_before_anything_starts(systemd: FakeSystemd, home: Path) -> None:
+    done = await batch(
+        "-j", "50", *LITTLE, "--", "touch", f"{home}/{{}}", ":::", "ran", through='ulimit -n 400; exec "$@"'
+    )
+    assert (done.status, done.out, done.left) == (125, "", [])
+    assert done.complaint == (
+        "scopectl: 50 jobs at once need 1264 descriptors, and this process can have 400 "
+        "(at most 14 at once, or a higher hard limit: ulimit -Hn)"
+    )
+    assert os.listdir(home) == []
+    assert systemd.calls == []
+
+
+async def test_the_limit_of_descriptors_is_raised_for_the_batch_and_not_for_its_jobs(systemd: FakeSystemd) -> None:
+    done = await batch(
+        "-j", "9", *LITTLE, "--", "sh", "-c", "ulimit -Sn", "{}", ":::", *"abc", through='ulimit -Sn 99; exec "$@"'
+    )
+    assert (done.status, done.out) == (0, "99\n" * 3), done
+    assert systemd.units == {}
+
+
+async def test_a_disk_that_is_full_ends_the_batch_and_is_named(systemd: FakeSystemd, home: Path) -> None:
+    """No file of it can have more than 128 KiB, which what is kept of some jobs takes."""
+    words = ("-j", "2", *LITTLE, "--", "true", "{}", ":::", *map(str, range(40)))
+    done = await batch(*words, through='ulimit -f 256; exec "$@"')
+    assert (done.status, done.out, done.left) == (125, "", [])
+    assert done.complaint.startswith("scopectl: cannot use ")
+    assert done.complaint.partition("batch.db: ")[2] in {"disk I/O error", "database or disk is full"}
+    await systemd.gone()
+    again = await batch("--resume", "--json")
+    assert again.status == 0
+    assert [line for line in again.out.splitlines() if '"jobs"' in line]
+    assert systemd.units == {}
