@@ -96,6 +96,14 @@ async def test_the_scope_is_bound_to_the_guard_and_nothing_is_left(systemd: Fake
     assert systemd.units == {}
 
 
+async def test_a_guard_that_was_ended_is_not_lost(systemd: FakeSystemd) -> None:
+    async with asyncio.timeout(PATIENCE), connect(os.environ) as manager:
+        async with shared_guard(manager, system=False) as guard:
+            assert not guard.was_lost
+        assert not guard.was_lost
+    assert systemd.units == {}
+
+
 async def test_what_the_user_binds_it_to_is_kept(systemd: FakeSystemd) -> None:
     await run("true", unit="bound", properties=("BindsTo=", "BindsTo=a.service", "After=b.service"))
     guard = started(systemd)[0]
