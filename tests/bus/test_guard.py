@@ -183,6 +183,14 @@ async def test_a_guard_that_is_killed_before_the_start_is_named(
     await systemd.gone()
 
 
+async def test_a_unit_that_is_missing_is_named(systemd: FakeSystemd, mark: str) -> None:
+    """The bus has the same error for a missing systemd."""
+    missing = refusal("org.freedesktop.systemd1.NoSuchUnit", "Unit nope.service not found.")
+    at_the_start_of(systemd, scope=missing)
+    complaint = await refused(mark, "--unit", "x", "-p", "BindsTo=nope.service")
+    assert complaint == "scoperun: Failed to start scope 'x.scope': Unit nope.service not found."
+
+
 async def test_another_error_of_the_start_is_not_blamed_on_the_guard(systemd: FakeSystemd, mark: str) -> None:
     at_the_start_of(systemd, scope=refusal("org.freedesktop.DBus.Error.Failed", "no such luck"))
     assert await refused(mark, "--unit", "x") == "scoperun: Failed to start scope 'x.scope': no such luck"
