@@ -51,7 +51,7 @@ class Guard:
     @property
     def was_lost(self) -> bool:
         """Whether its process has ended although we did not end it; systemd is stopping what is bound to it then."""
-        return self._process.was_lost or self._feed.invocation.ended
+        return self._process.was_lost or (self._feed.invocation.ended and not self._process.was_ended)
 
     def told(self, cgroup: str) -> AbstractContextManager[None]:
         """Have it kill a cgroup that is frozen when this process ends, which systemd does not stop.

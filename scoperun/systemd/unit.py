@@ -269,7 +269,8 @@ class Unit:
         except OSError as error:  # descriptors could not be sent
             raise ManagerError(str(error), name=_NOT_SUPPORTED) from None
         except ManagerError as error:
-            if error.name == _NO_SUCH_UNIT:  # from the bus, which has no unit to activate systemd with
+            # From the bus, which has no unit to activate systemd with, if it is not about a unit that was asked for.
+            if error.name == _NO_SUCH_UNIT and not self.request.mentions_unit_in(error.message):
                 raise self.manager.no_systemd(error.message) from None
             error.message = f"Failed to start scope {self.name!r}: {error.message}"
             raise

@@ -96,6 +96,14 @@ async def test_the_scope_is_bound_to_the_guard_and_nothing_is_left(systemd: Fake
     assert systemd.units == {}
 
 
+async def test_a_guard_that_was_ended_is_not_lost(systemd: FakeSystemd) -> None:
+    async with asyncio.timeout(PATIENCE), connect(os.environ) as manager:
+        async with shared_guard(manager, system=False) as guard:
+            assert not guard.was_lost
+        assert not guard.was_lost
+    assert systemd.units == {}
+
+
 async def test_what_the_user_binds_it_to_is_kept(systemd: FakeSystemd) -> None:
     await run("true", unit="bound", properties=("BindsTo=", "BindsTo=a.service", "After=b.service"))
     guard = started(systemd)[0]
@@ -173,6 +181,14 @@ async def test_a_guard_that_is_killed_before_the_start_is_named(
         f"scoperun: the guard of --die-with-scoperun was killed before the command had started (it was {GUARD}"
     )
     await systemd.gone()
+
+
+async def test_a_unit_that_is_missing_is_named(systemd: FakeSystemd, mark: str) -> None:
+    """The bus has the same error for a missing systemd."""
+    missing = refusal("org.freedesktop.systemd1.NoSuchUnit", "Unit nope.service not found.")
+    at_the_start_of(systemd, scope=missing)
+    complaint = await refused(mark, "--unit", "x", "-p", "BindsTo=nope.service")
+    assert complaint == "scoperun: Failed to start scope 'x.scope': Unit nope.service not found."
 
 
 async def test_another_error_of_the_start_is_not_blamed_on_the_guard(systemd: FakeSystemd, mark: str) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -142,22 +143,33 @@ def test_the_guard_is_not_a_run_for_scopectl(story: Story) -> None:
     run.communicate(b"\n", timeout=GENEROUS)
 
 
+def state(unit: str) -> str:
+    return systemctl("show", unit, "-P", "ActiveState").strip()
+
+
+@contextmanager
+def empty_scope(owner: int) -> Iterator[str]:
+    """Give the scope of a guard that was dead when systemd moved it."""
+    zombie, unit = subprocess.Popen(["true"]), f"guard-of-scoperun-{owner}-00.scope"
+    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
+    manager = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager")
+    start = ("StartTransientUnit", "ssa(sv)a(sa(sv))", unit, "fail", "1", "PIDs", "au", "1", str(zombie.pid), "0")
+    subprocess.run(["busctl", "--user", "call", *manager, *start], check=True, capture_output=True)
+    systemctl("start", unit)  # ends with the job that is queued
+    yield unit
+    zombie.wait()
+
+
 def test_a_guard_stops_the_empty_scopes_of_guards_that_died_while_systemd_moved_them(story: Story) -> None:
     """And not those of processes that live: they might be about to start."""
-    zombie, gone = subprocess.Popen(["true"]), subprocess.Popen(["true"])
+    gone = subprocess.Popen(["true"])
     gone.wait()
-    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
-    stale, living = (f"guard-of-scoperun-{owner}-00.scope" for owner in (gone.pid, os.getpid()))
-    for unit in (stale, living):
-        start = ["StartTransientUnit", "ssa(sv)a(sa(sv))", unit, "fail", "1", "PIDs", "au", "1", str(zombie.pid), "0"]
-        manager = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager")
-        subprocess.run(["busctl", "--user", "call", *manager, *start], check=True, capture_output=True)
-    zombie.wait()
-    assert systemctl("is-active", stale, living).split() == ["active", "active"]
-    assert story.run(*OPTIONS, "true").status == 0
-    units_gone([stale])
-    assert systemctl("is-active", living).strip() == "active"
-    systemctl("stop", living)
+    with empty_scope(gone.pid) as stale, empty_scope(os.getpid()) as living:
+        assert [state(stale), state(living)] == ["active", "active"]
+        assert story.run(*OPTIONS, "true").status == 0
+        units_gone([stale])
+        assert state(living) == "active"
+        systemctl("stop", living)
 
 
 @every_end
