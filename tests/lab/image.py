@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import cache, host, project
-from .recipe import PACKAGES, Recipe, Suite
+from .recipe import PACKAGES, PROGRAMS, Recipe, Suite
 
 FILES = Path(__file__).parent / "files"
 
@@ -23,6 +23,7 @@ WITHOUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/
 def recipe(suite: Suite) -> Recipe:
     """Return the suite's recipe, from the current state of the checkout."""
     files = {str(path.relative_to(FILES)): path.read_bytes() for path in FILES.rglob("*") if path.is_file()}
+    files |= {f"{PROGRAMS[1:]}/{path.name}": path.read_bytes() for path in project.c_sources()}
     requirements = project.LOCK.read_text(encoding="utf-8").splitlines()
     return Recipe(suite=suite, packages=PACKAGES, requirements=requirements, files=files)
 
@@ -69,6 +70,9 @@ def build(wanted: Recipe, target: Image) -> None:
     install_packages(wanted, root)
     install_wheels(wanted, root)
     shutil.copytree(FILES, root, dirs_exist_ok=True)
+    (root / PROGRAMS[1:]).mkdir()
+    for path in project.c_sources():
+        shutil.copy(path, root / PROGRAMS[1:])
     (root / "etc/hostname").write_text(f"{wanted.suite.name}\n", encoding="ascii")
     # Without a machine-id each boot counts as the first one and presets every unit again.
     (root / "etc/machine-id").write_text(f"{uuid.uuid4().hex}\n", encoding="ascii")
