@@ -118,6 +118,7 @@ class _Work:
         self._stops = 0
         self._began = time.monotonic()
         self._was_told_to_end = False
+        self._are_jobs_over = False
         self._written: dict[str, JobLog | Results | Recording] = {}
 
     @contextmanager
@@ -163,12 +164,13 @@ class _Work:
             self._takers.append(progress.take)
             self._output.aside = progress.aside
             self._output.recover(self._state)
-            printing = asyncio.create_task(self._printed())
+            self._printing = asyncio.create_task(self._printed())
             try:
                 await self._runner.run()
             finally:
                 self._output.close()
-                await printing
+                self._are_jobs_over = True
+                await asyncio.wait([self._printing])
 
     def concluded(self) -> int:
         """Say how the batch ended, and return the exit status."""
@@ -217,6 +219,8 @@ class _Work:
         """Print what jobs print; if nobody reads it, the batch is to end."""
         try:
             await self._output.print_all()
+        except asyncio.CancelledError:
+            self._say("scopectl: not all that jobs have printed is printed, because it is not read")
         except OSError as error:
             self._say(f"scopectl: cannot print what jobs print: {error.strerror}")
             self._runner.end(Stage.STOPPING)
@@ -228,6 +232,8 @@ class _Work:
     def _end(self, stage: Stage) -> None:
         """Tell the runner to end, and the user what happens now."""
         self._was_told_to_end = True
+        if self._are_jobs_over:  # all that is waited for is that our output is read
+            self._printing.cancel()
         running = len(self._runner.running)
         jobs, are = ("1 job", "is") if running == 1 else (f"{running} jobs", "are")
         them = "it" if running == 1 else "them"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from typing import TYPE_CHECKING
@@ -11,11 +12,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from .program import Ended, end
+from .steps import PATIENCE
 
 if TYPE_CHECKING:
+    from asyncio.subprocess import Process
     from pathlib import Path
 
     from .fake_systemd import FakeSystemd
+    from .wire import Wire
 
 LITTLE = ("--mem", "1M", "--mem-total", "99M", "--no-require-limits", "--progress", "none")
 
@@ -27,14 +31,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+async def started(*words: str, through: str = 'exec "$@"') -> Process:
+    """Start scopectl batch; `through` is a line of sh that runs it, as "$@"."""
+    argv = ("/bin/sh", "-c", through, "sh", sys.executable, "-m", "scoperun.ctl", "batch", *words)
+    return await asyncio.create_subprocess_exec(*argv, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, start_new_session=True)
+
+
 async def batch(*words: str, through: str = 'exec "$@"') -> Ended:
-    """Run scopectl batch to its end; `through` is a line of sh that runs it, as "$@"."""
-    argv = (sys.executable, "-m", "scoperun.ctl", "batch", *words)
-    return await end(
-        await asyncio.create_subprocess_exec(
-            *("/bin/sh", "-c", through, "sh", *argv), stdin=DEVNULL, stdout=PIPE, stderr=PIPE, start_new_session=True
-        )
-    )
+    """Run scopectl batch to its end."""
+    return await end(await started(*words, through=through))
 
 
 async def test_too_few_descriptors_are_found_before_anything_starts(systemd: FakeSystemd, home: Path) -> None:
@@ -69,4 +74,18 @@ async def test_a_disk_that_is_full_ends_the_batch_and_is_named(systemd: FakeSyst
     again = await batch("--resume", "--json")
     assert again.status == 0
     assert [line for line in again.out.splitlines() if '"jobs"' in line]
+    assert systemd.units == {}
+
+
+async def test_a_wait_for_a_reader_of_the_output_can_be_ended(bus: Wire, systemd: FakeSystemd) -> None:
+    """The job prints more than the pipe and we take. Off the bus, the batch does nothing else."""
+    process = await started(*LITTLE, "--", "head", "-c", "900000", "{}", ":::", "/dev/zero")
+    await systemd.called("StopUnit")  # of the slice
+    await bus.idle()
+    process.send_signal(signal.SIGINT)
+    async with asyncio.timeout(PATIENCE):
+        assert process.stderr is not None
+        err = (await process.stderr.read()).decode()
+    assert "scopectl: not all that jobs have printed is printed, because it is not read\n" in err
+    assert len((await end(process)).out) < 900000
     assert systemd.units == {}
