@@ -155,7 +155,6 @@ class _Work:
     async def run(self, signals: HeldSignals) -> None:
         """Run the jobs. Raises ScoperunError if that cannot begin."""
         options = self._options
-        await clear_earlier(self._state, self._header.id, system=options.system)
         self._runner = Runner(self._state, self._plan(), slots=options.slots)
         with (
             interrupting(signals, stage=lambda: self._runner.stage, end=self._end, woken=self._woken),
@@ -166,7 +165,7 @@ class _Work:
             self._output.recover(self._state)
             self._printing = asyncio.create_task(self._printed())
             try:
-                await self._runner.run()
+                await self._runner.run(partial(clear_earlier, self._state, self._header.id, system=options.system))
             finally:
                 self._output.close()
                 self._are_jobs_over = True
@@ -175,7 +174,8 @@ class _Work:
     def concluded(self) -> int:
         """Say how the batch ended, and return the exit status."""
         failure, counts = self._runner.failure, self._state.counts()
-        is_interrupted = self._was_told_to_end and bool(counts.get("waiting"))
+        are_left = bool(counts.get("waiting") or counts.get("running"))
+        is_interrupted = self._was_told_to_end and are_left
         status = exit_status(counts, is_interrupted=is_interrupted, has_failed=failure is not None)
         failures = self._state.failures(FAILURES, most=ROWS)
         told = summary(counts, failures, need(self._state.kept_attempts()), elapsed=time.monotonic() - self._began)
@@ -188,7 +188,7 @@ class _Work:
         for option, written in self._written.items():
             if written.failure is not None:
                 say(one_line(f"scopectl: {option}: not all was written: {written.failure}"))
-        if counts.get("waiting"):
+        if are_left:
             say(f"scopectl: to go on: scopectl batch --resume --state {quoted(self._folder.path)}")
         return status
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from .program import Ended, end
-from .steps import PATIENCE
+from .steps import PATIENCE, stall, until
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -89,3 +89,36 @@ async def test_a_wait_for_a_reader_of_the_output_can_be_ended(bus: Wire, systemd
     assert "scopectl: not all that jobs have printed is printed, because it is not read\n" in err
     assert len((await end(process)).out) < 900000
     assert systemd.units == {}
+
+
+async def test_a_beginning_that_systemd_does_not_answer_can_be_interrupted(systemd: FakeSystemd) -> None:
+    systemd.at["StartTransientUnit"] = lambda call: stall(call) if ".slice" in call.body[0] else systemd.honest(call)
+    process = await started(*LITTLE, "--", "true", "{}", ":::", "a")
+    await until(lambda: systemd.steps.count("StartTransientUnit") == 2)
+    process.send_signal(signal.SIGINT)
+    done = await end(process)
+    assert (done.status, done.left) == (130, []), done
+    assert "scopectl: to go on: scopectl batch --resume" in done.err
+    await systemd.gone()
+
+
+async def test_a_wait_for_jobs_of_an_earlier_runner_can_be_interrupted(systemd: FakeSystemd) -> None:
+    """Then nothing is removed: the job is neither done nor waiting."""
+    killed = await started(*LITTLE, "--", "sleep", "{}", ":::", "60")
+    await systemd.called("Get Version")
+    killed.send_signal(signal.SIGKILL)
+    await killed.wait()
+    await systemd.gone()
+    systemd.at["ListUnitsByPatterns"] = stall
+    process = await started("--resume")
+    await systemd.called("ListUnitsByPatterns")
+    process.send_signal(signal.SIGINT)
+    done = await end(process)
+    assert done.status == 130, done
+    assert "scopectl: to go on: scopectl batch --resume" in done.err
+    del systemd.at["ListUnitsByPatterns"]
+    again = await started("--resume")
+    await until(lambda: systemd.steps.count("Get Version") == 2)
+    for _ in range(2):
+        again.send_signal(signal.SIGTERM)
+    assert (await end(again)).status == 130
