@@ -127,7 +127,7 @@ class Runner:
 
         first: awaited before, unless it is told to end meanwhile; raises what it raises.
         """
-        if first is not None:
+        if first is not None and self.stage is Stage.RUNNING:
             await self._beginning.wait(first())
         has_begun, is_told = False, False
         while not self._is_over():
