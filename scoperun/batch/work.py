@@ -119,6 +119,7 @@ class _Work:
         self._began = time.monotonic()
         self._was_told_to_end = False
         self._are_jobs_over = False
+        self._unprinted: str | None = None
         self._written: dict[str, JobLog | Results | Recording] = {}
 
     @contextmanager
@@ -174,22 +175,24 @@ class _Work:
     def concluded(self) -> int:
         """Say how the batch ended, and return the exit status."""
         failure, counts = self._runner.failure, self._state.counts()
-        are_left = bool(counts.get("waiting") or counts.get("running"))
-        is_interrupted = self._was_told_to_end and are_left
-        status = exit_status(counts, is_interrupted=is_interrupted, has_failed=failure is not None)
+        is_left = bool(self._unprinted or counts.get("waiting") or counts.get("running"))
+        is_interrupted, has_failed = self._was_told_to_end and is_left, bool(failure or self._unprinted)
+        status = exit_status(counts, is_interrupted=is_interrupted, has_failed=has_failed)
         failures = self._state.failures(FAILURES, most=ROWS)
         told = summary(counts, failures, need(self._state.kept_attempts()), elapsed=time.monotonic() - self._began)
-        if self._options.json:
-            print_json_line(told.to_json() | {"exit_status": status})
-        else:
+        if not self._options.json:
             print_error(told.text(width=columns() if os.isatty(2) else None))
         if failure is not None:
             say(f"scopectl: {in_options(failure.complaint)}")
+        if self._unprinted is not None:
+            say(f"scopectl: not all that jobs print was printed: {self._unprinted}")
         for option, written in self._written.items():
             if written.failure is not None:
                 say(one_line(f"scopectl: {option}: not all was written: {written.failure}"))
-        if are_left:
+        if is_left:
             say(f"scopectl: to go on: scopectl batch --resume --state {quoted(self._folder.path)}")
+        if self._options.json:  # last, because it can fail
+            print_json_line(told.to_json() | {"exit_status": status})
         return status
 
     def _plan(self) -> Plan:
@@ -220,9 +223,9 @@ class _Work:
         try:
             await self._output.print_all()
         except asyncio.CancelledError:
-            self._say("scopectl: not all that jobs have printed is printed, because it is not read")
+            self._unprinted = "nothing reads it"
         except OSError as error:
-            self._say(f"scopectl: cannot print what jobs print: {error.strerror}")
+            self._unprinted = error.strerror or str(error)
             self._runner.end(Stage.STOPPING)
 
     def _print_line(self, event: Event) -> None:

@@ -42,6 +42,12 @@ async def batch(*words: str, through: str = 'exec "$@"') -> Ended:
     return await end(await started(*words, through=through))
 
 
+def folder(err: str) -> str:
+    """Return the folder with which the batch is to go on."""
+    (line,) = [line for line in err.splitlines() if "to go on" in line]
+    return line.rpartition(" --state ")[2]
+
+
 async def test_too_few_descriptors_are_found_before_anything_starts(systemd: FakeSystemd, home: Path) -> None:
     done = await batch(
         "-j", "50", *LITTLE, "--", "touch", f"{home}/{{}}", ":::", "ran", through='ulimit -n 400; exec "$@"'
@@ -86,9 +92,11 @@ async def test_a_wait_for_a_reader_of_the_output_can_be_ended(bus: Wire, systemd
     async with asyncio.timeout(PATIENCE):
         assert process.stderr is not None
         err = (await process.stderr.read()).decode()
-    assert "scopectl: not all that jobs have printed is printed, because it is not read\n" in err
-    assert len((await end(process)).out) < 900000
-    assert systemd.units == {}
+    assert "scopectl: not all that jobs print was printed: nothing reads it\n" in err
+    done = await end(process)
+    assert (done.status, len(done.out) < 900000, systemd.units) == (130, True, {})
+    again = await batch("--resume", "--state", folder(err))
+    assert (again.status, len(again.out)) == (0, 900000)
 
 
 async def test_a_beginning_that_systemd_does_not_answer_can_be_interrupted(systemd: FakeSystemd) -> None:
@@ -122,3 +130,17 @@ async def test_a_wait_for_jobs_of_an_earlier_runner_can_be_interrupted(systemd: 
     for _ in range(2):
         again.send_signal(signal.SIGTERM)
     assert (await end(again)).status == 130
+
+
+@pytest.mark.parametrize("json", [(), ("--json",)])
+@pytest.mark.parametrize("out", ["| head -n 1", ">/dev/full"])
+async def test_output_that_cannot_be_written_ends_the_batch_and_loses_no_job(
+    out: str, json: tuple[str, ...], systemd: FakeSystemd
+) -> None:
+    words = ("-j", "1", *LITTLE, *json, "--", "echo", "{}", ":::", *map(str, range(12)))
+    first = await batch(*words, through=f'("$@"; echo "status $?" >&2) {out}')
+    *_, status = first.err.splitlines()
+    assert status == ("status 141" if json and "head" in out else "status 125"), first
+    await systemd.gone()
+    again = await batch("--resume", "--state", folder(first.err), "--json")
+    assert (again.status, systemd.units) == (0, {})
