@@ -11,6 +11,7 @@ from scoperun.batch import options as own
 from scoperun.batch.batches import meant
 from scoperun.batch.columns import OFFERED, memory
 from scoperun.batch.control import VERBS, control
+from scoperun.batch.descriptors import usual_slots
 from scoperun.batch.halt import halt as halt_when
 from scoperun.batch.job_files import Asked, asked
 from scoperun.batch.limits import common
@@ -176,7 +177,7 @@ def command(  # noqa: PLR0913  each is an option
     options = Options(
         source=typed.source or _source(words or [], typed.after),
         shared=shared,
-        slots=jobs or len(os.sched_getaffinity(0)),
+        slots=jobs or usual_slots(can_raise=True),
         total=mem_total,
         policy=Policy(retries=retries or 0, factor=retry_factor or 2.0, most=retry_max, also=retry_on or frozenset()),
         halt=halt,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 from contextlib import suppress
 
@@ -30,7 +31,7 @@ class Descriptors:
         if needed > hard:
             raise InvalidValue(
                 f"{slots} jobs at once need {needed} descriptors, and this process can have {hard}",
-                hint=f"at most {most_slots(hard)} at once, or a higher hard limit: ulimit -Hn",
+                hint=f"at most {most_slots(can_raise=True)} at once, or a higher hard limit: ulimit -Hn",
             )
         if needed > soft:
             resource.setrlimit(_LIMIT, (needed, self._before[1]))
@@ -41,10 +42,15 @@ class Descriptors:
             resource.setrlimit(_LIMIT, self._before)
 
 
-def most_slots(limit: int | None = None) -> int:
-    """Return how many jobs can run at once with so many descriptors, by default with those that we can have now."""
-    soft, _ = resource.getrlimit(_LIMIT)
-    return max(1, ((_number(soft) if limit is None else limit) - _SPARE) // _PER_JOB)
+def most_slots(*, can_raise: bool) -> int:
+    """Return for how many jobs at once there are descriptors. can_raise: the limit can be raised for them."""
+    soft, hard = map(_number, resource.getrlimit(_LIMIT))
+    return max(1, ((hard if can_raise else soft) - _SPARE) // _PER_JOB)
+
+
+def usual_slots(*, can_raise: bool) -> int:
+    """Return how many jobs run at once if nothing else is said: one on each processor."""
+    return min(len(os.sched_getaffinity(0)), most_slots(can_raise=can_raise))
 
 
 def _number(limit: int) -> int:

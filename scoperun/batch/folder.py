@@ -110,15 +110,16 @@ class Folder:
 
         create: make an empty one if it is missing.
         """
-        try:
-            if create:
+        if create:
+            try:
                 os.close(self._new(_DATABASE))
+            except OSError as error:
+                raise ScoperunError(f"cannot create {self.path}/{_DATABASE}: {error.strerror}") from None
+        try:
             with closing(self._connected()) as connection:
                 yield connection
         except sqlite3.Error as error:
             raise ScoperunError(f"cannot use {self.path}/{_DATABASE}: {error}") from None
-        except OSError as error:
-            raise ScoperunError(f"cannot create {self.path}/{_DATABASE}: {error.strerror}") from None
 
     @contextmanager
     def output(self) -> Iterator[int]:

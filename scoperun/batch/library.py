@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from scoperun.batch.batches import new_id
-from scoperun.batch.descriptors import most_slots
+from scoperun.batch.descriptors import most_slots, usual_slots
 from scoperun.batch.events import Finished
 from scoperun.batch.job import Job
 from scoperun.batch.memory_total import usual_total
@@ -88,8 +88,8 @@ class Batch:
         retries: further attempts of a command that ran out of memory. retry_factor: times as much memory for each.
         retry_max: the most bytes for an attempt; memory_total by default. system: use the system's manager.
         """
-        most = most_slots()
-        self._slots = min(most, len(os.sched_getaffinity(0))) if slots is None else slots
+        most = most_slots(can_raise=False)
+        self._slots = usual_slots(can_raise=False) if slots is None else slots
         if self._slots < 1:
             raise InvalidValue(f"`slots={slots!r}` is not a number of commands at once")
         if self._slots > most:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import time
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from scoperun.batch.admission import Admission, Hold, Room
 from scoperun.batch.ending import FAILURES, ending
 from scoperun.batch.events import Finished, Noted, Started
 from scoperun.batch.ground import scope_name, standing
+from scoperun.batch.interruptible import Interruptible
 from scoperun.batch.retry import next_attempt
 from scoperun.batch.running_job import RunningJob
 from scoperun.batch.state import Begun, Ended
@@ -27,7 +28,7 @@ from scoperun.record import dataclass, replace
 from scoperun.supervision.running import begun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from scoperun.batch.events import Event
@@ -116,17 +117,25 @@ class Runner:
         counts = state.counts()
         self._failed = sum(counts.get(each, 0) for each in FAILURES)
         self._all = sum(counts.values())
+        self._beginning = Interruptible()
         self._earliest = 0.0
         self._is_cut_off = False
         self._ground: Ground | None = None
 
-    async def run(self) -> None:
-        """Run jobs until none is left, or until it is told to end. Raises ScoperunError if it cannot begin."""
+    async def run(self, first: Callable[[], Awaitable[object]] | None = None) -> None:
+        """Run jobs until none is left, or until it is told to end. Raises ScoperunError if it cannot begin.
+
+        first: awaited before, unless it is told to end meanwhile; raises what it raises.
+        """
+        if first is not None and self.stage is Stage.RUNNING:
+            await self._beginning.wait(first())
         has_begun, is_told = False, False
         while not self._is_over():
             try:
-                plan = self._plan
-                async with standing(plan.batch, total=plan.total, system=plan.system) as ground:
+                async with AsyncExitStack() as stack:
+                    ground = await self._beginning.wait(stack.enter_async_context(self._standing()))
+                    if ground is None:
+                        continue
                     has_begun, is_told = True, False
                     self._ground, self._is_cut_off = ground, False
                     self._has_ground.set()
@@ -144,6 +153,7 @@ class Runner:
         if stage <= self.stage:
             return
         self.stage = stage
+        self._beginning.end()
         for running in self._running.values():
             if stage is Stage.STOPPING:
                 running.stop()
@@ -193,6 +203,9 @@ class Runner:
     def reserved(self) -> int:
         """The bytes that the jobs that run may have together."""
         return sum(running.place.memory for running in self._running.values())
+
+    def _standing(self) -> AbstractAsyncContextManager[Ground]:
+        return standing(self._plan.batch, total=self._plan.total, system=self._plan.system)
 
     def _is_over(self) -> bool:
         if self._running or self._ended:

@@ -112,11 +112,11 @@ class RunningJob:
                 async with begin(self._request, streams) as self._supervision:
                     streams.close()
                     report = await self._supervision.report()
-        except _ABOUT_THE_COMMAND as error:  # e.g. its folder is missing
-            end = replace(self._attempt(), exit_status=error.exit_status, error=str(error))
-            return Outcome(end, was_stopped=self._was_stopped)
         except ScoperunError as error:
-            return Outcome(replace(self._attempt(), error=str(error)), refusal=error, was_stopped=self._was_stopped)
+            end = replace(self._attempt(), error=str(error))
+            if self._supervision is not None or isinstance(error, _ABOUT_THE_COMMAND):  # it ran, or never can
+                return Outcome(replace(end, exit_status=error.exit_status), was_stopped=self._was_stopped)
+            return Outcome(end, refusal=error, was_stopped=self._was_stopped)
         finally:
             self._supervision = None
         return Outcome(reported(report, self._attempt()), report, was_stopped=self._was_stopped)

@@ -118,6 +118,8 @@ class _Work:
         self._stops = 0
         self._began = time.monotonic()
         self._was_told_to_end = False
+        self._are_jobs_over = False
+        self._unprinted: str | None = None
         self._written: dict[str, JobLog | Results | Recording] = {}
 
     @contextmanager
@@ -154,7 +156,6 @@ class _Work:
     async def run(self, signals: HeldSignals) -> None:
         """Run the jobs. Raises ScoperunError if that cannot begin."""
         options = self._options
-        await clear_earlier(self._state, self._header.id, system=options.system)
         self._runner = Runner(self._state, self._plan(), slots=options.slots)
         with (
             interrupting(signals, stage=lambda: self._runner.stage, end=self._end, woken=self._woken),
@@ -163,31 +164,35 @@ class _Work:
             self._takers.append(progress.take)
             self._output.aside = progress.aside
             self._output.recover(self._state)
-            printing = asyncio.create_task(self._printed())
+            self._printing = asyncio.create_task(self._printed())
             try:
-                await self._runner.run()
+                await self._runner.run(partial(clear_earlier, self._state, self._header.id, system=options.system))
             finally:
                 self._output.close()
-                await printing
+                self._are_jobs_over = True
+                await asyncio.wait([self._printing])
 
     def concluded(self) -> int:
         """Say how the batch ended, and return the exit status."""
         failure, counts = self._runner.failure, self._state.counts()
-        is_interrupted = self._was_told_to_end and bool(counts.get("waiting"))
-        status = exit_status(counts, is_interrupted=is_interrupted, has_failed=failure is not None)
+        is_left = bool(self._unprinted or counts.get("waiting") or counts.get("running"))
+        is_interrupted, has_failed = self._was_told_to_end and is_left, bool(failure or self._unprinted)
+        status = exit_status(counts, is_interrupted=is_interrupted, has_failed=has_failed)
         failures = self._state.failures(FAILURES, most=ROWS)
         told = summary(counts, failures, need(self._state.kept_attempts()), elapsed=time.monotonic() - self._began)
-        if self._options.json:
-            print_json_line(told.to_json() | {"exit_status": status})
-        else:
+        if not self._options.json:
             print_error(told.text(width=columns() if os.isatty(2) else None))
         if failure is not None:
             say(f"scopectl: {in_options(failure.complaint)}")
+        if self._unprinted is not None:
+            say(f"scopectl: not all that jobs print was printed: {self._unprinted}")
         for option, written in self._written.items():
             if written.failure is not None:
                 say(one_line(f"scopectl: {option}: not all was written: {written.failure}"))
-        if counts.get("waiting"):
+        if is_left:
             say(f"scopectl: to go on: scopectl batch --resume --state {quoted(self._folder.path)}")
+        if self._options.json:  # last, because it can fail
+            print_json_line(told.to_json() | {"exit_status": status})
         return status
 
     def _plan(self) -> Plan:
@@ -217,8 +222,10 @@ class _Work:
         """Print what jobs print; if nobody reads it, the batch is to end."""
         try:
             await self._output.print_all()
+        except asyncio.CancelledError:
+            self._unprinted = "nothing reads it"
         except OSError as error:
-            self._say(f"scopectl: cannot print what jobs print: {error.strerror}")
+            self._unprinted = error.strerror or str(error)
             self._runner.end(Stage.STOPPING)
 
     def _print_line(self, event: Event) -> None:
@@ -228,6 +235,8 @@ class _Work:
     def _end(self, stage: Stage) -> None:
         """Tell the runner to end, and the user what happens now."""
         self._was_told_to_end = True
+        if self._are_jobs_over:  # all that is waited for is that our output is read
+            self._printing.cancel()
         running = len(self._runner.running)
         jobs, are = ("1 job", "is") if running == 1 else (f"{running} jobs", "are")
         them = "it" if running == 1 else "them"

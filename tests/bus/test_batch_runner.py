@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sqlite3
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -11,11 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scoperun.batch.earlier import clear_earlier
-from scoperun.batch.events import Finished
+from scoperun.batch.events import Finished, Noted
 from scoperun.batch.job import Job
 from scoperun.batch.output import Output, Way
 from scoperun.batch.retry import Policy
-from scoperun.batch.runner import Plan, Runner
+from scoperun.batch.runner import Plan, Runner, Stage
 from scoperun.batch.state import Header, State
 from scoperun.batch.streams import CannotKeep, Streams
 from scoperun.record import replace
@@ -28,10 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from dbus_next.message import Message
+
     from scoperun.batch.events import Event
     from scoperun.supervision.supervision import Supervision
 
     from .fake_systemd import FakeSystemd, Unit
+    from .wire import Wire
 
 MIB = 1 << 20
 TOO_LONG = "/" + "x" * 9000
@@ -179,3 +183,48 @@ async def test_jobs_are_killed_all_at_once_if_the_runner_is_cancelled(
     assert running.cancelled()
     assert kept.counts() == {"waiting": 4}
     assert await left(systemd) == ([], [])
+
+
+@pytest.mark.parametrize("stage", [Stage.STOPPING, Stage.KILLING])
+@pytest.mark.parametrize("call", ["StartTransientUnit", "Get Version", "UnrefUnit"])
+async def test_a_job_that_is_ended_at_any_moment_ends_once(
+    stage: Stage, call: str, systemd: FakeSystemd, connection: sqlite3.Connection
+) -> None:
+    """While its scope is started, when its command runs, and while the end of one that ended by itself is settled."""
+    command = ("true",) if call == "UnrefUnit" else ("sleep", "60")
+    kept = state(connection, command)
+    batch = Batch(kept)
+
+    def end(message: Message) -> Message | None:
+        if call != "StartTransientUnit" or message.body[0].startswith("scoperun-batch-"):
+            for each in (Stage.DRAINING, stage, stage):
+                batch.runner.end(each)
+        return systemd.honest(message)
+
+    systemd.at[call] = end
+    await batch.run()
+    assert len([each for each in batch.events if isinstance(each, Finished)]) == 1
+    assert kept.counts() in ([{"done": 1}, {"waiting": 1}] if command == ("true",) else [{"waiting": 1}])
+    assert kept.open_attempts() == []
+    assert await left(systemd) == ([], [])
+
+
+async def test_a_wait_for_systemd_is_told_once_and_can_be_ended(
+    systemd: FakeSystemd, killing_bus: Callable[[], None], bus: Wire, connection: sqlite3.Connection
+) -> None:
+    """The second job waits; each look is a new connection."""
+    kept = state(connection, ("sleep", "60"), ("true",))
+    batch = Batch(kept, slots=1)
+    running = asyncio.create_task(batch.run())
+    await systemd.called("Get Version")
+    killing_bus()
+    await systemd.lost()
+    for unit in systemd.units.values():
+        if unit.name.startswith("scoperun-batch-"):
+            systemd.kill(unit, signal.SIGKILL)
+    await bus.refused(3)
+    batch.runner.end(Stage.DRAINING)
+    await running
+    noted = [each.text for each in batch.events if isinstance(each, Noted)]
+    assert [text.partition(":")[0] for text in noted] == ["waiting for systemd"]
+    assert kept.counts() == {"failed": 1, "waiting": 1}
