@@ -64,7 +64,7 @@ _scopectl_options()
         status) printf '%s ' -n --lines --json --system --user -h --help ;;
         tree) printf '%s ' -p --processes --json --legend --no-legend --system --user -h --help ;;
         top) printf '%s ' -a --all -d --delay -s --sort --tree -b --batch -n --iterations --json --system --user --legend --no-legend -h --help ;;
-        wait) printf '%s ' --json --system --user -h --help ;;
+        wait) printf '%s ' --timeout --json --system --user -h --help ;;
         watch) printf '%s ' --mute --journal --no-journal --notify --no-notify --json --system --user -h --help ;;
         set) printf '%s ' --mem --mem-high --swap --zswap --cpus --cpu-weight --tasks -p --property -f --force -a --all --json --system --user -h --help ;;
         cap) printf '%s ' --mem --mem-high --swap --zswap --cpus --cpu-weight --tasks --session --users --list --remove --dry-run -f --force --json --legend --no-legend --system --user -h --help ;;
@@ -92,6 +92,7 @@ _scopectl_value()
         top:-d | top:--delay) : ;;
         top:-s | top:--sort) printf '%s ' memory swap memory+swap cpu tasks name ;;
         top:-n | top:--iterations) : ;;
+        wait:--timeout) : ;;
         watch:--mute) : ;;
         set:--mem) : ;;
         set:--mem-high) : ;;

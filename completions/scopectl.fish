@@ -126,6 +126,7 @@ complete -c scopectl -n '__scopectl_in top' -l system -l user -d 'Ask the system
 complete -c scopectl -n '__scopectl_in top' -l legend -l no-legend -d 'Print a heading (default).'
 complete -c scopectl -n '__scopectl_in top' -s h -l help -d 'Show the options.'
 complete -c scopectl -n __fish_use_subcommand -a wait -d 'Wait until units have ended, and print how they did.'
+complete -c scopectl -n '__scopectl_in wait' -l timeout -x -d 'Wait no longer than that, e.g. 90 or 5min; the exit status is 124 if units still run then.'
 complete -c scopectl -n '__scopectl_in wait' -l json -d 'Print JSON on standard output.'
 complete -c scopectl -n '__scopectl_in wait' -l system -l user -d 'Ask the system\'s systemd, or your own (default).'
 complete -c scopectl -n '__scopectl_in wait' -s h -l help -d 'Show the options.'

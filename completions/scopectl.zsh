@@ -137,6 +137,7 @@ _scopectl() {
       ;;
     wait)
       _arguments -s \
+        '--timeout[Wait no longer than that, e.g. 90 or 5min; the exit status is 124 if units still run then.]:time: ' \
         '--json[Print JSON on standard output.]' \
         '(--system --user)'{--system,--user}'[Ask the system'\''s systemd, or your own (default).]' \
         '(-h --help)'{-h,--help}'[Show the options.]' \

@@ -8,7 +8,8 @@ _scoperun()
         --oom-score-adj --report --report-fd --report-format --log --timeline --timeline-interval --trace
         --on-oom --oom-exit-code --record --record-keep --record-keep-for'
     local flags='--require-limits --no-require-limits --system --user --slice-inherit --no-slice-inherit --wait
-        --no-wait --kill-leftovers --no-kill-leftovers --no-config --dry-run --print-properties --json --no-json -q --quiet
+        --no-wait --kill-leftovers --no-kill-leftovers --die-with-scoperun --no-die-with-scoperun --die-with-parent
+        --no-die-with-parent --no-config --dry-run --print-properties --json --no-json -q --quiet
         --no-quiet --journal --no-journal --oom-log --no-oom-log --live --no-live --check --version -h --help'
     local -a words=() starts=()
     local cur before manager=--user last at

@@ -105,6 +105,10 @@ _arguments -s -S -A '-*' \
   '(--wait)--no-wait[wait for the command only]' \
   '(--no-kill-leftovers)--kill-leftovers[stop what the command leaves running]' \
   '(--kill-leftovers)--no-kill-leftovers[let what the command leaves running go on]' \
+  '(--no-die-with-scoperun)--die-with-scoperun[stop it when scoperun ends, even by SIGKILL]' \
+  '(--die-with-scoperun)--no-die-with-scoperun[let it go on if scoperun is killed]' \
+  '(--no-die-with-parent)--die-with-parent=-[stop it when the parent of scoperun ends, or this process]::process:_pids' \
+  '(--die-with-parent)--no-die-with-parent[let it go on when the parent of scoperun ends]' \
   '(--print-properties)--dry-run[start nothing, print what would be asked of systemd]' \
   '(--dry-run)--print-properties[the old name of --dry-run]' \
   '--report=[write the report to a file]:file:_files' \

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
+PARENT = os.getppid()
+"""Our parent's PID, read before all imports that take their time: later it could be that of another process."""
+
 _SHORTAGES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT}
 """Errors for what the machine or the user's limits can run out of while importing or printing."""
 

@@ -40,6 +40,11 @@ class Batch:
     is_paused: bool
 
     @property
+    def failed(self) -> int:
+        """How many jobs have ended without success."""
+        return sum(self.counts.values()) - sum(self.counts.get(each, 0) for each in ("waiting", "running", "done"))
+
+    @property
     def is_over(self) -> bool:
         """Whether every job has ended."""
         return not self.counts.get("waiting") and not self.counts.get("running")
@@ -99,10 +104,11 @@ def seen(path: str) -> Iterator[tuple[Folder, State, Batch]]:
         yield folder, state, batch
 
 
-def meant(word: str | None, *, is_running: bool) -> str:
+def meant(word: str | None, *, is_running: bool, is_retry: bool = False) -> str:
     """Return the folder of the batch that an ID or a path means; without one, of the only one that is meant.
 
-    is_running: the one that runs, else the last one that is not over. Raises InvalidValue.
+    is_running: the one that runs; else the last one that is not over, or, for is_retry, in which jobs have failed.
+    Raises InvalidValue.
     """
     if word is not None:
         return word if "/" in word else _path_of_existing(word)
@@ -112,7 +118,7 @@ def meant(word: str | None, *, is_running: bool) -> str:
             ids = ", ".join(each.header.id for each in found)
             raise InvalidValue(f"several batches run: {ids}", hint="say which")
     else:
-        found = [each for each in batches() if each.runner is None and not each.is_over]
+        found = [each for each in batches() if each.runner is None and (not each.is_over or (is_retry and each.failed))]
     if not found:
         if is_running:
             raise InvalidValue(

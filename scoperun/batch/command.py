@@ -11,6 +11,7 @@ from scoperun.batch import options as own
 from scoperun.batch.batches import meant
 from scoperun.batch.columns import OFFERED, memory
 from scoperun.batch.control import VERBS, control
+from scoperun.batch.descriptors import usual_slots
 from scoperun.batch.halt import halt as halt_when
 from scoperun.batch.job_files import Asked, asked
 from scoperun.batch.limits import common
@@ -174,12 +175,12 @@ def command(  # noqa: PLR0913  each is an option
     if words and words[0] in VERBS and not typed.after:
         return control(words[0], words[1:], slots=jobs, json=json)
     if (resume or retry_failed) and typed.path is None:
-        return _again(ctx, typed, words or [], state)
+        return _again(ctx, typed, words or [], state, is_retry=retry_failed)
     shared = common(by_long_name(given), command=typed.after[0] if typed.after else "")
     options = Options(
         source=typed.source or _source(words or [], typed.after),
         shared=shared,
-        slots=jobs or len(os.sched_getaffinity(0)),
+        slots=jobs or usual_slots(can_raise=True),
         total=mem_total,
         policy=Policy(retries=retries or 0, factor=retry_factor or 2.0, most=retry_max, also=retry_on or frozenset()),
         halt=halt,
@@ -218,12 +219,12 @@ def _source(words: Sequence[str], after: Sequence[str]) -> Asked:
     return asked(words[0] if words else None, after)
 
 
-def _again(ctx: typer.Context, typed: _Typed, words: Sequence[str], state: str | None) -> int:
+def _again(ctx: typer.Context, typed: _Typed, words: Sequence[str], state: str | None, *, is_retry: bool) -> int:
     """Read the options of a batch that is resumed, and after them those that were typed now.
 
     Its jobs run where they ran before, so that their files are found.
     """
-    path = os.path.abspath(state) if state is not None else meant(None, is_running=False)
+    path = os.path.abspath(state) if state is not None else meant(None, is_running=False, is_retry=is_retry)
     source = _source(words, typed.after)
     if source.file not in {None, "-"}:
         source = replace(source, file=os.path.abspath(f"{source.file}"))

@@ -79,7 +79,7 @@ def _print_status(word: str | None, *, json: bool) -> None:
         if json:
             print_json([_as_json(each) for each in found])
         elif not found and on_terminal():
-            print_text("There is no batch.")
+            print_text("There are no batches.")
         else:
             print_text(table(_BATCHES, [_row(each) for each in found], legend=True))
         return
@@ -97,7 +97,7 @@ def _print_status(word: str | None, *, json: bool) -> None:
 def _counted(batch: Batch) -> dict[str, int]:
     counts = batch.counts
     known = {name: counts.get(name, 0) for name in ("waiting", "running", "done")}
-    return {"jobs": sum(counts.values()), **known, "failed": sum(counts.values()) - sum(known.values())}
+    return {"jobs": sum(counts.values()), **known, "failed": batch.failed}
 
 
 def _row(batch: Batch) -> list[Cell]:

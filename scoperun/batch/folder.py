@@ -17,7 +17,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from scoperun.console.folders import remove_empty_folder
-from scoperun.console.state_folder import private_folder
+from scoperun.console.state_folder import trusted_folder
 from scoperun.errors import InvalidValue, ScoperunError
 from scoperun.history.file_system import is_local
 from scoperun.record import dataclass
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _DATABASE = "batch.db"
 _LOCK = "lock"
 _OUTPUT = "output"
+_NAMES = frozenset((_DATABASE, f"{_DATABASE}-wal", f"{_DATABASE}-shm", _LOCK, _OUTPUT))
 _OWNERS_ALONE = 0o600
 _FLOCK = struct.Struct("@hhqqi4x")
 """struct flock: type, whence, start, length, PID."""
@@ -47,11 +48,15 @@ class Folder:
     fd: int
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, *, is_new: bool = False) -> Iterator[None]:
         """Be its only runner for the length of the context. Raises ScoperunError if another process is.
+
+        is_new: for a new batch, for which nothing else may be in the folder.
 
         The lock is the process's own: it ends with it, and a child that outlives it has none of it (fcntl_locking(2)).
         """
+        if is_new:
+            self._see_room_for_new()
         lock = self._new(_LOCK)
         try:
             try:
@@ -105,15 +110,16 @@ class Folder:
 
         create: make an empty one if it is missing.
         """
-        try:
-            if create:
+        if create:
+            try:
                 os.close(self._new(_DATABASE))
+            except OSError as error:
+                raise ScoperunError(f"cannot create {self.path}/{_DATABASE}: {error.strerror}") from None
+        try:
             with closing(self._connected()) as connection:
                 yield connection
         except sqlite3.Error as error:
             raise ScoperunError(f"cannot use {self.path}/{_DATABASE}: {error}") from None
-        except OSError as error:
-            raise ScoperunError(f"cannot create {self.path}/{_DATABASE}: {error.strerror}") from None
 
     @contextmanager
     def output(self) -> Iterator[int]:
@@ -129,11 +135,18 @@ class Folder:
         finally:
             os.close(fd)
 
+    def _see_room_for_new(self) -> None:
+        """Raise InvalidValue if there is anything in it that is not of a batch: that could have a name of ours."""
+        if foreign := sorted(set(os.listdir(f"/proc/self/fd/{self.fd}")) - _NAMES):
+            raise InvalidValue(
+                f"{self.path} has other files in it, e.g. {foreign[0]!r}", hint="--state DIR is a new or empty folder"
+            )
+
     def remove(self) -> None:
-        """Remove what is in it, and it itself if nothing else is."""
+        """Remove what a batch has put into it, and it itself if nothing else is there."""
         with suppress(OSError):
             shutil.rmtree(_OUTPUT, dir_fd=self.fd)
-        for name in (_DATABASE, f"{_DATABASE}-wal", f"{_DATABASE}-shm", _LOCK):
+        for name in _NAMES - {_OUTPUT}:
             with suppress(OSError):
                 os.unlink(name, dir_fd=self.fd)
         remove_empty_folder(self.path)
@@ -159,7 +172,7 @@ def opened(path: str, *, create: bool = False) -> Iterator[Folder]:
     """Open the folder of a batch. Raises InvalidValue if it is missing, another ScoperunError if it cannot be used."""
     path = os.path.abspath(path)
     try:
-        fd = private_folder(path, create=create)
+        fd = trusted_folder(path, create=create)
     except OSError as error:
         raise ScoperunError(f"cannot use {path}: {error.strerror}") from None
     if fd is None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from scoperun.batch.events import Finished
-from scoperun.console.output import print_json_line
 from scoperun.printable import utf8
 
 if TYPE_CHECKING:
@@ -14,10 +14,9 @@ if TYPE_CHECKING:
     from scoperun.batch.events import Event
 
 
-def print_end(event: Event) -> None:
-    """Print how a job has ended for good."""
-    if isinstance(event, Finished) and event.is_final:
-        print_json_line(as_json(event))
+def end_line(event: Event) -> str | None:
+    """Return the line for a job that has ended for good, None for another event."""
+    return json.dumps(as_json(event)) if isinstance(event, Finished) and event.is_final else None
 
 
 def as_json(event: Finished) -> dict[str, Any]:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import sqlite3
 import time
 from typing import TYPE_CHECKING, Self
 
 from scoperun.batch.batches import new_id
+from scoperun.batch.descriptors import most_slots, usual_slots
 from scoperun.batch.events import Finished
 from scoperun.batch.job import Job
 from scoperun.batch.memory_total import usual_total
 from scoperun.batch.retry import Policy
 from scoperun.batch.runner import Plan, Runner, Stage
 from scoperun.batch.state import Header, State
-from scoperun.batch.streams import Streams
+from scoperun.batch.streams import CannotKeep, Streams
 from scoperun.errors import InvalidValue
 from scoperun.record import dataclass, replace
 from scoperun.spec.request import RunRequest, words
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from scoperun.report.report import Report
     from scoperun.spec.limits import Limits
     from scoperun.supervision.launch import RunOptions
+
+_FULL = {errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT}
+"""Why no file can be opened, whatever its path is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,14 +82,19 @@ class Batch:
     ) -> None:
         """Nothing is started yet.
 
-        slots: how many commands run at once at most; the number of processors by default.
+        slots: how many commands run at once at most; the number of processors by default. Each takes up to 24
+        descriptors of this process: raise RLIMIT_NOFILE for many.
         memory_total: bytes for all together; 80 % of what is available by default.
         retries: further attempts of a command that ran out of memory. retry_factor: times as much memory for each.
         retry_max: the most bytes for an attempt; memory_total by default. system: use the system's manager.
         """
-        self._slots = len(os.sched_getaffinity(0)) if slots is None else slots
+        most = most_slots(can_raise=False)
+        self._slots = usual_slots(can_raise=False) if slots is None else slots
         if self._slots < 1:
             raise InvalidValue(f"`slots={slots!r}` is not a number of commands at once")
+        if self._slots > most:
+            hint = "resource.setrlimit(resource.RLIMIT_NOFILE, ...) before"
+            raise InvalidValue(f"`slots={slots}`: there are descriptors for {most} commands at once", hint=hint)
         self._total = memory_total
         self._policy = Policy(retries=retries, factor=retry_factor, most=retry_max)
         self._system = system
@@ -113,11 +123,16 @@ class Batch:
         self._runner = Runner(self._state, plan, slots=self._slots, is_open=True)
         self._running = asyncio.create_task(self._run())
         begun = asyncio.create_task(self._runner.begun())
-        await asyncio.wait([begun, self._running], return_when=asyncio.FIRST_COMPLETED)
-        begun.cancel()
-        if self._running.done():
-            self._connection.close()
-            self._running.result()
+        try:
+            await asyncio.wait([begun, self._running], return_when=asyncio.FIRST_COMPLETED)
+            if self._running.done():
+                self._running.result()
+        except BaseException:
+            self._running.cancel()
+            await self._over()
+            raise
+        finally:
+            begun.cancel()
         return self
 
     async def __aexit__(
@@ -125,8 +140,14 @@ class Batch:
     ) -> None:
         """Kill what still runs, and wait until nothing of it is left."""
         self._runner.end(Stage.KILLING)
+        await self._over()
+
+    async def _over(self) -> None:
+        """Wait for the end of the runner, whose failure `results` raises if anything asks."""
         await asyncio.wait([self._running])
         self._connection.close()
+        if not self._running.cancelled():
+            self._running.exception()
 
     def submit(
         self,
@@ -162,6 +183,7 @@ class Batch:
         while self._open:
             result = await self._ends.get()
             if result is None:
+                self._ends.put_nowait(None)  # for the next that asks
                 break
             self._open -= 1
             yield result
@@ -210,10 +232,11 @@ class Batch:
 
 
 def _opened(path: str | None, ours: int) -> int:
-    """Open a file to write to, or copy our own descriptor. Raises InvalidValue."""
-    if path is None:
-        return os.dup(ours)
+    """Open a file to write to, or copy our own descriptor. Raises CannotKeep, or InvalidValue for a path."""
     try:
+        if path is None:
+            return os.dup(ours)
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o666)
     except OSError as error:
-        raise InvalidValue(f"cannot write {path!r}: {error.strerror}") from None
+        kind = CannotKeep if path is None or error.errno in _FULL else InvalidValue
+        raise kind(f"cannot write {path or '/dev/stdout'!r}: {error.strerror}") from None

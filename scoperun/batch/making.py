@@ -16,7 +16,7 @@ from scoperun.batch.folder import opened
 from scoperun.batch.job_files import jobs
 from scoperun.batch.state import Header, State, Wanted
 from scoperun.errors import InvalidValue
-from scoperun.record import dataclass
+from scoperun.record import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,11 +44,11 @@ def made(options: Options, shared: Common, total: int) -> Iterator[Made]:
     """
     batch = new_id()
     path = options.path or path_of(batch)
-    with opened(path, create=not options.is_resumed) as folder, folder.locked():
+    with opened(path, create=not options.is_resumed) as folder, folder.locked(is_new=not options.is_resumed):
         with folder.database(create=not options.is_resumed) as connection:
             found = Made(folder, State(connection))
             if options.is_resumed:
-                _resume(found, options, shared)
+                _resume(found, options, shared, total)
             else:
                 _make(found, batch, options, checked_jobs(options, shared, total))
             yield found
@@ -79,7 +79,7 @@ def _make(new: Made, batch: str, options: Options, found: Iterator[Job]) -> None
         state.shuffle(places)
 
 
-def _resume(earlier: Made, options: Options, shared: Common) -> None:
+def _resume(earlier: Made, options: Options, shared: Common, total: int) -> None:
     state = earlier.state
     if not state.is_made:
         raise InvalidValue(f"{earlier.folder.path}: there is no batch in it")
@@ -88,3 +88,6 @@ def _resume(earlier: Made, options: Options, shared: Common) -> None:
     if options.is_retry:
         state.retry(FAILURES)
     state.want(Wanted())
+    if (largest := state.largest_waiting()) is not None:
+        seq, memory = largest
+        see_that_it_fits(replace(state.job(seq), memory=memory), total)

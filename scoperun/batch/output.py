@@ -15,8 +15,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from scoperun.batch.events import Finished
-from scoperun.batch.streams import Streams
-from scoperun.errors import ScoperunError
+from scoperun.batch.streams import CannotKeep, Streams
 from scoperun.record import dataclass
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from scoperun.batch.events import Event
     from scoperun.batch.job import Job
     from scoperun.batch.results import Results
+    from scoperun.batch.state import State
 
 _PIECE = 4096
 """Bytes that a pipe takes at once or not at all (PIPE_BUF)."""
@@ -57,32 +57,46 @@ class Output:
         self,
         folder: int,
         *,
-        let_signals_through: Callable[[], None],
+        undo: Callable[[], None],
         way: Way,
         results: Results | None = None,
     ) -> None:
         """Take the folder for the files.
 
-        let_signals_through: as in Streams. results: where the files are kept instead.
-        aside: a context in which something is printed.
+        undo: as in Streams. results: where the files are kept instead.
+        aside: a context in which something is printed on the terminal.
         """
         self._folder = folder
-        self._let_through = let_signals_through
+        self._undo = undo
         self._way = way
         self._turns = None if way.order is None else _Turns(way.order)
         self._results = results
         self.aside: Callable[[], AbstractContextManager[None]] = nullcontext
-        self._ready: deque[_Printed] = deque()
+        self._ready: deque[_Printed | bytes] = deque()
         self._has_more = asyncio.Event()
         self._is_closing = False
 
+    def recover(self, state: State) -> None:
+        """Print first what an earlier runner has not: that of jobs whose end it kept; and remove the rest."""
+        left = sorted({tuple(map(int, name.partition(".")[0].split("-"))) for name in os.listdir(self._folder)})
+        for seq, number in left:
+            if not self._way.is_silent and state.has_ended(seq, number):
+                self._ready.append((seq, number, state.job(seq).tag if self._way.is_tagged else ""))
+            else:
+                self._remove(seq, number)
+
+    def put(self, line: str) -> None:
+        """Print a line of our own, in turn."""
+        self._ready.append(f"{line}\n".encode(errors="backslashreplace"))
+        self._has_more.set()
+
     def streams(self, job: Job, number: int) -> Streams:
-        """Open the files of an attempt. Raises ScoperunError."""
+        """Open the files of an attempt. Raises CannotKeep."""
         try:
             fds = self._opened(job.seq, number) if self._results is None else self._results.opened(job.seq)
         except OSError as error:
-            raise ScoperunError(f"cannot keep what job {job.seq} prints: {error.strerror}") from None
-        return Streams(*fds, let_signals_through=self._let_through)
+            raise CannotKeep(f"cannot keep what job {job.seq} prints: {error.strerror}") from None
+        return Streams(*fds, undo=self._undo)
 
     def take(self, event: Event) -> None:
         """Print what a job has printed once it has ended for good; what earlier attempts printed is removed."""
@@ -110,14 +124,19 @@ class Output:
         """Print until `close`. Raises OSError if our own output cannot be written, e.g. BrokenPipeError."""
         while self._ready or not self._is_closing:
             while self._ready:
-                seq, number, tag = self._ready.popleft()
-                with self.aside():
-                    for name, ours in zip(_NAMES, (1, 2), strict=True):
-                        await self._print(self._reopened(seq, number, name), ours, tag)
-                self._remove(seq, number)
+                match self._ready.popleft():
+                    case bytes(line):
+                        await self._write(1, line)
+                    case seq, number, tag:
+                        await self._print_files(seq, number, tag)
             if not self._is_closing:
                 await self._has_more.wait()
             self._has_more.clear()
+
+    async def _print_files(self, seq: int, number: int, tag: str) -> None:
+        for name, ours in zip(_NAMES, (1, 2), strict=True):
+            await self._print(self._reopened(seq, number, name), ours, tag)
+        self._remove(seq, number)
 
     async def _print(self, file: int | None, ours: int, tag: str) -> None:
         if file is None:  # its command could not be started
@@ -126,9 +145,17 @@ class Output:
             for piece in _tagged(
                 _pieces(file), f"{tag}\t".encode(errors="surrogateescape") if self._way.is_tagged else b""
             ):
-                await _write(ours, piece)
+                await self._write(ours, piece)
         finally:
             os.close(file)
+
+    async def _write(self, fd: int, text: bytes) -> None:
+        """Write all of a text when the descriptor can take it."""
+        rest = memoryview(text)
+        while rest:
+            await _writable(fd)
+            with self.aside() if os.isatty(fd) else nullcontext():
+                rest = rest[os.write(fd, rest[:_PIECE]) :]
 
     def _reopened(self, seq: int, number: int, name: str) -> int | None:
         with suppress(FileNotFoundError):
@@ -196,14 +223,6 @@ def _tagged(pieces: Iterable[bytes], tag: bytes) -> Iterator[bytes]:
             yield piece
     if tag and not is_at_start:
         yield b"\n"
-
-
-async def _write(fd: int, text: bytes) -> None:
-    """Write all of a text when the descriptor can take it."""
-    rest = memoryview(text)
-    while rest:
-        await _writable(fd)
-        rest = rest[os.write(fd, rest[:_PIECE]) :]
 
 
 async def _writable(fd: int) -> None:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _SILENCE = 30.0
 """Seconds between two lines that only say how far it is."""
 
+_BACK = 0.1
+"""Seconds after which the bar is back that was taken away."""
+
 _REFRESH = 1.0
 """Seconds between two pictures of the bar: the only thing that polls, and only on a terminal."""
 
@@ -86,29 +89,27 @@ class _Bar:
     """A bar with the numbers beside it, and below it what runs."""
 
     def __init__(self, runner: Runner, tally: Tally) -> None:
+        from rich.console import Console  # noqa: PLC0415  only for a terminal
+
         self._runner = runner
         self._tally = tally
+        self._console = Console(stderr=True)
         self._began = time.monotonic()
         self._begun_with = tally.ended
         self._live: Live | None = None
+        self._back: asyncio.TimerHandle | None = None
 
     @contextmanager
     def live(self) -> Iterator[_Bar]:
         """Show it for the length of the context; the terminal is left as it was."""
-        from rich.console import Console  # noqa: PLC0415  only for a terminal
-        from rich.live import Live  # noqa: PLC0415
-
-        console = Console(stderr=True)
-        # Without rich's own thread: we fork.
-        self._live = Live(
-            console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
-        )
         refreshing = asyncio.ensure_future(self._refresh())
         try:
-            with self._live:
-                yield self
+            yield self
         finally:
             refreshing.cancel()
+            if self._back is not None:
+                self._back.cancel()
+            self._hide()
 
     def take(self, event: Event) -> None:
         """Show what people should know above the bar."""
@@ -121,10 +122,28 @@ class _Bar:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Take the bar away, because something else is printed; the next picture brings it back."""
-        assert self._live is not None  # noqa: S101  it is shown
-        self._live.stop()
+        """Take the bar away, because something else is printed; it is back soon, but not before all that follows."""
+        self._hide()
         yield
+        if self._back is None:
+            self._back = asyncio.get_running_loop().call_later(_BACK, self._draw)
+
+    def _hide(self) -> None:
+        # Each time a new one: an old one would go up over what was printed meanwhile, as high as it was.
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _shown(self) -> Live:
+        """Return what draws the bar, shown from now on. Without rich's own thread: we fork."""
+        from rich.live import Live  # noqa: PLC0415  only for a terminal
+
+        if self._live is None:
+            self._live = Live(
+                console=self._console, transient=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
+            )
+            self._live.start()
+        return self._live
 
     async def _refresh(self) -> None:
         while True:
@@ -137,13 +156,12 @@ class _Bar:
         from rich.table import Table  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
 
-        assert self._live is not None  # noqa: S101  it is shown
-        self._live.start()
+        self._back = None
         tally = self._tally
         row = Table.grid(padding=(0, 1))
         row.add_row(ProgressBar(total=max(1, tally.all), completed=tally.ended, width=30), Text(self._numbers()))
         below = [Text(text, overflow="ellipsis", no_wrap=True) for text in running_text(self._runner)]
-        self._live.update(Group(row, *below), refresh=True)
+        self._shown().update(Group(row, *below), refresh=True)
 
     def _numbers(self) -> str:
         return counts_text(self._tally, rest=self._rest())

@@ -1,11 +1,10 @@
-"""The numbers beside the bar, the lines below it, and what is said when a batch is told to end."""
+"""The numbers beside the bar, and the line below it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from scoperun.batch.ending import FAILURES
-from scoperun.batch.runner import Stage
 from scoperun.printable import one_line
 from scoperun.spec.sizes import format_size, format_time
 
@@ -41,18 +40,3 @@ def running_text(runner: Runner) -> Iterator[str]:
         running, used = largest
         limit = format_size(running.place.memory)
         yield f"largest: job {running.job.seq}, {format_size(used)} of {limit}: {one_line(running.job.text)}"
-
-
-def ending_text(stage: Stage, running: int) -> str | None:
-    """Return what happens to the jobs that run when a batch is told to end; None if none runs."""
-    if not running:
-        return None
-    jobs, are, run, them = ("1 job", "is", "runs", "it") if running == 1 else (f"{running} jobs", "are", "run", "them")
-    match stage:
-        case Stage.DRAINING:
-            return f"no more jobs are started; {jobs} {run} on; again to stop {them}"
-        case Stage.STOPPING:
-            return f"{jobs} {are} being stopped; again to kill {them}"
-        case Stage.KILLING:
-            return f"{jobs} {are} being killed"
-    return None

@@ -119,5 +119,4 @@ def _with_less_beside(attempts: Sequence[Attempt]) -> Again | None:
     elsewhere = [each for each in attempts if each.ran_out and not _is_at_own_limit(each)]
     if any(each.alone for each in elsewhere):
         return None
-    last = attempts[-1]
-    return Again(last.memory, last.alone or len(elsewhere) >= _ENOUGH_ELSEWHERE)
+    return Again(attempts[-1].memory, len(elsewhere) >= _ENOUGH_ELSEWHERE)

@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import enum
 import time
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from scoperun.batch.admission import Admission, Hold, Room
-from scoperun.batch.ending import ending
+from scoperun.batch.ending import FAILURES, ending
 from scoperun.batch.events import Finished, Noted, Started
 from scoperun.batch.ground import scope_name, standing
+from scoperun.batch.interruptible import Interruptible
 from scoperun.batch.retry import next_attempt
 from scoperun.batch.running_job import RunningJob
 from scoperun.batch.state import Begun, Ended
@@ -23,19 +25,22 @@ from scoperun.batch.window import Window
 from scoperun.errors import BusUnavailable, ScoperunError
 from scoperun.kernel.machine_memory import available, boot_id
 from scoperun.record import dataclass, replace
+from scoperun.supervision.running import begun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from scoperun.batch.events import Event
     from scoperun.batch.ground import Ground
     from scoperun.batch.halt import Halt
     from scoperun.batch.job import Job
     from scoperun.batch.retry import Policy
-    from scoperun.batch.running_job import Outcome
+    from scoperun.batch.running_job import Begin, Outcome
     from scoperun.batch.state import Place, State
     from scoperun.batch.streams import Streams
     from scoperun.spec.request import RunRequest
+    from scoperun.supervision.supervision import Supervision
 
 _WAITING = "waiting"
 """The state of a job that waits for an attempt."""
@@ -58,6 +63,10 @@ class Stage(enum.IntEnum):
     KILLING = 3
 
 
+def _begun(request: RunRequest, streams: Streams) -> AbstractAsyncContextManager[Supervision]:
+    return begun(request, before_exec=streams.take)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """How the jobs of a batch are run.
@@ -66,7 +75,7 @@ class Plan:
     delay: seconds between two starts at least.
     request: makes the request for an attempt from the job, its memory, the names of its scope and of the slice.
     streams: opens the output of an attempt, by its number.
-    take: called with what happens; it must not raise.
+    take: called with what happens; it must not raise. begin: begins an attempt.
     """
 
     batch: str
@@ -78,6 +87,7 @@ class Plan:
     halt: Halt | None = None
     delay: float = 0.0
     system: bool = False
+    begin: Begin = _begun
 
 
 class Runner:
@@ -104,25 +114,38 @@ class Runner:
         self._ended: list[tuple[RunningJob, Outcome]] = []
         self._changed = asyncio.Event()
         self._refusals = 0
-        self._failed = 0
-        self._all = sum(state.counts().values())
+        counts = state.counts()
+        self._failed = sum(counts.get(each, 0) for each in FAILURES)
+        self._all = sum(counts.values())
+        self._beginning = Interruptible()
         self._earliest = 0.0
+        self._is_cut_off = False
         self._ground: Ground | None = None
 
-    async def run(self) -> None:
-        """Run jobs until none is left, or until it is told to end. Raises ScoperunError if it cannot begin."""
-        has_begun = False
+    async def run(self, first: Callable[[], Awaitable[object]] | None = None) -> None:
+        """Run jobs until none is left, or until it is told to end. Raises ScoperunError if it cannot begin.
+
+        first: awaited before, unless it is told to end meanwhile; raises what it raises.
+        """
+        if first is not None and self.stage is Stage.RUNNING:
+            await self._beginning.wait(first())
+        has_begun, is_told = False, False
         while not self._is_over():
             try:
-                plan = self._plan
-                async with standing(plan.batch, total=plan.total, system=plan.system) as ground:
-                    has_begun, self._ground = True, ground
+                async with AsyncExitStack() as stack:
+                    ground = await self._beginning.wait(stack.enter_async_context(self._standing()))
+                    if ground is None:
+                        continue
+                    has_begun, is_told = True, False
+                    self._ground, self._is_cut_off = ground, False
                     self._has_ground.set()
                     await self._run_on(ground)
             except BusUnavailable as error:
                 if not has_begun:
                     raise
-                self._plan.take(Noted(f"waiting for systemd: {error}"))
+                if not is_told:
+                    self._plan.take(Noted(f"waiting for systemd: {error}"))
+                is_told = True
                 await self._woken(_LOOK_AGAIN)
 
     def end(self, stage: Stage) -> None:
@@ -130,6 +153,7 @@ class Runner:
         if stage <= self.stage:
             return
         self.stage = stage
+        self._beginning.end()
         for running in self._running.values():
             if stage is Stage.STOPPING:
                 running.stop()
@@ -180,6 +204,9 @@ class Runner:
         """The bytes that the jobs that run may have together."""
         return sum(running.place.memory for running in self._running.values())
 
+    def _standing(self) -> AbstractAsyncContextManager[Ground]:
+        return standing(self._plan.batch, total=self._plan.total, system=self._plan.system)
+
     def _is_over(self) -> bool:
         if self._running or self._ended:
             return False
@@ -190,15 +217,21 @@ class Runner:
         try:
             while True:
                 self._settle(ground)
-                if self._is_over() or not (ground.is_sound or self._running):
+                is_sound = ground.is_sound and not (self._is_cut_off and not self._running)
+                if self._is_over() or not (is_sound or self._running):
                     return
-                hold = self._start_what_fits(ground) if ground.is_sound else Hold.NOTHING
-                await self._woken(self._patience(hold))
+                await self._woken(self._start_what_fits(ground) if is_sound else None)
         finally:
-            for running in self.running:
-                running.kill()
-                await running.over()
+            await self._kill_all()
             self._settle(ground)
+
+    async def _kill_all(self) -> None:
+        """Kill what still runs, all of it at once, and wait until nothing of it is left."""
+        running = self.running
+        for each in running:
+            each.kill()
+        for each in running:
+            await each.over()
 
     async def _woken(self, within: float | None) -> None:
         """Wait until something has changed, or for so many seconds."""
@@ -207,19 +240,15 @@ class Runner:
                 await self._changed.wait()
         self._changed.clear()
 
-    def _patience(self, hold: Hold) -> float | None:
-        """Return the seconds after which to look again though nothing has changed, None if there is no need to."""
-        if hold is Hold.MACHINE:
-            return _LOOK_AGAIN
-        rest = self._earliest - time.monotonic()
-        return rest if rest > 0 and hold is Hold.NOTHING and not self.is_paused else None
+    def _start_what_fits(self, ground: Ground) -> float | None:
+        """Start waiting jobs until no other can be started.
 
-    def _start_what_fits(self, ground: Ground) -> Hold:
-        """Start waiting jobs until no other can be started; return why."""
+        Return after how many seconds to look again though nothing has changed, None if there is no need to.
+        """
         used, free = ground.used(), available()
         while self.stage is Stage.RUNNING and not self.is_paused:
-            if time.monotonic() < self._earliest:
-                return Hold.NOTHING
+            if (rest := self._earliest - time.monotonic()) > 0:
+                return rest
             room = Room(
                 slots=self.slots,
                 running=len(self._running),
@@ -230,10 +259,10 @@ class Runner:
             )
             chosen = self._admission.choose(self._window.places(), room)
             if isinstance(chosen, Hold):
-                return chosen
+                return _LOOK_AGAIN if chosen is Hold.MACHINE else None
             self._start(chosen, ground)
             self._earliest = time.monotonic() + self._plan.delay
-        return Hold.NOTHING
+        return None
 
     def _start(self, place: Place, ground: Ground) -> None:
         """Note that an attempt begins, and then begin it."""
@@ -244,7 +273,7 @@ class Runner:
         request = self._plan.request(job, place.memory, unit, ground.slice)
         running = RunningJob(job, request, place=place, number=number)
         self._running[job.seq] = running
-        running.start(self._plan.streams(job, number), self._take_end)
+        running.start(self._plan.begin, partial(self._plan.streams, job, number), self._take_end)
         self._plan.take(Started(job=job, number=number, unit=unit, memory=place.memory, alone=place.alone))
 
     def _take_end(self, running: RunningJob, outcome: Outcome) -> None:
@@ -252,33 +281,44 @@ class Runner:
         self._changed.set()
 
     def _settle(self, ground: Ground) -> None:
-        """Keep what has ended since the last time, and only then free its place."""
-        ended, self._ended = self._ended, []
-        if not ended:
-            return
-        ends = [self._end_of(running, outcome, ground) for running, outcome in ended]
-        self._state.end(*ends)
-        for (running, outcome), end in zip(ended, ends, strict=True):
-            del self._running[running.job.seq]
-            if end.state == _WAITING:
-                self._window.put_back(replace(running.place, memory=end.memory, alone=end.alone))
-            self._count(end)
-            self._plan.take(
-                Finished(
-                    job=running.job,
-                    attempt=end.attempt,
-                    report=outcome.report,
-                    state=end.state,
-                    memory=end.memory,
-                    is_interrupted=not end.counts,
-                )
+        """Keep what has ended since the last time, and only then free its place.
+
+        If it cannot be kept, the batch fails, and these jobs run again later; so do those that a mistake of ours ended.
+        """
+        ended = [(running, outcome) for running, outcome in self._ended if outcome.crash is None]
+        crashed = [(running, outcome) for running, outcome in self._ended if outcome.crash is not None]
+        if ended:
+            ends = [self._end_of(running, outcome, ground) for running, outcome in ended]
+            self._state.end(*ends)
+            self._ended = crashed
+            for (running, outcome), end in zip(ended, ends, strict=True):
+                self._free(running, outcome, end)
+        for _, outcome in crashed:
+            if outcome.crash is not None:
+                raise outcome.crash
+
+    def _free(self, running: RunningJob, outcome: Outcome, end: Ended) -> None:
+        """Free the place of an attempt whose end is kept, and tell the rest of the program."""
+        del self._running[running.job.seq]
+        if end.state == _WAITING:
+            self._window.put_back(replace(running.place, memory=end.memory, alone=end.alone))
+        self._count(end)
+        self._plan.take(
+            Finished(
+                job=running.job,
+                attempt=end.attempt,
+                report=outcome.report,
+                state=end.state,
+                memory=end.memory,
+                is_interrupted=not end.counts,
             )
+        )
 
     def _end_of(self, running: RunningJob, outcome: Outcome, ground: Ground) -> Ended:
         """Return what follows from the end of an attempt."""
         attempt, place = outcome.attempt, running.place
         if outcome.refusal is not None:
-            self._refused(outcome)
+            self._refused(outcome, ground)
         elif not outcome.was_stopped:
             self._refusals = 0
         was_ended_by_us = (outcome.was_stopped or ground.guard.was_lost) and not attempt.is_success
@@ -290,9 +330,11 @@ class Runner:
             return Ended(attempt, ending(attempts), place.memory)
         return Ended(attempt, _WAITING, again.memory, again.alone)
 
-    def _refused(self, outcome: Outcome) -> None:
-        """Note that a scope could not be started. systemd that cannot be reached is waited for."""
+    def _refused(self, outcome: Outcome, ground: Ground) -> None:
+        """Note that a command could not be started. systemd is waited for, and so is a new guard."""
         if outcome.is_of_bus:
+            self._is_cut_off, self._earliest = True, time.monotonic() + _LOOK_AGAIN
+        if outcome.is_of_bus or outcome.was_stopped or not ground.is_sound:
             return
         self._refusals += 1
         if self._refusals >= _MOST_REFUSALS and self.failure is None:

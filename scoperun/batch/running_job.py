@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from scoperun.batch.attempt import Attempt, reported
-from scoperun.errors import BusUnavailable, LimitNotEnforced, ManagerError, ScopeFailed, ScoperunError
+from scoperun.errors import BusUnavailable, CommandNotExecutable, CommandNotFound, InvalidValue, ScoperunError
+from scoperun.process.child import AboutTheCommand
 from scoperun.record import dataclass, replace
-from scoperun.supervision.running import begun
 from scoperun.systemd.manager import UNANSWERED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
 
     from scoperun.batch.job import Job
     from scoperun.batch.state import Place
@@ -23,22 +25,26 @@ if TYPE_CHECKING:
     from scoperun.spec.request import RunRequest
     from scoperun.supervision.supervision import Supervision
 
-_REFUSALS = (BusUnavailable, ManagerError, ScopeFailed, LimitNotEnforced)
-"""Why a scope cannot be started that say nothing about the command."""
+    Begin = Callable[[RunRequest, Streams], AbstractAsyncContextManager[Supervision]]
+    """Runs a command in a scope of its own for the length of a context, as scoperun.supervision.running.begun does."""
+
+_ABOUT_THE_COMMAND = (InvalidValue, CommandNotFound, CommandNotExecutable, AboutTheCommand)
+"""Why this command cannot be executed. Every other reason is one for any command: then the job is to run later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of an attempt.
 
-    attempt: how it ended. report: None if the command did not run. refusal: why its scope could not be started: then
-    the attempt tells nothing about the job. was_stopped: we ended it.
+    attempt: how it ended. report: None if the command did not run. refusal: why no command can be started: then the
+    attempt tells nothing about the job. was_stopped: we ended it. crash: a mistake of ours that has ended it.
     """
 
     attempt: Attempt
     report: Report | None = None
     refusal: ScoperunError | None = None
     was_stopped: bool = False
+    crash: BaseException | None = None
 
     @property
     def is_of_bus(self) -> bool:
@@ -55,8 +61,9 @@ class RunningJob:
         self.place = place
         self.number = number
         self._request = request
+        self._started = time.time()
         self._supervision: Supervision | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[Outcome] | None = None
         self._was_stopped = False
         self._was_killed = False
 
@@ -65,9 +72,11 @@ class RunningJob:
         """The name of its scope."""
         return f"{self._request.unit}"
 
-    def start(self, streams: Streams, ended: Callable[[RunningJob, Outcome], None]) -> None:
-        """Start it in a task, which closes the streams and calls `ended` at the end."""
-        self._task = asyncio.create_task(self._run(streams, ended))
+    def start(self, begin: Begin, streams: Callable[[], Streams], ended: Callable[[RunningJob, Outcome], None]) -> None:
+        """Start it in a task, which opens the streams and closes them. ended: called once, whatever becomes of it."""
+        self._task = asyncio.create_task(self._run(begin, streams))
+        # If a task is cancelled before its first step, no line of its coroutine runs, not even a `finally`.
+        self._task.add_done_callback(partial(self._over, ended))
 
     def stop(self) -> None:
         """Have systemd stop its scope: SIGTERM, then SIGKILL after --kill-after."""
@@ -96,41 +105,39 @@ class RunningJob:
         with suppress(*UNANSWERED):  # it can be killed later, which needs no answer
             await supervision.stop()
 
-    async def _run(self, streams: Streams, ended: Callable[[RunningJob, Outcome], None]) -> None:
-        now = time.time()
-        unknown = Attempt(
+    async def _run(self, begin: Begin, open_streams: Callable[[], Streams]) -> Outcome:
+        """Run the command and return what became of it."""
+        try:
+            with closing(open_streams()) as streams:
+                async with begin(self._request, streams) as self._supervision:
+                    streams.close()
+                    report = await self._supervision.report()
+        except ScoperunError as error:
+            end = replace(self._attempt(), error=str(error))
+            if self._supervision is not None or isinstance(error, _ABOUT_THE_COMMAND):  # it ran, or never can
+                return Outcome(replace(end, exit_status=error.exit_status), was_stopped=self._was_stopped)
+            return Outcome(end, refusal=error, was_stopped=self._was_stopped)
+        finally:
+            self._supervision = None
+        return Outcome(reported(report, self._attempt()), report, was_stopped=self._was_stopped)
+
+    def _over(self, ended: Callable[[RunningJob, Outcome], None], task: asyncio.Task[Outcome]) -> None:
+        if task.cancelled():
+            outcome = Outcome(self._attempt(), was_stopped=True)
+        elif (crash := task.exception()) is not None:
+            outcome = Outcome(self._attempt(), crash=crash)
+        else:
+            outcome = task.result()
+        ended(self, outcome)
+
+    def _attempt(self) -> Attempt:
+        """Return the attempt as one that ends now, of which nothing else is known."""
+        return Attempt(
             seq=self.job.seq,
             number=self.number,
             unit=self.unit,
             memory=self.place.memory,
             alone=self.place.alone,
-            started=now,
-            ended=now,
+            started=self._started,
+            ended=time.time(),
         )
-        outcome = Outcome(unknown, was_stopped=True)
-        try:
-            outcome = await self._supervised(streams, unknown)
-        except asyncio.CancelledError:
-            outcome = Outcome(replace(unknown, ended=time.time()), was_stopped=True)
-        finally:
-            ended(self, outcome)
-
-    async def _supervised(self, streams: Streams, attempt: Attempt) -> Outcome:
-        """Run the command and return what became of it."""
-        try:
-            try:
-                async with begun(self._request, before_exec=streams.take) as self._supervision:
-                    streams.close()
-                    if self._was_stopped:
-                        await self._stop(self._supervision)
-                    report = await self._supervision.report()
-            finally:
-                self._supervision = None
-                streams.close()
-        except _REFUSALS as error:
-            return Outcome(replace(attempt, ended=time.time(), error=str(error)), refusal=error)
-        except ScoperunError as error:  # e.g. its folder is missing
-            end = replace(attempt, ended=time.time(), exit_status=error.exit_status, error=str(error))
-            return Outcome(end, was_stopped=self._was_stopped)
-        end = reported(report, replace(attempt, ended=time.time()))
-        return Outcome(end, report, was_stopped=self._was_stopped)

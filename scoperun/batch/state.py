@@ -175,6 +175,12 @@ class State:
         )
         return [Place(place, seq, memory, bool(alone)) for place, seq, memory, alone in rows]
 
+    def largest_waiting(self) -> tuple[int, int] | None:
+        """Return the number and the bytes of the job that asks for the most of those that wait, None if none waits."""
+        query = "SELECT seq, memory FROM job WHERE state IN ('waiting', 'running') ORDER BY memory DESC LIMIT 1"
+        row: tuple[int, int] | None = self._connection.execute(query).fetchone()
+        return row
+
     def unfinished(self) -> array[int]:
         """Return the numbers of the jobs that have not ended, in order."""
         rows = self._connection.execute("SELECT seq FROM job WHERE state IN ('waiting', 'running') ORDER BY seq")
@@ -184,6 +190,12 @@ class State:
         """Return a job."""
         (text,) = self._connection.execute("SELECT job FROM job WHERE seq = ?", (seq,)).fetchone()
         return _job(json.loads(text))
+
+    def has_ended(self, seq: int, number: int) -> bool:
+        """Tell whether a job has ended for good with this attempt."""
+        query = "SELECT state NOT IN ('waiting', 'running') AND attempts = ? FROM job WHERE seq = ?"
+        row = self._connection.execute(query, (number, seq)).fetchone()
+        return bool(row and row[0])
 
     def memory(self, seq: int) -> int:
         """Return the bytes of a job's present attempt, or of its next one."""

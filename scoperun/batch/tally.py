@@ -23,8 +23,9 @@ class Tally:
     """
 
     def __init__(self, states: Mapping[str, int]) -> None:
-        """Take how many jobs are in each state at the beginning."""
+        """Take how many jobs are in each state at the beginning. Those that an earlier runner ran wait again."""
         self.states = Counter(states)
+        self.states["waiting"] += self.states.pop("running", 0)
         self.all = sum(states.values())
         self.retried = 0
         self.running = 0

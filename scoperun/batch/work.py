@@ -6,15 +6,17 @@ import asyncio
 import os
 import time
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from scoperun.batch.automatic import automatic
 from scoperun.batch.batches import seen
 from scoperun.batch.columns import AUTO
+from scoperun.batch.descriptors import Descriptors
 from scoperun.batch.earlier import clear_earlier
 from scoperun.batch.ending import FAILURES, exit_status
 from scoperun.batch.interrupts import interrupting
-from scoperun.batch.job_lines import print_end
+from scoperun.batch.job_lines import end_line
 from scoperun.batch.joblog_file import JobLog
 from scoperun.batch.limits import run_request
 from scoperun.batch.making import checked_jobs, made
@@ -23,7 +25,6 @@ from scoperun.batch.need import need
 from scoperun.batch.output import Output, Way
 from scoperun.batch.preview import json_lines, text_lines
 from scoperun.batch.progress import shown
-from scoperun.batch.progress_text import ending_text
 from scoperun.batch.recording import Recording, recorded_advice
 from scoperun.batch.results import Results
 from scoperun.batch.runner import Plan, Runner, Stage
@@ -57,8 +58,10 @@ def run_batch(options: Options) -> int:
     shared = _with_memory(options, total)
     if options.dry_run:
         return _previewed(options, shared, total)
+    descriptors = Descriptors()
+    descriptors.allow(options.slots)
     with made(options, shared, total) as batch, HeldSignals() as signals:
-        work = _Work(options, batch.folder, batch.state, total=total, shared=shared)
+        work = _Work(options, batch.folder, batch.state, total=total, shared=shared, descriptors=descriptors)
         with work.outputs(signals):
             asyncio.run(work.run(signals))
         status = work.concluded()
@@ -93,8 +96,18 @@ def _previewed(options: Options, shared: Common, total: int) -> int:
 class _Work:
     """The work of one runner on a batch."""
 
-    def __init__(self, options: Options, folder: Folder, state: State, *, total: int, shared: Common) -> None:
+    def __init__(  # noqa: PLR0913  each is open, and made elsewhere
+        self,
+        options: Options,
+        folder: Folder,
+        state: State,
+        *,
+        total: int,
+        shared: Common,
+        descriptors: Descriptors,
+    ) -> None:
         self._options = options
+        self._descriptors = descriptors
         self._folder = folder
         self._state = state
         self._total = total
@@ -105,6 +118,8 @@ class _Work:
         self._stops = 0
         self._began = time.monotonic()
         self._was_told_to_end = False
+        self._are_jobs_over = False
+        self._unprinted: str | None = None
         self._written: dict[str, JobLog | Results | Recording] = {}
 
     @contextmanager
@@ -115,7 +130,7 @@ class _Work:
             results = None if options.results is None else Results(options.results)
             self._output = Output(
                 stack.enter_context(self._folder.output()),
-                let_signals_through=signals.undo_in_child,
+                undo=partial(_undo, signals, self._descriptors),
                 way=Way(
                     is_tagged=options.is_tagged,
                     order=self._state.unfinished() if options.keeps_order else None,
@@ -135,13 +150,12 @@ class _Work:
                 self._takers.append(recording.take)
                 self._written["--record"] = recording
             if options.json:
-                self._takers.append(print_end)
+                self._takers.append(self._print_line)
             yield
 
     async def run(self, signals: HeldSignals) -> None:
         """Run the jobs. Raises ScoperunError if that cannot begin."""
         options = self._options
-        await clear_earlier(self._state, self._header.id, system=options.system)
         self._runner = Runner(self._state, self._plan(), slots=options.slots)
         with (
             interrupting(signals, stage=lambda: self._runner.stage, end=self._end, woken=self._woken),
@@ -149,31 +163,36 @@ class _Work:
         ):
             self._takers.append(progress.take)
             self._output.aside = progress.aside
-            printing = asyncio.create_task(self._printed())
+            self._output.recover(self._state)
+            self._printing = asyncio.create_task(self._printed())
             try:
-                await self._runner.run()
+                await self._runner.run(partial(clear_earlier, self._state, self._header.id, system=options.system))
             finally:
                 self._output.close()
-                await printing
+                self._are_jobs_over = True
+                await asyncio.wait([self._printing])
 
     def concluded(self) -> int:
         """Say how the batch ended, and return the exit status."""
         failure, counts = self._runner.failure, self._state.counts()
-        is_interrupted = self._was_told_to_end and bool(counts.get("waiting"))
-        status = exit_status(counts, is_interrupted=is_interrupted, has_failed=failure is not None)
+        is_left = bool(self._unprinted or counts.get("waiting") or counts.get("running"))
+        is_interrupted, has_failed = self._was_told_to_end and is_left, bool(failure or self._unprinted)
+        status = exit_status(counts, is_interrupted=is_interrupted, has_failed=has_failed)
         failures = self._state.failures(FAILURES, most=ROWS)
         told = summary(counts, failures, need(self._state.kept_attempts()), elapsed=time.monotonic() - self._began)
-        if self._options.json:
-            print_json_line(told.to_json() | {"exit_status": status})
-        else:
+        if not self._options.json:
             print_error(told.text(width=columns() if os.isatty(2) else None))
         if failure is not None:
             say(f"scopectl: {in_options(failure.complaint)}")
+        if self._unprinted is not None:
+            say(f"scopectl: not all that jobs print was printed: {self._unprinted}")
         for option, written in self._written.items():
             if written.failure is not None:
                 say(one_line(f"scopectl: {option}: not all was written: {written.failure}"))
-        if counts.get("waiting"):
+        if is_left:
             say(f"scopectl: to go on: scopectl batch --resume --state {quoted(self._folder.path)}")
+        if self._options.json:  # last, because it can fail
+            print_json_line(told.to_json() | {"exit_status": status})
         return status
 
     def _plan(self) -> Plan:
@@ -203,22 +222,56 @@ class _Work:
         """Print what jobs print; if nobody reads it, the batch is to end."""
         try:
             await self._output.print_all()
+        except asyncio.CancelledError:
+            self._unprinted = "nothing reads it"
         except OSError as error:
-            say(f"scopectl: cannot print what jobs print: {error.strerror}")
+            self._unprinted = error.strerror or str(error)
             self._runner.end(Stage.STOPPING)
+
+    def _print_line(self, event: Event) -> None:
+        if (line := end_line(event)) is not None:
+            self._output.put(line)
 
     def _end(self, stage: Stage) -> None:
         """Tell the runner to end, and the user what happens now."""
         self._was_told_to_end = True
-        if (text := ending_text(stage, len(self._runner.running))) is not None:
-            say(f"scopectl: {text}")
+        if self._are_jobs_over:  # all that is waited for is that our output is read
+            self._printing.cancel()
+        running = len(self._runner.running)
+        jobs, are = ("1 job", "is") if running == 1 else (f"{running} jobs", "are")
+        them = "it" if running == 1 else "them"
+        match stage:
+            case Stage.DRAINING if running:
+                self._say(f"scopectl: no more jobs are started; {jobs} {are} left to end; again to stop {them}")
+            case Stage.STOPPING if running:
+                self._say(f"scopectl: {jobs} {are} stopped; again to kill {them}")
+            case Stage.KILLING if running:
+                self._say(f"scopectl: {jobs} {are} killed")
         self._runner.end(stage)
+
+    def _say(self, text: str) -> None:
+        with self._output.aside():
+            say(text)
 
     def _woken(self) -> None:
         """Do what another terminal wants."""
         wanted = self._state.wanted()
-        self._runner.set_slots(wanted.slots or self._options.slots)
+        self._set_slots(wanted.slots or self._options.slots)
         self._runner.pause(is_paused=wanted.is_paused)
         if wanted.stops > self._stops:
             self._stops = wanted.stops
             self._end(max(Stage.STOPPING, Stage(min(self._runner.stage + 1, Stage.KILLING))))
+
+    def _set_slots(self, slots: int) -> None:
+        try:
+            self._descriptors.allow(slots)
+        except InvalidValue as error:
+            say(f"scopectl: {error.complaint}")
+        else:
+            self._runner.set_slots(slots)
+
+
+def _undo(signals: HeldSignals, descriptors: Descriptors) -> None:
+    """In a job's process: undo what we have set in ours."""
+    signals.undo_in_child()
+    descriptors.undo_in_child()

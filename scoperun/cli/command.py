@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from scoperun.cli.stderr import PATIENCE, in_options, say
@@ -14,11 +14,13 @@ from scoperun.printable import one_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractContextManager
 
     from scoperun.cli.options import CommandLine, Output
     from scoperun.cli.timeline_file import TimelineFile
     from scoperun.cli.trace_file import TraceFile
     from scoperun.console.sources import Sources
+    from scoperun.process.parent import Parent
     from scoperun.report.report import Report
     from scoperun.spec.request import RunRequest
     from scoperun.supervision.supervision import Supervision
@@ -68,6 +70,7 @@ def _run(argv: list[str], asked: CommandLine) -> int:
 def _run_and_deliver(asked: CommandLine) -> Report:
     """Run the command and return the report, which has been delivered by then."""
     request, output, _ = asked
+    told: list[str] = []
     from scoperun.cli.delivery import deliver, exit_status
     from scoperun.cli.outputs import (
         destination,
@@ -85,6 +88,7 @@ def _run_and_deliver(asked: CommandLine) -> Report:
 
         see_terminal(request)
     with (
+        _parent(output) as parent,
         destination(output.report, "report") as file,
         opened_timeline(output.timeline) as timeline,
         opened_trace(asked) as trace,
@@ -93,12 +97,15 @@ def _run_and_deliver(asked: CommandLine) -> Report:
         with failure_noted(afterwards), kept_from_command(output.report_fd) as report_fd:
             report = wrap(
                 request,
-                beside=lambda supervision: _beside(supervision, output, report_fd, (timeline, trace)),
+                beside=lambda supervision: _beside(supervision, output, report_fd, (timeline, trace), told.append),
                 give_up=inherited_descriptors() - {0, 1, 2},
                 trace=_taken_by(timeline, trace),
+                parent=parent,
             )
         if afterwards is not None:
             afterwards.note(report, exit_status=exit_status(report, output))
+        for each in told:
+            say(each)
         deliver(report, asked, file)
         if afterwards is not None:
             afterwards.record(report)
@@ -109,6 +116,14 @@ def _run_and_deliver(asked: CommandLine) -> Report:
         if trace is not None and trace.failure is not None:
             say(one_line(f"scoperun: cannot write the trace to {output.trace!r}: {trace.failure}"))
     return report
+
+
+def _parent(output: Output) -> AbstractContextManager[Parent | None]:
+    if output.die_with_parent is False:
+        return nullcontext()
+    from scoperun.cli.parent import held_parent
+
+    return held_parent(output.die_with_parent)
 
 
 def _taken_by(timeline: TimelineFile | None, trace: TraceFile | None) -> Callable[[object], None] | None:
@@ -150,8 +165,12 @@ async def _beside(
     output: Output,
     report_fd: int | None,
     files: tuple[TimelineFile | None, TraceFile | None],
+    tell: Callable[[str], None],
 ) -> AsyncIterator[None]:
-    """Do the work beside the running command: JSON lines on a descriptor, lines on the terminal, timeline and trace."""
+    """Do the work beside the running command: JSON lines on a descriptor, lines on the terminal, timeline and trace.
+
+    tell: called with a line to print before the report.
+    """
     from contextlib import AsyncExitStack
 
     PATIENCE.begin()
@@ -170,6 +189,10 @@ async def _beside(
             from scoperun.cli.kill_notice import kill_notice
 
             await stack.enter_async_context(kill_notice(supervision))
+        if supervision.guard is not None and not output.quiet and not output.json:
+            from scoperun.cli.end_notice import end_notice
+
+            await stack.enter_async_context(end_notice(supervision, tell))
         if output.live:
             from scoperun.cli.live import live_line
 

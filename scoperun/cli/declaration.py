@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scoperun.cli.help import help_text
+from scoperun.console.option import Option
 from scoperun.console.options import OPTIONS
+from scoperun.console.plain import explicit
 from scoperun.console.reading import Reading, counted
 from scoperun.console.unknown_options import MISTAKEN, hint
 from scoperun.errors import InvalidValue
@@ -20,12 +22,21 @@ from scoperun.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from scoperun.console.option import Option, WrongValue
+    from scoperun.console.option import WrongValue
 
     Declaration = Callable[..., Any]
 
 _NO_VARIABLE = "="
 """A name that no environment variable can have: if the variable were set, typer would complete words, not run."""
+
+_HELP = Option(("-h", "--help"), "", "Other", is_answer=True)
+
+_TEXTS = {True: "\0", False: "\0\0"}
+_FLAGS = {text: flag for flag, text in _TEXTS.items()}
+"""What typer reads as the value of an option whose value is optional, if there is none: no argument has a NUL byte.
+
+typer itself would take the next word for the value.
+"""
 
 _COMMAND = "command"
 _WORDS = Annotated[list[str], typer.Argument(metavar="COMMAND [ARGS]...", show_default=False)]
@@ -39,8 +50,9 @@ def read(argv: Sequence[str], declared: Declaration) -> Reading | None:
 
     Raises InvalidValue for a mistake.
     """
+    words = explicit(argv, (*OPTIONS, _HELP), _TEXTS)
     try:
-        answer = declared(args=argv, prog_name="scoperun", standalone_mode=False, complete_var=_NO_VARIABLE)
+        answer = declared(args=words, prog_name="scoperun", standalone_mode=False, complete_var=_NO_VARIABLE)
     except typer.TyperException as error:
         raise _mistake(error) from None
     return answer if isinstance(answer, Reading) else None
@@ -55,6 +67,8 @@ def _mistake(error: typer.TyperException) -> InvalidValue:
     match type(error).__name__:
         case "MissingParameter":
             return InvalidValue("no command to run", hint="scoperun --help shows what to write")
+        case "NoSuchOption" if name in _NAMES:
+            return InvalidValue(f"{name} does not take a value")
         case "NoSuchOption":
             return InvalidValue(f"no such option: {name}", hint=hint(name, _NAMES))
         case "BadOptionUsage" if name in _NAMES and _NAMES[name].takes_value:
@@ -109,7 +123,7 @@ def _parameter(option: Option, wrong: WrongValue | None) -> Parameter:
     if option.is_counted:
         flags = Annotated[list[bool], _flag(option)]
         return Parameter(name, Parameter.KEYWORD_ONLY, annotation=flags, default=[])
-    if not option.takes_value:
+    if not option.takes_value and not option.is_optional:
         flag = Annotated[bool, _flag(option)]
         return Parameter(name, Parameter.KEYWORD_ONLY, annotation=flag, default=option.shows_default is True)
     declared = typer.Option(
@@ -139,15 +153,15 @@ def _flag(option: Option) -> Any:
     )
 
 
-def _taker(option: Option, wrong: WrongValue | None) -> Callable[[str], str]:
-    """Return typer's parser for an option: it returns the text unchanged, or raises the error that is known."""
+def _taker(option: Option, wrong: WrongValue | None) -> Callable[[str], str | bool]:
+    """Return typer's parser for an option: it returns the text, or a flag, or raises the error that is known."""
 
-    def take(text: str) -> str:
+    def take(text: str) -> str | bool:
         if wrong is not None and wrong.option is option:
             if wrong.is_missing:
                 raise InvalidValue(option.needs)
             raise typer.BadParameter(str(wrong))
-        return text
+        return _FLAGS.get(text, text)
 
     return take
 

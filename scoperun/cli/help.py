@@ -64,6 +64,8 @@ def _part(heading: str, entries: Iterable[tuple[str, str]]) -> str:
 
 def _entry(option: Option) -> tuple[str, str]:
     names = ", ".join(sorted(option.names, key=lambda name: (name.startswith("--"), name != f"--{option.name}")))
+    if option.is_optional:
+        names = f"{names}[={option.metavar}]"
     if option.contrary is not None:
         names = f"{names}, {option.contrary}"
     return (f"{names} {option.metavar}" if option.takes_value else names), option.help

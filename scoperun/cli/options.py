@@ -48,6 +48,7 @@ class Output:
     timeline: the path of a file for samples of what the scope uses. live: show them on the terminal, in one line.
     trace: the path of a file for every event of the run, one JSON line each.
     dry_run: print what would be asked of systemd, and start nothing.
+    die_with_parent: stop the command when our parent ends, or the process of this PID.
     """
 
     report: str | None = None
@@ -67,6 +68,7 @@ class Output:
     live: bool = False
     trace: str | None = None
     dry_run: bool = False
+    die_with_parent: bool | int = False
 
 
 class CommandLine(NamedTuple):
@@ -141,6 +143,7 @@ def asked(reading: Reading) -> CommandLine:
     fields = fields_of(OPTIONS, whole.values)
     _settle_interval(fields["request"], fields["output"], is_given="timeline-interval" in given)
     _see_what_is_kept_is_recorded(fields["output"], given)
+    origins = {**whole.origins, **_also_dies_with_scoperun(fields, given)}
     limits = Limits(**fields["limits"])
     at_a_shell = limits.oom_policy is None and is_shell_at_terminal(reading.command)
     request = RunRequest(
@@ -152,7 +155,7 @@ def asked(reading: Reading) -> CommandLine:
         **fields["request"],
     )
     sources = Sources(
-        options=whole.origins,
+        options=origins,
         properties=tuple(each.source for each in assigned),
         texts={name: text for name, text in reading.given.items() if isinstance(text, str)},
         environment=whole.list_origins.get("setenv", ()),
@@ -221,3 +224,13 @@ def _see_what_is_kept_is_recorded(output: Mapping[str, Any], given: Mapping[str,
     for name in ("record-keep", "record-keep-for"):
         if name in given and output.get("record") is None:
             raise InvalidValue(f"--{name} has no effect", hint="together with --record NAME")
+
+
+def _also_dies_with_scoperun(fields: Mapping[str, dict[str, Any]], given: Mapping[str, Any]) -> dict[str, str]:
+    """Set what --die-with-parent implies, and return where that comes from; raise InvalidValue if it is excluded."""
+    if fields["output"].get("die_with_parent", False) is False:
+        return {}
+    if given.get("die-with-scoperun") is False:
+        raise InvalidValue("--die-with-parent and --no-die-with-scoperun exclude each other")
+    fields["request"]["die_with_scoperun"] = True
+    return {} if "die-with-scoperun" in given else {"die-with-scoperun": "--die-with-parent"}

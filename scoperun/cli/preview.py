@@ -9,6 +9,7 @@ from scoperun.console.options import OPTION_OF, OPTIONS
 from scoperun.console.shell_words import quoted
 from scoperun.printable import one_line
 from scoperun.record import dataclass, replace
+from scoperun.spec.guard import ANY_GUARD, bound_to
 from scoperun.spec.properties import Property, parse_property, that_count
 from scoperun.spec.scope import needed
 from scoperun.spec.sizes import INFINITY, exact_size, format_size
@@ -69,7 +70,8 @@ class Chosen:
                 return f"--{self.name}"
             case False:
                 return _contrary(self.name)
-        return f"--{self.name} {quoted(str(self.value), keeps_bytes=True)}"
+        between = "=" if next(option.is_optional for option in OPTIONS if option.name == self.name) else " "
+        return f"--{self.name}{between}{quoted(str(self.value), keeps_bytes=True)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,7 @@ def setting_text(wanted: Property) -> str:
 def _asked(request: RunRequest, sources: Sources, inherited_slice: str | None) -> Iterable[Asked]:
     further = tuple(_further(request, sources))
     always = needed(each.property for each in further)
-    asked = [*_own(request, sources, inherited_slice, always), *further]
+    asked = [*_own(request, sources, inherited_slice, always), *further, *_bound(request, sources)]
     count = that_count(each.property for each in asked)
     return [asked[position] for position in sorted(position for group in count for position, _ in group)]
 
@@ -166,6 +168,14 @@ def _further(request: RunRequest, sources: Sources) -> Iterable[Asked]:
     """Yield the properties that -p asks for, in the user's words, which are a unit file's."""
     for text, source in zip(request.properties, sources.properties, strict=True):
         yield Asked(property=parse_property(text), text=text, source=source)
+
+
+def _bound(request: RunRequest, sources: Sources) -> Iterable[Asked]:
+    """Yield what binds the scope to a guard. systemd-run leaves nothing that could keep one: it becomes the command."""
+    if request.die_with_scoperun:
+        for each in bound_to(ANY_GUARD):
+            source = sources.options.get("die-with-scoperun", OURS)
+            yield Asked(property=each, text=setting_text(each), source=source)
 
 
 def _chosen(request: RunRequest, output: Output | None, sources: Sources) -> Iterable[Chosen]:
@@ -204,6 +214,7 @@ def _systemd_run(request: RunRequest, asked: tuple[Asked, ...]) -> Iterable[str]
         # AddRef= is for a program that reads the result; CollectMode= is --collect; other properties that the user did
         # not ask for serve scoperun's own measurements, except the one with which a shell survives.
         is_wanted = each.property.asked or each.source == FOR_A_SHELL
+        is_wanted = is_wanted and each.property.value != [ANY_GUARD]
         if is_wanted and each.property.name not in {"AddRef", "CollectMode"}:
             yield from _words(each)
     yield "--"

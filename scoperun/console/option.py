@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         "variable",
         "user",
         "group",
+        "process",
         "stop continue kill",
         "block line",
     ]
@@ -58,6 +59,7 @@ class Option:
     unit_help: the same where the option is about units that run already; None if `help` fits there too.
     is_usual: --help shows it among the first.
     metavar: what --help calls its value; None for a flag, which takes no value.
+    is_optional: it is a flag that can have a value, only as --name=VALUE: the word after it is not its value.
     parse: turns a text into the value, or raises InvalidValue.
     contrary: for a flag, the name that turns it off, e.g. --no-wait.
     shows_default: for a flag, what --help says about its default: a word, or True for the name that is the default.
@@ -77,6 +79,7 @@ class Option:
     help: str
     panel: Panel
     metavar: str | None = None
+    is_optional: bool = False
     parse: Callable[[str], Any] = str
     contrary: str | None = None
     shows_default: bool | str = False
@@ -107,7 +110,7 @@ class Option:
     @property
     def takes_value(self) -> bool:
         """Whether a value follows it, which is so for every option that is not a flag."""
-        return self.metavar is not None
+        return self.metavar is not None and not self.is_optional
 
     def value(self, text: str) -> Any:
         """Return the value that `text` stands for. Raises WrongValue."""

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 _LONGEST_NAME = 64
 _LONGEST_COUNT = 18
-"""In characters; the second are digits of a number that SQLite can take."""
+_LONGEST_PID = 9
+"""In characters; the second are digits of a number that SQLite can take, the third those of one for pidfd_open(2)."""
 
 
 def setting(name: str) -> Callable[[str], Value]:
@@ -167,6 +168,13 @@ def descriptor(text: str) -> int:
         raise InvalidValue(f"descriptor {text} is not open", hint="e.g. 3 with 3>report.json") from None
     if flags & os.O_ACCMODE == os.O_RDONLY:
         raise InvalidValue(f"descriptor {text} is not open for writing", hint="e.g. 3 with 3>report.json")
+    return int(text)
+
+
+def process_id(text: str) -> int:
+    """Return a PID. Raises InvalidValue."""
+    if not (text.isascii() and text.isdigit()) or len(text) > _LONGEST_PID or int(text) == 0:
+        raise InvalidValue(f"{text!r} is not a PID", hint="a number, e.g. $$ in a shell")
     return int(text)
 
 

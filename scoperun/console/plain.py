@@ -28,7 +28,7 @@ class NotPlain(Exception):
 
 def read(argv: Sequence[str], options: Iterable[Option]) -> Reading:
     """Return the options and the command that the words give; values are not parsed yet. Raises NotPlain."""
-    names = _names(options)
+    names = _names(option for option in options if not option.is_answer)
     found: dict[str, tuple[Option, list[Any]]] = {}
     rest = list(reversed(argv))
     while rest and rest[-1].startswith("-") and rest[-1] != "-":
@@ -40,6 +40,28 @@ def read(argv: Sequence[str], options: Iterable[Option]) -> Reading:
     return Reading({name: _given(*those) for name, those in found.items()}, tuple(reversed(rest)))
 
 
+def explicit(argv: Sequence[str], options: Iterable[Option], values: Mapping[bool, str]) -> list[str]:
+    """Return the words with a value for each option that was given without its optional one, or by its contrary.
+
+    values: what stands for the option and for its contrary. Words from the first mistake on stay as they are.
+    """
+    names = _names(options)
+    words: list[str] = []
+    rest = list(reversed(argv))
+    while rest and rest[-1].startswith("-") and rest[-1] not in {"-", "--"}:
+        at = len(argv) - len(rest)
+        word = rest.pop()
+        try:
+            *_, (option, value) = _long(word, rest, names) if word.startswith("--") else _short(word, rest, names)
+        except NotPlain:
+            return [*words, *argv[at:]]
+        if option.is_optional and isinstance(value, bool):
+            words.append(f"--{option.name}={values[value]}")
+        else:
+            words += argv[at : len(argv) - len(rest)]
+    return [*words, *reversed(rest)]
+
+
 def _given(option: Option, values: list[Any]) -> Any:
     if option.is_counted:
         return counted(values)
@@ -48,9 +70,9 @@ def _given(option: Option, values: list[Any]) -> Any:
 
 def _names(options: Iterable[Option]) -> Names:
     """Return the options by each of their names, with the value that the name gives to a flag."""
-    asked = [option for option in options if not option.is_answer]
-    contraries = {option.contrary: (option, False) for option in asked if option.contrary is not None}
-    return {name: (option, True) for option in asked for name in option.names} | contraries
+    options = [*options]
+    contraries = {option.contrary: (option, False) for option in options if option.contrary is not None}
+    return {name: (option, True) for option in options for name in option.names} | contraries
 
 
 def _long(word: str, rest: list[str], names: Names) -> Iterator[tuple[Option, str | bool]]:
@@ -58,8 +80,10 @@ def _long(word: str, rest: list[str], names: Names) -> Iterator[tuple[Option, st
     option, flag = _known(name, names)
     if option.takes_value:
         yield option, text if equals else _next(rest)
-    elif equals:
+    elif equals and not (option.is_optional and flag):
         raise NotPlain
+    elif equals:
+        yield option, text
     else:
         yield option, flag
 

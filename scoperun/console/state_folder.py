@@ -38,24 +38,25 @@ def state_path(environment: Mapping[str, str]) -> str:
 
 
 def state_folder(environment: Mapping[str, str], *, create: bool) -> int | None:
-    """Return a descriptor of the folder, as `private_folder` does. Raises OSError as that does."""
-    return private_folder(state_path(environment), create=create)
+    """Return a descriptor of the folder, as `trusted_folder` does, closed to others. Raises OSError as that does."""
+    folder = trusted_folder(state_path(environment), create=create)
+    if folder is not None and stat.S_IMODE(os.fstat(folder).st_mode) & 0o077:
+        with suppress(OSError):  # some file systems have no modes, e.g. vfat
+            os.chmod(f"/proc/self/fd/{folder}", _OWNERS_ALONE)
+    return folder
 
 
-def private_folder(path: str, *, create: bool) -> int | None:
+def trusted_folder(path: str, *, create: bool) -> int | None:
     """Return a descriptor (O_PATH) of a folder, which the caller closes; None if it is missing and not `create`.
 
-    Only root and our user can change its path. Missing folders are created for our user alone, and an existing one is
-    closed to others. Raises OSError; its strerror says which folder is wrong.
+    Only root and our user can change its path. Missing folders are created for our user alone. Raises OSError; its
+    strerror says which folder is wrong.
     """
     trusted = Trusted.here()
     folder = _opened(path, trusted)
     if folder is None and create:
         _make(path, trusted)
         folder = _opened(path, trusted)
-    if folder is not None and stat.S_IMODE(os.fstat(folder).st_mode) & 0o077:
-        with suppress(OSError):  # some file systems have no modes, e.g. vfat
-            os.chmod(f"/proc/self/fd/{folder}", _OWNERS_ALONE)
     return folder
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scoperun.console.field_names import in_options
+from scoperun.console.output import print_json, print_text, say
 from scoperun.ctl.errors import NoSuchUnit, NotActive, Status, status_of
 from scoperun.ctl.freezing import is_our_own
 from scoperun.ctl.names import acted_on, missing
-from scoperun.ctl.output import print_json, print_text, say
 from scoperun.ctl.session import COMMANDS, session
 from scoperun.errors import ManagerError, ScoperunError
 from scoperun.printable import one_line
@@ -35,6 +35,8 @@ Units = Annotated[
 Every = Annotated[
     bool, typer.Option("--all", "-a", help="Globs mean every scope and service, not only scopes of scoperun.")
 ]
+
+_INTERRUPTED = "interrupted before it was known to be done"
 
 LEFT_ALONE = "it is systemd itself, which scopectl leaves alone"
 
@@ -62,10 +64,14 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Did:
-    """What was done to a unit: as text for people, one entry a line, and further keys for JSON."""
+    """What was done to a unit: as text for people, one entry a line, and further keys for JSON.
+
+    warnings: what the user probably did not mean, for standard error.
+    """
 
     texts: Sequence[str]
     json: dict[str, Any]
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,14 +113,28 @@ class Globs:
 def acted(words: Sequence[str], act: Act, *, system: bool, json: bool, globs: Globs) -> int:
     """Act on the units that the words mean, print what was done to each, and return the exit status.
 
-    A unit that cannot be acted on is named, and the rest go on; the first of them decides the status.
+    A unit that cannot be acted on is named, and the rest go on; the first of them decides the status. After an
+    interrupt it is printed too what was done, and what was not.
     """
-    met = asyncio.run(_act(words, act, system=system, globs=globs))
+    met: dict[str, Met] = {}
+    try:
+        asyncio.run(_act(words, act, met, system=system, globs=globs))
+    except KeyboardInterrupt:
+        _tell([*met.values()], json=json)
+        raise
+    return _tell([*met.values()], json=json)
+
+
+def _tell(met: Sequence[Met], *, json: bool) -> int:
+    """Print what was done to each unit and why not to others, and return the exit status."""
     errors = [(each.unit, each.error) for each in met if each.error is not None]
     if json:
         print_json([_as_json(each) for each in met])
     else:
         print_text(_lines([(each.unit, text) for each in met if each.did is not None for text in each.did.texts]))
+    for each in met:
+        for warning in each.did.warnings if each.did is not None else ():
+            say(f"scopectl: warning: {each.unit}: {warning}")
     for unit, error in errors:
         say(f"scopectl: {in_options(str(error) if isinstance(error, NoSuchUnit) else f'{unit}: {error}')}")
     return status_of(errors[0][1]) if errors else Status.OK
@@ -136,14 +156,20 @@ def _as_json(met: Met) -> dict[str, Any]:
     return {"unit": met.unit, "invocation_id": met.invocation_id, "done": done, "error": error, **more}
 
 
-async def _act(words: Sequence[str], act: Act, *, system: bool, globs: Globs) -> list[Met]:
+async def _act(words: Sequence[str], act: Act, met: dict[str, Met], *, system: bool, globs: Globs) -> None:
+    """Act on the units that the words mean; met: gets what became of each, by its name or the word that names none."""
     async with session(system=system) as opened:
         seen = {each.name: each for each in await opened.units(COMMANDS)}
         names, without = acted_on(words, [*seen], globbed=[name for name, each in seen.items() if globs.mean(each)])
         _say_what_is_spared(words, seen, names, globs)
         others = [name for name, each in seen.items() if name != MANAGERS_OWN and not globs.spare(each)]
-        wrong = [Met(unit=word, error=missing(word, others)) for word in without]
-        return [*await asyncio.gather(*(_met(opened, seen[name], act) for name in names)), *wrong]
+        met |= {name: Met(unit=name, error=ScoperunError(_INTERRUPTED)) for name in names}
+        met |= {word: Met(unit=word, error=missing(word, others)) for word in without}
+
+        async def meet(name: str) -> None:
+            met[name] = await _met(opened, seen[name], act)
+
+        await asyncio.gather(*map(meet, names))
 
 
 def _say_what_is_spared(words: Sequence[str], seen: Mapping[str, Seen], names: Sequence[str], globs: Globs) -> None:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scoperun import regular_file
+from scoperun.console.output import print_json, print_text
 from scoperun.ctl.advice_text import lines
 from scoperun.ctl.declared import Json, Manager
 from scoperun.ctl.history_rows import Row
-from scoperun.ctl.output import print_json, print_text
 from scoperun.ctl.recorded import history, manager_named, no_such_name, shown_name
 from scoperun.errors import ScoperunError
 from scoperun.history.advice import advice

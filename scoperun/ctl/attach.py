@@ -11,12 +11,12 @@ import typer
 
 from scoperun.console.field_names import in_options
 from scoperun.console.options import OPTIONS
+from scoperun.console.output import print_json, print_text, say
 from scoperun.console.shells import is_shell_for_input
 from scoperun.console.table_options import KEPT, limits_of, with_options
 from scoperun.ctl.declared import Json
 from scoperun.ctl.errors import NotActive, Status
 from scoperun.ctl.in_force import in_force, text_of
-from scoperun.ctl.output import print_json, print_text, say
 from scoperun.evidence.verdict import Verdict
 from scoperun.kernel.process_facts import command_line, process_facts
 from scoperun.printable import one_line, utf8

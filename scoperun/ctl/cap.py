@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scoperun.console.options import OPTIONS
+from scoperun.console.output import print_json, print_text, say
 from scoperun.console.table_options import KEPT, limits_of, with_options
 from scoperun.ctl import cap_names
 from scoperun.ctl.cap_list import list_caps
 from scoperun.ctl.cap_request import Asked, Target
 from scoperun.ctl.cap_work import done
 from scoperun.ctl.declared import Json, Legend, System
-from scoperun.ctl.output import print_json, print_text, say
 from scoperun.errors import InvalidValue, ScoperunError
 from scoperun.spec.properties import Property
 from scoperun.spec.sizes import INFINITY
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scoperun.spec.limits import Limits
 
 LIMITS = tuple(each for each in OPTIONS if each.is_limit and each.is_live)
 REFUSED = KEPT | {
@@ -89,7 +94,8 @@ def command(  # noqa: PLR0913  each is an option
     --session: "--mem" is MemoryMax=, and MemoryHigh= is 90% of it if not given.
     """
     target = None if listed else _target(app, session=of_session, users=of_users, system=system)
-    wanted = _properties(limits_of(LIMITS, given), has_app=app is not None, is_session=of_session)
+    limits = limits_of(LIMITS, given)
+    wanted = _properties(limits, has_app=app is not None, is_session=of_session)
     if listed:
         if app is not None or wanted or remove or of_session:
             raise InvalidValue("--list goes with no application and no limits")
@@ -97,12 +103,21 @@ def command(  # noqa: PLR0913  each is an option
     assert target is not None  # noqa: S101  it is not listed
     if remove and wanted:
         raise InvalidValue("--remove goes with no limits")
-    asked = Asked(target, wanted, remove=remove, dry_run=dry_run, force=force)
+    asked = Asked(
+        target,
+        wanted,
+        remove=remove,
+        dry_run=dry_run,
+        force=force,
+        about=_about(limits, wanted, has_app=app is not None),
+    )
     told = asyncio.run(done(asked))
     if json:
         print_json(told.json(target.of))
     else:
         print_text(told.text())
+    for each in told.warnings:
+        say(f"scopectl: warning: {each}")
     for each in told.complaints:
         say(f"scopectl: {each}")
     return told.status
@@ -133,3 +148,13 @@ def _properties(limits: Any, *, has_app: bool, is_session: bool) -> tuple[Proper
     if is_session and most not in {None, INFINITY} and limits.memory_high is None:
         found.insert(1, Property(name="MemoryHigh", signature="t", value=int(most * _HIGH)))
     return tuple(found)
+
+
+def _about(limits: Limits, wanted: Sequence[Property], *, has_app: bool) -> frozenset[str]:
+    """Return the limits that are warned of if they do not go together.
+
+    Applications together are to use swap at their limit, and MemoryHigh= is ours if it was not given.
+    """
+    names = frozenset(each.name for each in wanted)
+    ours = {"MemoryMax"} if limits.memory_high is not None else {"MemoryMax", "MemoryHigh"}
+    return names if has_app else names - ours

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from scoperun.console.output import on_terminal
 from scoperun.ctl.errors import Status
-from scoperun.ctl.output import on_terminal
 from scoperun.printable import one_line
 from scoperun.record import dataclass, field
 
@@ -16,14 +16,22 @@ if TYPE_CHECKING:
     from scoperun.ctl.capping import Bound
 
 
+_MOST_FILES = 3
+"""How many files are named one by one on a terminal."""
+
+
 @dataclass(slots=True)
 class Done:
-    """What was done. names: globs. files: a path and what became of it. units: those that run."""
+    """What was done. names: globs. files: a path and what became of it. units: those that run.
+
+    warnings: what the user probably did not mean.
+    """
 
     names: list[str] = field(default_factory=list)
     files: list[tuple[str, str]] = field(default_factory=list)
     units: list[Bound] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     found_none: bool = False
 
@@ -36,9 +44,22 @@ class Done:
 
     def text(self) -> str:
         """Return it for people: a line for each name, file and unit, and notes on a terminal."""
-        units = [(each.unit, text) for each in self.units for text in each.texts]
-        lines = [*_in_columns([*((each, "would be bound") for each in self.names), *self.files]), *_in_columns(units)]
+        units = [(each.unit, "; ".join(each.texts)) for each in self.units]
+        lines = [
+            *_in_columns([*((each, "would be bound") for each in self.names), *self._files()]),
+            *_in_columns(units),
+        ]
         return "\n".join([*lines, *(self.notes if on_terminal() else [])])
+
+    def _files(self) -> list[tuple[str, str]]:
+        """Return the files, as one row on a terminal if many were changed in the same way."""
+        rows = self.files
+        for state in ("written", "unchanged", "removed"):
+            several = [path for path, each in self.files if each == state]
+            if on_terminal() and len(several) > _MOST_FILES:
+                glob = f"{os.path.commonpath(several)}/*/{os.path.basename(several[0])} ({len(several)} files)"
+                rows = [(glob, state), *(row for row in rows if row[1] != state)]
+        return rows
 
     def json(self, of: str) -> dict[str, Any]:
         """Return it for programs."""
@@ -47,10 +68,11 @@ class Done:
             "names": self.names,
             "files": [{"path": path, "state": state} for path, state in self.files],
             "units": [
-                {"unit": each.unit, "is_bound": each.is_bound, "text": ", ".join(each.texts), "limits": each.limits}
+                {"unit": each.unit, "is_bound": each.is_bound, "text": "; ".join(each.texts), "limits": each.limits}
                 for each in self.units
             ],
             "notes": self.notes,
+            "warnings": self.warnings,
         }
 
 

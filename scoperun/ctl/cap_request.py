@@ -35,13 +35,17 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the command line asks for. wanted: the limits; none to only show or remove."""
+    """What the command line asks for. wanted: the limits; none to only show or remove.
+
+    about: the names of those that are warned of if they do not go with the others.
+    """
 
     target: Target
     wanted: tuple[Property, ...]
     remove: bool
     dry_run: bool
     force: bool
+    about: frozenset[str] = frozenset()
 
     @property
     def only_shows(self) -> bool:

@@ -15,6 +15,7 @@ from scoperun.ctl.cap_steps import Work, leave_alone, reload, with_old
 from scoperun.ctl.cap_text import Cap, limits_in_words, settings_of
 from scoperun.ctl.capping import Bound, above, bind, running, see_can_wait, values
 from scoperun.ctl.in_force import text_of
+from scoperun.ctl.limit_warnings import below, of_limits, of_place
 from scoperun.ctl.session import COMMANDS, Session, session
 from scoperun.spec.properties import Property
 from scoperun.spec.sizes import INFINITY, format_size
@@ -26,7 +27,12 @@ if TYPE_CHECKING:
     from scoperun.ctl.cap_files import CapFile
     from scoperun.ctl.cap_names import Names
     from scoperun.ctl.cap_request import Asked
+    from scoperun.ctl.capping import Running
     from scoperun.ctl.session import Seen
+
+
+APPS = "app.slice"
+"""The slice in which desktops start applications."""
 
 
 async def done(asked: Asked) -> Done:
@@ -102,17 +108,35 @@ async def _capped(work: Work) -> Done:
         await reload(work, "written")
         done.units.extend([await bind(each, before[each.name], cap, read) for each in units if each not in held])
     done.units.extend(
-        Bound(each.name, [f"uses {above(each.over)}: {_from_when(each.name in releasable)}"], {}, True)
+        Bound(each.name, [_held(above(each.over), is_releasable=each.name in releasable)], {}, True)
         for each in held
         if each.over is not None
     )
     _note(work, units)
+    done.warnings.extend(await _warnings(work, units))
     return done
 
 
-def _from_when(is_releasable: bool) -> str:
-    instead = "--force: at once" if is_releasable else "it has limits by another file or scopectl set, which count more"
-    return f"from its next start ({instead})"
+async def _warnings(work: Work, units: Sequence[Running]) -> list[str]:
+    """Return what the user probably did not mean, each once: several units can be in one slice."""
+    asked = work.asked
+    cap = asked.wanted
+    found = of_limits(cap, asked.about)
+    for each in units:
+        found += of_place(cap, each.cgroup, "the application is" if asked.target.is_app else f"{each.name} is")
+    if asked.target.is_app and not units and (apps := (await work.opened.cgroups()).get(APPS)) is not None:
+        found += below(cap, apps.levels(), "applications are")
+    return list(dict.fromkeys(found))
+
+
+def _held(uses: str, *, is_releasable: bool) -> str:
+    """Return what becomes of a unit that uses more than the cap allows."""
+    instead = (
+        "--force caps it now, and the kernel kills in it"
+        if is_releasable
+        else "also with --force: it has limits by another file or scopectl set, which count more"
+    )
+    return f"keeps its limits until its next start, because it uses {uses} ({instead})"
 
 
 def _to_write(work: Work, old: Sequence[CapFile], cap: Cap) -> list[Names]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from scoperun.ctl.acting import GONE
 from scoperun.ctl.cap_hold import Holds, release, said_of
 from scoperun.ctl.cap_over import Over, over
+from scoperun.ctl.cap_text import limits_in_words, settings_of
 from scoperun.ctl.in_force import in_force, setting, text_of
 from scoperun.errors import ManagerError, ScoperunError
 from scoperun.kernel.scope_cgroup import ScopeCgroup
@@ -134,13 +135,15 @@ async def bind(unit: Running, before: Mapping[str, Any], cap: Sequence[Property]
         return Bound(unit.name, [_ended(unit)], {}, True)
     now, void = values(unit, read), _void(unit, cap)
     wrong = [
-        f"{setting(each)}= of another file, or of scopectl set, counts more: scopectl status {unit.name}"
+        f"{limits_in_words(settings_of([each]))} is not in force, because another file or scopectl set counts more: "
+        f"scopectl status {unit.name} says which"
         for each in cap
         if said.get(each.sets, each.value) != each.value
     ]
     wrong = wrong or [f"{limit} is not in force: {reason}" for limit, reason in void]
     wrong += [
-        f"{setting(each)}= is still in force, by another file or by scopectl set: scopectl status {unit.name}"
+        f"{limits_in_words(settings_of([each]))} is still in force, by another file or scopectl set: "
+        f"scopectl status {unit.name} says which"
         for each in read[len(cap) :]
         if said.get(each.sets) == each.value != INFINITY and now[setting(each)] == before.get(setting(each))
     ]
@@ -150,13 +153,14 @@ async def bind(unit: Running, before: Mapping[str, Any], cap: Sequence[Property]
     # systemd 262 does not wait for the kernel to make room: nothing is killed before the unit needs more.
     if (still := over(unit.cgroup, cap)) is not None and not wrong:
         killed.append(f"it still uses {still}: the kernel kills in it once it needs more")
-    return Bound(unit.name, [*changes(before, now), *wrong, *killed], limits, not wrong)
+    what = f"{'not fully ' if wrong else ''}{'capped' if cap else 'released'}"
+    return Bound(unit.name, [f"{what}: {', '.join(changes(before, now))}", *wrong, *killed], limits, not wrong)
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return a text for each limit, as it was and as it is."""
     texts = {name: (text_of(name, before.get(name)), text_of(name, now[name])) for name in now}
-    return [f"{name} {old} -> {new}" if old != new else f"{name} {new}" for name, (old, new) in texts.items()]
+    return [f"{name} {old} -> {new}" if old != new else f"{name} stays {new}" for name, (old, new) in texts.items()]
 
 
 def _is_as_before(unit: Running, before: Mapping[str, Any], dropped: Sequence[Property]) -> bool:

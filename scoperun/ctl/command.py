@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from scoperun.console.field_names import in_options
+from scoperun.console.output import print_text, say
 from scoperun.ctl.errors import Status, status_of
-from scoperun.ctl.output import print_text, say
 from scoperun.ctl.subcommands import NAMES, SUBCOMMANDS
 from scoperun.errors import InvalidValue, ScoperunError
 from scoperun.version import __version__
@@ -29,7 +29,8 @@ _END = """
 "scopectl SUBCOMMAND --help" lists the options of a subcommand; "man scopectl"
 explains everything.
 
-Exit status: 0; 1 failed; 2 wrong usage; 3 not active; 4 no such unit.
+Exit status: 0; 1 failed; 2 wrong usage; 3 not active; 4 no such unit;
+124 time limit of wait.
 """
 
 

@@ -1,7 +1,7 @@
 r"""Which desktop application a unit is, by its name and the .desktop files. Reads only.
 
-Desktops name units app[-LAUNCHER]-ID-RANDOM.scope or app[-LAUNCHER]-ID@RANDOM.service, with `-` in ID as \x2d:
-https://systemd.io/DESKTOP_ENVIRONMENTS. Some do not escape it. The files are described in
+Desktops name units app[-LAUNCHER]-ID-RANDOM.scope, app[-LAUNCHER]-ID@RANDOM.service or app[-LAUNCHER]-ID.service,
+with `-` in ID as \x2d: https://systemd.io/DESKTOP_ENVIRONMENTS. Some do not escape it. The files are described in
 https://specifications.freedesktop.org/desktop-entry-spec/latest/.
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _SCOPE = re.compile(r"app-(.+)-[^-]+\.scope")
-_SERVICE = re.compile(r"app-(.+)@[^@]*\.service")
+_SERVICE = re.compile(r"app-([^@].*?)(?:@[^@]*)?\.service")
 _MOST = 1 << 17
 """Bytes of a .desktop file that are read."""
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scoperun.console.field_names import in_options
+from scoperun.console.output import print_json, print_text
 from scoperun.console.tables import Cell, Column, tabbed
 from scoperun.ctl.declared import Json, System
 from scoperun.ctl.errors import Status
-from scoperun.ctl.output import print_json, print_text
 from scoperun.errors import InvalidValue
 from scoperun.printable import one_line
 from scoperun.supervision.check import State

@@ -15,6 +15,7 @@ class Status(enum.IntEnum):
     WRONG_USAGE = 2
     NOT_ACTIVE = 3
     NO_SUCH_UNIT = 4
+    TIMED_OUT = 124
 
 
 class NotActive(ScoperunError):

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scoperun.console.output import on_terminal, print_json, print_text
 from scoperun.console.tables import table
 from scoperun.ctl.declared import Json, Legend, Manager
 from scoperun.ctl.history_rows import COLUMNS, Row
 from scoperun.ctl.moments import moment
-from scoperun.ctl.output import on_terminal, print_json, print_text
-from scoperun.ctl.recorded import history, manager_named, meant_names, no_such_name, shown_name
+from scoperun.ctl.recorded import history, listed_names, manager_named, meant_names, no_such_name
 from scoperun.errors import InvalidValue
 from scoperun.history.query import Selection
 from scoperun.printable import one_line
@@ -26,7 +26,8 @@ Name = Annotated[
     typer.Argument(
         metavar="[NAME]",
         show_default=False,
-        help="Only runs of this name, or of the name that begins with it. With --delete: the full name, or a glob.",
+        help="Only runs of this name, of the one that begins with it, or of all that a glob such as 'build-*' matches. "
+        "With --delete: the full name, or a glob.",
     ),
 ]
 Since = Annotated[
@@ -145,7 +146,7 @@ def _meant(store: Store | None, word: str | None, *, in_full: bool) -> tuple[str
         return None
     if store is None:
         raise no_such_name(word, [])
-    return tuple(meant_names(word, store.names())) if in_full else (shown_name(word, store.names()),)
+    return tuple((meant_names if in_full else listed_names)(word, store.names()))
 
 
 def _moment(option: str, text: str, now: float) -> float:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scoperun.console.output import say
 from scoperun.console.shell_words import quoted
 from scoperun.console.tables import Cell
 from scoperun.ctl.errors import NoSuchUnit
 from scoperun.ctl.history_rows import Row, ended_text, recorded_size, recorded_time
 from scoperun.ctl.names import one_shown
-from scoperun.ctl.output import say
 from scoperun.ctl.reading import age_text
 from scoperun.ctl.recorded import history
 from scoperun.ctl.status_text import section

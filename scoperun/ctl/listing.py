@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scoperun.console.output import on_terminal, print_json, print_text, say, takes_utf8
 from scoperun.console.tables import table
 from scoperun.ctl.columns import BY_DEFAULT, EVERY, WITH_APPS, chosen, order
 from scoperun.ctl.declared import Json, Legend, System
-from scoperun.ctl.output import on_terminal, print_json, print_text, takes_utf8
+from scoperun.ctl.errors import Status
+from scoperun.ctl.names import listed, not_listed, unlisted
 from scoperun.ctl.reading import Moment, Reading
 from scoperun.ctl.session import COMMANDS, SCOPES, session
 from scoperun.kernel.swap import has_swap
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scoperun.ctl.columns import Field
+    from scoperun.ctl.errors import NoSuchUnit
     from scoperun.ctl.session import Seen, Session
 
 All = Annotated[bool, typer.Option("--all", "-a", help="All scopes and services, desktop applications by name too.")]
@@ -56,7 +58,7 @@ def command(  # noqa: PLR0913  each is an option
     json: Json = False,
     legend: Legend = True,
     system: System = False,
-) -> None:
+) -> int:
     """Print a row for each unit.
 
     MEMORY and SWAP are what the unit uses now, LIMIT the least limit on memory of the unit and of everything above it,
@@ -66,26 +68,43 @@ def command(  # noqa: PLR0913  each is an option
     default = WITH_APPS if every else BY_DEFAULT
     fields = chosen(columns, "--columns") if columns is not None else [EVERY[name] for name in default]
     by = chosen(sort, "--sort") if sort is not None else [EVERY["unit"]]
-    readings = asyncio.run(
+    readings, errors = asyncio.run(
         _readings(patterns or [], {each.name for each in (*fields, *by)}, every=every, system=system)
     )
     readings = order(readings, by, reverse=reverse)
     if json:
         print_json([{field.name: field.value(reading) for field in fields} for reading in readings])
     elif not readings and on_terminal():
-        print_text(_nothing(patterns, every=every))
+        print_text("" if errors else _nothing(patterns, every=every))
     else:
         print_text(_table(fields, readings, legend=legend, may_leave_out=columns is None))
+    for error in errors:
+        say(f"scopectl: {error}")
+    return Status.NO_SUCH_UNIT if errors else Status.OK
 
 
-async def _readings(patterns: Sequence[str], wanted: set[str], *, every: bool, system: bool) -> list[Reading]:
+async def _readings(
+    patterns: Sequence[str], wanted: set[str], *, every: bool, system: bool
+) -> tuple[list[Reading], list[NoSuchUnit]]:
+    """Return what is known of the units that are meant, and an error for each word that means none."""
     async with session(system=system) as opened:
-        units = [seen for seen in await opened.units(COMMANDS if every else SCOPES) if _is_meant(seen.name, patterns)]
-        units = [seen for seen in units if seen.unit.active != "inactive" and (every or seen.is_ours)]
+        loaded = await _loaded(opened, COMMANDS if every else SCOPES)
+        offered = [seen.name for seen in loaded if every or seen.is_ours]
+        unknown = unlisted(patterns, offered)
+        others = [] if every or not unknown else [seen.name for seen in await _loaded(opened, COMMANDS)]
+        errors = [not_listed(word, offered, others) for word in unknown]
+        meant = set(listed(patterns, offered))
+        units = [seen for seen in loaded if seen.name in meant]
         entered = await _entered(opened, units) if "age" in wanted else {}
     apps = _apps(units) if "app" in wanted else {}
     moment = Moment(now=time.time(), has_swap=has_swap())
-    return [Reading(seen, moment, entered=entered.get(seen.name), app=apps.get(seen.name)) for seen in units]
+    found = [Reading(seen, moment, entered=entered.get(seen.name), app=apps.get(seen.name)) for seen in units]
+    return found, errors
+
+
+async def _loaded(opened: Session, kinds: Sequence[str]) -> list[Seen]:
+    """Return the units of these kinds that run, or that have failed."""
+    return [seen for seen in await opened.units(kinds) if seen.unit.active != "inactive"]
 
 
 async def _entered(opened: Session, units: Sequence[Seen]) -> dict[str, float | None]:
@@ -99,10 +118,6 @@ def _apps(units: Sequence[Seen]) -> dict[str, str | None]:
     from scoperun.ctl.desktop_apps import app_name  # noqa: PLC0415  only --all shows them
 
     return {seen.name: app_name(seen.name, os.environ) for seen in units}
-
-
-def _is_meant(name: str, patterns: Sequence[str]) -> bool:
-    return not patterns or any(name.startswith(each) or fnmatchcase(name, each) for each in patterns)
 
 
 def _nothing(patterns: Sequence[str] | None, *, every: bool) -> str:

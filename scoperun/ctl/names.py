@@ -27,8 +27,9 @@ def one_shown(word: str, names: Sequence[str]) -> str:
             return exact
     found = [name for name in names if name.startswith(word)]
     if not found:
-        is_glob = _is_glob(word)
-        raise NoSuchUnit(f"no unit {word!r}", hint="name one unit, not a glob") if is_glob else missing(word, names)
+        if is_glob(word):
+            raise NoSuchUnit(f"no unit {word!r}", hint="name one unit, not a glob")
+        raise missing(word, names)
     if len(found) > 1:
         more = [f"{len(found) - _MOST_NAMED} more"] if len(found) > _MOST_NAMED else []
         raise InvalidValue(f"{word!r} is not one unit", hint=", ".join([*found[:_MOST_NAMED], *more]))
@@ -44,11 +45,34 @@ def acted_on(
     """
     found, without = dict[str, None](), []
     for word in words:
-        matches = _matches(word, names if globbed is None or not _is_glob(word) else globbed)
+        matches = _matches(word, names if globbed is None or not is_glob(word) else globbed)
         found |= dict.fromkeys(matches)
         if not matches:
             without.append(word)
     return list(found), without
+
+
+def listed(words: Sequence[str], names: Iterable[str]) -> list[str]:
+    """Return the units that a list with these words shows, by a name, its beginning or a glob; all without a word."""
+    return [name for name in names if not words or any(_is_listed(word, name) for word in words)]
+
+
+def unlisted(words: Iterable[str], names: Sequence[str]) -> list[str]:
+    """Return the words of a list that show no unit, but for globs."""
+    return [word for word in words if not is_glob(word) and not listed([word], names)]
+
+
+def not_listed(word: str, names: Sequence[str], others: Sequence[str]) -> NoSuchUnit:
+    """Return the error for a word of a list that shows none of the units `names`; others: those of --all too."""
+    hidden = listed([word], others)
+    if not hidden:
+        return missing(word, names)
+    more = f" and {len(hidden) - 1} more" if len(hidden) > 1 else ""
+    return NoSuchUnit(f"no scope of scoperun {word!r}", hint=f"with --all there is {hidden[0]}{more}")
+
+
+def _is_listed(word: str, name: str) -> bool:
+    return name.startswith(word) or fnmatchcase(name, word)
 
 
 def missing(word: str, names: Sequence[str]) -> NoSuchUnit:
@@ -57,18 +81,19 @@ def missing(word: str, names: Sequence[str]) -> NoSuchUnit:
     A glob that matches one of them is one that means fewer units.
     """
     others = [name for kind in _KINDS if (name := f"{word}{kind}") in names]
-    if _is_glob(word) and _matches(word, names):
+    if is_glob(word) and _matches(word, names):
         hint = "with --all a glob means every scope and service, not only scopes of scoperun"
     else:
         hint = f"there is {', '.join(others)}" if others else "scopectl list --all shows what runs"
     return NoSuchUnit(f"no unit {word!r}", hint=hint)
 
 
-def _is_glob(word: str) -> bool:
+def is_glob(word: str) -> bool:
+    """Tell whether a word has characters of a glob."""
     return bool(_GLOB & set(word))
 
 
 def _matches(word: str, names: Sequence[str]) -> list[str]:
-    if _is_glob(word):
+    if is_glob(word):
         return [name for name in names if fnmatchcase(name, word) or fnmatchcase(name, f"{word}.scope")]
     return [name for name in (word, f"{word}.scope") if name in names][:1]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from scoperun.console.colours import is_coloured
-from scoperun.ctl.output import on_terminal, print_text, takes_utf8
+from scoperun.console.output import on_terminal, print_text, takes_utf8
 from scoperun.ctl.timelines import BYTES, Picture, chosen, picture
 from scoperun.errors import InvalidValue, ScoperunError
 from scoperun.printable import one_line

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 
+from scoperun.ctl.ticks import TIMES
 from scoperun.ctl.timelines import thinned, time_text
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ _PLACES = 2000
 """Points beside each other that can be told apart."""
 
 _MOST_STEPS = 8
+"""How many labels an axis has at most, besides that of 0."""
 
 _NO_METADATA = {"svg": dict.fromkeys(("Creator", "Date", "Format", "Type")), "png": {"Software": None}}
 """Who drew it and when, which would change the file each time."""
@@ -44,12 +45,13 @@ def image_of(picture: Picture, kind: str) -> bytes:
 
 
 def _draw(axes: Axes, picture: Picture) -> None:
-    axes.set_xlim(0, picture.length * 1.02)
-    axes.set_ylim(0, picture.height * 1.15)
+    end, top = picture.length * 1.02, picture.height * 1.15
+    axes.set_xlim(0, end)
+    axes.set_ylim(0, top)
     axes.xaxis.set_major_formatter(lambda value, _: time_text(value))
     axes.yaxis.set_major_formatter(lambda value, _: picture.value_text(value))
-    if picture.is_bytes:
-        axes.yaxis.set_major_locator(MultipleLocator(_step(picture.height)))
+    axes.xaxis.set_major_locator(MultipleLocator(TIMES.at_least(end / _MOST_STEPS, _MOST_STEPS)))
+    axes.yaxis.set_major_locator(MultipleLocator(picture.steps.at_least(top / _MOST_STEPS, _MOST_STEPS)))
     axes.set_ylabel("processors" if picture.name == "cpu" else picture.name)
     axes.grid(visible=True, alpha=0.3)
     drawn = []
@@ -65,11 +67,6 @@ def _draw(axes: Axes, picture: Picture) -> None:
     # matplotlib leaves out a label that begins with an underscore.
     labels = [f"./{line.label}" if line.label.startswith("_") else line.label for line in picture.lines]
     axes.legend(drawn, labels, loc="upper left", fontsize="small")
-
-
-def _step(height: float) -> float:
-    """Return the distance of the marks on an axis of bytes: a power of 2, so that their sizes are short."""
-    return 2.0 ** max(math.ceil(math.log2(height / _MOST_STEPS)), 0)
 
 
 def _name(axes: Axes, name: str, points: tuple[tuple[float, float], ...]) -> None:

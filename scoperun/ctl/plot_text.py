@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import plotille  # type: ignore[import-untyped]
 from rich.cells import set_cell_size
 
+from scoperun.ctl.ticks import TIMES, axis
 from scoperun.ctl.timelines import thinned, time_text
 
 if TYPE_CHECKING:
@@ -20,6 +21,11 @@ _BESIDE = 23
 
 _AXES = 5
 """Lines that plotille needs above and below the dots."""
+
+_LABELLED_COLUMNS = 10
+"""plotille has a label below every tenth column, and beside every row."""
+
+_LABELLED_ROWS = (2, 3, 4, 5)
 
 _NARROWEST, _LOWEST, _HIGHEST = 20, 5, 40
 _COLOURS = ("green", "yellow", "bright_blue", "magenta", "cyan", "red")
@@ -47,12 +53,17 @@ def _figure(picture: Picture, *, columns: int, rows: int, coloured: bool) -> plo
     figure.width, figure.height = columns, rows
     figure.color_mode, figure.with_colors, figure.origin = "names", coloured, False
     # plotille fails for a text in what would be the next column or row.
-    figure.set_x_limits(0.0, picture.length * (1 + 1 / columns))
-    figure.set_y_limits(0.0, picture.height * (1 + 1 / rows))
+    times = axis(picture.length, TIMES, cells=columns, spacings=(_LABELLED_COLUMNS,))
+    values = axis(picture.height, picture.steps, cells=rows, spacings=_LABELLED_ROWS)
+    figure.set_x_limits(0.0, times.end)
+    figure.set_y_limits(0.0, values.end)
     figure.x_label, figure.y_label = "time", picture.name
 
     def label(value: float, *, chars: int, left: bool = False, **_: object) -> str:
-        return time_text(value).ljust(chars) if left else picture.value_text(value).rjust(chars)
+        place = (times if left else values).label_at(value)
+        if place is None:
+            return " " * chars
+        return time_text(place).ljust(chars) if left else picture.value_text(place).rjust(chars)
 
     figure.register_label_formatter(float, label)
     for number, line in enumerate(picture.lines):

@@ -6,10 +6,10 @@ import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from scoperun.console.output import print_json_line, print_text
 from scoperun.console.tables import Cell, Column, table
 from scoperun.ctl import gauges
 from scoperun.ctl.ordering import arranged
-from scoperun.ctl.output import print_json_line, print_text
 from scoperun.spec.sizes import in_words
 
 if TYPE_CHECKING:

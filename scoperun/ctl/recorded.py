@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from scoperun.console.state_folder import state_folder, state_path
 from scoperun.ctl.errors import NoSuchUnit
+from scoperun.ctl.names import is_glob
 from scoperun.environment import given_environment
 from scoperun.errors import InvalidValue, ScoperunError
 
@@ -69,6 +70,8 @@ def shown_name(word: str, names: Sequence[str]) -> str:
     found = [name for name in names if name.startswith(word)]
     if len(found) == 1:
         return found[0]
+    if not found and is_glob(word):
+        raise NoSuchUnit(f"no run is recorded as {word!r}", hint="a word is the name of one job, not a glob")
     if not found:
         raise no_such_name(word, names)
     more = [f"{len(found) - _MOST_NAMED} more"] if len(found) > _MOST_NAMED else []
@@ -81,6 +84,11 @@ def meant_names(word: str, names: Sequence[str]) -> list[str]:
     if not found:
         raise no_such_name(word, names)
     return found
+
+
+def listed_names(word: str, names: Sequence[str]) -> list[str]:
+    """Return the names that `word` means where runs are listed: one, as of `shown_name`, or those of a glob."""
+    return meant_names(word, names) if is_glob(word) and word not in names else [shown_name(word, names)]
 
 
 def no_such_name(word: str, names: Sequence[str]) -> NoSuchUnit:

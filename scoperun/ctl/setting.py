@@ -13,9 +13,10 @@ from scoperun.ctl.acting import Did, Every, Globs, Target, Units, acted
 from scoperun.ctl.declared import Json, System
 from scoperun.ctl.errors import NotActive
 from scoperun.ctl.in_force import in_force, limits_in_force, setting, text_of
+from scoperun.ctl.limit_warnings import of_unit
 from scoperun.errors import InvalidValue, PropertyRefused, ScoperunError
 from scoperun.kernel.scope_cgroup import ScopeCgroup
-from scoperun.record import dataclass
+from scoperun.record import dataclass, replace
 from scoperun.spec.properties import Property
 from scoperun.spec.scope import AT_START, live_properties, without_keeper
 from scoperun.spec.sizes import format_size, in_words
@@ -76,7 +77,7 @@ def command(
 
     async def change(target: Target) -> Did:
         done = await _Change(target, wanted, force).made()
-        return Did([*done.texts, *_until_it_ends(target.name)], done.json)
+        return replace(done, texts=[*done.texts, *_until_it_ends(target.name)])
 
     return acted(units, change, system=system, json=json, globs=Globs(every))
 
@@ -119,7 +120,7 @@ class _Change:
             await self._set_back(said)
             raise ScoperunError(f"not changed: {'; '.join(void)}", hint="--force sets it all the same")
         now = in_force(self.wanted, cgroup, has_keeper=self._has_keeper, systemd=await self._said())
-        return _did(before, now, void, _kills(cgroup) - kills)
+        return _did(before, now, void, _kills(cgroup) - kills, of_unit(self.wanted, cgroup))
 
     @property
     def _has_keeper(self) -> bool:
@@ -189,8 +190,9 @@ def _kills(cgroup: Cgroup) -> int:
     return (cgroup.table("memory.events") or {}).get("oom_kill", 0)
 
 
-def _did(before: dict[str, Any], now: dict[str, Any], void: list[str], kills: int) -> Did:
+def _did(before: dict[str, Any], now: dict[str, Any], void: list[str], kills: int, warnings: list[str]) -> Did:
     texts = [f"{name} {text_of(name, before[name])} -> {text_of(name, now[name])}" for name in now]
     killed = [f"the kernel killed {kills} of its processes"] if kills > 0 else []
     changes = {name: {"before": in_words(before[name]), "now": in_words(now[name])} for name in now}
-    return Did([*texts, *void, *killed], {"limits": changes, "without_effect": void, "killed": kills})
+    told = {"limits": changes, "without_effect": void, "killed": kills, "warnings": warnings}
+    return Did([*texts, *void, *killed], told, warnings)

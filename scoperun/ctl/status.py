@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scoperun.console.output import print_json, print_text, takes_utf8
 from scoperun.console.tables import styled, terminal_width
 from scoperun.ctl.declared import Json, System
 from scoperun.ctl.errors import NoSuchUnit, Status
 from scoperun.ctl.last_run import ended_run, last_run, lines_about_ended, summary
 from scoperun.ctl.names import one_shown
-from scoperun.ctl.output import print_json, print_text, takes_utf8
 from scoperun.ctl.session import COMMANDS, session
 from scoperun.ctl.status_text import lines as lines_about
 from scoperun.ctl.unit_facts import facts

@@ -6,6 +6,7 @@ import itertools
 import os
 from typing import TYPE_CHECKING
 
+from scoperun.ctl.ticks import SHARES, SIZES, WHOLE
 from scoperun.errors import InvalidValue, ScoperunError
 from scoperun.printable import one_line
 from scoperun.record import dataclass, field
@@ -16,6 +17,7 @@ from scoperun.spec.sizes import INFINITY, format_size, format_time
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from scoperun.ctl.ticks import Steps
     from scoperun.report.timeline import Cell
 
     Row = dict[str, Cell]
@@ -91,7 +93,12 @@ class Picture:
         """Return a value of the upright axis."""
         if self.is_bytes:
             return format_size(round(value))
-        return f"{value:.2f}" if self.columns[0] == "cpu" else f"{value:.3g}"
+        return f"{value:g}" if self.columns[0] == "cpu" else f"{value:.0f}"
+
+    @property
+    def steps(self) -> Steps:
+        """The distances that labels on the upright axis can have."""
+        return SIZES if self.is_bytes else SHARES if self.columns[0] == "cpu" else WHOLE
 
 
 def time_text(seconds: float) -> str:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scoperun.console.output import print_json, print_text, takes_utf8
 from scoperun.console.tables import Cell, Column, table
 from scoperun.ctl.branches import Branch, drawn
 from scoperun.ctl.declared import Json, Legend, System
 from scoperun.ctl.names import one_shown
-from scoperun.ctl.output import print_json, print_text, takes_utf8
 from scoperun.ctl.processes import inside
 from scoperun.ctl.reading import Number, size_text
 from scoperun.ctl.session import session

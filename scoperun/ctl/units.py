@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scoperun.console import own_files
+from scoperun.console.output import print_json, print_text, say
 from scoperun.console.own_files import State
 from scoperun.console.tables import Cell, Column, table
 from scoperun.ctl.declared import Json, Legend, System
 from scoperun.ctl.errors import Status
-from scoperun.ctl.output import print_json, print_text, say
 from scoperun.ctl.session import session
 from scoperun.ctl.unit_texts import DELEGATION, UNITS, WATCH, unit_text
 from scoperun.errors import InvalidValue, ScoperunError

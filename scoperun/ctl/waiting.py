@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scoperun.console.field_names import in_options
+from scoperun.console.output import on_terminal, print_json, print_text, say
 from scoperun.ctl.declared import Json, System
 from scoperun.ctl.ending import Ending, ending
 from scoperun.ctl.errors import Status
 from scoperun.ctl.names import acted_on, missing
-from scoperun.ctl.output import on_terminal, print_json, print_text, say
 from scoperun.ctl.session import COMMANDS, session
+from scoperun.errors import InvalidValue
 from scoperun.kernel.kill_count import counting
 from scoperun.printable import one_line
+from scoperun.record import dataclass
+from scoperun.spec.sizes import parse_positive_time
 from scoperun.systemd.unit_end import UnitEnd
 
 if TYPE_CHECKING:
@@ -27,9 +31,36 @@ if TYPE_CHECKING:
 Units = Annotated[
     list[str], typer.Argument(metavar="UNIT...", show_default=False, help="A unit's name, or a glob such as 'build-*'.")
 ]
+Timeout = Annotated[
+    str | None,
+    typer.Option(
+        "--timeout",
+        metavar="TIME",
+        show_default=False,
+        help="Wait no longer than that, e.g. 90 or 5min; the exit status is 124 if units still run then.",
+    ),
+]
 
 
-def command(units: Units, *, json: Json = False, system: System = False) -> int:
+@dataclass(frozen=True, slots=True)
+class _Waited:
+    """What came of waiting. left: the units that still run. errors: for each word that names no unit, why."""
+
+    endings: list[Ending]
+    left: list[str]
+    errors: dict[str, str]
+
+    @property
+    def status(self) -> int:
+        """The exit status."""
+        if self.left:
+            return Status.TIMED_OUT
+        if self.errors:
+            return Status.NO_SUCH_UNIT
+        return Status.OK if all(each.is_success for each in self.endings) else Status.FAILED
+
+
+def command(units: Units, *, timeout: Timeout = None, json: Json = False, system: System = False) -> int:
     """Wait until the units have ended, and print how each of them did.
 
     A line has the unit, its Result= and whether processes in it were OOM-killed: yes, no or unknown. In scopes with
@@ -37,18 +68,29 @@ def command(units: Units, *, json: Json = False, system: System = False) -> int:
     the last process has ended. systemd does not know the exit status of a scope's processes: scoperun --report has it.
 
     The exit status is 0 if all units ended with the result success and without an OOM kill, 1 if one did not or that
-    is not known, 4 if there is no such unit.
+    is not known, 4 if there is no such unit, 124 if some still run after --timeout.
     """
-    endings, errors = asyncio.run(_ended(units, system=system, tells=not json))
+    limit = None if timeout is None else _seconds(timeout)
+    waited = asyncio.run(_waited(units, limit, system=system, tells=not json))
     if json:
-        print_json([*map(_row, endings), *(_without_unit(*each) for each in errors.items())])
-    if errors:
-        return Status.NO_SUCH_UNIT
-    return Status.OK if all(each.is_success for each in endings) else Status.FAILED
+        errors = dict.fromkeys(waited.left, f"not ended after --timeout {timeout}") | waited.errors
+        print_json([*map(_row, waited.endings), *(_without_end(*each) for each in errors.items())])
+    if waited.left:
+        say(f"scopectl: not ended after --timeout {timeout}: {', '.join(map(one_line, waited.left))}")
+    return waited.status
 
 
-async def _ended(words: Sequence[str], *, system: bool, tells: bool) -> tuple[list[Ending], dict[str, str]]:
-    """Return how the units ended that the words name, and for each word that names none why; tells: print each."""
+def _seconds(text: str) -> float | None:
+    """Return the time after which waiting ends, None for infinity. Raises InvalidValue."""
+    try:
+        seconds = parse_positive_time(text)
+    except InvalidValue as error:
+        raise InvalidValue(f"--timeout: {error.message}", hint=error.hint) from None
+    return None if seconds == math.inf else seconds
+
+
+async def _waited(words: Sequence[str], timeout: float | None, *, system: bool, tells: bool) -> _Waited:
+    """Wait for the units that the words name, at most for `timeout` seconds; tells: print how each of them ended."""
     async with session(system=system) as opened:
         seen = {each.name: each for each in await opened.units(COMMANDS)}
         names, without = acted_on(words, list(seen))
@@ -60,12 +102,19 @@ async def _ended(words: Sequence[str], *, system: bool, tells: bool) -> tuple[li
         with ExitStack() as watches:
             # Before the invocation was known, this could be the cgroup of the one before it.
             counts = {name: watches.enter_context(counting(seen[name].cgroup)) for name in names}
-            found = await asyncio.gather(*(_end(ends[name], counts[name], tells=tells) for name in names))
-    return list(found), errors
+            deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
+            found = await asyncio.gather(*(_end(ends[name], counts[name], deadline, tells=tells) for name in names))
+    ended = [each for each in found if each is not None]
+    return _Waited(ended, [name for name, each in zip(names, found, strict=True) if each is None], errors)
 
 
-async def _end(end: UnitEnd, count: KillCount, *, tells: bool) -> Ending:
-    await end.wait()
+async def _end(end: UnitEnd, count: KillCount, deadline: float | None, *, tells: bool) -> Ending | None:
+    """Return how a unit ended, None if it runs at the deadline, by the loop's clock; tells: and print it."""
+    try:
+        async with asyncio.timeout_at(deadline):
+            await end.wait()
+    except TimeoutError:
+        return None
     count.look()
     found = ending(end.name, end.invocation, await end.properties(), seen=count.kills)
     if tells:
@@ -84,5 +133,5 @@ def _row(each: Ending) -> dict[str, Any]:
     }
 
 
-def _without_unit(word: str, error: str) -> dict[str, Any]:
+def _without_end(word: str, error: str) -> dict[str, Any]:
     return {**dict.fromkeys(("invocation_id", "result", "oom_killed", "oom_kills")), "unit": word, "error": error}

@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 from scoperun.console.journal import send
+from scoperun.console.output import on_terminal, print_json_line, print_text, say
 from scoperun.ctl.declared import Json, System
-from scoperun.ctl.output import on_terminal, print_json_line, print_text, say
 from scoperun.ctl.session import session
 from scoperun.ctl.watch_notices import Notices
 from scoperun.ctl.watch_texts import SUMMARY, Told

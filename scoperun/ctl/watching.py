@@ -22,7 +22,7 @@ from scoperun.ctl.watch_log import NewReports
 from scoperun.ctl.watch_texts import Told
 from scoperun.errors import ScoperunError
 from scoperun.evidence.kernel_report import KernelLogUnreadable
-from scoperun.evidence.session_kills import KillTraces, Session, session_kills
+from scoperun.evidence.session_kills import KillTraces, Session, are_placed, session_kills
 from scoperun.kernel.kill_trigger import KillTrigger
 from scoperun.kernel.log import KernelLog
 from scoperun.kernel.unit_cgroups import manager_cgroup
@@ -102,7 +102,7 @@ class Watch:
         self._gathered = asyncio.Event()
         self._gathering: asyncio.TimerHandle | None = None
         self._began = self._risen = 0.0
-        self._killed = time.monotonic() - _SAME_KILL + _SETTLED
+        self._unplaced = time.monotonic() - _SAME_KILL + _SETTLED
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Watch until the connection to the bus breaks, or the counts cannot be read; raise BusLost or OSError then.
@@ -219,12 +219,14 @@ class Watch:
             reports=reports,
             left=self._left,
             is_complete=self._units.is_complete,
-            is_quiet=time.monotonic() - self._killed >= _SAME_KILL,
+            is_quiet=time.monotonic() - self._unplaced >= _SAME_KILL,
         )
         kills = session_kills(traces, self._names)
         for kill in kills:
             self._tell(self._told_of(kill, reason))
             self._miss(kill)
+        if not are_placed(traces, self._names):
+            self._unplaced = time.monotonic()
         self._rest({*self._counted, *(kill.unit for kill in kills if kill.unit is not None)})
 
     def _miss(self, kill: SessionKill) -> None:
@@ -244,8 +246,6 @@ class Watch:
         now = time.monotonic()
         self._told = {unit: at for unit, at in self._told.items() if now - at < _SAME_KILL}
         self._told |= dict.fromkeys(units, now)
-        if self._seen != self._concluded:
-            self._killed = now
         for heard in self._heard.values():
             if heard.is_removed:
                 self._told.pop(heard.unit, None)

@@ -5,8 +5,9 @@ The law of this file:
 1. The count of the cgroup above all units says how many kills there were.
 2. A unit that is still there says how many of them were its own.
 3. The kernel's log names the unit, the process and the limit, for kills that were counted.
-4. Result=oom-kill names a unit, but not how many kills there were. If the kernel has counted no kill for a while, it
-   was systemd-oomd.
+4. Result=oom-kill names a unit, but not how many kills there were. It was systemd-oomd if the kernel cannot have been
+   the reason: all kills that it has counted now are in units that have counted them, and those that a late result could
+   be about were in units that are known. If one of them was in an unknown unit, it could have been this one.
 5. Other kills happened in a unit that has ended since. If only one has, they happened there. If several have, or none
    is known of, the unit is unknown: of those with Result=oom-kill, only that there was at least one.
 6. Kills in a unit with a scoperun are counted, so that no other unit is blamed for them, but left to that scoperun.
@@ -64,7 +65,7 @@ class KillTraces:
     results: the units with Result=oom-kill. ended: the units that have ended since there was no kill yet.
     reports: the kernel's, None if its log cannot be read. left: the units with a scoperun.
     is_complete: each unit that is there has counted its kills; not without accounting of memory.
-    is_quiet: the kernel had not killed for longer than a result can be late.
+    is_quiet: no result can be about an earlier kill of the kernel's in a unit that was not known then.
     """
 
     kills: int
@@ -100,22 +101,42 @@ class SessionKill:
 def session_kills(traces: KillTraces, session: Session) -> list[SessionKill]:
     """Return what the traces say, by unit; kills whose unit is unknown come last."""
     logged = _logged(traces.reports or (), session)
-    numbers: dict[str, int | None] = dict(traces.counted)
-    if traces.kills > sum(traces.counted.values()):
-        for unit, reports in logged.items():
-            numbers.setdefault(unit, sum(victim.kills for each in reports for victim in each.victims) or 1)
-    rest = traces.kills - sum(number or 0 for number in numbers.values())
-    if traces.kills == 0 and traces.is_quiet:
-        return [SessionKill(unit=unit, limit_of="systemd-oomd") for unit in sorted({*traces.results} - {*traces.left})]
-    without_number = [unit for unit in traces.results if unit not in numbers]
-    numbers |= dict.fromkeys(without_number)
-    unknown = _share(rest, numbers, without_number, traces)
+    by_oomd = _by_oomd(traces)
+    numbers, unknown = _numbers(traces, logged, by_oomd)
     found = [
         _kill(unit, number, logged.get(unit, ()), session)
         for unit, number in sorted(numbers.items())
         if unit not in traces.left
     ]
-    return [*found, *([unknown] if unknown else [])]
+    others = [SessionKill(unit=unit, limit_of="systemd-oomd") for unit in sorted(by_oomd - {*traces.left})]
+    return [*found, *others, *([unknown] if unknown else [])]
+
+
+def are_placed(traces: KillTraces, session: Session) -> bool:
+    """Tell whether the unit is known of each kill that the kernel has counted, those with a scoperun included."""
+    numbers, _ = _numbers(traces, _logged(traces.reports or (), session), _by_oomd(traces))
+    return sum(number or 0 for number in numbers.values()) >= traces.kills
+
+
+def _by_oomd(traces: KillTraces) -> set[str]:
+    """Return the units with a result that no kill of the kernel's can explain."""
+    is_explained = traces.kills == sum(traces.counted.values())
+    return {*traces.results} - {*traces.counted} if traces.is_quiet and is_explained else set()
+
+
+def _numbers(
+    traces: KillTraces, logged: Mapping[str, Sequence[KernelReport]], by_oomd: Collection[str]
+) -> tuple[dict[str, int | None], SessionKill | None]:
+    """Return the number of the kernel's kills in each unit, None if it is not known, and those of no known unit."""
+    numbers: dict[str, int | None] = dict(traces.counted)
+    if traces.kills > sum(traces.counted.values()):
+        for unit, reports in logged.items():
+            numbers.setdefault(unit, sum(victim.kills for each in reports for victim in each.victims) or 1)
+    rest = traces.kills - sum(number or 0 for number in numbers.values())
+    without_number = [unit for unit in traces.results if unit not in numbers and unit not in by_oomd]
+    numbers |= dict.fromkeys(without_number)
+    unknown = _share(rest, numbers, without_number, traces)
+    return numbers, unknown
 
 
 def _share(

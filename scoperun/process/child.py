@@ -31,6 +31,10 @@ _PROMPT = 0.05
 """An end that was noticed within this many seconds is taken to be now: the kernel's own clock can tick coarsely."""
 
 
+class AboutTheCommand(ScoperunError):
+    """A command could not be started, or its end is not known, for a reason that is none for other commands."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Child:
     """A child that waits until `release`; `close` leaves neither a process nor a descriptor.
@@ -135,12 +139,12 @@ class Child:
         try:
             pid, status, used = os.wait4(self.pid, os.WNOHANG)
         except ChildProcessError:
-            raise ScoperunError("another part of this program took the command's exit status") from None
+            raise AboutTheCommand("another part of this program took the command's exit status") from None
         if pid:
             return os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
         seen = wait_status(self.pid)
         if seen is None:
-            raise ScoperunError("the command has ended, and only its debugger knows how")
+            raise AboutTheCommand("the command has ended, and only its debugger knows how")
         return seen, None
 
 
@@ -222,10 +226,10 @@ def _exec_failure(command: Sequence[str], failure: bytes) -> ScoperunError:
     """Return the error for what the child wrote, distinguished as env(1) and timeout(1) do."""
     number, _, tried = os.fsdecode(failure).partition(" ")
     if int(number) == _NO_ERRNO:
-        return ScoperunError(f"cannot start the command: {tried}")
+        return AboutTheCommand(f"cannot start the command: {tried}")
     reason = os.strerror(int(number))
     if tried:
-        return ScoperunError(f"cannot start the command: {tried}: {reason}")
+        return AboutTheCommand(f"cannot start the command: {tried}: {reason}")
     if int(number) == errno.EACCES and "/" in command[0] and os.path.isdir(command[0]):
         reason = os.strerror(errno.EISDIR)
     message = f"cannot run {command[0]!r}: {reason}"

@@ -75,6 +75,11 @@ class GuardProcess:
         """Whether it has ended although `end` was not called."""
         return self._pipe >= 0 and has_ended(self._pidfd)
 
+    @property
+    def was_ended(self) -> bool:
+        """Whether `end` was called."""
+        return self._pipe < 0
+
     @contextmanager
     def told(self, cgroup: str) -> Iterator[None]:
         """Have it know the cgroup of a scope in the context. cgroup: the path of its folder."""

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import signal
 
 from scoperun.printable import utf8
 from scoperun.spec.properties import Property
 from scoperun.spec.scope import ScopeRequest
+
+ANY_GUARD = "guard-of-scoperun-PID-ID.scope"
+"""What stands for a guard whose name is not known yet."""
+
+_NAME = re.compile(r"guard-of-scoperun-([0-9]+)-[0-9a-f]+\.scope", re.ASCII)
 
 
 def guard_request(pid: int, name: str | None, salt: str) -> ScopeRequest:
@@ -27,6 +33,12 @@ def guard_request(pid: int, name: str | None, salt: str) -> ScopeRequest:
             Property(name="KillSignal", signature="i", value=int(signal.SIGKILL)),
         ),
     )
+
+
+def owner_of(unit: str) -> int | None:
+    """Return the PID of the process whose guard's scope has this name; None if it is not the name of one."""
+    found = _NAME.fullmatch(unit)
+    return None if found is None else int(found[1])
 
 
 def bound_to(guard: str) -> tuple[Property, Property]:

@@ -72,6 +72,11 @@ class ScopeRequest:
         """Whether the command may create cgroups below the scope's (Delegate=)."""
         return bool(self.value("Delegate")) or self.value("DelegateControllers") is not None
 
+    def mentions_unit_in(self, text: str) -> bool:
+        """Tell whether a text, e.g. systemd's error, is about another unit that a property names (BindsTo=, After=)."""
+        lists = [each.value for each in self.properties if isinstance(each.value, list)]
+        return any(isinstance(unit, str) and unit in text.split() for units in lists for unit in units)
+
     def value(self, name: str) -> object | None:
         """Return the requested value of property `name`, None if it is not set."""
         return next((each.value for each in self.properties if each.name == name), None)

@@ -8,48 +8,60 @@ from scoperun.spec.scope import units_of
 from scoperun.spec.sizes import INFINITY, format_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from scoperun.spec.limits import Ceiling
     from scoperun.spec.properties import Property
 
 
-def traps(properties: Iterable[Property], *, has_swap: bool) -> list[str]:
+def traps(
+    properties: Iterable[Property], *, has_swap: bool, about: Collection[str] | None = None, what: str = "the command"
+) -> list[str]:
     """Return one warning line for each combination of properties that was hardly intended.
 
-    has_swap: whether the machine has any swap.
+    has_swap: whether the machine has any swap. about: only those that one of these properties has a part in.
+    what: what is limited.
     """
     values = {each.name: each.value for each in properties}
+    return [
+        text for names, text in _traps(values, what, has_swap=has_swap) if about is None or not names.isdisjoint(about)
+    ]
+
+
+def _traps(values: Mapping[str, object], what: str, *, has_swap: bool) -> Iterator[tuple[set[str], str]]:
+    """Yield the names of properties that do not go together, and why."""
     most, high, swap = (_limit(values.get(name)) for name in ("MemoryMax", "MemoryHigh", "MemorySwapMax"))
-    found = []
     if high is not None and most is not None and high >= most:
-        found.append(
-            f"MemoryHigh={format_size(high)} does nothing: MemoryMax={format_size(most)} is reached first and kills"
+        yield (
+            {"MemoryHigh", "MemoryMax"},
+            f"MemoryHigh={format_size(high)} does nothing: MemoryMax={format_size(most)} is reached first and kills",
         )
     elif high is not None and (swap == 0 or not has_swap) and values.get("ManagedOOMMemoryPressure") != "kill":
         way_out = "allow it `memory_swap_max`" if has_swap else "this machine has none; add some"
-        found.append(
-            f"MemoryHigh={format_size(high)} without swap slows the command to a crawl instead of having it "
+        text = (
+            f"MemoryHigh={format_size(high)} without swap slows {what} to a crawl instead of having it "
             f"killed: {way_out}, or leave out MemoryHigh="
         )
+        yield {"MemoryHigh", "MemorySwapMax", "ManagedOOMMemoryPressure"}, text
     if most is not None and has_swap and values.get("MemorySwapMax", INFINITY) == INFINITY:
-        found.append(
-            f"MemoryMax={format_size(most)} with unlimited swap pushes the command into swap and kills it only when "
+        text = (
+            f"MemoryMax={format_size(most)} with unlimited swap pushes {what} into swap and kills it only when "
             "that is full"
         )
-    return found
+        yield {"MemoryMax", "MemorySwapMax"}, text
 
 
-def low_ceiling(limit: int | None, ceiling: Ceiling | None) -> str | None:
-    """Return a warning if a scope can have less memory than its own limit says, None if not.
+def low_ceiling(limit: int | None, ceiling: Ceiling | None, *, what: str = "the scope is") -> str | None:
+    """Return a warning if a unit can have less memory than its own limit says, None if not.
 
-    limit: the scope's own limit in bytes. ceiling: the least limit of the scope and those above it.
+    limit: the unit's own limit in bytes. ceiling: the least limit of the unit and those above it, or of these alone.
+    what: what is limited, with its verb.
     """
     if limit in {None, INFINITY} or ceiling is None or ceiling.limit >= limit:
         return None
     above = units_of(ceiling.cgroup)[-1] if units_of(ceiling.cgroup) else ceiling.cgroup
     return (
-        f"`memory_max={format_size(limit)}` cannot be reached: {above}, which the scope is in, allows "
+        f"`memory_max={format_size(limit)}` cannot be reached: {above}, which {what} in, allows "
         f"{format_size(ceiling.limit)} for everything in it together"
     )
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from scoperun.errors import BusUnavailable, ManagerError, ScopeFailed, ScoperunError
+from scoperun.kernel.cgroup import Cgroup, cgroup_of
 from scoperun.kernel.process_table import name_of
 from scoperun.process import guard
-from scoperun.spec.guard import guard_request
+from scoperun.spec.guard import guard_request, owner_of
 from scoperun.supervision.feed import Feed, feed_loss, until_started
 from scoperun.supervision.tasks import Tasks
 from scoperun.systemd.manager import UNANSWERED
@@ -50,7 +51,7 @@ class Guard:
     @property
     def was_lost(self) -> bool:
         """Whether its process has ended although we did not end it; systemd is stopping what is bound to it then."""
-        return self._process.was_lost or self._feed.invocation.ended
+        return self._process.was_lost or (self._feed.invocation.ended and not self._process.was_ended)
 
     def told(self, cgroup: str) -> AbstractContextManager[None]:
         """Have it kill a cgroup that is frozen when this process ends, which systemd does not stop.
@@ -93,12 +94,14 @@ async def shared_guard(manager: Manager, *, system: bool) -> AsyncIterator[Guard
 @asynccontextmanager
 async def _guard(manager: Manager, *, system: bool) -> AsyncIterator[Guard]:
     process, feed = guard.spawn(), Feed()
-    unit = Unit(manager, guard_request(os.getpid(), name_of(os.getpid()), os.urandom(4).hex()), feed.put)
+    request = guard_request(os.getpid(), name_of(os.getpid()), os.urandom(4).hex())
+    unit = Unit(manager, request, feed.put, is_guard=True)
     try:
         async with Tasks() as tasks:
             tasks.start(feed_loss(manager, feed))
             try:
                 await _start(unit, process, feed, system=system)
+                _stop_empty_ones(manager, process.pid)
                 yield Guard(unit, process, feed)
             finally:
                 process.end()
@@ -120,6 +123,23 @@ async def _start(unit: Unit, process: GuardProcess, feed: Feed, *, system: bool)
         if isinstance(error, ManagerError | ScopeFailed):
             error.message = f"cannot start the guard of `die_with_scoperun`: {error.message}"
         raise
+
+
+def _stop_empty_ones(manager: Manager, guard: int) -> None:
+    """Have systemd stop the scopes of guards that were killed, with their owners, while systemd moved them.
+
+    systemd does not notice the end of such a scope: no event follows. They are beside our own. One whose owner lives
+    might be just about to start.
+    """
+    with suppress(ScoperunError):
+        own = cgroup_of(guard)
+        for each in Cgroup(os.path.dirname(own.name), os.path.dirname(own.path)).directly_below():
+            unit = os.path.basename(each.name)
+            owner = owner_of(unit)
+            if owner is None or os.path.exists(f"/proc/{owner}"):
+                continue
+            if (each.table("cgroup.events") or {}).get("populated") == 0:
+                manager.post("StopUnit", "ss", unit, "replace")
 
 
 async def _over(unit: Unit, feed: Feed) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from scoperun.evidence.events import Event
+    from scoperun.process.parent import Parent
     from scoperun.process.processes import Processes
     from scoperun.process.terminal import Modes
     from scoperun.report.report import Report
@@ -106,6 +107,7 @@ def wrap(
     beside: Beside,
     give_up: Collection[int] = (),
     trace: Callable[[Event], None] | None = None,
+    parent: Parent | None = None,
 ) -> Report:
     """Do what `run_sync` does, for a program that serves only this command, as the command line does.
 
@@ -116,6 +118,7 @@ def wrap(
     give_up: further descriptors to close once the command has them. If we kept the write end of a pipe, its reader
         would wait for us after the command has closed it.
     trace: called with every event, also those from before the command runs; it must not raise.
+    parent: the process at whose end the scope is stopped.
     """
     from scoperun.process.signals import HeldSignals
     from scoperun.process.streams import give_up_streams, occupy_closed_streams
@@ -130,7 +133,7 @@ def wrap(
 
         async def supervise_and_relay(processes: Processes) -> Report:
             with relaying(signals, processes.workload) as enough:
-                run = supervised(request, processes, enough, trace=trace)
+                run = supervised(request, processes, enough, trace=trace, parent=parent)
                 async with run as supervision, beside(supervision):
                     report = await supervision.report()
                     if modes is not None and report.signal is not None:

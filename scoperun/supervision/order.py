@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from scoperun.evidence.events import Event
+    from scoperun.process.parent import Parent
     from scoperun.process.processes import Processes
     from scoperun.process.workload import Workload
     from scoperun.report.report import Report
@@ -37,7 +38,12 @@ async def supervise(run: RunRequest, processes: Processes) -> Report:
 
 @asynccontextmanager
 async def supervised(
-    run: RunRequest, processes: Processes, enough: asyncio.Event, *, trace: Callable[[Event], None] | None = None
+    run: RunRequest,
+    processes: Processes,
+    enough: asyncio.Event,
+    *,
+    trace: Callable[[Event], None] | None = None,
+    parent: Parent | None = None,
 ) -> AsyncIterator[Supervision]:
     """Run the held workload in a scope of its own for the length of the context.
 
@@ -45,6 +51,7 @@ async def supervised(
     and nothing is left of the scope.
 
     enough: when set, ends a wait for what the command left behind. trace: called with every event; it must not raise.
+    parent: the process at whose end the scope is stopped.
     Raises ScoperunError if the scope cannot be started or watched, or the command cannot be executed.
     """
     feed = Feed(trace)
@@ -65,9 +72,13 @@ async def supervised(
             handles = await stand(run, unit, processes, feed, watches)
         if guard is not None and handles.start.cgroup is not None:
             stack.enter_context(guard.told(handles.scope.cgroup.path))
-        supervision = await stack.enter_async_context(Supervision(handles, tasks, enough))
+        supervision = await stack.enter_async_context(Supervision(handles, tasks, enough, guard))
+        if parent is not None:
+            parent.see_alive("before the command had started")
         await processes.workload.release(unit.invocation_id)
         supervision.begin(exited)
+        if parent is not None:
+            tasks.start(_stop_after(parent, supervision))
         yield supervision
 
 
@@ -76,6 +87,12 @@ async def _guard(run: RunRequest, manager: Manager, stack: AsyncExitStack) -> Gu
     from scoperun.supervision.guard import shared_guard  # noqa: PLC0415  most commands do not need it
 
     return await stack.enter_async_context(shared_guard(manager, system=run.system))
+
+
+async def _stop_after(parent: Parent, supervision: Supervision) -> None:
+    await parent.ended()
+    supervision.parent_has_ended = True
+    await supervision.stop_or_kill()
 
 
 def _requested(run: RunRequest, guard: Guard | None) -> ScopeRequest:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from scoperun.report.report import Report
     from scoperun.spec.limits import Limits
     from scoperun.supervision.cpu_watch import CpuWatch
+    from scoperun.supervision.guard import Guard
     from scoperun.supervision.handles import Handles
     from scoperun.supervision.pressure_watch import PressureWatch
     from scoperun.supervision.soft_watch import SoftWatch
@@ -37,11 +38,15 @@ class Supervision:
     """A run to watch and control. Leaving the context before there is a report kills everything in the scope.
 
     enough: when set, ends a wait for what the command left behind.
+    guard: of a scope that ends with this process; None for others.
+    parent_has_ended: the scope was stopped, because a process has ended with which it was to end.
     """
 
-    def __init__(self, handles: Handles, tasks: Tasks, enough: asyncio.Event) -> None:
+    def __init__(self, handles: Handles, tasks: Tasks, enough: asyncio.Event, guard: Guard | None = None) -> None:
         """Take a run whose scope is started."""
         self.enough = enough
+        self.guard = guard
+        self.parent_has_ended = False
         self._handles = handles
         self._tasks = tasks
         self._soft_watch = self._watched_softly()
@@ -132,6 +137,11 @@ class Supervision:
     def keeper_killed(self) -> bool:
         """Whether something has killed the keeper."""
         return self._handles.keeper.was_killed
+
+    @property
+    def guard_was_lost(self) -> bool:
+        """Whether systemd stops the scope because its guard was killed."""
+        return self.guard is not None and self.guard.was_lost
 
     async def report(self) -> Report:
         """Wait for the end of the run and return how the command ended."""
@@ -226,6 +236,14 @@ class Supervision:
         except UNANSWERED:
             if not self._handles.invocation.ended:
                 raise
+
+    async def stop_or_kill(self) -> None:
+        """Do the same; kill every process at once if systemd does not stop the scope."""
+        with suppress(*UNANSWERED):
+            try:
+                await self.stop()
+            except UNANSWERED:
+                await kill_all(self._handles.unit, self._handles.scope.cgroup)
 
     async def kill(self, number: int) -> None:
         """Send signal `number` to every process of the scope; the keeper blocks all but SIGKILL."""

@@ -117,6 +117,7 @@ class Connection:
         self._silent = False
         self._serial = 0
         self._answers: dict[int, asyncio.Future[Frame]] = {}
+        self._answered: dict[str, str | None] = {}
         self._frames = frames.Frames(self._answers.__contains__)
         socket.start(self._take)
         socket.lost.add_done_callback(self._answer_no_more)
@@ -165,6 +166,13 @@ class Connection:
         (pid,) = await self.call(Method(*_DAEMON, "GetConnectionUnixProcessID", "s", "u"), name)
         return int(pid)
 
+    def answered_last(self, name: str) -> str | None:
+        """Return the unique name of the process behind a name that has answered last, None if none has yet.
+
+        A process that takes the name anew, as systemd does after daemon-reexec, has another one.
+        """
+        return self._answered.get(name)
+
     def close(self) -> None:
         """Close the socket; data that is not sent yet is dropped."""
         self._socket.close()
@@ -178,7 +186,9 @@ class Connection:
         answer = self._answers[message.serial] = asyncio.get_running_loop().create_future()
         try:
             self._send(message)
-            return _answer(await answer, method)
+            frame = await answer
+            self._answered[method.destination] = frame.sender
+            return _answer(frame, method)
         finally:
             del self._answers[message.serial]
 

@@ -76,6 +76,7 @@ class Manager:
         self._signals = Signals(connection)
         self._same_numbers: asyncio.Future[None] | None = None
         self._has_answered = False
+        self._version: tuple[str | None, str] | None = None
 
     @property
     def timeout(self) -> float:
@@ -98,8 +99,15 @@ class Manager:
         return self._connection.passes_descriptors
 
     async def version(self) -> str:
-        """Return systemd's version, e.g. 257.9-1; raise one of UNANSWERED."""
-        return answers.word("Version", await self.get(PATH, MANAGER, "Version"))
+        """Return systemd's version, e.g. 257.9-1; raise one of UNANSWERED.
+
+        It is asked once, and again if another process has systemd's name by now (daemon-reexec).
+        """
+        here = self._connection.answered_last(SYSTEMD)
+        if self._version is None or self._version[0] != here:
+            version = answers.word("Version", await self.get(PATH, MANAGER, "Version"))
+            self._version = (self._connection.answered_last(SYSTEMD), version)
+        return self._version[1]
 
     async def control_group(self) -> str:
         """Return the name of the manager's cgroup, empty for the root; raise one of UNANSWERED."""
@@ -135,14 +143,14 @@ class Manager:
                 wait.cancel()
         event.clear()
 
-    async def listen(self, request: ScopeRequest, pid: int, take: Take) -> None:
+    async def listen(self, request: ScopeRequest, pid: int, take: Take, *, is_guard: bool = False) -> None:
         """Hand the signals of a scope, and of no other unit, to `take`; raises what `call` raises.
 
         Call it before the scope's start, or the first announcements are missed.
-        pid: a process of ours that will be in the scope. Raises BusUnavailable if systemd would read PIDs in another
-        PID namespace.
+        pid: a process of ours that will be in the scope. is_guard: it is a guard's scope.
+        Raises BusUnavailable if systemd would read PIDs in another PID namespace.
         """
-        rules = self._signals.listen(request.path, request.unit, take)
+        rules = self._signals.listen(request.path, request.unit, take, is_guard=is_guard)
         await self._added(asyncio.gather(rules, self.see_same_numbers(pid)))
 
     async def follow(self, unit: str, take: Take) -> None:

@@ -39,11 +39,16 @@ class Signals:
         self._shared_rules: dict[str, asyncio.Future[None]] = {}
         self._presence: Presence | None = None
         self._overhear: Overhear | None = None
+        self._matched: set[bool] = set()
         connection.on_signal = self._route
 
-    async def listen(self, path: str, unit: str, take: Take) -> None:
-        """Hand the signals of a scope of ours, and of no other unit, to `take`."""
-        rules = self._match_all() if self._routes else self._match(path, unit)
+    async def listen(self, path: str, unit: str, take: Take, *, is_guard: bool = False) -> None:
+        """Hand the signals of a scope of ours, and of no other unit, to `take`.
+
+        The first scope, and the first guard, have rules of their own. A bus allows a connection only so many.
+        """
+        rules = self._match_all() if is_guard in self._matched else self._match(path, unit)
+        self._matched.add(is_guard)
         self._routes[path] = take
         await rules
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from scoperun.errors import ManagerError, ScopeFailed
+from scoperun.errors import ManagerError, ScopeFailed, UnitExists
 from scoperun.systemd import bus
 from scoperun.systemd.jobs import job_ended
-from scoperun.systemd.manager import UNANSWERED
+from scoperun.systemd.manager import UNANSWERED, Unfinished
 from scoperun.systemd.units import list_units
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from scoperun.spec.properties import Property
@@ -27,11 +27,12 @@ async def transient_slice(
 ) -> AsyncIterator[None]:
     """Have systemd make a slice, and stop it, with all that is in it, when the context is left.
 
+    If there is one of that name, it is stopped first.
     connected: gives a connection to systemd, another one if an earlier one was lost.
     Raises one of UNANSWERED, or ScopeFailed if its start job fails.
     """
     async with connected() as manager:
-        await _started(manager, name, properties)
+        await _made(manager, name, [*properties])
     try:
         yield
     finally:
@@ -40,7 +41,17 @@ async def transient_slice(
                 await stop_unit(manager, name)
 
 
-async def _started(manager: Manager, name: str, properties: Iterable[Property]) -> None:
+async def _made(manager: Manager, name: str, properties: Sequence[Property]) -> None:
+    try:
+        await _started(manager, name, properties)
+    except (UnitExists, Unfinished):
+        # It could not be stopped while systemd was away, and is still ending. Or systemd left the bus (daemon-reexec)
+        # and has perhaps started this one.
+        await stop_unit(manager, name)
+        await _started(manager, name, properties)
+
+
+async def _started(manager: Manager, name: str, properties: Sequence[Property]) -> None:
     async def queue() -> str:
         # systemd-run has nothing for slices: busctl --user call … StartTransientUnit
         values = [[each.name, bus.variant(each.signature, each.value)] for each in properties]

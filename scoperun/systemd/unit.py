@@ -44,14 +44,20 @@ class Unit:
     is_announced: systemd announces the scope's changes to us, because we still have a reference to it.
     """
 
-    def __init__(self, manager: Manager, request: ScopeRequest, give: Callable[[Event], None]) -> None:
-        """request: not sent to systemd yet. give: called with each event that is announced about the scope."""
+    def __init__(
+        self, manager: Manager, request: ScopeRequest, give: Callable[[Event], None], *, is_guard: bool = False
+    ) -> None:
+        """request: not sent to systemd yet. give: called with each event that is announced about the scope.
+
+        is_guard: the scope is a guard's, beside that of a command.
+        """
         self.request = request
         self.asked = math.nan
         self.invocation_id = ""
         self.is_announced = True
         self.manager = manager
         self._give = give
+        self._is_guard = is_guard
         self._is_started = asyncio.Event()
 
     @property
@@ -72,7 +78,7 @@ class Unit:
         The job's result is announced as JobRemoved, the unit's changes as ResultChanged and StateChanged.
         Properties that the user did not ask for, and that this systemd does not know, are left out.
         """
-        await self.manager.listen(self.request, pids[0], self._take)
+        await self.manager.listen(self.request, pids[0], self._take, is_guard=self._is_guard)
         self.asked = time.monotonic()
         try:
             await self._start(pids, pidfds)
@@ -263,7 +269,8 @@ class Unit:
         except OSError as error:  # descriptors could not be sent
             raise ManagerError(str(error), name=_NOT_SUPPORTED) from None
         except ManagerError as error:
-            if error.name == _NO_SUCH_UNIT:  # from the bus, which has no unit to activate systemd with
+            # From the bus, which has no unit to activate systemd with, if it is not about a unit that was asked for.
+            if error.name == _NO_SUCH_UNIT and not self.request.mentions_unit_in(error.message):
                 raise self.manager.no_systemd(error.message) from None
             error.message = f"Failed to start scope {self.name!r}: {error.message}"
             raise

@@ -74,6 +74,8 @@ def document(results: Mapping[str, Any], machine: Machine) -> str:
         "## Many at once\n",
         *at_once(results["crowd"]),
         *from_one_process(results["library"]),
+        "## `scopectl batch`\n",
+        *batch(results["batch"], results["crowd"]),
         "## `scopectl top`\n",
         top(**results["top"]),
         "## From the kernel's kill to the last byte of the report\n",
@@ -265,6 +267,33 @@ def from_one_process(library: Mapping[str, Any]) -> Iterable[str]:
         f"Afterwards that process has {before['descriptors']} descriptors and {before['rss'] / MIB:.1f} MiB; after as "
         f"many again {after['descriptors']} and {after['rss'] / MIB:.1f} MiB.\n"
     )
+
+
+def batch(results: Mapping[str, Any], crowd: Mapping[str, Any]) -> Iterable[str]:
+    """Yield the texts and the table about many jobs."""
+    ours, peers = results["ours"], {**results["peers"], "xargs -P32 scoperun true": results["scoperun"]}
+    yield f"{results['number']} jobs of `true`, 32 at a time, each with a limit and a report, and its end on disk:\n"
+    rows = [("`scopectl batch`", f"{ours:.0f}", "")]
+    yield table(
+        ("", "jobs per second", "scopectl batch is"),
+        [*rows, *((f"`{name}`", f"{rate:.0f}", f"{ours / rate:.2f} x") for name, rate in peers.items())],
+    )
+    first, second, third = (ours / rate for rate in peers.values())
+    yield (
+        f"Aimed at: at least 1.1 x xargs with systemd-run: {at_least(first, 1.1)}; 1 x parallel with it: "
+        f"{at_least(second, 1)}; 5 x xargs with scoperun: {at_least(third, 5)}. The whole machine takes "
+        f"{milliseconds(results['machine']['all'])} of a processor for one job.\n"
+    )
+    many, alone = results["many"], crowd["crowd"][SCOPERUN]["memory"] / crowd["number"]
+    yield (
+        f"With {many['jobs']} jobs at once there are {many['memory'] / MIB:.2f} MiB of ours beside each: the runner, "
+        f"the guard and the keepers (aimed at: 0.5 MiB). A scoperun beside each takes {alone / MIB:.1f} MiB.\n"
+    )
+
+
+def at_least(value: float, least: float) -> str:
+    """Return a value as text, with `reached` or `not reached` for the least that is aimed at."""
+    return f"{value:.2f}, {'reached' if value >= least else 'not reached'}"
 
 
 def of_the_machine(library: Mapping[str, Any]) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import sqlite3
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +21,7 @@ from .wire import wire
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from .fake_systemd import FakeSystemd
     from .wire import Wire
@@ -66,9 +67,7 @@ def impatient(runtime_dir: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYSTEMD_BUS_TIMEOUT", "2s")
 
 
-@pytest.fixture
-async def daemon(runtime_dir: str) -> AsyncIterator[Process]:
-    """Start a dbus-daemon that listens at $XDG_RUNTIME_DIR/daemon and nowhere else."""
+async def _started_daemon(runtime_dir: str) -> Process:
     configuration = f"{runtime_dir}/daemon.conf"
     with open(configuration, "w", encoding="utf-8") as file:  # noqa: ASYNC230  it is small
         file.write(_CONFIGURATION.format(path=f"{runtime_dir}/daemon".replace(" ", "%20")))
@@ -84,10 +83,21 @@ async def daemon(runtime_dir: str) -> AsyncIterator[Process]:
     assert process.stdout is not None
     async with asyncio.timeout(PATIENCE):
         assert await process.stdout.readline()  # its address: it listens
-    yield process
+    return process
+
+
+async def _end(process: Process) -> None:
     with suppress(ProcessLookupError):
         process.kill()
     await process.wait()
+
+
+@pytest.fixture
+async def daemon(runtime_dir: str) -> AsyncIterator[Process]:
+    """Start a dbus-daemon that listens at $XDG_RUNTIME_DIR/daemon and nowhere else."""
+    process = await _started_daemon(runtime_dir)
+    yield process
+    await _end(process)
 
 
 @pytest.fixture
@@ -117,6 +127,25 @@ async def other_client(systemd: FakeSystemd, runtime_dir: str) -> AsyncIterator[
 
 
 @pytest.fixture
+async def another_bus(
+    daemon: Process, systemd: FakeSystemd, runtime_dir: str
+) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Return the action of starting another dbus-daemon in place of the first, on which systemd is."""
+    started: list[Process] = []
+
+    async def restart() -> None:
+        await _end(daemon)
+        os.unlink(f"{runtime_dir}/daemon")
+        started.append(await _started_daemon(runtime_dir))
+        systemd.forget_clients()
+        await systemd.join()
+
+    yield restart
+    for each in started:
+        await _end(each)
+
+
+@pytest.fixture
 def killing_bus(daemon: Process) -> object:
     """Return the action of killing the dbus-daemon."""
 
@@ -125,3 +154,10 @@ def killing_bus(daemon: Process) -> object:
             os.kill(daemon.pid, 9)
 
     return kill
+
+
+@pytest.fixture
+def connection() -> Iterator[sqlite3.Connection]:
+    """Open a database in memory."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as opened:
+        yield opened

@@ -16,6 +16,8 @@ from .program import Ended, children
 from .steps import PATIENCE, answer, refusal
 
 if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+
     from dbus_next.message import Message
 
     from .fake_systemd import FakeSystemd
@@ -23,11 +25,16 @@ if TYPE_CHECKING:
 GONE = refusal(f"{NAME}.NoUnitForInvocationID", "No unit with the specified invocation ID known.")
 
 
+async def start(*argv: str) -> Process:
+    """Start scopectl with these arguments."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "scoperun.ctl", *argv, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, start_new_session=True
+    )
+
+
 async def scopectl(*argv: str) -> Ended:
     """Run scopectl with these arguments to its end."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "scoperun.ctl", *argv, stdin=DEVNULL, stdout=PIPE, stderr=PIPE
-    )
+    process = await start(*argv)
     try:
         async with asyncio.timeout(PATIENCE):
             out, err = await process.communicate()

@@ -1,8 +1,8 @@
 """A fake org.freedesktop.systemd1: by default it answers as systemd does; it can also refuse, stall, lie and leave.
 
 Its scopes have no cgroup: it knows the processes that it was given, notices their end and can kill them, but it does
-not list them as processes of the unit. A test changes what it does at a step (`at`, `when_started`, `when_ended`) or
-what it reports (`Unit`).
+not list them as processes of the unit. What is bound to a scope that ends is stopped, and what is in a slice with it.
+A test changes what it does at a step (`at`, `when_started`, `when_ended`) or what it reports (`Unit`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import signal
 import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from dbus_next.aio.message_bus import MessageBus
@@ -36,14 +38,17 @@ PROPERTIES = "org.freedesktop.DBus.Properties"
 
 NO_LIMIT = 2**64 - 1
 
+_OF_THE_MANAGER = {"Version": "257.9-1", "ControlGroup": "/no/such/manager"}
+
 
 @dataclass(kw_only=True)
 class Unit:
-    """A scope: the properties that were asked for, and what the fake reports about it.
+    """A scope or a slice: the properties that were asked for, and what the fake reports about it.
 
     owner: the bus name that holds a reference, None if none does. running: the PIDs of its processes that have not
     ended. left_active: a monotonic time in microseconds, 0 before. strangers: PIDs that GetUnitProcesses lists.
-    job: the number of its start job, if that is still queued when systemd is asked for it.
+    job: the number of its start job, if that is still queued when systemd is asked for it. number: that of its start
+    job. stops: those of stop jobs that have not ended. is_over: it was active, and is no longer.
     """
 
     name: str
@@ -57,6 +62,9 @@ class Unit:
     scope_properties: dict[str, Variant] = field(default_factory=dict)
     strangers: list[int] = field(default_factory=list)
     job: int = 0
+    number: int = 1
+    stops: list[int] = field(default_factory=list)
+    is_over: bool = False
 
     @property
     def path(self) -> str:
@@ -66,6 +74,19 @@ class Unit:
     @property
     def pids(self) -> list[int]:
         return self.properties["PIDs"].value if "PIDs" in self.properties else []  # with PIDFDs= they are not known
+
+    @property
+    def is_slice(self) -> bool:
+        return self.name.endswith(".slice")
+
+    @property
+    def state(self) -> str:
+        return "inactive" if self.is_over else "deactivating" if self.stops else "active"
+
+    def depends_on(self, name: str) -> bool:
+        """Tell whether it is stopped with another unit."""
+        bound = self.properties.get("BindsTo", Variant("as", [])).value
+        return name in bound or name == self.properties.get("Slice", Variant("s", "")).value
 
     def get_all(self) -> dict[str, Variant]:
         """Return the properties of the interface Scope, as GetAll replies."""
@@ -94,6 +115,7 @@ class FakeSystemd:
         self.when_started: Callable[[Unit], None] = self.announce_start
         self.when_ended: Callable[[Unit], None] = self.announce_end
         self._pidfds: dict[int, int] = {}
+        self._jobs = count(1)
 
     @property
     def steps(self) -> list[str]:
@@ -137,8 +159,10 @@ class FakeSystemd:
         }
         self._changed(unit, UNIT, changed)
 
-    def job_removed(self, unit: Unit, result: str) -> None:
-        self._emit(PATH, MANAGER, "JobRemoved", "uoss", [1, f"{PATH}/job/1", unit.name, result])
+    def job_removed(self, unit: Unit, result: str, number: int | None = None) -> None:
+        """Announce the end of a job, by default that of the unit's start."""
+        number = number or unit.number
+        self._emit(PATH, MANAGER, "JobRemoved", "uoss", [number, _job(number), unit.name, result])
 
     def _changed(self, unit: Unit, interface: str, changed: dict[str, Variant]) -> None:
         self._emit(unit.path, PROPERTIES, "PropertiesChanged", "sa{sv}as", [interface, changed, []])
@@ -177,6 +201,10 @@ class FakeSystemd:
         """Return once it is disconnected."""
         await self._buses[-1].wait_for_disconnect()
 
+    async def lost(self) -> None:
+        """Return once it has noticed that the bus was killed."""
+        await until(lambda: not self.bus.connected)
+
     def reexecute(self, _: Message | None = None) -> None:
         """Leave the bus and come back with all units; as the action at a step, without a reply to the call."""
         self.bus.disconnect()
@@ -203,8 +231,8 @@ class FakeSystemd:
         match message.member, message.body:
             case "StartTransientUnit", [name, "fail", properties, []]:
                 return self._start(message, name, {each: value for each, value in properties})  # noqa: C416
-            case "Get", [_, "Version"]:
-                return answer(message, "v", Variant("s", "257.9-1"))
+            case "Get", [_, "Version" | "ControlGroup" as name]:
+                return answer(message, "v", Variant("s", _OF_THE_MANAGER[name]))
             case "Get", [_, "InvocationID"]:
                 return answer(message, "v", Variant("ay", self._at_path(message).invocation_id))
             case "Get", [_, "Job"]:
@@ -233,6 +261,14 @@ class FakeSystemd:
                 return answer(message, "a(sus)", [["/a.scope", pid, "not ours"] for pid in self.units[name].strangers])
             case "AbandonScope", [_]:
                 return answer(message)
+            case "StopUnit", [name, "replace"] if name in self.units:
+                number = next(self._jobs)
+                asyncio.get_running_loop().call_soon(self.stop, self.units[name], number)
+                return answer(message, "o", _job(number))
+            case "StopUnit", [name, "replace"]:
+                return refusal(f"{NAME}.NoSuchUnit", f"Unit {name} not loaded.")(message)
+            case "ListUnitsByPatterns", [[], patterns]:
+                return answer(message, "a(ssssssouso)", self._rows(patterns))
             case "KillUnit", [name, "all", number]:
                 self.kill(self.units[name], number)
                 return answer(message)
@@ -250,13 +286,25 @@ class FakeSystemd:
         if name in self.units:
             text = f"Unit {name} was already loaded or has a fragment file."
             return refusal(f"{NAME}.UnitExists", text)(message)
-        unit = Unit(name=name, properties=properties, owner=message.sender if "AddRef" in properties else None)
+        owner = message.sender if "AddRef" in properties else None
+        unit = Unit(name=name, properties=properties, owner=owner, number=next(self._jobs))
+        if any(each.stops and unit.depends_on(each.name) for each in self.units.values()):
+            text = f"Transaction for {name}/start is destructive."
+            return refusal(f"{NAME}.TransactionIsDestructive", text)(message)
         self.units[name] = unit
         for pid in unit.pids:
             self._watch(unit, pid)
         # Later, so that the reply comes first: it is queued when this method returns.
         asyncio.get_running_loop().call_soon(self.when_started, unit)
-        return answer(message, "o", f"{PATH}/job/1")
+        return answer(message, "o", _job(unit.number))
+
+    def _rows(self, patterns: list[str]) -> list[list[Any]]:
+        """Return the rows of ListUnits for the units with one of these names."""
+        return [
+            [unit.name, "a unit", "loaded", unit.state, "running", "", unit.path, 0, "", "/"]
+            for unit in self.units.values()
+            if any(fnmatchcase(unit.name, pattern) for pattern in patterns)
+        ]
 
     def _get_all(self, message: Message) -> Message:
         unit = self._by_invocation(message)
@@ -285,9 +333,39 @@ class FakeSystemd:
         self._unwatch(pid)
         unit.running.discard(pid)
         if not unit.running:
-            self.when_ended(unit)
-            self._collect(unit)
+            self._ended(unit)
         something_changed()
+
+    def stop(self, unit: Unit, number: int | None = None) -> None:
+        """Stop a unit, after all that depends on it: SIGTERM, and SIGKILL after TimeoutStopUSec."""
+        if number is not None:
+            unit.stops.append(number)
+        for each in self._dependents(unit):
+            self.stop(each, next(self._jobs))
+        self.kill(unit, signal.SIGTERM)
+        timeout: int = unit.get_all()["TimeoutStopUSec"].value
+        asyncio.get_running_loop().call_later(timeout / 1e6, self.kill, unit, signal.SIGKILL)
+        if not unit.running and not self._dependents(unit):
+            self._ended(unit)
+
+    def _dependents(self, unit: Unit) -> list[Unit]:
+        return [each for each in self.units.values() if not each.is_over and each.depends_on(unit.name)]
+
+    def _ended(self, unit: Unit) -> None:
+        """Announce the end of a unit, stop what is bound to it, and end the slice that waits for it."""
+        if unit.is_over:
+            return
+        unit.is_over = True
+        self.when_ended(unit)
+        for number in unit.stops:
+            self.job_removed(unit, "done", number)
+        unit.stops.clear()
+        for each in self._dependents(unit):
+            self.stop(each, next(self._jobs))
+        self._collect(unit)
+        for each in [*self.units.values()]:
+            if each.stops and not each.running and unit.depends_on(each.name) and not self._dependents(each):
+                self._ended(each)
 
     def _unwatch(self, pid: int) -> None:
         pidfd = self._pidfds.pop(pid)
@@ -301,12 +379,18 @@ class FakeSystemd:
 
     def _collect(self, unit: Unit) -> None:
         """Remove a unit that has ended and has no reference (CollectMode=inactive-or-failed)."""
-        if not unit.running and unit.owner is None:
+        if not unit.running and unit.owner is None and (unit.is_over or not unit.is_slice):
             self.units.pop(unit.name, None)
             something_changed()
 
     def _forget_references_of(self, name: str) -> None:
         for unit in [each for each in self.units.values() if each.owner == name]:
+            unit.owner = None
+            self._collect(unit)
+
+    def forget_clients(self) -> None:
+        """Drop all references, as when the bus itself has ended."""
+        for unit in [*self.units.values()]:
             unit.owner = None
             self._collect(unit)
 
@@ -326,6 +410,10 @@ class FakeSystemd:
                 await bus.wait_for_disconnect()
             bus._stream.close()  # noqa: SLF001  the library leaves both to the garbage collector
             bus._sock.close()  # noqa: SLF001
+
+
+def _job(number: int) -> str:
+    return f"{PATH}/job/{number}"
 
 
 class _Bus(MessageBus):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,8 @@ from scoperun.systemd.manager import connect
 from scoperun.systemd.units import Invocation
 from tests.schema import told_by
 
-from .ctl import GONE, Units, scopectl
+from .ctl import GONE, Units, scopectl, start
+from .program import end
 from .steps import answer, refusal, stall
 
 if TYPE_CHECKING:
@@ -212,3 +214,33 @@ async def test_a_freeze_without_an_answer_is_taken_back(units: Units, systemd: F
             await freeze(invocation, Cgroup("/a.scope", str(tmp_path)))
         await systemd.called("Thaw")
     assert units.acts == [("Thaw", "a.scope")]
+
+
+async def test_an_interrupt_tells_what_is_frozen_and_what_is_not_known_to_be(
+    units: Units, systemd: FakeSystemd
+) -> None:
+    """Messages keep their order: when the second unit is to be frozen, scopectl has the answer about the first."""
+    first, second = units.add("a.scope"), units.add("b.scope")
+    waiting: list[Message] = []
+    process = await start("freeze", "*", "nope")
+
+    def identify(call: Message) -> Message | None:
+        if call.path != second.path:
+            return systemd.honest(call)
+        waiting.append(call)
+        return None
+
+    def freeze_them(call: Message) -> Message | None:
+        if systemd._by_invocation(call) is not first:  # noqa: SLF001
+            process.send_signal(signal.SIGINT)
+            return None
+        asyncio.get_running_loop().call_soon(lambda: systemd.bus.send(systemd.honest(waiting[0])))
+        return answer(call)
+
+    systemd.at |= {"Get InvocationID": identify, "Freeze": freeze_them}
+    ended = await end(process)
+    assert (ended.status, ended.out) == (-signal.SIGINT, "a.scope\tfrozen\n")
+    assert ended.err.splitlines() == [
+        "scopectl: b.scope: interrupted before it was known to be done",
+        "scopectl: no unit 'nope' (scopectl list --all shows what runs)",
+    ]

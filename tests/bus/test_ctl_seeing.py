@@ -133,7 +133,30 @@ async def test_patterns_choose_units_by_their_beginning_or_as_a_glob(shown: Show
     assert [row["unit"] for row in await rows("list", "build", "t*1.scope", "--sort", "unit", "-r")] == [
         "test-1.scope", "build-2.scope", "build-1.scope",
     ]  # fmt: skip
-    assert await rows("list", "nothing") == []
+
+
+async def test_a_word_that_names_no_unit_is_told_and_a_glob_is_not(shown: Shown) -> None:
+    shown.add("build-1.scope")
+    shown.add("other.scope", ours=False)
+    for glob in ("nothing*", "o*", "?"):
+        ended = await scopectl("list", "--no-legend", glob)
+        assert (ended.status, ended.out, ended.err) == (0, "", "")
+    ended = await scopectl("list", "--no-legend", "--columns", "unit", "nope", "build", "other")
+    assert (ended.status, ended.out) == (4, "build-1.scope\n")
+    assert ended.err == (
+        "scopectl: no unit 'nope' (scopectl list --all shows what runs)\n"
+        "scopectl: no scope of scoperun 'other' (with --all there is other.scope)\n"
+    )
+    shown.add("server.service", ours=False)
+    ended = await scopectl("list", "server")
+    assert (ended.status, ended.complaint) == (
+        4,
+        "scopectl: no scope of scoperun 'server' (with --all there is server.service)",
+    )
+    ended = await scopectl("list", "--json", "nope")
+    assert (ended.status, ended.out) == (4, "[]\n")
+    assert ended.complaint.startswith("scopectl: no unit 'nope' (")
+    assert (await scopectl("list", "--all", "other")).status == 0
 
 
 async def test_all_lists_services_with_their_age_even_if_one_is_unloaded_meanwhile(shown: Shown) -> None:
@@ -247,6 +270,35 @@ async def test_wait_names_what_is_not_there_and_waits_for_the_rest(shown: Shown)
     ended = await scopectl("wait", "none.scope", "a.scope")
     assert (ended.status, ended.out) == (4, "a.scope\toom-kill\tyes\n")
     assert ended.complaint == "scopectl: no unit 'none.scope' (scopectl list --all shows what runs)"
+
+
+async def test_wait_ends_at_its_limit_and_names_what_still_runs(shown: Shown) -> None:
+    for name in ("a.scope", "b.scope", "c.scope"):
+        shown.add(name).result = "success"
+    over_is = {"a.scope": "inactive"}
+
+    def state(call: Message) -> Message:
+        unit = shown.systemd._by_invocation(call)  # noqa: SLF001
+        return answer(call, "v", Variant("s", over_is.get(unit.name if unit else "", "active")))
+
+    shown.systemd.at["Get ActiveState"] = state
+    ended = await scopectl("wait", "--timeout", "50ms", "none", "*")
+    assert (ended.status, ended.out) == (124, "a.scope\tsuccess\tunknown\n")
+    assert ended.err == (
+        "scopectl: no unit 'none' (scopectl list --all shows what runs)\n"
+        "scopectl: not ended after --timeout 50ms: b.scope, c.scope\n"
+    )
+    ended = await scopectl("wait", "--timeout", "50ms", "--json", "b", "c")
+    assert (ended.status, [each["result"] for each in told_by("wait", ended.out)]) == (124, [None, None])
+    assert {each["error"] for each in told_by("wait", ended.out)} == {"not ended after --timeout 50ms"}
+    assert (await scopectl("wait", "--timeout", "infinity", "a")).out == "a.scope\tsuccess\tunknown\n"
+
+
+@pytest.mark.parametrize("time", ["0", "soon", "-1"])
+async def test_a_limit_of_wait_has_to_be_a_time(shown: Shown, time: str) -> None:
+    ended = await scopectl("wait", f"--timeout={time}", "a")
+    assert (ended.status, shown.systemd.calls) == (2, [])
+    assert ended.complaint.startswith(f"scopectl: --timeout: '{time}'")
 
 
 async def test_wait_takes_the_end_of_an_earlier_invocation_for_no_end(shown: Shown) -> None:

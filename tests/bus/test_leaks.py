@@ -25,3 +25,17 @@ async def test_many_runs_leak_nothing(daemon: Process, runtime_dir: str) -> None
             systemd.calls.clear()
 
         await assert_nothing_leaks(run, runs=400)
+
+
+async def test_a_batch_of_many_jobs_leaks_nothing(daemon: Process, runtime_dir: str) -> None:
+    os.symlink("daemon", f"{runtime_dir}/bus")
+    address = f"unix:path={runtime_dir}/daemon".replace(" ", "%20")
+    async with fake_systemd(address) as systemd, scoperun.Batch(slots=1, memory_total=9 * scoperun.MiB) as batch:
+
+        async def run() -> None:
+            batch.submit(["true"], memory=scoperun.MiB, require_limits=False)
+            async for result in batch.results():
+                assert result.ending == "done"
+            systemd.calls.clear()
+
+        await assert_nothing_leaks(run, runs=120)

@@ -71,27 +71,39 @@ async def test_what_is_asked_while_the_command_runs_is_asked_again(systemd: Fake
 async def test_a_call_waits_until_systemd_is_back(systemd: FakeSystemd, bus: Wire, runtime_dir: str) -> None:
     """Without systemd the bus says that there is no such service, which is an error only if it was never there."""
     async with connect({"XDG_RUNTIME_DIR": runtime_dir}) as manager:
-        await manager.version()
+        await manager.control_group()
         systemd.leave()
         await systemd.left()
-        asked = asyncio.create_task(manager.version())
+        asked = asyncio.create_task(manager.control_group())
         await bus.called("NameHasOwner")
         await systemd.join()
-        assert await asked == "257.9-1"
+        assert await asked == "/no/such/manager"
 
 
 async def test_a_systemd_that_does_not_come_back_is_waited_for_once(
     systemd: FakeSystemd, bus: Wire, runtime_dir: str
 ) -> None:
     async with connect({"XDG_RUNTIME_DIR": runtime_dir, "SYSTEMD_BUS_TIMEOUT": "1"}) as manager:
-        await manager.version()
+        await manager.control_group()
         systemd.leave()
         await systemd.left()
         for _ in range(2):
             with pytest.raises(BusUnavailable, match="no systemd on this bus"):
-                await manager.version()
+                await manager.control_group()
     assert bus.steps.count("NameHasOwner") == 2
     assert len([step for step in bus.steps if step.startswith("AddMatch")]) == 1
+
+
+async def test_the_version_is_asked_once_of_each_systemd(systemd: FakeSystemd, runtime_dir: str) -> None:
+    async with connect({"XDG_RUNTIME_DIR": runtime_dir}) as manager:
+        assert {await manager.version() for _ in range(3)} == {"257.9-1"}
+        assert systemd.steps.count("Get Version") == 1
+        systemd.leave()
+        await systemd.left()
+        await systemd.join()
+        await manager.control_group()
+        assert {await manager.version() for _ in range(3)} == {"257.9-1"}
+    assert systemd.steps.count("Get Version") == 2
 
 
 async def test_a_start_that_was_carried_out_is_not_asked_for_again(systemd: FakeSystemd) -> None:

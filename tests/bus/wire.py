@@ -35,6 +35,7 @@ class Wire:
         self.at: dict[str, Action] = {}
         self.replies = 0
         self._daemon = daemon
+        self._refused = 0
         self._handed_back = bytearray()
         self._clients: list[StreamWriter] = []
         self._connections: set[asyncio.Task[None]] = set()
@@ -66,6 +67,10 @@ class Wire:
         """Return once no client is connected."""
         await until(lambda: not self._connections)
 
+    async def refused(self, count: int) -> None:
+        """Return once so many connections were closed because there is no daemon."""
+        await until(lambda: self._refused >= count)
+
     async def close(self) -> None:
         for connection in self._connections:
             connection.cancel()
@@ -84,7 +89,12 @@ class Wire:
     async def _serve(self, reader: StreamReader, client: StreamWriter) -> None:
         self._clients.append(client)
         async with _closing(client):
-            from_daemon, to_daemon = await asyncio.open_unix_connection(self._daemon)
+            try:
+                from_daemon, to_daemon = await asyncio.open_unix_connection(self._daemon)
+            except OSError:  # it was killed
+                self._refused += 1
+                something_changed()
+                return
             async with _closing(to_daemon), asyncio.TaskGroup() as both:
                 both.create_task(self._hand_back(from_daemon, client))
                 both.create_task(self._hand_on_all(reader, client, to_daemon))

@@ -72,10 +72,13 @@ def jobs_in(folder: Path, state: str) -> set[int]:
         return {seq for (seq,) in connection.execute("SELECT seq FROM job WHERE state = ?", (state,))}
 
 
-def left(*patterns: str) -> str:
+def left() -> str:
     """Return the units of batches and guards that systemd still has, one a line."""
-    chosen = patterns or ("scoperun-batch-*", "*-scoperun_batch_*", "guard-of-scoperun-*")
-    return systemctl("list-units", "--all", "--plain", "--no-legend", *chosen)
+    return systemctl("list-units", "--all", "--plain", "--no-legend", *UNITS)
+
+
+UNITS = ("scoperun-batch-*", "*-scoperun_batch_*", "guard-of-scoperun-*")
+"""The names of a batch's units."""
 
 
 def lines_of(file: Path) -> list[str]:

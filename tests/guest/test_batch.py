@@ -1,5 +1,6 @@
 """`scopectl batch`: limits, retries, admission and control, on a real systemd with real OOM kills."""
 
+import asyncio
 import fcntl
 import json
 import os
@@ -9,6 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+import scoperun
+from scoperun.kernel.wait import readable
 
 from .batches import batch, left, lines_of, started
 from .story import GENEROUS, systemctl
@@ -55,6 +59,7 @@ def test_each_job_ends_in_its_own_way(home: Path) -> None:
     assert left() == ""
 
 
+@pytest.mark.guest(also="trixie-stock")
 def test_only_what_ran_out_is_tried_again_with_more_until_it_is_enough(home: Path) -> None:
     jobs = jobs_file(home, f"{EAT} 100", "exit 3", f"{EAT} 500")
     log = home / "joblog"
@@ -74,6 +79,7 @@ def test_only_what_ran_out_is_tried_again_with_more_until_it_is_enough(home: Pat
     assert (done.total["retried"], done.total["done_with_more_memory"]) == (2, 1)
 
 
+@pytest.mark.guest(suite="trixie")
 def test_what_jobs_print_is_printed_whole_and_kept(home: Path) -> None:
     results = home / "results"
     options = ["--mem", "20M", "-k", "--tag", "--results", str(results)]
@@ -84,6 +90,7 @@ def test_what_jobs_print_is_printed_whole_and_kept(home: Path) -> None:
     assert json.loads((results / "3" / "report.json").read_text())["verdict"] == "success"
 
 
+@pytest.mark.guest(suite="trixie")
 def test_jobs_run_in_sessions_of_their_own_and_read_nothing(home: Path) -> None:
     line = "cat; ps -o sid= -p $$ | tr -d ' '; echo $$; test -t 0; echo $?"
     done = batch("--mem", "20M", jobs_file(home, line))
@@ -103,6 +110,7 @@ def test_the_sum_of_limits_stays_within_the_total_and_the_slice_has_it(home: Pat
     assert 1 < max(counts) <= 3
 
 
+@pytest.mark.guest(suite="trixie")
 def test_a_job_that_can_never_run_is_refused_before_any_starts(home: Path) -> None:
     jobs = home / "jobs.jsonl"
     jobs.write_text('{"command": "touch ran", "mem": "10M"}\n{"command": "true", "mem": "1G"}\n')
@@ -157,7 +165,7 @@ def test_an_interrupt_lets_jobs_end_and_the_rest_is_resumed(home: Path, gate: Ga
     gate.pids(1, 2)
     runner.send_signal(signal.SIGINT)
     assert runner.stderr is not None
-    assert "no more jobs are started; 2 jobs run on" in runner.stderr.readline()
+    assert "no more jobs are started; 2 jobs are left to end" in runner.stderr.readline()
     gate.open()
     out, err = runner.communicate(timeout=GENEROUS)
     assert (runner.returncode, sorted(out.split())) == (130, ["1", "2"]), err
@@ -172,7 +180,7 @@ def test_a_second_interrupt_stops_jobs_and_a_third_kills_them(home: Path, gate: 
     runner = started("--mem", "20M", "-j", "2", "--kill-after", "10min", "--state", f"{home}/state", jobs)
     assert runner.stderr is not None
     running = gate.pids(1, 2)
-    for word in ("no more jobs", "being stopped", "being killed"):
+    for word in ("no more jobs", "2 jobs are stopped", "2 jobs are killed"):
         runner.send_signal(signal.SIGINT)
         assert word in runner.stderr.readline()
     runner.communicate(timeout=GENEROUS)
@@ -215,6 +223,7 @@ def test_another_terminal_sees_and_steers_it(home: Path, gate: Gate) -> None:
     assert (missing.status, "does not run" in missing.stderr) == (125, True)
 
 
+@pytest.mark.guest(suite="trixie")
 def test_halt_now_ends_the_others_and_the_status_is_that_of_the_failure(home: Path) -> None:
     jobs = jobs_file(home, "sleep 60", "exit 3", "sleep 60")
     done = batch("--mem", "20M", "-j", "2", "--halt", "now,fail=1", "--state", f"{home}/state", "--json", jobs)
@@ -223,6 +232,7 @@ def test_halt_now_ends_the_others_and_the_status_is_that_of_the_failure(home: Pa
     assert done.total["jobs"]["waiting"] == 2
 
 
+@pytest.mark.guest(also="trixie-stock")
 def test_jobs_end_with_their_runner_and_another_one_goes_on(home: Path, gate: Gate) -> None:
     runner = started("--mem", "20M", "-j", "2", "--state", f"{home}/state", gate.jobs(3))
     running = gate.pids(1, 2)
@@ -236,6 +246,7 @@ def test_jobs_end_with_their_runner_and_another_one_goes_on(home: Path, gate: Ga
     assert left() == ""
 
 
+@pytest.mark.guest(suite="trixie")
 def test_two_runners_of_one_batch_are_refused(home: Path, gate: Gate) -> None:
     runner = started("--mem", "20M", "--state", f"{home}/state", gate.jobs(1))
     gate.pids(1)
@@ -246,7 +257,8 @@ def test_two_runners_of_one_batch_are_refused(home: Path, gate: Gate) -> None:
     assert runner.returncode == 0
 
 
-def test_the_runner_stops_its_waits_when_nothing_ends(home: Path, gate: Gate) -> None:
+@pytest.mark.guest(suite="trixie")
+def test_the_runner_is_not_woken_while_nothing_ends(home: Path, gate: Gate) -> None:
     """With jobs that wait and jobs that run, it is not woken until something ends."""
     runner = started("--mem", "20M", "--mem-total", "100M", "-j", "2", "--state", f"{home}/state", gate.jobs(9))
     gate.pids(1, 2)
@@ -263,6 +275,48 @@ def test_the_runner_stops_its_waits_when_nothing_ends(home: Path, gate: Gate) ->
     assert runner.returncode == 0
 
 
+@pytest.mark.guest(suite="trixie")
 def test_the_state_of_a_batch_that_went_well_is_removed(home: Path) -> None:
     assert batch("--mem", "20M", "--", "true", "{}", ":::", "1", "2").status == 0
     assert os.listdir(home / "home" / "scoperun" / "batch") == []
+
+
+async def ended(batch: scoperun.Batch) -> dict[int, scoperun.BatchResult]:
+    return {result.seq: result async for result in batch.results()}
+
+
+def test_a_program_has_its_own_batch(home: Path) -> None:
+    """What ran out is tried again, the slice is gone afterwards, and leaving early ends what runs."""
+    eat = ["python3", "-c", "print(len(b'x' * (70 << 20)))"]
+
+    async def work() -> dict[int, scoperun.BatchResult]:
+        async with scoperun.Batch(slots=2, memory_total=200 * MIB, retries=1) as batch:
+            first = batch.submit(eat, memory=40 * MIB, stdout=str(home / "out"))
+            second = batch.submit(["sh", "-c", "exit 3"], memory=20 * MIB)
+            found = await ended(batch)
+            third = batch.submit(["nosuch"], memory=20 * MIB)
+            assert (first, second, third) == (1, 2, 3)
+            return found | await ended(batch)
+
+    async def left_early() -> int:
+        async with scoperun.Batch(memory_total=200 * MIB) as batch:
+            batch.submit(["sh", "-c", f"echo $$ > {home}/pid; exec sleep 600"], memory=20 * MIB)
+            reading = os.open(home / "pid", os.O_RDONLY | os.O_NONBLOCK)
+            await readable(reading)
+            return int(os.read(reading, 100))
+
+    results = asyncio.run(work())
+    assert [(results[seq].ending, results[seq].attempts) for seq in (1, 2, 3)] == [
+        ("done", 2),
+        ("failed", 1),
+        ("not-executed", 1),
+    ]
+    assert results[1].memory_max == 80 * MIB
+    assert (home / "out").read_text() == f"{70 << 20}\n"
+    report = results[2].report
+    assert report is not None
+    assert report.exit_code == 3
+    assert "nosuch" in f"{results[3].error}"
+    os.mkfifo(home / "pid")
+    process_gone(asyncio.run(left_early()))
+    assert left() == ""

@@ -2,12 +2,13 @@
 
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from .story import GENEROUS, Story
-from .terminal import BASH, terminal
+from .story import GENEROUS
+from .terminal import BASH, Terminal
 
 pytestmark = pytest.mark.guest(suite="trixie")  # it takes half a minute
 
@@ -57,19 +58,24 @@ OFFERED = [
 ]
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+EACH_LINE = "for line in $argv; complete -C $line; echo end of offers; end"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a file in it."""
-    (tmp_path / "report.json").touch()
-    return tmp_path
+    folder = tmp_path_factory.mktemp("completions")
+    (folder / "report.json").touch()
+    return folder
 
 
-@pytest.mark.parametrize(("line", "offered"), OFFERED)
-def test_fish_offers(line: str, offered: list[str], folder: Path) -> None:
+@pytest.fixture(scope="module")
+def fish_offers(folder: Path) -> dict[str, list[str]]:
+    """Return what one fish offers for each line."""
     own = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"), str(folder))
     environment = os.environ | own | {"XDG_DATA_DIRS": "/usr/local/share:/usr/share"}  # required before 4.0
     done = subprocess.run(
-        ["fish", "--private", "-c", "complete -C $argv[1]", line],
+        ["fish", "--private", "-c", EACH_LINE, *(line for line, _ in OFFERED)],
         cwd=folder,
         env=environment,
         capture_output=True,
@@ -78,13 +84,33 @@ def test_fish_offers(line: str, offered: list[str], folder: Path) -> None:
         check=True,
     )
     assert done.stderr == ""
-    assert sorted(each.partition("\t")[0] for each in done.stdout.splitlines()) == offered
+    *offers, rest = done.stdout.split("end of offers\n")
+    assert rest == ""
+    return {line: each.splitlines() for (line, _), each in zip(OFFERED, offers, strict=True)}
 
 
-SAY_WORDS = "scoperun() { printf '<%s>' \"$@\"; }; scopectl() { scoperun \"$@\"; }; echo rea''dy\n"
-ZSH = ("zsh", "-f", "-i")
-SET_UP_ZSH = f"PS1='>'; autoload -U compinit; compinit -u; {SAY_WORDS}"
-SET_UP_BASH = f"PS1='>'; . /usr/share/bash-completion/bash_completion; {SAY_WORDS}"
+@pytest.mark.parametrize(("line", "offered"), OFFERED)
+def test_fish_offers(line: str, offered: list[str], fish_offers: dict[str, list[str]]) -> None:
+    assert sorted(each.partition("\t")[0] for each in fish_offers[line]) == offered
+
+
+SAY_WORDS = 'scoperun() { printf \'<%s>\' "$@"; }; scopectl() { scoperun "$@"; }\n'
+SHELLS = {
+    "zsh": (("zsh", "-f", "-i"), "PS1='>'; autoload -U compinit; compinit -u"),
+    "bash": (BASH, "PS1='>'; . /usr/share/bash-completion/bash_completion"),
+}
+
+
+@pytest.fixture(scope="module", params=SHELLS)
+def shell(request: pytest.FixtureRequest, folder: Path) -> Iterator[Terminal]:
+    """Yield a shell in which the commands are functions that print their words."""
+    words, setup = SHELLS[request.param]
+    term = Terminal("env", "TERM=dumb", f"HOME={folder}", *words, cwd=folder)
+    try:
+        term.type(f"{setup}; {SAY_WORDS}")
+        yield term
+    finally:
+        term.end()
 
 
 @pytest.mark.parametrize(
@@ -108,10 +134,8 @@ SET_UP_BASH = f"PS1='>'; . /usr/share/bash-completion/bash_completion; {SAY_WORD
         ("scopectl batch jobs -- ls --colo\t", "<--><ls><--color"),
     ],
 )
-@pytest.mark.parametrize(("shell", "setup"), [(ZSH, SET_UP_ZSH), (BASH, SET_UP_BASH)], ids=["zsh", "bash"])
-def test_a_tab_completes(story: Story, shell: tuple[str, ...], setup: str, keys: str, words: str, folder: Path) -> None:
-    with terminal(story, "env", "TERM=dumb", f"HOME={folder}", *shell, cwd=folder) as term:
-        term.type(setup)
-        term.wait_for("ready\r\n")
-        term.type(f"{keys}\n")
-        term.wait_for(words)
+def test_a_tab_completes(shell: Terminal, keys: str, words: str) -> None:
+    shell.type("echo rea''dy\n")
+    shell.wait_for("ready\r\n")
+    shell.type(f"{keys}\n")
+    shell.wait_for(words)

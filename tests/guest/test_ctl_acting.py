@@ -16,6 +16,7 @@ from .waiting import process_gone
 pytestmark = lab_only
 
 MIB = 1 << 20
+ALLOWS = "allows 60M for everything in it together"
 GROWS = "exec python3 -c 'data = bytearray(40 << 20); print(len(data), flush=True); input()'"
 
 
@@ -118,6 +119,42 @@ def test_freeze_thaw_kill_and_stop(story: Story) -> None:
         assert scopectl("kill", "-s", "INT", "b-1.scope").rows == [["b-1.scope", "SIGINT sent"]]
         life.scoperun.communicate(timeout=GENEROUS)
         assert life.report()["signal"] == signal.SIGINT
+
+
+def test_a_limit_that_cannot_be_reached_or_does_nothing_is_warned_of_when_it_is_set(story: Story) -> None:
+    systemctl("set-property", "--runtime", "warned.slice", "MemoryMax=60M")
+    try:
+        with running(story, "--slice", "warned", "--mem", "50M", name="warned") as life:
+            done = scopectl("set", "warned", "--mem", "200M", "--mem-high", "250M")
+            assert (done.status, has(life.cgroup, "memory.max")) == (0, str(200 * MIB)), done
+            assert [line.removeprefix("scopectl: warning: warned.scope: ") for line in done.err.splitlines()] == [
+                "MemoryHigh=250M does nothing: MemoryMax=200M is reached first and kills",
+                f"--mem 200M cannot be reached: warned.slice, which the unit is in, {ALLOWS}",
+            ]
+            (told,) = scopectl("set", "warned", "--mem", "40M", "--mem-high", "infinity", "--json").json
+            assert told["warnings"] == []
+            assert life.end()[0] == 3
+    finally:
+        systemctl("stop", "warned.slice")
+        systemctl("revert", "warned.slice")
+
+
+def test_wait_has_a_limit_after_which_the_units_run_on(story: Story) -> None:
+    with running(story, name="long-1") as life:
+        subprocess.run(["systemd-run", "--user", "--unit=long-2", "false"], check=True, capture_output=True)
+        done = scopectl("wait", "long-*", "--timeout", "2s")
+        assert (done.status, done.err) == (124, "scopectl: not ended after --timeout 2s: long-1.scope\n"), done
+        assert [row[:2] for row in done.rows] == [["long-2.service", "exit-code"]]
+        assert has(life.cgroup, "cgroup.procs")
+        assert life.end()[0] == 3
+    systemctl("reset-failed", "long-2.service")
+
+
+def test_a_word_that_names_no_unit_is_told_by_a_list_as_nothing_else_is() -> None:
+    assert [(done.status, done.err) for done in map(scopectl, ["list"] * 2, ["nope*", "--all"])] == [(0, "")] * 2
+    done = scopectl("list", "nope", "--no-legend")
+    assert (done.status, done.out) == (4, "")
+    assert done.err == "scopectl: no unit 'nope' (scopectl list --all shows what runs)\n"
 
 
 def test_stop_waits_until_the_unit_has_ended(story: Story) -> None:

@@ -17,6 +17,7 @@ pytestmark = lab_only
 
 FOLDER = Path("~/.config/systemd/user").expanduser()
 FILE = "40-scoperun-cap.conf"
+WAITS = "keeps its limits until its next start, because it"
 GROWS = ["python3", "-c", f"data = b'x' * {60 * MIB}; print(len(data), flush=True); input()"]
 
 
@@ -61,8 +62,8 @@ def test_a_cap_binds_what_runs_and_what_starts_until_it_is_removed() -> None:
         assert has(other, "memory.max") == "max"
         launcher = scopectl("cap", "niri", "--mem", "100M")
         assert (launcher.status, launcher.out) == (2, ""), "it would cap all that niri starts"
-        text = "MemoryMax infinity -> 100M"
-        assert [r"app-gnome-bound\x2dapp-11.scope", text] in done.rows
+        (row,) = [text for name, text in done.rows if name == r"app-gnome-bound\x2dapp-11.scope"]
+        assert row.startswith("capped: MemoryMax infinity -> 100M, MemorySwapMax "), "one line says all"
         assert [str(FOLDER / r"app-gnome-bound\x2dapp-.scope.d" / FILE), "written"] in done.rows
         with started(r"flatpak-bound\x2dapp-3.scope", "-p", "MemoryMax=200M") as late:
             assert has(late, "memory.max") == str(100 * MIB), "it counts more than what the start asks for"
@@ -118,7 +119,9 @@ def test_what_uses_more_is_capped_from_its_next_start_and_with_force_at_once() -
         assert (dry.status, [*FOLDER.glob(f"*/{FILE}")]) == (0, [])
         done = scopectl("cap", "grown", "--mem", "30M")
         assert (done.status, done.err) == (0, ""), done
-        assert any(name == unit and "from its next start" in text for name, text in done.rows), done.rows
+        assert [text.partition(" uses ")[0] for name, text in done.rows if name == unit] == [WAITS], done.rows
+        (cap,) = scopectl("cap", "--list", "--json").json
+        assert (cap["units"], cap["outside"]) == ([unit], [unit])
         # systemd 257 applies a drop-in to running units only when another unit starts
         with started("app-gnome-grown-12.scope") as second, started("app-other-1.scope"):
             assert has(second, "memory.max") == str(30 * MIB)
@@ -188,6 +191,24 @@ def test_the_session_is_capped_together() -> None:
         assert has(top, "memory.max") == "max"
 
 
+def test_a_cap_that_cannot_be_reached_or_does_nothing_is_warned_of() -> None:
+    above = "cannot be reached: app.slice, which the application is in, allows 300M for everything in it together"
+    nothing = "MemoryHigh=500M does nothing: MemoryMax=400M is reached first and kills"
+    with started("app-warned-1.scope") as cgroup, started("app-warned-2.scope"):
+        assert scopectl("cap", "--session", "--mem", "300M").err == "", "the defaults are not warned of"
+        for last in ("--dry-run", "--force"):
+            done = scopectl("cap", "warned", "--mem", "400M", "--mem-high", "500M", last)
+            assert done.status == 0, done
+            assert done.err == f"scopectl: warning: {nothing}\nscopectl: warning: --mem 400M {above}\n"
+        assert has(cgroup, "memory.max") == str(400 * MIB)
+        assert scopectl("cap", "warned", "--mem", "200M", "--json").json["warnings"] == []
+    done = scopectl("cap", "warned", "--mem", "400M", "--force")
+    line, _ = done.err.splitlines()
+    assert line == f"scopectl: warning: --mem 400M {above.replace('the application is', 'applications are')}"
+    assert scopectl("cap", "--remove", "warned").status == 0
+    assert scopectl("cap", "--remove", "--session").status == 0
+
+
 @pytest.mark.guest(user="root")
 def test_root_caps_each_user() -> None:
     slices = [each for each in Path("/sys/fs/cgroup/user.slice").iterdir() if each.name.startswith("user-")]
@@ -207,7 +228,15 @@ def test_what_holds_a_unit_is_released_by_a_higher_cap_and_by_its_removal() -> N
     with started(unit, command=GROWS) as cgroup:
         for words, limit in ((("--mem", "30M"), "max"), (("--mem", "200M"), str(200 * MIB)), (("--remove",), "max")):
             done = scopectl("cap", "held", *words)
-            assert ("from its next start (--force: at once)" in done.out) == ("30M" in words)
+            (row,) = [text for name, text in done.rows if name == unit]
+            said = {
+                "30M": WAITS,
+                "200M": "capped: MemoryMax infinity -> 200M, ",
+                "--remove": "released: MemoryMax 200M -> ",
+            }
+            assert row.startswith(said[words[-1]]), done
+            listed = [each["outside"] for each in scopectl("cap", "--list", "--json").json]
+            assert listed == {"30M": [[unit]], "200M": [[]], "--remove": []}[words[-1]]
             assert (done.status, done.err, has(cgroup, "memory.max")) == (0, "", limit), done
         assert scopectl("cap", "held", "--mem", "150M").status == 0
         assert scopectl("cap", "held", "--mem", "30M").status == 0
@@ -232,7 +261,8 @@ def test_an_interrupted_removal_is_finished_by_the_next() -> None:
         assert (dry.status, has(cgroup, "memory.max")) == (0, str(100 * MIB)), dry
         done = scopectl("cap", "half", "--remove")
         assert (done.status, done.err, has(cgroup, "memory.max")) == (0, "", "max"), done
-        assert ["app-gnome-half-11.scope", "MemoryMax 100M -> infinity"] in done.rows
+        (row,) = [text for name, text in done.rows if name == "app-gnome-half-11.scope"]
+        assert row.startswith("released: MemoryMax 100M -> infinity, "), done
         assert scopectl("cap", "half", "--remove").status == 4
 
 
@@ -258,14 +288,16 @@ def test_what_a_person_has_set_counts_more_and_is_said() -> None:
         assert scopectl("set", unit, "--mem", "300M").status == 0
         waits = scopectl("cap", "set", "--mem", "30M")
         assert waits.status == 0
-        assert "from its next start (it has limits by another file or scopectl set, which count more)" in waits.out
+        assert "(also with --force: it has limits by another file or scopectl set, which count more)" in waits.out
+        assert f"{unit} (has other limits)" in scopectl("cap", "--list").out
         done = scopectl("cap", "set", "--mem", "200M")
         assert (done.status, has(cgroup, "memory.max")) == (1, str(300 * MIB)), done
-        assert "MemoryMax= of another file, or of scopectl set, counts more" in done.out
+        assert "not fully capped: MemoryMax stays 300M" in done.out
+        assert "MemoryMax=200M is not in force, because another file or scopectl set counts more" in done.out
         assert scopectl("set", unit, "--mem", "200M").status == 0
         removed = scopectl("cap", "set", "--remove")
         assert (removed.status, has(cgroup, "memory.max")) == (1, str(200 * MIB)), removed
-        assert "MemoryMax= is still in force" in removed.out
+        assert "MemoryMax=200M is still in force, by another file or scopectl set" in removed.out
 
 
 def test_a_limit_that_this_systemd_does_not_know_changes_nothing() -> None:

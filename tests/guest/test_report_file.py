@@ -13,7 +13,7 @@ import pytest
 
 from .story import GENEROUS
 
-pytestmark = pytest.mark.guest(user="root")
+pytestmark = pytest.mark.guest(user="root", suite="trixie")  # it depends on the kernel and on scoperun alone
 
 STRANGER = "plain"
 WORDS = "root's own words\n"

@@ -61,8 +61,8 @@ def folder_in_memory(size: int) -> str:
     return memory if has_room else tempfile.gettempdir()
 
 
-def run(command: Sequence[str | Path], *, cwd: Path | None = None, environment: Mapping[str, str] = {}) -> None:
-    """Run a command to its end, with more variables in its environment.
+def run(command: Sequence[str | Path], *, cwd: Path | None = None, environment: Mapping[str, str] = {}) -> str:
+    """Run a command to its end, with more variables in its environment; return its output.
 
     Raises LabError, with the end of its output, if it fails.
     """
@@ -84,6 +84,7 @@ def run(command: Sequence[str | Path], *, cwd: Path | None = None, environment: 
         raise
     if process.returncode != 0:
         raise LabError(f"{argv[0]} failed with status {process.returncode}.", log=tail(output))
+    return output
 
 
 def tail(text: str, lines: int = 20) -> str:

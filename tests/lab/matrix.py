@@ -22,6 +22,7 @@ LIMIT = ("--time-limit", "1200")  # three times as long as the longest row
 
 OWN = "tests/lab"
 OWN_SUITE = "trixie"  # the lab's own tests boot guests of this suite, with both kernels
+OWN_LENGTH = 200  # they take about as long as a row of so many tests
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +84,15 @@ def builds(platforms: Sequence[Platform]) -> dict[str, Command]:
 def runs(rows: Iterable[Row], platforms: Sequence[Platform], pytest_arguments: Sequence[str]) -> dict[str, Command]:
     """Return the command lines that test the lab, and those for user-mode Linux, by name.
 
-    Each waits for its suite's image.
+    Each waits for its suite's image. The longest are first: one that started last would run on alone.
     """
-    own = {OWN: Command(["-m", "pytest", OWN, *pytest_arguments], after=OWN_SUITE)}
-    suites = [platform for platform in platforms if platform.kernel == UML]
-    found = commands([row for row in rows if not row.needs.alone], suites, pytest_arguments)
-    rest = {name: replace(command, after=name.partition(" ")[0]) for name, command in found.items()}
-    return own | rest if OWN_SUITE in {platform.suite.name for platform in platforms} else rest
+    uml = [platform for platform in platforms if platform.kernel == UML]
+    found = [row for row in rows if not row.needs.alone]
+    long = commands([row for row in found if row.tests > OWN_LENGTH], uml, pytest_arguments)
+    short = commands([row for row in found if row.tests <= OWN_LENGTH], uml, pytest_arguments)
+    has_own = OWN_SUITE in {platform.suite.name for platform in platforms}
+    own = {f"{OWN_SUITE} {OWN}": Command(["-m", "pytest", OWN, *pytest_arguments])} if has_own else {}
+    return {name: replace(each, after=name.partition(" ")[0]) for name, each in (long | own | short).items()}
 
 
 def runs_on_stock_kernels(

@@ -3,6 +3,7 @@
 An archive needs no file system, and it stores the owner of each file.
 """
 
+import shutil
 import tarfile
 import tempfile
 from pathlib import Path
@@ -11,7 +12,7 @@ from installer import install
 from installer.destinations import SchemeDictionaryDestination
 from installer.sources import WheelFile
 
-from . import project
+from . import cache, image, project
 from .machine import Machine
 from .recipe import USERS, Suite
 
@@ -20,23 +21,49 @@ INSIDE = Path(__file__).parent / "inside"
 # The parts of the checkout that the tests need, in the user's own copy.
 CHECKOUT = ("tests", "examples", "man", "README.md", "pyproject.toml")
 
+LEFT_OUT = ("/__pycache__", "/tests/unit")
+
 
 def write(target: Path, machine: Machine) -> None:
     """Write the payload of a guest."""
-    with tarfile.open(target, "w") as archive, tempfile.TemporaryDirectory() as scratch:
+    shutil.copyfile(installed(machine.platform.suite), target)
+    with tarfile.open(target, "a") as archive:
         add(archive, INSIDE, "lab/inside", "root")
-        unpack_wheel(Path(scratch), machine.platform.suite)
-        add_files(archive, Path(scratch), "root")
         archive.addfile(owned(archive.gettarinfo(project.ROOT, machine.checkout), machine.user))
         for name in CHECKOUT:
             add(archive, project.ROOT / name, f"{machine.checkout}/{name}", machine.user)
 
 
+def installed(suite: Suite) -> Path:
+    """Return an archive with the installed project and its bytecode, made if the cache lacks it."""
+    family = f"installed-{suite.name}"
+    ingredients = (project.sources_key(), image.recipe(suite).key)
+    return cache.cached(family, "-".join((family, *ingredients)), lambda target: write_installed(target, suite))
+
+
+def write_installed(target: Path, suite: Suite) -> None:
+    """Write that archive.
+
+    The bytecode is compiled here: a guest's users cannot write it, and would compile the project at each start; and
+    where the processors are emulated, a guest would take seconds to compile it at its boot.
+    """
+    with tarfile.open(target, "w") as archive, tempfile.TemporaryDirectory() as scratch:
+        unpack_wheel(Path(scratch), suite)
+        package = Path(scratch, packages(suite)[1:], "scoperun")
+        image.compile_bytecode(image.image(suite).python, Path(scratch), package)
+        add_files(archive, Path(scratch), "root")
+
+
+def packages(suite: Suite) -> str:
+    """Return the folder where the suite's pip installs packages for all users."""
+    return f"/usr/local/lib/python{suite.python}/dist-packages"
+
+
 def add(archive: tarfile.TarFile, source: Path, name: str, user: str) -> None:
-    """Add a tree that `user` will own, without the __pycache__ folders of the host's Python."""
+    """Add a tree that `user` will own, without the __pycache__ folders of the host's Python and what no guest runs."""
 
     def member(info: tarfile.TarInfo) -> tarfile.TarInfo | None:
-        return None if info.name.endswith("__pycache__") else owned(info, user)
+        return None if info.name.endswith(LEFT_OUT) else owned(info, user)
 
     archive.add(source, name, filter=member)
 
@@ -62,8 +89,8 @@ def owned(info: tarfile.TarInfo, user: str) -> tarfile.TarInfo:
 def unpack_wheel(target: Path, suite: Suite) -> None:
     """Install the project below `target`, in the places where the suite's pip installs for all users."""
     scheme = {
-        "purelib": f"/usr/local/lib/python{suite.python}/dist-packages",
-        "platlib": f"/usr/local/lib/python{suite.python}/dist-packages",
+        "purelib": packages(suite),
+        "platlib": packages(suite),
         "headers": "/usr/local/include",
         "scripts": "/usr/local/bin",
         "data": "/usr/local",

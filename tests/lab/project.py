@@ -48,3 +48,8 @@ def source_files() -> list[Path]:
     tops = [ROOT / name for name in SOURCES]
     files = [path for top in tops for path in (top.rglob("*") if top.is_dir() else [top])]
     return sorted(path for path in files if path.is_file() and "__pycache__" not in path.parts)
+
+
+def c_sources() -> list[Path]:
+    """Return the sources of the C programs that the tests in guests run; no two have the same name."""
+    return sorted(path for folder in ("examples", "tests/guest", "tests/truth") for path in (ROOT / folder).glob("*.c"))

@@ -56,6 +56,10 @@ PACKAGES = (
     *("linux-image-cloud-amd64", "kmod", "systemd-oomd"),
 )
 
+PROGRAMS = "/usr/local/src/lab"
+"""The folder of an image with the C programs of the tests in guests. Where the processors are emulated, cc would take
+seconds for each."""
+
 # The users of a guest. `tester` can read the kernel's messages, `plain` cannot.
 USERS = {"root": 0, "tester": 1000, "plain": 1001}
 

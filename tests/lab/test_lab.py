@@ -1,7 +1,9 @@
 """The lab itself: a guest's exit status is the command's own, and a guest without a report is an error."""
 
 import hashlib
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,7 +19,7 @@ from .errors import LabError
 from .inside.agent import Line, receive_job
 from .inside.job import Job
 from .inside.wire import Frames, Kind, frame
-from .matrix import TESTS, Row, rows, runs, runs_alone, runs_on_stock_kernels
+from .matrix import PLUGIN, TESTS, Row, rows, runs, runs_alone, runs_on_stock_kernels
 from .needs import Needs
 from .parallel import Command, side_by_side
 from .project import ROOT
@@ -95,12 +97,13 @@ class TestRun:
         assert is_same(result.stderr, EVERY_BYTE + b"end")
 
     def test_the_command_has_a_user_manager_and_the_project(self) -> None:
-        """Limits can be enforced, and scoperun is installed for all users."""
+        """Limits can be enforced, and scoperun is installed for all users, with bytecode for the guest's Python."""
         group = "/sys/fs/cgroup$(systemctl --user show --property=ControlGroup --value)"
-        script = f"cat {group}/cgroup.controllers; command -v scoperun; python3 -c 'import scoperun, pytest'"
+        script = f"cat {group}/cgroup.controllers; command -v scoperun; python3 -c 'import scoperun, pytest'; "
+        script += "python3 -v -c 'import scoperun.errors' 2>&1 | grep -c \"code object from '/usr/.*/errors\""
         result = lab(command=["sh", "-c", script])
         assert result.stderr == b""
-        assert result.stdout == b"cpu memory pids\n/usr/local/bin/scoperun\n"
+        assert result.stdout == b"cpu memory pids\n/usr/local/bin/scoperun\n1\n"
 
     def test_a_stock_kernel_has_what_user_mode_linux_lacks(self) -> None:
         """It has two processors, pressure, swap if that is asked for, and a user manager and exact streams too."""
@@ -206,12 +209,23 @@ def test_input_that_comes_with_the_job_is_not_lost() -> None:
         os.close(guest)
 
 
-def collected(*words: str, folder: Path = ROOT) -> list[str]:
-    """Return the node IDs of the tests that pytest collects when it is started in `folder`."""
-    argv = [sys.executable, "-m", "pytest", *words, "--collect-only", "-q"]
+COLLECT = """
+import json, pytest, sys
+for words in json.load(sys.stdin):
+    status = pytest.main([*words, "--collect-only", "-q"])
+    print("collected with status", int(status), flush=True)
+"""
+"""Collects for several lists of words, each in a session of its own, and imports the test modules only once."""
+
+
+def collected(*lists: Sequence[str], folder: Path = ROOT) -> list[list[str]]:
+    """Return the node IDs of the tests that pytest collects when it is started in `folder` with each list of words."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, check=True)
-    return [line for line in done.stdout.splitlines() if "::" in line]
+    given, argv = json.dumps(lists), [sys.executable, "-c", COLLECT]
+    done = subprocess.run(argv, cwd=folder, env=environment, input=given, capture_output=True, text=True, check=True)
+    *sessions, rest = re.split(r"^collected with status (\d+)\n", done.stdout, flags=re.MULTILINE)
+    assert (set(sessions[1::2]), rest) == ({"0"}, "")
+    return [[line for line in lines.splitlines() if "::" in line] for lines in sessions[::2]]
 
 
 MARKED = {
@@ -248,9 +262,9 @@ class TestRows:
     def test_the_closest_marker_decides_on_the_guest(self, marked: Path) -> None:
         """A file can have tests for several guests; each guest runs only its own."""
         found = {row.needs: row for row in rows([marked])}
+        each_row = collected(*(row.pytest_words[2:] for row in found.values()), folder=marked)
         tests = {
-            needs: {each.rpartition("::")[2] for each in collected(*row.pytest_words[2:], folder=marked)}
-            for needs, row in found.items()
+            needs: {each.rpartition("::")[2] for each in ours} for needs, ours in zip(found, each_row, strict=True)
         }
         assert tests == {
             Needs(): {
@@ -277,9 +291,10 @@ class TestRows:
     def test_every_test_is_in_one_row(self) -> None:
         """No test is left out, and none runs twice on a platform."""
         found = rows()
-        ours = [(row.needs.platforms, test) for row in found for test in collected(*row.pytest_words[2:])]
+        every, *each_row = collected([*PLUGIN, *TESTS], *(row.pytest_words[2:] for row in found))
+        ours = [(row.needs.platforms, test) for row, tests in zip(found, each_row, strict=True) for test in tests]
         each_once = [(platform, test) for platforms, test in ours for platform in platforms]
-        assert {test for _, test in ours} == set(collected(*TESTS))
+        assert {test for _, test in ours} == set(every)
         assert len(each_once) == len(set(each_once))
         assert len(ours) == sum(row.tests for row in found)
 
@@ -330,6 +345,14 @@ class TestRows:
         by_itself = runs_alone([alone, other], platforms, [])
         assert [(name, command.after) for name, command in beside.items()] == [("sid user=tester", "sid")]
         assert [(name, command.after) for name, command in by_itself.items()] == [("sid user=tester alone=True", None)]
+
+    def test_long_rows_start_before_the_labs_own_tests_and_these_before_short_rows(self) -> None:
+        """A long row that starts last would run on alone, on one of the processors."""
+        found = [
+            Row(Needs(user=user), files=("test_a.py",), tests=tests) for user, tests in (("tester", 300), ("root", 9))
+        ]
+        names = list(runs(found, [PLATFORMS["trixie"]], []))
+        assert names == ["trixie user=tester", "trixie tests/lab", "trixie user=root"]
 
     def test_stock_kernels_run_after_user_mode_linux(self) -> None:
         """Each runs on a platform of its own; by then all images exist."""

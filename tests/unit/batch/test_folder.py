@@ -92,3 +92,27 @@ def test_others_cannot_look_into_it(tmp_path: Path) -> None:
         modes = {entry.name: entry.stat().st_mode & 0o077 for entry in os.scandir(place.path)}
     assert set(modes.values()) == {0}
     assert {"batch.db", "output"} <= set(modes)
+
+
+def test_a_folder_with_other_files_is_left_as_it_is(tmp_path: Path) -> None:
+    """A batch would take `output` for its own, and remove it."""
+    (tmp_path / "output").mkdir()
+    (tmp_path / "output" / "mine").touch()
+    (tmp_path / "thesis").touch()
+    tmp_path.chmod(0o755)
+    with (
+        opened(str(tmp_path), create=True) as place,
+        pytest.raises(InvalidValue, match=r"other files in it, e\.g\. 'thesis'"),
+        place.locked(is_new=True),
+    ):
+        pass
+    assert sorted(each.name for each in tmp_path.rglob("*")) == ["mine", "output", "thesis"]
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_batch_removes_what_is_its_own(tmp_path: Path) -> None:
+    with folder(tmp_path) as place:
+        with place.locked(is_new=True), place.database(create=True), place.output() as files:
+            os.close(os.open("1-1.out", os.O_CREAT | os.O_WRONLY, dir_fd=files))
+        place.remove()
+        assert not Path(place.path).exists()

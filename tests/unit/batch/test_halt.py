@@ -35,3 +35,7 @@ def test_a_number_is_one_of_failures() -> None:
 def test_a_percentage_is_one_of_all_jobs(percent: int, total: int, first: int) -> None:
     asked = halt(f"soon,fail={percent}%")
     assert next(failed for failed in range(total + 1) if asked.should_halt(failed=failed, total=total)) == first
+
+
+def test_a_batch_without_a_failure_is_not_halted() -> None:
+    assert not halt("soon,fail=10%").should_halt(failed=0, total=0)

@@ -35,7 +35,7 @@ def test_it_is_printed_when_the_job_has_ended_and_its_files_are_removed(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with folder(tmp_path) as place, place.output() as files:
-        output = Output(files, let_signals_through=nothing, way=Way())
+        output = Output(files, undo=nothing, way=Way())
         run_job(output, 1, out=b"one\n", err=b"error\n")
         run_job(output, 2, out=b"two\n")
         end(output, 2)
@@ -51,7 +51,7 @@ def test_the_order_of_jobs_is_kept_if_asked_for(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], ends: Sequence[int], text: str
 ) -> None:
     with folder(tmp_path) as place, place.output() as files:
-        output = Output(files, let_signals_through=nothing, way=Way(order=[1, 2, 3]))
+        output = Output(files, undo=nothing, way=Way(order=[1, 2, 3]))
         for seq in ends:
             run_job(output, seq, out=b"%d\n" % seq)
             end(output, seq)
@@ -74,7 +74,7 @@ def test_the_order_of_jobs_is_kept_if_asked_for(
 )
 def test_each_line_has_its_tag(tmp_path: Path, capfd: pytest.CaptureFixture[str], out: bytes, text: str) -> None:
     with folder(tmp_path) as place, place.output() as files:
-        output = Output(files, let_signals_through=nothing, way=Way(is_tagged=True))
+        output = Output(files, undo=nothing, way=Way(is_tagged=True))
         run_job(output, 1, out=out)
         end(output, 1, tag="x")
         output.close()
@@ -84,7 +84,7 @@ def test_each_line_has_its_tag(tmp_path: Path, capfd: pytest.CaptureFixture[str]
 
 def test_only_the_last_attempt_is_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with folder(tmp_path) as place, place.output() as files:
-        output = Output(files, let_signals_through=nothing, way=Way())
+        output = Output(files, undo=nothing, way=Way())
         run_job(output, 1, 1, out=b"first\n")
         end(output, 1, 1, state="waiting")
         run_job(output, 1, 2, out=b"second\n")
@@ -97,7 +97,7 @@ def test_only_the_last_attempt_is_printed(tmp_path: Path, capfd: pytest.CaptureF
 
 def test_results_stay_in_their_folder(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with folder(tmp_path) as place, place.output() as files:
-        output = Output(files, let_signals_through=nothing, way=Way(), results=Results(f"{tmp_path}/results"))
+        output = Output(files, undo=nothing, way=Way(), results=Results(f"{tmp_path}/results"))
         run_job(output, 1, out=b"first, longer\n")
         run_job(output, 1, 2, out=b"out\n", err=b"err\n")
         end(output, 1, 2)
@@ -130,7 +130,7 @@ def test_a_slow_reader_does_not_keep_the_loop_waiting(tmp_path: Path) -> None:
 
     try:
         with folder(tmp_path) as place, place.output() as files:
-            output = Output(files, let_signals_through=nothing, way=Way())
+            output = Output(files, undo=nothing, way=Way())
             run_job(output, 1, out=text)
             end(output, 1)
             output.close()

@@ -37,7 +37,7 @@ def test_a_job_that_ran_out_at_its_own_limit_gets_more() -> None:
 def test_it_gets_at_most_what_is_allowed_and_once_it_had_that_nothing() -> None:
     assert again(ran_out(), most=GIB + 7) == Again(GIB + 7)
     assert again(ran_out(), total=GIB + 5) == Again(GIB + 5)
-    assert again(ran_out(), most=3 * GIB, total=2 * GIB) == Again(2 * GIB)
+    assert again(ran_out(), most=3 * GIB, total=GIB + 9) == Again(GIB + 9)
     for had in (4 * GIB, 5 * GIB):
         assert again(ran_out(had), most=4 * GIB) is None
         assert again(ran_out(had), total=4 * GIB) is None
@@ -70,6 +70,7 @@ def test_a_job_that_ran_alone_and_then_reached_its_own_limit_gets_more_and_stays
 def test_limits_of_both_kinds_are_counted_apart() -> None:
     host = ran_out_at(LimitOf.HOST)
     assert again(host, ran_out()) == Again(2 * GIB)
+    assert again(ran_out(), ran_out_at(LimitOf.HOST, memory=2 * GIB)) == Again(2 * GIB)
     assert again(host, ran_out(), ran_out_at(LimitOf.HOST, memory=2 * GIB)) == Again(2 * GIB, alone=True)
 
 

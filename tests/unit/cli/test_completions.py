@@ -44,7 +44,7 @@ def in_bash() -> dict[str, bool]:
 def in_zsh() -> dict[str, bool]:
     specs = [line.partition("[")[0] for line in (FOLDER / "scoperun.zsh").read_text().splitlines() if "--" in line]
     specs = [re.sub(r"^  ['\"]\(.*?\)", "", spec) for spec in specs if re.match(" *['\"]", spec)]
-    return {name: bool(value) for spec in specs for name, value in re.findall(rf"({OPTION})([=+]?)", spec)}
+    return {name: bool(value) for spec in specs for name, value in re.findall(rf"({OPTION})(=(?!-)|\+)?", spec)}
 
 
 def in_fish() -> dict[str, bool]:
@@ -94,6 +94,7 @@ OFFERS = {
         "property": "_scoperun_property",
         "scope": "_scoperun_units scope",
         "slice": "_scoperun_units slice",
+        "process": ":_pids",
         "variable": "_parameters",
         "user": "_users",
         "group": "_groups",

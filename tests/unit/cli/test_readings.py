@@ -97,9 +97,13 @@ def written(option: Option, text: str) -> list[tuple[str, ...]]:
     return [*apart, *joined, *among_flags, (f"{long}={text}",)]
 
 
+OPTIONAL = {"die-with-parent": ["1", "4194304", ""]}
+"""Values of options that can be without one."""
+
 GIVEN = [
     words for option in OPTIONS if option.takes_value for text in VALUES[option.name] for words in written(option, text)
 ]
+GIVEN += [(f"--{name}={text}",) for name, texts in OPTIONAL.items() for text in texts]
 
 
 @pytest.fixture
@@ -121,6 +125,7 @@ def same(*argv: str) -> Reading:
 
 def test_every_option_with_a_value_is_tested() -> None:
     assert set(VALUES) == {option.name for option in OPTIONS if option.takes_value}
+    assert set(OPTIONAL) == {option.name for option in OPTIONS if option.is_optional}
 
 
 @pytest.mark.parametrize("words", [*FLAGS, *GIVEN], ids=" ".join)
@@ -150,7 +155,7 @@ def test_both_parsers_lead_to_the_same_request(
 JUNK = [
     "--", "-", "", "---", "--=", "-=", "-=x", "--mem=", "--mem", "-p", "-pq", "-qp", "-p=", "-qx", "-x", "-é", "-mem",
     "--mme", "--me", "--json=1", "--no-mem", "--no-quiet=", "--nope\x1b", "--é=5", "-u", "-\udcff", "word", "-Eq",
-    "-qE", "-qqd",
+    "-qE", "-qqd", "--die-with-parent=", "--no-die-with-parent=1",
 ]  # fmt: skip
 QUESTIONS = ["--version", "--help", "-h", "-qh", "-hx"]
 COMMANDS = [
@@ -229,6 +234,7 @@ EVERYDAY = [
     ["--uid", "nobody", "--gid", "100", "--wait", "--kill-leftovers"],
     ["--report", "r.json", "--report-fd", "2", "--timeline", "t.csv", "--json", "--oom-log", "--oom-exit-code", "99"],
     ["-qqd/", "--dry-run"],
+    ["--die-with-scoperun", "--die-with-parent", "--no-die-with-parent", "--die-with-parent=1"],
 ]
 """Command lines without a mistake, as people and programs write them."""
 

@@ -239,6 +239,8 @@ def test_installed_applications_are_found_in_subfolders_too(tmp_path: Path) -> N
 
 def test_the_likely_id_of_a_unit() -> None:
     assert likely_id(r"app-gnome-google\x2dchrome-42.scope") == "google-chrome"
+    assert likely_id("app-gnome-org.gnome.Maps.service") == "org.gnome.Maps"
+    assert likely_id("app-@1.service") is None
     assert likely_id("build.scope") is None
 
 

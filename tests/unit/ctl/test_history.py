@@ -96,6 +96,9 @@ def test_runs_are_chosen(capfd: pytest.CaptureFixture[str]) -> None:
     assert names(lines=1) == ["bench"]
     assert names(since="2999-01-01") == names(before="2000-01-01 10:00") == names(system=True) == []
     assert len(names(since="today")) == len(names(system=False)) == 3
+    assert names("b*") == ["build", "build", "bench"]
+    assert names("bu[i]*", oom=True) == ["build"]
+    assert printed(capfd, "b*h", names=True) == ["bench"]
     assert rows(capfd, names=True) == ["bench", "build"]
     assert printed(capfd, names=True) == ["bench", "build"]
     assert printed(capfd, names=True, oom=True) == printed(capfd, "bu", names=True) == ["build"]
@@ -105,6 +108,8 @@ def test_runs_are_chosen(capfd: pytest.CaptureFixture[str]) -> None:
         history("b")
     with pytest.raises(NoSuchUnit, match=r"'x' \(there is bench, build\)"):
         history("x")
+    with pytest.raises(NoSuchUnit, match=r"'x\*' \(there is bench, build\)"):
+        history("x*")
 
 
 @pytest.mark.usefixtures("three")
@@ -293,6 +298,21 @@ def test_a_file_that_is_not_a_report_is_refused(tmp_path: Path, content: str, re
 def test_a_name_without_runs_is_refused(base: Path) -> None:
     with pytest.raises(NoSuchUnit, match=r"^no run is recorded as 'x'"):
         advise(["x"])
+
+
+@pytest.mark.usefixtures("three")
+def test_advice_is_about_one_name_and_not_about_a_glob() -> None:
+    with pytest.raises(NoSuchUnit, match=r"^no run is recorded as 'b\*' \(a word is the name of one job, not a glob\)"):
+        advise(["build", "b*"])
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_name_that_looks_like_a_glob_is_the_name_first(folder: int, capfd: pytest.CaptureFixture[str]) -> None:
+    add(folder, "b[1]", FINE)
+    add(folder, "b1", FINE)
+    assert [row["name"] for row in rows(capfd, "b[1]")] == ["b[1]"]
+    assert [row["name"] for row in rows(capfd, "b[12]")] == ["b1"]
+    advise(["b[1]"])
 
 
 def texts(*reports: dict[str, Any]) -> list[str]:

@@ -13,8 +13,10 @@ from xml.etree import ElementTree
 import pytest
 
 from scoperun.ctl.plot_text import text_of
+from scoperun.ctl.ticks import SIZES, axis
 from scoperun.ctl.timelines import BYTES, Picture, chosen, picture, thinned, time_text
 from scoperun.errors import InvalidValue, ScoperunError
+from scoperun.spec.sizes import format_size, parse_size
 from tests.documents import CHECKOUT
 
 MIB = 1 << 20
@@ -233,3 +235,64 @@ def test_a_last_line_that_was_cut_is_left_out(tmp_path: Path, last: str) -> None
     with open(file, "a", encoding="utf-8") as timeline:
         timeline.write(last)
     assert picture([file], ("memory",)).length == (9 if last.endswith("}") else 1)
+
+
+def sides(text: str) -> tuple[list[str], list[str]]:
+    """Return the labels of a plot: those of values, from below, and those of times."""
+    lines = text.split("\n")
+    (below,) = [number for number, line in enumerate(lines) if line.endswith("> (time)")]
+    values = [label for line in lines[1:below] if (label := line.partition(" |")[0].strip())]
+    return values[::-1], re.split(r" {2,}", lines[below + 1].partition("| ")[2].strip())
+
+
+@pytest.mark.parametrize(
+    ("size", "values"),
+    [
+        ((80, 24), ["0B", "5M", "10M", "15M", "20M"]),
+        ((120, 30), ["0B", "4M", "8M", "12M", "16M", "20M", "24M"]),
+        ((200, 9), ["0B", "10M", "20M"]),
+    ],
+)
+def test_the_labels_of_sizes_are_round(tmp_path: Path, size: tuple[int, int], values: list[str]) -> None:
+    width, height = size
+    assert sides(plotted(leak(tmp_path / "a.jsonl"), width=width, height=height))[0] == values
+
+
+@pytest.mark.parametrize(
+    ("seconds", "times"),
+    [
+        (0.05, ["0s", "0.01s", "0.02s", "0.03s", "0.04s", "0.05s"]),
+        (17.3, ["0s", "4s", "8s", "12s", "16s", "20s"]),
+        (320, ["0s", "1min", "2min", "3min", "4min", "5min"]),
+        (90 * 60, ["0s", "20min", "40min", "1h", "1h 20min", "1h 40min"]),
+        (13 * 3600, ["0s", "3h", "6h", "9h", "12h", "15h"]),
+        (20 * 86400, ["0s", "4d", "8d", "12d", "16d", "20d"]),
+    ],
+)
+def test_the_labels_of_times_are_round(tmp_path: Path, seconds: float, times: list[str]) -> None:
+    file = written(tmp_path / "a.jsonl", {"time": 0, "memory": 1}, {"time": seconds, "memory": 1})
+    assert sides(plotted(file))[1] == times
+
+
+@pytest.mark.parametrize("rows", [5, 6, 7, 17, 40])
+@pytest.mark.parametrize("largest", [1, 700, 1023, 3 * MIB // 2, 20 * MIB, 1331 * MIB, 5 << 40, 1 << 62])
+def test_an_axis_of_sizes_has_room_for_the_largest_and_exact_labels(largest: int, rows: int) -> None:
+    found = axis(largest, SIZES, cells=rows, spacings=(2, 3, 4, 5))
+    assert largest * (1 + 1 / rows) <= found.end
+    labels = [place for row in range(rows + 1) if (place := found.label_at(row * found.end / rows)) is not None]
+    assert len(labels) >= 2
+    assert all(parse_size(format_size(int(each))) == each for each in labels)
+
+
+def test_the_labels_of_tasks_are_whole_and_those_of_processors_round(tmp_path: Path) -> None:
+    file = leak(tmp_path / "a.jsonl")
+    assert sides(plotted(file, columns="tasks"))[0] == ["0", "1", "2", "3"]
+    assert sides(plotted(file, columns="cpu"))[0] == ["0", "0.2", "0.4", "0.6"]
+    many = written(tmp_path / "b.jsonl", {"time": 1, "tasks": 2345})
+    assert sides(plotted(many, columns="tasks"))[0] == ["0", "500", "1000", "1500", "2000", "2500"]
+
+
+def test_the_labels_of_a_picture_are_round(tmp_path: Path) -> None:
+    svg = image_of(picture([leak(tmp_path / "a.jsonl")], ("memory",)), "svg")
+    texts = {"".join(each.itertext()) for each in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")}  # noqa: S314  ours
+    assert {"0s", "1.5s", "3s", "4.5s", "6s", "9s", "0B", "4M", "8M", "12M", "16M", "20M"} <= texts

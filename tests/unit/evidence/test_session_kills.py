@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from scoperun.evidence.kernel_report import KernelReport, KernelVictim
-from scoperun.evidence.session_kills import KillTraces, Session, SessionKill, session_kills
+from scoperun.evidence.session_kills import KillTraces, Session, SessionKill, are_placed, session_kills
+from scoperun.record import replace
 from scoperun.spec.sizes import INFINITY
 
 TOP = "/user.slice/user-1000.slice"
@@ -107,6 +108,39 @@ def test_a_result_long_after_the_kernels_last_kill_is_of_systemd_oomd() -> None:
     traces = KillTraces(kills=0, results={"a.scope", "ours.scope"}, left={"ours.scope"}, is_quiet=True)
     assert session_kills(traces, SESSION) == [SessionKill(unit="a.scope", limit_of="systemd-oomd")]
     assert [kill.limit_of for kill in session_kills(KillTraces(kills=1, results={"a.scope"}), SESSION)] == ["unknown"]
+
+
+def test_a_result_beside_kills_that_are_all_counted_is_of_systemd_oomd() -> None:
+    traces = KillTraces(kills=1, counted={"a.scope": 1}, results={"a.scope", "b.scope"}, is_quiet=True)
+    assert session_kills(traces, SESSION) == [
+        SessionKill(unit="a.scope", kills=1),
+        SessionKill(unit="b.scope", limit_of="systemd-oomd"),
+    ]
+    late = replace(traces, is_quiet=False)
+    assert session_kills(late, SESSION)[1:] == [SessionKill(unit="b.scope")]
+    more = replace(traces, kills=2)
+    assert session_kills(more, SESSION)[1:] == [SessionKill(unit="b.scope", kills=1)], "it can be the kernel's"
+
+
+@pytest.mark.parametrize(
+    ("traces", "placed"),
+    [
+        ({"kills": 2, "counted": {"a.scope": 2}}, True),
+        ({"kills": 2, "counted": {"a.scope": 1, "ours.scope": 1}, "left": {"ours.scope"}}, True),
+        ({"kills": 1, "ended": {"a.scope"}}, True),
+        ({"kills": 1, "ended": {"a.scope", "b.scope"}, "reports": [report(f"{MANAGER}/app.slice/a.scope")]}, True),
+        ({"kills": 0, "results": {"a.scope"}}, True),
+        ({"kills": 1}, False),
+        ({"kills": 1, "ended": {"a.scope", "b.scope"}}, False),
+        ({"kills": 1, "ended": {"a.scope"}, "is_complete": False}, False),
+        ({"kills": 1, "ended": {"a.scope", "b.scope"}, "results": {"a.scope"}}, False),
+        ({"kills": 2, "counted": {"a.scope": 1}}, False),
+    ],
+)
+def test_kills_whose_unit_is_known_cannot_be_the_reason_for_another_result(
+    traces: dict[str, Any], placed: bool
+) -> None:
+    assert are_placed(KillTraces(**traces), SESSION) is placed
 
 
 def test_of_several_units_that_have_ended_none_is_named() -> None:

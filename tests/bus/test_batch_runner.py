@@ -1,0 +1,230 @@
+"""The runner and its database: what cannot be kept, and mistakes of ours, end the batch and lose no job."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scoperun.batch.earlier import clear_earlier
+from scoperun.batch.events import Finished, Noted
+from scoperun.batch.job import Job
+from scoperun.batch.output import Output, Way
+from scoperun.batch.retry import Policy
+from scoperun.batch.runner import Plan, Runner, Stage
+from scoperun.batch.state import Header, State
+from scoperun.batch.streams import CannotKeep, Streams
+from scoperun.record import replace
+from scoperun.spec.request import RunRequest
+from scoperun.supervision.running import begun
+from tests.bus.program import children
+from tests.bus.steps import PATIENCE, until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from dbus_next.message import Message
+
+    from scoperun.batch.events import Event
+    from scoperun.supervision.supervision import Supervision
+
+    from .fake_systemd import FakeSystemd, Unit
+    from .wire import Wire
+
+MIB = 1 << 20
+TOO_LONG = "/" + "x" * 9000
+"""What cannot be executed is named by an error that is longer than a page of the database."""
+
+
+def state(connection: sqlite3.Connection, *commands: tuple[str, ...]) -> State:
+    """Return the state of a batch with these jobs."""
+    made = State(connection)
+    jobs = (Job(seq=seq, command=command, memory=MIB) for seq, command in enumerate(commands, 1))
+    made.make(Header(id="x", created=1.0, cwd="/"), jobs)
+    return made
+
+
+class Batch:
+    """A runner of a batch, and what it has told."""
+
+    def __init__(self, kept: State, *, slots: int = 9, streams: Callable[[Job, int], Streams] | None = None) -> None:
+        self.events: list[Event] = []
+        self.plan = Plan(
+            batch="x",
+            total=99 * MIB,
+            policy=Policy(retries=0),
+            request=self._request,
+            streams=streams or self._streams,
+            take=self.events.append,
+        )
+        self.runner = Runner(kept, self.plan, slots=slots)
+
+    async def run(self) -> None:
+        async with asyncio.timeout(PATIENCE):
+            await self.runner.run()
+
+    @property
+    def ends(self) -> dict[int, str]:
+        return {each.job.seq: each.state for each in self.events if isinstance(each, Finished)}
+
+    def _request(self, job: Job, memory: int, unit: str, slice: str) -> RunRequest:  # noqa: A002  as its field
+        return RunRequest(command=job.command, unit=unit, slice=slice, die_with_scoperun=True, require_limits=False)
+
+    def _streams(self, _job: Job, _number: int) -> Streams:
+        return Streams(os.open(os.devnull, os.O_WRONLY), os.open(os.devnull, os.O_WRONLY))
+
+
+async def left(systemd: FakeSystemd) -> tuple[list[str], list[int]]:
+    await systemd.gone()
+    return [*systemd.units], children()
+
+
+async def test_an_end_that_cannot_be_kept_ends_the_batch_and_these_jobs_run_again(
+    systemd: FakeSystemd, connection: sqlite3.Connection
+) -> None:
+    kept = state(connection, ("sleep", "60"), (TOO_LONG,), ("true",))
+    first = Batch(kept, slots=2)
+
+    def full(job: Job, number: int) -> Streams:
+        connection.execute("PRAGMA max_page_count = 1")  # which is what it has now
+        return first._streams(job, number)  # noqa: SLF001
+
+    batch = Batch(kept, slots=2, streams=full)
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        await batch.run()
+    assert await left(systemd) == ([], [])
+    assert batch.ends == {}, "the slot was freed"
+    assert [each.seq for each in kept.open_attempts()] == [1, 2]
+    assert kept.counts() == {"running": 2, "waiting": 1}
+
+    connection.execute("PRAGMA max_page_count = 1000000")
+    connection.execute("UPDATE job SET job = replace(job, 'sleep', 'true')")
+    assert await clear_earlier(kept, "x", system=False) == 2
+    again = Batch(kept)
+    await again.run()
+    assert again.ends == {1: "done", 2: "not-executed", 3: "done"}
+    assert [kept.begun(seq) for seq in (1, 2, 3)] == [2, 2, 1]
+    assert await left(systemd) == ([], [])
+
+
+async def test_output_that_cannot_be_kept_ends_the_batch_when_the_running_jobs_have(
+    systemd: FakeSystemd, connection: sqlite3.Connection, tmp_path: Path
+) -> None:
+    """The folder is removed: then no file can be made in it, as on a full disk."""
+    kept = state(connection, ("true",), ("true",), ("true",))
+    folder = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    os.rmdir(tmp_path)
+    output = Output(folder, undo=lambda: None, way=Way())
+    batch = Batch(kept, slots=1, streams=output.streams)
+    await batch.run()
+    os.close(folder)
+    assert isinstance(batch.runner.failure, CannotKeep)
+    assert str(batch.runner.failure) == "cannot keep what job 1 prints: No such file or directory"
+    assert kept.counts() == {"waiting": 3}
+    assert kept.open_attempts() == []
+    assert await left(systemd) == ([], [])
+
+
+async def test_a_mistake_of_ours_ends_the_batch_and_what_has_ended_beside_it_is_kept(
+    systemd: FakeSystemd, connection: sqlite3.Connection
+) -> None:
+    kept = state(connection, ("sleep", "60"), ("true",), ("false",), ("true",))
+
+    @asynccontextmanager
+    async def begin(request: RunRequest, streams: Streams) -> AsyncIterator[Supervision]:
+        async with begun(request, before_exec=streams.take) as supervision:
+            if request.command == ("false",):
+                await supervision.report()
+                raise LookupError("a mistake")
+            yield supervision
+
+    batch = Batch(kept, slots=3)
+    batch.runner = Runner(kept, replaced(batch.plan, begin), slots=3)
+    with pytest.raises(LookupError, match="a mistake"):
+        await batch.run()
+    assert [each.seq for each in kept.open_attempts()] == [3]
+    assert await left(systemd) == ([], [])
+
+
+def replaced(plan: Plan, begin: object) -> Plan:
+    return replace(plan, begin=begin)
+
+
+async def test_jobs_are_killed_all_at_once_if_the_runner_is_cancelled(
+    systemd: FakeSystemd, connection: sqlite3.Connection
+) -> None:
+    """Their ends are announced only when all have ended."""
+    kept = state(connection, *[("sleep", "60")] * 4)
+    batch = Batch(kept)
+    running = asyncio.create_task(batch.run())
+    ended: list[str] = []
+
+    def end(unit: Unit) -> None:
+        if unit.name.startswith("scoperun-batch-"):
+            ended.append(unit.name)
+            if len(ended) == 4:
+                for each in [*systemd.units.values()]:
+                    if each.name in ended:
+                        systemd.announce_end(each)
+        else:
+            systemd.announce_end(unit)
+
+    systemd.when_ended = end
+    await until(lambda: len([each for each in systemd.units if each.startswith("scoperun-batch-")]) == 4)
+    running.cancel()
+    async with asyncio.timeout(PATIENCE):
+        await asyncio.wait([running])
+    assert running.cancelled()
+    assert kept.counts() == {"waiting": 4}
+    assert await left(systemd) == ([], [])
+
+
+@pytest.mark.parametrize("stage", [Stage.STOPPING, Stage.KILLING])
+@pytest.mark.parametrize("call", ["StartTransientUnit", "Get Version", "UnrefUnit"])
+async def test_a_job_that_is_ended_at_any_moment_ends_once(
+    stage: Stage, call: str, systemd: FakeSystemd, connection: sqlite3.Connection
+) -> None:
+    """While its scope is started, when its command runs, and while the end of one that ended by itself is settled."""
+    command = ("true",) if call == "UnrefUnit" else ("sleep", "60")
+    kept = state(connection, command)
+    batch = Batch(kept)
+
+    def end(message: Message) -> Message | None:
+        if call != "StartTransientUnit" or message.body[0].startswith("scoperun-batch-"):
+            for each in (Stage.DRAINING, stage, stage):
+                batch.runner.end(each)
+        return systemd.honest(message)
+
+    systemd.at[call] = end
+    await batch.run()
+    assert len([each for each in batch.events if isinstance(each, Finished)]) == 1
+    assert kept.counts() in ([{"done": 1}, {"waiting": 1}] if command == ("true",) else [{"waiting": 1}])
+    assert kept.open_attempts() == []
+    assert await left(systemd) == ([], [])
+
+
+async def test_a_wait_for_systemd_is_told_once_and_can_be_ended(
+    systemd: FakeSystemd, killing_bus: Callable[[], None], bus: Wire, connection: sqlite3.Connection
+) -> None:
+    """The second job waits; each look is a new connection."""
+    kept = state(connection, ("sleep", "60"), ("true",))
+    batch = Batch(kept, slots=1)
+    running = asyncio.create_task(batch.run())
+    await systemd.called("Get Version")
+    killing_bus()
+    await systemd.lost()
+    for unit in systemd.units.values():
+        if unit.name.startswith("scoperun-batch-"):
+            systemd.kill(unit, signal.SIGKILL)
+    await bus.refused(3)
+    batch.runner.end(Stage.DRAINING)
+    await running
+    noted = [each.text for each in batch.events if isinstance(each, Noted)]
+    assert [text.partition(":")[0] for text in noted] == ["waiting for systemd"]
+    assert kept.counts() == {"failed": 1, "waiting": 1}
