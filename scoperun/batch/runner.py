@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from scoperun.batch.admission import Admission, Hold, Room
 from scoperun.batch.ending import FAILURES, ending
 from scoperun.batch.events import Finished, Noted, Started
-from scoperun.batch.ground import scope_name, standing
+from scoperun.batch.ground import mended, scope_name, standing
 from scoperun.batch.interruptible import Interruptible
 from scoperun.batch.retry import next_attempt
 from scoperun.batch.running_job import RunningJob
@@ -137,9 +137,9 @@ class Runner:
                     if ground is None:
                         continue
                     has_begun, is_told = True, False
-                    self._ground, self._is_cut_off = ground, False
+                    self._is_cut_off = False
                     self._has_ground.set()
-                    await self._run_on(ground)
+                    await self._run_on(ground, stack)
             except BusUnavailable as error:
                 if not has_begun:
                     raise
@@ -212,18 +212,32 @@ class Runner:
             return False
         return self.stage is not Stage.RUNNING or not (self._is_open or self._window.places())
 
-    async def _run_on(self, ground: Ground) -> None:
-        """Run jobs until it is over, or until no job can stand on this ground any more and none does."""
+    async def _run_on(self, ground: Ground, stack: AsyncExitStack) -> None:
+        """Run jobs until it is over, or until no job can stand on this ground any more and none does.
+
+        stack: closed with the ground.
+        """
+        self._ground = ground
         try:
             while True:
                 self._settle(ground)
                 is_sound = ground.is_sound and not (self._is_cut_off and not self._running)
                 if self._is_over() or not (is_sound or self._running):
                     return
-                await self._woken(self._start_what_fits(ground) if is_sound else None)
+                await self._woken(self._start_what_fits(ground) if is_sound else _LOOK_AGAIN)
+                if self._running and not (ground.manager.is_usable or ground.has_lost_guard):
+                    self._ground = ground = await self._mended(ground, stack)
         finally:
             await self._kill_all()
             self._settle(ground)
+
+    async def _mended(self, ground: Ground, stack: AsyncExitStack) -> Ground:
+        """Return the ground with a new connection, the same one if there is none yet."""
+        try:
+            new = mended(ground, system=self._plan.system)
+            return await self._beginning.wait(stack.enter_async_context(new)) or ground
+        except ScoperunError:
+            return ground
 
     async def _kill_all(self) -> None:
         """Kill what still runs, all of it at once, and wait until nothing of it is left."""
@@ -321,7 +335,7 @@ class Runner:
             self._refused(outcome, ground)
         elif not outcome.was_stopped:
             self._refusals = 0
-        was_ended_by_us = (outcome.was_stopped or ground.guard.was_lost) and not attempt.is_success
+        was_ended_by_us = (outcome.was_stopped or ground.has_lost_guard) and not attempt.is_success
         if outcome.refusal is not None or was_ended_by_us:
             return Ended(attempt, _WAITING, place.memory, place.alone, counts=False)
         attempts = [*self._state.attempts(running.job.seq), attempt]

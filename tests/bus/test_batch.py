@@ -218,6 +218,26 @@ async def test_jobs_run_on_without_a_bus_and_others_start_when_it_is_back(
     assert await left(systemd) == ([], [])
 
 
+async def test_jobs_start_beside_those_that_run_when_the_bus_is_back(
+    systemd: FakeSystemd, another_bus: Callable[[], Awaitable[None]], tmp_path: Path
+) -> None:
+    """All have the slice of before; those that a guard takes along later run again, whichever guard it is."""
+    async with library.Batch(slots=2, memory_total=9 * MIB) as batch:
+        submit(batch, f"test -e {tmp_path}/a || {{ >{tmp_path}/a; exec sleep 60; }}")
+        await files(tmp_path, 1)
+        await another_bus()
+        submit(batch, f"test -e {tmp_path}/b || {{ >{tmp_path}/b; exec sleep 60; }}")
+        await files(tmp_path, 2)
+        first, second = [unit for name, unit in systemd.units.items() if name.startswith("guard-")]
+        assert len(scopes(systemd)) == 2
+        systemd.kill(first, signal.SIGKILL)
+        async with asyncio.timeout(PATIENCE):
+            seen = [result async for result in batch.results()]
+        assert [(each.ending, each.attempts) for each in seen] == [("done", 2)] * 2
+        assert second.is_over
+    assert await left(systemd) == ([], [])
+
+
 async def test_a_batch_that_waits_for_systemd_can_be_left(
     systemd: FakeSystemd, killing_bus: Callable[[], None]
 ) -> None:
