@@ -221,23 +221,29 @@ class Runner:
         try:
             while True:
                 self._settle(ground)
-                is_sound = ground.is_sound and not (self._is_cut_off and not self._running)
+                is_sound = ground.is_sound and not self._is_cut_off
                 if self._is_over() or not (is_sound or self._running):
                     return
                 await self._woken(self._start_what_fits(ground) if is_sound else _LOOK_AGAIN)
-                if self._running and not (ground.manager.is_usable or ground.has_lost_guard):
+                if self._running and not is_sound:
                     self._ground = ground = await self._mended(ground, stack)
         finally:
             await self._kill_all()
             self._settle(ground)
 
     async def _mended(self, ground: Ground, stack: AsyncExitStack) -> Ground:
-        """Return the ground with a new connection, the same one if there is none yet."""
-        try:
-            new = mended(ground, system=self._plan.system)
-            return await self._beginning.wait(stack.enter_async_context(new)) or ground
-        except ScoperunError:
+        """Ask systemd whether it is back; return the ground with a new connection, if it needs one and can have it."""
+        if ground.has_lost_guard or self.stage is not Stage.RUNNING:
             return ground
+        try:
+            if not ground.manager.is_usable:
+                new = stack.enter_async_context(mended(ground, system=self._plan.system))
+                ground = await self._beginning.wait(new) or ground
+            elif self._is_cut_off:
+                self._is_cut_off = await self._beginning.wait(ground.manager.version()) is None
+        except ScoperunError:
+            pass
+        return ground
 
     async def _kill_all(self) -> None:
         """Kill what still runs, all of it at once, and wait until nothing of it is left."""
@@ -347,7 +353,7 @@ class Runner:
     def _refused(self, outcome: Outcome, ground: Ground) -> None:
         """Note that a command could not be started. systemd is waited for, and so is a new guard."""
         if outcome.is_of_bus:
-            self._is_cut_off, self._earliest = True, time.monotonic() + _LOOK_AGAIN
+            self._is_cut_off = True
         if outcome.is_of_bus or outcome.was_stopped or not ground.is_sound:
             return
         self._refusals += 1
