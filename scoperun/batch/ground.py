@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from scoperun.kernel.cgroup import Cgroup
 from scoperun.kernel.unit_cgroups import manager_cgroup
-from scoperun.record import dataclass
+from scoperun.record import dataclass, replace
 from scoperun.spec.properties import Property
 from scoperun.supervision.guard import shared_guard
 from scoperun.systemd.shared import shared_manager
@@ -35,18 +35,24 @@ _FILES = ("inactive_file", "active_file")
 class Ground:
     """The ground that is there.
 
-    manager: a connection, which can be lost. slice: the slice's name. cgroup: the slice's.
+    manager: a connection, which can be lost. guards: the slice is bound to the first one, and jobs to that of the
+    connection with which they were started. slice: the slice's name. cgroup: the slice's.
     """
 
     manager: Manager
-    guard: Guard
+    guards: tuple[Guard, ...]
     slice: str
     cgroup: Cgroup
 
     @property
     def is_sound(self) -> bool:
         """Whether another job can stand on it, as far as is known."""
-        return self.manager.is_usable and not self.guard.was_lost
+        return self.manager.is_usable and not self.has_lost_guard
+
+    @property
+    def has_lost_guard(self) -> bool:
+        """Whether systemd is stopping jobs, because a guard has ended."""
+        return any(guard.was_lost for guard in self.guards)
 
     def used(self) -> int:
         """Return the bytes that jobs use and that the kernel cannot take back; 0 if it does not say."""
@@ -82,7 +88,17 @@ async def standing(batch: str, *, total: int, system: bool) -> AsyncIterator[Gro
         manager = await stack.enter_async_context(connected())
         guard = await stack.enter_async_context(shared_guard(manager, system=system))
         await stack.enter_async_context(transient_slice(connected, name, _properties(batch, total, guard)))
-        yield Ground(manager=manager, guard=guard, slice=name, cgroup=await _cgroup(manager, name, system=system))
+        yield Ground(manager=manager, guards=(guard,), slice=name, cgroup=await _cgroup(manager, name, system=system))
+
+
+@asynccontextmanager
+async def mended(ground: Ground, *, system: bool) -> AsyncIterator[Ground]:
+    """Give the same ground a new connection, and what runs on it runs on. Raises ScoperunError."""
+    async with (
+        shared_manager(os.environ, system=system) as manager,
+        shared_guard(manager, system=system) as guard,
+    ):
+        yield replace(ground, manager=manager, guards=(*ground.guards, guard))
 
 
 async def _cgroup(manager: Manager, name: str, *, system: bool) -> Cgroup:

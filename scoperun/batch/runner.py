@@ -14,13 +14,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from scoperun.batch.admission import Admission, Hold, Room
-from scoperun.batch.ending import FAILURES, ending
+from scoperun.batch.aftermath import WAITING, Aftermath
+from scoperun.batch.ending import FAILURES
 from scoperun.batch.events import Finished, Noted, Started
-from scoperun.batch.ground import scope_name, standing
+from scoperun.batch.ground import mended, scope_name, standing
 from scoperun.batch.interruptible import Interruptible
-from scoperun.batch.retry import next_attempt
 from scoperun.batch.running_job import RunningJob
-from scoperun.batch.state import Begun, Ended
+from scoperun.batch.state import Begun
 from scoperun.batch.window import Window
 from scoperun.errors import BusUnavailable, ScoperunError
 from scoperun.kernel.machine_memory import available, boot_id
@@ -37,19 +37,13 @@ if TYPE_CHECKING:
     from scoperun.batch.job import Job
     from scoperun.batch.retry import Policy
     from scoperun.batch.running_job import Begin, Outcome
-    from scoperun.batch.state import Place, State
+    from scoperun.batch.state import Ended, Place, State
     from scoperun.batch.streams import Streams
     from scoperun.spec.request import RunRequest
     from scoperun.supervision.supervision import Supervision
 
-_WAITING = "waiting"
-"""The state of a job that waits for an attempt."""
-
 _LOOK_AGAIN = 1.0
 """Seconds until the machine's memory is read again, or systemd is asked again: nothing tells us when they are back."""
-
-_MOST_REFUSALS = 3
-"""Scopes in a row that systemd refuses before the batch gives up."""
 
 
 class Stage(enum.IntEnum):
@@ -94,7 +88,6 @@ class Runner:
     """Runs the jobs of a batch that wait.
 
     stage: how far it is told to end. slots: how many jobs run at once at most. is_paused: no job is started for now.
-    failure: why the batch itself has failed.
     """
 
     def __init__(self, state: State, plan: Plan, *, slots: int, is_open: bool = False) -> None:
@@ -102,7 +95,6 @@ class Runner:
         self.stage = Stage.RUNNING
         self.slots = slots
         self.is_paused = False
-        self.failure: ScoperunError | None = None
         self._is_open = is_open
         self._has_ground = asyncio.Event()
         self._state = state
@@ -113,7 +105,7 @@ class Runner:
         self._running: dict[int, RunningJob] = {}
         self._ended: list[tuple[RunningJob, Outcome]] = []
         self._changed = asyncio.Event()
-        self._refusals = 0
+        self._aftermath = Aftermath(state, plan.policy, total=plan.total)
         counts = state.counts()
         self._failed = sum(counts.get(each, 0) for each in FAILURES)
         self._all = sum(counts.values())
@@ -137,9 +129,9 @@ class Runner:
                     if ground is None:
                         continue
                     has_begun, is_told = True, False
-                    self._ground, self._is_cut_off = ground, False
+                    self._is_cut_off = False
                     self._has_ground.set()
-                    await self._run_on(ground)
+                    await self._run_on(ground, stack)
             except BusUnavailable as error:
                 if not has_begun:
                     raise
@@ -181,6 +173,11 @@ class Runner:
         self._changed.set()
 
     @property
+    def failure(self) -> ScoperunError | None:
+        """Why the batch itself has failed, None if it has not."""
+        return self._aftermath.failure
+
+    @property
     def running(self) -> Sequence[RunningJob]:
         """The attempts that run."""
         return [*self._running.values()]
@@ -212,18 +209,38 @@ class Runner:
             return False
         return self.stage is not Stage.RUNNING or not (self._is_open or self._window.places())
 
-    async def _run_on(self, ground: Ground) -> None:
-        """Run jobs until it is over, or until no job can stand on this ground any more and none does."""
+    async def _run_on(self, ground: Ground, stack: AsyncExitStack) -> None:
+        """Run jobs until it is over, or until no job can stand on this ground any more and none does.
+
+        stack: closed with the ground.
+        """
+        self._ground = ground
         try:
             while True:
                 self._settle(ground)
-                is_sound = ground.is_sound and not (self._is_cut_off and not self._running)
+                is_sound = ground.is_sound and not self._is_cut_off
                 if self._is_over() or not (is_sound or self._running):
                     return
-                await self._woken(self._start_what_fits(ground) if is_sound else None)
+                await self._woken(self._start_what_fits(ground) if is_sound else _LOOK_AGAIN)
+                if self._running and not is_sound:
+                    self._ground = ground = await self._mended(ground, stack)
         finally:
             await self._kill_all()
             self._settle(ground)
+
+    async def _mended(self, ground: Ground, stack: AsyncExitStack) -> Ground:
+        """Ask systemd whether it is back; return the ground with a new connection, if it needs one and can have it."""
+        if ground.has_lost_guard or self.stage is not Stage.RUNNING:
+            return ground
+        try:
+            if not ground.manager.is_usable:
+                new = stack.enter_async_context(mended(ground, system=self._plan.system))
+                ground = await self._beginning.wait(new) or ground
+            elif self._is_cut_off:
+                self._is_cut_off = await self._beginning.wait(ground.manager.version()) is None
+        except ScoperunError:
+            pass
+        return ground
 
     async def _kill_all(self) -> None:
         """Kill what still runs, all of it at once, and wait until nothing of it is left."""
@@ -288,8 +305,11 @@ class Runner:
         ended = [(running, outcome) for running, outcome in self._ended if outcome.crash is None]
         crashed = [(running, outcome) for running, outcome in self._ended if outcome.crash is not None]
         if ended:
-            ends = [self._end_of(running, outcome, ground) for running, outcome in ended]
+            ends = [self._aftermath.of(running, outcome, ground) for running, outcome in ended]
             self._state.end(*ends)
+            self._is_cut_off |= any(outcome.is_of_bus for _, outcome in ended)
+            if self.failure is not None:
+                self.end(Stage.DRAINING)
             self._ended = crashed
             for (running, outcome), end in zip(ended, ends, strict=True):
                 self._free(running, outcome, end)
@@ -300,7 +320,7 @@ class Runner:
     def _free(self, running: RunningJob, outcome: Outcome, end: Ended) -> None:
         """Free the place of an attempt whose end is kept, and tell the rest of the program."""
         del self._running[running.job.seq]
-        if end.state == _WAITING:
+        if end.state == WAITING:
             self._window.put_back(replace(running.place, memory=end.memory, alone=end.alone))
         self._count(end)
         self._plan.take(
@@ -314,36 +334,9 @@ class Runner:
             )
         )
 
-    def _end_of(self, running: RunningJob, outcome: Outcome, ground: Ground) -> Ended:
-        """Return what follows from the end of an attempt."""
-        attempt, place = outcome.attempt, running.place
-        if outcome.refusal is not None:
-            self._refused(outcome, ground)
-        elif not outcome.was_stopped:
-            self._refusals = 0
-        was_ended_by_us = (outcome.was_stopped or ground.guard.was_lost) and not attempt.is_success
-        if outcome.refusal is not None or was_ended_by_us:
-            return Ended(attempt, _WAITING, place.memory, place.alone, counts=False)
-        attempts = [*self._state.attempts(running.job.seq), attempt]
-        again = None if attempt.is_success else next_attempt(self._plan.policy, attempts, self._plan.total)
-        if again is None:
-            return Ended(attempt, ending(attempts), place.memory)
-        return Ended(attempt, _WAITING, again.memory, again.alone)
-
-    def _refused(self, outcome: Outcome, ground: Ground) -> None:
-        """Note that a command could not be started. systemd is waited for, and so is a new guard."""
-        if outcome.is_of_bus:
-            self._is_cut_off, self._earliest = True, time.monotonic() + _LOOK_AGAIN
-        if outcome.is_of_bus or outcome.was_stopped or not ground.is_sound:
-            return
-        self._refusals += 1
-        if self._refusals >= _MOST_REFUSALS and self.failure is None:
-            self.failure = outcome.refusal
-            self.end(Stage.DRAINING)
-
     def _count(self, end: Ended) -> None:
         """Count a job that has ended, and stop if too many have failed."""
-        if end.state == _WAITING:
+        if end.state == WAITING:
             return
         self._failed += not end.attempt.is_success
         halt = self._plan.halt

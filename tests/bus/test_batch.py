@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from .fake_systemd import FakeSystemd, Unit
     from .steps import Action
+    from .wire import Wire
 
 MIB = library.MiB
 
@@ -218,6 +219,26 @@ async def test_jobs_run_on_without_a_bus_and_others_start_when_it_is_back(
     assert await left(systemd) == ([], [])
 
 
+async def test_jobs_start_beside_those_that_run_when_the_bus_is_back(
+    systemd: FakeSystemd, another_bus: Callable[[], Awaitable[None]], tmp_path: Path
+) -> None:
+    """All have the slice of before; those that a guard takes along later run again, whichever guard it is."""
+    async with library.Batch(slots=2, memory_total=9 * MIB) as batch:
+        submit(batch, f"test -e {tmp_path}/a || {{ >{tmp_path}/a; exec sleep 60; }}")
+        await files(tmp_path, 1)
+        await another_bus()
+        submit(batch, f"test -e {tmp_path}/b || {{ >{tmp_path}/b; exec sleep 60; }}")
+        await files(tmp_path, 2)
+        first, second = [unit for name, unit in systemd.units.items() if name.startswith("guard-")]
+        assert len(scopes(systemd)) == 2
+        systemd.kill(first, signal.SIGKILL)
+        async with asyncio.timeout(PATIENCE):
+            seen = [result async for result in batch.results()]
+        assert [(each.ending, each.attempts) for each in seen] == [("done", 2)] * 2
+        assert second.is_over
+    assert await left(systemd) == ([], [])
+
+
 async def test_a_batch_that_waits_for_systemd_can_be_left(
     systemd: FakeSystemd, killing_bus: Callable[[], None]
 ) -> None:
@@ -243,6 +264,25 @@ async def test_systemd_that_has_left_the_bus_is_not_asked_again_and_again(system
         async with asyncio.timeout(PATIENCE):
             result = await anext(batch.results())
         assert (result.ending, result.attempts) == ("done", 2)
+    assert await left(systemd) == ([], [])
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_nothing_is_tried_beside_jobs_that_run_until_systemd_is_back(
+    bus: Wire, systemd: FakeSystemd, tmp_path: Path
+) -> None:
+    """As long as it is not on the bus it is asked for its version, and no attempt of a job is made."""
+    async with library.Batch(slots=2, memory_total=9 * MIB) as batch:
+        submit(batch, f">{tmp_path}/a; exec sleep 60")
+        await files(tmp_path, 1)
+        systemd.leave()
+        await systemd.left()
+        submit(batch, "true")
+        await until(lambda: bus.steps.count("Get Version") > 3)
+        await systemd.join()
+        async with asyncio.timeout(PATIENCE):
+            result = await anext(batch.results())
+        assert (result.seq, result.ending, result.attempts) == (2, "done", 2)
     assert await left(systemd) == ([], [])
 
 

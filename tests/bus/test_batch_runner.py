@@ -23,7 +23,7 @@ from scoperun.record import replace
 from scoperun.spec.request import RunRequest
 from scoperun.supervision.running import begun
 from tests.bus.program import children
-from tests.bus.steps import PATIENCE, until
+from tests.bus.steps import PATIENCE, something_changed, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -61,7 +61,7 @@ class Batch:
             policy=Policy(retries=0),
             request=self._request,
             streams=streams or self._streams,
-            take=self.events.append,
+            take=self._take,
         )
         self.runner = Runner(kept, self.plan, slots=slots)
 
@@ -73,8 +73,16 @@ class Batch:
     def ends(self) -> dict[int, str]:
         return {each.job.seq: each.state for each in self.events if isinstance(each, Finished)}
 
+    @property
+    def noted(self) -> list[str]:
+        return [each.text for each in self.events if isinstance(each, Noted)]
+
     def _request(self, job: Job, memory: int, unit: str, slice: str) -> RunRequest:  # noqa: A002  as its field
         return RunRequest(command=job.command, unit=unit, slice=slice, die_with_scoperun=True, require_limits=False)
+
+    def _take(self, event: Event) -> None:
+        self.events.append(event)
+        something_changed()
 
     def _streams(self, _job: Job, _number: int) -> Streams:
         return Streams(os.open(os.devnull, os.O_WRONLY), os.open(os.devnull, os.O_WRONLY))
@@ -222,9 +230,9 @@ async def test_a_wait_for_systemd_is_told_once_and_can_be_ended(
     for unit in systemd.units.values():
         if unit.name.startswith("scoperun-batch-"):
             systemd.kill(unit, signal.SIGKILL)
-    await bus.refused(3)
+    await until(lambda: batch.noted)
+    await bus.refused(2)
     batch.runner.end(Stage.DRAINING)
     await running
-    noted = [each.text for each in batch.events if isinstance(each, Noted)]
-    assert [text.partition(":")[0] for text in noted] == ["waiting for systemd"]
+    assert [text.partition(":")[0] for text in batch.noted] == ["waiting for systemd"]
     assert kept.counts() == {"failed": 1, "waiting": 1}

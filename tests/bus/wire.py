@@ -35,7 +35,7 @@ class Wire:
         self.at: dict[str, Action] = {}
         self.replies = 0
         self._daemon = daemon
-        self._refused = 0
+        self.refusals = 0
         self._handed_back = bytearray()
         self._clients: list[StreamWriter] = []
         self._connections: set[asyncio.Task[None]] = set()
@@ -68,8 +68,9 @@ class Wire:
         await until(lambda: not self._connections)
 
     async def refused(self, count: int) -> None:
-        """Return once so many connections were closed because there is no daemon."""
-        await until(lambda: self._refused >= count)
+        """Return once so many more connections were closed because there is no daemon."""
+        before = self.refusals
+        await until(lambda: self.refusals >= before + count)
 
     async def close(self) -> None:
         for connection in self._connections:
@@ -92,7 +93,7 @@ class Wire:
             try:
                 from_daemon, to_daemon = await asyncio.open_unix_connection(self._daemon)
             except OSError:  # it was killed
-                self._refused += 1
+                self.refusals += 1
                 something_changed()
                 return
             async with _closing(to_daemon), asyncio.TaskGroup() as both:
