@@ -35,18 +35,22 @@ _FILES = ("inactive_file", "active_file")
 class Ground:
     """The ground that is there.
 
-    manager: a connection, which can be lost. slice: the slice's name. cgroup: the slice's.
+    manager: a connection, which can be lost. slice: the slice's name. cgroup: the slice's. made: which folder that was.
     """
 
     manager: Manager
     guard: Guard
     slice: str
     cgroup: Cgroup
+    made: int | None
 
     @property
     def is_sound(self) -> bool:
-        """Whether another job can stand on it, as far as is known."""
-        return self.manager.is_usable and not self.guard.was_lost
+        """Whether another job can stand on it, as far as is known.
+
+        A slice that was stopped by hand would be there again with the next scope, and have no limit.
+        """
+        return self.manager.is_usable and not self.guard.was_lost and _folder(self.cgroup) == self.made
 
     def used(self) -> int:
         """Return the bytes that jobs use and that the kernel cannot take back; 0 if it does not say."""
@@ -82,13 +86,22 @@ async def standing(batch: str, *, total: int, system: bool) -> AsyncIterator[Gro
         manager = await stack.enter_async_context(connected())
         guard = await stack.enter_async_context(shared_guard(manager, system=system))
         await stack.enter_async_context(transient_slice(connected, name, _properties(batch, total, guard)))
-        yield Ground(manager=manager, guard=guard, slice=name, cgroup=await _cgroup(manager, name, system=system))
+        cgroup = await _cgroup(manager, name, system=system)
+        yield Ground(manager=manager, guard=guard, slice=name, cgroup=cgroup, made=_folder(cgroup))
 
 
 async def _cgroup(manager: Manager, name: str, *, system: bool) -> Cgroup:
     above = manager_cgroup(await manager.control_group())
     below = f"{_PARENT[system]}.slice/{name}"
     return Cgroup(f"{above.name.rstrip('/')}/{below}", f"{above.path}/{below}", above.counts_alone)
+
+
+def _folder(cgroup: Cgroup) -> int | None:
+    """Return the number of a cgroup's folder, which the next one of that name does not have; None if it is missing."""
+    try:
+        return os.stat(cgroup.path).st_ino
+    except OSError:
+        return None
 
 
 def _properties(batch: str, total: int, guard: Guard) -> list[Property]:

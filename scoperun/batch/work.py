@@ -34,6 +34,7 @@ from scoperun.console.shell_words import quoted
 from scoperun.errors import InvalidValue
 from scoperun.printable import one_line
 from scoperun.process.signals import HeldSignals
+from scoperun.process.streams import occupy_closed_streams
 from scoperun.record import replace
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
 def run_batch(options: Options) -> int:
     """Run a batch, and return the exit status. Raises ScoperunError if it cannot begin."""
+    occupy_closed_streams()
     if not options.is_resumed and options.source.file is None and options.source.values is None:
         raise InvalidValue("no jobs", hint="a FILE, - for standard input, or -- CMD {} ::: VALUE...")
     total = options.total or asyncio.run(usual_total(system=options.system))
@@ -104,6 +106,7 @@ class _Work:
         self._stops = 0
         self._began = time.monotonic()
         self._was_told_to_end = False
+        self._is_printed = True
         self._written: dict[str, JobLog | Results | Recording] = {}
 
     @contextmanager
@@ -160,7 +163,8 @@ class _Work:
         """Say how the batch ended, and return the exit status."""
         failure, counts = self._runner.failure, self._state.counts()
         is_interrupted = self._was_told_to_end and bool(counts.get("waiting"))
-        status = exit_status(counts, is_interrupted=is_interrupted, has_failed=failure is not None)
+        has_failed = failure is not None or not self._is_printed
+        status = exit_status(counts, is_interrupted=is_interrupted, has_failed=has_failed)
         failures = self._state.failures(FAILURES, most=ROWS)
         told = summary(counts, failures, need(self._state.kept_attempts()), elapsed=time.monotonic() - self._began)
         if self._options.json:
@@ -172,7 +176,7 @@ class _Work:
         for option, written in self._written.items():
             if written.failure is not None:
                 say(one_line(f"scopectl: {option}: not all was written: {written.failure}"))
-        if counts.get("waiting"):
+        if counts.get("waiting") or not self._is_printed:
             say(f"scopectl: to go on: scopectl batch --resume --state {quoted(self._folder.path)}")
         return status
 
@@ -204,6 +208,7 @@ class _Work:
         try:
             await self._output.print_all()
         except OSError as error:
+            self._is_printed = False
             self._say(f"scopectl: cannot print what jobs print: {error.strerror}")
             self._runner.end(Stage.STOPPING)
 
