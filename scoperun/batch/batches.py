@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from scoperun.batch.folder import opened
-from scoperun.batch.state import State
+from scoperun.batch.state import ID, State
 from scoperun.console.state_folder import state_path
 from scoperun.environment import given_environment
 from scoperun.errors import InvalidValue, ScoperunError
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from scoperun.batch.folder import Folder
     from scoperun.batch.state import Header
 
-_ID = re.compile(r"[a-z0-9]{1,32}")
 _IDS = "abcdefghijkmnpqrstuvwxyz23456789"
 """Letters and digits that are not taken for others."""
 
@@ -64,7 +62,7 @@ def new_id() -> str:
 
 def path_of(batch: str) -> str:
     """Return the folder of a batch by its ID. Raises InvalidValue for what is not one."""
-    if not _ID.fullmatch(batch):
+    if not ID.fullmatch(batch):
         raise InvalidValue(f"{batch!r} is not the ID of a batch", hint="scopectl batch status lists them")
     return f"{_all()}/{batch}"
 
@@ -72,7 +70,7 @@ def path_of(batch: str) -> str:
 def batches() -> list[Batch]:
     """Return the batches whose state is in its usual place, the newest last. Those that cannot be read are left out."""
     try:
-        names = sorted(name for name in os.listdir(_all()) if _ID.fullmatch(name))
+        names = sorted(name for name in os.listdir(_all()) if ID.fullmatch(name))
     except FileNotFoundError:
         return []
     except OSError as error:

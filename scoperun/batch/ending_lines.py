@@ -42,8 +42,10 @@ def how(attempt: Attempt) -> str:
 
 def _whose(attempt: Attempt) -> str:
     match attempt.limit_of:
-        case LimitOf.SCOPE:
+        case LimitOf.SCOPE if attempt.limit_unit == attempt.unit:
             return f"its {format_size(attempt.memory)} of memory"
+        case LimitOf.SCOPE:
+            return "memory at a limit inside its scope"
         case LimitOf.SLICE:
             return f"the memory of {attempt.limit_unit or 'a slice'}"
         case LimitOf.HOST:

@@ -12,11 +12,13 @@ import os
 import shutil
 import signal
 import sqlite3
+import stat
 import struct
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from scoperun.console.folders import remove_empty_folder
+from scoperun.console.paths import Trusted, others_write
 from scoperun.console.state_folder import trusted_folder
 from scoperun.errors import InvalidValue, ScoperunError
 from scoperun.history.file_system import is_local
@@ -55,9 +57,12 @@ class Folder:
 
         The lock is the process's own: it ends with it, and a child that outlives it has none of it (fcntl_locking(2)).
         """
-        if is_new:
-            self._see_room_for_new()
-        lock = self._new(_LOCK)
+        try:
+            if is_new:
+                self._see_room_for_new()
+            lock = self._new(_LOCK)
+        except OSError as error:
+            raise ScoperunError(f"cannot use {self.path}: {error.strerror}") from None
         try:
             try:
                 fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -110,11 +115,13 @@ class Folder:
 
         create: make an empty one if it is missing.
         """
-        if create:
-            try:
+        try:
+            if create:
                 os.close(self._new(_DATABASE))
-            except OSError as error:
-                raise ScoperunError(f"cannot create {self.path}/{_DATABASE}: {error.strerror}") from None
+            self._see_database()
+        except OSError as error:
+            verb = "create" if create else "use"
+            raise ScoperunError(f"cannot {verb} {self.path}/{_DATABASE}: {error.strerror}") from None
         try:
             with closing(self._connected()) as connection:
                 yield connection
@@ -141,6 +148,21 @@ class Folder:
             raise InvalidValue(
                 f"{self.path} has other files in it, e.g. {foreign[0]!r}", hint="--state DIR is a new or empty folder"
             )
+
+    def _see_database(self) -> None:
+        """Raise OSError if another user could have written the database: it says what is executed."""
+        found = os.open(_DATABASE, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.fd)
+        try:
+            status, folder = os.fstat(found), os.fstat(self.fd)
+        finally:
+            os.close(found)
+        trusted = Trusted.here()
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        if not trusted.own(status, folder):
+            raise PermissionError(errno.EACCES, f"it {trusted.doubt(status)}")
+        if others_write(status):
+            raise PermissionError(errno.EACCES, "it is writable by others")
 
     def remove(self) -> None:
         """Remove what a batch has put into it, and it itself if nothing else is there."""

@@ -36,18 +36,22 @@ class Ground:
     """The ground that is there.
 
     manager: a connection, which can be lost. guards: the slice is bound to the first one, and jobs to that of the
-    connection with which they were started. slice: the slice's name. cgroup: the slice's.
+    connection with which they were started. slice: the slice's name. cgroup: the slice's. made: which folder that was.
     """
 
     manager: Manager
     guards: tuple[Guard, ...]
     slice: str
     cgroup: Cgroup
+    made: int | None
 
     @property
     def is_sound(self) -> bool:
-        """Whether another job can stand on it, as far as is known."""
-        return self.manager.is_usable and not self.has_lost_guard
+        """Whether another job can stand on it, as far as is known.
+
+        A slice that was stopped by hand would be there again with the next scope, and have no limit.
+        """
+        return self.manager.is_usable and not self.has_lost_guard and _folder(self.cgroup) == self.made
 
     @property
     def has_lost_guard(self) -> bool:
@@ -88,7 +92,8 @@ async def standing(batch: str, *, total: int, system: bool) -> AsyncIterator[Gro
         manager = await stack.enter_async_context(connected())
         guard = await stack.enter_async_context(shared_guard(manager, system=system))
         await stack.enter_async_context(transient_slice(connected, name, _properties(batch, total, guard)))
-        yield Ground(manager=manager, guards=(guard,), slice=name, cgroup=await _cgroup(manager, name, system=system))
+        cgroup = await _cgroup(manager, name, system=system)
+        yield Ground(manager=manager, guards=(guard,), slice=name, cgroup=cgroup, made=_folder(cgroup))
 
 
 @asynccontextmanager
@@ -105,6 +110,14 @@ async def _cgroup(manager: Manager, name: str, *, system: bool) -> Cgroup:
     above = manager_cgroup(await manager.control_group())
     below = f"{_PARENT[system]}.slice/{name}"
     return Cgroup(f"{above.name.rstrip('/')}/{below}", f"{above.path}/{below}", above.counts_alone)
+
+
+def _folder(cgroup: Cgroup) -> int | None:
+    """Return the number of a cgroup's folder, which the next one of that name does not have; None if it is missing."""
+    try:
+        return os.stat(cgroup.path).st_ino
+    except OSError:
+        return None
 
 
 def _properties(batch: str, total: int, guard: Guard) -> list[Property]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import closing
 from typing import TYPE_CHECKING, Self
@@ -26,6 +27,8 @@ class JobLog:
         try:
             if is_new:
                 with closing(Destination(path)) as file:
+                    if file.may_wait:
+                        raise OSError(errno.EINVAL, "it is not a regular file")
                     file.write(HEADER)
             self._file = Appended(path, header=HEADER)
         except OSError as error:

@@ -15,7 +15,7 @@ from scoperun.batch.ending import FAILURES
 from scoperun.batch.folder import opened
 from scoperun.batch.job_files import jobs
 from scoperun.batch.state import Header, State, Wanted
-from scoperun.errors import InvalidValue
+from scoperun.errors import InvalidValue, ScoperunError
 from scoperun.record import dataclass, replace
 
 if TYPE_CHECKING:
@@ -51,7 +51,12 @@ def made(options: Options, shared: Common, total: int) -> Iterator[Made]:
                 _resume(found, options, shared, total)
             else:
                 _make(found, batch, options, checked_jobs(options, shared, total))
-            yield found
+            try:
+                yield found
+            except ScoperunError:  # e.g. for --joblog
+                if not options.is_resumed and not found.state.has_begun:
+                    folder.remove()
+                raise
         if found.is_finished:
             folder.remove()
 
@@ -67,8 +72,8 @@ def _make(new: Made, batch: str, options: Options, found: Iterator[Job]) -> None
     state, folder = new.state, new.folder
     if state.is_made:
         raise InvalidValue(f"{folder.path}: there is a batch in it", hint="--resume goes on with it")
-    header = Header(id=batch, created=time.time(), cwd=os.getcwd(), words=options.words)
     try:
+        header = Header(id=batch, created=time.time(), cwd=_here(), words=options.words)
         count = state.make(header, found)
     except BaseException:
         folder.remove()
@@ -77,6 +82,13 @@ def _make(new: Made, batch: str, options: Options, found: Iterator[Job]) -> None
         places = array("q", range(1, count + 1))
         random.shuffle(places)
         state.shuffle(places)
+
+
+def _here() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        raise ScoperunError("the working directory was removed", hint="cd to another one") from None
 
 
 def _resume(earlier: Made, options: Options, shared: Common, total: int) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from scoperun.console.files import Destination
 from scoperun.console.folders import make_folder
+from scoperun.console.paths import Trusted, walk
 from scoperun.errors import ScoperunError
 
 if TYPE_CHECKING:
     from scoperun.batch.events import Finished
+    from scoperun.console.paths import Place
 
 _FILES = {"out": "stdout", "err": "stderr"}
 _MODE = 0o777
@@ -27,14 +31,17 @@ class Results:
         self.failure: str | None = None
         try:
             make_folder(self._path, mode=_MODE)
+            with walk(f"{self._path}/", Trusted.here()):  # it is a folder
+                pass
         except OSError as error:
             raise ScoperunError(f"--results: cannot use {path!r}: {error.strerror}") from None
 
     def opened(self, seq: int) -> tuple[int, int]:
         """Begin the files of an attempt, in place of those of an earlier one. Raises OSError."""
         make_folder(f"{self._path}/{seq}", mode=_MODE)
-        with suppress(FileNotFoundError):  # a report is that of the attempt that printed what is beside it
-            os.unlink(f"{self._path}/{seq}/report.json")
+        # A report is that of the attempt that printed what is beside it.
+        with suppress(FileNotFoundError), self._walk(seq, "report.json") as place:
+            os.unlink(place.name, dir_fd=place.folder)
         output = self._begun(seq, "out")
         try:
             return output, self._begun(seq, "err")
@@ -43,8 +50,14 @@ class Results:
             raise
 
     def reopened(self, seq: int, name: str) -> int:
-        """Open a file of an attempt that has ended, to read it. Raises OSError."""
-        return os.open(self._file(seq, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        """Open a file of an attempt that has ended, to read it. Raises FileNotFoundError; notes what else is wrong."""
+        try:
+            return self._opened_again(seq, name)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            self.failure = f"{self._file(seq, name)}: {error.strerror}"
+            raise FileNotFoundError from None
 
     def take(self, event: Finished) -> None:
         """Write the report of an attempt; note why if that fails."""
@@ -55,6 +68,18 @@ class Results:
                 file.write(event.report.to_json(indent=2) + "\n")
         except OSError as error:
             self.failure = f"{error.strerror}"
+
+    def _opened_again(self, seq: int, name: str) -> int:
+        with self._walk(seq, _FILES[name]) as place:
+            if place.status is None:
+                raise FileNotFoundError
+            if not stat.S_ISREG(place.status.st_mode) or place.status.st_uid != os.geteuid():
+                raise OSError(errno.EINVAL, "it is not the file that the job was given")
+            return os.open(f"/proc/self/fd/{place.entry}", os.O_RDONLY | os.O_CLOEXEC)
+
+    def _walk(self, seq: int, name: str) -> Place:
+        """Return where a file of a job is; a job, or another user, can have put links into the path."""
+        return walk(f"{self._path}/{seq}/{name}", Trusted.here(), follow_last=False)
 
     def _begun(self, seq: int, name: str) -> int:
         with closing(Destination(self._file(seq, name))) as file:

@@ -7,10 +7,11 @@ another: a runner that is killed at any moment has lost no job, and the next one
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from array import array
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from scoperun.batch.attempt import Attempt
 from scoperun.batch.job import Job
@@ -22,7 +23,15 @@ from scoperun.history.database import transaction
 from scoperun.record import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+T = TypeVar("T")
+
+ID = re.compile(r"[a-z0-9]{1,32}")
+"""What a batch can be called: it is part of names of units, and of a pattern for them."""
+
+_END_OF_TIME = 1 << 40
+"""Seconds since 1970 that can still be shown as a date."""
 
 _DURABLE = "FULL"
 _FAST = "NORMAL"
@@ -134,9 +143,9 @@ class State:
             )
 
     def header(self) -> Header:
-        """Return what belongs to the batch as a whole."""
-        number, created, cwd, words = self._connection.execute("SELECT id, created, cwd, words FROM batch").fetchone()
-        return Header(id=number, created=created, cwd=cwd, words=tuple(json.loads(words)))
+        """Return what belongs to the batch as a whole. Raises ScoperunError if it is damaged."""
+        row = self._connection.execute("SELECT id, created, cwd, words FROM batch").fetchone()
+        return _decoded(_header, row)
 
     def wanted(self) -> Wanted:
         """Return what another terminal wants of the runner."""
@@ -162,6 +171,11 @@ class State:
                 )
         if (row := kept.fetchone()) is not None:
             raise InvalidValue(f"job {row[0]} is missing now", hint="without a file the old ones are resumed")
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether any attempt of a job was begun."""
+        return self._connection.execute("SELECT 1 FROM attempt LIMIT 1").fetchone() is not None
 
     def counts(self) -> dict[str, int]:
         """Return how many jobs are in each state."""
@@ -189,7 +203,7 @@ class State:
     def job(self, seq: int) -> Job:
         """Return a job."""
         (text,) = self._connection.execute("SELECT job FROM job WHERE seq = ?", (seq,)).fetchone()
-        return _job(json.loads(text))
+        return _decoded(_job, text)
 
     def has_ended(self, seq: int, number: int) -> bool:
         """Tell whether a job has ended for good with this attempt."""
@@ -207,7 +221,7 @@ class State:
         rows = self._connection.execute(
             "SELECT attempt FROM attempt WHERE seq = ? AND kept = 1 ORDER BY number", (seq,)
         )
-        return [_attempt(json.loads(text)) for (text,) in rows]
+        return [_decoded(_attempt, text) for (text,) in rows]
 
     def begun(self, seq: int) -> int:
         """Return how many attempts of a job were begun."""
@@ -276,7 +290,7 @@ class State:
     def kept_attempts(self) -> Iterator[Attempt]:
         """Yield every attempt that tells something about its job, in the order of jobs."""
         for (text,) in self._connection.execute("SELECT attempt FROM attempt WHERE kept = 1 ORDER BY seq, number"):
-            yield _attempt(json.loads(text))
+            yield _decoded(_attempt, text)
 
     @contextmanager
     def _transaction(self, synchronous: str) -> Iterator[Any]:
@@ -301,13 +315,30 @@ def _values(value: Job | Attempt) -> dict[str, Any]:
     return {name: getattr(value, name) for name in type(value).__slots__}
 
 
-def _job(values: Mapping[str, Any]) -> Job:
+def _decoded(parse: Callable[[Any], T], kept: Any) -> T:
+    """Return what a row says. Raises ScoperunError if it is not what was written."""
+    try:
+        return parse(kept)
+    except (LookupError, TypeError, ValueError, RecursionError):
+        raise ScoperunError(f"the state of the batch is damaged: {kept!r:.80}") from None
+
+
+def _header(row: Any) -> Header:
+    number, created, cwd, words = row
+    if not (ID.fullmatch(number) and 0 <= created < _END_OF_TIME):
+        raise ValueError(row)
+    return Header(id=number, created=float(created), cwd=str(cwd), words=tuple(map(str, json.loads(words))))
+
+
+def _job(text: str) -> Job:
+    values = json.loads(text)
     settings = tuple((name, text) for name, text in values["settings"])
     lists = {name: tuple(values[name]) for name in ("command", "environment")}
     return Job(**{**values, **lists, "settings": settings})
 
 
-def _attempt(values: Mapping[str, Any]) -> Attempt:
+def _attempt(text: str) -> Attempt:
+    values = json.loads(text)
     verdict, limit_of = values["verdict"], values["limit_of"]
     return Attempt(
         **{

@@ -36,6 +36,7 @@ from scoperun.console.shell_words import quoted
 from scoperun.errors import InvalidValue
 from scoperun.printable import one_line
 from scoperun.process.signals import HeldSignals
+from scoperun.process.streams import occupy_closed_streams
 from scoperun.record import replace
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
 def run_batch(options: Options) -> int:
     """Run a batch, and return the exit status. Raises ScoperunError if it cannot begin."""
+    occupy_closed_streams()
     if not options.is_resumed and options.source.file is None and options.source.values is None:
         raise InvalidValue("no jobs", hint="a FILE, - for standard input, or -- CMD {} ::: VALUE...")
     total = options.total or asyncio.run(usual_total(system=options.system))

@@ -14,6 +14,7 @@ from scoperun.console.output import print_text, say
 from scoperun.ctl.errors import Status, status_of
 from scoperun.ctl.subcommands import NAMES, SUBCOMMANDS
 from scoperun.errors import InvalidValue, ScoperunError
+from scoperun.program import reason_for
 from scoperun.version import __version__
 
 if TYPE_CHECKING:
@@ -67,6 +68,14 @@ def _scopectl(argv: Sequence[str]) -> int:
         if failure is None:
             raise
         say(f"scopectl: {in_options(error.complaint)}")
+        return failure
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        failure = NAMES[name].failure
+        if failure is None or sys.flags.dev_mode:
+            raise
+        say(f"scopectl: {reason_for('scopectl', error)}")
         return failure
 
 

@@ -246,6 +246,59 @@ def test_jobs_end_with_their_runner_and_another_one_goes_on(home: Path, gate: Ga
     assert left() == ""
 
 
+def test_a_slice_that_is_stopped_by_hand_comes_back_with_its_limit(home: Path, gate: Gate) -> None:
+    """Without that, the next scope in it would have systemd make one that has none."""
+    jobs = gate.jobs(3, first="cat /sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)/../memory.max; ")
+    runner = started("--mem", "20M", "--mem-total", "100M", "-j", "1", "--state", f"{home}/state", jobs)
+    gate.pids(1)
+    systemctl("stop", systemctl("list-units", "--plain", "--no-legend", "*-scoperun_batch_*").split()[0])
+    gate.open()
+    out, err = runner.communicate(timeout=GENEROUS)
+    assert runner.returncode == 1, err
+    assert out.split() == [f"{100 * MIB}", f"{100 * MIB}", "2", f"{100 * MIB}", "3"]
+    assert "job 1 was ended by SIGTERM" in err
+    assert left() == ""
+
+
+@pytest.mark.guest(suite="trixie")
+def test_output_that_cannot_be_written_is_a_failure_and_is_printed_later(home: Path) -> None:
+    words = ["scopectl", "batch", "--mem", "20M", "--", "echo", "{}", ":::", "one"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=GENEROUS, check=False)
+    assert (done.returncode, "cannot print what jobs print: No space" in done.stderr) == (125, True), done
+    (state,) = (home / "home" / "scoperun" / "batch").iterdir()
+    assert f"--resume --state {state}" in done.stderr
+    again = batch("--resume", "--state", f"{state}")
+    assert (again.status, again.stdout) == (0, "one\n"), again
+
+
+@pytest.mark.guest(suite="trixie")
+def test_jobs_have_their_streams_though_ours_are_closed(home: Path) -> None:
+    words = ["--mem", "20M", "--results", f"{home}/results", "--", "sh", "-c", "echo out; echo err >&2", ":::", "a"]
+    closed = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", "scopectl", "batch", *words]
+    assert subprocess.run(closed, timeout=GENEROUS, check=False).returncode == 0
+    assert [(home / "results" / "1" / name).read_text() for name in ("stdout", "stderr")] == ["out\n", "err\n"]
+
+
+@pytest.mark.guest(suite="trixie")
+@pytest.mark.parametrize("name", ["nosuch/log", "pipe"])
+def test_a_log_that_cannot_be_written_is_refused_and_nothing_is_left(home: Path, name: str) -> None:
+    """A pipe would keep it waiting for a reader."""
+    os.mkfifo(home / "pipe")
+    done = batch("--mem", "20M", "--joblog", f"{home}/{name}", "--", "touch", f"{home}/ran", ":::", "1")
+    assert (done.status, done.stderr.count("\n"), "--joblog: cannot write" in done.stderr) == (125, 1, True), done
+    assert not (home / "ran").exists()
+    assert not [*(home / "home").rglob("batch.db")]
+
+
+@pytest.mark.guest(suite="trixie")
+def test_a_pipe_that_a_job_puts_in_place_of_its_output_is_not_waited_for(home: Path) -> None:
+    line = f"mkfifo pipe; mv pipe {home}/results/1/stdout; echo one"
+    done = batch("--mem", "20M", "--results", f"{home}/results", jobs_file(home, line, "echo two"), cwd=home)
+    assert (done.status, done.stdout) == (0, "two\n"), done
+    assert "--results: not all was written" in done.stderr
+
+
 @pytest.mark.guest(suite="trixie")
 def test_two_runners_of_one_batch_are_refused(home: Path, gate: Gate) -> None:
     runner = started("--mem", "20M", "--state", f"{home}/state", gate.jobs(1))

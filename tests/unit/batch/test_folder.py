@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -116,3 +116,35 @@ def test_a_batch_removes_what_is_its_own(tmp_path: Path) -> None:
             os.close(os.open("1-1.out", os.O_CREAT | os.O_WRONLY, dir_fd=files))
         place.remove()
         assert not Path(place.path).exists()
+
+
+def test_a_lock_that_cannot_be_made_is_told_in_one_line(tmp_path: Path) -> None:
+    with folder(tmp_path) as place:
+        (tmp_path / "state" / "lock").mkdir()
+        with pytest.raises(ScoperunError, match=r"cannot use .*/state: Is a directory"), place.locked():
+            pass
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda file: file.chmod(0o666), "it is writable by others"),
+        (lambda file: (file.unlink(), os.mkfifo(file)), "it is not a regular file"),
+        (lambda file: (file.unlink(), file.symlink_to("/etc/passwd")), "it is not a regular file"),
+    ],
+)
+def test_a_database_that_others_could_have_written_is_refused(
+    tmp_path: Path, spoil: Callable[[Path], object], words: str
+) -> None:
+    """It says what is executed."""
+    with folder(tmp_path) as place:
+        with place.database(create=True):
+            pass
+        spoil(tmp_path / "state" / "batch.db")
+        with pytest.raises(ScoperunError, match=words), place.database():
+            pass
+
+
+def test_an_error_while_a_batch_runs_is_not_said_to_be_the_databases(tmp_path: Path) -> None:
+    with folder(tmp_path) as place, pytest.raises(OSError, match="of a job"), place.database(create=True):
+        raise OSError(1, "of a job")

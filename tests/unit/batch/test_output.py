@@ -10,6 +10,7 @@ import pytest
 from scoperun.batch.events import Finished
 from scoperun.batch.output import Output, Way
 from scoperun.batch.results import Results
+from scoperun.errors import ScoperunError
 from tests.unit.batch.jobs import MiB, attempt, folder, job
 
 
@@ -143,3 +144,31 @@ def test_a_slow_reader_does_not_keep_the_loop_waiting(tmp_path: Path) -> None:
         rest += piece
     os.close(reading)
     assert found + rest == text
+
+
+@pytest.mark.parametrize("is_fifo", [True, False])
+def test_a_file_of_results_that_a_job_has_replaced_is_not_printed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], is_fifo: bool
+) -> None:
+    """A FIFO would keep us waiting, and root would print to another user what only root can read."""
+    results = Results(f"{tmp_path}/results")
+    with folder(tmp_path) as place, place.output() as files:
+        output = Output(files, undo=nothing, way=Way(), results=results)
+        run_job(output, 1, out=b"one\n")
+        printed = tmp_path / "results" / "1" / "stdout"
+        printed.unlink()
+        if is_fifo:
+            os.mkfifo(printed)
+        else:
+            printed.symlink_to("/etc/passwd")
+        end(output, 1)
+        output.close()
+        asyncio.run(output.print_all())
+    assert capfd.readouterr().out == ""
+    assert "it is not the file that the job was given" in f"{results.failure}"
+
+
+def test_results_are_kept_in_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ScoperunError, match=r"--results: cannot use '.*/file': Not a directory"):
+        Results(f"{tmp_path}/file")

@@ -171,3 +171,30 @@ def test_a_database_is_in_wal_mode(tmp_path: Path) -> None:
     with folder(tmp_path) as place, place.database(create=True) as connection:
         assert isinstance(connection, sqlite3.Connection)
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE batch SET id = '*'",
+        "UPDATE batch SET id = x'00ff'",
+        "UPDATE batch SET words = '['",
+        "UPDATE batch SET words = '5'",
+        "UPDATE batch SET created = 1e300",
+        "DELETE FROM batch",
+    ],
+)
+def test_a_damaged_batch_is_told_in_one_line(tmp_path: Path, statement: str) -> None:
+    """Its ID is part of a pattern for names of units, which are stopped."""
+    with state(tmp_path, job(1)) as kept:
+        kept._connection.execute(statement)  # noqa: SLF001  what another program could do
+        with pytest.raises(ScoperunError, match="the state of the batch is damaged"):
+            kept.header()
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{}", "[" * 100_000])
+def test_a_damaged_job_is_told_in_one_line(tmp_path: Path, text: str) -> None:
+    with state(tmp_path, job(1)) as kept:
+        kept._connection.execute("UPDATE job SET job = ?", (text,))  # noqa: SLF001  as above
+        with pytest.raises(ScoperunError, match="the state of the batch is damaged"):
+            kept.job(1)
