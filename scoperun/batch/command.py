@@ -173,7 +173,8 @@ def command(  # noqa: PLR0913  each is an option
     """
     typed: _Typed = ctx.obj if isinstance(ctx.obj, _Typed) else _Typed(*ctx.obj)
     if words and words[0] in VERBS and not typed.after:
-        return control(words[0], words[1:], slots=jobs, json=json)
+        path = [] if state is None else [os.path.abspath(state)]
+        return control(words[0], [*words[1:], *path], slots=jobs, json=json)
     if (resume or retry_failed) and typed.path is None:
         return _again(ctx, typed, words or [], state, is_retry=retry_failed)
     shared = common(by_long_name(given), command=typed.after[0] if typed.after else "")

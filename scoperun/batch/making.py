@@ -95,11 +95,11 @@ def _resume(earlier: Made, options: Options, shared: Common, total: int) -> None
     state = earlier.state
     if not state.is_made:
         raise InvalidValue(f"{earlier.folder.path}: there is no batch in it")
+    state.want(Wanted())
     if options.source.file is not None or options.source.values is not None:
         state.see_same(jobs(options.source, shared))
     if options.is_retry:
         state.retry(FAILURES)
-    state.want(Wanted())
     if (largest := state.largest_waiting()) is not None:
         seq, memory = largest
         see_that_it_fits(replace(state.job(seq), memory=memory), total)

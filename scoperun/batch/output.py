@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from scoperun.batch.events import Finished
 from scoperun.batch.streams import CannotKeep, Streams
+from scoperun.printable import one_line
 from scoperun.record import dataclass
 
 if TYPE_CHECKING:
@@ -142,9 +143,7 @@ class Output:
         if file is None:  # its command could not be started
             return
         try:
-            for piece in _tagged(
-                _pieces(file), f"{tag}\t".encode(errors="surrogateescape") if self._way.is_tagged else b""
-            ):
+            for piece in _tagged(_pieces(file), f"{one_line(tag)}\t".encode() if self._way.is_tagged else b""):
                 await self._write(ours, piece)
         finally:
             os.close(file)

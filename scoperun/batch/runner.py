@@ -25,6 +25,7 @@ from scoperun.batch.window import Window
 from scoperun.errors import BusUnavailable, ScoperunError
 from scoperun.kernel.machine_memory import available, boot_id
 from scoperun.record import dataclass, replace
+from scoperun.spec.sizes import format_size
 from scoperun.supervision.running import begun
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ class Runner:
         self._ended: list[tuple[RunningJob, Outcome]] = []
         self._changed = asyncio.Event()
         self._aftermath = Aftermath(state, plan.policy, total=plan.total)
+        self._is_short = False
         counts = state.counts()
         self._failed = sum(counts.get(each, 0) for each in FAILURES)
         self._all = sum(counts.values())
@@ -237,7 +239,7 @@ class Runner:
                 new = stack.enter_async_context(mended(ground, system=self._plan.system))
                 ground = await self._beginning.wait(new) or ground
             elif self._is_cut_off:
-                self._is_cut_off = await self._beginning.wait(ground.manager.version()) is None
+                self._is_cut_off = await self._beginning.wait(ground.manager.control_group()) is None
         except ScoperunError:
             pass
         return ground
@@ -275,11 +277,23 @@ class Runner:
                 available=free,
             )
             chosen = self._admission.choose(self._window.places(), room)
+            self._tell_shortage(chosen, room)
             if isinstance(chosen, Hold):
                 return _LOOK_AGAIN if chosen is Hold.MACHINE else None
             self._start(chosen, ground)
             self._earliest = time.monotonic() + self._plan.delay
         return None
+
+    def _tell_shortage(self, chosen: Place | Hold, room: Room) -> None:
+        """Say it once if nothing runs because the machine has no memory for it, which can last forever."""
+        is_short = chosen is Hold.MACHINE and room.running == 0
+        if is_short and not self._is_short:
+            least = format_size(min(place.memory for place in self._window.places()))
+            free = format_size(room.of_machine)
+            self._plan.take(
+                Noted(f"waiting for memory: the machine has {free} available, and the next job asks for {least}")
+            )
+        self._is_short = is_short
 
     def _start(self, place: Place, ground: Ground) -> None:
         """Note that an attempt begins, and then begin it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import time
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -15,6 +16,7 @@ from scoperun.batch.columns import AUTO
 from scoperun.batch.descriptors import Descriptors
 from scoperun.batch.earlier import clear_earlier
 from scoperun.batch.ending import FAILURES, exit_status
+from scoperun.batch.folder import WAKE
 from scoperun.batch.interrupts import interrupting
 from scoperun.batch.job_lines import end_line
 from scoperun.batch.joblog_file import JobLog
@@ -62,13 +64,30 @@ def run_batch(options: Options) -> int:
         return _previewed(options, shared, total)
     descriptors = Descriptors()
     descriptors.allow(options.slots)
-    with made(options, shared, total) as batch, HeldSignals() as signals:
+    with _unharmed_by_wishes(), made(options, shared, total) as batch, HeldSignals() as signals:
         work = _Work(options, batch.folder, batch.state, total=total, shared=shared, descriptors=descriptors)
         with work.outputs(signals):
             asyncio.run(work.run(signals))
         status = work.concluded()
         batch.is_finished = status == 0 and options.path is None  # nothing is left to resume
     return status
+
+
+@contextmanager
+def _unharmed_by_wishes() -> Iterator[None]:
+    """Do nothing at a wish that another terminal has as long as signals are not held: `run` reads it afterwards.
+
+    With a handler of Python's, which exec resets, jobs have the disposition that we were started with.
+    """
+    before = signal.getsignal(WAKE)
+    if before is signal.SIG_IGN:
+        yield
+        return
+    signal.signal(WAKE, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(WAKE, before)
 
 
 def stored(path: str) -> Header:
@@ -166,6 +185,7 @@ class _Work:
             self._takers.append(progress.take)
             self._output.aside = progress.aside
             self._output.recover(self._state)
+            self._woken()
             self._printing = asyncio.create_task(self._printed())
             try:
                 await self._runner.run(partial(clear_earlier, self._state, self._header.id, system=options.system))

@@ -300,6 +300,28 @@ def test_a_pipe_that_a_job_puts_in_place_of_its_output_is_not_waited_for(home: P
 
 
 @pytest.mark.guest(suite="trixie")
+def test_a_wish_is_granted_to_a_runner_that_still_reads_its_jobs(home: Path) -> None:
+    assert batch("--mem", "20M", "--state", f"{home}/state", jobs_file(home, "exit 3")).status == 1
+    os.mkfifo(home / "again")
+    runner = started("--retry-failed", "--state", f"{home}/state", f"{home}/again")
+    with open(home / "again", "w") as jobs:  # it holds the lock now
+        assert batch("stop", f"{home}/state").status == 0
+        jobs.write("exit 3\n")
+    _, err = runner.communicate(timeout=GENEROUS)
+    assert (runner.returncode, "1 job in" in err, "1 waiting" in err) == (130, True, True), err
+
+
+@pytest.mark.guest(suite="trixie")
+def test_a_wait_for_memory_that_the_machine_does_not_have_is_told(home: Path) -> None:
+    runner = started("--mem", "500G", "--mem-total", "900G", "--state", f"{home}/state", jobs_file(home, "true"))
+    assert runner.stderr is not None
+    assert "waiting for memory: the machine has" in runner.stderr.readline()
+    runner.send_signal(signal.SIGINT)
+    _, err = runner.communicate(timeout=GENEROUS)
+    assert (runner.returncode, "1 waiting" in err, "waiting for memory" in err) == (130, True, False), err
+
+
+@pytest.mark.guest(suite="trixie")
 def test_two_runners_of_one_batch_are_refused(home: Path, gate: Gate) -> None:
     runner = started("--mem", "20M", "--state", f"{home}/state", gate.jobs(1))
     gate.pids(1)

@@ -172,3 +172,13 @@ def test_results_are_kept_in_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ScoperunError, match=r"--results: cannot use '.*/file': Not a directory"):
         Results(f"{tmp_path}/file")
+
+
+def test_a_tag_is_one_column_of_a_line_and_moves_no_cursor(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with folder(tmp_path) as place, place.output() as files:
+        output = Output(files, undo=nothing, way=Way(is_tagged=True))
+        run_job(output, 1, out=b"one\n")
+        end(output, 1, tag="a\x1b[2J\n\tb\udcff")
+        output.close()
+        asyncio.run(output.print_all())
+    assert capfd.readouterr().out == "a\\x1b[2J\\n\\tb\\xff\tone\n"
