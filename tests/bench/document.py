@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median, quantiles
 from typing import Any
 
@@ -76,6 +77,10 @@ def document(results: Mapping[str, Any], machine: Machine) -> str:
         *from_one_process(results["library"]),
         "## `scopectl batch`\n",
         *batch(results["batch"], results["crowd"]),
+        batch_idle(results["batch_idle"]),
+        *long_batch(results["long_batch"]),
+        *mixed(results["mixed"]),
+        retried(results["oom"]),
         "## `scopectl top`\n",
         top(**results["top"]),
         "## From the kernel's kill to the last byte of the report\n",
@@ -111,7 +116,7 @@ def ours(times: Mapping[str, Sequence[float]]) -> str:
     cost = more(SPARED_OURS, PACKAGES)
     told.append(
         f"15 ms for our own modules over `{PACKAGES}`: {1000 * cost:+.1f} ms as scoperun imports all of it, "
-        f"{'reached' if cost <= OUR_MODULES else 'not reached'} ({1000 * more(SPARED_OURS, SPARED):+.1f} ms where both "
+        f"{reached(cost <= OUR_MODULES)} ({1000 * more(SPARED_OURS, SPARED):+.1f} ms where both "
         f"are spared, {1000 * more(OURS, PACKAGES):+.1f} ms where neither is)"
     )
     return f"Aimed at: at most {'; '.join(told)}.\n"
@@ -172,7 +177,7 @@ def ratio(times: Mapping[str, Sequence[float]], name: str) -> float:
 
 def met(value: float, most: float) -> str:
     """Return a value as text, with `reached` or `not reached` for its target."""
-    return f"{value:.2f}, reached" if value <= most else f"{value:.2f}, not reached"
+    return f"{value:.2f}, {reached(value <= most)}"
 
 
 def phases(results: Mapping[str, Any]) -> Iterable[Sequence[object]]:
@@ -291,9 +296,93 @@ def batch(results: Mapping[str, Any], crowd: Mapping[str, Any]) -> Iterable[str]
     )
 
 
+def batch_idle(results: Mapping[str, Any]) -> str:
+    """Return the text about the runner while jobs sleep."""
+    return (
+        f"While {results['jobs']} jobs sleep and {results['waiting']} wait for a slot, the runner wakes "
+        f"{results['wakes']} times in {results['seconds']} s (aimed at: 0, {reached(not results['wakes'])}) and uses "
+        f"{milliseconds(results['cpu'])} of a processor. Its private memory is {results['private'] / MIB:.1f} MiB.\n"
+    )
+
+
+def long_batch(results: Mapping[str, Any]) -> Iterable[str]:
+    """Yield the texts and the table about a batch of very many jobs."""
+    samples, number = results["samples"], results["number"]
+    each = number // (len(samples) - 1)
+    yield (
+        f"{number:,} jobs that run nothing: each attempt ends at once with the report of an earlier command. The rest "
+        "is real: options, database, output, systemd, slice and guard.\n"
+    )
+    parts = [(earlier, later) for earlier, later in pairwise(samples)]
+    rates = {name: [each / (later[name] - earlier[name]) for earlier, later in parts] for name in ("at", "cpu")}
+    chosen = dict.fromkeys((0, len(parts) // 2, len(parts) - 1))
+    yield table(
+        ("", "jobs per second", "per second of its processor time", "resident memory"),
+        [
+            (
+                f"{parts[part][0]['start']:,} to {parts[part][1]['start']:,}",
+                *(f"{rates[name][part]:.0f}" for name in rates),
+                f"{parts[part][1]['rss'] / MIB:.1f} MiB",
+            )
+            for part in chosen
+        ],
+    )
+    grown = samples[-1]["rss"] - samples[1]["rss"]
+    by_clock, by_cpu = (rates[name][-1] / rates[name][0] for name in ("at", "cpu"))
+    yield (
+        f"Aimed at: at most 64 MiB, the summary included: {met(results['peak'] / MIB, 64)}; they do not grow: "
+        f"{grown / MIB:+.2f} MiB after the first {each:,} jobs, {reached(grown < MIB)}; the last {each:,} at no less "
+        f"than 0.95 of the rate of the first ones: {at_least(by_clock, 0.95)}, by the runner's processor time "
+        f"{at_least(by_cpu, 0.95)}; at most 1 s from `scopectl batch --resume` to the first start, after a runner was "
+        f"killed half-way: {met(results['resumed'], 1)}.\n"
+    )
+
+
+def mixed(results: Mapping[str, Any]) -> Iterable[str]:
+    """Yield the texts and the table about jobs that do not fit into memory together."""
+    yield (
+        f"A mixed load, in a guest with one processor and {results['ram'] / MIB:.0f} MiB of memory: {results['jobs']} "
+        f"jobs that take {results['least']} to {results['most']} MiB for 0.2 to 2 s, at most {results['slots']} at "
+        f"once; {results['liars']} of them ask scopectl for less than they take. GNU parallel starts a job while so "
+        "much memory is free, and kills one if half of it is not. task-spooler does not look at memory.\n"
+    )
+    rows = [
+        (
+            f"`{name}`",
+            f"{each['seconds']:.0f} s",
+            *(each[column] for column in ("host_kills", "own_kills", "starts", "again", "lost")),
+        )
+        for name, each in results["results"].items()
+    ]
+    kills = ("OOM kills of the machine", "at a limit of their own")
+    yield table(("", "time", *kills, "starts", "of jobs that had ended well", "jobs never done"), rows)
+    ours, *peers = results["results"].values()
+    none = all(not ours[column] for column in ("host_kills", "again", "lost"))
+    yield (
+        "Aimed at, for `scopectl batch`: no OOM kill of the machine, no job that had ended well run again, and every "
+        f"job done: {reached(none)}. It takes {ours['seconds'] / peers[0]['seconds']:.2f} x the time of parallel.\n"
+    )
+
+
+def retried(results: Mapping[str, Any]) -> str:
+    """Return the text about the time from a kill to the next attempt."""
+    seconds, report = results["retried"], median(results["seconds"])
+    return (
+        f"From the kernel's kill of a job to the first instruction of its next attempt, in the lab, {len(seconds)} "
+        f"times: median {milliseconds(median(seconds))}, worst {milliseconds(max(seconds))}. Aimed at: at most 2 x the "
+        f"time from the kill to the report of `scoperun` in the same guest, {milliseconds(report)}: "
+        f"{met(median(seconds) / report, 2)}.\n"
+    )
+
+
+def reached(is_reached: bool) -> str:
+    """Return in words whether a target was reached."""
+    return "reached" if is_reached else "not reached"
+
+
 def at_least(value: float, least: float) -> str:
     """Return a value as text, with `reached` or `not reached` for the least that is aimed at."""
-    return f"{value:.2f}, {'reached' if value >= least else 'not reached'}"
+    return f"{value:.2f}, {reached(value >= least)}"
 
 
 def of_the_machine(library: Mapping[str, Any]) -> str:

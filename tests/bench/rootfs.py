@@ -10,7 +10,7 @@ from tests.lab.recipe import PACKAGES, SUITES, Recipe
 
 SUITE = SUITES["trixie"]
 
-PEERS = ("hyperfine", "python3-pystemd", "findutils", "parallel")
+PEERS = ("hyperfine", "python3-pystemd", "findutils", "parallel", "task-spooler")
 BENCHEXEC = "benchexec==3.35"
 
 FILES = Path(__file__).parent / "files"
