@@ -271,14 +271,14 @@ async def test_systemd_that_has_left_the_bus_is_not_asked_again_and_again(system
 async def test_nothing_is_tried_beside_jobs_that_run_until_systemd_is_back(
     bus: Wire, systemd: FakeSystemd, tmp_path: Path
 ) -> None:
-    """As long as it is not on the bus it is asked for its version, and no attempt of a job is made."""
+    """As long as it is not on the bus it is asked for its cgroup, and no attempt of a job is made."""
     async with library.Batch(slots=2, memory_total=9 * MIB) as batch:
         submit(batch, f">{tmp_path}/a; exec sleep 60")
         await files(tmp_path, 1)
         systemd.leave()
         await systemd.left()
         submit(batch, "true")
-        await until(lambda: bus.steps.count("Get Version") > 3)
+        await until(lambda: bus.steps.count("Get ControlGroup") > 3)
         await systemd.join()
         async with asyncio.timeout(PATIENCE):
             result = await anext(batch.results())
