@@ -60,6 +60,16 @@ def new_id() -> str:
     return "".join(_IDS[byte % len(_IDS)] for byte in os.urandom(6))
 
 
+def is_id(word: str) -> bool:
+    """Tell whether a word is the ID of a batch whose state is in its usual place."""
+    return ID.fullmatch(word) is not None and os.path.isdir(path_of(word))
+
+
+def is_usual(path: str) -> bool:
+    """Tell whether a folder is one that a batch gets if none is asked for."""
+    return os.path.dirname(os.path.abspath(path)) == _all()
+
+
 def path_of(batch: str) -> str:
     """Return the folder of a batch by its ID. Raises InvalidValue for what is not one."""
     if not ID.fullmatch(batch):

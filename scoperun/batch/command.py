@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scoperun.batch import options as own
-from scoperun.batch.batches import meant
+from scoperun.batch.batches import is_id, meant
 from scoperun.batch.columns import OFFERED, memory
 from scoperun.batch.control import VERBS, control
 from scoperun.batch.descriptors import usual_slots
@@ -25,7 +25,7 @@ from scoperun.record import dataclass, replace
 from scoperun.spec.sizes import parse_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 
 def _parser(parse: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -176,7 +176,8 @@ def command(  # noqa: PLR0913  each is an option
         path = [] if state is None else [os.path.abspath(state)]
         return control(words[0], [*words[1:], *path], slots=jobs, json=json)
     if (resume or retry_failed) and typed.path is None:
-        return _again(ctx, typed, words or [], state, is_retry=retry_failed)
+        given_now = {"state": state, "memory": given.get("mem"), "retry": retry_failed}
+        return _again(ctx, typed, words or [], given_now)
     shared = common(by_long_name(given), command=typed.after[0] if typed.after else "")
     options = Options(
         source=typed.source or _source(words or [], typed.after),
@@ -189,6 +190,7 @@ def command(  # noqa: PLR0913  each is an option
         path=typed.path or state,
         is_resumed=resume or retry_failed,
         is_retry=retry_failed,
+        gives_memory=typed.gives_memory,
         is_shuffled=shuf,
         words=typed.before,
         joblog=joblog,
@@ -206,12 +208,17 @@ def command(  # noqa: PLR0913  each is an option
 
 @dataclass(frozen=True, slots=True)
 class _Typed:
-    """What was typed. before, after: the words before and after --. source, path: of a batch that is resumed."""
+    """What was typed.
+
+    before, after: the words before and after --. source, path: of a batch that is resumed. gives_memory: --mem was
+    typed now, for the jobs that are left.
+    """
 
     before: tuple[str, ...]
     after: tuple[str, ...]
     source: Asked | None = None
     path: str | None = None
+    gives_memory: bool = False
 
 
 def _source(words: Sequence[str], after: Sequence[str]) -> Asked:
@@ -220,12 +227,15 @@ def _source(words: Sequence[str], after: Sequence[str]) -> Asked:
     return asked(words[0] if words else None, after)
 
 
-def _again(ctx: typer.Context, typed: _Typed, words: Sequence[str], state: str | None, *, is_retry: bool) -> int:
+def _again(ctx: typer.Context, typed: _Typed, words: Sequence[str], given: Mapping[str, Any]) -> int:
     """Read the options of a batch that is resumed, and after them those that were typed now.
 
     Its jobs run where they ran before, so that their files are found.
     """
-    path = os.path.abspath(state) if state is not None else meant(None, is_running=False, is_retry=is_retry)
+    state, word = given["state"], None
+    if state is None and len(words) == 1 and is_id(words[0]):
+        (word,), words = words, ()
+    path = meant(word, is_running=False, is_retry=given["retry"]) if state is None else os.path.abspath(state)
     source = _source(words, typed.after)
     if source.file not in {None, "-"}:
         source = replace(source, file=os.path.abspath(f"{source.file}"))
@@ -234,7 +244,7 @@ def _again(ctx: typer.Context, typed: _Typed, words: Sequence[str], state: str |
         os.chdir(header.cwd)
     except OSError as error:
         raise InvalidValue(f"the folder of the batch: {header.cwd}: {error.strerror}") from None
-    now = _Typed(typed.before, typed.after, source, path)
+    now = _Typed(typed.before, typed.after, source, path, gives_memory=given["memory"] is not None)
     status: int = ctx.command.main(
         args=[*header.words, *typed.before], prog_name=ctx.command_path, standalone_mode=False, obj=now
     )

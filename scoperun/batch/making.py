@@ -100,6 +100,8 @@ def _resume(earlier: Made, options: Options, shared: Common, total: int) -> None
         state.see_same(jobs(options.source, shared))
     if options.is_retry:
         state.retry(FAILURES)
+    if options.gives_memory and isinstance(shared.memory, int):
+        state.give_memory(shared.memory)
     if (largest := state.largest_waiting()) is not None:
         seq, memory = largest
         see_that_it_fits(replace(state.job(seq), memory=memory), total)

@@ -82,14 +82,12 @@ def next_attempt(policy: Policy, attempts: Sequence[Attempt], total: int) -> Aga
 
 
 def retry_causes(text: str) -> frozenset[Cause]:
-    """Return what --retry-on says, e.g. `oom,timeout`. Raises InvalidValue."""
+    """Return what --retry-on says, e.g. `timeout,signal`; oom is meant in any case. Raises InvalidValue."""
     known = ", ".join(Cause)
     words = [word.strip() for word in text.split(",")]
     for word in words:
         if word not in {*Cause}:
             raise InvalidValue(f"{word!r} is not a reason for a retry", hint=f"known are {known}")
-    if Cause.OOM not in words:
-        raise InvalidValue(f"{text!r} is without oom, which is retried in any case", hint=f"oom,{text}")
     return frozenset(map(Cause, words))
 
 

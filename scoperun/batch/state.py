@@ -189,6 +189,11 @@ class State:
         )
         return [Place(place, seq, memory, bool(alone)) for place, seq, memory, alone in rows]
 
+    def give_memory(self, memory: int) -> None:
+        """Let the next attempt of every job that has not ended have so many bytes."""
+        with self._transaction(_DURABLE) as execute:
+            execute("UPDATE job SET memory = ? WHERE state IN ('waiting', 'running')", (memory,))
+
     def largest_waiting(self) -> tuple[int, int] | None:
         """Return the number and the bytes of the job that asks for the most of those that wait, None if none waits."""
         query = "SELECT seq, memory FROM job WHERE state IN ('waiting', 'running') ORDER BY memory DESC LIMIT 1"

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from scoperun.batch.automatic import automatic
-from scoperun.batch.batches import seen
+from scoperun.batch.batches import is_usual, seen
 from scoperun.batch.columns import AUTO
 from scoperun.batch.descriptors import Descriptors
 from scoperun.batch.earlier import clear_earlier
@@ -69,7 +69,7 @@ def run_batch(options: Options) -> int:
         with work.outputs(signals):
             asyncio.run(work.run(signals))
         status = work.concluded()
-        batch.is_finished = status == 0 and options.path is None  # nothing is left to resume
+        batch.is_finished = status == 0 and is_usual(batch.folder.path)  # nothing is left to resume
     return status
 
 

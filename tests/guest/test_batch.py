@@ -351,6 +351,19 @@ def test_the_runner_is_not_woken_while_nothing_ends(home: Path, gate: Gate) -> N
 
 
 @pytest.mark.guest(suite="trixie")
+def test_jobs_that_ran_out_are_tried_again_with_the_memory_that_is_typed_now(home: Path) -> None:
+    """The batch is found by its ID, and its state is removed once all went well."""
+    first = batch("--mem", "40M", "--mem-total", "300M", jobs_file(home, f"{EAT} 90", "echo fine"))
+    assert first.status == 3, first
+    (seen,) = json.loads(batch("status", "--json").stdout)
+    same = batch("--retry-failed", seen["id"])
+    assert same.status == 3, same
+    again = batch("--retry-failed", seen["id"], "--mem", "150M")
+    assert (again.status, again.stdout) == (0, "90\n"), again
+    assert json.loads(batch("status", "--json").stdout) == []
+
+
+@pytest.mark.guest(suite="trixie")
 def test_the_state_of_a_batch_that_went_well_is_removed(home: Path) -> None:
     assert batch("--mem", "20M", "--", "true", "{}", ":::", "1", "2").status == 0
     assert os.listdir(home / "home" / "scoperun" / "batch") == []
