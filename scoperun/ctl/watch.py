@@ -61,6 +61,10 @@ def command(
     asyncio.run(_watched(Teller(mute=mute or (), to_journal=journal, notifies=notify, json=json)))
 
 
+_COLLECT_AFTER = 1000
+"""New objects after which Python collects garbage: the start of a program collects none, and a watch runs for weeks."""
+
+
 async def _watched(teller: Teller) -> None:
     async with session(system=False) as opened:
         top, own = await top_of(opened.manager)
@@ -68,6 +72,7 @@ async def _watched(teller: Teller) -> None:
         showing = asyncio.create_task(teller.show())
         gc.collect()
         gc.freeze()
+        gc.set_threshold(_COLLECT_AFTER)
         try:
             await watch.run(lambda: _ready(top.name))
         except BrokenPipeError:
