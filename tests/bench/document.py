@@ -330,8 +330,8 @@ def long_batch(results: Mapping[str, Any]) -> Iterable[str]:
     grown = samples[-1]["rss"] - samples[1]["rss"]
     by_clock, by_cpu = (rates[name][-1] / rates[name][0] for name in ("at", "cpu"))
     yield (
-        f"Aimed at: at most 64 MiB, the summary included: {met(results['peak'] / MIB, 64)}; they do not grow: "
-        f"{grown / MIB:+.2f} MiB after the first {each:,} jobs, {reached(grown < MIB)}; the last {each:,} at no less "
+        f"Aimed at: at most 64 MiB, the summary included: {met(results['peak'] / MIB, 64)}; at most 1 MiB more than "
+        f"after the first {each:,} jobs: {met(grown / MIB, 1)}; the last {each:,} at no less "
         f"than 0.95 of the rate of the first ones: {at_least(by_clock, 0.95)}, by the runner's processor time "
         f"{at_least(by_cpu, 0.95)}; at most 1 s from `scopectl batch --resume` to the first start, after a runner was "
         f"killed half-way: {met(results['resumed'], 1)}.\n"
@@ -343,8 +343,9 @@ def mixed(results: Mapping[str, Any]) -> Iterable[str]:
     yield (
         f"A mixed load, in a guest with one processor and {results['ram'] / MIB:.0f} MiB of memory: {results['jobs']} "
         f"jobs that take {results['least']} to {results['most']} MiB for 0.2 to 2 s, at most {results['slots']} at "
-        f"once; {results['liars']} of them ask scopectl for less than they take. GNU parallel starts a job while so "
-        "much memory is free, and kills one if half of it is not. task-spooler does not look at memory.\n"
+        f"once. For {results['liars']} of them scopectl is told less than they take, so that their first attempts "
+        "fail. GNU parallel starts a job while so much memory is free, and kills one if half of it is not. "
+        "task-spooler does not look at memory.\n"
     )
     rows = [
         (
