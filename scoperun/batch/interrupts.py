@@ -14,17 +14,24 @@ from scoperun.process.signals import ENDING, STOPPING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from scoperun.process.signals import HeldSignals
 
 
 @contextmanager
 def interrupting(
-    signals: HeldSignals, *, stage: Callable[[], Stage], end: Callable[[Stage], None], woken: Callable[[], None]
+    signals: HeldSignals,
+    *,
+    stage: Callable[[], Stage],
+    end: Callable[[Stage], None],
+    woken: Callable[[], None],
+    aside: Callable[[], AbstractContextManager[None]],
 ) -> Iterator[None]:
     """Act on held signals during the context.
 
     stage: how far the runner is told to end. end: tells it to. woken: called when another terminal wants something.
+    aside: a context in which the terminal is another program's.
     """
 
     def act() -> None:
@@ -32,7 +39,8 @@ def interrupting(
             if received.number in signals.ending:
                 end(_next(stage(), received.number))
             elif received.number in STOPPING:
-                os.kill(os.getpid(), signal.SIGSTOP)  # Ctrl-Z; the jobs run on, in sessions of their own
+                with aside():
+                    os.kill(os.getpid(), signal.SIGSTOP)  # Ctrl-Z; the jobs run on, in sessions of their own
             elif received.number == WAKE:
                 woken()
 

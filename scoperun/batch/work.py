@@ -179,7 +179,13 @@ class _Work:
         options = self._options
         self._runner = Runner(self._state, self._plan(), slots=options.slots)
         with (
-            interrupting(signals, stage=lambda: self._runner.stage, end=self._end, woken=self._woken),
+            interrupting(
+                signals,
+                stage=lambda: self._runner.stage,
+                end=self._end,
+                woken=self._woken,
+                aside=lambda: self._output.aside(),  # noqa: PLW0108  it is replaced below
+            ),
             shown(options.progress, self._runner, self._tally) as progress,
         ):
             self._takers.append(progress.take)

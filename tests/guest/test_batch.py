@@ -4,9 +4,11 @@ import asyncio
 import fcntl
 import json
 import os
+import pty
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -319,6 +321,30 @@ def test_a_wait_for_memory_that_the_machine_does_not_have_is_told(home: Path) ->
     runner.send_signal(signal.SIGINT)
     _, err = runner.communicate(timeout=GENEROUS)
     assert (runner.returncode, "1 waiting" in err, "waiting for memory" in err) == (130, True, False), err
+
+
+@pytest.mark.guest(suite="trixie")
+def test_the_cursor_is_there_while_the_batch_is_stopped(home: Path, gate: Gate) -> None:
+    jobs = gate.jobs(1)
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execvp("scopectl", ["scopectl", "batch", "--mem", "20M", "--progress", "bar", jobs])
+    gate.pids(1)
+    shown = b""
+    while b"largest: job 1" not in shown:
+        shown += os.read(ready(terminal), 4096)
+    os.kill(pid, signal.SIGTSTP)
+    os.waitid(os.P_PID, pid, os.WSTOPPED)
+    os.set_blocking(terminal, False)
+    shown += os.read(terminal, 1 << 16)
+    assert shown.rfind(b"\x1b[?25h") > shown.rfind(b"\x1b[?25l")
+    os.kill(pid, signal.SIGCONT)
+    gate.open()
+    os.set_blocking(terminal, True)
+    with suppress(OSError):  # EIO: nothing has it open any more
+        while os.read(terminal, 4096):
+            pass
+    assert os.waitpid(pid, 0)[1] == 0
 
 
 @pytest.mark.guest(suite="trixie")
