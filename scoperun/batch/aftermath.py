@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from scoperun.batch.ending import ending
 from scoperun.batch.retry import next_attempt
-from scoperun.batch.state import Ended
+from scoperun.batch.rows import Ended
 
 if TYPE_CHECKING:
     from scoperun.batch.ground import Ground

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from scoperun.batch.folder import Folder
-    from scoperun.batch.state import Header
+    from scoperun.batch.rows import Header
 
 _IDS = "abcdefghijkmnpqrstuvwxyz23456789"
 """Letters and digits that are not taken for others."""

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from scoperun.batch.batches import Batch, batches, meant, seen
-from scoperun.batch.state import Wanted
+from scoperun.batch.rows import Wanted
 from scoperun.console.output import on_terminal, print_json, print_text, say
 from scoperun.console.tables import Cell, Column, table
 from scoperun.errors import InvalidValue, ScoperunError

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from scoperun.batch.folder import WAKE
-from scoperun.batch.runner import Stage
+from scoperun.batch.plan import Stage
 from scoperun.process.signals import ENDING, STOPPING
 
 if TYPE_CHECKING:

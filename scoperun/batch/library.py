@@ -14,9 +14,11 @@ from scoperun.batch.descriptors import most_slots, usual_slots
 from scoperun.batch.events import Finished
 from scoperun.batch.job import Job
 from scoperun.batch.memory_total import usual_total
+from scoperun.batch.plan import Plan, Stage
 from scoperun.batch.retry import Policy
-from scoperun.batch.runner import Plan, Runner, Stage
-from scoperun.batch.state import Header, State
+from scoperun.batch.rows import Header
+from scoperun.batch.runner import Runner
+from scoperun.batch.state import State
 from scoperun.batch.streams import CannotKeep, Streams
 from scoperun.errors import InvalidValue
 from scoperun.record import dataclass, replace

@@ -14,7 +14,8 @@ from scoperun.batch.batches import new_id, path_of
 from scoperun.batch.ending import FAILURES
 from scoperun.batch.folder import opened
 from scoperun.batch.job_files import jobs
-from scoperun.batch.state import Header, State, Wanted
+from scoperun.batch.rows import Header, Wanted
+from scoperun.batch.state import State
 from scoperun.errors import InvalidValue, ScoperunError
 from scoperun.record import dataclass, replace
 

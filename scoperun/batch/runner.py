@@ -7,7 +7,6 @@ row in the database. `Runner.run` reads like a table of contents.
 from __future__ import annotations
 
 import asyncio
-import enum
 import time
 from contextlib import AsyncExitStack, suppress
 from functools import partial
@@ -19,70 +18,27 @@ from scoperun.batch.ending import FAILURES
 from scoperun.batch.events import Finished, Noted, Started
 from scoperun.batch.ground import mended, scope_name, standing
 from scoperun.batch.interruptible import Interruptible
+from scoperun.batch.plan import Stage
+from scoperun.batch.rows import Begun
 from scoperun.batch.running_job import RunningJob
-from scoperun.batch.state import Begun
 from scoperun.batch.window import Window
 from scoperun.errors import BusUnavailable, ScoperunError
 from scoperun.kernel.machine_memory import available, boot_id
-from scoperun.record import dataclass, replace
+from scoperun.record import replace
 from scoperun.spec.sizes import format_size
-from scoperun.supervision.running import begun
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from scoperun.batch.events import Event
     from scoperun.batch.ground import Ground
-    from scoperun.batch.halt import Halt
-    from scoperun.batch.job import Job
-    from scoperun.batch.retry import Policy
-    from scoperun.batch.running_job import Begin, Outcome
-    from scoperun.batch.state import Ended, Place, State
-    from scoperun.batch.streams import Streams
-    from scoperun.spec.request import RunRequest
-    from scoperun.supervision.supervision import Supervision
+    from scoperun.batch.plan import Plan
+    from scoperun.batch.rows import Ended, Place
+    from scoperun.batch.running_job import Outcome
+    from scoperun.batch.state import State
 
 _LOOK_AGAIN = 1.0
 """Seconds until the machine's memory is read again, or systemd is asked again: nothing tells us when they are back."""
-
-
-class Stage(enum.IntEnum):
-    """How far a batch is told to end."""
-
-    RUNNING = 0
-    DRAINING = 1
-    """No job starts any more."""
-    STOPPING = 2
-    """Jobs that run are stopped, too."""
-    KILLING = 3
-
-
-def _begun(request: RunRequest, streams: Streams) -> AbstractAsyncContextManager[Supervision]:
-    return begun(request, before_exec=streams.take)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """How the jobs of a batch are run.
-
-    batch: its ID. total: bytes that they may have together. system: they run in the system's manager.
-    delay: seconds between two starts at least.
-    request: makes the request for an attempt from the job, its memory, the names of its scope and of the slice.
-    streams: opens the output of an attempt, by its number.
-    take: called with what happens; it must not raise. begin: begins an attempt.
-    """
-
-    batch: str
-    total: int
-    policy: Policy
-    request: Callable[[Job, int, str, str], RunRequest]
-    streams: Callable[[Job, int], Streams]
-    take: Callable[[Event], None]
-    halt: Halt | None = None
-    delay: float = 0.0
-    system: bool = False
-    begin: Begin = _begun
 
 
 class Runner:

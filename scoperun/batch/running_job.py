@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from scoperun.batch.job import Job
-    from scoperun.batch.state import Place
+    from scoperun.batch.rows import Place
     from scoperun.batch.streams import Streams
     from scoperun.report.report import Report
     from scoperun.spec.request import RunRequest

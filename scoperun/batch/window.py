@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scoperun.batch.state import Place, State
+    from scoperun.batch.rows import Place
+    from scoperun.batch.state import State
 
 SIZE = 1000
 """Jobs that are looked at. More would find a smaller job that fits more often, and cost more memory and time."""

@@ -25,11 +25,12 @@ from scoperun.batch.making import checked_jobs, made
 from scoperun.batch.memory_total import usual_total
 from scoperun.batch.need import need
 from scoperun.batch.output import Output, Way
+from scoperun.batch.plan import Plan, Stage
 from scoperun.batch.preview import json_lines, text_lines
 from scoperun.batch.progress import shown
 from scoperun.batch.recording import Recording, recorded_advice
 from scoperun.batch.results import Results
-from scoperun.batch.runner import Plan, Runner, Stage
+from scoperun.batch.runner import Runner
 from scoperun.batch.summary import ROWS, summary
 from scoperun.batch.tally import Tally
 from scoperun.console.field_names import in_options
@@ -49,7 +50,8 @@ if TYPE_CHECKING:
     from scoperun.batch.job import Job
     from scoperun.batch.limits import Common
     from scoperun.batch.options import Options
-    from scoperun.batch.state import Header, State
+    from scoperun.batch.rows import Header
+    from scoperun.batch.state import State
     from scoperun.spec.request import RunRequest
 
 

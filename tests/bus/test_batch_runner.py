@@ -15,9 +15,11 @@ from scoperun.batch.earlier import clear_earlier
 from scoperun.batch.events import Finished, Noted
 from scoperun.batch.job import Job
 from scoperun.batch.output import Output, Way
+from scoperun.batch.plan import Plan, Stage
 from scoperun.batch.retry import Policy
-from scoperun.batch.runner import Plan, Runner, Stage
-from scoperun.batch.state import Header, State
+from scoperun.batch.rows import Header
+from scoperun.batch.runner import Runner
+from scoperun.batch.state import State
 from scoperun.batch.streams import CannotKeep, Streams
 from scoperun.record import replace
 from scoperun.spec.request import RunRequest

@@ -8,7 +8,8 @@ from typing import Any
 from scoperun.batch.attempt import Attempt
 from scoperun.batch.folder import Folder, opened
 from scoperun.batch.job import SHELL, Job
-from scoperun.batch.state import Begun, Ended, Header, State
+from scoperun.batch.rows import Begun, Ended, Header
+from scoperun.batch.state import State
 from scoperun.evidence.verdict import Verdict
 
 MiB = 1 << 20

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from scoperun.batch.job import Job
-from scoperun.batch.state import Begun, Ended, Place, State, Wanted
+from scoperun.batch.rows import Begun, Ended, Place, Wanted
+from scoperun.batch.state import State
 from scoperun.errors import InvalidValue, ScoperunError
 from scoperun.evidence.oom import LimitOf
 from scoperun.evidence.verdict import Verdict

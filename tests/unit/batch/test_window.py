@@ -3,7 +3,8 @@
 import random
 from pathlib import Path
 
-from scoperun.batch.state import Ended, State
+from scoperun.batch.rows import Ended
+from scoperun.batch.state import State
 from scoperun.batch.window import Window
 from tests.unit.batch.jobs import MiB, attempt, begun, job, state
 

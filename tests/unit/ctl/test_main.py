@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from scoperun.batch.folder import opened
-from scoperun.batch.state import Header, State
+from scoperun.batch.rows import Header
+from scoperun.batch.state import State
 from scoperun.ctl.command import main
 from tests.unit.batch.jobs import job
 
