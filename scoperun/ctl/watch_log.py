@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scoperun.evidence.session_kills import Session
     from scoperun.kernel.log import KernelLog
 
-_SILENT = 5.0
+_SILENT = 10.0
 """Seconds of silence after which the log has nothing more to say: journalctl and journald can be late."""
 
 _REMEMBERED = 256

@@ -18,6 +18,9 @@ from .waiting import line_from, ready
 
 PATTERNS = ("dies-*.scope", "guard-of-scoperun-*.scope")
 
+ROUNDS = int(os.environ.get("GUARD_ROUNDS", "2"))
+"""How often ten scoperuns are killed; ten times before a release."""
+
 STUBBORN = "trap '' TERM; sleep 1000 & sleep 1000"
 """A command with a child, both of which ignore SIGTERM."""
 
@@ -124,7 +127,7 @@ def test_nothing_is_left_after_kills_at_random_moments(victim: Callable[[Attempt
     """While commands start and when they run; every second one ignores SIGTERM."""
     rng, start = random.Random(victim.__name__), time_of_a_start()  # noqa: S311
     began = 0
-    for _ in range(10 if IS_UML else 2):  # other kernels can be emulated
+    for _ in range(ROUNDS if IS_UML else 1):  # other kernels can be emulated
         attempts = []
         for number in range(10):
             attempts.append(Attempt(STUBBORN if number % 2 else "sleep 1000"))
