@@ -12,7 +12,6 @@ import re
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,7 +33,7 @@ PEERS = Path("/mnt")
 FOLDER = Path("/tmp/mixed")  # noqa: S108  the guest's
 LOAD = "/tmp/load"  # noqa: S108
 ROWS, LOG = FOLDER / "rows", FOLDER / "log"
-KILL = re.compile(r"(Out of memory|Memory cgroup out of memory): Killed process")
+OWN_KILL = re.compile(r"Memory cgroup out of memory: Killed process")
 
 # An OOM kill in a scope ends all of it, if the policy does not say otherwise.
 SCOPE = ["systemd-run", "--user", "--scope", "--quiet", "--property=OOMPolicy=continue", "--"]
@@ -135,7 +134,7 @@ def measured(command: Sequence[str], load: Sequence[Job]) -> Result:
     LOG.unlink(missing_ok=True)
     with kernel_log() as (kmsg, _):
         start = time.monotonic()
-        kills = killed_meanwhile([*USER, *SCOPE, *command], kmsg)
+        kills, own_kills = killed_meanwhile([*USER, *SCOPE, *command], kmsg)
         seconds = time.monotonic() - start
     lines = [line.split()[:2] for line in LOG.read_text(encoding="ascii").splitlines()]
     done: set[str] = set()
@@ -148,19 +147,29 @@ def measured(command: Sequence[str], load: Sequence[Job]) -> Result:
             again += name in done
     return Result(
         seconds=seconds,
-        host_kills=kills["Out of memory"],
-        own_kills=kills["Memory cgroup out of memory"],
+        host_kills=kills - own_kills,
+        own_kills=own_kills,
         starts=starts,
         again=again,
         lost=len({each.name for each in load} - done),
     )
 
 
-def killed_meanwhile(command: Sequence[str], kmsg: int) -> Counter[str]:
-    """Run a command and count the kernel's OOM kills, by the reason in its log."""
+def killed_meanwhile(command: Sequence[str], kmsg: int) -> tuple[int, int]:
+    """Run a command, and return how many processes the kernel killed for memory, and how many of them at a limit.
+
+    The log alone tells of limits. When the machine has no memory, parts of it are lost: then it is too few.
+    """
+    before = all_kills()
     with subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL) as process:
-        texts = [text for records in until_it_ends(process, kmsg) for _, text in records]
-    return Counter(match[1] for text in texts if (match := KILL.match(text)))
+        own = [text for records in until_it_ends(process, kmsg) for _, text in records if OWN_KILL.match(text)]
+    return all_kills() - before, len(own)
+
+
+def all_kills() -> int:
+    """Return how many processes the kernel has killed for memory so far, whosever limit it was."""
+    rows = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
+    return next(int(row.split()[1]) for row in rows if row.startswith("oom_kill "))
 
 
 def environment() -> dict[str, str]:

@@ -139,6 +139,8 @@ def records(kmsg: int) -> Iterator[tuple[float, str]]:
             record = os.read(kmsg, 1 << 13)
         except BlockingIOError:
             return
+        except BrokenPipeError:  # the next records were overwritten before they were read
+            continue
         prefix, _, text = record.partition(b";")
         yield int(prefix.split(b",")[2]) / 1e6, text.partition(b"\n")[0].decode(errors="replace")
 
