@@ -42,15 +42,6 @@ PATIENCE = 10
 about the time of one job; in between, each slot has run this many."""
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """The least that is a candidate."""
-
-    seq: int
-    memory: int
-    alone: bool = False
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
     """What there is room for. Sizes are bytes.

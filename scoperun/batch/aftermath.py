@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from scoperun.batch.ending import ending
 from scoperun.batch.retry import next_attempt
-from scoperun.batch.rows import Ended
+from scoperun.batch.rows import WAITING, Ended
 
 if TYPE_CHECKING:
     from scoperun.batch.ground import Ground
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from scoperun.batch.running_job import Outcome, RunningJob
     from scoperun.batch.state import State
     from scoperun.errors import ScoperunError
-
-WAITING = "waiting"
-"""The state of a job that waits for an attempt."""
 
 _MOST_REFUSALS = 3
 """Commands in a row that cannot be started before the batch gives up."""

@@ -6,7 +6,9 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from scoperun.batch.ending import FAILURES
 from scoperun.batch.folder import opened
+from scoperun.batch.rows import RUNNING, WAITING
 from scoperun.batch.state import ID, State
 from scoperun.console.state_folder import state_path
 from scoperun.environment import given_environment
@@ -40,12 +42,12 @@ class Batch:
     @property
     def failed(self) -> int:
         """How many jobs have ended without success."""
-        return sum(self.counts.values()) - sum(self.counts.get(each, 0) for each in ("waiting", "running", "done"))
+        return sum(self.counts.get(each, 0) for each in FAILURES)
 
     @property
     def is_over(self) -> bool:
         """Whether every job has ended."""
-        return not self.counts.get("waiting") and not self.counts.get("running")
+        return not self.counts.get(WAITING) and not self.counts.get(RUNNING)
 
     @property
     def state(self) -> str:
@@ -120,19 +122,22 @@ def meant(word: str | None, *, is_running: bool, is_retry: bool = False) -> str:
     """
     if word is not None:
         return word if "/" in word else _path_of_existing(word)
-    if is_running:
-        found = [each for each in batches() if each.runner is not None]
-        if len(found) > 1:
-            ids = ", ".join(each.header.id for each in found)
-            raise InvalidValue(f"several batches run: {ids}", hint="say which")
-    else:
-        found = [each for each in batches() if each.runner is None and (not each.is_over or (is_retry and each.failed))]
+    return _path_of_running() if is_running else _path_of_left(is_retry=is_retry)
+
+
+def _path_of_running() -> str:
+    found = [each for each in batches() if each.runner is not None]
     if not found:
-        if is_running:
-            raise InvalidValue(
-                "no batch runs",
-                hint="scopectl batch status lists batches; one with --state DIR is named by that folder",
-            )
+        hint = "scopectl batch status lists batches; one with --state DIR is named by that folder"
+        raise InvalidValue("no batch runs", hint=hint)
+    if len(found) > 1:
+        raise InvalidValue(f"several batches run: {', '.join(each.header.id for each in found)}", hint="say which")
+    return found[0].path
+
+
+def _path_of_left(*, is_retry: bool) -> str:
+    found = [each for each in batches() if each.runner is None and (not each.is_over or (is_retry and each.failed))]
+    if not found:
         raise InvalidValue("no batch is left to resume", hint="--state DIR says which, also one that has ended")
     return found[-1].path
 

@@ -6,7 +6,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from scoperun.batch.batches import Batch, batches, meant, seen
-from scoperun.batch.rows import Wanted
+from scoperun.batch.ending import Ending
+from scoperun.batch.rows import RUNNING, WAITING, Wanted
 from scoperun.console.output import on_terminal, print_json, print_text, say
 from scoperun.console.tables import Cell, Column, table
 from scoperun.errors import InvalidValue, ScoperunError
@@ -96,7 +97,7 @@ def _print_status(word: str | None, *, json: bool) -> None:
 
 def _counted(batch: Batch) -> dict[str, int]:
     counts = batch.counts
-    known = {name: counts.get(name, 0) for name in ("waiting", "running", "done")}
+    known = {name: counts.get(name, 0) for name in (WAITING, RUNNING, str(Ending.DONE))}
     return {"jobs": sum(counts.values()), **known, "failed": batch.failed}
 
 

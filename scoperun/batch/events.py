@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scoperun.batch.rows import WAITING
 from scoperun.record import dataclass
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Finished:
     @property
     def is_final(self) -> bool:
         """Whether the job has ended for good."""
-        return self.state != "waiting"
+        return self.state != WAITING
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,10 +44,11 @@ _PATIENCE = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """An open folder of a batch. path: as the user gave it. fd: a descriptor of it (O_PATH)."""
+    """An open folder of a batch. path: as the user gave it. fd: a descriptor of it (O_PATH). is_ours: we made it."""
 
     path: str
     fd: int
+    is_ours: bool = False
 
     @contextmanager
     def locked(self, *, is_new: bool = False) -> Iterator[None]:
@@ -131,9 +132,9 @@ class Folder:
     @contextmanager
     def output(self) -> Iterator[int]:
         """Yield a descriptor of the folder for what jobs print. Raises ScoperunError."""
-        with suppress(FileExistsError):
-            os.mkdir(_OUTPUT, 0o700, dir_fd=self.fd)
         try:
+            with suppress(FileExistsError):
+                os.mkdir(_OUTPUT, 0o700, dir_fd=self.fd)
             fd = os.open(_OUTPUT, os.O_DIRECTORY | os.O_NOFOLLOW | os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.fd)
         except OSError as error:
             raise ScoperunError(f"cannot use {self.path}/{_OUTPUT}: {error.strerror}") from None
@@ -165,13 +166,14 @@ class Folder:
             raise PermissionError(errno.EACCES, "it is writable by others")
 
     def remove(self) -> None:
-        """Remove what a batch has put into it, and it itself if nothing else is there."""
+        """Remove what a batch has put into it, and it itself if nothing else is there and it is not the user's."""
         with suppress(OSError):
             shutil.rmtree(_OUTPUT, dir_fd=self.fd)
         for name in _NAMES - {_OUTPUT}:
             with suppress(OSError):
                 os.unlink(name, dir_fd=self.fd)
-        remove_empty_folder(self.path)
+        if self.is_ours:
+            remove_empty_folder(self.path)
 
     def _connected(self) -> sqlite3.Connection:
         address = f"file:/proc/self/fd/{self.fd}/{_DATABASE}?mode=rw"
@@ -190,9 +192,13 @@ class Folder:
 
 
 @contextmanager
-def opened(path: str, *, create: bool = False) -> Iterator[Folder]:
-    """Open the folder of a batch. Raises InvalidValue if it is missing, another ScoperunError if it cannot be used."""
+def opened(path: str, *, create: bool = False, is_usual: bool = False) -> Iterator[Folder]:
+    """Open the folder of a batch. Raises InvalidValue if it is missing, another ScoperunError if it cannot be used.
+
+    is_usual: it is in a place of ours, whichever process made it.
+    """
     path = os.path.abspath(path)
+    is_ours = is_usual or (create and not os.path.lexists(path))
     try:
         fd = trusted_folder(path, create=create)
     except OSError as error:
@@ -205,6 +211,6 @@ def opened(path: str, *, create: bool = False) -> Iterator[Folder]:
                 f"{path} is on a file system that could be a network's, where a database can be lost",
                 hint="--state DIR on a disk of this machine",
             )
-        yield Folder(path, fd)
+        yield Folder(path, fd, is_ours=is_ours)
     finally:
         os.close(fd)

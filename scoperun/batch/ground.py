@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from scoperun.kernel.cgroup import Cgroup
 from scoperun.kernel.unit_cgroups import manager_cgroup
 from scoperun.record import dataclass, replace
+from scoperun.spec.guard import bound_to
 from scoperun.spec.properties import Property
 from scoperun.supervision.guard import shared_guard
 from scoperun.systemd.shared import shared_manager
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 _PARENT = {False: "app", True: "system"}
 """The slice above a batch's, without its ending, by whether it is the system's manager that is asked."""
+
+_OF_BATCH = "-scoperun_batch_"
 
 _FILES = ("inactive_file", "active_file")
 """Rows of memory.stat: copies of files, which the kernel gives up for others."""
@@ -72,12 +75,22 @@ class Ground:
 
 def slice_name(batch: str, *, system: bool) -> str:
     """Return the name of a batch's slice: in app.slice or system.slice, which are there anyway."""
-    return f"{_PARENT[system]}-scoperun_batch_{batch}.slice"
+    return f"{_PARENT[system]}{_OF_BATCH}{batch}.slice"
+
+
+def is_slice(unit: str) -> bool:
+    """Tell whether a unit is the slice of a batch."""
+    return _OF_BATCH in unit and unit.endswith(".slice")
 
 
 def scope_name(batch: str, seq: int, number: int) -> str:
     """Return the name of an attempt's scope. It follows from the job: systemd refuses a second one."""
     return f"scoperun-batch-{batch}-{seq}-{number}.scope"
+
+
+def scopes_of(batch: str) -> str:
+    """Return a glob for the scopes of a batch."""
+    return f"scoperun-batch-{batch}-*.scope"
 
 
 @asynccontextmanager
@@ -124,7 +137,6 @@ def _properties(batch: str, total: int, guard: Guard) -> list[Property]:
     return [
         Property(name="Description", signature="s", value=f"scopectl batch {batch}"),
         Property(name="MemoryMax", signature="t", value=total),
-        Property(name="BindsTo", signature="as", value=[guard.unit]),
-        Property(name="After", signature="as", value=[guard.unit]),
+        *bound_to(guard.unit),
         Property(name="CollectMode", signature="s", value="inactive-or-failed"),
     ]

@@ -203,8 +203,15 @@ class Batch:
     def _request(self, job: Job, memory: int, unit: str, slice: str) -> RunRequest:  # noqa: A002  as its field
         request, *_ = self._requests[job.seq]
         limits: Limits = replace(request.limits, memory_max=memory)
-        made = replace(request, limits=limits, unit=unit, slice=slice, system=self._system)
-        return replace(made, kill_leftovers=True, die_with_scoperun=True)
+        return replace(
+            request,
+            limits=limits,
+            unit=unit,
+            slice=slice,
+            system=self._system,
+            kill_leftovers=True,
+            die_with_scoperun=True,
+        )
 
     def _streams(self, job: Job, _number: int) -> Streams:
         _, stdout, stderr = self._requests[job.seq]

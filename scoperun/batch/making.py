@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from scoperun.batch.admission import see_that_it_fits
-from scoperun.batch.batches import new_id, path_of
+from scoperun.batch.batches import is_usual, new_id, path_of
 from scoperun.batch.ending import FAILURES
 from scoperun.batch.folder import opened
 from scoperun.batch.job_files import jobs
@@ -45,8 +45,9 @@ def made(options: Options, shared: Common, total: int) -> Iterator[Made]:
     """
     batch = new_id()
     path = options.path or path_of(batch)
-    with opened(path, create=not options.is_resumed) as folder, folder.locked(is_new=not options.is_resumed):
-        with folder.database(create=not options.is_resumed) as connection:
+    is_new = not options.is_resumed
+    with opened(path, create=is_new, is_usual=is_usual(path)) as folder, folder.locked(is_new=is_new):
+        with folder.database(create=is_new) as connection:
             found = Made(folder, State(connection))
             if options.is_resumed:
                 _resume(found, options, shared, total)
@@ -55,7 +56,7 @@ def made(options: Options, shared: Common, total: int) -> Iterator[Made]:
             try:
                 yield found
             except ScoperunError:  # e.g. for --joblog
-                if not options.is_resumed and not found.state.has_begun:
+                if is_new and not found.state.has_begun:
                     folder.remove()
                 raise
         if found.is_finished:

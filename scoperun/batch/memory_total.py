@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from scoperun.batch.ground import is_slice
 from scoperun.errors import ScoperunError
 from scoperun.kernel.machine_memory import available
 from scoperun.kernel.unit_cgroups import manager_cgroup, unit_cgroups
+from scoperun.spec.sizes import INFINITY
 from scoperun.systemd.shared import shared_manager
 
 if TYPE_CHECKING:
@@ -36,9 +38,7 @@ def promised(cgroups: Mapping[str, Cgroup]) -> int:
     """Return the bytes that running batches have reserved and do not use: the limits of their slices less their use."""
     rest = 0
     for unit, cgroup in cgroups.items():
-        if "-scoperun_batch_" not in unit or not unit.endswith(".slice"):
-            continue
         limit, used = cgroup.number("memory.max"), cgroup.number("memory.current")
-        if limit is not None and used is not None and limit < 1 << 62:
+        if is_slice(unit) and limit not in {None, INFINITY} and used is not None:
             rest += max(0, limit - used)
     return rest

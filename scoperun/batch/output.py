@@ -10,6 +10,7 @@ import asyncio
 import errno
 import heapq
 import os
+import re
 from collections import deque
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING
@@ -33,6 +34,8 @@ _PIECE = 4096
 _BITE = 1 << 16
 _NAMES = ("out", "err")
 _OWNERS_ALONE = 0o600
+
+_FILE = re.compile(r"([0-9]{1,18})-([0-9]{1,9})\.(?:out|err)", re.ASCII)
 
 _Printed = tuple[int, int, str]
 """The number of a job, that of its attempt, and its tag."""
@@ -79,8 +82,8 @@ class Output:
 
     def recover(self, state: State) -> None:
         """Print first what an earlier runner has not: that of jobs whose end it kept; and remove the rest."""
-        left = sorted({tuple(map(int, name.partition(".")[0].split("-"))) for name in os.listdir(self._folder)})
-        for seq, number in left:
+        ours = filter(None, map(_FILE.fullmatch, os.listdir(self._folder)))
+        for seq, number in sorted({(int(each[1]), int(each[2])) for each in ours}):
             if not self._way.is_silent and state.has_ended(seq, number):
                 self._ready.append((seq, number, state.job(seq).tag if self._way.is_tagged else ""))
             else:

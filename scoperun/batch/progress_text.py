@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scoperun.batch.ending import FAILURES
+from scoperun.batch.rows import RUNNING
 from scoperun.printable import one_line
 from scoperun.spec.sizes import format_size, format_time
 
@@ -20,7 +21,7 @@ def counts_text(tally: Tally, *, rest: float | None = None) -> str:
     failed = sum(tally.states[each] for each in FAILURES)
     parts = [
         f"{tally.ended} of {tally.all} jobs",
-        f"{tally.running} running" if tally.running else "",
+        f"{tally.states[RUNNING]} running" if tally.states[RUNNING] else "",
         f"{failed} failed" if failed else "",
         f"{tally.retried} tried again" if tally.retried else "",
         f"about {format_time(max(1, round(rest)))} left" if rest is not None and tally.ended < tally.all else "",

@@ -10,6 +10,13 @@ if TYPE_CHECKING:
     from scoperun.batch.attempt import Attempt
 
 
+WAITING = "waiting"
+"""The state of a job that waits for an attempt."""
+
+RUNNING = "running"
+"""The state of a job that has an attempt whose end is not known. The others are those of scoperun.batch.ending."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     """What belongs to the batch as a whole.

@@ -13,13 +13,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from scoperun.batch.admission import Admission, Hold, Room
-from scoperun.batch.aftermath import WAITING, Aftermath
+from scoperun.batch.aftermath import Aftermath
 from scoperun.batch.ending import FAILURES
 from scoperun.batch.events import Finished, Noted, Started
 from scoperun.batch.ground import mended, scope_name, standing
 from scoperun.batch.interruptible import Interruptible
 from scoperun.batch.plan import Stage
-from scoperun.batch.rows import Begun
+from scoperun.batch.rows import WAITING, Begun
 from scoperun.batch.running_job import RunningJob
 from scoperun.batch.window import Window
 from scoperun.errors import BusUnavailable, ScoperunError

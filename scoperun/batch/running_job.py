@@ -64,6 +64,7 @@ class RunningJob:
         self._started = time.time()
         self._supervision: Supervision | None = None
         self._task: asyncio.Task[Outcome] | None = None
+        self._stopping: asyncio.Task[None] | None = None
         self._was_stopped = False
         self._was_killed = False
 

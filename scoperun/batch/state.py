@@ -187,11 +187,8 @@ class State:
             for each in ends:
                 attempt = each.attempt
                 execute(
-                    "UPDATE attempt SET ended = ?, kept = ?, peak = ?, attempt = ? WHERE seq = ? AND number = ?",
-                    (
-                        *(attempt.ended, int(each.counts), attempt.peak, json.dumps(_values(attempt))),
-                        *(attempt.seq, attempt.number),
-                    ),
+                    "UPDATE attempt SET ended = ?, kept = ?, attempt = ? WHERE seq = ? AND number = ?",
+                    (attempt.ended, int(each.counts), json.dumps(_values(attempt)), attempt.seq, attempt.number),
                 )
                 execute(
                     "UPDATE job SET state = ?, memory = ?, alone = ? WHERE seq = ?",
@@ -214,15 +211,13 @@ class State:
                 )
                 execute("UPDATE job SET state = 'waiting' WHERE seq = ?", (each.seq,))
 
-    def retry(self, states: Sequence[str]) -> int:
-        """Let the jobs wait again that ended so; return how many these are. What they did before no longer counts."""
+    def retry(self, states: Sequence[str]) -> None:
+        """Let the jobs wait again that ended so. What they did before no longer counts."""
         marks = ", ".join("?" * len(states))
         with self._transaction(_DURABLE) as execute:
             chosen = f"SELECT seq FROM job WHERE state IN ({marks})"  # noqa: S608  the values are not in it
             execute(f"UPDATE attempt SET kept = 0 WHERE seq IN ({chosen})", states)  # noqa: S608
-            changed = execute(f"UPDATE job SET state = 'waiting', alone = 0 WHERE state IN ({marks})", states)  # noqa: S608
-            count: int = changed.rowcount
-        return count
+            execute(f"UPDATE job SET state = 'waiting', alone = 0 WHERE state IN ({marks})", states)  # noqa: S608
 
     def failures(self, states: Sequence[str], *, most: int) -> Iterator[tuple[Job, str, list[Attempt]]]:
         """Yield the first jobs that ended in one of these states, with the state and their attempts."""

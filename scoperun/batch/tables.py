@@ -42,7 +42,6 @@ _TABLES = (
         started REAL NOT NULL,
         ended REAL,
         kept INTEGER,
-        peak INTEGER,
         attempt TEXT,
         PRIMARY KEY (seq, number)
     ) WITHOUT ROWID""",

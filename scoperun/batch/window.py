@@ -47,9 +47,7 @@ class Window:
         del self._places[at]
 
     def put_back(self, place: Place) -> None:
-        """Add a job that waits for another attempt."""
-        if not self._is_all and place.place > self._read_up_to:
-            return  # it is read when its turn comes
+        """Add a job that was taken, and waits for another attempt."""
         insort(self._places, place, key=_key)
 
 

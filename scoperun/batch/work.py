@@ -240,9 +240,9 @@ class _Work:
         )
 
     def _request(self, job: Job, memory: int, unit: str, slice: str) -> RunRequest:  # noqa: A002  as its field
-        """Return the request for an attempt: what a job leaves running ends with it, and it ends with us."""
+        """Return the request for an attempt: it ends with us, and with that what it leaves running ends with it."""
         made = run_request(job, memory, self._shared, unit=unit, slice=slice)
-        return replace(made, kill_leftovers=True, die_with_scoperun=True, system=self._options.system)
+        return replace(made, die_with_scoperun=True)
 
     def _take(self, event: Event) -> None:
         for take in self._takers:
@@ -296,7 +296,7 @@ class _Work:
         try:
             self._descriptors.allow(slots)
         except InvalidValue as error:
-            say(f"scopectl: {error.complaint}")
+            self._say(f"scopectl: {error.complaint}")
         else:
             self._runner.set_slots(slots)
 

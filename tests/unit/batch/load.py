@@ -9,11 +9,21 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from operator import attrgetter
 
-from scoperun.batch.admission import Hold, Room, Waiting
+from scoperun.batch.admission import Hold, Room
 from scoperun.record import dataclass
 
 TOTAL = 64 << 30
 WINDOW = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A job that waits: the least that is a candidate."""
+
+    seq: int
+    memory: int
+    alone: bool = False
+
 
 Choose = Callable[[list[Waiting], Room], Waiting | Hold]
 

@@ -6,11 +6,11 @@ from itertools import repeat
 
 import pytest
 
-from scoperun.batch.admission import PATIENCE, Admission, Hold, Room, Waiting, see_that_it_fits
+from scoperun.batch.admission import PATIENCE, Admission, Hold, Room, see_that_it_fits
 from scoperun.batch.by_size import BySize
 from scoperun.batch.job import Job
 from scoperun.errors import InvalidValue
-from tests.unit.batch.load import TOTAL, Course, Load, load, run
+from tests.unit.batch.load import TOTAL, Course, Load, Waiting, load, run
 
 MANY = 10**6
 """Slots that do not matter."""

@@ -148,3 +148,19 @@ def test_a_database_that_others_could_have_written_is_refused(
 def test_an_error_while_a_batch_runs_is_not_said_to_be_the_databases(tmp_path: Path) -> None:
     with folder(tmp_path) as place, pytest.raises(OSError, match="of a job"), place.database(create=True):
         raise OSError(1, "of a job")
+
+
+def test_an_empty_folder_of_the_users_stays_when_a_batch_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    with opened(f"{tmp_path}/mine", create=True) as place:
+        with place.locked(is_new=True), place.database(create=True):
+            pass
+        place.remove()
+    assert list((tmp_path / "mine").iterdir()) == []
+
+
+def test_a_folder_for_output_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    with folder(tmp_path) as place:
+        os.rmdir(place.path)  # so that nothing can be made in it any more
+        with pytest.raises(ScoperunError, match=r"cannot use .*/output: No such file"), place.output():
+            pass

@@ -11,7 +11,7 @@ from scoperun.batch.events import Finished
 from scoperun.batch.output import Output, Way
 from scoperun.batch.results import Results
 from scoperun.errors import ScoperunError
-from tests.unit.batch.jobs import MiB, attempt, folder, job
+from tests.unit.batch.jobs import MiB, attempt, begun, ended, folder, job, state
 
 
 def nothing() -> None:
@@ -94,6 +94,25 @@ def test_only_the_last_attempt_is_printed(tmp_path: Path, capfd: pytest.CaptureF
         asyncio.run(output.print_all())
         assert os.listdir(files) == []
     assert capfd.readouterr().out == "second\n"
+
+
+def test_what_an_earlier_runner_has_not_printed_is_printed_first_and_no_other_file_matters(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with state(tmp_path, job(1), job(2)) as kept, folder(tmp_path) as place, place.output() as files:
+        before = Output(files, undo=nothing, way=Way())
+        for seq in (1, 2):
+            kept.begin(begun(seq))
+            run_job(before, seq, out=b"%d\n" % seq)
+        kept.end(ended(2))
+        kept.interrupt(kept.open_attempts(), now=1003.0)
+        os.close(os.open("notes", os.O_CREAT, dir_fd=files))
+        output = Output(files, undo=nothing, way=Way())
+        output.recover(kept)
+        output.close()
+        asyncio.run(output.print_all())
+        assert os.listdir(files) == ["notes"]
+    assert capfd.readouterr().out == "2\n"
 
 
 def test_results_stay_in_their_folder(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
