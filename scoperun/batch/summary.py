@@ -99,7 +99,7 @@ class Summary:
     """A batch at its end.
 
     counts: how many jobs are in each state. failures: the first that ended without success. need: what the attempts
-    tell. elapsed: seconds that this runner ran, None if it is not this runner that tells.
+    tell. elapsed: seconds that it took, None if that is not known, e.g. because it was resumed.
     """
 
     counts: Mapping[str, int]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import time
 from contextlib import ExitStack, contextmanager
@@ -13,9 +12,9 @@ from typing import TYPE_CHECKING
 from scoperun.batch.automatic import automatic
 from scoperun.batch.batches import is_usual, seen
 from scoperun.batch.columns import AUTO
+from scoperun.batch.concluding import Close, concluded
 from scoperun.batch.descriptors import Descriptors
 from scoperun.batch.earlier import clear_earlier
-from scoperun.batch.ending import FAILURES, exit_status
 from scoperun.batch.folder import WAKE
 from scoperun.batch.interrupts import interrupting
 from scoperun.batch.job_lines import end_line
@@ -23,7 +22,6 @@ from scoperun.batch.joblog_file import JobLog
 from scoperun.batch.limits import run_request
 from scoperun.batch.making import checked_jobs, made
 from scoperun.batch.memory_total import usual_total
-from scoperun.batch.need import need
 from scoperun.batch.output import Output, Way
 from scoperun.batch.plan import Plan, Stage
 from scoperun.batch.preview import json_lines, text_lines
@@ -31,19 +29,16 @@ from scoperun.batch.progress import shown
 from scoperun.batch.recording import Recording, recorded_advice
 from scoperun.batch.results import Results
 from scoperun.batch.runner import Runner
-from scoperun.batch.summary import ROWS, summary
 from scoperun.batch.tally import Tally
-from scoperun.console.field_names import in_options
-from scoperun.console.output import columns, print_error, print_json_line, print_text, say
-from scoperun.console.shell_words import quoted
+from scoperun.console.output import print_text, say
 from scoperun.errors import InvalidValue
-from scoperun.printable import one_line
 from scoperun.process.signals import HeldSignals
 from scoperun.process.streams import occupy_closed_streams
 from scoperun.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from scoperun.batch.events import Event
     from scoperun.batch.folder import Folder
@@ -186,7 +181,7 @@ class _Work:
                 stage=lambda: self._runner.stage,
                 end=self._end,
                 woken=self._woken,
-                aside=lambda: self._output.aside(),  # noqa: PLW0108  it is replaced below
+                aside=self._aside,
             ),
             shown(options.progress, self._runner, self._tally) as progress,
         ):
@@ -204,26 +199,15 @@ class _Work:
 
     def concluded(self) -> int:
         """Say how the batch ended, and return the exit status."""
-        failure, counts = self._runner.failure, self._state.counts()
-        is_left = bool(self._unprinted or counts.get("waiting") or counts.get("running"))
-        is_interrupted, has_failed = self._was_told_to_end and is_left, bool(failure or self._unprinted)
-        status = exit_status(counts, is_interrupted=is_interrupted, has_failed=has_failed)
-        failures = self._state.failures(FAILURES, most=ROWS)
-        told = summary(counts, failures, need(self._state.kept_attempts()), elapsed=time.monotonic() - self._began)
-        if not self._options.json:
-            print_error(told.text(width=columns() if os.isatty(2) else None))
-        if failure is not None:
-            say(f"scopectl: {in_options(failure.complaint)}")
-        if self._unprinted is not None:
-            say(f"scopectl: not all that jobs print was printed: {self._unprinted}")
-        for option, written in self._written.items():
-            if written.failure is not None:
-                say(one_line(f"scopectl: {option}: not all was written: {written.failure}"))
-        if is_left:
-            say(f"scopectl: to go on: scopectl batch --resume --state {quoted(self._folder.path)}")
-        if self._options.json:  # last, because it can fail
-            print_json_line(told.to_json() | {"exit_status": status})
-        return status
+        close = Close(
+            path=self._folder.path,
+            elapsed=None if self._options.is_resumed else time.monotonic() - self._began,
+            failure=self._runner.failure,
+            was_told_to_end=self._was_told_to_end,
+            unprinted=self._unprinted,
+            unwritten={option: each.failure for option, each in self._written.items() if each.failure is not None},
+        )
+        return concluded(self._state, close, json=self._options.json)
 
     def _plan(self) -> Plan:
         options = self._options
@@ -279,8 +263,12 @@ class _Work:
                 self._say(f"scopectl: {jobs} {are} killed")
         self._runner.end(stage)
 
+    def _aside(self) -> AbstractContextManager[None]:
+        """Return a context in which the terminal is not the bar's."""
+        return self._output.aside()
+
     def _say(self, text: str) -> None:
-        with self._output.aside():
+        with self._aside():
             say(text)
 
     def _woken(self) -> None:

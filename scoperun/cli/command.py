@@ -111,11 +111,15 @@ def _run_and_deliver(asked: CommandLine) -> Report:
             afterwards.record(report)
             in_file = file is not None and file.is_written and not file.may_wait
             afterwards.act(report, report_file=output.report if in_file else None)
-        if timeline is not None and timeline.failure is not None:
-            say(one_line(f"scoperun: cannot write the timeline to {output.timeline!r}: {timeline.failure}"))
-        if trace is not None and trace.failure is not None:
-            say(one_line(f"scoperun: cannot write the trace to {output.trace!r}: {trace.failure}"))
+        _tell_failures(output, timeline, trace)
     return report
+
+
+def _tell_failures(output: Output, timeline: TimelineFile | None, trace: TraceFile | None) -> None:
+    if timeline is not None and timeline.failure is not None:
+        say(one_line(f"scoperun: cannot write the timeline to {output.timeline!r}: {timeline.failure}"))
+    if trace is not None and trace.failure is not None:
+        say(one_line(f"scoperun: cannot write the trace to {output.trace!r}: {trace.failure}"))
 
 
 def _parent(output: Output) -> AbstractContextManager[Parent | None]:

@@ -29,7 +29,7 @@ from scoperun.spec.sizes import format_size, in_words
 from scoperun.supervision.attaching import attached, report
 from scoperun.supervision.attachment import CannotMove, NoneLeft, Wanted
 from scoperun.systemd.answers import SCOPE
-from scoperun.systemd.manager import connect
+from scoperun.systemd.connecting import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -23,6 +23,7 @@ from scoperun.spec.sizes import INFINITY
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from scoperun.ctl.cap_done import Done
     from scoperun.spec.limits import Limits
 
 LIMITS = tuple(each for each in OPTIONS if each.is_limit and each.is_live)
@@ -111,7 +112,11 @@ def command(  # noqa: PLR0913  each is an option
         force=force,
         about=_about(limits, wanted, has_app=app is not None),
     )
-    told = asyncio.run(done(asked))
+    return _tell(asyncio.run(done(asked)), target, json=json)
+
+
+def _tell(told: Done, target: Target, *, json: bool) -> int:
+    """Print what was done, and return the exit status."""
     if json:
         print_json(told.json(target.of))
     else:

@@ -12,7 +12,7 @@ from scoperun.record import dataclass
 from scoperun.spec.scope import unit_path
 from scoperun.systemd import unit_files
 from scoperun.systemd.answers import UNIT
-from scoperun.systemd.manager import connect
+from scoperun.systemd.connecting import connect
 from scoperun.systemd.units import list_units
 
 if TYPE_CHECKING:
@@ -92,6 +92,6 @@ class Session:
 
 @asynccontextmanager
 async def session(*, system: bool) -> AsyncIterator[Session]:
-    """Connect to a manager; raises what manager.connect raises."""
+    """Connect to a manager; raises what connecting.connect raises."""
     async with connect(os.environ, system=system) as manager:
         yield Session(manager, system)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Self
 from scoperun.errors import ScoperunError
 from scoperun.spec.scope import unit_path
 from scoperun.supervision.candidates import Mover, place
-from scoperun.systemd.manager import UNANSWERED, connect
+from scoperun.systemd.connecting import connect
+from scoperun.systemd.manager import UNANSWERED
 from scoperun.systemd.unit_files import folder, transient_file
 
 if TYPE_CHECKING:

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import re
-from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from scoperun.errors import (
     BusLost,
     BusUnavailable,
-    InvalidValue,
     ManagerError,
     PropertyRefused,
     ScoperunError,
     UnitExists,
 )
-from scoperun.spec.sizes import parse_time
 from scoperun.systemd import answers, bus
-from scoperun.systemd.bus_address import Surroundings, user
+from scoperun.systemd.bus_address import user
 from scoperun.systemd.pid_namespace import see_bus, see_listener, see_proc
 from scoperun.systemd.signals import MANAGER, PATH, PROPERTIES, SYSTEMD, Signals
-from scoperun.time_namespace import monotonic_ahead
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Container, Mapping
+    from collections.abc import Awaitable, Container
 
     from scoperun.spec.scope import ScopeRequest
     from scoperun.systemd.signals import Overhear, Take
@@ -47,12 +43,6 @@ _NO_SYSTEMD = {
     "org.freedesktop.DBus.Error.Spawn.ChildExited",
 }
 
-SYSTEM_BUS = "unix:path=/run/dbus/system_bus_socket"
-"""Not taken from the environment, because root connects to it."""
-
-DEFAULT_TIMEOUT = 25.0
-"""Seconds to wait for one answer, as in libsystemd; $SYSTEMD_BUS_TIMEOUT overrides it."""
-
 UNANSWERED = (BusUnavailable, ManagerError)
 """What a call to systemd can raise. Once the command runs, none of these must affect it."""
 
@@ -62,7 +52,7 @@ class Unfinished(BusLost):
 
 
 class Manager:
-    """A connection to a systemd manager, shared by any number of scopes; see `connect`."""
+    """A connection to a systemd manager, shared by any number of scopes; see `connecting.connect`."""
 
     def __init__(self, connection: bus.Connection, *, system: bool = False, ahead: float = 0.0) -> None:
         """Use a connection to the message bus that the manager is on, the user's or the system's.
@@ -272,55 +262,6 @@ class Manager:
 
     def _error(self, error: bus.ErrorReply) -> ScoperunError:
         return self.no_systemd(error.text) if error.name in _NO_SYSTEMD else _manager_error(error)
-
-
-@asynccontextmanager
-async def connect(
-    environment: Mapping[str, str], *, system: bool = False, passes_descriptors: bool = False
-) -> AsyncIterator[Manager]:
-    """Connect to the user's or the system's manager.
-
-    passes_descriptors: ask the bus to pass on descriptors; Manager.passes_descriptors tells whether it does.
-    Raises BusUnavailable if that fails, InvalidValue if $SYSTEMD_BUS_TIMEOUT is not a time.
-    """
-    timeout = _bus_timeout(environment)
-    if system:
-        opened = bus.connect(SYSTEM_BUS, timeout=timeout, passes_descriptors=passes_descriptors)
-    else:
-        opened = _users_bus(Surroundings.of(environment), timeout=timeout, passes_descriptors=passes_descriptors)
-    async with opened as connection:
-        yield Manager(connection, system=system, ahead=monotonic_ahead())
-
-
-@asynccontextmanager
-async def _users_bus(
-    surroundings: Surroundings, *, timeout: float, passes_descriptors: bool
-) -> AsyncIterator[bus.Connection]:
-    """Connect to the bus of this user.
-
-    root can connect to any user's bus, but the manager on it does not accept root's processes. So the bus must belong
-    to this user.
-    """
-    async with AsyncExitStack() as stack:
-        try:
-            address = surroundings.bus()
-            connection = await stack.enter_async_context(
-                bus.connect(address, timeout=timeout, passes_descriptors=passes_descriptors)
-            )
-            if connection.peer.uid != surroundings.uid:
-                raise BusUnavailable(f"the bus at {address} belongs to {user(connection.peer.uid)}")
-        except BusUnavailable as error:
-            error.hint = error.hint or surroundings.remedy()
-            raise
-        yield connection
-
-
-def _bus_timeout(environment: Mapping[str, str]) -> float:
-    text = environment.get("SYSTEMD_BUS_TIMEOUT")
-    try:
-        return (parse_time(text) if text else 0) or DEFAULT_TIMEOUT
-    except InvalidValue as error:
-        raise InvalidValue(f"SYSTEMD_BUS_TIMEOUT: {error.message}", hint=error.hint) from None
 
 
 def _manager_error(error: bus.ErrorReply) -> ScoperunError:

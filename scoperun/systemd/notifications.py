@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from scoperun.errors import BusUnavailable
 from scoperun.systemd import bus
-from scoperun.systemd.manager import connect
+from scoperun.systemd.connecting import connect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from scoperun.errors import ScoperunError
-from scoperun.systemd.manager import connect
+from scoperun.systemd.connecting import connect
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -88,7 +88,7 @@ _SHARED: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[_Key, Shared[Manager]
 
 @asynccontextmanager
 async def shared_manager(environment: Mapping[str, str], *, system: bool = False) -> AsyncIterator[Manager]:
-    """Give the connection to the user's or the system's manager; raises what `manager.connect` raises.
+    """Give the connection to the user's or the system's manager; raises what `connecting.connect` raises.
 
     If the connection is lost, the next run opens a new one.
     """

@@ -26,7 +26,7 @@ from scoperun.kernel.scope_cgroup import ScopeCgroup
 from scoperun.spec.scope import scope_request
 from scoperun.supervision.cpu_watch import CpuWatch
 from scoperun.supervision.feed import Feed
-from scoperun.systemd import manager
+from scoperun.systemd import connecting
 from scoperun.systemd.unit import Unit
 
 from .program import line
@@ -88,7 +88,7 @@ def run(systemd: FakeSystemd, tmp_path: Path, impatient: None) -> Callable[..., 
         _write_use(tmp_path, used)
         events: list[Event] = []
         feed = Feed(events.append)
-        async with manager.connect(os.environ) as connection:
+        async with connecting.connect(os.environ) as connection:
             unit = Unit(connection, scope_request("busy.scope", []), feed.put)
             await unit.start([command.pid])
             handles = SimpleNamespace(

@@ -13,7 +13,7 @@ from dbus_next.signature import Variant
 from scoperun.ctl.freezing import freeze
 from scoperun.errors import BusLost
 from scoperun.kernel.cgroup import Cgroup
-from scoperun.systemd.manager import connect
+from scoperun.systemd.connecting import connect
 from scoperun.systemd.units import Invocation
 from tests.schema import told_by
 

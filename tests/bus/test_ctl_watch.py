@@ -15,7 +15,7 @@ from scoperun.ctl.watch import Teller
 from scoperun.ctl.watch_texts import Told
 from scoperun.evidence.session_kills import SessionKill
 from scoperun.systemd import notifications
-from scoperun.systemd.manager import connect
+from scoperun.systemd.connecting import connect
 from scoperun.systemd.unit_results import Heard, UnitResults
 from tests import notifications as server
 from tests.schema import told_by

@@ -15,7 +15,7 @@ import pytest
 
 from scoperun.errors import BusLost, BusUnavailable
 from scoperun.systemd import bus as scoperun_bus
-from scoperun.systemd import manager
+from scoperun.systemd import connecting
 from scoperun.systemd.bus import Connection, ErrorReply, Method
 
 from . import raw_bus as raw
@@ -232,7 +232,7 @@ async def test_of_several_addresses_the_first_that_works_is_used(
 
 async def test_if_no_address_works_each_is_named(runtime_dir: str) -> None:
     with pytest.raises(BusUnavailable) as caught:
-        async with manager.connect({"DBUS_SESSION_BUS_ADDRESS": "unix:path=/nowhere;tcp:host=a"}):
+        async with connecting.connect({"DBUS_SESSION_BUS_ADDRESS": "unix:path=/nowhere;tcp:host=a"}):
             pass
     assert str(caught.value).startswith(
         "cannot connect to the bus at unix:path=/nowhere: No such file or directory; "
@@ -269,6 +269,6 @@ async def test_a_runtime_dir_without_a_bus_is_one_line(runtime_dir: str) -> None
 )
 async def test_an_unusable_address_is_refused_in_one_line(address: str) -> None:
     with pytest.raises(BusUnavailable) as caught:
-        async with manager.connect({"DBUS_SESSION_BUS_ADDRESS": address}):
+        async with connecting.connect({"DBUS_SESSION_BUS_ADDRESS": address}):
             pass
     assert len(str(caught.value).splitlines()) == 1

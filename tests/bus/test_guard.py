@@ -13,7 +13,7 @@ import pytest
 import scoperun as library
 from scoperun.kernel.wait import process_ended
 from scoperun.supervision.guard import shared_guard
-from scoperun.systemd.manager import connect
+from scoperun.systemd.connecting import connect
 from scoperun.systemd.shared import shared_manager
 
 from .program import end, line, scoperun, signal_from_outside, start

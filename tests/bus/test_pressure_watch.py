@@ -27,7 +27,7 @@ from scoperun.spec.scope import scope_request
 from scoperun.spec.soft_pressure import SoftPressure
 from scoperun.supervision.feed import Feed
 from scoperun.supervision.pressure_watch import PressureWatch
-from scoperun.systemd import manager
+from scoperun.systemd import connecting
 from scoperun.systemd.unit import Unit
 
 from .program import end, scoperun, start
@@ -120,7 +120,7 @@ async def scope(systemd: FakeSystemd, tmp_path: Path, impatient: None) -> AsyncI
 
         stop = Property(name="TimeoutStopUSec", signature="t", value=int(kill_after * 1e6))
         feed, notices = Feed(), Notices()
-        async with manager.connect(os.environ) as connection:
+        async with connecting.connect(os.environ) as connection:
             unit = Unit(connection, scope_request("pressed.scope", [stop]), feed.put)
             await unit.start([command.pid])
             spared = os.getpid()  # a process that a kill must spare

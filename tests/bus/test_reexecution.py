@@ -9,7 +9,7 @@ import pytest
 
 import scoperun as library
 from scoperun.errors import BusLost, BusUnavailable
-from scoperun.systemd.manager import connect
+from scoperun.systemd.connecting import connect
 
 from .fake_systemd import Unit as FakeUnit
 from .program import end, scoperun, start_command

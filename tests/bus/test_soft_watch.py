@@ -30,7 +30,7 @@ from scoperun.spec.sizes import INFINITY
 from scoperun.spec.soft_memory import SoftMemory
 from scoperun.supervision.feed import Feed
 from scoperun.supervision.soft_watch import SoftWatch
-from scoperun.systemd import manager
+from scoperun.systemd import connecting
 from scoperun.systemd.unit import Unit
 
 from .program import line, scoperun
@@ -98,7 +98,7 @@ async def scope(systemd: FakeSystemd, tmp_path: Path, impatient: None) -> AsyncI
         stop = Property(name="TimeoutStopUSec", signature="t", value=int((kill_after or 0) * 1e6))
         wanted = scope_request("soft.scope", [stop] if kill_after is not None else [])
         feed = Feed()
-        async with manager.connect(os.environ) as connection:
+        async with connecting.connect(os.environ) as connection:
             unit = Unit(connection, wanted, feed.put)
             await unit.start([command.pid])
             spared = os.getpid()  # a process that a kill must spare

@@ -18,7 +18,8 @@ from scoperun.spec.scope import scope_request
 from scoperun.supervision.feed import Feed, until_started
 from scoperun.supervision.order import cleared_away
 from scoperun.systemd import bus as scoperun_bus
-from scoperun.systemd.manager import Manager, connect
+from scoperun.systemd.connecting import connect
+from scoperun.systemd.manager import Manager
 from scoperun.systemd.unit import Unit
 
 from .fake_systemd import Unit as FakeUnit

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from scoperun.systemd.manager import connect
+from scoperun.systemd.connecting import connect
 from scoperun.systemd.units import list_units
 
 from .story import GENEROUS
