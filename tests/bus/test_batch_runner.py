@@ -7,20 +7,22 @@ import os
 import signal
 import sqlite3
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from scoperun.batch.earlier import clear_earlier
 from scoperun.batch.events import Finished, Noted
+from scoperun.batch.halt import halt
 from scoperun.batch.job import Job
 from scoperun.batch.output import Output, Way
 from scoperun.batch.plan import Plan, Stage
-from scoperun.batch.retry import Policy
+from scoperun.batch.retry import Cause, Policy
 from scoperun.batch.rows import Header
 from scoperun.batch.runner import Runner
 from scoperun.batch.state import State
 from scoperun.batch.streams import CannotKeep, Streams
+from scoperun.kernel.wait import readable
 from scoperun.record import replace
 from scoperun.spec.request import RunRequest
 from scoperun.supervision.running import begun
@@ -55,15 +57,18 @@ def state(connection: sqlite3.Connection, *commands: tuple[str, ...]) -> State:
 class Batch:
     """A runner of a batch, and what it has told."""
 
-    def __init__(self, kept: State, *, slots: int = 9, streams: Callable[[Job, int], Streams] | None = None) -> None:
+    def __init__(
+        self, kept: State, *, slots: int = 9, streams: Callable[[Job, int], Streams] | None = None, **more: Any
+    ) -> None:
+        """more: further fields of the plan."""
         self.events: list[Event] = []
         self.plan = Plan(
             batch="x",
             total=99 * MIB,
-            policy=Policy(retries=0),
             request=self._request,
             streams=streams or self._streams,
             take=self._take,
+            **{"policy": Policy(retries=0), **more},
         )
         self.runner = Runner(kept, self.plan, slots=slots)
 
@@ -239,3 +244,54 @@ async def test_a_wait_for_systemd_is_told_once_and_can_be_ended(
     await running
     assert [text.partition(":")[0] for text in batch.noted] == ["waiting for systemd"]
     assert kept.counts() == {"failed": 1, "waiting": 1}
+
+
+async def test_only_failures_halt_a_batch(systemd: FakeSystemd, connection: sqlite3.Connection) -> None:
+    kept = state(connection, ("true",), ("true",), ("false",), ("true",))
+    batch = Batch(kept, slots=1, halt=halt("soon,fail=1"))
+    await batch.run()
+    assert batch.ends == {1: "done", 2: "done", 3: "failed"}
+    assert kept.counts() == {"done": 2, "failed": 1, "waiting": 1}
+
+
+async def test_starts_are_delayed_and_do_happen(systemd: FakeSystemd, connection: sqlite3.Connection) -> None:
+    """Without the delay all of them would have started beside the first one."""
+    kept = state(connection, ("true",), ("true",), ("true",))
+    forever = Batch(kept, delay=1e6)
+    running = asyncio.create_task(forever.run())
+    await until(lambda: forever.ends)
+    assert kept.counts() == {"done": 1, "waiting": 2}
+    forever.runner.end(Stage.DRAINING)
+    await running
+    await Batch(kept, delay=0.001).run()
+    assert kept.counts() == {"done": 3}
+
+
+async def test_a_job_is_not_tried_again_more_often_than_the_policy_says(
+    systemd: FakeSystemd, connection: sqlite3.Connection
+) -> None:
+    kept = state(connection, ("false",))
+    batch = Batch(kept, policy=Policy(retries=2, also=frozenset({Cause.EXIT})))
+    await batch.run()
+    assert (kept.begun(1), kept.counts()) == (3, {"failed": 1})
+
+
+async def test_a_job_that_succeeds_when_it_is_stopped_is_done(
+    systemd: FakeSystemd, connection: sqlite3.Connection, tmp_path: Path
+) -> None:
+    """One that does not is interrupted, and waits."""
+    ready = "; echo > {}; while :; do read -r _ <{}/never; done"
+    os.mkfifo(tmp_path / "never")
+    os.mkfifo(tmp_path / "up")
+    up = os.open(tmp_path / "up", os.O_RDWR)
+    wait = ready.format(tmp_path / "up", tmp_path)
+    kept = state(connection, ("sh", "-c", f"trap 'exit 0' TERM{wait}"), ("sh", "-c", f"trap 'exit 3' TERM{wait}"))
+    batch = Batch(kept)
+    running = asyncio.create_task(batch.run())
+    for _ in range(2):
+        await readable(up)
+        os.read(up, 1)
+    batch.runner.end(Stage.STOPPING)
+    await running
+    os.close(up)
+    assert (batch.ends, kept.counts()) == ({1: "done", 2: "waiting"}, {"done": 1, "waiting": 1})
