@@ -392,6 +392,20 @@ def test_jobs_that_ran_out_are_tried_again_with_the_memory_that_is_typed_now(hom
 
 
 @pytest.mark.guest(suite="trixie")
+def test_a_second_batch_leaves_to_the_first_what_that_has_reserved(home: Path, gate: Gate) -> None:
+    (row,) = [line for line in lines_of(Path("/proc/meminfo")) if line.startswith("MemAvailable:")]
+    available = int(row.split()[1]) * 1024
+    first = started("--mem", "20M", "--mem-total", "400M", "-j", "1", gate.jobs(1))
+    gate.pids(1)
+    line = "cat /sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)/../memory.max"
+    second = batch("--mem", "20M", "--", "sh", "-c", line, "job", "{}", ":::", "1")
+    gate.open()
+    first.communicate(timeout=GENEROUS)
+    assert (first.returncode, second.status) == (0, 0), second
+    assert 0 < int(second.stdout) < 0.8 * (available - 300 * MIB)
+
+
+@pytest.mark.guest(suite="trixie")
 def test_the_state_of_a_batch_that_went_well_is_removed(home: Path) -> None:
     assert batch("--mem", "20M", "--", "true", "{}", ":::", "1", "2").status == 0
     assert os.listdir(home / "home" / "scoperun" / "batch") == []
