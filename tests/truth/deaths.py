@@ -289,7 +289,8 @@ async def pressed_then_killed(stage: Stage) -> Claim:
 @kind("processes come and go while one leaks", CONTINUE)
 async def comers_and_goers(stage: Stage) -> Claim:
     come_and_go = "while kill -0 $! 2>/dev/null; do $A say comer touch 1 say goer; done"
-    report = await stage.shell(f"$A say leaker creep & {come_and_go}; wait $!; echo status $? >$TRUTH")
+    script = f"$A say leaker creep & {come_and_go}; wait $!; echo status $? >$TRUTH"
+    report = await stage.shell(script, kill_leftovers=False)
     stayed = set(stage.told("comer")) - set(stage.told("goer")) - {left["pid"] for left in report["left_running"]}
     victims = [*stage.told("leaker"), *stayed, *teller_of_deaths(stage, report, 1)]
     return killed(report, *victims, withheld=DOUBT)

@@ -28,7 +28,8 @@ which has one processor, and once on Linux 6.12 with two; `make truth` plays all
 
 It is *unknown without need* if a trace was left. That is a bug as much as *wrong* is, and fails the test. The kernel
 log is *withheld* by running as a user outside of the groups that can read it, or by hiding journalctl; the processor is
-*busy* with an endless loop beside the command.
+*busy* with an endless loop beside the command. Half of the commands that a story leaves alone are run as *jobs* of a
+`scoperun.Batch`, which decides by the same report.
 """
 
 
@@ -42,9 +43,10 @@ def matrix_lines(scores: Iterable[Score]) -> list[str]:
 def document(scores: Sequence[Score]) -> str:
     """Return the document."""
     today = datetime.datetime.now(datetime.UTC).date()
+    runs, jobs = f"{len(scores)} runs of {len({each.kind for each in scores})} kinds", sum(each.job for each in scores)
     parts = [
         INTRODUCTION,
-        f"{len(scores)} runs of {len({each.kind for each in scores})} kinds, {today}.\n",
+        f"{runs}, {today}; {jobs} of them were jobs of a batch.\n",
         table(("systemd", "kernel", "runs"), systems(scores)),
         "## What happened, and the verdict\n",
         matrix(scores),

@@ -58,7 +58,8 @@ def play(kind: Kind, props: Props) -> list[str]:
     first = KINDS.index(kind)
     failures = []
     for turn in range(first, first + ROUNDS):
-        results = played(kind, variants[turn % len(variants)], props)
+        is_batch = (turn // 2 + turn // len(variants)) % 2 == 1  # by twos, as WAYS alternate
+        results = played(kind, replace(variants[turn % len(variants)], batch=is_batch), props)
         SCORES.extend(each for each, _ in results)
         failures += [failure for _, failure in results if failure]
     return failures
@@ -94,6 +95,7 @@ def judgement(kind: Kind, stage: Stage, claim: Claim) -> tuple[Score, str]:
         load=variant.load,
         seen=frozenset(stage.seen),
         counted=claim.report["unit"] in stage.counted,
+        job=claim.report["unit"] in stage.jobs,
         may_lose_counters=kind.may_lose_counters or variant.policy is OOMPolicy.KILL,
     )
     if variant.log:

@@ -59,6 +59,7 @@ class Circumstances:
     is_limit_told: the log says at whose limit the last of them was killed.
     seen: the processes that scoperun saw while they lived; one that is born and killed at once is not among them.
     counted: scoperun saw the kernel count a kill while the scope existed.
+    job: the command was a job of a batch; then `seen` and `counted` are not known.
     may_lose_counters: the process that holds the counters can have been killed too.
     """
 
@@ -71,6 +72,7 @@ class Circumstances:
     is_limit_told: bool = False
     seen: frozenset[int] = frozenset()
     counted: bool = False
+    job: bool = False
     may_lose_counters: bool = False
 
 
@@ -87,6 +89,7 @@ class Score:
     policy: str
     log: bool
     load: bool
+    job: bool
     happened: str
     verdict: str
     verdict_mark: Mark
@@ -135,6 +138,7 @@ def score(report: Mapping[str, Any], truth: Truth, circumstances: Circumstances)
         policy=circumstances.policy,
         log=circumstances.log,
         load=circumstances.load,
+        job=circumstances.job,
         happened=truth.happened,
         verdict=report["verdict"],
         verdict_mark=_mark(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Unpack
 
-from scoperun import ExecContext, Limits, MiB, OOMPolicy, Report, Scope
+from scoperun import Batch, ExecContext, Limits, MiB, OOMPolicy, Report, Scope
 from scoperun.evidence.events import MemorySnapshot
 from scoperun.supervision.launch import RunOptions
 from tests.guest.story import GENEROUS, systemctl
@@ -24,17 +24,28 @@ from .score import Truth
 LIMIT = 20 * MiB
 SLICE = "truth.slice"
 
+MOST_OF_JOBS = 256 * MiB
+"""The memory that a batch has for all its jobs: more than any of them may use."""
+
+ENDINGS = {"success": "done", "oom-kill": "out-of-memory", "timeout": "timeout"}
+"""What a batch says of a job, by the verdict; of every other verdict it says `failed`."""
+
+NOT_OF_JOBS = {"unit", "slice", "slice_inherit", "kill_leftovers"}
+"""Options that a batch sets for its jobs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Variant:
     """A variant of a story.
 
     policy: the OOM policy. log: the kernel log can be read. load: the processor is busy.
+    batch: commands are run as jobs of a scoperun.Batch, unless the story acts on their scope or sets what a batch sets.
     """
 
     policy: OOMPolicy
     log: bool
     load: bool
+    batch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,7 @@ class Stage:
     seen: the pids of all processes that scoperun has seen while they lived.
     counted: the scopes in which scoperun has seen the kernel count a kill.
     looks: what each snapshot of memory counted, as texts.
+    jobs: the scopes of jobs, of which scoperun's snapshots are not known.
     """
 
     actor: str
@@ -64,6 +76,7 @@ class Stage:
     seen: set[int] = field(default_factory=set)
     counted: set[str] = field(default_factory=set)
     looks: list[str] = field(default_factory=list)
+    jobs: set[str] = field(default_factory=set)
     _told: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
 
     @property
@@ -88,8 +101,23 @@ class Stage:
 
     async def run(self, *command: str, **options: Unpack[RunOptions]) -> dict[str, Any]:
         """Run a command to its end and return the report."""
+        full = self.options(options)
+        memory = full["limits"].memory_max
+        if self.variant.batch and memory and memory <= MOST_OF_JOBS and not NOT_OF_JOBS & options.keys():
+            return await self._as_job(command, memory, full)
         async with self.scope(*command, **options) as scope:
             return await self.report(scope)
+
+    async def _as_job(self, command: tuple[str, ...], memory: int, options: RunOptions) -> dict[str, Any]:
+        """Run a command as the only job of a batch, and return the report; the batch has to agree with it."""
+        async with Batch(memory_total=MOST_OF_JOBS) as batch:
+            batch.submit(command, memory=memory, **options)
+            (result,) = [each async for each in batch.results()]
+        assert result.report is not None, result.error
+        report = as_json(result.report)
+        assert result.ending == ENDINGS.get(report["verdict"], "failed"), (result.ending, report)
+        self.jobs.add(report["unit"])
+        return report
 
     async def act(self, *words: str, **options: Unpack[RunOptions]) -> dict[str, Any]:
         """Run an actor as the command."""
