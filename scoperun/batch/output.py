@@ -11,6 +11,7 @@ import errno
 import heapq
 import os
 import re
+import select
 from collections import deque
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING
@@ -157,7 +158,7 @@ class Output:
         while rest:
             await _writable(fd)
             with self.aside() if os.isatty(fd) else nullcontext():
-                rest = rest[os.write(fd, rest[:_PIECE]) :]
+                rest = _unwritten(fd, rest)
 
     def _reopened(self, seq: int, number: int, name: str) -> int | None:
         with suppress(FileNotFoundError):
@@ -227,6 +228,15 @@ def _tagged(pieces: Iterable[bytes], tag: bytes) -> Iterator[bytes]:
         yield b"\n"
 
 
+def _unwritten(fd: int, text: memoryview) -> memoryview:
+    """Write as much of a text as a descriptor takes without waiting, and return the rest."""
+    room = select.poll()
+    room.register(fd, select.POLLOUT)
+    while text and room.poll(0):
+        text = text[os.write(fd, text[:_PIECE]) :]
+    return text
+
+
 async def _writable(fd: int) -> None:
     """Return when a descriptor can be written to without waiting, as a regular file always can."""
     loop = asyncio.get_running_loop()
@@ -236,6 +246,7 @@ async def _writable(fd: int) -> None:
     except OSError as error:
         if error.errno != errno.EPERM:  # a regular file has no queue
             raise
+        await asyncio.sleep(0)  # the rest of the program has its turn all the same
         return
     try:
         await ready

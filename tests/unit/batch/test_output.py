@@ -128,6 +128,35 @@ def test_results_stay_in_their_folder(tmp_path: Path, capfd: pytest.CaptureFixtu
     assert found == {"stdout": "out\n", "stderr": "err\n"}
 
 
+def test_much_output_for_a_file_does_not_keep_the_loop_waiting(tmp_path: Path) -> None:
+    """A file can always be written to, so that nothing else has the loop wait."""
+    turns = 0
+
+    async def printed() -> None:
+        task = asyncio.create_task(output.print_all())
+        while not task.done():
+            nonlocal turns
+            turns += 1
+            await asyncio.sleep(0)
+        await task
+
+    ours, file = os.dup(1), os.open(tmp_path / "printed", os.O_WRONLY | os.O_CREAT)
+    os.dup2(file, 1)
+    os.close(file)
+    try:
+        with folder(tmp_path) as place, place.output() as files:
+            output = Output(files, undo=nothing, way=Way())
+            run_job(output, 1, out=b"x" * (1 << 20))
+            end(output, 1)
+            output.close()
+            asyncio.run(printed())
+    finally:
+        os.dup2(ours, 1)
+        os.close(ours)
+    assert (tmp_path / "printed").read_bytes() == b"x" * (1 << 20)
+    assert turns > 10
+
+
 def test_a_slow_reader_does_not_keep_the_loop_waiting(tmp_path: Path) -> None:
     """More is printed than a pipe holds, and the reader reads only after other work was done in the loop."""
     reading, writing = os.pipe()
