@@ -152,10 +152,12 @@ def cgroup_of(pid: int) -> str:
 
 def _is_keeper(pid: int) -> bool:
     try:
+        if Path(f"/proc/{pid}/comm").read_text() not in {"cat\n", "sh\n"}:
+            return False
         status = Path(f"/proc/{pid}/status").read_text()
         owner = Path(f"/proc/{pid}").stat().st_uid
     except (FileNotFoundError, ProcessLookupError):
         return False
-    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-    blocks_term = int(fields["SigBlk"], 16) >> 14 & 1
-    return owner == os.getuid() and fields["Name"] in {"cat", "sh"} and bool(blocks_term)
+    (blocked,) = [line.split()[1] for line in status.splitlines() if line.startswith("SigBlk:")]
+    blocks_term = int(blocked, 16) >> 14 & 1
+    return owner == os.getuid() and bool(blocks_term)
