@@ -83,9 +83,24 @@ class KernelLog:
         since = self.opened if since is None else since
         if self._kmsg is not None:
             return await _read(self._kmsg, take, since=since, within=within)
+        return await self._read_journal(take, since=since, within=within)
+
+    @property
+    def is_journal(self) -> bool:
+        """Whether it is read from the journal, by a journalctl that can itself be slow to start."""
+        return self._kmsg is None
+
+    async def read_again(self, take: Callable[[Sequence[KernelRecord]], bool], *, since: float | None = None) -> bool:
+        """Do what `read` does with what the journal has by now, however long journalctl takes to print it."""
+        since = self.opened if since is None else since
+        return await self._read_journal(take, since=since, within=_JOURNALCTL_ANSWERS, to_come=False)
+
+    async def _read_journal(
+        self, take: Callable[[Sequence[KernelRecord]], bool], *, since: float, within: float, to_come: bool = True
+    ) -> bool:
         from scoperun.kernel.journal import follow_journal  # noqa: PLC0415  most runs do not read the journal
 
-        journal = follow_journal(self.on_the_wall(since), self.root)
+        journal = follow_journal(self.on_the_wall(since), self.root, to_come=to_come)
         try:
             return await _read(journal, take, since=since, within=within)
         finally:
@@ -104,15 +119,7 @@ async def read_back(take: Callable[[Sequence[KernelRecord]], bool], *, since: fl
     kmsg = Kmsg.open(root, whole=True)
     log = KernelLog(opened=since, wall=time.time() - (time.monotonic() - since), root=root, _kmsg=kmsg)
     with log:
-        if kmsg is not None:
-            return await log.read(take, within=_ALL_THERE)
-        from scoperun.kernel.journal import follow_journal  # noqa: PLC0415  as above
-
-        journal = follow_journal(log.on_the_wall(since), root, to_come=False)
-        try:
-            return await _read(journal, take, since=since, within=_JOURNALCTL_ANSWERS)
-        finally:
-            journal.close()
+        return await (log.read_again(take) if log.is_journal else log.read(take, within=_ALL_THERE))
 
 
 def kernel_clock() -> KernelClock:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from scoperun.evidence import events
@@ -19,7 +20,7 @@ from scoperun.supervision.leftovers import first_of, see_to_leftovers
 from scoperun.systemd.manager import UNANSWERED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from scoperun.kernel.scope_cgroup import ScopeCgroup
     from scoperun.process.keeper import Keeper
@@ -63,7 +64,7 @@ class Settling:
         await self._hear_the_end(counters)
         has_killed = kernel_may_have_killed(self._handles.start, self._feed.invocation)
         if has_killed is not False:
-            self._feed.put(await read_kernel_log(self._handles, _SILENCE if has_killed else _SILENCE_OF_NOTHING))
+            self._feed.put(await read_kernel_log(self._handles, has_killed=has_killed))
         if oomd_has_killed(self._handles.start, self._feed.invocation):
             from scoperun.supervision.oomd import read_oomd  # noqa: PLC0415  few runs are killed by systemd-oomd
 
@@ -197,24 +198,32 @@ async def kill_what_outlived(handles: Handles) -> None:
             await _ended([process.pid for process in processes], within=LAST_MOMENT)
 
 
-async def read_kernel_log(handles: Handles, silence: float) -> events.KernelLogRead:
+async def read_kernel_log(handles: Handles, *, has_killed: bool | None) -> events.KernelLogRead:
     """Return what the kernel log says about the scope, or why it cannot be read.
 
-    silence: the seconds without a new record after which the log is taken to be complete, unless it has named every
-    victim before.
+    has_killed: whether the kernel has killed in it, None if that is unknown. If it has, and the log does not name every
+    victim before it falls silent, it is read once more: journalctl can have started later than that.
     """
+    log, killings = handles.kernel_log, handles.invocation.memory.killings
+    since = killings[0].since if killings else None
+    try:
+        found = await _found(handles, partial(log.read, within=_SILENCE if has_killed else _SILENCE_OF_NOTHING), since)
+    except KernelLogUnreadable as error:
+        return events.KernelLogRead(reports=None, reason=str(error))
+    if has_killed and not found.is_complete and log.is_journal:
+        with suppress(KernelLogUnreadable):
+            found = await _found(handles, log.read_again, since)
+    return found
+
+
+async def _found(handles: Handles, read: Callable[..., Awaitable[bool]], since: float | None) -> events.KernelLogRead:
+    """Return what the kernel log says about the scope since a time. read: a method of KernelLog."""
     from scoperun.evidence.membership import membership  # noqa: PLC0415  a run without an OOM does not need these
     from scoperun.evidence.scope_log import ScopeLog  # noqa: PLC0415
 
-    invocation = handles.invocation
-    ours = membership(handles.start, invocation, keeper=handles.keeper.pid, clock=kernel_clock())
-    log = ScopeLog(ours, invocation, page_size=os.sysconf("SC_PAGE_SIZE"))
-    since = invocation.memory.killings[0].since if invocation.memory.killings else None
-    try:
-        was_all = await handles.kernel_log.read(log.take, within=silence, since=since)
-    except KernelLogUnreadable as error:
-        return events.KernelLogRead(reports=None, reason=str(error))
-    return log.found(was_all=was_all)
+    ours = membership(handles.start, handles.invocation, keeper=handles.keeper.pid, clock=kernel_clock())
+    log = ScopeLog(ours, handles.invocation, page_size=os.sysconf("SC_PAGE_SIZE"))
+    return log.found(was_all=await read(log.take, since=since))
 
 
 async def _ended(pids: Iterable[int], *, within: float) -> bool:

@@ -1,7 +1,7 @@
-"""Hides files in a mount namespace in which /dev/null is mounted over them.
+"""Hides files in a mount namespace in which /dev/null, or another file, is mounted over them.
 
-There they cannot be executed and read as empty, and /dev/kmsg is not the kernel's log. See mount_namespaces(7). A user
-that is not root gets the right to mount from a user namespace around it.
+Under /dev/null they cannot be executed and read as empty, and /dev/kmsg is not the kernel's log. See
+mount_namespaces(7). A user that is not root gets the right to mount from a user namespace around it.
 """
 
 import ctypes
@@ -17,9 +17,9 @@ KMSG = "/dev/kmsg"
 CLONE_NEWNS, CLONE_NEWUSER, MS_BIND = 0x20000, 0x10000000, 0x1000
 
 
-def hidden(*files: str) -> Sequence[str]:
-    """Return the words before a command that run it in a namespace without these files."""
-    mounts = [f"mount --bind /dev/null {shlex.quote(os.path.realpath(file))}" for file in files]
+def hidden(*files: str, by: str = "/dev/null") -> Sequence[str]:
+    """Return the words before a command that run it in a namespace in which each of these files is another one."""
+    mounts = [f"mount --bind {shlex.quote(by)} {shlex.quote(os.path.realpath(file))}" for file in files]
     if os.geteuid() == 0:
         return ["unshare", "--mount", "sh", "-c", " && ".join([*mounts, 'exec "$@"']), "sh"]
     namespaces = ["unshare", "--user", "--map-current-user", "--keep-caps", "--mount"]
@@ -27,10 +27,13 @@ def hidden(*files: str) -> Sequence[str]:
     return [*namespaces, "sh", "-c", " && ".join([*mounts, run]), "sh"]
 
 
-def scoperun_without(*files: str, folder: Path) -> str:
-    """Write a script `scoperun` to `folder` that runs scoperun without these files; return a PATH that starts there."""
+def scoperun_without(*files: str, folder: Path, by: str = "/dev/null") -> str:
+    """Write a script `scoperun` to `folder` that runs scoperun without these files; return a PATH that starts there.
+
+    by: the file that is there in place of each.
+    """
     scoperun = folder / "scoperun"
-    words = [*hidden(*files), str(shutil.which("scoperun"))]
+    words = [*hidden(*files, by=by), str(shutil.which("scoperun"))]
     scoperun.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n', encoding="utf-8")
     scoperun.chmod(0o755)
     return f"{folder}:{os.environ['PATH']}"

@@ -123,3 +123,15 @@ async def test_a_cancelled_reading_leaves_nothing_behind() -> None:
         with pytest.raises(asyncio.CancelledError):
             await reading
     assert no_child_is_left()
+
+
+def test_a_journalctl_that_needs_longer_than_the_log_is_silent_is_waited_for(story: Story, tmp_path: Path) -> None:
+    """As on a machine that is short of memory, or whose disk is busy."""
+    shutil.copy(JOURNALCTL, tmp_path / "journalctl")
+    slow = tmp_path / "slow"
+    slow.write_text(f'#!/bin/sh\nsleep 3\nexec {tmp_path}/journalctl "$@"\n')
+    slow.chmod(0o755)
+    path = scoperun_without(JOURNALCTL, folder=tmp_path, by=str(slow))
+    ending = story.run("--mem", "20M", "--", "sh", "-c", "./bigleak2; exit 3", PATH=path)
+    (victim,) = ending.report["oom"]["victims"]
+    assert (victim["name"], victim["source"]) == ("bigleak2", "kernel log")
