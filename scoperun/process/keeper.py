@@ -156,8 +156,16 @@ def _end(pid: int) -> None:
 def _file_actions(its_end: int) -> list[_FileAction]:
     """Give it the pipe as standard input and close what it inherits, which would keep others' pipes open."""
     return [
-        *((os.POSIX_SPAWN_CLOSE, fd) for fd in inherited_descriptors()),
         (os.POSIX_SPAWN_DUP2, its_end, 0),
         (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
         (os.POSIX_SPAWN_DUP2, 1, 2),
+        *_closing_the_rest(),
     ]
+
+
+def _closing_the_rest() -> list[tuple[int, int]]:
+    close_from: int | None = getattr(os, "POSIX_SPAWN_CLOSEFROM", None)  # since Python 3.13
+    if close_from is not None:
+        return [(close_from, 3)]
+    # Among hundreds of runs at once, the list takes 0.4 ms.
+    return [(os.POSIX_SPAWN_CLOSE, fd) for fd in inherited_descriptors() if fd > 2]
