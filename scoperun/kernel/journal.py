@@ -12,7 +12,7 @@ from scoperun.evidence.kernel_report import KernelLogUnreadable, KernelRecord
 from scoperun.record import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 _JOURNALS = ("/run/log/journal", "/var/log/journal")
 
@@ -195,8 +195,16 @@ def folders_of_journals(root: str = "") -> list[str]:
     return [f"{root}{folder}/{machine_id}" for folder in _JOURNALS]
 
 
-def _files(root: str) -> list[str]:
-    return [f"{folder}/system.journal" for folder in folders_of_journals(root)]
+def _files(root: str) -> Iterator[str]:
+    """Yield the paths of the files that can be the system's journal.
+
+    While journald goes over to a new file, there are only those that it has written before.
+    """
+    folders = folders_of_journals(root)
+    yield from (f"{folder}/system.journal" for folder in folders)
+    for folder in folders:
+        with suppress(OSError):
+            yield from (f"{folder}/{name}" for name in os.listdir(folder) if name.startswith("system@"))
 
 
 def _exists(file: str) -> bool:

@@ -388,14 +388,18 @@ async def oomd(stage: Stage) -> Claim:
     return killed(report, victim, limit_of="systemd-oomd", withheld=frozenset({"victims", "kills"}))
 
 
+COUNTS = {"memory.events oom_kill", "OOMKills"}
+"""Sources of the number of kills: the kernel, and systemd, which still has it when the cgroup is gone."""
+
+
 def command_if_killed(report: dict[str, Any]) -> list[int]:
     """Return the pid of a command without children, if the kernel killed it, and not only scoperun's own process.
 
     In that case systemd ends the command by SIGTERM. With two processors that can happen just after the kernel has
     chosen the command too: both processes are counted then, whatever ended the command.
     """
-    counts = [each["value"] for each in report["evidence"] if each["source"] == "memory.events oom_kill"]
-    was_counted = bool(counts) and (counts[0] or 0) > 1
+    counts = [each["value"] or 0 for each in report["evidence"] if each["source"] in COUNTS]
+    was_counted = max(counts, default=0) > 1
     return [report["pid"]] if report["signal"] == signal.SIGKILL or was_counted else []
 
 

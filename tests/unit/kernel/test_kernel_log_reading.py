@@ -216,6 +216,14 @@ async def test_a_journalctl_in_path_is_not_used(root: Path, monkeypatch: pytest.
     assert reader.texts == ["one"]
 
 
+async def test_a_journal_is_kept_in_the_moment_in_which_journald_takes_another_file(root: Path) -> None:
+    (root / JOURNAL).rename((root / JOURNAL).with_name("system@0c-0000000000000001-00065.journal"))
+    journalctl_says(root, echo("one"))
+    reader = Reader()
+    assert await read(root, reader, within=60)
+    assert reader.texts == ["one"]
+
+
 async def test_a_missing_journal_is_an_error(root: Path) -> None:
     (root / JOURNAL).unlink()
     with pytest.raises(KernelLogUnreadable, match="keeps no journal"):
