@@ -126,12 +126,15 @@ def kill_all(attempt: Attempt) -> None:
 def test_nothing_is_left_after_kills_at_random_moments(victim: Callable[[Attempt], None], nothing_left: None) -> None:
     """While commands start and when they run; every second one ignores SIGTERM."""
     rng, start = random.Random(victim.__name__), time_of_a_start()  # noqa: S311
-    began = 0
-    for _ in range(ROUNDS if IS_UML else 1):  # other kernels can be emulated
+    rounds, began = ROUNDS if IS_UML else 1, 0  # other kernels can be emulated
+    for _ in range(rounds):
         attempts = []
         for number in range(10):
-            attempts.append(Attempt(STUBBORN if number % 2 else "sleep 1000"))
-            time.sleep(rng.uniform(0, 1.2 * start))  # what is tested is any moment
+            attempts.append(Attempt(f"echo up; {STUBBORN if number % 2 else 'sleep 1000'}"))
+            if number < 2:
+                assert line_from(attempts[-1].parent) == "up"
+            elif number > 2:  # the third one is killed at once
+                time.sleep(rng.uniform(0, 1.2 * start))  # what is tested is any moment
             began += attempts[-1].unit in transient_units()
             victim(attempts[-1])
         for attempt in attempts:
@@ -140,4 +143,4 @@ def test_nothing_is_left_after_kills_at_random_moments(victim: Callable[[Attempt
             # A guard that was killed while systemd moved it leaves an empty scope: the next guard has it stopped.
             subprocess.run(["scoperun", "-qq", "--no-config", "--die-with-scoperun", "true"], check=True)
         units_gone(PATTERNS)
-    assert 0 < began < (100 if IS_UML else 20)
+    assert 2 * rounds <= began < 10 * rounds
