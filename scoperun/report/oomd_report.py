@@ -70,11 +70,12 @@ def monitored_unit(run: EndedRun) -> str | None:
 def processes_killed(run: EndedRun) -> int | None:
     """Return how many processes systemd-oomd killed, without the keeper; None if that is not certain.
 
-    It counts every process in a cgroup that it kills. The keeper is in the scope, or in a leaf of its own below.
+    It counts every process in a cgroup that it kills, and counts it again if it kills that cgroup again before the
+    process has ended. The keeper is in the scope, or in a leaf of its own below.
     """
     marks = _marks(run)
     counts = [mark.processes - (mark.cgroup == run.start.cgroup) for mark in marks if mark.processes is not None]
-    is_certain = len(counts) == len(marks) and not any(mark.pids for mark in marks)
+    is_certain = len(counts) == len(marks) and not any(mark.pids or mark.kills != 1 for mark in marks)
     return sum(counts) or None if is_certain else None
 
 

@@ -19,4 +19,6 @@ async def pressed_slice(stage: Stage) -> Claim:
         async with stage.scope(*words, slice=SLICE, limits=Limits(memory_high=6 * MiB)) as scope:
             victim = await stage.pid("victim")
             report = await stage.report(scope)
-    return killed(report, victim, limit_of="systemd-oomd", units=(SLICE,), withheld=frozenset({"victims"}))
+    twice = len(report["oom"]["oomd"]["log"] or ()) > 1  # it counts processes again that have not ended yet
+    withheld = frozenset({"victims", "kills"} if twice else {"victims"})
+    return killed(report, victim, limit_of="systemd-oomd", units=(SLICE,), withheld=withheld)

@@ -141,6 +141,13 @@ def test_its_messages_are_quoted_in_place_of_the_kernels() -> None:
     assert kernel_log_text(oom) == pressure(f"{SCOPE}/a\\x1bb")
 
 
+def test_the_number_of_processes_is_unknown_if_it_killed_twice() -> None:
+    """It counts those once more that have not ended yet."""
+    oom, text = oom_of(pressure(), pressure(), mark=OomdMark(2, cgroup=SCOPE, processes=4))
+    assert oom.kills is None
+    assert text["killed"].startswith("this scope, by systemd-oomd because of")
+
+
 @pytest.mark.parametrize("processes", [None, 1])
 def test_the_number_of_processes_is_unknown_if_only_the_keeper_or_nothing_was_counted(processes: int | None) -> None:
     """It counts them after the kill, so the count can be missing."""
