@@ -120,7 +120,7 @@ class Child:
         """Reap the process, which has ended, and return how. Only once: afterwards its PID can be reused."""
         if self._exit is None:
             now = time.monotonic()
-            ended = now if self._has_just_begun(now) else ended_by(self.pid)
+            ended = now if self._was_short(now) and not self._late else ended_by(self.pid)
             name, cgroup = name_of(self.pid), _last_cgroup(self.pid)
             status, used = self._status_and_cpu()
             self._exit = WorkloadExited(
@@ -133,8 +133,8 @@ class Child:
             )
         return self._exit
 
-    def _has_just_begun(self, now: float) -> bool:
-        """Tell whether the command has run for so short a time that its end was noticed soon, whenever it was."""
+    def _was_short(self, now: float) -> bool:
+        """Tell whether the command ran for so short a time that its end was noticed promptly, whenever it was."""
         return self._released_at is not None and now - self._released_at < _PROMPT
 
     def _status_and_cpu(self) -> tuple[int, float | None]:
