@@ -198,7 +198,7 @@ def folders_of_journals(root: str = "") -> list[str]:
 def _files(root: str) -> Iterator[str]:
     """Yield the paths of the files that can be the system's journal.
 
-    While journald goes over to a new file, there are only those that it has written before.
+    While journald renames a full file and makes another, there are only those that it has written before.
     """
     folders = folders_of_journals(root)
     yield from (f"{folder}/system.journal" for folder in folders)

@@ -49,7 +49,6 @@ class Child:
     _exec_error: int
     released: bool = False
     _cpu_before: float | None = None
-    _released_at: float | None = None
     _late: bool = False
     _exit: WorkloadExited | None = None
 
@@ -60,7 +59,6 @@ class Child:
         """
         self.released = True
         self._cpu_before = cpu_time(self.pid)
-        self._released_at = time.monotonic()
         with suppress(BrokenPipeError):  # the child is dead already; `wait` will say how it ended
             os.write(self._hold, invocation_id.encode())
         await readable(self._exec_error)
@@ -119,8 +117,7 @@ class Child:
     def _reap(self) -> WorkloadExited:
         """Reap the process, which has ended, and return how. Only once: afterwards its PID can be reused."""
         if self._exit is None:
-            now = time.monotonic()
-            ended = now if self._was_short(now) and not self._late else ended_by(self.pid)
+            now, ended = time.monotonic(), ended_by(self.pid)
             name, cgroup = name_of(self.pid), _last_cgroup(self.pid)
             status, used = self._status_and_cpu()
             self._exit = WorkloadExited(
@@ -132,10 +129,6 @@ class Child:
                 late=self._late and ended is None,
             )
         return self._exit
-
-    def _was_short(self, now: float) -> bool:
-        """Tell whether the command ran for so short a time that its end was noticed promptly, whenever it was."""
-        return self._released_at is not None and now - self._released_at < _PROMPT
 
     def _status_and_cpu(self) -> tuple[int, float | None]:
         """Return how the process ended, and its processor time in seconds; does not wait.

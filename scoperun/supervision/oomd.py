@@ -12,8 +12,8 @@ from scoperun.kernel.oomd import read_messages, why_silent
 if TYPE_CHECKING:
     from scoperun.supervision.handles import Handles
 
-_LOGS_WITHIN = 10.0
-"""Seconds within which journalctl has what systemd-oomd logs about a kill, also where it starts slowly."""
+_LOGS_WITHIN = 5.0
+"""Seconds within which journalctl has what systemd-oomd logs about a kill."""
 
 _LOGS_WITHOUT_COUNT_WITHIN = 1.0
 """The same if nothing has counted the killed processes, as systemd-oomd does: something else wrote the mark."""

@@ -22,9 +22,6 @@ from .score import MARK, Score
 DOCUMENT = ROOT / "docs" / "truth.md"
 HOUR = "3600"
 
-STOCK_SHARE = 0.1
-"""The factor on the rounds on stock kernels: where they are emulated, each round takes several times as long."""
-
 
 @dataclass(frozen=True, slots=True)
 class Guest:
@@ -52,9 +49,9 @@ class Guest:
 GUESTS = (
     Guest(ANY, 1),
     Guest(ANY, 0.5, user="plain"),  # cannot read the kernel log
-    Guest(SMALL, 0.5),  # filling the machine takes seconds
+    Guest(SMALL, 2),
     Guest(SWAP, 2),
-    Guest(OOMD, 10, user="root"),  # on stock kernels alone
+    Guest(OOMD, 1, user="root"),
 )
 
 
@@ -63,7 +60,7 @@ def main() -> int:
     arguments = parser().parse_args()
     platforms = [PLATFORMS[name] for name in arguments.platforms]
     plays = [(each, guest) for guest in GUESTS for each in platforms if guest.needs.kernel in {UML, each.kernel}]
-    rounds = arguments.runs / sum(share(platform, guest) * guest.kinds for platform, guest in plays)
+    rounds = arguments.runs / sum(guest.share * guest.kinds for _, guest in plays)
     with ThreadPoolExecutor(arguments.guests) as pool:
         results = list(pool.map(lambda play: played(*play, rounds=rounds), plays))
     scores = [score for status, output in results for score in told(output)]
@@ -74,11 +71,6 @@ def main() -> int:
     DOCUMENT.write_text(document(scores), encoding="utf-8")
     print(*matrix_lines(scores), sep="\n")
     return max(status for status, _ in results)
-
-
-def share(platform: Platform, guest: Guest) -> float:
-    """Return the factor on the requested number of rounds."""
-    return guest.share * (1 if platform.kernel == UML else STOCK_SHARE)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -92,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
 
 def played(platform: Platform, guest: Guest, *, rounds: float) -> tuple[int, str]:
     """Play in one guest, print its output if it failed, and return its exit status and its output."""
-    times, needs = max(1, round(rounds * share(platform, guest))), replace(guest.needs, kernel=platform.kernel)
+    times, needs = max(1, round(rounds * guest.share)), replace(guest.needs, kernel=platform.kernel)
     pytest = ["-m", "pytest", "-q", *PLUGIN, "--guest", str(needs), "tests/truth"]
     command = ["env", f"SCOPERUN_TRUTH_ROUNDS={times}", "python3", *pytest]
     lab = [

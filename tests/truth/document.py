@@ -12,8 +12,7 @@ INTRODUCTION = """\
 This file is written by `make truth`. Each run below is a command whose end is arranged, so that the truth is known:
 whether it runs out of memory, which processes the kernel kills, and at whose limit. scoperun's report is then compared
 with the truth. The stories are in `tests/truth/`. `.ci/run` plays each of them once on every suite in user-mode Linux,
-which has one processor (those that fill the machine on one suite), and once on Linux 6.12 with two; `make truth` plays
-all of them on all platforms.
+which has one processor, and once on Linux 6.12 with two; `make truth` plays all of them on all platforms.
 
 **unknown** is an answer too. It is right for a fact of which no trace is left:
 

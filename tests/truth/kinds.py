@@ -14,8 +14,11 @@ from .stage import Claim, Stage, Variant
 Play = Callable[[Stage], Awaitable[Claim | tuple[Claim, ...]]]
 
 EVERY_POLICY = tuple(OOMPolicy)
-WAYS = ((True, False), (False, True), (True, True), (False, False))
-"""Whether the kernel log can be read, and whether the processor is busy."""
+WAYS = (
+    *((True, False, False), (False, True, False), (True, True, True), (False, False, True)),
+    *((True, False, True), (False, True, True), (True, True, False), (False, False, False)),
+)
+"""Whether the kernel log can be read, whether the processor is busy, and whether commands are jobs of a batch."""
 
 ANY, SMALL, SWAP = Needs(), Needs(ram="256M"), Needs(swap="512M")
 """Guests: that of most tests, one that is small enough to be filled, one with swap."""
@@ -42,7 +45,7 @@ class Kind:
         turns = range(len(self.policies) * len(WAYS))
         ways = (WAYS[(turn + turn // round_trip) % len(WAYS)] for turn in turns)
         policies = (self.policies[turn % len(self.policies)] for turn in turns)
-        return [Variant(policy, log, load) for policy, (log, load) in zip(policies, ways, strict=True)]
+        return [Variant(policy, *way) for policy, way in zip(policies, ways, strict=True)]
 
 
 KINDS: list[Kind] = []

@@ -58,8 +58,7 @@ def play(kind: Kind, props: Props) -> list[str]:
     first = KINDS.index(kind)
     failures = []
     for turn in range(first, first + ROUNDS):
-        is_batch = (turn // 2 + turn // len(variants)) % 2 == 1  # by twos, as WAYS alternate
-        results = played(kind, replace(variants[turn % len(variants)], batch=is_batch), props)
+        results = played(kind, variants[turn % len(variants)], props)
         SCORES.extend(each for each, _ in results)
         failures += [failure for _, failure in results if failure]
     return failures

@@ -45,7 +45,7 @@ class Variant:
     policy: OOMPolicy
     log: bool
     load: bool
-    batch: bool = False
+    batch: bool
 
 
 @dataclass(frozen=True, slots=True)

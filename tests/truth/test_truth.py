@@ -14,8 +14,8 @@ from .kinds import KINDS, Kind
 IS_ALL = "SCOPERUN_TRUTH_ROUNDS" in os.environ
 """Whether the kinds are played on every platform, as by `make truth`.
 
-Otherwise they are played on one stock kernel only, and those that fill the machine, which takes seconds for each and
-minutes where the kernel is emulated, on user-mode Linux with one suite.
+Otherwise they are played on one stock kernel only, except those that fill the machine: where that kernel is emulated,
+this takes minutes.
 """
 
 
@@ -26,8 +26,6 @@ def parameter(kind: Kind) -> object:
         needs = replace(needs, kernel=EACH)
     elif needs.kernel == UML and needs.ram is None:
         needs = replace(needs, also="trixie-stock")
-    elif needs.kernel == UML:
-        needs = replace(needs, suite="trixie")
     guest = pytest.mark.guest(**asdict(needs))
     return pytest.param(kind, id=kind.name.encode("unicode_escape").decode(), marks=guest)
 
