@@ -53,7 +53,12 @@ _SIZES = {"y": 1, "b": 4, "n": 2, "q": 2, "i": 4, "u": 4, "x": 8, "t": 8, "d": 8
 
 _SIZES_IN_VARIANTS = {token.encode(): size for token, size in _SIZES.items()}
 
+_TEXTS = {b"s", b"o"}
+
+_PROPERTY = "{sv}"
+
 _AT_EIGHT = "xtd{("
+_BYTES_AT_EIGHT = _AT_EIGHT.encode()
 
 _NUMBERS = {ord("l"): struct.Struct("<I"), ord("B"): struct.Struct(">I")}
 
@@ -61,16 +66,11 @@ _NUMBERS = {ord("l"): struct.Struct("<I"), ord("B"): struct.Struct(">I")}
 def body(frame: Frame, wanted: Container[str] | None = None) -> list[Any]:
     """Return the values in a message's body, with variants replaced by their contents, and arrays of bytes as bytes.
 
-    wanted: the keys of dictionaries whose values are read; the others are left out. None is all.
+    wanted: the names of properties (a{sv}) whose values are read; the others are left out. None is all.
     Raise an exception of any class if the body does not match the signature.
     """
     reader = _Reader(frame, wanted)
     return [reader.read_argument(each) for each in _types(frame.signature)]
-
-
-def _has_names(child: SignatureType) -> bool:
-    """Tell whether an array of such elements is a dictionary whose keys are strings."""
-    return child.signature.startswith("{s")
 
 
 def _types(signature: str) -> list[SignatureType]:
@@ -124,18 +124,46 @@ class _Reader(Unmarshaller):
 
     def read_array(self, type_: SignatureType) -> Any:
         child = type_.children[0]
-        if self._wanted is None or not _has_names(child):
+        if self._wanted is None or child.signature != _PROPERTY:
             return super().read_array(type_)
-        key, value = child.children
-        end = self._begin_array(child)
+        return self._read_properties(self._wanted, self._begin_array(child))
+
+    def _read_properties(self, wanted: Container[str], end: int) -> dict[str, Any]:
+        """Return those of the properties up to offset `end` that are wanted.
+
+        Most of what systemd sends is skipped here: its answer has a hundred properties. So what most of them are,
+        numbers, texts and arrays, is skipped without a call.
+        """
         found: dict[str, Any] = {}
-        while self.offset < end:
-            self.offset = (self.offset + 7) & ~7
-            name = self.read_string(key)
-            if name in self._wanted:
-                found[name] = self.read_argument(value)
+        raw, unpack, at = self.buf, self._number.unpack_from, self.offset
+        while at < end:
+            at = (at + 7) & ~7
+            (length,) = unpack(raw, at)
+            variant = at + 4 + length + 1
+            kind_end = variant + 1 + raw[variant]
+            kind = raw[variant + 1 : kind_end]
+            name = str(raw[at + 4 : variant - 1], "utf-8")
+            if name in wanted:
+                self.offset = variant
+                found[name] = self.read_variant()
+                at = self.offset
+            elif size := _SIZES_IN_VARIANTS.get(kind):
+                at = ((kind_end + size) & -size) + size
+            elif kind in _TEXTS:
+                at = (kind_end + 4) & ~3
+                (length,) = unpack(raw, at)
+                at += 4 + length + 1
+            elif kind.startswith(b"a"):
+                at = (kind_end + 4) & ~3
+                (length,) = unpack(raw, at)
+                at = ((at + 11) & ~7 if kind[1] in _BYTES_AT_EIGHT else at + 4) + length
             else:
-                self._skip(value)
+                self.offset = variant
+                self._skip_variant()
+                at = self.offset
+        if at != end or end > len(raw):
+            raise EOFError
+        self.offset = end
         return found
 
     def _begin_array(self, child: SignatureType) -> int:
@@ -147,7 +175,7 @@ class _Reader(Unmarshaller):
 
     def _skip(self, type_: SignatureType) -> None:
         match type_.token:
-            case "v":  # by far the most
+            case "v":
                 self._skip_variant()
             case "s" | "o":
                 self.read(self.read_uint32() + 1)
@@ -161,19 +189,9 @@ class _Reader(Unmarshaller):
                 for child in type_.children:
                     self._skip(child)
             case token:
-                self._skip_fixed(_SIZES[token])
+                self.align(_SIZES[token])
+                self.read(_SIZES[token])
 
     def _skip_variant(self) -> None:
-        """Skip a variant. Most of what is skipped is a property's number: for these, nothing is looked up."""
-        begin = self.read(1) + 1
-        self.offset = begin + self.buf[begin - 1] + 1
-        signature = self.buf[begin : self.offset - 1]
-        if size := _SIZES_IN_VARIANTS.get(signature):
-            self._skip_fixed(size)
-        else:
-            (contained,) = _types(signature.decode())
-            self._skip(contained)
-
-    def _skip_fixed(self, size: int) -> None:
-        self.offset = (self.offset + size - 1) & -size
-        self.read(size)
+        (contained,) = _types(self.read_signature())
+        self._skip(contained)

@@ -1,4 +1,4 @@
-"""A message is parsed as by dbus-next, except that only the wanted keys of dictionaries are kept."""
+"""A message is parsed as by dbus-next, except that only the wanted properties are kept."""
 
 import random
 from typing import Any
