@@ -24,6 +24,10 @@ COLLECT_AFTER = 100_000
 imports, finds little, and takes 6000 in all."""
 
 
+_COLLECT_AFTER_LATER = 1000
+"""The same for a program that runs for long. The runner of a batch has 11 MiB less with it, and so forks faster."""
+
+
 class _Bare:
     """Finds the package dbus_next but does not run its __init__: saves 25,000 for services, proxies and introspection.
 
@@ -96,6 +100,13 @@ class _Nothing:
     @staticmethod
     def exec_module(_module: object) -> None:
         """Leave the module empty."""
+
+
+def stay() -> None:
+    """Collect garbage as usual from now on, for a program that runs for long. What is there already is left alone."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER_LATER)
 
 
 def spare() -> None:

@@ -35,6 +35,7 @@ from scoperun.errors import InvalidValue
 from scoperun.process.signals import HeldSignals
 from scoperun.process.streams import occupy_closed_streams
 from scoperun.record import replace
+from scoperun.startup import stay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -190,6 +191,7 @@ class _Work:
             self._output.recover(self._state)
             self._woken()
             self._printing = asyncio.create_task(self._printed())
+            stay()
             try:
                 await self._runner.run(partial(clear_earlier, self._state, self._header.id, system=options.system))
             finally:

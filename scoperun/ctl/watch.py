@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import time
 from contextlib import suppress
@@ -19,6 +18,7 @@ from scoperun.ctl.watch_notices import Notices
 from scoperun.ctl.watch_texts import SUMMARY, Told
 from scoperun.ctl.watching import Watch, top_of
 from scoperun.errors import InvalidValue, ScoperunError
+from scoperun.startup import stay
 from scoperun.systemd import notifications
 
 Mute = Annotated[
@@ -61,18 +61,12 @@ def command(
     asyncio.run(_watched(Teller(mute=mute or (), to_journal=journal, notifies=notify, json=json)))
 
 
-_COLLECT_AFTER = 1000
-"""New objects after which Python collects garbage: the start of a program collects none, and a watch runs for weeks."""
-
-
 async def _watched(teller: Teller) -> None:
     async with session(system=False) as opened:
         top, own = await top_of(opened.manager)
         watch = Watch(opened.manager, top, own, teller.tell)
         showing = asyncio.create_task(teller.show())
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(_COLLECT_AFTER)
+        stay()
         try:
             await watch.run(lambda: _ready(top.name))
         except BrokenPipeError:

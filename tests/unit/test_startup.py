@@ -100,6 +100,11 @@ def test_scopectl_needs_no_sqlite_but_for_the_history_and_batches() -> None:
     assert printed(program) == "['command']"
 
 
+def test_a_program_that_stays_collects_garbage_again() -> None:
+    program = "import gc; from scoperun.startup import spare, stay; spare(); stay(); print(gc.get_threshold()[0])"
+    assert int(printed(program)) < COLLECT_AFTER / 10
+
+
 def test_the_library_skips_no_module() -> None:
     """A program that imports scoperun keeps its own modules, and its garbage collector."""
     program = "import asyncio, gc, sys, scoperun; scoperun.run; print(sys.modules['ssl'], gc.get_threshold()[0])"

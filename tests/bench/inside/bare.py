@@ -18,7 +18,7 @@ import asyncio  # noqa: E402
 import json  # noqa: E402
 import signal  # noqa: E402
 import time  # noqa: E402
-from collections.abc import Iterable  # noqa: E402
+from collections.abc import Iterable, Sequence  # noqa: E402
 from typing import Any  # noqa: E402
 
 import dbus_next.errors  # noqa: E402, F401  first, where the package itself is empty (scoperun/startup.py)
@@ -88,16 +88,21 @@ class Bus:
             raise RuntimeError(reply and reply.body)
         return list(reply.body)
 
-    async def scope(self, unit: str, pid: int, release: int, kept: tuple[int, int] | None = None) -> str:
-        """Run the held command in a scope, with or without a keeper, and return the scope's Result=."""
+    async def scope(
+        self, unit: str, pid: int, release: int, kept: tuple[int, int] | None = None, *, more: Sequence[object] = ()
+    ) -> str:
+        """Run the held command in a scope, with or without a keeper, and return the scope's Result=.
+
+        more: properties besides the necessary ones.
+        """
         path = f"{PATH}/unit/{unit.replace('-', '_2d').replace('.', '_2e')}"
         loop = asyncio.get_running_loop()
         job = self.jobs[unit] = loop.create_future()
         await self.match(path, "org.freedesktop.DBus.Properties")
         await self.match(PATH, f"{SYSTEMD}.Manager", f",member='JobRemoved',arg2='{unit}'")
         pids = [pid] if kept is None else [pid, kept[0]]
-        properties = [["PIDs", Variant("au", pids)], ["AddRef", Variant("b", True)]]
-        await self.call(MANAGER, "StartTransientUnit", "ssa(sv)a(sa(sv))", unit, "fail", properties, [])
+        properties = [["PIDs", Variant("au", pids)], ["AddRef", Variant("b", True)], *more]
+        await self.start(unit, properties)
         await job
         end = self.ends[path] = loop.create_future()  # set only now: a new unit is inactive before its job
         os.write(release, b"\n")
@@ -119,6 +124,10 @@ class Bus:
         await self.call(MANAGER, "UnrefUnit", "s", unit)
         return str(found["Result"].value)
 
+    async def start(self, unit: str, properties: Sequence[object]) -> None:
+        """Ask systemd to start a scope."""
+        await self.call(MANAGER, "StartTransientUnit", "ssa(sv)a(sa(sv))", unit, "fail", list(properties), [])
+
     async def match(self, path: str, interface: str, rest: str = "") -> None:
         """Add a match rule for a signal."""
         await self.call(DAEMON, "AddMatch", "s", RULE.format(path, interface, rest))
@@ -129,9 +138,16 @@ async def connected() -> Bus:
     return Bus(await MessageBus(f"unix:path={os.environ['XDG_RUNTIME_DIR']}/bus").connect())
 
 
-async def one(bus: Bus, number: int, child: tuple[int, int], kept: tuple[int, int] | None = None) -> None:
+async def one(
+    bus: Bus,
+    number: int,
+    child: tuple[int, int],
+    kept: tuple[int, int] | None = None,
+    *,
+    more: Sequence[object] = (),
+) -> None:
     """Run the command in a scope with a unique name. Raises RuntimeError if it fails."""
-    result = await bus.scope(f"bare-{os.getpid()}-{number}.scope", *child, kept)
+    result = await bus.scope(f"bare-{os.getpid()}-{number}.scope", *child, kept, more=more)
     if result != "success":
         raise RuntimeError(result)
 
@@ -153,6 +169,11 @@ async def many(numbers: Iterable[int], *, is_kept: bool = False) -> None:
     async with asyncio.TaskGroup() as group:
         for number in numbers:
             group.create_task(next_one(number))
+    await disconnected(bus)
+
+
+async def disconnected(bus: Bus) -> None:
+    """End the connection."""
     bus.bus.disconnect()
     await bus.bus.wait_for_disconnect()
     bus.bus._stream.close()  # noqa: SLF001  the library leaves both open

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import crowd, processors
+from . import crowd, library, processors
 
 AT_A_TIME = 32
 MANY = 200
@@ -31,7 +31,16 @@ def measure(number: int) -> dict[str, Any]:
         machine = processors.since(before, number)
         rates = {name: rate(["sh", "-c", line], number) for name, line in peers.items()}
         alone = rate(["sh", "-c", slow], number // FEWER)
-    return {"number": number, "ours": ours, "machine": machine, "peers": rates, "scoperun": alone, "many": many()}
+    least = library.told_by("bare_batch", number)["rate"]
+    return {
+        "number": number,
+        "ours": ours,
+        "machine": machine,
+        "peers": rates,
+        "scoperun": alone,
+        "least": least,
+        "many": many(),
+    }
 
 
 def rate(command: list[str], number: int) -> float:
