@@ -76,6 +76,17 @@ def test_mutated_messages_are_parsed_as_by_dbus_next_or_are_an_error() -> None:
     assert same == 3000
 
 
+def test_the_wanted_properties_are_found_among_others_of_all_types_in_any_order() -> None:
+    chance = random.Random(7)  # noqa: S311
+    for _ in range(500):
+        kinds = chance.choices([*VALUES], k=chance.randrange(9))
+        properties = {"x" * chance.randrange(9) + f"{number}": kind for number, kind in enumerate(kinds)}
+        wanted = {name for name in properties if chance.randrange(3) == 0} | {"in"}
+        values = {name: Variant(kind, VALUES[kind]) for name, kind in properties.items()}
+        found = {name: plain(VALUES[kind]) for name, kind in properties.items() if name in wanted}
+        assert body(frame("a{sv}s", values, "end"), wanted) == [found, "end"]
+
+
 def read(mutated: Frame, wanted: set[str] | None = None) -> list[Any] | None:
     """Return what is read, None for an error of any class."""
     try:
