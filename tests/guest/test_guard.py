@@ -18,7 +18,7 @@ from .waiting import line_from, ready
 
 PATTERNS = ("dies-*.scope", "guard-of-scoperun-*.scope")
 
-ROUNDS = int(os.environ.get("GUARD_ROUNDS", "2"))
+ROUNDS = int(os.environ.get("GUARD_ROUNDS", "1"))
 """How often ten scoperuns are killed; ten times before a release."""
 
 STUBBORN = "trap '' TERM; sleep 1000 & sleep 1000"
