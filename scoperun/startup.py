@@ -23,7 +23,6 @@ COLLECT_AFTER = 100_000
 """How many new objects it takes before Python collects garbage. By default it does so some fifty times during the
 imports, finds little, and takes 6000 in all."""
 
-
 _COLLECT_AFTER_LATER = 1000
 """The same for a program that runs for long. The runner of a batch has 11 MiB less with it, and so forks faster."""
 

@@ -98,7 +98,7 @@ class _Reader(Unmarshaller):
             self.offset = begin + n
         return begin
 
-    # Most of what is read is names and their lengths. These two do what dbus-next's do, in a third of the time.
+    # Most of what is not skipped is texts and lengths. These two do what dbus-next's do, in a third of the time.
 
     def read_uint32(self, _type: SignatureType | None = None) -> int:
         begin = (self.offset + 3) & ~3
