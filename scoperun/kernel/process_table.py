@@ -14,6 +14,7 @@ _CPUCLOCK_SCHED = 2  # include/linux/posix-timers_types.h; clock_getcpuclockid(3
 
 _EXITING = 0x4  # PF_EXITING of linux/sched.h, in the flags of /proc/PID/stat
 _DEAD = {"Z", "X"}
+_SIGKILL = 1 << (signal.SIGKILL - 1)
 # Fields of /proc/PID/stat, counted from the state: in proc(5) these are 9, 20, 39 and 52.
 _FLAGS, _THREADS, _PROCESSOR, _EXIT_CODE = 6, 17, 36, 49
 
@@ -108,15 +109,15 @@ def wait_status(pid: int) -> int | None:
     stat, status = _stat(pid), _status(pid)
     if stat is None or status is None:
         return None
-    if _kill_is_pending(status):
-        return -signal.SIGKILL
     try:
         is_readable = os.geteuid() in {0, os.stat(f"/proc/{pid}").st_uid}
     except OSError:
         return None
     code = int(stat[1][_EXIT_CODE])
-    # An exit code of 0 might not be set yet.
-    return os.waitstatus_to_exitcode(code) if is_readable and (code or is_dead(stat[1])) else None
+    if is_readable and (code or is_dead(stat[1])):  # an exit code of 0 might not be set yet
+        return os.waitstatus_to_exitcode(code)
+    # The kernel also sends SIGKILL to each thread of a process that ends another way, but not to the process.
+    return -signal.SIGKILL if int(status.get("ShdPnd", "0"), 16) == _SIGKILL else None
 
 
 def _is_dying(stat: list[str], status: dict[str, str]) -> bool:
@@ -136,7 +137,7 @@ def _has_more_threads(stat: list[str]) -> bool:
 
 def _kill_is_pending(status: dict[str, str]) -> bool:
     pending = int(status.get("SigPnd", "0"), 16) | int(status.get("ShdPnd", "0"), 16)
-    return bool(pending >> (signal.SIGKILL - 1) & 1)
+    return bool(pending & _SIGKILL)
 
 
 def _stat(pid: int) -> tuple[str, list[str]] | None:

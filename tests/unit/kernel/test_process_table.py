@@ -75,6 +75,43 @@ def test_a_process_that_is_being_killed_counts_as_ended() -> None:
         assert wait_status(cat.pid) == -signal.SIGKILL
 
 
+def states_after(number: int) -> set[int | None]:
+    """Return the wait statuses of processes that were sent a signal and have not run since.
+
+    They run only when nothing else wants their processor, and this test keeps it.
+    """
+    mask, found = os.sched_getaffinity(0), set()
+    os.sched_setaffinity(0, {min(mask)})
+    try:
+        for _ in range(20):
+            with running("chrt", "--idle", "0", "cat") as cat:
+                assert cat.stdin is not None
+                assert cat.stdout is not None
+                cat.stdin.write(b"x")
+                cat.stdin.flush()
+                cat.stdout.read(1)  # the program is cat by now, and waits for more
+                cat.send_signal(number)
+                found.add(wait_status(cat.pid))
+    finally:
+        os.sched_setaffinity(0, mask)
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_process_that_has_not_died_yet_of_a_signal_has_the_status_of_that_signal(number: signal.Signals) -> None:
+    """The kernel makes a thread end at a fatal signal by SIGKILL, whatever the signal was."""
+    assert states_after(number) == {-number}
+
+
+def test_the_end_of_a_process_that_another_thread_ends_is_not_a_kill() -> None:
+    """exit_group(2) ends the other threads by SIGKILL."""
+    exits = "import os, threading, time; threading.Thread(target=lambda: os._exit(3)).start(); time.sleep(1000)"
+    with running(sys.executable, "-c", exits) as process:
+        while (status := wait_status(process.pid)) is None:
+            pass
+        assert status == 3
+
+
 @contextmanager
 def leaderless(*name: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run a process whose first thread has ended; name: what that calls itself."""
