@@ -60,8 +60,8 @@ if TYPE_CHECKING:
     from scoperun.evidence.kernel_report import KernelReport as KernelReport
     from scoperun.evidence.kernel_report import KernelTask as KernelTask
     from scoperun.evidence.kernel_report import KernelVictim as KernelVictim
+    from scoperun.evidence.last_seen import Victim as Victim
     from scoperun.evidence.oom import LimitOf as LimitOf
-    from scoperun.evidence.oom import Victim as Victim
     from scoperun.evidence.oomd_log import OomdCause as OomdCause
     from scoperun.evidence.pressure import Pressure as Pressure
     from scoperun.evidence.start import Start as Start
@@ -116,7 +116,8 @@ _MODULES = {
     "evidence.kernel_report": ("KernelReport", "KernelTask", "KernelVictim"),
     "supervision.launch": ("RunOptions", "run", "run_sync", "wrap"),
     "spec.limits": ("Ceiling", "Limits", "LimitsInForce", "OOMPolicy"),
-    "evidence.oom": ("LimitOf", "Victim"),
+    "evidence.last_seen": ("Victim",),
+    "evidence.oom": ("LimitOf",),
     "evidence.oomd_log": ("OomdCause",),
     "evidence.pressure": ("Pressure",),
     "report.names": ("LimitName",),

@@ -56,7 +56,7 @@ def entry(report: Report, command: tuple[str, ...], *, exit_status: int) -> dict
         "SCOPERUN_MEMORY_MAX": _bytes(report.limits.memory_max),
         "SCOPERUN_LIMIT_OF": oom.limit_of if oom else None,
         "SCOPERUN_VICTIM_PID": f"{victim.pid}" if victim else None,
-        "SCOPERUN_VICTIM_NAME": one_line(victim.name) if victim else None,
+        "SCOPERUN_VICTIM_NAME": one_line(victim.name) if victim and victim.name is not None else None,
         "SCOPERUN_COMMAND": words,
     }
     return {name: value for name, value in fields.items() if value is not None}

@@ -113,7 +113,8 @@ class Row:
     def victims(self) -> list[str]:
         """Return the names of the processes that are known to have been killed because memory ran out."""
         victims = self.part("oom").get("victims")
-        return [str(each.get("name")) for each in _list(victims) if isinstance(each, dict)]
+        names = [each.get("name") for each in _list(victims) if isinstance(each, dict)]
+        return [str(name) for name in names if name is not None]
 
     def command(self) -> list[str]:
         """Return the words of the command, none if they are not known."""

@@ -90,6 +90,7 @@ class Task(Process):
     anon: bytes that no file backs, so they can only go to swap.
     swap: bytes in swap.
     oom_score, oom_score_adj: the numbers by which the kernel chooses a victim (proc(5)).
+    forked: it has not executed a program since it was forked, so that its memory might be a copy of its parent's.
     """
 
     rss: int | None = None
@@ -97,18 +98,21 @@ class Task(Process):
     swap: int | None = None
     oom_score: int | None = None
     oom_score_adj: int | None = None
+    forked: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndedTask:
     """A process of the scope that has ended or is about to end.
 
-    task: the process as last seen.
+    task: the process as it was last seen alive, perhaps before it executed another program.
     status: its wait status, negative if a signal killed it; None if that could not be read.
+    name: its name at its end; None if that could not be read.
     """
 
     task: Task
     status: int | None
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,8 @@ The law of this file:
    * as much memory as theirs can have been taken since: they might have ended before the kill and left room for another
      process, which was killed;
    * the snapshots lie a second or more apart and no exit prompted the later one: something else might have killed them.
-   A victim's size is given only if the scope had nearly as much memory when the victim was seen as at the kill.
+   A victim's size is given only if the scope had nearly as much memory when the victim was seen as at the kill, its
+   name only by the law of last_seen.py.
    If a cgroup was killed as a whole, every missing process is named that was killed or whose wait status is unknown,
    also at later rises: the kernel counts little by little. An end counts once, although two snapshots can have it.
    Where such a status is unknown, the earlier snapshot must be less than a second old. If that cgroup is inside the
@@ -33,6 +34,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from scoperun.evidence.kernel_report import is_within
+from scoperun.evidence.last_seen import Victim, memory, unchanged, victim_in_table
 from scoperun.evidence.shared_memory import one_each
 from scoperun.record import dataclass, replace
 from scoperun.spec.scope import units_of
@@ -76,23 +78,6 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Victim:
-    """A process that the OOM killer killed.
-
-    pid, name: as in /proc or in the kernel log.
-    rss: bytes in memory at the kill; None if not known.
-    anon: bytes of `rss` that are not copies of files; None if not known.
-    source: how it is known that the process was killed: `kernel log`, `process table` or `wait status`.
-    """
-
-    pid: int
-    name: str
-    rss: int | None
-    anon: int | None
-    source: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ScopeEnd:
     """How a scope ended: what decides which processes of its snapshots are victims.
 
@@ -133,6 +118,7 @@ class OomKill:
     free: the most bytes of memory and swap that an unseen process can have had.
     faulted: bytes of memory that were taken since; None if not read.
     unread: bytes of `needed` beyond what was read of all processes; below 0 if some was read twice.
+    unchanged: the PIDs of the processes that cannot have executed another program since the earlier snapshot.
     ended: the processes that are missing from the later snapshot.
     """
 
@@ -149,19 +135,35 @@ class OomKill:
     free: int
     faulted: int | None
     unread: int
+    unchanged: frozenset[int]
     ended: tuple[EndedTask, ...]
 
     def name_victims(self, end: ScopeEnd) -> list[Victim]:
         """Return the processes that were killed, none if that is not certain."""
-        found = _suspects(self.ended, end)
         is_certain = self.is_certain_of_group(end) if self.is_group else self._is_certain_of_each(end)
-        return victims_in_table(found, is_sized=self.is_sized(end)) if is_certain else []
+        return [victim for tasks in self.memories(end) for victim in self.victims(tasks, end)] if is_certain else []
+
+    def victims(self, tasks: Sequence[Task], end: ScopeEnd) -> list[Victim]:
+        """Return missing processes that have one memory as victims, with what is known of each at its end.
+
+        If several have it, none can have executed another program, which has a memory of its own.
+        """
+        names = {each.task.pid: each.name for each in self.ended} | _name_of_command(end)
+        return [
+            victim_in_table(
+                task,
+                name=names[task.pid],
+                is_same=len(tasks) > 1 or task.pid in self.unchanged,
+                is_sized=self.is_sized(end),
+            )
+            for task in tasks
+        ]
 
     def _is_certain_of_each(self, end: ScopeEnd) -> bool:
         """Tell whether all missing processes were killed one by one, because no other can have had their memory."""
         memories = self.memories(end)
         unread = self.unread if any(task.anon is None for task in _suspects(self.ended, end)) else 0
-        theirs = _memory(memory[0] for memory in memories) + unread
+        theirs = memory(tasks[0] for tasks in memories) + unread
         counted = {self.kills, self.kills - 1} if end.keeper_killed else {self.kills}
         is_plausible = len(memories) in counted and self.was_close and (self.was_just_seen or self.was_prompted)
         has_room_been_filled_again = self.faulted is None or self.faulted >= theirs
@@ -195,6 +197,7 @@ def oom_kill(before: MemorySnapshot, after: MemorySnapshot) -> OomKill | None:
         return None
     was_close = before.current is not None and (before.needed or 0) >= before.current / 2
     cgroups = _killed_cgroups(before, after)
+    was_at_own_limit = _own_ooms(after) > _own_ooms(before)
     places = {**after.places, **before.places}
     living = {task.pid for task in after.tasks}
     return OomKill(
@@ -208,16 +211,12 @@ def oom_kill(before: MemorySnapshot, after: MemorySnapshot) -> OomKill | None:
         was_prompted=after.prompted,
         was_noticed=not after.rested and (kills == 1 or groups > 0),
         needed=before.needed,
-        free=(before.needed or 0) - _memory(task for task in before.tasks if task.pid in living),
+        free=(before.needed or 0) - memory(task for task in before.tasks if task.pid in living),
         faulted=_rise(before.faulted, after.faulted),
-        unread=(before.needed or 0) - _memory(before.tasks),
+        unread=(before.needed or 0) - memory(before.tasks),
+        unchanged=unchanged(before, after) if not groups or was_at_own_limit else frozenset(),
         ended=tuple(each for each in after.ended if cgroups is None or _is_in(places.get(each.task.pid), cgroups)),
     )
-
-
-def _memory(tasks: Iterable[Task]) -> int:
-    """Return the bytes of anonymous memory and swap that these processes have."""
-    return sum((task.anon or 0) + (task.swap or 0) for task in tasks)
 
 
 def limit_reached(rises: Mapping[str, int | None], ooms: int) -> Limit:
@@ -323,10 +322,12 @@ class OomWatch:
         seen = self.after or self.last
         if seen is None or end.exited.at - seen.at > JUST_BEFORE or not (self.after or seen.events.get("oom")):
             return []
-        found = [*seen.tasks, *(task for killing in self._last_killings() for task in _suspects(killing.ended, end))]
-        is_sure = end.exited.status == -signal.SIGKILL and end.pid in {task.pid for task in found}
+        found = [_seen_last(task, end) for task in seen.tasks]
+        for killing in self._last_killings():
+            found += [victim for task in _suspects(killing.ended, end) for victim in killing.victims([task], end)]
+        is_sure = end.exited.status == -signal.SIGKILL and end.pid in {victim.pid for victim in found}
         is_sure = is_sure and (not self.killings or self.killings[-1].is_certain_of_group(end))
-        return victims_in_table(found) if is_sure else []
+        return found if is_sure else []
 
     def _last_killings(self) -> list[OomKill]:
         """Return the rises since the last group kill, which the kernel counts little by little; else the last one."""
@@ -452,23 +453,19 @@ def _command(end: ScopeEnd) -> list[Victim]:
     return [Victim(pid=end.pid, name=end.exited.name, rss=None, anon=None, source="wait status")]
 
 
-def victims_in_table(tasks: Sequence[Task], *, is_sized: bool = True) -> list[Victim]:
-    """Return processes that were seen before they were killed as victims, none if a name is not known.
+def _name_of_command(end: ScopeEnd) -> dict[int, str | None]:
+    """Return the command's PID with its name at its end, if that is known."""
+    return {} if end.exited.name is None else {end.pid: end.exited.name}
 
-    is_sized: they were as big when they were killed; otherwise their sizes are None.
-    """
-    named = [
-        Victim(
-            pid=task.pid,
-            name=task.name,
-            rss=task.rss if is_sized else None,
-            anon=task.anon if is_sized else None,
-            source="process table",
-        )
-        for task in tasks
-        if task.name is not None
-    ]
-    return named if len(named) == len(tasks) else []
+
+def _seen_last(task: Task, end: ScopeEnd) -> Victim:
+    """Return a process of the last snapshot before a whole scope's end as a victim."""
+    return victim_in_table(task, name=_name_of_command(end).get(task.pid), is_same=False, is_sized=True)
+
+
+def _own_ooms(snapshot: MemorySnapshot) -> int:
+    """Return how often the scope's own limit was reached, 0 if that was not read."""
+    return next(iter(snapshot.ooms.values()), None) or 0
 
 
 def _times_reached(snapshot: MemorySnapshot) -> int:

@@ -12,7 +12,8 @@ from scoperun.printable import utf8
 
 _CPUCLOCK_SCHED = 2  # include/linux/posix-timers_types.h; clock_getcpuclockid(3), which Python does not have
 
-_EXITING = 0x4  # PF_EXITING of linux/sched.h, in the flags of /proc/PID/stat
+# Flags of /proc/PID/stat, PF_EXITING and PF_FORKNOEXEC of linux/sched.h.
+_EXITING, _FORKED = 0x4, 0x40
 _DEAD = {"Z", "X"}
 _SIGKILL = 1 << (signal.SIGKILL - 1)
 # Fields of /proc/PID/stat, counted from the state: in proc(5) these are 9, 20, 39 and 52.
@@ -50,6 +51,7 @@ def task(pid: int) -> Task | None:
         swap=_bytes(status, "VmSwap"),
         oom_score=_number(pid, "oom_score"),
         oom_score_adj=_number(pid, "oom_score_adj"),
+        forked=bool(int(stat[1][_FLAGS]) & _FORKED),
     )
 
 

@@ -146,7 +146,7 @@ class ScopeCgroup:
             faulted=None if is_torn else _faulted(stat),
             tasks=tasks,
             places=places,
-            ended=tuple(EndedTask(task=each, status=wait_status(each.pid)) for each in gone),
+            ended=tuple(EndedTask(task=each, status=wait_status(each.pid), name=name_of(each.pid)) for each in gone),
             rested=is_torn,
         )
 
@@ -242,12 +242,7 @@ def _tasks(places: Collection[int], before: MemorySnapshot | None) -> tuple[tupl
     living = {pid: each for pid, each in tasks.items() if each is not None}
     lived = {each.pid: each for each in (before.tasks if before else ())}
     gone = [pid for pid in {**lived, **tasks} if pid not in living and has_ended(pid)]
-    return tuple(living.values()), tuple(_last_seen(lived.get(pid) or Task(pid=pid, name=None)) for pid in gone)
-
-
-def _last_seen(task: Task) -> Task:
-    """Return an ended process under its last name: it might have had another one before an exec."""
-    return replace(task, name=name_of(task.pid) or task.name)
+    return tuple(living.values()), tuple(lived.get(pid) or Task(pid=pid, name=None) for pid in gone)
 
 
 def _oomd_mark(cgroup: Cgroup, attribute: Callable[[str], bytes | None], living: Iterable[int]) -> OomdMark | None:

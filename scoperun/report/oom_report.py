@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from scoperun.evidence.events import Task
 from scoperun.evidence.kernel_report import is_within
-from scoperun.evidence.oom import Limit, LimitOf, Victim, unit_of, victims_in_table
+from scoperun.evidence.last_seen import Victim
+from scoperun.evidence.oom import Limit, LimitOf, unit_of
 from scoperun.evidence.shared_memory import sharers
 from scoperun.evidence.verdict import Evidence, counted_by_oomd, killed_by_kernel, oom_kills
 from scoperun.record import dataclass
@@ -240,7 +241,7 @@ def _memories_seen(run: EndedRun) -> Iterator[dict[int, Victim]]:
     end = run.end
     for killing in run.invocation.memory.killings:
         for memory in killing.memories(end):
-            yield {victim.pid: victim for victim in victims_in_table(memory, is_sized=killing.is_sized(end))}
+            yield {victim.pid: victim for victim in killing.victims(memory, end)}
 
 
 def _may_have_been_killed(pid: int, run: EndedRun) -> bool:

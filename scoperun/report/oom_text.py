@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scoperun.evidence.events import Process, Task
-    from scoperun.evidence.oom import Victim
+    from scoperun.evidence.last_seen import Victim
     from scoperun.report.oom_report import Oom
     from scoperun.report.report import Report
 
@@ -101,8 +101,8 @@ def _victims(oom: Oom) -> str:
     if not victims:
         return _unidentified(oom.kills or 1, "process", "processes")
     if len(victims) == 1 == (oom.kills or 1):
-        return _victim(victims[0], ", ")
-    named = [_victim(each, " ") for each in victims[:_NAMED]]
+        return _victim(victims[0], ", ", oom)
+    named = [_victim(each, " ", oom) for each in victims[:_NAMED]]
     untold, unnamed = len(victims) - len(named), (oom.kills or 0) - len(victims)
     if untold > 0:
         named.append(f"{untold} more")
@@ -115,9 +115,12 @@ def _unidentified(count: int, one: str, many: str) -> str:
     return f"an unidentified {one}" if count == 1 else f"{count} unidentified {many}"
 
 
-def _victim(victim: Victim, between: str) -> str:
+def _victim(victim: Victim, between: str, oom: Oom) -> str:
     # File pages that it shares are often charged to other cgroups, so rss could exceed the limit: anon is shown.
-    return f"{_name(victim)}[{victim.pid}]{'' if victim.anon is None else between + format_size(victim.anon)}"
+    size = "" if victim.anon is None else between + format_size(victim.anon)
+    earlier = next((task.name for task in oom.tasks or () if task.pid == victim.pid), None)
+    was = f" (last seen as {quoted(earlier)})" if victim.name is None and earlier is not None else ""
+    return f"{_name(victim)}[{victim.pid}]{was}{size}"
 
 
 def _at_limit(report: Report, oom: Oom, names: Mapping[str, str]) -> str:

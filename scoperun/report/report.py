@@ -163,6 +163,8 @@ class Report:
         report |= _no_limit_in_words({"effective_memory_max": self.effective_memory_max})
         if self.oom:
             del report["oom"]["has_other_limits"]  # the kernel's reports and the evidence say it
+            for task in report["oom"]["tasks"] or ():
+                del task["forked"]
         if self.oom and self.oom.kernel_log:
             report["oom"]["kernel_log"] = [_kernel_report(each) for each in report["oom"]["kernel_log"]]
         del report["timed_out"]  # verdict, runtime and limits say it

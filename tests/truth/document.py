@@ -18,6 +18,8 @@ which has one processor, and once on Linux 6.12 with two; `make truth` plays all
 
 * a victim, if the kernel log cannot be read and either of two processes can have been the victim, or if the victim was
   born and killed before scoperun could see it;
+* the name of a victim, if the log cannot be read and a whole scope or group was killed: a process that leaves no zombie
+  can have executed another program since it was last seen;
 * limit, victims and their number, if the whole scope was killed and the counters were removed with it, or if its
   processes were so small that the kernel chose the one that holds the counters;
 * the same, if the kernel left it out of its log: after ten reports within five seconds it logs which process was killed

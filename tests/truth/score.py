@@ -131,6 +131,8 @@ def score(report: Mapping[str, Any], truth: Truth, circumstances: Circumstances)
     """Return the score of a report."""
     oom = report["oom"] if truth.happened == report["verdict"] == "oom-kill" else None
     excused = truth.withheld | _taken_along(report, circumstances) | _taken_by_surprise(report, circumstances)
+    if circumstances.policy == "kill" or (report["memory"]["events"] or {}).get("oom_group_kill"):
+        excused |= {"names"}  # the reason for the kill was not that each of them had much memory
     return Score(
         systemd=report["systemd"],
         kernel=report["kernel"],
@@ -146,7 +148,7 @@ def score(report: Mapping[str, Any], truth: Truth, circumstances: Circumstances)
             unknown=report["verdict"] == "unknown",
             excused="verdict" in excused,
         ),
-        victims_mark=oom and _victims_mark(oom, truth, circumstances, excused="victims" in excused),
+        victims_mark=oom and _victims_mark(oom, truth, circumstances, excused=excused),
         limit_mark=oom and _limit_mark(oom, truth, excused="limit" in excused),
         kills_mark=oom and _kills_mark(oom, truth, excused="kills" in excused),
         complaint=_complaint(report, truth, circumstances),
@@ -184,14 +186,20 @@ def _taken_by_surprise(report: Mapping[str, Any], circumstances: Circumstances) 
     return frozenset({"verdict"} if is_over and not circumstances.counted and not circumstances.logged else ())
 
 
-def _victims_mark(oom: Mapping[str, Any], truth: Truth, circumstances: Circumstances, *, excused: bool) -> Mark:
+def _victims_mark(
+    oom: Mapping[str, Any], truth: Truth, circumstances: Circumstances, *, excused: frozenset[str]
+) -> Mark:
     named = [victim["pid"] for victim in oom["victims"] or ()]
+    nameless = {victim["pid"] for victim in oom["victims"] or () if victim["name"] is None}
     missing = set(truth.victims) - set(named)
     is_true = len(named) == len(set(named)) and all(
-        victim["name"] in truth.victims.get(victim["pid"], ()) for victim in oom["victims"] or ()
+        victim["pid"] in truth.victims and victim["name"] in {None, *truth.victims[victim["pid"]]}
+        for victim in oom["victims"] or ()
     )
-    traceless = missing - circumstances.logged - (set() if excused else circumstances.seen)
-    return _mark(right=is_true and not missing, unknown=is_true, excused=missing == traceless)
+    traceless = missing - circumstances.logged - (set() if "victims" in excused else circumstances.seen)
+    changeable = nameless - circumstances.logged if "names" in excused else set()
+    is_right = is_true and not missing and not nameless
+    return _mark(right=is_right, unknown=is_true, excused=(missing, nameless) == (traceless, changeable))
 
 
 def _limit_mark(oom: Mapping[str, Any], truth: Truth, *, excused: bool) -> Mark:

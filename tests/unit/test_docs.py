@@ -50,7 +50,7 @@ KEYS = sorted(
 )  # fmt: skip
 IN_LISTS = sorted(
     {field.name for part in (Process, Task, Passing, PressurePassing, Victim, KernelReport, Evidence)
-     for field in dataclasses.fields(part)}
+     for field in dataclasses.fields(part)} - {"forked"}  # for the evidence alone
 )  # fmt: skip
 
 

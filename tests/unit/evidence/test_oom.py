@@ -32,9 +32,9 @@ APP = SCOPE.rpartition("/")[0]
 USER = "/user.slice"
 NO_OOMS: dict[str, int | None] = {SCOPE: 0, APP: 0, USER: 0}
 
-SHELL = Task(pid=START.pid, name="sh", rss=2 * MIB, anon=MIB, swap=0, oom_score=666, oom_score_adj=0)
-LEAK = Task(pid=4300, name="leak", rss=21 * MIB, anon=19 * MIB, swap=0, oom_score=680, oom_score_adj=0)
-OTHER = Task(pid=4301, name="other", rss=3 * MIB, anon=MIB, swap=0, oom_score=667, oom_score_adj=0)
+SHELL = Task(pid=START.pid, name="sh", rss=2 * MIB, anon=MIB, swap=0, oom_score=666, oom_score_adj=0, forked=False)
+LEAK = Task(pid=4300, name="leak", rss=21 * MIB, anon=19 * MIB, swap=0, oom_score=680, oom_score_adj=0, forked=False)
+OTHER = Task(pid=4301, name="other", rss=3 * MIB, anon=MIB, swap=0, oom_score=667, oom_score_adj=0, forked=False)
 STAT = {"anon": 20 * MIB - 4096, "file": 4096, "shmem": 0}
 
 FIRST = MemorySnapshot(at=100.0, events={}, ooms=NO_OOMS, groups=NO_OOMS, stalls=7)
@@ -137,7 +137,7 @@ class TestVictims:
 
     def test_a_scope_that_was_killed_as_a_whole_lost_all_its_processes(self) -> None:
         found = self.whole(end=102.0)
-        assert {victim.name for victim in found.victims or ()} == {"sh", "leak"}
+        assert [(victim.pid, victim.name) for victim in found.victims or ()] == [(4242, "sh"), (4300, None)]
         assert found.kills is None, "nobody has counted them to the end"
 
     def test_processes_seen_long_before_the_end_are_not_named(self) -> None:
@@ -241,15 +241,46 @@ class TestVictims:
     def test_the_processes_before_the_kill_are_listed(self) -> None:
         found = oom(seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))
         assert found.tasks == (SHELL, LEAK)
+        keys = ["pid", "name", "rss", "anon", "swap", "oom_score", "oom_score_adj"]
+        report = told([FIRST, seen(SHELL, LEAK), WorkloadExited(0, at=102.0), counted(1), read("success", "continue")])
+        assert [list(task) for task in report.to_dict()["oom"]["tasks"]] == [keys, keys]
 
-    def test_a_victim_whose_name_was_not_read_is_not_named(self) -> None:
+    def test_a_victim_whose_name_was_not_read_has_none(self) -> None:
         nameless = Task(pid=4300, name=None)
-        assert oom(seen(SHELL), seen(SHELL, oom_kill=1, ended=(ended(nameless, -9),))).victims is None
+        found = oom(seen(SHELL), seen(SHELL, oom_kill=1, ended=(ended(nameless, -9),)))
+        assert [(victim.pid, victim.name) for victim in found.victims or ()] == [(4300, None)]
 
-    def test_no_member_of_a_group_is_named_if_the_name_of_one_was_not_read(self) -> None:
-        cast = (SHELL, LEAK, Task(pid=4301, name=None))
-        before, after = seen(*cast), seen(oom_kill=3, groups=1, ended=tuple(ended(task, -9) for task in cast))
-        assert oom(before, after, status=-9).victims is None
+    def test_a_member_of_a_group_has_no_name_if_it_might_have_executed_another_program(self) -> None:
+        """It was last seen between fork(2) and execve(2), with its parent's name and memory."""
+        child = replace(SHELL, pid=4301, forked=True)
+        before = seen(SHELL, child, LEAK)
+        after = seen(oom_kill=3, groups=1, ended=(ended(SHELL, -9), ended(child, -9), ended(LEAK, -9)))
+        found = oom(before, replace(after, faulted=22 * MIB), status=-9)
+        named = [(victim.name, victim.rss) for victim in found.victims or ()]
+        assert named == [("sh", 2 * MIB), (None, None), ("leak", 21 * MIB)]
+
+    def test_a_member_of_a_group_has_the_name_that_it_had_at_its_end(self) -> None:
+        """It was another one before, and so might the size have been."""
+        child = replace(SHELL, pid=4301, forked=True)
+        before = seen(SHELL, child, LEAK)
+        last = replace(ended(child, -9), name="work")
+        after = seen(SHELL, oom_kill=3, groups=1, ended=(last, ended(LEAK, -9)))
+        found = oom(before, replace(after, faulted=22 * MIB), status=-9)
+        assert [(victim.name, victim.rss) for victim in found.victims or ()] == [("work", None), ("leak", 21 * MIB)]
+
+    def test_a_group_that_was_killed_for_another_cgroups_limit_can_have_executed_other_programs(self) -> None:
+        """The memory that they freed was of no use to a slice that others filled."""
+        after = seen(oom_kill=2, groups=1, ooms={APP: 1}, ended=(ended(SHELL, -9), ended(LEAK, -9)))
+        found = oom(seen(SHELL, LEAK), after, status=-9)
+        assert [(victim.name, victim.rss) for victim in found.victims or ()] == [("sh", 2 * MIB), (None, None)]
+
+    def test_the_text_says_as_what_a_victim_without_a_name_was_last_seen(self) -> None:
+        child = replace(SHELL, pid=4301, forked=True)
+        after = seen(oom_kill=2, groups=1, ended=(ended(SHELL, -9), ended(child, -9)))
+        events = (FIRST, seen(SHELL, child), after, WorkloadExited(-9, at=102.0, name="sh"), counted(2))
+        report = told([*events, StateChanged("inactive"), read("success", "continue")])
+        killed = rows(report_text(report))["killed"]
+        assert killed.startswith("sh[4242] 1M and a process[4301] (last seen as sh), by the kernel")
 
     def test_an_empty_name_is_a_name(self) -> None:
         """prctl(2), PR_SET_NAME, accepts one."""

@@ -52,6 +52,23 @@ def test_a_living_process_has_a_name_and_memory() -> None:
         assert wait_status(cat.pid) is None
 
 
+def test_a_process_is_forked_until_it_executes_a_program() -> None:
+    pid = os.fork()
+    if not pid:
+        signal.pause()
+    try:
+        found = task(pid)
+        assert found is not None
+        assert found.forked
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    with running("cat") as cat:
+        found = task(cat.pid)
+        assert found is not None
+        assert found.forked is False
+
+
 @pytest.mark.parametrize(
     ("script", "status"), [("exit 0", 0), ("exit 3", 3), ("kill -KILL $$", -9), ("kill -TERM $$", -15)]
 )
