@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from scoperun.evidence.kernel_report import KernelTask as KernelTask
     from scoperun.evidence.kernel_report import KernelVictim as KernelVictim
     from scoperun.evidence.last_seen import Victim as Victim
-    from scoperun.evidence.oom import LimitOf as LimitOf
+    from scoperun.evidence.oom_limit import LimitOf as LimitOf
     from scoperun.evidence.oomd_log import OomdCause as OomdCause
     from scoperun.evidence.pressure import Pressure as Pressure
     from scoperun.evidence.start import Start as Start
@@ -117,7 +117,7 @@ _MODULES = {
     "supervision.launch": ("RunOptions", "run", "run_sync", "wrap"),
     "spec.limits": ("Ceiling", "Limits", "LimitsInForce", "OOMPolicy"),
     "evidence.last_seen": ("Victim",),
-    "evidence.oom": ("LimitOf",),
+    "evidence.oom_limit": ("LimitOf",),
     "evidence.oomd_log": ("OomdCause",),
     "evidence.pressure": ("Pressure",),
     "report.names": ("LimitName",),

@@ -8,7 +8,7 @@ from scoperun.evidence.verdict import Verdict
 from scoperun.record import dataclass, replace
 
 if TYPE_CHECKING:
-    from scoperun.evidence.oom import LimitOf
+    from scoperun.evidence.oom_limit import LimitOf
     from scoperun.report.report import Report
     from scoperun.report.soft_memory_report import SoftMemoryReport
     from scoperun.report.soft_pressure_report import SoftPressureReport

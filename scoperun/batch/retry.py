@@ -20,7 +20,7 @@ import math
 from typing import TYPE_CHECKING
 
 from scoperun.errors import InvalidValue
-from scoperun.evidence.oom import LimitOf
+from scoperun.evidence.oom_limit import LimitOf
 from scoperun.evidence.verdict import Verdict
 from scoperun.record import dataclass
 

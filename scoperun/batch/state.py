@@ -18,7 +18,7 @@ from scoperun.batch.job import Job
 from scoperun.batch.rows import Begun, Header, Place, Wanted
 from scoperun.batch.tables import is_set_up, set_up
 from scoperun.errors import InvalidValue, ScoperunError
-from scoperun.evidence.oom import LimitOf
+from scoperun.evidence.oom_limit import LimitOf
 from scoperun.evidence.verdict import Verdict
 from scoperun.history.database import transaction
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from scoperun.batch.ending import FAILURES, Ending
 from scoperun.console.tables import Cell, Column, aligned, tabbed
-from scoperun.evidence.oom import LimitOf
+from scoperun.evidence.oom_limit import LimitOf
 from scoperun.record import dataclass
 from scoperun.spec.sizes import exact_size, format_size, format_time
 from scoperun.spec.values import signal_name

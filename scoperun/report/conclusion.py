@@ -176,7 +176,7 @@ def _left_scope(start: Start, exited: WorkloadExited) -> str | None:
 
 def _traces(start: Start, invocation: Invocation) -> Traces:
     exited = _exited(invocation)
-    groups = invocation.memory.groups_above(invocation.counters or Counters())
+    groups = invocation.memory.limits.groups_above(invocation.counters or Counters())
     return Traces(
         status=exited.status,
         result=invocation.final_result,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scoperun.evidence.events import Counters
-from scoperun.evidence.oom import JUST_BEFORE, ScopeEnd
+from scoperun.evidence.oom_kill import JUST_BEFORE, ScopeEnd
 from scoperun.evidence.verdict import other_kills
 from scoperun.record import dataclass
 from scoperun.spec.sizes import INFINITY

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from scoperun.evidence.events import Task
 from scoperun.evidence.kernel_report import is_within
 from scoperun.evidence.last_seen import Victim
-from scoperun.evidence.oom import Limit, LimitOf, unit_of
+from scoperun.evidence.oom_limit import Limit, LimitOf, unit_of
 from scoperun.evidence.shared_memory import sharers
 from scoperun.evidence.verdict import Evidence, counted_by_oomd, killed_by_kernel, oom_kills
 from scoperun.record import dataclass
@@ -96,7 +96,7 @@ def oom_evidence(run: EndedRun) -> list[Evidence]:
     """Return the evidence for the limit and the victims."""
     log = run.invocation.kernel_log
     evidence = [Evidence(source="kernel log victims", value=log.victim_count)] if log else []
-    for name, count in run.invocation.memory.rises(run.counters).items():
+    for name, count in run.invocation.memory.limits.rises(run.counters).items():
         if count != 0 or name == run.start.cgroup:
             evidence.append(Evidence(source=f"{unit_of(name)} memory.events.local oom", value=count))
     return [*oomd_evidence(run), *evidence]
@@ -114,7 +114,7 @@ def _limit(run: EndedRun) -> Limit:
 def _counted_limit(run: EndedRun) -> Limit:
     if counted_by_oomd(run.traces) and not killed_by_kernel(run.traces):
         return Limit(of=LimitOf.SYSTEMD_OOMD, unit=monitored_unit(run))
-    return run.invocation.memory.limit(run.counters)
+    return run.invocation.memory.limits.reached(run.counters)
 
 
 def _has_last_kill(run: EndedRun) -> bool:
@@ -150,7 +150,7 @@ def _has_other_limits(run: EndedRun) -> bool:
     kills, is_group = events.get("oom_kill", 0), bool(events.get("oom_group_kill"))
     if kills < 2 or is_group or sum(len(each.victims) for each in logged) >= kills:
         return False
-    _, *above = run.invocation.memory.rises(run.counters).values() or [0]
+    _, *above = run.invocation.memory.limits.rises(run.counters).values() or [0]
     reached = [count for count in (events.get("oom", 0), *above) if count]
     return len(reached) > 1 or 0 < sum(reached) < kills
 
@@ -161,7 +161,7 @@ def _bytes(limit: Limit, run: EndedRun) -> int | None:
         return log.limit
     if limit != Limit(of=LimitOf.SCOPE, unit=run.start.unit):
         return None
-    limit_then = run.invocation.memory.own_limit(run.peak("memory_peak"))
+    limit_then = run.invocation.memory.limits.own_limit(run.peak("memory_peak"))
     return None if limit_then == INFINITY else limit_then  # the limit was lifted since
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from signal import SIGTERM
 from typing import TYPE_CHECKING
 
-from scoperun.evidence.oom import NEARLY_ALL, LimitOf
+from scoperun.evidence.oom_kill import NEARLY_ALL
+from scoperun.evidence.oom_limit import LimitOf
 from scoperun.evidence.verdict import KERNEL_COUNT
 from scoperun.report.layout import quoted
 from scoperun.report.names import limit_of, policy_name

@@ -6,7 +6,7 @@ import enum
 from signal import SIGKILL
 from typing import TYPE_CHECKING
 
-from scoperun.evidence.oom import LimitOf
+from scoperun.evidence.oom_limit import LimitOf
 from scoperun.evidence.verdict import KERNEL_COUNT, OOMD_COUNT, Verdict
 from scoperun.record import dataclass
 from scoperun.report.cpu_time_text import is_out_of_cpu_time

@@ -6,14 +6,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from scoperun.evidence.events import SoftMemoryPassed, SoftPressurePassed, WorkloadExited
-from scoperun.evidence.oom import ScopeEnd
+from scoperun.evidence.oom_kill import ScopeEnd
 from scoperun.spec.values import signal_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from scoperun.evidence.invocation import Invocation
-    from scoperun.evidence.oom import OomKill
+    from scoperun.evidence.oom_kill import OomKill
     from scoperun.evidence.start import Start
 
 

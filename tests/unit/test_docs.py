@@ -14,7 +14,7 @@ from scoperun.console.options import OPTIONS as DECLARED
 from scoperun.errors import LimitNotEnforced
 from scoperun.evidence.events import Process, Task
 from scoperun.evidence.kernel_report import KernelReport
-from scoperun.evidence.oom import Victim
+from scoperun.evidence.last_seen import Victim
 from scoperun.evidence.pressure import Pressure
 from scoperun.evidence.verdict import Evidence, Verdict
 from scoperun.kernel.cgroup import Cgroup

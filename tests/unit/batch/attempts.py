@@ -3,7 +3,7 @@
 from typing import Any
 
 from scoperun.batch.attempt import Attempt
-from scoperun.evidence.oom import LimitOf
+from scoperun.evidence.oom_limit import LimitOf
 from scoperun.evidence.verdict import Verdict
 
 GIB = 1 << 30

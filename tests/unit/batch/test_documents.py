@@ -30,7 +30,7 @@ from scoperun.batch.retry import Cause
 from scoperun.batch.state import State
 from scoperun.batch.summary import summary
 from scoperun.ctl.declared import declared
-from scoperun.evidence.oom import LimitOf
+from scoperun.evidence.oom_limit import LimitOf
 from scoperun.process.signals import ENDING
 from tests.documents import manual, section, terms, terms_in
 from tests.subcommands import subcommands

@@ -5,7 +5,7 @@ import pytest
 from scoperun.batch.attempt import Attempt
 from scoperun.batch.retry import Again, Cause, Policy, growth, next_attempt, retry_causes
 from scoperun.errors import InvalidValue
-from scoperun.evidence.oom import LimitOf
+from scoperun.evidence.oom_limit import LimitOf
 from scoperun.evidence.verdict import Verdict
 from tests.unit.batch.attempts import GIB, attempt, ran_out, ran_out_at
 

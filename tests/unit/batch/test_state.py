@@ -10,7 +10,7 @@ from scoperun.batch.job import Job
 from scoperun.batch.rows import Begun, Ended, Place, Wanted
 from scoperun.batch.state import State
 from scoperun.errors import InvalidValue, ScoperunError
-from scoperun.evidence.oom import LimitOf
+from scoperun.evidence.oom_limit import LimitOf
 from scoperun.evidence.verdict import Verdict
 from tests.unit.batch.jobs import HEADER, MiB, attempt, begun, ended, folder, job, state
 

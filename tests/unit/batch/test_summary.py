@@ -7,7 +7,7 @@ from rich.text import Text
 from scoperun.batch.job import SHELL, Job
 from scoperun.batch.need import need
 from scoperun.batch.summary import ROWS, Summary, summary
-from scoperun.evidence.oom import LimitOf
+from scoperun.evidence.oom_limit import LimitOf
 from scoperun.evidence.verdict import Verdict
 from tests.unit.batch.attempts import GIB, attempt, ran_out, ran_out_at
 

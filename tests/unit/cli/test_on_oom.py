@@ -12,7 +12,7 @@ from scoperun.cli.on_oom import variables
 from scoperun.cli.options import Output
 from scoperun.errors import ScoperunError
 from scoperun.evidence.events import ResultChanged, StateChanged
-from scoperun.evidence.oom import Victim
+from scoperun.evidence.last_seen import Victim
 from scoperun.process.patience import Patience
 from scoperun.process.signals import ENDING
 from scoperun.record import replace

@@ -20,7 +20,7 @@ from scoperun.evidence.events import (
     WorkloadExited,
 )
 from scoperun.evidence.kernel_report import KernelReport, KernelTask, KernelVictim
-from scoperun.evidence.oom import Limit, LimitOf, limit_reached
+from scoperun.evidence.oom_limit import Limit, LimitOf, limit_reached
 from scoperun.report.oom_report import Oom
 from scoperun.report.text import report_text
 from scoperun.spec.sizes import INFINITY

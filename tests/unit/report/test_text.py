@@ -18,7 +18,8 @@ from scoperun.evidence.events import (
     Task,
 )
 from scoperun.evidence.kernel_report import KernelReport
-from scoperun.evidence.oom import LimitOf, Victim
+from scoperun.evidence.last_seen import Victim
+from scoperun.evidence.oom_limit import LimitOf
 from scoperun.printable import one_line
 from scoperun.report.layout import wrapped
 from scoperun.report.names import LimitName
