@@ -126,7 +126,9 @@ class MemorySnapshot:
     limit: memory.max in bytes.
     stat: memory.stat, in bytes or counts.
     current, swap_current: bytes in use of memory and of swap.
-    faulted: the bytes that page faults can have taken so far, at most.
+    taken: the bytes that page faults can have taken so far, at most, and those in use that are taken without them, for
+        files in memory and by the kernel.
+    uncounted: the bytes of page faults that `taken` might lack.
     stalls: how often an allocation had to free memory first because the machine was short of it.
     tasks: the living processes, without the keeper.
     places: the cgroup of each process that was listed, by its PID.
@@ -144,7 +146,8 @@ class MemorySnapshot:
     stat: Mapping[str, int] | None = None
     current: int | None = None
     swap_current: int | None = None
-    faulted: int | None = None
+    taken: int | None = None
+    uncounted: int = 0
     stalls: int | None = None
     tasks: tuple[Task, ...] = ()
     places: Mapping[int, str] = field(default_factory=dict)
@@ -159,6 +162,12 @@ class MemorySnapshot:
             return None
         droppable = sum((self.stat or {}).get(name, 0) for name in _DROPPABLE)
         return max(self.current - droppable, 0) + (self.swap_current or 0)
+
+    @property
+    def charged(self) -> int | None:
+        """The bytes of processes' memory and swap that the scope has; None if not readable."""
+        anon = (self.stat or {}).get("anon")
+        return None if anon is None else anon + (self.swap_current or 0)
 
     @property
     def oom_kill(self) -> int:

@@ -106,7 +106,11 @@ def _losses(invocation: Invocation) -> list[Loss]:
         Loss(
             since=killing.since,
             until=killing.until,
-            names={each.task.pid: each.name or each.task.name for each in killing.ended if each.status in _KILLED},
+            names={
+                each.task.pid: each.task.name if each.name is None else each.name
+                for each in killing.ended
+                if each.status in _KILLED
+            },
         )
         for killing in memory.killings
     ]

@@ -6,7 +6,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from scoperun.evidence.last_seen import Victim, victim_in_table
-from scoperun.evidence.oom_kill import JUST_BEFORE, name_of_command, oom_kill, suspects
+from scoperun.evidence.oom_kill import JUST_BEFORE, NEARLY_ALL, name_of_command, oom_kill, suspects
 from scoperun.evidence.oom_limit import LimitWatch
 from scoperun.record import replace
 
@@ -86,12 +86,12 @@ class OomWatch:
         seen = self.after or self.last
         if seen is None or end.exited.at - seen.at > JUST_BEFORE or not (self.after or seen.events.get("oom")):
             return []
-        found = [_seen_last(task, end) for task in seen.tasks]
+        found = [_seen_last(task, end, seen) for task in seen.tasks]
         for killing in self._last_killings():
             found += [victim for task in suspects(killing.ended, end) for victim in killing.victims([task], end)]
         is_sure = end.exited.status == -signal.SIGKILL and end.pid in {victim.pid for victim in found}
         is_sure = is_sure and (not self.killings or self.killings[-1].is_certain_of_group(end))
-        return found if is_sure else []
+        return found if is_sure and not any(killing.has_stranger(end) for killing in self._last_killings()) else []
 
     def _last_killings(self) -> list[OomKill]:
         """Return the rises since the last group kill, which the kernel counts little by little; else the last one."""
@@ -101,11 +101,21 @@ class OomWatch:
 
 def _command(end: ScopeEnd) -> list[Victim]:
     """Return the command's own process as the victim, if it died of SIGKILL."""
-    if end.exited.status != -signal.SIGKILL or end.exited.name is None:
+    if end.exited.status != -signal.SIGKILL:
         return []
     return [Victim(pid=end.pid, name=end.exited.name, rss=None, anon=None, source="wait status")]
 
 
-def _seen_last(task: Task, end: ScopeEnd) -> Victim:
-    """Return a process of the last snapshot before a whole scope's end as a victim."""
-    return victim_in_table(task, name=name_of_command(end).get(task.pid), is_same=False, is_sized=True)
+def _seen_last(task: Task, end: ScopeEnd, snapshot: MemorySnapshot) -> Victim:
+    """Return a process of the last snapshot before a whole scope's end as a victim.
+
+    If it was the only one, all of the scope's memory was its own then as at the end.
+    """
+    is_full = end.most is not None and (snapshot.needed or 0) >= NEARLY_ALL * end.most
+    is_alone = len(snapshot.tasks) == 1 and task.pid == end.pid
+    return victim_in_table(
+        task,
+        name=name_of_command(end).get(task.pid),
+        is_same=is_alone and end.exited.name == task.name,
+        is_sized=is_full,
+    )

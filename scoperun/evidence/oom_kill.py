@@ -9,7 +9,9 @@ those counted, and a process known to have ended another way is not missing. No 
 * an unseen process might have had more memory. The missing processes must have had more than half of the memory that
   the survivors do not have;
 * as much memory as theirs can have been taken since: they might have ended before the kill and left room for another
-  process, which was killed;
+  process, which was killed. If the scope's own limit was not reached, others can have taken that room, so they must be
+  known to have been killed;
+* nothing is known about one of them but its PID, as it came and went between two snapshots;
 * the snapshots lie a second or more apart and no exit prompted the later one: something else might have killed them.
 
 A victim's size is given only if the scope had nearly as much memory when the victim was seen as at the kill, its name
@@ -81,10 +83,11 @@ class OomKill:
     was_just_seen: the processes of the earlier snapshot had no time to end another way.
     was_prompted: one of those processes ended just before the later snapshot, and none of them earlier.
     was_noticed: it was one kill, or one group, and the later snapshot was taken as soon as it was counted.
+    was_at_own_limit: the scope's own limit was reached in between, and no other.
     needed: bytes of memory and swap that were in use before and could not be dropped; None if not read.
     free: the most bytes of memory and swap that an unseen process can have had.
-    faulted: bytes of memory that were taken since; None if not read.
-    unread: bytes of `needed` beyond what was read of all processes; below 0 if some was read twice.
+    taken: bytes of memory that were taken since, at most; None if not read.
+    unread: bytes of processes beyond what was read of them; below 0 if some was read twice.
     unchanged: the PIDs of the processes that cannot have executed another program since the earlier snapshot.
     ended: the processes that are missing from the later snapshot.
     """
@@ -98,9 +101,10 @@ class OomKill:
     was_just_seen: bool
     was_prompted: bool
     was_noticed: bool
+    was_at_own_limit: bool
     needed: int | None
     free: int
-    faulted: int | None
+    taken: int | None
     unread: int
     unchanged: frozenset[int]
     ended: tuple[EndedTask, ...]
@@ -108,35 +112,48 @@ class OomKill:
     def name_victims(self, end: ScopeEnd) -> list[Victim]:
         """Return the processes that were killed, none if that is not certain."""
         is_certain = self.is_certain_of_group(end) if self.is_group else self._is_certain_of_each(end)
-        return [victim for tasks in self.memories(end) for victim in self.victims(tasks, end)] if is_certain else []
+        if not is_certain or self.has_stranger(end):
+            return []
+        return [victim for tasks in self.memories(end) for victim in self.victims(tasks, end)]
 
     def victims(self, tasks: Sequence[Task], end: ScopeEnd) -> list[Victim]:
-        """Return missing processes that have one memory as victims, with what is known of each at its end.
+        """Return missing processes that had one memory as victims, with what is known of each at its end.
 
-        If several have it, none can have executed another program, which has a memory of its own.
+        If several had it, a forked one is left out if it is not known to have been killed: it might have executed
+        another program since, and have ended another way.
         """
         names = {each.task.pid: each.name for each in self.ended} | name_of_command(end)
+        killed = {task.pid for task, status in _endings(self.ended, end) if status is not None}
         return [
             victim_in_table(
-                task,
-                name=names[task.pid],
-                is_same=len(tasks) > 1 or task.pid in self.unchanged,
-                is_sized=self.is_sized(end),
+                task, name=names[task.pid], is_same=task.pid in self.unchanged, is_sized=self._is_sized(end)
             )
             for task in tasks
+            if len(tasks) == 1 or task.forked is False or task.pid in killed
         ]
+
+    def has_stranger(self, end: ScopeEnd) -> bool:
+        """Tell whether nothing is known about a process that might have been killed, but its PID."""
+        names = {each.task.pid: each.name for each in self.ended}
+        return any(
+            task.name is None and names[task.pid] is None and status is None
+            for task, status in _endings(self.ended, end)
+        )
 
     def _is_certain_of_each(self, end: ScopeEnd) -> bool:
         """Tell whether all missing processes were killed one by one, because no other can have had their memory."""
         memories = self.memories(end)
+        unknown = [task for task, status in _endings(self.ended, end) if status is None]
+        if unknown and not self.was_at_own_limit:
+            return False
         unread = self.unread if any(task.anon is None for task in suspects(self.ended, end)) else 0
         theirs = memory(tasks[0] for tasks in memories) + unread
         counted = {self.kills, self.kills - 1} if end.keeper_killed else {self.kills}
         is_plausible = len(memories) in counted and self.was_close and (self.was_just_seen or self.was_prompted)
-        has_room_been_filled_again = self.faulted is None or self.faulted >= theirs
+        has_room_been_filled_again = self.taken is None or self.taken >= theirs
         return is_plausible and theirs > self.free / 2 and not has_room_been_filled_again
 
-    def is_sized(self, end: ScopeEnd) -> bool:
+    def _is_sized(self, end: ScopeEnd) -> bool:
         """Tell whether the sizes in the earlier snapshot are the victims' sizes when they were killed.
 
         If several were killed one by one, the later ones might have grown into the room of the earlier ones.
@@ -164,7 +181,9 @@ def oom_kill(before: MemorySnapshot, after: MemorySnapshot) -> OomKill | None:
         return None
     was_close = before.current is not None and (before.needed or 0) >= before.current / 2
     cgroups = _killed_cgroups(before, after)
-    was_at_own_limit = _own_ooms(after) > _own_ooms(before)
+    was_at_own_limit, taken = _was_at_own_limit(before, after), rise(before.taken, after.taken)
+    if taken is not None:
+        taken += after.uncounted
     places = {**after.places, **before.places}
     living = {task.pid for task in after.tasks}
     return OomKill(
@@ -177,11 +196,12 @@ def oom_kill(before: MemorySnapshot, after: MemorySnapshot) -> OomKill | None:
         was_just_seen=after.at - before.at < JUST_BEFORE,
         was_prompted=after.prompted,
         was_noticed=not after.rested and (kills == 1 or groups > 0),
+        was_at_own_limit=was_at_own_limit,
         needed=before.needed,
         free=(before.needed or 0) - memory(task for task in before.tasks if task.pid in living),
-        faulted=rise(before.faulted, after.faulted),
-        unread=(before.needed or 0) - memory(before.tasks),
-        unchanged=unchanged(before, after) if not groups or was_at_own_limit else frozenset(),
+        taken=taken,
+        unread=(before.charged or 0) - memory(before.tasks),
+        unchanged=unchanged(before, after, taken) if was_at_own_limit and taken is not None else frozenset(),
         ended=tuple(each for each in after.ended if cgroups is None or _is_in(places.get(each.task.pid), cgroups)),
     )
 
@@ -201,9 +221,21 @@ def name_of_command(end: ScopeEnd) -> dict[int, str | None]:
     return {} if end.exited.name is None else {end.pid: end.exited.name}
 
 
-def _own_ooms(snapshot: MemorySnapshot) -> int:
-    """Return how often the scope's own limit was reached, 0 if that was not read."""
-    return next(iter(snapshot.ooms.values()), None) or 0
+def _was_at_own_limit(before: MemorySnapshot, after: MemorySnapshot) -> bool:
+    """Tell whether the scope's own limit was reached between two snapshots, and none below or above."""
+    scope = next(iter(after.ooms), "")
+    own = rise(before.ooms.get(scope), after.ooms.get(scope))
+    return bool(own) and own == times_reached(after) - times_reached(before)
+
+
+def times_reached(snapshot: MemorySnapshot) -> int:
+    """Return how often a limit was reached: in the scope and below, and in each cgroup above.
+
+    The kernel writes `oom` into memory.events before `oom_kill`, and on another processor both can rise in between. The
+    scope's own count, which was read afterwards, has what was missed.
+    """
+    own, *above = snapshot.ooms.values() or [0]
+    return max(snapshot.events.get("oom", 0), own or 0) + sum(filter(None, above))
 
 
 def group_kills(before: MemorySnapshot, after: MemorySnapshot) -> int:
@@ -238,4 +270,5 @@ def _is_in(place: str | None, cgroups: Collection[str]) -> bool:
 
 
 def rise(before: int | None, now: int | None) -> int | None:
+    """Return by how much a count rose, None if it was not read both times."""
     return None if before is None or now is None else now - before

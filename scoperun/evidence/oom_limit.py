@@ -17,7 +17,7 @@ import enum
 from typing import TYPE_CHECKING
 
 from scoperun.evidence.kernel_report import is_within
-from scoperun.evidence.oom_kill import NEARLY_ALL, group_kills, group_kills_above, rise
+from scoperun.evidence.oom_kill import NEARLY_ALL, group_kills, group_kills_above, rise, times_reached
 from scoperun.record import dataclass
 from scoperun.spec.scope import units_of
 
@@ -166,7 +166,7 @@ class LimitWatch:
             return not was_short or self._has_kill_due(since)
         if self._was_group_kill():
             return False
-        reached = _times_reached(self._after) - _times_reached(since)
+        reached = times_reached(self._after) - times_reached(since)
         is_too_few = self._after.oom_kill - since.oom_kill > reached
         return is_too_few or (was_short and not self._has_risen_since_last_but_one())
 
@@ -175,11 +175,11 @@ class LimitWatch:
         start = self._first
         if snapshot is None or start is None:
             return False
-        return _times_reached(snapshot) - _times_reached(start) > snapshot.oom_kill - start.oom_kill
+        return times_reached(snapshot) - times_reached(start) > snapshot.oom_kill - start.oom_kill
 
     def _has_risen_since_last_but_one(self) -> bool:
         earlier = self._last_but_one
-        return earlier is None or self._after is None or _times_reached(self._after) > _times_reached(earlier)
+        return earlier is None or self._after is None or times_reached(self._after) > times_reached(earlier)
 
     def groups_above(self, counters: Counters) -> dict[str, int] | None:
         """Return how often each cgroup above the scope was killed as a whole, without zeros; None if not known."""
@@ -208,13 +208,3 @@ class LimitWatch:
         if self._after is not None:
             return self._after.ooms
         return counters.ooms or (self._last.ooms if self._last else {})
-
-
-def _times_reached(snapshot: MemorySnapshot) -> int:
-    """Return how often a limit was reached: in the scope and below, and in each cgroup above.
-
-    The kernel writes `oom` into memory.events before `oom_kill`, and on another processor both can rise in between. The
-    scope's own count, which was read afterwards, has what was missed.
-    """
-    own, *above = snapshot.ooms.values() or [0]
-    return max(snapshot.events.get("oom", 0), own or 0) + sum(filter(None, above))

@@ -16,6 +16,7 @@ _CPUCLOCK_SCHED = 2  # include/linux/posix-timers_types.h; clock_getcpuclockid(3
 _EXITING, _FORKED = 0x4, 0x40
 _DEAD = {"Z", "X"}
 _SIGKILL = 1 << (signal.SIGKILL - 1)
+
 # Fields of /proc/PID/stat, counted from the state: in proc(5) these are 9, 20, 39 and 52.
 _FLAGS, _THREADS, _PROCESSOR, _EXIT_CODE = 6, 17, 36, 49
 
@@ -39,10 +40,21 @@ def name_of(pid: int) -> str | None:
 
 
 def task(pid: int) -> Task | None:
-    """Return process `pid` and its memory, None if it has ended or is about to."""
-    stat, status = _stat(pid), _status(pid)
-    if stat is None or status is None or _is_dying(stat[1], status):
-        return None
+    """Return process `pid` and its memory, None if it has ended or is about to.
+
+    If it executes a program while it is read, it is read again.
+    """
+    for last_try in (False, False, True):
+        stat, status = _stat(pid), _status(pid)
+        if stat is None or status is None or _is_dying(stat[1], status):
+            return None
+        is_one_program = utf8(status["Name"]) == stat[0]
+        if is_one_program or last_try:
+            return _task(pid, stat, status, is_one_program=is_one_program)
+    return None
+
+
+def _task(pid: int, stat: tuple[str, list[str]], status: dict[str, str], *, is_one_program: bool) -> Task:
     return Task(
         pid=pid,
         name=stat[0],
@@ -51,7 +63,7 @@ def task(pid: int) -> Task | None:
         swap=_bytes(status, "VmSwap"),
         oom_score=_number(pid, "oom_score"),
         oom_score_adj=_number(pid, "oom_score_adj"),
-        forked=bool(int(stat[1][_FLAGS]) & _FORKED),
+        forked=bool(int(stat[1][_FLAGS]) & _FORKED) if is_one_program else None,
     )
 
 
@@ -106,25 +118,37 @@ def processor_of(pid: int) -> int | None:
 def wait_status(pid: int) -> int | None:
     """Return the exit status of a process that has ended or is about to, negative if a signal killed it.
 
-    None if it is not known: it can be read until the parent reaps the process, for processes of the same user.
+    None if it is not known: it can be read until the parent reaps the process, by those who may look into it.
     """
+    may_look = _may_look_into(pid)
     stat, status = _stat(pid), _status(pid)
-    if stat is None or status is None:
+    if stat is None or status is None or not _is_dying(stat[1], status):
         return None
-    try:
-        is_readable = os.geteuid() in {0, os.stat(f"/proc/{pid}").st_uid}
-    except OSError:
-        return None
-    code = int(stat[1][_EXIT_CODE])
-    if is_readable and (code or is_dead(stat[1])):  # an exit code of 0 might not be set yet
+    if code := int(stat[1][_EXIT_CODE]):
         return os.waitstatus_to_exitcode(code)
-    # The kernel also sends SIGKILL to each thread of a process that ends another way, but not to the process.
-    return -signal.SIGKILL if int(status.get("ShdPnd", "0"), 16) == _SIGKILL else None
+    if _is_killed(status):
+        return -signal.SIGKILL
+    # While it exits, before Linux 5.17, another code might not be set yet. Killed by SIGKILL it was not.
+    return 0 if may_look and _is_exiting(stat[1]) else None
+
+
+def _may_look_into(pid: int) -> bool:
+    """Tell whether the kernel shows us the exit code of a process, and not 0 (do_task_stat() in fs/proc/array.c)."""
+    try:
+        os.readlink(f"/proc/{pid}/exe")
+    except FileNotFoundError:  # it has ended
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def _is_dying(stat: list[str], status: dict[str, str]) -> bool:
-    is_exiting = bool(int(stat[_FLAGS]) & _EXITING) and not _has_more_threads(stat)
-    return is_dead(stat) or is_exiting or _kill_is_pending(status)
+    return _is_exiting(stat) or _is_killed(status) or (_is_first_thread_killed(status) and stat[_EXIT_CODE] != "0")
+
+
+def _is_exiting(stat: list[str]) -> bool:
+    return is_dead(stat) or (bool(int(stat[_FLAGS]) & _EXITING) and not _has_more_threads(stat))
 
 
 def is_dead(stat: list[str]) -> bool:
@@ -137,9 +161,14 @@ def _has_more_threads(stat: list[str]) -> bool:
     return int(stat[_THREADS]) > 1
 
 
-def _kill_is_pending(status: dict[str, str]) -> bool:
-    pending = int(status.get("SigPnd", "0"), 16) | int(status.get("ShdPnd", "0"), 16)
-    return bool(pending & _SIGKILL)
+def _is_killed(status: dict[str, str]) -> bool:
+    """Tell whether SIGKILL was sent to a process: the kernel leaves it pending even then when the process is dead."""
+    return bool(int(status.get("ShdPnd", "0"), 16) & _SIGKILL)
+
+
+def _is_first_thread_killed(status: dict[str, str]) -> bool:
+    """Tell whether its first thread gets SIGKILL, by which the kernel also ends threads for exit(3) and execve(2)."""
+    return bool(int(status.get("SigPnd", "0"), 16) & _SIGKILL)
 
 
 def _stat(pid: int) -> tuple[str, list[str]] | None:

@@ -34,6 +34,12 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 _HUGE_PAGE = _PAGE * _PAGE // 8
 """Bytes that one entry of a page directory maps: as many pages as pointers of eight bytes fit in a page."""
 
+_UNCOUNTED = 64 * (os.cpu_count() or 1) * _PAGE
+"""Bytes of page faults that memory.stat might lack: so many updates wait (MEMCG_CHARGE_BATCH of each processor)."""
+
+_KERNEL = ("slab", "kernel_stack", "pagetables", "percpu")
+"""What `kernel` in memory.stat is the sum of, since Linux 5.18."""
+
 OOMD_MARK = "user.oomd_ooms"
 """The extended attribute in which systemd-oomd counts its kills, before it kills all processes in the cgroup."""
 
@@ -123,6 +129,8 @@ class ScopeCgroup:
         """
         at, own, events = time.monotonic(), self.cgroup.own_events(), self._events()
         for _ in range(_TRIES):
+            # First: what a process takes after it was seen here is not in it, even if it has executed another program.
+            taken = _taken(self.cgroup.table("memory.stat"))
             places = self._pids() or {}
             tasks, gone = _tasks(places, before)
             stat = self.cgroup.table("memory.stat")
@@ -143,7 +151,8 @@ class ScopeCgroup:
             stat=None if is_torn else stat,
             current=None if is_torn else current,
             swap_current=None if is_torn else swap,
-            faulted=None if is_torn else _faulted(stat),
+            taken=None if is_torn else taken,
+            uncounted=_UNCOUNTED,
             tasks=tasks,
             places=places,
             ended=tuple(EndedTask(task=each, status=wait_status(each.pid), name=name_of(each.pid)) for each in gone),
@@ -264,11 +273,13 @@ def _living(cgroup: Cgroup) -> Iterator[int]:
         yield from (pid for pid in each.pids() or () if is_hidden(pid) or not has_ended(pid))
 
 
-def _faulted(stat: Mapping[str, int] | None) -> int | None:
-    """Return the most bytes that the page faults in memory.stat can have allocated; None if they are not counted."""
+def _taken(stat: Mapping[str, int] | None) -> int | None:
+    """Return `taken` of a snapshot, from memory.stat; None if page faults are not counted."""
     if stat is None or "pgfault" not in stat:
         return None
-    return stat["pgfault"] * _PAGE + stat.get("thp_fault_alloc", 0) * _HUGE_PAGE
+    faulted = stat["pgfault"] * _PAGE + stat.get("thp_fault_alloc", 0) * _HUGE_PAGE
+    kernel = stat["kernel"] if "kernel" in stat else sum(stat.get(name, 0) for name in _KERNEL)
+    return faulted + stat.get("shmem", 0) + stat.get("sock", 0) + kernel
 
 
 def _kills(events: Mapping[str, int] | None) -> int:

@@ -163,6 +163,8 @@ def _of(limit: int | None) -> str:
 
 def _what_became(alive: Sequence[Task], report: Report, oom: Oom, names: Mapping[str, str]) -> str:
     """Return what systemd did with `alive`, the other processes, as far as that is certain."""
+    if oom.policy != "kill" and len(oom.victims or ()) < (oom.kills or 1):
+        return ""  # some of them might have been killed
     if oom.policy == "stop" and report.exit_code is not None and all(task.pid == report.pid for task in alive):
         return ""  # the command alone has exited, maybe before systemd's SIGTERM
     match oom.policy:

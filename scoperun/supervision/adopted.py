@@ -48,7 +48,7 @@ class Adopted:
         at = time.monotonic()
         name, cgroup, status = name_of(self.pid), cgroup_name(self.pid), wait_status(self.pid)
         if is_reaped(self._member.pidfd):  # then /proc might have told of another process
-            name, cgroup, status = self._member.facts.name, None, None
+            name, cgroup, status = None, None, None
         if status is None:
             status = await self._status_from_pidfd()
         return WorkloadExited(status, at=at, name=name, cgroup=cgroup)

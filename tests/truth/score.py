@@ -131,8 +131,7 @@ def score(report: Mapping[str, Any], truth: Truth, circumstances: Circumstances)
     """Return the score of a report."""
     oom = report["oom"] if truth.happened == report["verdict"] == "oom-kill" else None
     excused = truth.withheld | _taken_along(report, circumstances) | _taken_by_surprise(report, circumstances)
-    if circumstances.policy == "kill" or (report["memory"]["events"] or {}).get("oom_group_kill"):
-        excused |= {"names"}  # the reason for the kill was not that each of them had much memory
+    excused |= _renamed(report, truth, circumstances)
     return Score(
         systemd=report["systemd"],
         kernel=report["kernel"],
@@ -153,6 +152,19 @@ def score(report: Mapping[str, Any], truth: Truth, circumstances: Circumstances)
         kills_mark=oom and _kills_mark(oom, truth, excused="kills" in excused),
         complaint=_complaint(report, truth, circumstances),
     )
+
+
+def _renamed(report: Mapping[str, Any], truth: Truth, circumstances: Circumstances) -> frozenset[str]:
+    """Return `names` if the memory of a process does not prove that it was killed under the name that it had before.
+
+    It does only at the scope's own limit, for one that has its memory to itself and was chosen for that. Nor does it
+    prove at another limit that the process was killed, and before 6.15 the kernel does not tell.
+    """
+    is_group = circumstances.policy == "kill" or bool((report["memory"]["events"] or {}).get("oom_group_kill"))
+    is_elsewhere = truth.limit_of != "scope" or truth.limit_units != (report["unit"],)
+    names = frozenset({"names"} if is_group or is_elsewhere or truth.counted else ())
+    major, minor = map(int, report["kernel"].split(".")[:2])
+    return names | ({"victims"} if is_elsewhere and (major, minor) < (6, 15) else set())
 
 
 def _taken_along(report: Mapping[str, Any], circumstances: Circumstances) -> frozenset[str]:

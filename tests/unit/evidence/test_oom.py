@@ -49,15 +49,15 @@ def seen(*tasks: Task, oom_kill: int = 0, ooms: dict[str, int] | None = None, **
         "limit": 20 * MIB,
         "stat": STAT,
         "current": 20 * MIB,
-        "faulted": 20 * MIB,
+        "taken": 20 * MIB,
         "stalls": 9,
         "groups": {**NO_OOMS, SCOPE: groups},
     } | more
     return MemorySnapshot(at=101.9, events=events, ooms={**NO_OOMS, **own}, tasks=tasks, **held)
 
 
-def ended(task: Task, status: int | None = None) -> EndedTask:
-    return EndedTask(task=task, status=status)
+def ended(task: Task, status: int | None = None, name: str | None = None) -> EndedTask:
+    return EndedTask(task=task, status=status, name=name)
 
 
 def oom(*events: Event, status: int = 0, kills: int = 1, final: Counters | None = None) -> Oom:
@@ -68,7 +68,12 @@ def oom(*events: Event, status: int = 0, kills: int = 1, final: Counters | None 
     return report.oom
 
 
-def victims(found: Oom) -> list[tuple[str, str]]:
+def named(found: Oom) -> list[tuple[str | None, int | None]]:
+    """Return the victims' names and sizes."""
+    return [(victim.name, victim.rss) for victim in found.victims or ()]
+
+
+def victims(found: Oom) -> list[tuple[str | None, str]]:
     return [(victim.name, victim.source) for victim in found.victims or ()]
 
 
@@ -190,7 +195,7 @@ class TestVictims:
     ) -> None:
         """The wait status of another process's child is not readable before Linux 6.15."""
         before, after = (
-            seen(SHELL, LEAK, OTHER),
+            seen(SHELL, LEAK, OTHER, stat=STAT | {"anon": 21 * MIB}),
             seen(oom_kill=3, groups=1, ended=(ended(LEAK, -9), ended(OTHER, status))),
         )
         found = oom(before, replace(after, at=before.at + seconds), status=-9, kills=3)
@@ -201,9 +206,9 @@ class TestVictims:
     def test_a_process_whose_memory_another_could_have_taken_is_not_named(self, taken: int | None) -> None:
         """The other process came and went unseen, but the pages that it took are counted."""
         before, after = seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK, -9),))
-        faulted = None if taken is None or before.faulted is None else before.faulted + taken
+        so_far = None if taken is None or before.taken is None else before.taken + taken
         is_sure = taken == 18 * MIB
-        assert victims(oom(before, replace(after, faulted=faulted))) == [("leak", "process table")] * is_sure
+        assert victims(oom(before, replace(after, taken=so_far))) == [("leak", "process table")] * is_sure
 
     @pytest.mark.parametrize("seconds", [0.9, 1.1])
     def test_a_process_that_was_seen_long_before_is_not_named(self, seconds: float) -> None:
@@ -255,24 +260,53 @@ class TestVictims:
         child = replace(SHELL, pid=4301, forked=True)
         before = seen(SHELL, child, LEAK)
         after = seen(oom_kill=3, groups=1, ended=(ended(SHELL, -9), ended(child, -9), ended(LEAK, -9)))
-        found = oom(before, replace(after, faulted=22 * MIB), status=-9)
-        named = [(victim.name, victim.rss) for victim in found.victims or ()]
-        assert named == [("sh", 2 * MIB), (None, None), ("leak", 21 * MIB)]
+        found = oom(before, replace(after, taken=22 * MIB), status=-9)
+        assert named(found) == [("sh", None), (None, None), ("leak", 21 * MIB)]
 
     def test_a_member_of_a_group_has_the_name_that_it_had_at_its_end(self) -> None:
         """It was another one before, and so might the size have been."""
         child = replace(SHELL, pid=4301, forked=True)
         before = seen(SHELL, child, LEAK)
-        last = replace(ended(child, -9), name="work")
-        after = seen(SHELL, oom_kill=3, groups=1, ended=(last, ended(LEAK, -9)))
-        found = oom(before, replace(after, faulted=22 * MIB), status=-9)
-        assert [(victim.name, victim.rss) for victim in found.victims or ()] == [("work", None), ("leak", 21 * MIB)]
+        after = seen(SHELL, oom_kill=3, groups=1, ended=(ended(child, -9, "work"), ended(LEAK, -9)))
+        found = oom(before, replace(after, taken=22 * MIB), status=-9)
+        assert named(found) == [("work", None), ("leak", 21 * MIB)]
 
     def test_a_group_that_was_killed_for_another_cgroups_limit_can_have_executed_other_programs(self) -> None:
         """The memory that they freed was of no use to a slice that others filled."""
         after = seen(oom_kill=2, groups=1, ooms={APP: 1}, ended=(ended(SHELL, -9), ended(LEAK, -9)))
         found = oom(seen(SHELL, LEAK), after, status=-9)
-        assert [(victim.name, victim.rss) for victim in found.victims or ()] == [("sh", 2 * MIB), (None, None)]
+        assert named(found) == [("sh", None), (None, None)]
+
+    @pytest.mark.parametrize("reached", [{APP: 1}, {}, {SCOPE: 1, APP: 1}])
+    @pytest.mark.parametrize(("status", "expected"), [(-9, [(None, None)]), (None, [])])
+    def test_memory_that_a_process_freed_is_of_use_to_others_at_another_limit(
+        self, reached: dict[str, int], status: int | None, expected: list[tuple[str | None, int | None]]
+    ) -> None:
+        """It can have ended or executed another program, and less is then enough to run out."""
+        after = seen(SHELL, oom_kill=1, ooms=reached, ended=(ended(LEAK, status),))
+        assert named(oom(seen(SHELL, LEAK), after)) == expected
+
+    @pytest.mark.parametrize("groups", [0, 1])
+    @pytest.mark.parametrize(("status", "name"), [(None, None), (None, "brief"), (-9, None)])
+    def test_a_process_of_which_only_the_pid_was_seen_makes_the_victims_unknown(
+        self, groups: int, status: int | None, name: str | None
+    ) -> None:
+        """It was listed, and gone before anything else was read."""
+        stranger = ended(Task(pid=77, name=None), status, name)
+        before = seen(SHELL, stat=STAT | {"anon": 20 * MIB})
+        found = oom(before, seen(SHELL, oom_kill=1, groups=groups, ended=(stranger,)))
+        assert [victim.pid for victim in found.victims or ()] == ([] if (status, name) == (None, None) else [77])
+
+    @pytest.mark.parametrize(("tasks", "size"), [((SHELL,), 2 * MIB), ((SHELL, LEAK), None)])
+    def test_a_command_that_was_killed_alone_with_its_whole_scope_has_its_size(
+        self, tasks: tuple[Task, ...], size: int | None
+    ) -> None:
+        last, failed = WorkloadExited(-9, at=102.0, name="sh"), (ResultChanged("oom-kill"), StateChanged("failed"))
+        for current, expected in ((20 * MIB, size), (5 * MIB, None)):
+            full = seen(*tasks, ooms={SCOPE: 1}, current=current)
+            report = told([FIRST, full, last, Counters(memory_peak=20 * MIB), *failed, read("oom-kill", "kill")])
+            assert report.oom is not None
+            assert named(report.oom)[0] == ("sh", expected)
 
     def test_the_text_says_as_what_a_victim_without_a_name_was_last_seen(self) -> None:
         child = replace(SHELL, pid=4301, forked=True)
@@ -280,7 +314,7 @@ class TestVictims:
         events = (FIRST, seen(SHELL, child), after, WorkloadExited(-9, at=102.0, name="sh"), counted(2))
         report = told([*events, StateChanged("inactive"), read("success", "continue")])
         killed = rows(report_text(report))["killed"]
-        assert killed.startswith("sh[4242] 1M and a process[4301] (last seen as sh), by the kernel")
+        assert killed.startswith("sh[4242] and a process[4301] (last seen as sh), by the kernel")
 
     def test_an_empty_name_is_a_name(self) -> None:
         """prctl(2), PR_SET_NAME, accepts one."""
@@ -730,13 +764,23 @@ class TestSharedMemory:
         return KernelLogRead(reports=(replace(report, tasks=(self.row, *rows), stat={"anon": anon}),))
 
     def test_processes_of_the_same_size_share_their_memory_if_there_is_no_room_for_both(self) -> None:
-        before, after = seen(SHELL, LEAK, self.twin), seen(SHELL, oom_kill=1, ended=(ended(LEAK), ended(self.twin, -9)))
-        found = oom(before, after)
+        both = ended(LEAK, name="leak"), ended(self.twin, -9, "twin")
+        found = oom(seen(SHELL, LEAK, self.twin), seen(SHELL, oom_kill=1, ended=both))
         assert victims(found) == [("leak", "process table"), ("twin", "process table")]
         assert found.kills == 2
 
+    @pytest.mark.parametrize("status", [None, -9])
+    def test_a_forked_process_might_have_executed_another_program_in_time(self, status: int | None) -> None:
+        """After vfork(2), it has its parent's memory until then, and can have ended well."""
+        child = replace(self.twin, forked=True)
+        both = ended(LEAK, -9, name="leak"), ended(child, status)
+        found = oom(seen(SHELL, LEAK, child), seen(SHELL, oom_kill=1, ended=both))
+        assert [victim.pid for victim in found.victims or ()] == ([4300] if status is None else [4300, 4302])
+        assert found.kills == (1 if status is None else 2)
+
     def test_the_process_that_the_log_names_is_joined_by_the_one_that_shares_its_memory(self) -> None:
-        before, after = seen(SHELL, LEAK, self.twin), seen(SHELL, oom_kill=1, ended=(ended(LEAK), ended(self.twin, -9)))
+        both = ended(LEAK, name="leak"), ended(self.twin, -9, "twin")
+        before, after = seen(SHELL, LEAK, self.twin), seen(SHELL, oom_kill=1, ended=both)
         found = oom(before, after, logged((4302, "twin")))
         assert victims(found) == [("twin", "kernel log"), ("leak", "process table")]
         assert found.kills == 2
@@ -823,12 +867,18 @@ class TestWords:
     def test_the_last_kills_limit_is_not_stated_for_the_others(self) -> None:
         """The first kill was at the scope's limit."""
         first = seen(SHELL, LEAK, oom_kill=1, ended=(ended(OTHER),))
-        second = seen(SHELL, oom_kill=2, ooms={SCOPE: 1, APP: 1}, ended=(ended(LEAK),))
+        second = seen(SHELL, oom_kill=2, ooms={SCOPE: 1, APP: 1}, ended=(ended(LEAK, -9, "leak"),))
         both = replace(counted(2), memory_events=second.events)
         rows = self.rows(seen(SHELL, LEAK, OTHER), first, second, final=both)
         assert rows["killed"].endswith(
-            "leak[4300] 19M, by the kernel; the last of them at the limit of app.slice, which this scope is in"
+            "leak[4300], by the kernel; the last of them at the limit of app.slice, which this scope is in"
         )
+
+    def test_a_process_that_might_be_an_unidentified_victim_did_not_go_on(self) -> None:
+        after = seen(SHELL, oom_kill=2, ended=(ended(LEAK, -9, "leak"),))
+        rows = self.rows(seen(SHELL, LEAK, OTHER), seen(SHELL, OTHER, oom_kill=1, ended=after.ended), final=counted(2))
+        assert rows["killed"].startswith("leak[4300] 19M and an unidentified other, by the kernel")
+        assert rows["others"] == "other[4301] 1M, sh[4242] 1M"
 
     def test_the_common_limit_is_stated_for_all_kills(self) -> None:
         rows = self.rows(seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=2), final=counted(2))

@@ -146,14 +146,35 @@ def test_a_removed_cgroup_has_no_count_of_systemd_oomds_kills(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("stat", "faulted"),
-    [("pgfault 10\nthp_fault_alloc 2", 10 * 4096 + 2 * 2**21), ("pgfault 10", 10 * 4096), ("anon 4096", None)],
+    ("stat", "taken"),
+    [
+        ("pgfault 10\nthp_fault_alloc 2", 10 * 4096 + 2 * 2**21),
+        ("pgfault 10", 10 * 4096),
+        ("anon 4096", None),
+        ("pgfault 10\nshmem 4096\nsock 8192\nkernel 12288\nslab 4096", 16 * 4096),
+        ("pgfault 10\nslab 4096\nkernel_stack 16384\npagetables 4096\npercpu 8192", 18 * 4096),
+    ],
 )
-def test_a_huge_page_is_one_page_fault(tmp_path: Path, stat: str, faulted: int | None) -> None:
+def test_memory_is_taken_by_page_faults_of_any_size_and_without_them(
+    tmp_path: Path, stat: str, taken: int | None
+) -> None:
     job = scope(tmp_path, memory_current="1", memory_stat=stat, cgroup_procs="", memory_events="oom_kill 0")
     snapshot = job.snapshot()
     assert snapshot is not None
-    assert snapshot.faulted == faulted
+    assert snapshot.taken == taken
+
+
+def test_what_a_process_takes_after_it_was_seen_is_not_counted_with_it(tmp_path: Path) -> None:
+    """It can execute another program between two files, whose memory would not count as taken since."""
+    scope(tmp_path, memory_current="1", memory_stat="pgfault 1", cgroup_procs="", memory_events="oom_kill 0")
+
+    def fault(file: str, _: str | None) -> None:
+        if file == "cgroup.procs":
+            (tmp_path / "memory.stat").write_text("pgfault 100\n")
+
+    snapshot = after_each_file(tmp_path, fault).snapshot()
+    assert snapshot is not None
+    assert snapshot.taken == 4096
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,19 @@
 """/proc on processes that live, that are about to end, and that have ended."""
 
+import ctypes
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
 from scoperun.kernel.process_facts import process_facts
 from scoperun.kernel.process_table import has_ended, name_of, running_name, task, wait_status
+from tests.child import in_child
 
 LEADERLESS = """
 import ctypes, sys, threading
@@ -127,6 +130,63 @@ def test_the_end_of_a_process_that_another_thread_ends_is_not_a_kill() -> None:
         while (status := wait_status(process.pid)) is None:
             pass
         assert status == 3
+
+
+def status_unseen(end: Callable[[int], None]) -> int | None:
+    """Return the status of a process that ordinary users may not look into: its exit code is 0 to them."""
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+    ready, writer = os.pipe()
+    pid = os.fork()
+    if not pid:
+        ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE
+        os.write(writer, b"x")
+        end(os.getpid())
+        os._exit(3)
+    os.read(ready, 1)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    return wait_status(pid)
+
+
+def test_a_process_that_may_not_be_looked_into_has_not_exited_with_0() -> None:
+    """Older kernels let its user look once it has ended."""
+    assert in_child(partial(status_unseen, lambda pid: os.kill(pid, signal.SIGKILL))) == -signal.SIGKILL
+    assert in_child(partial(status_unseen, lambda _: None)) in {3, None}
+
+
+def test_the_first_thread_that_executes_a_program_for_another_one_has_not_ended() -> None:
+    """execve(2) ends the other threads by SIGKILL, the first as well."""
+    executes = (
+        "import os, threading, time\n"
+        "def rest(): time.sleep(1000)\n"
+        "for _ in range(200): threading.Thread(target=rest, daemon=True).start()\n"
+        "threading.Thread(target=os.execvp, args=('sleep', ['sleep', '1000'])).start(); time.sleep(1000)"
+    )
+    with running(sys.executable, "-c", executes) as process:
+        while running_name(process.pid) != "sleep":
+            assert not has_ended(process.pid)
+
+
+def test_a_name_and_a_size_are_of_the_same_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files in /proc are read one after another, and a process executes another program at any moment."""
+    opened = os.open
+    with running("sh", "-c", "read _; exec cat") as process:
+
+        def execute(path: str, flags: int) -> int:
+            if path.endswith("status") and running_name(process.pid) == "sh":
+                assert process.stdin is not None
+                process.stdin.write(b"\n")
+                process.stdin.flush()
+                while running_name(process.pid) != "cat":
+                    pass
+            return opened(path, flags)
+
+        monkeypatch.setattr(os, "open", execute)
+        found = task(process.pid)
+    assert found is not None
+    assert (found.name, found.forked) == ("cat", False)
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from scoperun.report.running_lines import RunningLines
 from scoperun.spec.soft_memory import SoftMemory
 from tests.unit.stories import MIB, START, STARTED
 
-BIG, SMALL = Task(pid=4243, name="big", anon=18 * MIB), Task(pid=4244, name="small", anon=MIB)
+BIG = Task(pid=4243, name="big", anon=18 * MIB, forked=False)
+SMALL = Task(pid=4244, name="small", anon=MIB, forked=False)
 KILLED = (EndedTask(task=BIG, status=-9),)
 
 
@@ -22,9 +23,10 @@ def snapshot(at: float, kills: int, tasks: Iterable[Task] = (), **more: Any) -> 
         events={"oom_kill": kills} | more.pop("events", {}),
         ooms={"/job.scope": kills},
         current=20 * MIB,
-        stat={},
+        stat={"anon": 19 * MIB},
+        limit=20 * MIB,
         tasks=tuple(tasks),
-        faulted=0,
+        taken=0,
         **more,
     )
 

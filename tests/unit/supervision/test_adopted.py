@@ -33,7 +33,7 @@ async def test_a_status_that_is_gone_is_never_that_of_another_process() -> None:
         adopted = Adopted(herd.members[process.pid])
         exited = await adopted.wait()
         assert exited.status in {None, 3}
-        assert exited.cgroup is None
+        assert (exited.name, exited.cgroup) == (None, None), "it might have executed another program since"
         assert adopted.send(signal.SIGTERM), "it went nowhere"
 
 
