@@ -878,7 +878,7 @@ class TestWords:
         after = seen(SHELL, oom_kill=2, ended=(ended(LEAK, -9, "leak"),))
         rows = self.rows(seen(SHELL, LEAK, OTHER), seen(SHELL, OTHER, oom_kill=1, ended=after.ended), final=counted(2))
         assert rows["killed"].startswith("leak[4300] 19M and an unidentified other, by the kernel")
-        assert rows["others"] == "other[4301] 1M, sh[4242] 1M"
+        assert rows["others"] == "sh[4242] 1M, other[4301] 1M"
 
     def test_the_common_limit_is_stated_for_all_kills(self) -> None:
         rows = self.rows(seen(SHELL, LEAK, OTHER), seen(SHELL, oom_kill=2), final=counted(2))
