@@ -40,10 +40,10 @@ class OomWatch:
         """Take in one snapshot; the first one is taken before the command runs."""
         snapshot = self._with_new_ends(snapshot)
         killing = oom_kill(self.last, snapshot) if self.last else None
-        if killing is not None:
-            self.killings.append(killing)
-            self._before, self.after = self.last, snapshot
         self.limits.feed(snapshot, killing)
+        if killing is not None:
+            self.killings.append(replace(killing, was_at_own_limit=self.limits.is_own))
+            self._before, self.after = self.last, snapshot
         self._pids.update(task.pid for task in snapshot.tasks)
         self.last = snapshot
 

@@ -83,12 +83,13 @@ class OomKill:
     was_just_seen: the processes of the earlier snapshot had no time to end another way.
     was_prompted: one of those processes ended just before the later snapshot, and none of them earlier.
     was_noticed: it was one kill, or one group, and the later snapshot was taken as soon as it was counted.
-    was_at_own_limit: the scope's own limit was reached in between, and no other.
+    was_at_own_limit: it was for the scope's own limit.
     needed: bytes of memory and swap that were in use before and could not be dropped; None if not read.
     free: the most bytes of memory and swap that an unseen process can have had.
     taken: bytes of memory that were taken since, at most; None if not read.
     unread: bytes of processes beyond what was read of them; below 0 if some was read twice.
-    unchanged: the PIDs of the processes that cannot have executed another program since the earlier snapshot.
+    unchanged: the PIDs of the processes that cannot have executed another program since the earlier snapshot, if it was
+        for the scope's own limit.
     ended: the processes that are missing from the later snapshot.
     """
 
@@ -126,7 +127,10 @@ class OomKill:
         killed = {task.pid for task, status in _endings(self.ended, end) if status is not None}
         return [
             victim_in_table(
-                task, name=names[task.pid], is_same=task.pid in self.unchanged, is_sized=self._is_sized(end)
+                task,
+                name=names[task.pid],
+                is_same=self.was_at_own_limit and task.pid in self.unchanged,
+                is_sized=self._is_sized(end),
             )
             for task in tasks
             if len(tasks) == 1 or task.forked is False or task.pid in killed
@@ -175,13 +179,13 @@ class OomKill:
 
 
 def oom_kill(before: MemorySnapshot, after: MemorySnapshot) -> OomKill | None:
-    """Return what the OOM killer did between two snapshots, None if it did nothing."""
+    """Return what the OOM killer did between two snapshots, as if not for the scope's own limit; None if nothing."""
     kills, groups = after.oom_kill - before.oom_kill, group_kills(before, after)
     if kills <= 0:
         return None
     was_close = before.current is not None and (before.needed or 0) >= before.current / 2
     cgroups = _killed_cgroups(before, after)
-    was_at_own_limit, taken = _was_at_own_limit(before, after), rise(before.taken, after.taken)
+    taken = rise(before.taken, after.taken)
     if taken is not None:
         taken += after.uncounted
     places = {**after.places, **before.places}
@@ -196,12 +200,12 @@ def oom_kill(before: MemorySnapshot, after: MemorySnapshot) -> OomKill | None:
         was_just_seen=after.at - before.at < JUST_BEFORE,
         was_prompted=after.prompted,
         was_noticed=not after.rested and (kills == 1 or groups > 0),
-        was_at_own_limit=was_at_own_limit,
+        was_at_own_limit=False,
         needed=before.needed,
         free=(before.needed or 0) - memory(task for task in before.tasks if task.pid in living),
         taken=taken,
         unread=(before.charged or 0) - memory(before.tasks),
-        unchanged=unchanged(before, after, taken) if was_at_own_limit and taken is not None else frozenset(),
+        unchanged=unchanged(before, after, taken) if taken is not None else frozenset(),
         ended=tuple(each for each in after.ended if cgroups is None or _is_in(places.get(each.task.pid), cgroups)),
     )
 
@@ -219,23 +223,6 @@ def _endings(ended: Iterable[EndedTask], end: ScopeEnd) -> list[tuple[Task, int 
 def name_of_command(end: ScopeEnd) -> dict[int, str | None]:
     """Return the command's PID with its name at its end, if that is known."""
     return {} if end.exited.name is None else {end.pid: end.exited.name}
-
-
-def _was_at_own_limit(before: MemorySnapshot, after: MemorySnapshot) -> bool:
-    """Tell whether the scope's own limit was reached between two snapshots, and none below or above."""
-    scope = next(iter(after.ooms), "")
-    own = rise(before.ooms.get(scope), after.ooms.get(scope))
-    return bool(own) and own == times_reached(after) - times_reached(before)
-
-
-def times_reached(snapshot: MemorySnapshot) -> int:
-    """Return how often a limit was reached: in the scope and below, and in each cgroup above.
-
-    The kernel writes `oom` into memory.events before `oom_kill`, and on another processor both can rise in between. The
-    scope's own count, which was read afterwards, has what was missed.
-    """
-    own, *above = snapshot.ooms.values() or [0]
-    return max(snapshot.events.get("oom", 0), own or 0) + sum(filter(None, above))
 
 
 def group_kills(before: MemorySnapshot, after: MemorySnapshot) -> int:

@@ -16,17 +16,21 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING
 
+from scoperun.evidence.events import Counters
 from scoperun.evidence.kernel_report import is_within
-from scoperun.evidence.oom_kill import NEARLY_ALL, group_kills, group_kills_above, rise, times_reached
+from scoperun.evidence.oom_kill import NEARLY_ALL, group_kills, group_kills_above, rise
 from scoperun.record import dataclass
 from scoperun.spec.scope import units_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from scoperun.evidence.events import Counters, MemorySnapshot
+    from scoperun.evidence.events import MemorySnapshot
     from scoperun.evidence.oom_kill import OomKill
 
+
+_NOTHING = Counters()
+"""No counters: after a kill, the snapshots have what matters."""
 
 _SHORTLY = 5.0
 """Seconds before a kill was counted within which its limit was reached, however busy the machine."""
@@ -123,6 +127,12 @@ class LimitWatch:
         is_sure = self._kill.was_noticed or (self._kill.was_just_seen and len(limits) == 1)
         return self._after.limit if is_sure else None
 
+    @property
+    def is_own(self) -> bool:
+        """Whether the last kill was for the scope's own limit, as far as the snapshots tell."""
+        own = next(iter(self._after.ooms), None) if self._after else None
+        return own is not None and self.reached(_NOTHING) == Limit(of=LimitOf.SCOPE, unit=unit_of(own))
+
     def rises(self, counters: Counters) -> dict[str, int | None]:
         """Return how often each cgroup ran into its own limit since the start, by name, from the scope up.
 
@@ -166,7 +176,7 @@ class LimitWatch:
             return not was_short or self._has_kill_due(since)
         if self._was_group_kill():
             return False
-        reached = times_reached(self._after) - times_reached(since)
+        reached = _times_reached(self._after) - _times_reached(since)
         is_too_few = self._after.oom_kill - since.oom_kill > reached
         return is_too_few or (was_short and not self._has_risen_since_last_but_one())
 
@@ -175,11 +185,11 @@ class LimitWatch:
         start = self._first
         if snapshot is None or start is None:
             return False
-        return times_reached(snapshot) - times_reached(start) > snapshot.oom_kill - start.oom_kill
+        return _times_reached(snapshot) - _times_reached(start) > snapshot.oom_kill - start.oom_kill
 
     def _has_risen_since_last_but_one(self) -> bool:
         earlier = self._last_but_one
-        return earlier is None or self._after is None or times_reached(self._after) > times_reached(earlier)
+        return earlier is None or self._after is None or _times_reached(self._after) > _times_reached(earlier)
 
     def groups_above(self, counters: Counters) -> dict[str, int] | None:
         """Return how often each cgroup above the scope was killed as a whole, without zeros; None if not known."""
@@ -208,3 +218,13 @@ class LimitWatch:
         if self._after is not None:
             return self._after.ooms
         return counters.ooms or (self._last.ooms if self._last else {})
+
+
+def _times_reached(snapshot: MemorySnapshot) -> int:
+    """Return how often a limit was reached: in the scope and below, and in each cgroup above.
+
+    The kernel writes `oom` into memory.events before `oom_kill`, and on another processor both can rise in between. The
+    scope's own count, which was read afterwards, has what was missed.
+    """
+    own, *above = snapshot.ooms.values() or [0]
+    return max(snapshot.events.get("oom", 0), own or 0) + sum(filter(None, above))

@@ -157,12 +157,12 @@ def score(report: Mapping[str, Any], truth: Truth, circumstances: Circumstances)
 def _renamed(report: Mapping[str, Any], truth: Truth, circumstances: Circumstances) -> frozenset[str]:
     """Return `names` if the memory of a process does not prove that it was killed under the name that it had before.
 
-    It does only at the scope's own limit, for one that has its memory to itself and was chosen for that. Nor does it
-    prove at another limit that the process was killed, and before 6.15 the kernel does not tell.
+    It does only at the scope's own limit, for one that has most of the memory to itself and was chosen for that. Nor
+    does it prove at another limit that the process was killed, and before 6.15 the kernel does not tell.
     """
     is_group = circumstances.policy == "kill" or bool((report["memory"]["events"] or {}).get("oom_group_kill"))
     is_elsewhere = truth.limit_of != "scope" or truth.limit_units != (report["unit"],)
-    names = frozenset({"names"} if is_group or is_elsewhere or truth.counted else ())
+    names = frozenset({"names"} if is_group or is_elsewhere or len(truth.victims) > 1 else ())
     major, minor = map(int, report["kernel"].split(".")[:2])
     return names | ({"victims"} if is_elsewhere and (major, minor) < (6, 15) else set())
 

@@ -286,6 +286,10 @@ class TestVictims:
         after = seen(SHELL, oom_kill=1, ooms=reached, ended=(ended(LEAK, status),))
         assert named(oom(seen(SHELL, LEAK), after)) == expected
 
+    def test_a_limit_can_be_reached_before_the_snapshot_and_the_kill_come_after_it(self) -> None:
+        before, after = seen(SHELL, LEAK, ooms={SCOPE: 1}), seen(SHELL, oom_kill=1, ended=(ended(LEAK),))
+        assert named(oom(before, after)) == [("leak", 21 * MIB)]
+
     @pytest.mark.parametrize("groups", [0, 1])
     @pytest.mark.parametrize(("status", "name"), [(None, None), (None, "brief"), (-9, None)])
     def test_a_process_of_which_only_the_pid_was_seen_makes_the_victims_unknown(
