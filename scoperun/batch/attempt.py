@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scoperun.console.field_names import in_options
 from scoperun.evidence.verdict import Verdict
+from scoperun.printable import utf8
 from scoperun.record import dataclass, replace
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ class Attempt:
     verdict: that of the report; None if the command could not be executed.
     exit_status: what scoperun would exit with: 137 for an OOM kill even if the command ended by itself.
     signal: the signal that ended the command.
-    limit_of, limit_unit: whose limit was reached, for an OOM kill. needed: what was not enough.
+    limit_of, limit_unit: whose limit was reached, for an OOM kill. limit: that limit then. needed: what was not enough.
     victim: the name of the last process that was killed for memory.
     peak: the most memory that it had.
     was_told_to_end: it was signalled or killed at a soft limit, so that it might have left out work.
@@ -44,11 +46,17 @@ class Attempt:
     signal: int | None = None
     limit_of: LimitOf | None = None
     limit_unit: str | None = None
+    limit: int | None = None
     needed: int | None = None
     victim: str | None = None
     peak: int | None = None
     was_told_to_end: bool = False
     error: str | None = None
+
+    @property
+    def complaint(self) -> str | None:
+        """`error` as command lines print it."""
+        return None if self.error is None else in_options(utf8(self.error))
 
     @property
     def is_success(self) -> bool:
@@ -77,6 +85,7 @@ def reported(report: Report, attempt: Attempt) -> Attempt:
         signal=report.signal,
         limit_of=None if oom is None else oom.limit_of,
         limit_unit=None if oom is None else oom.limit_unit,
+        limit=None if oom is None else oom.limit,
         needed=None if oom is None else oom.needed,
         victim=victims[-1].name if victims else None,
         peak=report.memory.peak,

@@ -172,13 +172,15 @@ def command(  # noqa: PLR0913  each is an option
     time; 0.
     """
     typed: _Typed = ctx.obj if isinstance(ctx.obj, _Typed) else _Typed(*ctx.obj)
-    if words and words[0] in VERBS and not typed.after:
+    if words and words[0] in VERBS and not typed.after and typed.path is None:
         path = [] if state is None else [os.path.abspath(state)]
         return control(words[0], [*words[1:], *path], slots=jobs, json=json)
     if (resume or retry_failed) and typed.path is None:
         given_now = {"state": state, "memory": given.get("mem"), "retry": retry_failed}
+        given_now |= {"joblog": joblog, "results": results}
         return _again(ctx, typed, words or [], given_now)
-    shared = common(by_long_name(given), command=typed.after[0] if typed.after else "")
+    first_word = typed.after[0] if typed.after else typed.command
+    shared = common(by_long_name(given), command=first_word)
     options = Options(
         source=typed.source or _source(words or [], typed.after),
         shared=shared,
@@ -193,6 +195,7 @@ def command(  # noqa: PLR0913  each is an option
         gives_memory=typed.gives_memory,
         is_shuffled=shuf,
         words=typed.before,
+        command=first_word,
         joblog=joblog,
         results=results,
         record=record,
@@ -210,14 +213,15 @@ def command(  # noqa: PLR0913  each is an option
 class _Typed:
     """What was typed.
 
-    before, after: the words before and after --. source, path: of a batch that is resumed. gives_memory: --mem was
-    typed now, for the jobs that are left.
+    before, after: the words before and after --. source, path, command: of a batch that is resumed. gives_memory: --mem
+    was typed now, for the jobs that are left.
     """
 
     before: tuple[str, ...]
     after: tuple[str, ...]
     source: Asked | None = None
     path: str | None = None
+    command: str = ""
     gives_memory: bool = False
 
 
@@ -239,13 +243,14 @@ def _again(ctx: typer.Context, typed: _Typed, words: Sequence[str], given: Mappi
     source = _source(words, typed.after)
     if source.file not in {None, "-"}:
         source = replace(source, file=os.path.abspath(f"{source.file}"))
+    files = [f"--{name}={os.path.abspath(given[name])}" for name in ("joblog", "results") if given[name] is not None]
     header = stored(path)
     try:
         os.chdir(header.cwd)
     except OSError as error:
         raise InvalidValue(f"the folder of the batch: {header.cwd}: {error.strerror}") from None
-    now = _Typed(typed.before, typed.after, source, path, gives_memory=given["memory"] is not None)
+    now = _Typed(typed.before, typed.after, source, path, header.command, gives_memory=given["memory"] is not None)
     status: int = ctx.command.main(
-        args=[*header.words, *typed.before], prog_name=ctx.command_path, standalone_mode=False, obj=now
+        args=[*header.words, *typed.before, *files], prog_name=ctx.command_path, standalone_mode=False, obj=now
     )
     return status

@@ -48,7 +48,8 @@ def concluded(state: State, close: Close, *, json: bool) -> int:
         is_interrupted=close.was_told_to_end and is_left,
         has_failed=bool(close.failure or close.unprinted),
     )
-    told = summary(counts, state.failures(FAILURES, most=ROWS), need(state.kept_attempts()), elapsed=close.elapsed)
+    needed = need(state.kept_attempts(), state.interrupted_attempts())
+    told = summary(counts, state.failures(FAILURES, most=ROWS), needed, elapsed=close.elapsed)
     if not json:
         print_error(told.text(width=columns() if os.isatty(2) else None))
     for complaint in _complaints(close):

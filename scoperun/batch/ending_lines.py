@@ -27,7 +27,7 @@ def how(attempt: Attempt) -> str:
     """Return how an attempt ended, after the name of its job."""
     match attempt.verdict:
         case None:
-            return f"could not be started: {attempt.error}"
+            return f"could not be started: {attempt.complaint}"
         case Verdict.OOM_KILL:
             killed = f" ({attempt.victim} was killed)" if attempt.victim else ""
             return f"ran out of {_whose(attempt)}{killed}"
@@ -43,7 +43,7 @@ def how(attempt: Attempt) -> str:
 def _whose(attempt: Attempt) -> str:
     match attempt.limit_of:
         case LimitOf.SCOPE if attempt.limit_unit == attempt.unit:
-            return f"its {format_size(attempt.memory)} of memory"
+            return "its memory" if attempt.limit is None else f"its {format_size(attempt.limit)} of memory"
         case LimitOf.SCOPE:
             return "memory at a limit inside its scope"
         case LimitOf.SLICE:

@@ -54,13 +54,13 @@ class Folder:
     def locked(self, *, is_new: bool = False) -> Iterator[None]:
         """Be its only runner for the length of the context. Raises ScoperunError if another process is.
 
-        is_new: for a new batch, for which nothing else may be in the folder.
+        is_new: for a new batch, for which nothing may be in the folder: what it leaves is removed by name.
 
         The lock is the process's own: it ends with it, and a child that outlives it has none of it (fcntl_locking(2)).
         """
         try:
             if is_new:
-                self._see_room_for_new()
+                self._see_that_it_is_empty()
             lock = self._new(_LOCK)
         except OSError as error:
             raise ScoperunError(f"cannot use {self.path}: {error.strerror}") from None
@@ -68,9 +68,7 @@ class Folder:
             try:
                 fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise ScoperunError(
-                    f"{self.path}: another process runs this batch", hint="scopectl batch status shows it"
-                ) from None
+                raise self._busy() from None
             yield
         finally:
             os.close(lock)
@@ -143,11 +141,19 @@ class Folder:
         finally:
             os.close(fd)
 
-    def _see_room_for_new(self) -> None:
-        """Raise InvalidValue if there is anything in it that is not of a batch: that could have a name of ours."""
-        if foreign := sorted(set(os.listdir(f"/proc/self/fd/{self.fd}")) - _NAMES):
+    def _busy(self) -> ScoperunError:
+        return ScoperunError(f"{self.path}: another process runs this batch", hint="scopectl batch status shows it")
+
+    def _see_that_it_is_empty(self) -> None:
+        """Raise ScoperunError if anything is in it, whatever its name: only a batch that is resumed may find files."""
+        found = set(os.listdir(f"/proc/self/fd/{self.fd}"))
+        if _LOCK in found and self.runner() is not None:
+            raise self._busy()
+        if found >= {_LOCK, _DATABASE}:
+            raise InvalidValue(f"{self.path}: there is a batch in it", hint="--resume goes on with it")
+        if found:
             raise InvalidValue(
-                f"{self.path} has other files in it, e.g. {foreign[0]!r}", hint="--state DIR is a new or empty folder"
+                f"{self.path} has other files in it, e.g. {min(found)!r}", hint="--state DIR is a new or empty folder"
             )
 
     def _see_database(self) -> None:

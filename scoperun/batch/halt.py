@@ -2,7 +2,7 @@
 
 As in GNU parallel: `now` stops the jobs that run, `soon` lets them end, and no other job starts. A percentage is one of
 all jobs, not of those that have ended, so 10 % of 20 jobs are reached by the second that fails. A job fails once: an
-attempt that is followed by another is not a failure.
+attempt that is followed by another is not a failure. What failed under an earlier runner does not count.
 """
 
 from __future__ import annotations

@@ -41,5 +41,5 @@ def as_json(event: Finished) -> dict[str, Any]:
         "started": attempt.started,
         "ended": attempt.ended,
         "runtime": attempt.runtime,
-        "error": attempt.error,
+        "error": attempt.complaint,
     }

@@ -95,7 +95,7 @@ def _setting(name: str, value: Any) -> str:
     if isinstance(value, str):
         return value
     if COLUMNS[name].is_number and isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
+        return str(int(value) if value == value // 1 else value)
     raise _wrong(name, value, "a number or text" if COLUMNS[name].is_number else "text")
 
 

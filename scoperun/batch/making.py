@@ -72,10 +72,8 @@ def checked_jobs(options: Options, shared: Common, total: int) -> Iterator[Job]:
 
 def _make(new: Made, batch: str, options: Options, found: Iterator[Job]) -> None:
     state, folder = new.state, new.folder
-    if state.is_made:
-        raise InvalidValue(f"{folder.path}: there is a batch in it", hint="--resume goes on with it")
     try:
-        header = Header(id=batch, created=time.time(), cwd=_here(), words=options.words)
+        header = Header(id=batch, created=time.time(), cwd=_here(), words=options.words, command=options.command)
         count = state.make(header, found)
     except BaseException:
         folder.remove()

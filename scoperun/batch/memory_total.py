@@ -21,14 +21,18 @@ _SHARE = 0.8
 """Of what the machine has left: the rest is for everybody else, and for the kernel."""
 
 
-async def usual_total(*, system: bool) -> int:
-    """Return 80 % of the memory that is left when other running batches have all of theirs. Raises ScoperunError."""
+async def usual_total(*, system: bool, own: str | None = None) -> int:
+    """Return 80 % of the memory that is left when other running batches have all of theirs. Raises ScoperunError.
+
+    own: the slice of this batch, which an earlier runner can have left.
+    """
     free = available()
     if free is None:
         raise ScoperunError("the kernel does not say how much memory is available", hint="--mem-total SIZE")
     async with shared_manager(os.environ, system=system) as manager:
         cgroups = unit_cgroups(manager_cgroup(await manager.control_group()))
-    total = int((free - promised(cgroups)) * _SHARE)
+    others = {unit: cgroup for unit, cgroup in cgroups.items() if unit != own}
+    total = int((free - promised(others)) * _SHARE)
     if total <= 0:
         raise ScoperunError("other batches have reserved all memory that is available", hint="--mem-total SIZE")
     return total

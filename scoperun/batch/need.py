@@ -67,9 +67,13 @@ class Need:
     reserved: int | None
 
 
-def need(attempts: Iterable[Attempt]) -> Need:
-    """Return what these attempts tell; those of one job follow one another, in their order."""
+def need(attempts: Iterable[Attempt], interrupted: Iterable[Attempt | None] = ()) -> Need:
+    """Return what these attempts tell; those of one job follow one another, in their order.
+
+    interrupted: attempts that only tell what was reserved; None for one of which nothing is known.
+    """
     tally = _Tally()
+    tally.reserve(interrupted)
     for _, of_job in groupby(attempts, key=attrgetter("seq")):
         tally.add([*of_job])
     return tally.need()
@@ -85,6 +89,15 @@ class _Tally:
         self._largest: Largest | None = None
         self._peaks = array("Q")
         self._spans = _Spans()
+        self._is_reserved_known = True
+
+    def reserve(self, attempts: Iterable[Attempt | None]) -> None:
+        """Count what attempts reserved, and nothing else."""
+        for each in attempts:
+            if each is None:
+                self._is_reserved_known = False
+            else:
+                self._spans.add(each)
 
     def add(self, attempts: Sequence[Attempt]) -> None:
         """Count a job."""
@@ -133,7 +146,7 @@ class _Tally:
             p95=p95,
             fits=tuple(Fit(limit, sum(peak <= limit for peak in peaks)) for limit in limits),
             largest=self._largest,
-            reserved=self._spans.most(),
+            reserved=self._spans.most() if self._is_reserved_known else None,
         )
 
 

@@ -31,7 +31,8 @@ class Options:
     source: where its jobs come from. shared: what they have in common. slots: how many run at once at most.
     total: bytes that they may have together, None for the usual. delay: seconds between two starts at least.
     path: the folder for its state, None for the usual. is_resumed: go on with a batch. is_retry: and try failed jobs
-    again. gives_memory: jobs that are left get the memory of `shared`. words: the options as typed, for a later runner.
+    again. gives_memory: jobs that are left get the memory of `shared`. words: the options as typed, for a later runner;
+    command: the first word of what is run, "" if it is not known.
     joblog, results: a file and a folder to write, None for none. record: the name in the history, None for none.
     """
 
@@ -48,6 +49,7 @@ class Options:
     gives_memory: bool
     is_shuffled: bool
     words: tuple[str, ...]
+    command: str
     joblog: str | None
     results: str | None
     record: str | None

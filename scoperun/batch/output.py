@@ -13,7 +13,7 @@ import os
 import re
 import select
 from collections import deque
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from scoperun.batch.events import Finished
@@ -33,13 +33,14 @@ _PIECE = 4096
 """Bytes that a pipe takes at once or not at all (PIPE_BUF)."""
 
 _BITE = 1 << 16
+_WITHOUT_WAITING = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _NAMES = ("out", "err")
 _OWNERS_ALONE = 0o600
 
 _FILE = re.compile(r"([0-9]{1,18})-([0-9]{1,9})\.(?:out|err)", re.ASCII)
 
-_Printed = tuple[int, int, str]
-"""The number of a job, that of its attempt, and its tag."""
+_Printed = tuple[int, int, str, bool]
+"""The number of a job, that of its attempt, its tag, and whether its files are in the folder of --results."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +87,7 @@ class Output:
         ours = filter(None, map(_FILE.fullmatch, os.listdir(self._folder)))
         for seq, number in sorted({(int(each[1]), int(each[2])) for each in ours}):
             if not self._way.is_silent and state.has_ended(seq, number):
-                self._ready.append((seq, number, state.job(seq).tag if self._way.is_tagged else ""))
+                self._ready.append((seq, number, state.job(seq).tag if self._way.is_tagged else "", False))
             else:
                 self._remove(seq, number)
 
@@ -109,7 +110,8 @@ class Output:
             return
         if self._results is not None:
             self._results.take(event)
-        ended = (event.job.seq, event.attempt.number, event.job.tag if self._way.is_tagged else "")
+        tag = event.job.tag if self._way.is_tagged else ""
+        ended = (event.job.seq, event.attempt.number, tag, self._results is not None)
         if not event.is_final or self._way.is_silent:
             self._remove(*ended[:2])
         elif self._turns is None:
@@ -132,15 +134,16 @@ class Output:
                 match self._ready.popleft():
                     case bytes(line):
                         await self._write(1, line)
-                    case seq, number, tag:
-                        await self._print_files(seq, number, tag)
+                    case printed:
+                        await self._print_files(*printed)
             if not self._is_closing:
                 await self._has_more.wait()
             self._has_more.clear()
 
-    async def _print_files(self, seq: int, number: int, tag: str) -> None:
+    async def _print_files(self, seq: int, number: int, tag: str, is_in_results: bool) -> None:
         for name, ours in zip(_NAMES, (1, 2), strict=True):
-            await self._print(self._reopened(seq, number, name), ours, tag)
+            results = self._results if is_in_results else None
+            await self._print(self._reopened(seq, number, name, results), ours, tag)
         self._remove(seq, number)
 
     async def _print(self, file: int | None, ours: int, tag: str) -> None:
@@ -155,15 +158,16 @@ class Output:
     async def _write(self, fd: int, text: bytes) -> None:
         """Write all of a text when the descriptor can take it."""
         rest = memoryview(text)
-        while rest:
-            await _writable(fd)
-            with self.aside() if os.isatty(fd) else nullcontext():
-                rest = _unwritten(fd, rest)
+        with _opened_for_some(fd) as some:
+            while rest:
+                await _writable(some)
+                with self.aside() if os.isatty(fd) else nullcontext():
+                    rest = _unwritten(some, rest)
 
-    def _reopened(self, seq: int, number: int, name: str) -> int | None:
+    def _reopened(self, seq: int, number: int, name: str, results: Results | None) -> int | None:
         with suppress(FileNotFoundError):
-            if self._results is not None:
-                return self._results.reopened(seq, name)
+            if results is not None:
+                return results.reopened(seq, name)
             return os.open(_file(seq, number, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._folder)
         return None
 
@@ -177,8 +181,7 @@ class Output:
             raise
 
     def _remove(self, seq: int, number: int) -> None:
-        if self._results is not None:
-            return
+        """Remove the files of an attempt, but not those of --results."""
         for name in _NAMES:
             with suppress(FileNotFoundError):
                 os.unlink(_file(seq, number, name), dir_fd=self._folder)
@@ -228,12 +231,31 @@ def _tagged(pieces: Iterable[bytes], tag: bytes) -> Iterator[bytes]:
         yield b"\n"
 
 
+@contextmanager
+def _opened_for_some(fd: int) -> Iterator[int]:
+    """Yield a descriptor by which as much of a text can be written as there is room for.
+
+    A terminal that can take something waits until it has taken all, unless it is opened anew so that it never waits.
+    """
+    try:
+        again = _WITHOUT_WAITING if os.isatty(fd) else None
+        some = fd if again is None else os.open(f"/proc/self/fd/{fd}", again)
+    except OSError:  # it is another user's, or of another mount namespace
+        some = fd
+    try:
+        yield some
+    finally:
+        if some != fd:
+            os.close(some)
+
+
 def _unwritten(fd: int, text: memoryview) -> memoryview:
     """Write as much of a text as a descriptor takes without waiting, and return the rest."""
     room = select.poll()
     room.register(fd, select.POLLOUT)
-    while text and room.poll(0):
-        text = text[os.write(fd, text[:_PIECE]) :]
+    with suppress(BlockingIOError):
+        while text and room.poll(0):
+            text = text[os.write(fd, text[:_PIECE]) :]
     return text
 
 

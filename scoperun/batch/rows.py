@@ -22,13 +22,14 @@ class Header:
     """What belongs to the batch as a whole.
 
     id: part of the names of its scopes. created: seconds since 1970. cwd: where its jobs start.
-    words: its options, as on the command line.
+    words: its options, as on the command line. command: the first word of what is run, for rules in config files.
     """
 
     id: str
     created: float
     cwd: str
     words: tuple[str, ...] = ()
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from scoperun.batch.admission import Admission, Hold, Room
 from scoperun.batch.aftermath import Aftermath
-from scoperun.batch.ending import FAILURES
 from scoperun.batch.events import Finished, Noted, Started
 from scoperun.batch.ground import mended, scope_name, standing
 from scoperun.batch.interruptible import Interruptible
@@ -64,9 +63,8 @@ class Runner:
         self._changed = asyncio.Event()
         self._aftermath = Aftermath(state, plan.policy, total=plan.total)
         self._is_short = False
-        counts = state.counts()
-        self._failed = sum(counts.get(each, 0) for each in FAILURES)
-        self._all = sum(counts.values())
+        self._failed = 0
+        self._all = sum(state.counts().values())
         self._beginning = Interruptible()
         self._earliest = 0.0
         self._is_cut_off = False
@@ -306,9 +304,9 @@ class Runner:
 
     def _count(self, end: Ended) -> None:
         """Count a job that has ended, and stop if too many have failed."""
-        if end.state == WAITING:
+        if end.state == WAITING or end.attempt.is_success:
             return
-        self._failed += not end.attempt.is_success
+        self._failed += 1
         halt = self._plan.halt
         if halt is not None and halt.should_halt(failed=self._failed, total=self._all):
             self.end(Stage.STOPPING if halt.is_now else Stage.DRAINING)

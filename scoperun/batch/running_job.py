@@ -9,7 +9,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from scoperun.batch.attempt import Attempt, reported
-from scoperun.errors import BusUnavailable, CommandNotExecutable, CommandNotFound, InvalidValue, ScoperunError
+from scoperun.batch.columns import COLUMNS
+from scoperun.errors import (
+    BusUnavailable,
+    CommandNotExecutable,
+    CommandNotFound,
+    InvalidValue,
+    LimitNotEnforced,
+    PropertyRefused,
+    ScoperunError,
+)
 from scoperun.process.child import AboutTheCommand
 from scoperun.record import dataclass, replace
 from scoperun.systemd.manager import UNANSWERED
@@ -29,7 +38,8 @@ if TYPE_CHECKING:
     """Runs a command in a scope of its own for the length of a context, as scoperun.supervision.running.begun does."""
 
 _ABOUT_THE_COMMAND = (InvalidValue, CommandNotFound, CommandNotExecutable, AboutTheCommand)
-"""Why this command cannot be executed. Every other reason is one for any command: then the job is to run later."""
+"""Why this command cannot be executed. Every other reason is one for any command: then the job is to run later, unless
+it is for a setting of the job's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,17 @@ class Outcome:
     def is_of_bus(self) -> bool:
         """Whether systemd could not be reached."""
         return isinstance(self.refusal, BusUnavailable)
+
+
+def is_its_own(error: ScoperunError, job: Job) -> bool:
+    """Tell whether the error is about this job, and not about any other in its place."""
+    if isinstance(error, PropertyRefused | LimitNotEnforced):
+        own = [COLUMNS[name] for name, _ in job.settings]
+        marks = [
+            each.sets.removesuffix("USec") if each.sets else f"`{(each.field or '').partition('.')[2]}" for each in own
+        ]
+        return any(mark in error.message for mark in marks)
+    return isinstance(error, _ABOUT_THE_COMMAND)
 
 
 class RunningJob:
@@ -115,7 +136,7 @@ class RunningJob:
                     report = await self._supervision.report()
         except ScoperunError as error:
             end = replace(self._attempt(), error=str(error))
-            if self._supervision is not None or isinstance(error, _ABOUT_THE_COMMAND):  # it ran, or never can
+            if self._supervision is not None or is_its_own(error, self.job):  # it ran, or never can
                 return Outcome(replace(end, exit_status=error.exit_status), was_stopped=self._was_stopped)
             return Outcome(end, refusal=error, was_stopped=self._was_stopped)
         finally:

@@ -60,8 +60,8 @@ class State:
         with transaction(self._connection) as execute:
             set_up(execute)
             execute(
-                "INSERT INTO batch (id, created, cwd, words) VALUES (?, ?, ?, ?)",
-                (header.id, header.created, header.cwd, json.dumps(header.words)),
+                "INSERT INTO batch (id, created, cwd, words, command) VALUES (?, ?, ?, ?, ?)",
+                (header.id, header.created, *map(json.dumps, (header.cwd, header.words, header.command))),
             )
             count = 0
             for job in jobs:
@@ -83,7 +83,7 @@ class State:
 
     def header(self) -> Header:
         """Return what belongs to the batch as a whole. Raises ScoperunError if it is damaged."""
-        row = self._connection.execute("SELECT id, created, cwd, words FROM batch").fetchone()
+        row = self._connection.execute("SELECT id, created, cwd, words, command FROM batch").fetchone()
         return _decoded(_header, row)
 
     def wanted(self) -> Wanted:
@@ -231,6 +231,13 @@ class State:
         for (text,) in self._connection.execute("SELECT attempt FROM attempt WHERE kept = 1 ORDER BY seq, number"):
             yield _decoded(_attempt, text)
 
+    def interrupted_attempts(self) -> Iterator[Attempt | None]:
+        """Yield every other attempt that ran and has ended; None if nothing is known but that."""
+        for (text,) in self._connection.execute("SELECT attempt FROM attempt WHERE kept = 0"):
+            found = None if text is None else _decoded(_attempt, text)
+            if found is None or found.error is None:
+                yield found
+
     @contextmanager
     def _transaction(self, synchronous: str) -> Iterator[Any]:
         self._connection.execute(f"PRAGMA synchronous = {synchronous}")
@@ -263,10 +270,12 @@ def _decoded(parse: Callable[[Any], T], kept: Any) -> T:
 
 
 def _header(row: Any) -> Header:
-    number, created, cwd, words = row
+    number, created, *texts = row
+    cwd, words, command = map(json.loads, texts)
     if not (ID.fullmatch(number) and 0 <= created < _END_OF_TIME):
         raise ValueError(row)
-    return Header(id=number, created=float(created), cwd=str(cwd), words=tuple(map(str, json.loads(words))))
+    words = tuple(map(str, words))
+    return Header(id=number, created=float(created), cwd=str(cwd), words=words, command=str(command))
 
 
 def _job(text: str) -> Job:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from scoperun.batch.ending import FAILURES, Ending
 from scoperun.console.tables import Cell, Column, aligned, tabbed
 from scoperun.evidence.oom_limit import LimitOf
+from scoperun.printable import utf8
 from scoperun.record import dataclass
 from scoperun.spec.sizes import exact_size, format_size, format_time
 from scoperun.spec.values import signal_name
@@ -78,7 +79,7 @@ class Failure:
         return {
             "seq": self.job.seq,
             "id": self.job.name,
-            "command": list(self.job.command),
+            "command": [utf8(word) for word in self.job.command],
             "state": self.state,
             "attempts": self.attempts,
             "unit": last.unit,
@@ -90,7 +91,7 @@ class Failure:
             "victim": last.victim,
             "limit_of": None if last.limit_of is None else last.limit_of.value,
             "limit_unit": last.limit_unit,
-            "error": last.error,
+            "error": last.complaint,
         }
 
 
@@ -165,7 +166,7 @@ def summary(
 def _how(last: Attempt) -> str:
     """Return how an attempt ended: its verdict, and what the verdict leaves open."""
     if last.verdict is None:
-        return f"{Ending.NOT_EXECUTED}: {last.error}" if last.error else Ending.NOT_EXECUTED.value
+        return f"{Ending.NOT_EXECUTED}: {last.complaint}" if last.error else Ending.NOT_EXECUTED.value
     if not last.verdict.told_by_exit_status:
         return last.verdict.value
     if last.signal:
@@ -179,7 +180,7 @@ def _whose(last: Attempt) -> str:
         case None:
             return "-"
         case LimitOf.SCOPE if last.limit_unit == last.unit:
-            return f"its own, {format_size(last.memory)}"
+            return "its own" if last.limit is None else f"its own, {format_size(last.limit)}"
         case LimitOf.SCOPE:
             return f"inside it: {last.limit_unit}" if last.limit_unit else "inside it"
         case LimitOf.HOST:

@@ -91,7 +91,7 @@ def _check_header(columns: Sequence[str]) -> None:
             raise InvalidValue(f"the name of column {number} is {name!r}", hint="printable text")
         if columns.index(name) < number - 1:
             raise InvalidValue(f"two columns are named {name!r}")
-        option = name.lower().replace("_", "-")
+        option = name.strip().lower().replace("_", "-")
         if option != name and option in COLUMNS:
             raise InvalidValue(f"the column {name!r} would set nothing", hint=f"did you mean {option}?")
 

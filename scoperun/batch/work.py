@@ -16,6 +16,7 @@ from scoperun.batch.concluding import Close, concluded
 from scoperun.batch.descriptors import Descriptors
 from scoperun.batch.earlier import clear_earlier
 from scoperun.batch.folder import WAKE
+from scoperun.batch.ground import slice_name
 from scoperun.batch.interrupts import interrupting
 from scoperun.batch.job_lines import end_line
 from scoperun.batch.joblog_file import JobLog
@@ -56,13 +57,16 @@ def run_batch(options: Options) -> int:
     occupy_closed_streams()
     if not options.is_resumed and options.source.file is None and options.source.values is None:
         raise InvalidValue("no jobs", hint="a FILE, - for standard input, or -- CMD {} ::: VALUE...")
-    total = options.total or asyncio.run(usual_total(system=options.system))
+    if options.is_resumed and options.dry_run:
+        hint = "scopectl batch status shows one that there is"
+        raise InvalidValue("--dry-run shows the jobs of a new batch", hint=hint)
+    total = options.total or _usual_total(options)
     shared = _with_memory(options, total)
     if options.dry_run:
         return _previewed(options, shared, total)
     descriptors = Descriptors()
     descriptors.allow(options.slots)
-    with _unharmed_by_wishes(), made(options, shared, total) as batch, HeldSignals() as signals:
+    with _signals_by_python(), made(options, shared, total) as batch, HeldSignals() as signals:
         work = _Work(options, batch.folder, batch.state, total=total, shared=shared, descriptors=descriptors)
         with work.outputs(signals):
             asyncio.run(work.run(signals))
@@ -72,20 +76,22 @@ def run_batch(options: Options) -> int:
 
 
 @contextmanager
-def _unharmed_by_wishes() -> Iterator[None]:
-    """Do nothing at a wish that another terminal has as long as signals are not held: `run` reads it afterwards.
+def _signals_by_python() -> Iterator[None]:
+    """Have signals end us as Ctrl-C does as long as they are not held, so that a batch that is not made leaves nothing.
 
-    With a handler of Python's, which exec resets, jobs have the disposition that we were started with.
+    A wish that another terminal has does nothing then: `run` reads it afterwards. With handlers of Python's, which exec
+    resets, jobs have the dispositions that we were started with.
     """
-    before = signal.getsignal(WAKE)
-    if before is signal.SIG_IGN:
-        yield
-        return
-    signal.signal(WAKE, lambda *_: None)
+    handlers = {**dict.fromkeys((signal.SIGTERM, signal.SIGHUP), signal.default_int_handler), WAKE: lambda *_: None}
+    before = {number: signal.getsignal(number) for number in handlers}
+    ours = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
+    for number in ours:
+        signal.signal(number, handlers[number])
     try:
         yield
     finally:
-        signal.signal(WAKE, before)
+        for number in ours:
+            signal.signal(number, before[number])
 
 
 def stored(path: str) -> Header:
@@ -94,11 +100,23 @@ def stored(path: str) -> Header:
         return batch.header
 
 
+def _usual_total(options: Options) -> int:
+    """Return the memory that all jobs may have without --mem-total: what a job that is left was given, at least."""
+    if options.path is None or not options.is_resumed:
+        return asyncio.run(usual_total(system=options.system))
+    with seen(options.path) as (_, state, batch):
+        own, largest = slice_name(batch.header.id, system=options.system), state.largest_waiting()
+    total = asyncio.run(usual_total(system=options.system, own=own))
+    return total if largest is None or options.gives_memory else max(total, largest[1])
+
+
 def _with_memory(options: Options, total: int) -> Common:
-    """Return what jobs have in common, with the memory that --mem auto stands for."""
+    """Return what jobs have in common, with the memory that --mem auto stands for if any job is to get that."""
     shared = options.shared
     if shared.memory != AUTO:
         return shared
+    if options.is_resumed and not options.gives_memory:
+        return replace(shared, memory=total)
     suggested = None if options.record is None else recorded_advice(options.record)
     memory, reason = automatic(suggested, total=total, slots=options.slots)
     say(f"scopectl: --mem auto is {reason}")
@@ -278,8 +296,8 @@ class _Work:
         wanted = self._state.wanted()
         self._set_slots(wanted.slots or self._options.slots)
         self._runner.pause(is_paused=wanted.is_paused)
-        if wanted.stops > self._stops:
-            self._stops = wanted.stops
+        while wanted.stops > self._stops:
+            self._stops += 1
             self._end(max(Stage.STOPPING, Stage(min(self._runner.stage + 1, Stage.KILLING))))
 
     def _set_slots(self, slots: int) -> None:

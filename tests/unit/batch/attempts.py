@@ -19,8 +19,8 @@ def attempt(verdict: Verdict | None = Verdict.SUCCESS, **more: Any) -> Attempt:
 def ran_out(memory: int = GIB, **more: Any) -> Attempt:
     """Return an attempt that ran out of memory at its own limit."""
     unit = f"job-{more.get('seq', 1)}.scope"
-    own = {"limit_of": LimitOf.SCOPE, "limit_unit": unit, "needed": memory, "peak": memory, "exit_status": 137}
-    return attempt(Verdict.OOM_KILL, memory=memory, **own | more)
+    own = {"limit_of": LimitOf.SCOPE, "limit_unit": unit, "limit": memory, "needed": memory, "peak": memory}
+    return attempt(Verdict.OOM_KILL, memory=memory, **{"exit_status": 137} | own | more)
 
 
 def ran_out_at(limit_of: LimitOf | None, unit: str | None = None, **more: Any) -> Attempt:

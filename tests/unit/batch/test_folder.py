@@ -102,7 +102,7 @@ def test_a_folder_with_other_files_is_left_as_it_is(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     with (
         opened(str(tmp_path), create=True) as place,
-        pytest.raises(InvalidValue, match=r"other files in it, e\.g\. 'thesis'"),
+        pytest.raises(InvalidValue, match=r"other files in it, e\.g\. 'output'"),
         place.locked(is_new=True),
     ):
         pass

@@ -1,0 +1,231 @@
+"""What a batch leaves behind, and what a later runner makes of it, as a program on the fake systemd."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pty
+import signal
+import sqlite3
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .fake_systemd import refusal
+from .program import end
+from .steps import PATIENCE
+from .test_batch_command import LITTLE, batch, folder, home, started
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from pathlib import Path
+
+    from .fake_systemd import FakeSystemd
+    from .wire import Wire
+
+__all__ = ["home"]
+
+HALTING = ("-j", "1", "--halt", "soon,fail=1")
+DENIED = refusal("org.freedesktop.DBus.Error.PropertyReadOnly", "Cannot set property TasksMax, or unknown property.")
+
+
+@pytest.mark.parametrize("name", ["output", "batch.db", "lock"])
+async def test_files_that_are_there_are_never_taken_for_a_batchs_own(name: str, home: Path) -> None:
+    """A batch that is refused removes what it has made, by name."""
+    own = home / "run"
+    own.mkdir(0o700)
+    if name == "output":
+        (own / name).mkdir()
+        (own / name / "precious").touch()
+    elif name == "batch.db":
+        connection = sqlite3.connect(own / name)
+        connection.execute("CREATE TABLE mine (a)")
+        connection.close()
+    else:
+        (own / name).write_text("mine")
+    before = {each.name: each.stat().st_mtime_ns for each in own.rglob("*")}
+    done = await batch("--state", f"{own}", *LITTLE, f"{home}/missing")
+    assert (done.status, done.out) == (125, "")
+    assert f"other files in it, e.g. '{name}'" in done.err
+    assert {each.name: each.stat().st_mtime_ns for each in own.rglob("*")} == before
+
+
+async def test_a_batch_that_is_there_is_not_begun_again(systemd: FakeSystemd, home: Path) -> None:
+    own = f"{home}/run"
+    assert (await batch("--state", own, *LITTLE, "--", "false", ":::", "a")).status == 1
+    done = await batch("--state", own, *LITTLE, "--", "true", ":::", "a")
+    assert (done.status, done.complaint) == (
+        125, f"scopectl: {own}: there is a batch in it (--resume goes on with it)"
+    )  # fmt: skip
+    assert systemd.units == {}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_a_batch_whose_jobs_are_still_read_leaves_nothing(
+    number: signal.Signals, systemd: FakeSystemd, home: Path
+) -> None:
+    os.mkfifo(home / "jobs")
+    process = await started(*LITTLE, f"{home}/jobs")
+    os.close(await asyncio.to_thread(os.open, home / "jobs", os.O_WRONLY))  # returns when it is opened for reading
+    process.send_signal(number)
+    assert (await end(process)).status == -signal.SIGINT
+    assert [folder for folder, _, files in os.walk(home / "scoperun") if files] == []
+    assert systemd.calls == []
+    assert json.loads((await batch("status", "--json")).out) == []
+
+
+async def test_rules_of_config_files_hold_for_jobs_that_run_later(systemd: FakeSystemd, home: Path) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def start(call: Any) -> Any:
+        if ".scope" in call.body[0] and "guard" not in call.body[0]:
+            asked.append({name: value.value for name, value in call.body[2]})
+        return systemd.honest(call)
+
+    systemd.at["StartTransientUnit"] = start
+    config = home / "c.toml"
+    config.write_text('[profiles.big]\ntasks = 77\n[rules]\n"sh" = "big"\n')
+    words = ("--config", f"{config}", *HALTING, *LITTLE, "--", "sh", "-c", "exit {}", ":::", "1", "0")
+    assert (await batch(*words)).status == 1
+    assert (await batch("--resume")).status == 1
+    limits = [each["TasksMax"] for each in asked if "TasksMax" in each]
+    assert len(limits) == 2
+    assert len(set(limits)) == 1
+
+
+async def test_what_was_not_printed_is_printed_when_it_is_resumed_with_results(
+    systemd: FakeSystemd, home: Path
+) -> None:
+    full = await batch("-j", "1", *LITTLE, "--", "echo", "hello", ":::", "a", through='"$@" >/dev/full')
+    assert full.status == 125
+    again = await batch("--resume", "--state", folder(full.err), "--results", f"{home}/results")
+    assert (again.status, again.out, systemd.units) == (0, "hello a\n", {})
+
+
+async def test_a_terminal_that_takes_nothing_keeps_no_signal_from_being_handled(
+    bus: Wire, systemd: FakeSystemd
+) -> None:
+    """Nothing reads the other side of it."""
+    ours, theirs = pty.openpty()
+    words = (*LITTLE, "--", "head", "-c", "900000", ":::", "/dev/zero")
+    argv = (sys.executable, "-m", "scoperun.ctl", "batch", *words)
+    process = await asyncio.create_subprocess_exec(*argv, stdin=DEVNULL, stdout=theirs, stderr=PIPE)
+    os.close(theirs)
+    await systemd.called("StopUnit")  # of the slice
+    await bus.idle()
+    process.send_signal(signal.SIGINT)
+    async with asyncio.timeout(PATIENCE):
+        assert process.stderr is not None
+        err = (await process.stderr.read()).decode()
+        assert await process.wait() == 130
+    assert "scopectl: not all that jobs print was printed: nothing reads it\n" in err
+    os.close(ours)
+
+
+@pytest.mark.parametrize("slots", ["1", "2"])
+async def test_a_property_that_systemd_lacks_fails_the_job_that_asks_for_it(
+    systemd: FakeSystemd, home: Path, slots: str
+) -> None:
+    def start(call: Any) -> Any:
+        return DENIED(call) if "TasksMax" in [name for name, _ in call.body[2]] else systemd.honest(call)
+
+    systemd.at["StartTransientUnit"] = start
+    jobs = [{"command": "true", "tasks": 7}, *[{"command": "true"}] * 9]
+    (home / "jobs.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in jobs))
+    done = await batch("-j", slots, *LITTLE, "--json", f"{home}/jobs.jsonl")
+    *lines, last = map(json.loads, done.out.splitlines())
+    assert (done.status, last["jobs"]["done"], last["jobs"]["not-executed"]) == (1, 9, 1)
+    (error,) = [each["error"] for each in lines if each["seq"] == 1]
+    assert error.endswith(": this systemd has no TasksMax= for scopes")
+
+
+async def test_a_property_of_all_jobs_that_systemd_lacks_ends_the_batch(systemd: FakeSystemd) -> None:
+    def start(call: Any) -> Any:
+        return DENIED(call) if "TasksMax" in [name for name, _ in call.body[2]] else systemd.honest(call)
+
+    systemd.at["StartTransientUnit"] = start
+    done = await batch(*LITTLE, "--tasks", "7", "--", "true", ":::", *"abcdef")
+    assert done.status == 125
+    assert ": this systemd has no TasksMax= for scopes" in done.err
+
+
+async def test_failures_of_earlier_runners_do_not_halt(systemd: FakeSystemd) -> None:
+    words = (*HALTING, *LITTLE, "--", "sh", "-c", "echo {}; test {} != a", ":::", *"abcde")
+    first = await batch(*words)
+    assert (first.status, first.out) == (1, "a\n")
+    again = await batch("--resume")
+    assert (again.status, again.out, systemd.units) == (1, "b\nc\nd\ne\n", {})
+
+
+async def test_a_working_directory_can_have_any_name(
+    systemd: FakeSystemd, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = os.fsencode(home) + b"/caf\xe9"
+    os.mkdir(place)
+    monkeypatch.chdir(os.fsdecode(place))
+    first = await batch(*HALTING, *LITTLE, "--", "sh", "-c", "stat -c %i .; test {} = b", ":::", *"ab")
+    monkeypatch.chdir(home)
+    again = await batch("--resume")
+    assert (first.status, again.status, first.out, systemd.units) == (1, 1, again.out, {})
+    assert first.out == f"{os.stat(place).st_ino}\n"
+
+
+async def test_a_file_of_jobs_can_have_the_name_of_a_verb(
+    systemd: FakeSystemd, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(home)
+    (home / "stop").write_text("a\nb\n")
+    assert (await batch(*HALTING, *LITTLE, "stop", "--", "sh", "-c", "echo {}; exit 1")).out == "a\n"
+    assert (await batch("--resume")).out == "b\n"
+    assert systemd.units == {}
+
+
+async def test_files_that_are_named_when_it_is_resumed_are_where_that_is_typed(
+    systemd: FakeSystemd, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "a").mkdir()
+    (home / "b").mkdir()
+    monkeypatch.chdir(home / "a")
+    await batch(*HALTING, *LITTLE, "--", "false", ":::", *"ab")
+    monkeypatch.chdir(home / "b")
+    await batch("--resume", "--joblog", "log", "--results", "results")
+    assert (sorted(os.listdir(home / "a")), sorted(os.listdir(home / "b"))) == ([], ["log", "results"])
+    assert systemd.units == {}
+
+
+async def test_a_batch_that_there_is_has_no_dry_run(systemd: FakeSystemd) -> None:
+    await batch(*HALTING, *LITTLE, "--", "false", ":::", *"ab")
+    done = await batch("--resume", "--dry-run")
+    assert (done.status, done.out) == (125, "")
+    assert done.complaint.startswith("scopectl: --dry-run shows the jobs of a new batch")
+    assert systemd.units == {}
+
+
+async def test_what_auto_means_is_said_only_if_jobs_get_it(systemd: FakeSystemd) -> None:
+    words = ("--mem", "auto", "--mem-total", "100M", "--no-require-limits", "--progress", "none")
+    first = await batch(*words, *HALTING, "--", "false", ":::", *"ab")
+    again = await batch("--resume", "-j", "2")
+    assert ("--mem auto is" in first.err, "--mem auto is" in again.err) == (True, False)
+    assert systemd.units == {}
+
+
+async def stopped(process: Process) -> None:
+    """Wait until a process is stopped."""
+    await asyncio.to_thread(os.waitid, os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+
+
+async def test_each_stop_is_a_step_although_the_runner_sees_several_at_once(systemd: FakeSystemd) -> None:
+    systemd.at["StopUnit"] = lambda call: None if ".scope" in call.body[0] else systemd.honest(call)
+    process = await started(*LITTLE, "--", "sh", "-c", "trap '' TERM; sleep {}", ":::", "1000")
+    await systemd.called("Get Version")
+    process.send_signal(signal.SIGSTOP)
+    await stopped(process)
+    for _ in range(2):
+        assert (await batch("stop")).status == 0
+    process.send_signal(signal.SIGCONT)
+    done = await end(process)
+    assert done.status == 130
+    assert "scopectl: 1 job is killed" in done.err
