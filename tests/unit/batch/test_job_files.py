@@ -208,6 +208,7 @@ def test_rows_that_only_set_something_run_the_command_as_it_is(tmp_path: Path) -
         ("a\n", "", "x.tsv:1: no column is named command (or a command with {NAME} follows --)"),
         ("command\n", "x", "x.tsv:1: a column is named command, and a command follows -- (leave one of them out)"),
         ("Mem\tcommand\n", "", "x.tsv:1: the column 'Mem' would set nothing (did you mean mem?)"),
+        ("mem \tcommand\n", "", "x.tsv:1: the column 'mem ' would set nothing (did you mean mem?)"),
         ("mem_high\ta\n", "x", "x.tsv:1: the column 'mem_high' would set nothing (did you mean mem-high?)"),
         ("a\tb\n", "x", "x.tsv:1: nothing in 'x' says where the columns go (write {a} or {b})"),
         ("a\tb\n", "x {c}", "x.tsv:1: {c} is not a column (the columns are a, b; { c } stays as it is)"),
@@ -270,3 +271,8 @@ def test_many_jobs_do_not_fill_the_memory(tmp_path: Path, name: str, line: str, 
         tracemalloc.stop()
     assert count == 1900
     assert peak < 250_000
+
+
+def test_a_number_can_have_an_exponent(tmp_path: Path) -> None:
+    (job,) = read(tmp_path, "x.jsonl", '{"command": "a", "mem": 1e9}\n')
+    assert job.memory == 10**9

@@ -79,6 +79,8 @@ def test_it_is_the_advice_that_the_history_would_give() -> None:
 def test_the_most_reserved_is_the_largest_sum_at_one_moment(spans: list[tuple[float, float, int]], most: int) -> None:
     ends = [attempt(seq=seq, started=at, ended=until, memory=size) for seq, (at, until, size) in enumerate(spans)]
     assert need(ends).reserved == most
+    assert need((), ends).reserved == most, "interrupted ones reserved as much"
+    assert need(ends, [None]).reserved is None, "one of which nothing is known might have, too"
 
 
 def test_attempts_are_taken_one_by_one() -> None:

@@ -63,6 +63,16 @@ def test_a_value_in_a_text_is_one_word_of_the_shell(value: str, shell: str) -> N
     assert printed(text, shell) == [value, f"a{value}b", value + value]
 
 
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
+@pytest.mark.parametrize("before", ["$x", "a$x", "${x}", "$1", "~", "x=$x; printf '%s\\0' $x", "a"])
+@pytest.mark.parametrize("value", [*ODD, "root", "abc"])
+def test_a_value_after_other_text_is_a_part_of_its_word(value: str, before: str, shell: str) -> None:
+    """A plain value would lengthen the name of a variable, or of a user."""
+    text = filled_text(f"x=X; set -- one; printf '%s\\0' {before}{{}}", LINE, {"": value})
+    start, *_ = printed(f"x=X; set -- one; printf '%s\\0' {before}''", shell)[-1:]
+    assert printed(text, shell)[-1] == f"{start}{value}"
+
+
 @pytest.mark.parametrize("value", ODD)
 def test_a_value_in_an_argv_is_put_in_as_it_is(value: str) -> None:
     filled = Argv(["printf", r"%s\0", "{}", "--in={}", "{}.{}"], LINE).filled({"": value})
