@@ -172,9 +172,16 @@ def _see_files_differ(output: Output) -> None:
     for name, path in paths.items():
         if path is None or (os.path.exists(path) and not os.path.isfile(path)):
             continue
-        other = found.setdefault(os.path.realpath(path), name)
+        other = found.setdefault(_full(path), name)
         if other != name:
             raise InvalidValue(f"--{other} and --{name} are the same file: {path!r}")
+
+
+def _full(path: str) -> str:
+    try:
+        return os.path.realpath(path)
+    except OSError:  # the working directory has been removed, and so it cannot be opened either
+        return path
 
 
 def _check(given: Mapping[str, Any], command: Sequence[str]) -> CheckAsked:

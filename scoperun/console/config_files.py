@@ -44,13 +44,16 @@ def read_config(
 
 def command_names(command: str) -> list[str]:
     """Return the names that rules match for a command: its last component, and its full path if it is found."""
-    name = os.path.basename(command)
-    if "/" in command:
-        return [name, os.path.abspath(command)]
     import shutil  # noqa: PLC0415  only rules need it
 
-    found = shutil.which(command)
-    return [name, os.path.abspath(found)] if found else [name]
+    name = os.path.basename(command)
+    found = command if "/" in command else shutil.which(command)
+    if not found:
+        return [name]
+    try:
+        return [name, os.path.abspath(found)]
+    except OSError:  # the working directory has been removed
+        return [name]
 
 
 def check_home(environment: Mapping[str, str]) -> None:

@@ -19,7 +19,8 @@ from scoperun.errors import ManagerError, ScoperunError
 from scoperun.printable import one_line
 from scoperun.program import reason_for
 from scoperun.record import dataclass
-from scoperun.systemd.units import MANAGERS_OWN, NO_SUCH_INVOCATION, Invocation, invocation_of
+from scoperun.spec.scope import MANAGERS_OWN
+from scoperun.systemd.units import NO_SUCH_INVOCATION, Invocation, invocation_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 from scoperun.ctl.errors import NoSuchUnit
 from scoperun.errors import InvalidValue
+from scoperun.spec.scope import MANAGERS_OWN, UNIT_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _GLOB = frozenset("*?[")
 _KINDS = (".scope", ".service", ".slice")
+_OTHER_TYPES = UNIT_TYPES - {"scope", "service"}
 _MOST_NAMED = 5
 
 
@@ -81,6 +83,10 @@ def missing(word: str, names: Sequence[str]) -> NoSuchUnit:
     A glob that matches one of them is one that means fewer units.
     """
     others = [name for kind in _KINDS if (name := f"{word}{kind}") in names]
+    if word == MANAGERS_OWN:
+        return NoSuchUnit(f"{word} is left alone", hint="it is systemd itself")
+    if word.rpartition(".")[2] in _OTHER_TYPES:
+        return NoSuchUnit(f"{word!r} is neither a scope nor a service", hint="systemctl is for other units")
     if is_glob(word) and _matches(word, names):
         hint = "with --all a glob means every scope and service, not only scopes of scoperun"
     else:

@@ -12,6 +12,7 @@ from scoperun.console.table_options import KEPT, limits_of, properties_of, with_
 from scoperun.ctl.acting import Did, Every, Globs, Target, Units, acted
 from scoperun.ctl.declared import Json, System
 from scoperun.ctl.errors import NotActive
+from scoperun.ctl.freezing import is_frozen
 from scoperun.ctl.in_force import in_force, limits_in_force, setting, text_of
 from scoperun.ctl.limit_warnings import of_unit
 from scoperun.errors import InvalidValue, PropertyRefused, ScoperunError
@@ -116,6 +117,10 @@ class _Change:
         if cgroup.pids() is None:
             raise NotActive("it was changed, and has ended since")
         void = self._void(cgroup)
+        if void and is_frozen(cgroup):
+            await self._set_back(said)
+            reason = "it is frozen, and this systemd would change its limits at some later moment"
+            raise ScoperunError(f"not changed: {reason}", hint=f"first: scopectl thaw {self.target.name}")
         if void and not self.force:
             await self._set_back(said)
             raise ScoperunError(f"not changed: {'; '.join(void)}", hint="--force sets it all the same")

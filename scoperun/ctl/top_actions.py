@@ -18,8 +18,9 @@ from scoperun.errors import InvalidValue, ManagerError, ScoperunError
 from scoperun.kernel.cgroup import Cgroup
 from scoperun.record import dataclass
 from scoperun.spec.properties import Property
+from scoperun.spec.scope import MANAGERS_OWN
 from scoperun.spec.sizes import INFINITY, format_size
-from scoperun.systemd.units import MANAGERS_OWN, NO_SUCH_INVOCATION, Invocation, invocation_of
+from scoperun.systemd.units import NO_SUCH_INVOCATION, Invocation, invocation_of
 
 if TYPE_CHECKING:
     from scoperun.ctl.sampling import Sampler, Usage
@@ -107,10 +108,10 @@ class Plan:
         held = self._cgroup.number("memory.max")
         page = os.sysconf("SC_PAGE_SIZE")
         wanted = limit if limit == INFINITY else limit // page * page
-        said = f"MemoryMax={format_size(limit)}"
         if held == wanted:
-            return f"{said} is in force until the unit ends"
-        return f"{said} was accepted, but memory.max says {'nothing' if held is None else format_size(held)}"
+            return f"MemoryMax={format_size(wanted)} is in force until the unit ends"
+        says = "nothing" if held is None else format_size(held)
+        return f"MemoryMax={format_size(limit)} was accepted, but memory.max says {says}"
 
 
 async def plan(action: Action, usage: Usage, sampler: Sampler, manager: Manager, *, limit: str = "") -> Plan:

@@ -235,7 +235,9 @@ class TopApp(App[int]):
         if asked is None:
             return
         self._leave_input()
-        if asked.usage is not None and text.strip():
+        if asked.usage is None:  # what was typed just before is not known to be a change yet
+            self._change(words=text)
+        elif text.strip():
             self._in_background(self._prepare(Action.LIMIT, asked.usage, text))
 
     def _leave_input(self) -> None:

@@ -20,6 +20,7 @@ from scoperun.errors import InvalidValue
 from scoperun.kernel.kill_count import counting
 from scoperun.printable import one_line
 from scoperun.record import dataclass
+from scoperun.spec.scope import MANAGERS_OWN
 from scoperun.spec.sizes import parse_positive_time
 from scoperun.systemd.unit_end import UnitEnd
 
@@ -92,7 +93,7 @@ def _seconds(text: str) -> float | None:
 async def _waited(words: Sequence[str], timeout: float | None, *, system: bool, tells: bool) -> _Waited:
     """Wait for the units that the words name, at most for `timeout` seconds; tells: print how each of them ended."""
     async with session(system=system) as opened:
-        seen = {each.name: each for each in await opened.units(COMMANDS)}
+        seen = {each.name: each for each in await opened.units(COMMANDS) if each.name != MANAGERS_OWN}
         names, without = acted_on(words, list(seen))
         errors = {word: in_options(str(missing(word, list(seen)))) for word in without}
         for error in errors.values():

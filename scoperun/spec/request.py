@@ -130,6 +130,8 @@ class RunRequest:
             object.__setattr__(self, "slice", unit_name(self.slice, suffix=".slice"))
         if self.description is not None:
             _check_line("`description`", self.description)
+        if self.context.working_directory == "":
+            raise InvalidValue("`context.working_directory` is empty", hint="a folder; . is the caller's")
         object.__setattr__(self, "cpu_time", _checked_cpu_time(self.cpu_time))
         if self.timeline_interval is not None:
             _check_timeline_interval(self.timeline_interval)
@@ -229,8 +231,9 @@ def _check_soft_memory(soft: SoftMemory, limits: Limits, further: Mapping[str, V
         )
     most = further.get("MemoryMax", limits.memory_max)
     if isinstance(most, int) and soft.limit >= most:
+        name = "properties=MemoryMax=" if "MemoryMax" in further else "memory_max="
         raise InvalidValue(
-            f"`soft_memory={format_size(soft.limit)}` is not below `memory_max={format_size(most)}`",
+            f"`soft_memory={format_size(soft.limit)}` is not below `{name}{format_size(most)}`",
             hint="the kernel kills there; take less, so that the command is warned before",
         )
 

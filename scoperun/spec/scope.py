@@ -19,10 +19,18 @@ UNIT_NAME_MAX = 255
 GENERATED_PREFIX = "scoperun-"
 """What the names begin with that scoperun gives to scopes."""
 
-_UNIT_TYPES = frozenset(
+UNIT_TYPES = frozenset(
     ("automount", "device", "mount", "path", "scope", "service", "slice", "socket", "swap", "target", "timer")
 )
-_UNIT_NAME = r"[A-Za-z0-9:_.\\@-]+"
+"""The endings of units' names."""
+
+_UNIT_NAME = r"[A-Za-z0-9:_.\\-]+"
+_SLICE = r"-|[^-]+(-[^-]+)*"
+"""A slice's name without its suffix: the path of slices that it is in, with dashes; - is the root."""
+
+MANAGERS_OWN = "init.scope"
+"""The scope of systemd itself, the only active unit without an invocation ID. A start of it changes it."""
+
 _NOT_IN_PATHS = re.compile(r"[^A-Za-z0-9]", re.ASCII)
 _ESCAPE = re.compile(r"[0-9a-f]{2}")
 
@@ -144,12 +152,17 @@ def unit_name(name: str, *, suffix: str = ".scope") -> str:
         raise InvalidValue(
             f"{name!r} is not a unit name: it has a slash", hint="systemd-escape(1) turns a path into one"
         )
-    if full != name and name.rpartition(".")[2] in _UNIT_TYPES:
+    if full != name and name.rpartition(".")[2] in UNIT_TYPES:
         raise InvalidValue(f"{name!r} is not the name of a {kind}", hint=f"it ends in {suffix}, or has no such ending")
-    prefix, at, instance = full.removesuffix(suffix).partition("@")
-    if not prefix or (at and not instance) or len(full) > UNIT_NAME_MAX or not re.fullmatch(_UNIT_NAME, full):
+    prefix = full.removesuffix(suffix)
+    if not prefix or len(full) > UNIT_NAME_MAX or not re.fullmatch(_UNIT_NAME, full):
         hint = "only letters, digits and :-_.\\, at most 255 characters"
         raise InvalidValue(f"{name!r} is not a valid name for a {kind}", hint=hint)
+    if kind == "slice" and not re.fullmatch(_SLICE, prefix):
+        hint = "a dash stands between the names of slices, e.g. a-b.slice is in a.slice"
+        raise InvalidValue(f"{name!r} is not a valid name for a slice", hint=hint)
+    if full == MANAGERS_OWN:
+        raise InvalidValue(f"{full} is the scope of systemd itself", hint="another name")
     return full
 
 

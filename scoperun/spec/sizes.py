@@ -92,7 +92,7 @@ def parse_positive_time(text: str) -> float:
     """Parse like parse_time, but refuse less than 1 us too."""
     seconds = parse_time(text)
     if seconds < 1e-6:
-        raise InvalidValue(f"{text!r}: nothing can run in no time", hint="infinity means no limit")
+        raise InvalidValue(f"{text!r} is not a time above 0", hint="infinity means no limit")
     return seconds
 
 

@@ -90,5 +90,5 @@ def why_not(process: ProcessFacts, mover: Mover) -> str | None:
         )
     unit = place(process.cgroup).unit
     if unit in mover.watched:
-        return f"it is in {unit}, which a scoperun watches: its report would miss what the process does from now on"
+        return f"it is in {unit}, which scoperun has made: its report would miss what the process does from now on"
     return None

@@ -54,10 +54,6 @@ async def list_units(manager: Manager, *, patterns: Sequence[str] = (), states: 
     return sorted(units, key=lambda unit: unit.name)
 
 
-MANAGERS_OWN = "init.scope"
-"""The scope of systemd itself, the only active unit without an invocation ID."""
-
-
 async def invocation_of(manager: Manager, name: str) -> str:
     """Return the invocation ID of a unit, empty if it never was active; raise one of manager.UNANSWERED."""
     return answers.identifier("InvocationID", await manager.get(unit_path(name), UNIT, "InvocationID"))

@@ -121,6 +121,27 @@ def test_freeze_thaw_kill_and_stop(story: Story) -> None:
         assert life.report()["signal"] == signal.SIGINT
 
 
+def test_a_limit_of_a_frozen_unit_is_changed_now_or_never(story: Story) -> None:
+    """Systemd 257 would only change it at the next daemon-reload, and then the kernel would kill."""
+    with running(story, "--mem", "50M", name="still", then="exit 3") as life:
+        assert scopectl("freeze", "still").status == 0
+        done = scopectl("set", "still", "--mem", "40M", "--force")
+        if done.status:
+            assert (
+                "not changed: it is frozen, and this systemd would change its limits at some later moment" in done.err
+            )
+            assert "first: scopectl thaw still.scope" in done.err
+        assert scopectl("thaw", "still").status == 0
+        systemctl("daemon-reload")
+        assert has(life.cgroup, "memory.max") == str((50 if done.status else 40) * MIB)
+
+
+def test_systemds_own_scope_is_left_alone() -> None:
+    for words in (["wait", "init.scope"], ["stop", "init.scope"]):
+        done = scopectl(*words)
+        assert (done.status != 0, "systemd itself" in done.err) == (True, True), done
+
+
 def test_a_limit_that_cannot_be_reached_or_does_nothing_is_warned_of_when_it_is_set(story: Story) -> None:
     systemctl("set-property", "--runtime", "warned.slice", "MemoryMax=60M")
     try:

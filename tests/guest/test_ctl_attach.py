@@ -108,7 +108,7 @@ def test_what_others_watch_is_moved_only_with_force(story: Story) -> None:
     with running(story, name="run") as life:
         done = attach(str(life.pid))
         assert done.status == 1
-        assert "it is in run.scope, which a scoperun watches" in done.err
+        assert "it is in run.scope, which scoperun has made" in done.err
         life.end()
 
 

@@ -581,6 +581,17 @@ def test_nothing_heavy_is_imported_before_the_arguments_are_checked() -> None:
     assert run.stderr.count("scoperun: ") == 3
 
 
+def test_an_output_in_a_removed_working_directory_is_refused_when_it_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert parse(["--report", "x", "--log", "y", "true"]) is not None
+    with pytest.raises(InvalidValue, match="--report and --log are the same file: "):
+        parse(["--report", "x", "--log", "x", "true"])
+
+
 def test_two_outputs_into_one_file_are_refused(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("x")
     refused = "--report and --timeline are the same file: "

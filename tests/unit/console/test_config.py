@@ -181,6 +181,11 @@ def test_a_command_matches_by_its_last_part_and_by_its_full_path(
     monkeypatch.chdir(tmp_path)
     assert command_names("program") == command_names("./program") == ["program", str(program)]
     assert command_names("nowhere") == ["nowhere"]
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert command_names("./program") == ["program"], "the working directory has no path"
 
 
 def test_the_users_profiles_rules_and_defaults_come_before_the_systems() -> None:

@@ -125,6 +125,17 @@ async def test_the_busiest_is_first_if_that_is_asked_for(tmp_path: Path) -> None
             await screen.pilot.pause(0.01)
 
 
+async def test_a_filter_that_is_pasted_with_its_enter_is_taken(tmp_path: Path) -> None:
+    async with opened(tmp_path) as screen:
+        await screen.press("slash")
+        for key in ("L", "E", "E", "P"):
+            screen.app.post_message(events.Key(key, key))
+        screen.app.post_message(events.Key("enter", None))
+        await screen.until(lambda: screen.bottom.startswith("q quit"))
+        await screen.pilot.pause()
+        assert "filter: LEEP" in str(screen.app.query_one("#summary", Static).content)
+
+
 async def test_a_filter_shows_what_contains_it_until_it_is_dropped(tmp_path: Path) -> None:
     async with opened(tmp_path) as screen:
         await screen.press("slash", *"LEEP 2")

@@ -76,7 +76,7 @@ def test_it_is_a_share_a_time_and_a_signal(text: str, soft: SoftPressure | None)
         ("0%/2s", "a share of 0% is out of range (above 0% and at most 100%, e.g. 30%/2s)"),
         ("101%/2s", "a share of 101% is out of range"),
         ("30%/soon", "'soon' is not a valid time"),
-        ("30%/0", "nothing can run in no time"),
+        ("30%/0", "is not a time above 0"),
         ("30%/infinity", "infinity alone means no limit"),
         ("0.000001%/2s", "less than 1 microsecond of waiting"),
         ("30%/2s:", "'' is not a signal (e.g. 30%/2s:USR1)"),

@@ -8,6 +8,7 @@ from scoperun.errors import InvalidValue
 from scoperun.spec.limits import Limits
 from scoperun.spec.properties import Property
 from scoperun.spec.request import ExecContext, RunRequest
+from scoperun.spec.soft_memory import SoftMemory
 
 
 def properties(request: RunRequest) -> dict[str, object]:
@@ -171,3 +172,16 @@ def test_lists_of_properties_add_up_and_other_properties_are_sent_once() -> None
 def test_a_share_of_memory_is_refused_if_the_size_of_memory_is_unknown() -> None:
     with pytest.raises(InvalidValue, match=r"^MemoryMax=50%: a percentage of memory whose size is not known here"):
         RunRequest(command=("true",), properties=("MemoryMax=50%",))
+
+
+def test_an_empty_working_directory_is_refused() -> None:
+    with pytest.raises(InvalidValue, match=r"^`context.working_directory` is empty"):
+        RunRequest(command=("true",), context=ExecContext(working_directory=""))
+
+
+def test_the_hard_limit_that_a_soft_one_is_not_below_is_named_as_it_was_given() -> None:
+    soft = SoftMemory(10 << 20)
+    with pytest.raises(InvalidValue, match=r"is not below `memory_max=5M`"):
+        RunRequest(command=("true",), soft_memory=soft, limits=Limits(memory_max=5 << 20))
+    with pytest.raises(InvalidValue, match=r"is not below `properties=MemoryMax=5M`"):
+        RunRequest(command=("true",), soft_memory=soft, properties=("MemoryMax=5M",))

@@ -19,7 +19,6 @@ from scoperun.spec.sizes import INFINITY
         ("job.scope", "job.scope"),
         ("a.services", "a.services.scope"),
         ("a-b_c:d.e\\x2df", "a-b_c:d.e\\x2df.scope"),
-        ("user@1000", "user@1000.scope"),
         ("a" * 249, "a" * 249 + ".scope"),
     ],
 )
@@ -62,11 +61,29 @@ def test_a_refused_slice_is_called_a_slice() -> None:
         unit_name("", suffix=".slice")
 
 
-@pytest.mark.parametrize("name", ["job@", "@1"])
-def test_a_template_is_refused(name: str) -> None:
-    """Only plain names and instances can be started, and an instance has text on both sides of the @."""
+@pytest.mark.parametrize("suffix", [".scope", ".slice"])
+@pytest.mark.parametrize("name", ["job@", "@1", "user@1000"])
+def test_scopes_and_slices_have_no_templates(name: str, suffix: str) -> None:
     with pytest.raises(InvalidValue):
+        unit_name(name, suffix=suffix)
+
+
+@pytest.mark.parametrize("name", ["init", "init.scope"])
+def test_the_scope_of_systemd_is_not_for_others(name: str) -> None:
+    """StartTransientUnit changes it, and a limit on its memory kills the manager."""
+    with pytest.raises(InvalidValue, match=r"^init\.scope is the scope of systemd itself"):
         unit_name(name)
+
+
+@pytest.mark.parametrize("name", ["a-b", "-", "a-b-c.slice", "-.slice", "a_-_b"])
+def test_a_slices_name_has_the_slices_that_it_is_in(name: str) -> None:
+    assert unit_name(name, suffix=".slice").endswith(".slice")
+
+
+@pytest.mark.parametrize("name", ["a--b", "a-", "-a", "a-.slice", "--", "-a.slice"])
+def test_a_slice_without_a_name_between_dashes_is_refused(name: str) -> None:
+    with pytest.raises(InvalidValue, match="a dash stands between the names of slices"):
+        unit_name(name, suffix=".slice")
 
 
 @pytest.mark.parametrize(

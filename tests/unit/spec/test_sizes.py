@@ -188,12 +188,12 @@ def test_the_longest_time_is_not_infinity() -> None:
 
 def test_no_time_is_refused_for_a_command() -> None:
     assert parse_positive_time("1us") == pytest.approx(1e-6)
-    with pytest.raises(InvalidValue, match=r"^'0min': nothing can run in no time"):
+    with pytest.raises(InvalidValue, match=r"^'0min' is not a time above 0"):
         parse_positive_time("0min")
 
 
 def test_less_than_a_microsecond_is_no_time() -> None:
-    with pytest.raises(InvalidValue, match="nothing can run in no time"):
+    with pytest.raises(InvalidValue, match="is not a time above 0"):
         parse_positive_time("0.1us")
 
 

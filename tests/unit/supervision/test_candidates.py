@@ -62,7 +62,7 @@ def test_root_moves_the_processes_of_all_users_with_the_systems_systemd() -> Non
     ("changes", "reason"),
     [
         ({"pid": 50, "leader": 50}, "it is the main process of a.service"),
-        ({"cgroup": f"{APP}/run.scope"}, "it is in run.scope, which a scoperun watches"),
+        ({"cgroup": f"{APP}/run.scope"}, "it is in run.scope, which scoperun has made"),
         ({"cgroup": f"{APP}/run.scope/below"}, "it is in run.scope"),
     ],
 )
