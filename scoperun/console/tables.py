@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _GAP = 2
 """Blanks between columns."""
 
+_LEAST = 3
+"""Columns of the terminal that a text has in any case."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
@@ -111,14 +114,18 @@ def _kept(columns: Sequence[Column], widths: Sequence[int], width: int) -> list[
 
 
 def _cut(columns: Sequence[Column], widths: Sequence[int], width: int) -> list[int]:
-    """Return the widths with the flexible columns made as narrow as needed, the widest first."""
+    """Return the widths with the flexible columns made as narrow as needed, the widest first.
+
+    Where that is not enough, they become narrower still: a part of a number would say nothing.
+    """
     cut = list(widths)
-    flexible = [at for at, column in enumerate(columns) if column.is_flexible]
-    while sum(cut) + _GAP * (len(cut) - 1) > width:
-        wide = [at for at in flexible if cut[at] > columns[at].least]
-        if not wide:
-            break
-        cut[max(wide, key=lambda at: cut[at])] -= 1
+    for least in ({at: column.least for at, column in enumerate(columns)}, dict.fromkeys(range(len(columns)), _LEAST)):
+        flexible = [at for at, column in enumerate(columns) if column.is_flexible]
+        while sum(cut) + _GAP * (len(cut) - 1) > width:
+            wide = [at for at in flexible if cut[at] > least[at]]
+            if not wide:
+                break
+            cut[max(wide, key=lambda at: cut[at])] -= 1
     return cut
 
 

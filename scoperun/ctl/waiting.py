@@ -45,10 +45,13 @@ Timeout = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class _Waited:
-    """What came of waiting. left: the units that still run. errors: for each word that names no unit, why."""
+    """What came of waiting.
+
+    left: the units that still run, with their invocation IDs. errors: for each word that names no unit, why.
+    """
 
     endings: list[Ending]
-    left: list[str]
+    left: dict[str, str]
     errors: dict[str, str]
 
     @property
@@ -74,8 +77,9 @@ def command(units: Units, *, timeout: Timeout = None, json: Json = False, system
     limit = None if timeout is None else _seconds(timeout)
     waited = asyncio.run(_waited(units, limit, system=system, tells=not json))
     if json:
-        errors = dict.fromkeys(waited.left, f"not ended after --timeout {timeout}") | waited.errors
-        print_json([*map(_row, waited.endings), *(_without_end(*each) for each in errors.items())])
+        late = f"not ended after --timeout {timeout}"
+        left = [_without_end(unit, late, invocation_id=each) for unit, each in waited.left.items()]
+        print_json([*map(_row, waited.endings), *left, *(_without_end(*each) for each in waited.errors.items())])
     if waited.left:
         say(f"scopectl: not ended after --timeout {timeout}: {', '.join(map(one_line, waited.left))}")
     return waited.status
@@ -106,7 +110,8 @@ async def _waited(words: Sequence[str], timeout: float | None, *, system: bool, 
             deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
             found = await asyncio.gather(*(_end(ends[name], counts[name], deadline, tells=tells) for name in names))
     ended = [each for each in found if each is not None]
-    return _Waited(ended, [name for name, each in zip(names, found, strict=True) if each is None], errors)
+    left = [name for name, each in zip(names, found, strict=True) if each is None]
+    return _Waited(ended, {name: ends[name].invocation for name in left}, errors)
 
 
 async def _end(end: UnitEnd, count: KillCount, deadline: float | None, *, tells: bool) -> Ending | None:
@@ -134,5 +139,6 @@ def _row(each: Ending) -> dict[str, Any]:
     }
 
 
-def _without_end(word: str, error: str) -> dict[str, Any]:
-    return {**dict.fromkeys(("invocation_id", "result", "oom_killed", "oom_kills")), "unit": word, "error": error}
+def _without_end(word: str, error: str, *, invocation_id: str | None = None) -> dict[str, Any]:
+    known = {"unit": word, "invocation_id": invocation_id, "error": error}
+    return {**dict.fromkeys(("result", "oom_killed", "oom_kills")), **known}

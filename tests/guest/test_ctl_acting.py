@@ -167,6 +167,8 @@ def test_wait_has_a_limit_after_which_the_units_run_on(story: Story) -> None:
         assert (done.status, done.err) == (124, "scopectl: not ended after --timeout 2s: long-1.scope\n"), done
         assert [row[:2] for row in done.rows] == [["long-2.service", "exit-code"]]
         assert has(life.cgroup, "cgroup.procs")
+        (left,) = scopectl("wait", "long-1", "--timeout", "100ms", "--json").json
+        assert (left["unit"], left["result"], len(left["invocation_id"])) == ("long-1.scope", None, 32)
         assert life.end()[0] == 3
     systemctl("reset-failed", "long-2.service")
 
