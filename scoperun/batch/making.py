@@ -52,7 +52,7 @@ def made(options: Options, shared: Common, total: int) -> Iterator[Made]:
             if options.is_resumed:
                 _resume(found, options, shared, total)
             else:
-                _make(found, batch, options, checked_jobs(options, shared, total))
+                _make(found, batch, options, checked_jobs(options, shared, total), total)
             try:
                 yield found
             except ScoperunError:  # e.g. for --joblog
@@ -70,10 +70,11 @@ def checked_jobs(options: Options, shared: Common, total: int) -> Iterator[Job]:
         yield job
 
 
-def _make(new: Made, batch: str, options: Options, found: Iterator[Job]) -> None:
+def _make(new: Made, batch: str, options: Options, found: Iterator[Job], total: int) -> None:
     state, folder = new.state, new.folder
     try:
-        header = Header(id=batch, created=time.time(), cwd=_here(), words=options.words, command=options.command)
+        words, command = options.words, options.command
+        header = Header(id=batch, created=time.time(), cwd=_here(), words=words, command=command, total=total)
         count = state.make(header, found)
     except BaseException:
         folder.remove()

@@ -23,6 +23,7 @@ class Header:
 
     id: part of the names of its scopes. created: seconds since 1970. cwd: where its jobs start.
     words: its options, as on the command line. command: the first word of what is run, for rules in config files.
+    total: bytes that all jobs together may have, as long as it was not resumed.
     """
 
     id: str
@@ -30,6 +31,7 @@ class Header:
     cwd: str
     words: tuple[str, ...] = ()
     command: str = ""
+    total: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,8 +60,8 @@ class State:
         with transaction(self._connection) as execute:
             set_up(execute)
             execute(
-                "INSERT INTO batch (id, created, cwd, words, command) VALUES (?, ?, ?, ?, ?)",
-                (header.id, header.created, *map(json.dumps, (header.cwd, header.words, header.command))),
+                "INSERT INTO batch (id, created, total, cwd, words, command) VALUES (?, ?, ?, ?, ?, ?)",
+                (header.id, header.created, header.total, *map(json.dumps, (header.cwd, header.words, header.command))),
             )
             count = 0
             for job in jobs:
@@ -83,7 +83,7 @@ class State:
 
     def header(self) -> Header:
         """Return what belongs to the batch as a whole. Raises ScoperunError if it is damaged."""
-        row = self._connection.execute("SELECT id, created, cwd, words, command FROM batch").fetchone()
+        row = self._connection.execute("SELECT id, created, total, cwd, words, command FROM batch").fetchone()
         return _decoded(_header, row)
 
     def wanted(self) -> Wanted:
@@ -270,12 +270,13 @@ def _decoded(parse: Callable[[Any], T], kept: Any) -> T:
 
 
 def _header(row: Any) -> Header:
-    number, created, *texts = row
+    number, created, total, *texts = row
     cwd, words, command = map(json.loads, texts)
     if not (ID.fullmatch(number) and 0 <= created < _END_OF_TIME):
         raise ValueError(row)
     words = tuple(map(str, words))
-    return Header(id=number, created=float(created), cwd=str(cwd), words=words, command=str(command))
+    created, total = float(created), int(total)
+    return Header(id=number, created=created, cwd=str(cwd), words=words, command=str(command), total=total)
 
 
 def _job(text: str) -> Job:

@@ -52,6 +52,10 @@ if TYPE_CHECKING:
     from scoperun.spec.request import RunRequest
 
 
+_NEARLY = 0.9
+"""The share of the memory of an earlier runner that counts as the same: what is available changes all the time."""
+
+
 def run_batch(options: Options) -> int:
     """Run a batch, and return the exit status. Raises ScoperunError if it cannot begin."""
     occupy_closed_streams()
@@ -101,12 +105,16 @@ def stored(path: str) -> Header:
 
 
 def _usual_total(options: Options) -> int:
-    """Return the memory that all jobs may have without --mem-total: what a job that is left was given, at least."""
+    """Return the memory that all jobs may have without --mem-total.
+
+    A batch that is resumed has what it had, by which jobs were given theirs, unless there is much less now.
+    """
     if options.path is None or not options.is_resumed:
         return asyncio.run(usual_total(system=options.system))
     with seen(options.path) as (_, state, batch):
         own, largest = slice_name(batch.header.id, system=options.system), state.largest_waiting()
-    total = asyncio.run(usual_total(system=options.system, own=own))
+    now, before = asyncio.run(usual_total(system=options.system, own=own)), batch.header.total
+    total = before if now < before <= now / _NEARLY else now
     return total if largest is None or options.gives_memory else max(total, largest[1])
 
 
