@@ -177,7 +177,7 @@ def command(  # noqa: PLR0913  each is an option
         return control(words[0], [*words[1:], *path], slots=jobs, json=json)
     if (resume or retry_failed) and typed.path is None:
         given_now = {"state": state, "memory": given.get("mem"), "retry": retry_failed}
-        given_now |= {"joblog": joblog, "results": results}
+        given_now |= {"joblog": joblog, "results": results, "config": given.get("config")}
         return _again(ctx, typed, words or [], given_now)
     first_word = typed.after[0] if typed.after else typed.command
     shared = common(by_long_name(given), command=first_word)
@@ -207,6 +207,10 @@ def command(  # noqa: PLR0913  each is an option
         system=bool(shared.values.get("system")),
     )
     return run_batch(options)
+
+
+_FILES = ("joblog", "results", "config")
+"""Options whose values are paths, relative to where they are typed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +247,7 @@ def _again(ctx: typer.Context, typed: _Typed, words: Sequence[str], given: Mappi
     source = _source(words, typed.after)
     if source.file not in {None, "-"}:
         source = replace(source, file=os.path.abspath(f"{source.file}"))
-    files = [f"--{name}={os.path.abspath(given[name])}" for name in ("joblog", "results") if given[name] is not None]
+    files = [f"--{name}={os.path.abspath(given[name])}" for name in _FILES if given[name] is not None]
     header = stored(path)
     try:
         os.chdir(header.cwd)

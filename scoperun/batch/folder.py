@@ -69,6 +69,8 @@ class Folder:
                 fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise self._busy() from None
+            if is_new and len(self._entries()) > 1:  # of a runner that was faster, and has ended
+                raise self._not_empty()
             yield
         finally:
             os.close(lock)
@@ -146,15 +148,22 @@ class Folder:
 
     def _see_that_it_is_empty(self) -> None:
         """Raise ScoperunError if anything is in it, whatever its name: only a batch that is resumed may find files."""
-        found = set(os.listdir(f"/proc/self/fd/{self.fd}"))
+        found = self._entries()
         if _LOCK in found and self.runner() is not None:
             raise self._busy()
-        if found >= {_LOCK, _DATABASE}:
-            raise InvalidValue(f"{self.path}: there is a batch in it", hint="--resume goes on with it")
         if found:
-            raise InvalidValue(
-                f"{self.path} has other files in it, e.g. {min(found)!r}", hint="--state DIR is a new or empty folder"
-            )
+            raise self._not_empty()
+
+    def _entries(self) -> list[str]:
+        return sorted(os.listdir(f"/proc/self/fd/{self.fd}"))
+
+    def _not_empty(self) -> InvalidValue:
+        found = self._entries()
+        if {_LOCK, _DATABASE} <= {*found}:
+            hint = "--resume goes on with it; if there were no jobs in it yet, remove the folder"
+            return InvalidValue(f"{self.path}: there is a batch in it", hint=hint)
+        hint = "--state DIR is a new or empty folder"
+        return InvalidValue(f"{self.path} has other files in it, e.g. {found[0]!r}", hint=hint)
 
     def _see_database(self) -> None:
         """Raise OSError if another user could have written the database: it says what is executed."""

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from scoperun.kernel.cgroup import Cgroup
 
+_NEARLY = 0.9
+"""The share of an earlier total that counts as the same: what is available changes all the time."""
+
 _SHARE = 0.8
 """Of what the machine has left: the rest is for everybody else, and for the kernel."""
 
@@ -31,18 +34,30 @@ async def usual_total(*, system: bool, own: str | None = None) -> int:
         raise ScoperunError("the kernel does not say how much memory is available", hint="--mem-total SIZE")
     async with shared_manager(os.environ, system=system) as manager:
         cgroups = unit_cgroups(manager_cgroup(await manager.control_group()))
-    others = {unit: cgroup for unit, cgroup in cgroups.items() if unit != own}
-    total = int((free - promised(others)) * _SHARE)
+    total = int((free - promised(cgroups, own=own)) * _SHARE)
     if total <= 0:
         raise ScoperunError("other batches have reserved all memory that is available", hint="--mem-total SIZE")
     return total
 
 
-def promised(cgroups: Mapping[str, Cgroup]) -> int:
-    """Return the bytes that running batches have reserved and do not use: the limits of their slices less their use."""
+def resumed_total(now: int, before: int, largest: int) -> int:
+    """Return the bytes for all jobs of a batch that is resumed.
+
+    now: what a new batch would have. before: what this one had, which still counts if it is nearly that. largest: what
+    the largest job that is left was given, of which an earlier runner had at least as much.
+    """
+    total = before if now < before <= now / _NEARLY else now
+    return max(total, min(largest, before))
+
+
+def promised(cgroups: Mapping[str, Cgroup], *, own: str | None = None) -> int:
+    """Return the bytes that running batches have reserved and do not use: the limits of their slices less their use.
+
+    own: the slice of one that does not count.
+    """
     rest = 0
     for unit, cgroup in cgroups.items():
         limit, used = cgroup.number("memory.max"), cgroup.number("memory.current")
-        if is_slice(unit) and limit not in {None, INFINITY} and used is not None:
+        if is_slice(unit) and unit != own and limit not in {None, INFINITY} and used is not None:
             rest += max(0, limit - used)
     return rest

@@ -237,11 +237,10 @@ def _opened_for_some(fd: int) -> Iterator[int]:
 
     A terminal that can take something waits until it has taken all, unless it is opened anew so that it never waits.
     """
-    try:
-        again = _WITHOUT_WAITING if os.isatty(fd) else None
-        some = fd if again is None else os.open(f"/proc/self/fd/{fd}", again)
-    except OSError:  # it is another user's, or of another mount namespace
-        some = fd
+    some = fd
+    if os.isatty(fd):
+        with suppress(OSError):  # it is another user's, or of another mount namespace
+            some = os.open(f"/proc/self/fd/{fd}", _WITHOUT_WAITING)
     try:
         yield some
     finally:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from scoperun.batch.job import Job
     from scoperun.batch.rows import Place
     from scoperun.batch.streams import Streams
+    from scoperun.console.option import Option
     from scoperun.report.report import Report
     from scoperun.spec.request import RunRequest
     from scoperun.supervision.supervision import Supervision
@@ -65,12 +66,15 @@ class Outcome:
 def is_its_own(error: ScoperunError, job: Job) -> bool:
     """Tell whether the error is about this job, and not about any other in its place."""
     if isinstance(error, PropertyRefused | LimitNotEnforced):
-        own = [COLUMNS[name] for name, _ in job.settings]
-        marks = [
-            each.sets.removesuffix("USec") if each.sets else f"`{(each.field or '').partition('.')[2]}" for each in own
-        ]
-        return any(mark in error.message for mark in marks)
+        return any(_named(COLUMNS[name]) in error.message for name, _ in job.settings)
     return isinstance(error, _ABOUT_THE_COMMAND)
+
+
+def _named(setting: Option) -> str:
+    """Return how errors begin to name a setting: by its property as unit files have it, or by its field."""
+    if setting.sets is not None:
+        return setting.sets.removesuffix("USec").removesuffix("PerSec")
+    return f"`{(setting.field or '').partition('.')[2]}"
 
 
 class RunningJob:

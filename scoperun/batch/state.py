@@ -133,10 +133,15 @@ class State:
         with self._transaction(_DURABLE) as execute:
             execute("UPDATE job SET memory = ? WHERE state IN ('waiting', 'running')", (memory,))
 
-    def largest_waiting(self) -> tuple[int, int] | None:
-        """Return the number and the bytes of the job that asks for the most of those that wait, None if none waits."""
-        query = "SELECT seq, memory FROM job WHERE state IN ('waiting', 'running') ORDER BY memory DESC LIMIT 1"
-        row: tuple[int, int] | None = self._connection.execute(query).fetchone()
+    def largest(self, further: Sequence[str] = ()) -> tuple[int, int] | None:
+        """Return the number and the bytes of the job that asks for the most of those that have not ended, None if none.
+
+        further: states of others that count as well.
+        """
+        states = ("waiting", "running", *further)
+        marks = ", ".join("?" * len(states))
+        query = f"SELECT seq, memory FROM job WHERE state IN ({marks}) ORDER BY memory DESC LIMIT 1"  # noqa: S608
+        row: tuple[int, int] | None = self._connection.execute(query, states).fetchone()
         return row
 
     def unfinished(self) -> array[int]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _NAME = "[A-Za-z_][A-Za-z0-9_.-]*"
 """What looks like the name of a column, so that one which is not known is a mistake."""
 
-_AT_START = re.compile(r"(^|\s)\Z")
+_AT_START = re.compile(r"(?<!\\)\s\Z")
 """After this, a value begins a word."""
 
 _OF_AWK = frozenset({"exit", "getline", "next", "nextfile", "print"})
@@ -89,7 +89,7 @@ class Argv:
 
     def filled(self, values: Mapping[str, str]) -> tuple[str, ...]:
         """Return the words with these values, by name."""
-        return tuple([_joined(pieces, values, lambda value, _: value) for pieces in self._words])
+        return tuple([_joined(pieces, values, lambda value, **_: value) for pieces in self._words])
 
 
 def filled_text(text: str, names: Names, values: Mapping[str, str]) -> str:
@@ -99,15 +99,15 @@ def filled_text(text: str, names: Names, values: Mapping[str, str]) -> str:
     return _joined(_pieces(text, names, open_places=open_places(text)), values, quoted)
 
 
-def quoted(value: str, before: str = "") -> str:
+def quoted(value: str, *, begins: bool = True) -> str:
     """Return a value quoted for a shell, so that it is a plain word of a command, or a part of one.
 
-    before: the text before it.
+    begins: it is at the beginning of a word.
 
     shlex.quote() leaves words as they are that mean something in some places: 2 in `echo 2>file`, a=b or done where a
     command begins, abc after $HOME or ~.
     """
-    is_special = value.isdigit() or "=" in value or value in RESERVED or not _AT_START.search(before)
+    is_special = value.isdigit() or "=" in value or value in RESERVED or not begins
     return f"'{value}'" if is_special and shlex.quote(value) == value else shlex.quote(value)
 
 
@@ -145,10 +145,12 @@ def _pattern(names: Names) -> re.Pattern[str]:
     return re.compile(rf"(?<!\$)\{{({'|'.join([*known, _NAME])})?\}}")
 
 
-def _joined(
-    pieces: Iterable[tuple[str, str | None]], values: Mapping[str, str], written: Callable[[str, str], str]
-) -> str:
-    return "".join([text if name is None else text + written(values[name], text) for text, name in pieces])
+def _joined(pieces: Iterable[tuple[str, str | None]], values: Mapping[str, str], written: Callable[..., str]) -> str:
+    parts = [
+        text if name is None else text + written(values[name], begins=bool(_AT_START.search(text)) or not (at or text))
+        for at, (text, name) in enumerate(pieces)
+    ]
+    return "".join(parts)
 
 
 def _braced(names: Iterable[str]) -> str:

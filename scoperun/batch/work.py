@@ -15,6 +15,7 @@ from scoperun.batch.columns import AUTO
 from scoperun.batch.concluding import Close, concluded
 from scoperun.batch.descriptors import Descriptors
 from scoperun.batch.earlier import clear_earlier
+from scoperun.batch.ending import FAILURES
 from scoperun.batch.folder import WAKE
 from scoperun.batch.ground import slice_name
 from scoperun.batch.interrupts import interrupting
@@ -22,7 +23,7 @@ from scoperun.batch.job_lines import end_line
 from scoperun.batch.joblog_file import JobLog
 from scoperun.batch.limits import run_request
 from scoperun.batch.making import checked_jobs, made
-from scoperun.batch.memory_total import usual_total
+from scoperun.batch.memory_total import resumed_total, usual_total
 from scoperun.batch.output import Output, Way
 from scoperun.batch.plan import Plan, Stage
 from scoperun.batch.preview import json_lines, text_lines
@@ -50,10 +51,6 @@ if TYPE_CHECKING:
     from scoperun.batch.rows import Header
     from scoperun.batch.state import State
     from scoperun.spec.request import RunRequest
-
-
-_NEARLY = 0.9
-"""The share of the memory of an earlier runner that counts as the same: what is available changes all the time."""
 
 
 def run_batch(options: Options) -> int:
@@ -107,15 +104,15 @@ def stored(path: str) -> Header:
 def _usual_total(options: Options) -> int:
     """Return the memory that all jobs may have without --mem-total.
 
-    A batch that is resumed has what it had, by which jobs were given theirs, unless there is much less now.
+    A batch that is resumed has what it had, by which jobs were given theirs, unless there is much less now, or more.
     """
     if options.path is None or not options.is_resumed:
         return asyncio.run(usual_total(system=options.system))
     with seen(options.path) as (_, state, batch):
-        own, largest = slice_name(batch.header.id, system=options.system), state.largest_waiting()
-    now, before = asyncio.run(usual_total(system=options.system, own=own)), batch.header.total
-    total = before if now < before <= now / _NEARLY else now
-    return total if largest is None or options.gives_memory else max(total, largest[1])
+        own, before = slice_name(batch.header.id, system=options.system), batch.header.total
+        largest = state.largest(FAILURES if options.is_retry else ())
+    now = asyncio.run(usual_total(system=options.system, own=own))
+    return resumed_total(now, before, 0 if largest is None or options.gives_memory else largest[1])
 
 
 def _with_memory(options: Options, total: int) -> Common:

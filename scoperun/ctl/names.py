@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _GLOB = frozenset("*?[")
 _KINDS = (".scope", ".service", ".slice")
-_OTHER_TYPES = UNIT_TYPES - {"scope", "service"}
 _MOST_NAMED = 5
 
 
@@ -85,7 +84,8 @@ def missing(word: str, names: Sequence[str]) -> NoSuchUnit:
     others = [name for kind in _KINDS if (name := f"{word}{kind}") in names]
     if word == MANAGERS_OWN:
         return NoSuchUnit(f"{word} is left alone", hint="it is systemd itself")
-    if word.rpartition(".")[2] in _OTHER_TYPES:
+    kinds = {name.rpartition(".")[2] for name in names} | {"scope", "service"}
+    if "." in word and word.rpartition(".")[2] in UNIT_TYPES - kinds:
         return NoSuchUnit(f"{word!r} is neither a scope nor a service", hint="systemctl is for other units")
     if is_glob(word) and _matches(word, names):
         hint = "with --all a glob means every scope and service, not only scopes of scoperun"

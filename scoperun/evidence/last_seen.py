@@ -11,7 +11,7 @@ The law of this file:
    * what the scope had above its limit;
    * swap, which another scope can have taken since.
    Nothing is known if the limit changed meanwhile, or if a process has come that can share the memory of another one.
-3. A size is that of the end only if the same is known.
+3. A size is that of the end only if the same is known, and if little was taken since.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ those counted, and a process known to have ended another way is not missing. No 
 * nothing is known about one of them but its PID, as it came and went between two snapshots;
 * the snapshots lie a second or more apart and no exit prompted the later one: something else might have killed them.
 
-A victim's size is given only if the scope had nearly as much memory when the victim was seen as at the kill, its name
-only by the law of last_seen.py.
+A victim's size is given only if the scope had nearly as much memory when the victim was seen as at the kill, and little
+was taken since; its name only by the law of last_seen.py.
 
 If a cgroup was killed as a whole, every missing process is named that was killed or whose wait status is unknown, also
 at later rises: the kernel counts little by little. An end counts once, although two snapshots can have it. Where such a
@@ -130,7 +130,7 @@ class OomKill:
                 task,
                 name=names[task.pid],
                 is_same=self.was_at_own_limit and task.pid in self.unchanged,
-                is_sized=self._is_sized(end),
+                is_sized=self._is_sized(end) and (self.taken or 0) <= (1 - NEARLY_ALL) * (task.anon or 0),
             )
             for task in tasks
             if len(tasks) == 1 or task.forked is False or task.pid in killed
@@ -166,10 +166,20 @@ class OomKill:
         return is_one and end.most is not None and (self.needed or 0) >= NEARLY_ALL * end.most
 
     def memories(self, end: ScopeEnd) -> list[list[Task]]:
-        """Return the processes that might have been killed, a list for each memory: one kill ends all that share it."""
+        """Return the processes that might have been killed, a list for each memory: one kill ends all that share it.
+
+        A child is as big as its parent just after fork(2), too. So what they share has to be more than was taken since.
+        """
         found = suspects(self.ended, end)
         is_by_memory = not self.is_group and self.was_close and len(found) > self.kills
-        return one_each(found, self.unread) if is_by_memory else [[task] for task in found]
+        alike = one_each(found, self.unread) if is_by_memory else [[task] for task in found]
+        return [
+            part for tasks in alike for part in ([tasks] if self._has_kept(tasks[0]) else [[each] for each in tasks])
+        ]
+
+    def _has_kept(self, task: Task) -> bool:
+        """Tell whether most of what a process had before was its own memory at the kill as well."""
+        return self.taken is not None and memory([task]) > self.taken
 
     def is_certain_of_group(self, end: ScopeEnd) -> bool:
         """Tell whether all missing processes were killed with the group, because none can have ended another way."""

@@ -48,7 +48,7 @@ def task(pid: int) -> Task | None:
         stat, status = _stat(pid), _status(pid)
         if stat is None or status is None or _is_dying(stat[1], status):
             return None
-        is_one_program = utf8(status["Name"]) == stat[0]
+        is_one_program = utf8(_unescaped(status["Name"])) == stat[0]
         if is_one_program or last_try:
             return _task(pid, stat, status, is_one_program=is_one_program)
     return None
@@ -184,6 +184,11 @@ def _status(pid: int) -> dict[str, str] | None:
     """Return the fields of /proc/PID/status, in which a newline in the name is escaped."""
     text = _text(pid, "status")  # not splitlines, which also splits at other characters, and names can have those
     return None if text is None else dict(line.split(":\t", 1) for line in text.split("\n") if ":\t" in line)
+
+
+def _unescaped(name: str) -> str:
+    r"""Return a name from /proc/PID/status, where \\ is a backslash and \n a line feed."""
+    return name.replace("\\\\", "\0").replace("\\n", "\n").replace("\0", "\\")
 
 
 def _bytes(status: dict[str, str], field: str) -> int | None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import time
+from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING
 
 from scoperun.evidence.events import Counters, EndedTask, MemorySnapshot, OomdMark, Process, Task
 from scoperun.kernel import vmstat
+from scoperun.kernel.files import contents
 from scoperun.kernel.held_folders import HeldFolders
 from scoperun.kernel.pressure import pressure
 from scoperun.kernel.process_table import has_ended, is_hidden, name_of, running_name, task, wait_status
@@ -37,8 +41,11 @@ _HUGE_PAGE = _PAGE * _PAGE // 8
 _UNCOUNTED = 64 * (os.cpu_count() or 1) * _PAGE
 """Bytes of page faults that memory.stat might lack: so many updates wait (MEMCG_CHARGE_BATCH of each processor)."""
 
+_TAKEN_WITHOUT_FAULTS = ("shmem", "sock", "kernel", "file_dirty", "file_writeback")
 _KERNEL = ("slab", "kernel_stack", "pagetables", "percpu")
 """What `kernel` in memory.stat is the sum of, since Linux 5.18."""
+
+_SIZES = "/sys/kernel/mm/transparent_hugepage/hugepages-*kB"
 
 OOMD_MARK = "user.oomd_ooms"
 """The extended attribute in which systemd-oomd counts its kills, before it kills all processes in the cgroup."""
@@ -277,9 +284,22 @@ def _taken(stat: Mapping[str, int] | None) -> int | None:
     """Return `taken` of a snapshot, from memory.stat; None if page faults are not counted."""
     if stat is None or "pgfault" not in stat:
         return None
-    faulted = stat["pgfault"] * _PAGE + stat.get("thp_fault_alloc", 0) * _HUGE_PAGE
-    kernel = stat["kernel"] if "kernel" in stat else sum(stat.get(name, 0) for name in _KERNEL)
-    return faulted + stat.get("shmem", 0) + stat.get("sock", 0) + kernel
+    huge = stat.get("thp_fault_alloc", 0) + stat.get("thp_collapse_alloc", 0)
+    kernel = () if "kernel" in stat else _KERNEL
+    others = sum(stat.get(name, 0) for name in (*_TAKEN_WITHOUT_FAULTS, *kernel))
+    return stat["pgfault"] * most_per_fault() + huge * _HUGE_PAGE + others
+
+
+@cache
+def most_per_fault() -> int:
+    """Return the most bytes that a page fault takes, but for huge pages: since Linux 6.8 there are sizes in between."""
+    sizes = [_PAGE]
+    for folder in glob.glob(_SIZES):
+        size = int(folder.rpartition("-")[2].removesuffix("kB")) * 1024
+        with suppress(OSError):
+            if size < _HUGE_PAGE and b"[never]" not in contents(f"{folder}/enabled"):
+                sizes.append(size)
+    return max(sizes)
 
 
 def _kills(events: Mapping[str, int] | None) -> int:

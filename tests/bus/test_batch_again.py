@@ -57,9 +57,8 @@ async def test_a_batch_that_is_there_is_not_begun_again(systemd: FakeSystemd, ho
     own = f"{home}/run"
     assert (await batch("--state", own, *LITTLE, "--", "false", ":::", "a")).status == 1
     done = await batch("--state", own, *LITTLE, "--", "true", ":::", "a")
-    assert (done.status, done.complaint) == (
-        125, f"scopectl: {own}: there is a batch in it (--resume goes on with it)"
-    )  # fmt: skip
+    assert (done.status, done.out) == (125, "")
+    assert done.complaint.startswith(f"scopectl: {own}: there is a batch in it (--resume goes on with it; ")
     assert systemd.units == {}
 
 
@@ -181,6 +180,18 @@ async def test_a_file_of_jobs_can_have_the_name_of_a_verb(
     assert (await batch(*HALTING, *LITTLE, "stop", "--", "sh", "-c", "echo {}; exit 1")).out == "a\n"
     assert (await batch("--resume")).out == "b\n"
     assert systemd.units == {}
+
+
+async def test_a_batch_that_is_not_resumed_is_as_it_was(systemd: FakeSystemd, home: Path) -> None:
+    await batch(*HALTING, *LITTLE, "--", "false", ":::", *"abc")
+    before = (await batch("status", "--json")).out
+    refused = await batch("--resume", "--mem", "900T")
+    assert (refused.status, "asks for 900T" in refused.err) == (125, True)
+    refused = await batch("--retry-failed", "--mem-total", "1K")
+    assert (refused.status, (await batch("status", "--json")).out) == (125, before)
+    again = await batch("--retry-failed")
+    assert (again.status, systemd.units) == (1, {})
+    assert home
 
 
 async def test_files_that_are_named_when_it_is_resumed_are_where_that_is_typed(

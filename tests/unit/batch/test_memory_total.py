@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from scoperun.batch.memory_total import promised
+import pytest
+
+from scoperun.batch.memory_total import promised, resumed_total
 from scoperun.kernel.cgroup import Cgroup
 
 
@@ -23,3 +25,23 @@ def test_only_slices_of_batches_count_with_what_they_do_not_use(tmp_path: Path) 
         "scoperun-batch-a-1-1.scope": cgroup(tmp_path / "f", memory_max="1000", memory_current="0"),
     }
     assert promised(cgroups) == 700
+    assert promised(cgroups, own="app-scoperun_batch_a.slice") == 0, "an earlier runner has left it"
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "largest", "total"),
+    [
+        (100, 100, 0, 100),
+        (95, 100, 0, 100),
+        (90, 100, 0, 100),
+        (89, 100, 0, 89),
+        (150, 100, 0, 150),
+        (50, 100, 80, 80),
+        (50, 100, 900, 100),
+        (150, 100, 900, 150),
+    ],
+)
+def test_a_batch_that_is_resumed_has_what_it_had_unless_that_is_not_there(
+    now: int, before: int, largest: int, total: int
+) -> None:
+    assert resumed_total(now, before, largest) == total

@@ -43,6 +43,15 @@ def test_what_could_have_been_meant_is_said(word: str, hint: str) -> None:
     assert str(missing(word, NAMES)) == f"no unit {word!r} ({hint})"
 
 
+def test_units_of_other_kinds_are_not_called_missing() -> None:
+    other = "'x.socket' is neither a scope nor a service (systemctl is for other units)"
+    assert str(missing("x.socket", NAMES)) == other
+    assert str(missing("socket", NAMES)).startswith("no unit 'socket'")
+    assert "neither" in str(missing("x.slice", NAMES))
+    assert "neither" not in str(missing("x.slice", [*NAMES, "app.slice"])), "a command that shows slices"
+    assert str(missing("init.scope", NAMES)) == "init.scope is left alone (it is systemd itself)"
+
+
 def test_a_glob_is_not_one_unit() -> None:
     with pytest.raises(NoSuchUnit, match="name one unit, not a glob"):
         one_shown("a*", NAMES)

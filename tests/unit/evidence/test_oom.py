@@ -223,6 +223,11 @@ class TestVictims:
         found = oom(before, seen(SHELL, oom_kill=1, ended=(ended(LEAK),)))
         assert [victim.anon for victim in found.victims or ()] == [anon]
 
+    @pytest.mark.parametrize(("taken", "size"), [(MIB, 21 * MIB), (3 * MIB, None)])
+    def test_a_victim_can_have_given_memory_to_others_before_it_was_killed(self, taken: int, size: int | None) -> None:
+        after = seen(SHELL, oom_kill=1, taken=20 * MIB + taken, ended=(ended(LEAK, -9),))
+        assert named(oom(seen(SHELL, LEAK), after)) == [("leak", size)]
+
     def test_unused_swap_counts_as_room(self) -> None:
         before, after = seen(SHELL, LEAK), seen(SHELL, oom_kill=1, ended=(ended(LEAK),))
         found = oom(before, after, final=replace(counted(1), memory_swap_peak=10 * MIB))
@@ -260,7 +265,7 @@ class TestVictims:
         child = replace(SHELL, pid=4301, forked=True)
         before = seen(SHELL, child, LEAK)
         after = seen(oom_kill=3, groups=1, ended=(ended(SHELL, -9), ended(child, -9), ended(LEAK, -9)))
-        found = oom(before, replace(after, taken=22 * MIB), status=-9)
+        found = oom(before, replace(after, taken=21 * MIB), status=-9)
         assert named(found) == [("sh", None), (None, None), ("leak", 21 * MIB)]
 
     def test_a_member_of_a_group_has_the_name_that_it_had_at_its_end(self) -> None:
@@ -268,7 +273,7 @@ class TestVictims:
         child = replace(SHELL, pid=4301, forked=True)
         before = seen(SHELL, child, LEAK)
         after = seen(SHELL, oom_kill=3, groups=1, ended=(ended(child, -9, "work"), ended(LEAK, -9)))
-        found = oom(before, replace(after, taken=22 * MIB), status=-9)
+        found = oom(before, replace(after, taken=21 * MIB), status=-9)
         assert named(found) == [("work", None), ("leak", 21 * MIB)]
 
     def test_a_group_that_was_killed_for_another_cgroups_limit_can_have_executed_other_programs(self) -> None:
@@ -772,6 +777,15 @@ class TestSharedMemory:
         found = oom(seen(SHELL, LEAK, self.twin), seen(SHELL, oom_kill=1, ended=both))
         assert victims(found) == [("leak", "process table"), ("twin", "process table")]
         assert found.kills == 2
+
+    def test_a_child_that_was_seen_just_after_its_fork_does_not_share_what_it_takes_later(self) -> None:
+        """It was as big as its parent, which something else has killed."""
+        child = replace(SHELL, pid=4301, forked=True)
+        before = seen(SHELL, child, stat={"anon": MIB, "file": 0}, current=20 * MIB)
+        after = seen(oom_kill=1, taken=40 * MIB, ended=(ended(SHELL, -9, "sh"), ended(child, -9)))
+        found = oom(before, after, logged((4301, "leak")), status=-9)
+        assert victims(found) == [("leak", "kernel log")]
+        assert found.kills == 1
 
     @pytest.mark.parametrize("status", [None, -9])
     def test_a_forked_process_might_have_executed_another_program_in_time(self, status: int | None) -> None:

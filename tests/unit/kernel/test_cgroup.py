@@ -1,6 +1,7 @@
 """A cgroup's files are read without counting the keeper; a missing value is None."""
 
 import errno
+import glob
 import itertools
 import os
 import resource
@@ -14,7 +15,7 @@ from scoperun.errors import ScoperunError
 from scoperun.evidence.events import OomdMark, Process
 from scoperun.kernel.cgroup import Cgroup, cgroup_of, hierarchy
 from scoperun.kernel.readback import why_void
-from scoperun.kernel.scope_cgroup import ScopeCgroup, ooms
+from scoperun.kernel.scope_cgroup import ScopeCgroup, most_per_fault, ooms
 from scoperun.spec.limits import Ceiling, not_in_force
 from scoperun.spec.properties import parse_property
 from scoperun.spec.scope import scope_request
@@ -162,6 +163,18 @@ def test_memory_is_taken_by_page_faults_of_any_size_and_without_them(
     snapshot = job.snapshot()
     assert snapshot is not None
     assert snapshot.taken == taken
+
+
+def test_a_page_fault_can_take_as_much_as_the_largest_size_that_is_enabled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for size, enabled in {
+        64: "always inherit [madvise] never", 512: "always inherit madvise [never]", 2048: "always [inherit] never"
+    }.items():  # fmt: skip
+        (tmp_path / f"hugepages-{size}kB").mkdir()
+        (tmp_path / f"hugepages-{size}kB" / "enabled").write_text(enabled)
+    monkeypatch.setattr(glob, "glob", lambda _: list(map(str, tmp_path.iterdir())))
+    assert most_per_fault.__wrapped__() == 64 * 1024
 
 
 def test_what_a_process_takes_after_it_was_seen_is_not_counted_with_it(tmp_path: Path) -> None:
