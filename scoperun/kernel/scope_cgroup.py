@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 import time
@@ -44,8 +43,6 @@ _UNCOUNTED = 64 * (os.cpu_count() or 1) * _PAGE
 _TAKEN_WITHOUT_FAULTS = ("shmem", "sock", "kernel", "file_dirty", "file_writeback")
 _KERNEL = ("slab", "kernel_stack", "pagetables", "percpu")
 """What `kernel` in memory.stat is the sum of, since Linux 5.18."""
-
-_SIZES = "/sys/kernel/mm/transparent_hugepage/hugepages-*kB"
 
 OOMD_MARK = "user.oomd_ooms"
 """The extended attribute in which systemd-oomd counts its kills, before it kills all processes in the cgroup."""
@@ -291,14 +288,17 @@ def _taken(stat: Mapping[str, int] | None) -> int | None:
 
 
 @cache
-def most_per_fault() -> int:
-    """Return the most bytes that a page fault takes, but for huge pages: since Linux 6.8 there are sizes in between."""
+def most_per_fault(folder: str = "/sys/kernel/mm/transparent_hugepage") -> int:
+    """Return the most bytes that a page fault takes, but for huge pages: since Linux 6.8 there are sizes in between.
+
+    folder: has a folder for each size.
+    """
     sizes = [_PAGE]
-    for folder in glob.glob(_SIZES):
-        size = int(folder.rpartition("-")[2].removesuffix("kB")) * 1024
-        with suppress(OSError):
-            if size < _HUGE_PAGE and b"[never]" not in contents(f"{folder}/enabled"):
-                sizes.append(size)
+    with suppress(OSError):
+        for name in os.listdir(folder):
+            size = re.fullmatch("hugepages-([0-9]{1,9})kB", name)
+            if size and int(size[1]) * 1024 < _HUGE_PAGE and b"[never]" not in contents(f"{folder}/{name}/enabled"):
+                sizes.append(int(size[1]) * 1024)
     return max(sizes)
 
 
