@@ -96,13 +96,13 @@ def _resume(earlier: Made, options: Options, shared: Common, total: int) -> None
     state = earlier.state
     if not state.is_made:
         raise InvalidValue(f"{earlier.folder.path}: there is no batch in it")
+    state.want(Wanted())  # what is wanted from now on, while jobs are read, is for this runner
     if options.source.file is not None or options.source.values is not None:
         state.see_same(jobs(options.source, shared))
     given = shared.memory if options.gives_memory and isinstance(shared.memory, int) else None
     if (largest := state.largest(FAILURES if options.is_retry else ())) is not None:
         seq, memory = largest
         see_that_it_fits(replace(state.job(seq), memory=given or memory), total)
-    state.want(Wanted())
     if options.is_retry:
         state.retry(FAILURES)
     if given is not None:

@@ -5,12 +5,19 @@ Errors that the parser detects are tested in tests/unit/cli.
 
 from pathlib import Path
 
-from .story import Story
+import pytest
+
+from .story import Story, systemctl
 
 
-def test_systemds_own_error_is_printed(story: Story) -> None:
+@pytest.mark.parametrize("wrong", [["--slice", "hidden"], ["-p", "After=nothing"]])
+def test_systemds_own_error_is_printed(story: Story, wrong: list[str]) -> None:
     """It is printed at once: systemd has announced the unit by then, and sends nothing more about it."""
-    line = story.refused("--slice", "a--b", "--unit", "sliced", "--", "true", SYSTEMD_BUS_TIMEOUT="1h")
+    systemctl("mask", "--runtime", "hidden.slice")
+    try:
+        line = story.refused(*wrong, "--unit", "sliced", "--", "true", SYSTEMD_BUS_TIMEOUT="1h")
+    finally:
+        systemctl("unmask", "--runtime", "hidden.slice")
     assert line.startswith("scoperun: Failed to start scope 'sliced.scope': ")
 
 
