@@ -85,5 +85,5 @@ def lines_of(file: Path) -> list[str]:
     return file.read_text().splitlines() if file.exists() else []
 
 
-KILLS = int(os.environ.get("BATCH_KILLS", "4"))
+KILLS = int(os.environ.get("BATCH_KILLS", "2"))
 """How often a test kills a runner; a hundred times before a release."""

@@ -64,7 +64,7 @@ def test_a_value_in_a_text_is_one_word_of_the_shell(value: str, shell: str) -> N
 
 
 @pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
-@pytest.mark.parametrize("before", ["$x", "a$x", "${x}", "$1", "~", "x=$x; printf '%s\\0' $x", "a"])
+@pytest.mark.parametrize("before", ["$x", "${x}", "$1", "~"])
 @pytest.mark.parametrize("value", [*ODD, "root", "abc"])
 def test_a_value_after_other_text_is_a_part_of_its_word(value: str, before: str, shell: str) -> None:
     """A plain value would lengthen the name of a variable, or of a user."""
