@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scoperun.console.field_names import in_options
 from scoperun.evidence.verdict import Verdict
-from scoperun.printable import utf8
 from scoperun.record import dataclass, replace
 
 if TYPE_CHECKING:
@@ -52,11 +50,6 @@ class Attempt:
     peak: int | None = None
     was_told_to_end: bool = False
     error: str | None = None
-
-    @property
-    def complaint(self) -> str | None:
-        """`error` as command lines print it."""
-        return None if self.error is None else in_options(utf8(self.error))
 
     @property
     def is_success(self) -> bool:

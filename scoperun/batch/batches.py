@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from scoperun.batch.ending import FAILURES
 from scoperun.batch.folder import opened
+from scoperun.batch.kept import ID
 from scoperun.batch.rows import RUNNING, WAITING
-from scoperun.batch.state import ID, State
+from scoperun.batch.state import State
 from scoperun.console.state_folder import state_path
 from scoperun.environment import given_environment
 from scoperun.errors import InvalidValue, ScoperunError

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scoperun.console.field_names import in_options
 from scoperun.evidence.oom_limit import LimitOf
 from scoperun.evidence.verdict import Verdict
-from scoperun.printable import one_line
+from scoperun.printable import one_line, utf8
 from scoperun.spec.sizes import format_size
 from scoperun.spec.values import signal_name
 
@@ -23,11 +24,16 @@ def ending_line(event: Finished) -> str | None:
     return one_line(f"scopectl: job {event.job.seq} {how(attempt)}{_what_next(event)}: {event.job.text}")
 
 
+def complaint(attempt: Attempt) -> str | None:
+    """Return why the command could not be executed, with options in place of fields; None if it could be."""
+    return None if attempt.error is None else in_options(utf8(attempt.error))
+
+
 def how(attempt: Attempt) -> str:
     """Return how an attempt ended, after the name of its job."""
     match attempt.verdict:
         case None:
-            return f"could not be started: {attempt.complaint}"
+            return f"could not be started: {complaint(attempt)}"
         case Verdict.OOM_KILL:
             killed = f" ({attempt.victim} was killed)" if attempt.victim else ""
             return f"ran out of {_whose(attempt)}{killed}"

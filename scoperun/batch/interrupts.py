@@ -57,3 +57,22 @@ def _next(stage: Stage, number: int) -> Stage:
     assert number in ENDING  # noqa: S101  the caller has seen to that
     least = Stage.DRAINING if number == signal.SIGINT else Stage.STOPPING
     return max(least, Stage(min(stage + 1, Stage.KILLING)))
+
+
+@contextmanager
+def interruptible_by_signals() -> Iterator[None]:
+    """Have signals end us as Ctrl-C does as long as they are not held, so that a batch that is not made leaves nothing.
+
+    A wish that another terminal has does nothing then: the runner reads it afterwards. With handlers of Python's, which
+    exec resets, jobs have the dispositions that we were started with.
+    """
+    handlers = {**dict.fromkeys((signal.SIGTERM, signal.SIGHUP), signal.default_int_handler), WAKE: lambda *_: None}
+    before = {number: signal.getsignal(number) for number in handlers}
+    ours = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
+    for number in ours:
+        signal.signal(number, handlers[number])
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, before[number])

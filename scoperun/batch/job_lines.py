@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from scoperun.batch.ending_lines import complaint
 from scoperun.batch.events import Finished
 from scoperun.printable import utf8
 
@@ -41,5 +42,5 @@ def as_json(event: Finished) -> dict[str, Any]:
         "started": attempt.started,
         "ended": attempt.ended,
         "runtime": attempt.runtime,
-        "error": attempt.complaint,
+        "error": complaint(attempt),
     }

@@ -73,8 +73,14 @@ def checked_jobs(options: Options, shared: Common, total: int) -> Iterator[Job]:
 def _make(new: Made, batch: str, options: Options, found: Iterator[Job], total: int) -> None:
     state, folder = new.state, new.folder
     try:
-        words, command = options.words, options.command
-        header = Header(id=batch, created=time.time(), cwd=_here(), words=words, command=command, total=total)
+        header = Header(
+            id=batch,
+            created=time.time(),
+            cwd=_here(),
+            words=options.words,
+            command=options.command,
+            total=total,
+        )
         count = state.make(header, found)
     except BaseException:
         folder.remove()

@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from scoperun.batch.attempt import Attempt, reported
-from scoperun.batch.columns import COLUMNS
 from scoperun.errors import (
     BusUnavailable,
     CommandNotExecutable,
@@ -65,9 +64,14 @@ class Outcome:
 
 def is_its_own(error: ScoperunError, job: Job) -> bool:
     """Tell whether the error is about this job, and not about any other in its place."""
-    if isinstance(error, PropertyRefused | LimitNotEnforced):
-        return any(_named(COLUMNS[name]) in error.message for name, _ in job.settings)
-    return isinstance(error, _ABOUT_THE_COMMAND)
+    if not isinstance(error, PropertyRefused | LimitNotEnforced):
+        return isinstance(error, _ABOUT_THE_COMMAND)
+    from scoperun.batch.columns import COLUMNS  # noqa: PLC0415  it imports all options, and the library has none
+
+    own = [COLUMNS[name] for name, _ in job.settings]
+    if isinstance(error, PropertyRefused):
+        return error.property_name in {each.sets for each in own}
+    return any(error.message.startswith(_named(each)) for each in own)
 
 
 def _named(setting: Option) -> str:

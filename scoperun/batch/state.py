@@ -6,34 +6,23 @@ another: a runner that is killed at any moment has lost no job, and the next one
 
 from __future__ import annotations
 
-import json
-import re
 import sqlite3
 from array import array
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from scoperun.batch.attempt import Attempt
-from scoperun.batch.job import Job
-from scoperun.batch.rows import Begun, Header, Place, Wanted
+from scoperun.batch.kept import HEADER, as_text, attempt_of, header_as_row, header_of, job_of
+from scoperun.batch.rows import Begun, Place, Wanted
 from scoperun.batch.tables import is_set_up, set_up
 from scoperun.errors import InvalidValue, ScoperunError
-from scoperun.evidence.oom_limit import LimitOf
-from scoperun.evidence.verdict import Verdict
 from scoperun.history.database import transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from scoperun.batch.rows import Ended
-
-T = TypeVar("T")
-
-ID = re.compile(r"[a-z0-9]{1,32}")
-"""What a batch can be called: it is part of names of units, and of a pattern for them."""
-
-_END_OF_TIME = 1 << 40
-"""Seconds since 1970 that can still be shown as a date."""
+    from scoperun.batch.attempt import Attempt
+    from scoperun.batch.job import Job
+    from scoperun.batch.rows import Ended, Header
 
 _DURABLE = "FULL"
 _FAST = "NORMAL"
@@ -57,11 +46,12 @@ class State:
 
         Raises InvalidValue for a name that two jobs have, and what `jobs` raises.
         """
+        row = header_as_row(header)
         with transaction(self._connection) as execute:
             set_up(execute)
             execute(
-                "INSERT INTO batch (id, created, total, cwd, words, command) VALUES (?, ?, ?, ?, ?, ?)",
-                (header.id, header.created, header.total, *map(json.dumps, (header.cwd, header.words, header.command))),
+                f"INSERT INTO batch ({HEADER}) VALUES ({', '.join('?' * len(row))})",  # noqa: S608  constants
+                row,
             )
             count = 0
             for job in jobs:
@@ -83,8 +73,8 @@ class State:
 
     def header(self) -> Header:
         """Return what belongs to the batch as a whole. Raises ScoperunError if it is damaged."""
-        row = self._connection.execute("SELECT id, created, total, cwd, words, command FROM batch").fetchone()
-        return _decoded(_header, row)
+        row = self._connection.execute(f"SELECT {HEADER} FROM batch").fetchone()  # noqa: S608  a constant
+        return header_of(row)
 
     def wanted(self) -> Wanted:
         """Return what another terminal wants of the runner."""
@@ -152,7 +142,7 @@ class State:
     def job(self, seq: int) -> Job:
         """Return a job."""
         (text,) = self._connection.execute("SELECT job FROM job WHERE seq = ?", (seq,)).fetchone()
-        return _decoded(_job, text)
+        return job_of(text)
 
     def has_ended(self, seq: int, number: int) -> bool:
         """Tell whether a job has ended for good with this attempt."""
@@ -170,7 +160,7 @@ class State:
         rows = self._connection.execute(
             "SELECT attempt FROM attempt WHERE seq = ? AND kept = 1 ORDER BY number", (seq,)
         )
-        return [_decoded(_attempt, text) for (text,) in rows]
+        return [attempt_of(text) for (text,) in rows]
 
     def begun(self, seq: int) -> int:
         """Return how many attempts of a job were begun."""
@@ -193,7 +183,7 @@ class State:
                 attempt = each.attempt
                 execute(
                     "UPDATE attempt SET ended = ?, kept = ?, attempt = ? WHERE seq = ? AND number = ?",
-                    (attempt.ended, int(each.counts), json.dumps(_values(attempt)), attempt.seq, attempt.number),
+                    (attempt.ended, int(each.counts), as_text(attempt), attempt.seq, attempt.number),
                 )
                 execute(
                     "UPDATE job SET state = ?, memory = ?, alone = ? WHERE seq = ?",
@@ -234,12 +224,12 @@ class State:
     def kept_attempts(self) -> Iterator[Attempt]:
         """Yield every attempt that tells something about its job, in the order of jobs."""
         for (text,) in self._connection.execute("SELECT attempt FROM attempt WHERE kept = 1 ORDER BY seq, number"):
-            yield _decoded(_attempt, text)
+            yield attempt_of(text)
 
     def interrupted_attempts(self) -> Iterator[Attempt | None]:
         """Yield every other attempt that ran and has ended; None if nothing is known but that."""
         for (text,) in self._connection.execute("SELECT attempt FROM attempt WHERE kept = 0"):
-            found = None if text is None else _decoded(_attempt, text)
+            found = None if text is None else attempt_of(text)
             if found is None or found.error is None:
                 yield found
 
@@ -254,50 +244,9 @@ def _add(execute: Any, job: Job) -> None:
     try:
         execute(
             "INSERT INTO job (seq, place, name, digest, job, memory) VALUES (?, ?, ?, ?, ?, ?)",
-            (job.seq, job.seq, job.name, job.digest, json.dumps(_values(job)), job.memory),
+            (job.seq, job.seq, job.name, job.digest, as_text(job), job.memory),
         )
     except sqlite3.IntegrityError:
         raise InvalidValue(f"job {job.seq}: another job has the id {job.name!r}") from None
     except OverflowError:
         raise ScoperunError(f"job {job.seq}: its memory is too large to be kept: {job.memory} bytes") from None
-
-
-def _values(value: Job | Attempt) -> dict[str, Any]:
-    return {name: getattr(value, name) for name in type(value).__slots__}
-
-
-def _decoded(parse: Callable[[Any], T], kept: Any) -> T:
-    """Return what a row says. Raises ScoperunError if it is not what was written."""
-    try:
-        return parse(kept)
-    except (LookupError, TypeError, ValueError, RecursionError):
-        raise ScoperunError(f"the state of the batch is damaged: {kept!r:.80}") from None
-
-
-def _header(row: Any) -> Header:
-    number, created, total, *texts = row
-    cwd, words, command = map(json.loads, texts)
-    if not (ID.fullmatch(number) and 0 <= created < _END_OF_TIME):
-        raise ValueError(row)
-    words = tuple(map(str, words))
-    created, total = float(created), int(total)
-    return Header(id=number, created=created, cwd=str(cwd), words=words, command=str(command), total=total)
-
-
-def _job(text: str) -> Job:
-    values = json.loads(text)
-    settings = tuple((name, text) for name, text in values["settings"])
-    lists = {name: tuple(values[name]) for name in ("command", "environment")}
-    return Job(**{**values, **lists, "settings": settings})
-
-
-def _attempt(text: str) -> Attempt:
-    values = json.loads(text)
-    verdict, limit_of = values["verdict"], values["limit_of"]
-    return Attempt(
-        **{
-            **values,
-            "verdict": verdict and Verdict(verdict),
-            "limit_of": limit_of and LimitOf(limit_of),
-        }
-    )

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from scoperun.batch.ending import FAILURES, Ending
+from scoperun.batch.ending_lines import complaint
 from scoperun.console.tables import Cell, Column, aligned, tabbed
 from scoperun.evidence.oom_limit import LimitOf
 from scoperun.printable import utf8
@@ -91,7 +92,7 @@ class Failure:
             "victim": last.victim,
             "limit_of": None if last.limit_of is None else last.limit_of.value,
             "limit_unit": last.limit_unit,
-            "error": last.complaint,
+            "error": complaint(last),
         }
 
 
@@ -166,7 +167,7 @@ def summary(
 def _how(last: Attempt) -> str:
     """Return how an attempt ended: its verdict, and what the verdict leaves open."""
     if last.verdict is None:
-        return f"{Ending.NOT_EXECUTED}: {last.complaint}" if last.error else Ending.NOT_EXECUTED.value
+        return f"{Ending.NOT_EXECUTED}: {complaint(last)}" if last.error else Ending.NOT_EXECUTED.value
     if not last.verdict.told_by_exit_status:
         return last.verdict.value
     if last.signal:

@@ -51,9 +51,8 @@ _TABLES = (
     "CREATE INDEX job_ended ON job (state, seq) WHERE state NOT IN ('waiting', 'running', 'done')",
     "CREATE INDEX attempt_open ON attempt (seq, number) WHERE ended IS NULL",
 )
-"""batch: one row. words: the options of the command line; a later runner uses them too. command,
-total: as in rows.Header.
-cwd, words, command: as JSON, because paths and words can be any bytes.
+"""batch: one row. words: the options of the command line; a later runner uses them too. command, total: as in
+rows.Header.
 slots, paused, stop: what another terminal wants of the runner: how many jobs at once (NULL: as the options say), no
 more starts for now, and how often it was told to stop.
 

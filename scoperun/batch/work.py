@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from scoperun.batch.automatic import automatic
 from scoperun.batch.batches import is_usual, seen
-from scoperun.batch.columns import AUTO
 from scoperun.batch.concluding import Close, concluded
 from scoperun.batch.descriptors import Descriptors
 from scoperun.batch.earlier import clear_earlier
-from scoperun.batch.ending import FAILURES
-from scoperun.batch.folder import WAKE
-from scoperun.batch.ground import slice_name
-from scoperun.batch.interrupts import interrupting
+from scoperun.batch.interrupts import interruptible_by_signals, interrupting
 from scoperun.batch.job_lines import end_line
 from scoperun.batch.joblog_file import JobLog
 from scoperun.batch.limits import run_request
 from scoperun.batch.making import checked_jobs, made
-from scoperun.batch.memory_total import resumed_total, usual_total
+from scoperun.batch.memory_options import total_of, with_memory
 from scoperun.batch.output import Output, Way
 from scoperun.batch.plan import Plan, Stage
 from scoperun.batch.preview import json_lines, text_lines
 from scoperun.batch.progress import shown
-from scoperun.batch.recording import Recording, recorded_advice
+from scoperun.batch.recording import Recording
 from scoperun.batch.results import Results
 from scoperun.batch.runner import Runner
 from scoperun.batch.tally import Tally
@@ -61,13 +55,13 @@ def run_batch(options: Options) -> int:
     if options.is_resumed and options.dry_run:
         hint = "scopectl batch status shows one that there is"
         raise InvalidValue("--dry-run shows the jobs of a new batch", hint=hint)
-    total = options.total or _usual_total(options)
-    shared = _with_memory(options, total)
+    total = total_of(options)
+    shared = with_memory(options, total)
     if options.dry_run:
         return _previewed(options, shared, total)
     descriptors = Descriptors()
     descriptors.allow(options.slots)
-    with _signals_by_python(), made(options, shared, total) as batch, HeldSignals() as signals:
+    with interruptible_by_signals(), made(options, shared, total) as batch, HeldSignals() as signals:
         work = _Work(options, batch.folder, batch.state, total=total, shared=shared, descriptors=descriptors)
         with work.outputs(signals):
             asyncio.run(work.run(signals))
@@ -76,56 +70,10 @@ def run_batch(options: Options) -> int:
     return status
 
 
-@contextmanager
-def _signals_by_python() -> Iterator[None]:
-    """Have signals end us as Ctrl-C does as long as they are not held, so that a batch that is not made leaves nothing.
-
-    A wish that another terminal has does nothing then: `run` reads it afterwards. With handlers of Python's, which exec
-    resets, jobs have the dispositions that we were started with.
-    """
-    handlers = {**dict.fromkeys((signal.SIGTERM, signal.SIGHUP), signal.default_int_handler), WAKE: lambda *_: None}
-    before = {number: signal.getsignal(number) for number in handlers}
-    ours = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
-    for number in ours:
-        signal.signal(number, handlers[number])
-    try:
-        yield
-    finally:
-        for number in ours:
-            signal.signal(number, before[number])
-
-
 def stored(path: str) -> Header:
     """Return what belongs to a batch as a whole, by its folder. Raises ScoperunError."""
     with seen(path) as (_, _, batch):
         return batch.header
-
-
-def _usual_total(options: Options) -> int:
-    """Return the memory that all jobs may have without --mem-total.
-
-    A batch that is resumed has what it had, by which jobs were given theirs, unless there is much less now, or more.
-    """
-    if options.path is None or not options.is_resumed:
-        return asyncio.run(usual_total(system=options.system))
-    with seen(options.path) as (_, state, batch):
-        own, before = slice_name(batch.header.id, system=options.system), batch.header.total
-        largest = state.largest(FAILURES if options.is_retry else ())
-    now = asyncio.run(usual_total(system=options.system, own=own))
-    return resumed_total(now, before, 0 if largest is None or options.gives_memory else largest[1])
-
-
-def _with_memory(options: Options, total: int) -> Common:
-    """Return what jobs have in common, with the memory that --mem auto stands for if any job is to get that."""
-    shared = options.shared
-    if shared.memory != AUTO:
-        return shared
-    if options.is_resumed and not options.gives_memory:
-        return replace(shared, memory=total)
-    suggested = None if options.record is None else recorded_advice(options.record)
-    memory, reason = automatic(suggested, total=total, slots=options.slots)
-    say(f"scopectl: --mem auto is {reason}")
-    return replace(shared, memory=memory)
 
 
 def _previewed(options: Options, shared: Common, total: int) -> int:

@@ -44,16 +44,20 @@ def read_config(
 
 def command_names(command: str) -> list[str]:
     """Return the names that rules match for a command: its last component, and its full path if it is found."""
-    import shutil  # noqa: PLC0415  only rules need it
-
     name = os.path.basename(command)
-    found = command if "/" in command else shutil.which(command)
+    found = command if "/" in command else _found(command)
     if not found:
         return [name]
     try:
         return [name, os.path.abspath(found)]
     except OSError:  # the working directory has been removed
         return [name]
+
+
+def _found(command: str) -> str | None:
+    import shutil  # noqa: PLC0415  only rules need it
+
+    return shutil.which(command)
 
 
 def check_home(environment: Mapping[str, str]) -> None:

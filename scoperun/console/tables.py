@@ -119,13 +119,13 @@ def _cut(columns: Sequence[Column], widths: Sequence[int], width: int) -> list[i
     Where that is not enough, they become narrower still: a part of a number would say nothing.
     """
     cut = list(widths)
-    for least in ({at: column.least for at, column in enumerate(columns)}, dict.fromkeys(range(len(columns)), _LEAST)):
-        flexible = [at for at, column in enumerate(columns) if column.is_flexible]
+    flexible = [at for at, column in enumerate(columns) if column.is_flexible]
+    for least in ([column.least for column in columns], [_LEAST] * len(columns)):
         while sum(cut) + _GAP * (len(cut) - 1) > width:
             wide = [at for at in flexible if cut[at] > least[at]]
             if not wide:
                 break
-            cut[max(wide, key=lambda at: cut[at])] -= 1
+            cut[max(wide, key=cut.__getitem__)] -= 1
     return cut
 
 

@@ -88,7 +88,7 @@ class OomWatch:
             return []
         found = [_seen_last(task, end, seen) for task in seen.tasks]
         for killing in self._last_killings():
-            found += [victim for task in suspects(killing.ended, end) for victim in killing.victims([task], end)]
+            found += killing.victims([[task] for task in suspects(killing.ended, end)], end)
         is_sure = end.exited.status == -signal.SIGKILL and end.pid in {victim.pid for victim in found}
         is_sure = is_sure and (not self.killings or self.killings[-1].is_certain_of_group(end))
         return found if is_sure and not any(killing.has_stranger(end) for killing in self._last_killings()) else []

@@ -115,13 +115,13 @@ class OomKill:
         is_certain = self.is_certain_of_group(end) if self.is_group else self._is_certain_of_each(end)
         if not is_certain or self.has_stranger(end):
             return []
-        return [victim for tasks in self.memories(end) for victim in self.victims(tasks, end)]
+        return self.victims(self.memories(end), end)
 
-    def victims(self, tasks: Sequence[Task], end: ScopeEnd) -> list[Victim]:
-        """Return missing processes that had one memory as victims, with what is known of each at its end.
+    def victims(self, memories: Iterable[Sequence[Task]], end: ScopeEnd) -> list[Victim]:
+        """Return missing processes as victims, with what is known of each at its end; memories: as from `memories`.
 
-        If several had it, a forked one is left out if it is not known to have been killed: it might have executed
-        another program since, and have ended another way.
+        Of several that had one memory, a forked one is left out if it is not known to have been killed: it might have
+        executed another program since, and have ended another way.
         """
         names = {each.task.pid: each.name for each in self.ended} | name_of_command(end)
         killed = {task.pid for task, status in _endings(self.ended, end) if status is not None}
@@ -132,6 +132,7 @@ class OomKill:
                 is_same=self.was_at_own_limit and task.pid in self.unchanged,
                 is_sized=self._is_sized(end) and (self.taken or 0) <= (1 - NEARLY_ALL) * (task.anon or 0),
             )
+            for tasks in memories
             for task in tasks
             if len(tasks) == 1 or task.forked is False or task.pid in killed
         ]

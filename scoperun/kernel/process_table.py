@@ -118,7 +118,7 @@ def processor_of(pid: int) -> int | None:
 def wait_status(pid: int) -> int | None:
     """Return the exit status of a process that has ended or is about to, negative if a signal killed it.
 
-    None if it is not known: it can be read until the parent reaps the process, by those who may look into it.
+    None if it is not known: it can be read until the parent reaps the process, with permission to look into it.
     """
     may_look = _may_look_into(pid)
     stat, status = _stat(pid), _status(pid)
@@ -128,7 +128,7 @@ def wait_status(pid: int) -> int | None:
         return os.waitstatus_to_exitcode(code)
     if _is_killed(status):
         return -signal.SIGKILL
-    # While it exits, before Linux 5.17, another code might not be set yet. Killed by SIGKILL it was not.
+    # Before Linux 5.17, another code might not be set yet while it exits. SIGKILL did not end it in any case.
     return 0 if may_look and _is_exiting(stat[1]) else None
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import re
 import time
-from contextlib import suppress
-from functools import cache
 from typing import TYPE_CHECKING
 
 from scoperun.evidence.events import Counters, EndedTask, MemorySnapshot, OomdMark, Process, Task
 from scoperun.kernel import vmstat
-from scoperun.kernel.files import contents
 from scoperun.kernel.held_folders import HeldFolders
+from scoperun.kernel.memory_stat import UNCOUNTED, taken_memory
 from scoperun.kernel.pressure import pressure
 from scoperun.kernel.process_table import has_ended, is_hidden, name_of, running_name, task, wait_status
 from scoperun.record import dataclass, field, replace
@@ -31,18 +29,6 @@ _MOST_LISTS = 100
 
 _TRIES = 3
 """The most times that files which belong together are read, if a kill comes in between each time."""
-
-_PAGE = os.sysconf("SC_PAGE_SIZE")
-
-_HUGE_PAGE = _PAGE * _PAGE // 8
-"""Bytes that one entry of a page directory maps: as many pages as pointers of eight bytes fit in a page."""
-
-_UNCOUNTED = 64 * (os.cpu_count() or 1) * _PAGE
-"""Bytes of page faults that memory.stat might lack: so many updates wait (MEMCG_CHARGE_BATCH of each processor)."""
-
-_TAKEN_WITHOUT_FAULTS = ("shmem", "sock", "kernel", "file_dirty", "file_writeback")
-_KERNEL = ("slab", "kernel_stack", "pagetables", "percpu")
-"""What `kernel` in memory.stat is the sum of, since Linux 5.18."""
 
 OOMD_MARK = "user.oomd_ooms"
 """The extended attribute in which systemd-oomd counts its kills, before it kills all processes in the cgroup."""
@@ -133,8 +119,9 @@ class ScopeCgroup:
         """
         at, own, events = time.monotonic(), self.cgroup.own_events(), self._events()
         for _ in range(_TRIES):
-            # First: what a process takes after it was seen here is not in it, even if it has executed another program.
-            taken = _taken(self.cgroup.table("memory.stat"))
+            # Before the processes: what one takes after it was seen is not in it, even if it executes a program. The
+            # statistics that go with their sizes are read after them.
+            taken = taken_memory(self.cgroup.table("memory.stat"))
             places = self._pids() or {}
             tasks, gone = _tasks(places, before)
             stat = self.cgroup.table("memory.stat")
@@ -156,7 +143,7 @@ class ScopeCgroup:
             current=None if is_torn else current,
             swap_current=None if is_torn else swap,
             taken=None if is_torn else taken,
-            uncounted=_UNCOUNTED,
+            uncounted=UNCOUNTED,
             tasks=tasks,
             places=places,
             ended=tuple(EndedTask(task=each, status=wait_status(each.pid), name=name_of(each.pid)) for each in gone),
@@ -275,31 +262,6 @@ def _living(cgroup: Cgroup) -> Iterator[int]:
     """Yield the PIDs of the processes that live in a cgroup and below."""
     for each in (cgroup, *cgroup.below()):
         yield from (pid for pid in each.pids() or () if is_hidden(pid) or not has_ended(pid))
-
-
-def _taken(stat: Mapping[str, int] | None) -> int | None:
-    """Return `taken` of a snapshot, from memory.stat; None if page faults are not counted."""
-    if stat is None or "pgfault" not in stat:
-        return None
-    huge = stat.get("thp_fault_alloc", 0) + stat.get("thp_collapse_alloc", 0)
-    kernel = () if "kernel" in stat else _KERNEL
-    others = sum(stat.get(name, 0) for name in (*_TAKEN_WITHOUT_FAULTS, *kernel))
-    return stat["pgfault"] * most_per_fault() + huge * _HUGE_PAGE + others
-
-
-@cache
-def most_per_fault(folder: str = "/sys/kernel/mm/transparent_hugepage") -> int:
-    """Return the most bytes that a page fault takes, but for huge pages: since Linux 6.8 there are sizes in between.
-
-    folder: has a folder for each size.
-    """
-    sizes = [_PAGE]
-    with suppress(OSError):
-        for name in os.listdir(folder):
-            size = re.fullmatch("hugepages-([0-9]{1,9})kB", name)
-            if size and int(size[1]) * 1024 < _HUGE_PAGE and b"[never]" not in contents(f"{folder}/{name}/enabled"):
-                sizes.append(int(size[1]) * 1024)
-    return max(sizes)
 
 
 def _kills(events: Mapping[str, int] | None) -> int:

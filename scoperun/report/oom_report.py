@@ -241,7 +241,7 @@ def _memories_seen(run: EndedRun) -> Iterator[dict[int, Victim]]:
     end = run.end
     for killing in run.invocation.memory.killings:
         for memory in killing.memories(end):
-            yield {victim.pid: victim for victim in killing.victims(memory, end)}
+            yield {victim.pid: victim for victim in killing.victims([memory], end)}
 
 
 def _may_have_been_killed(pid: int, run: EndedRun) -> bool:

@@ -42,7 +42,7 @@ class ExecContext:
     oom_score_adj: -1000 to 1000: how much the kernel prefers it as the victim of an OOM kill (proc(5)); None for the
         caller's.
 
-    Raises InvalidValue for an oom_score_adj that is out of range.
+    Raises InvalidValue for an oom_score_adj that is out of range, and for an empty working_directory.
     """
 
     environment: tuple[str, ...] = ()
@@ -54,6 +54,8 @@ class ExecContext:
 
     def __post_init__(self) -> None:
         """Refuse what the kernel would refuse whoever asks."""
+        if self.working_directory == "":
+            raise InvalidValue("`context.working_directory` is empty", hint="a folder; . is the caller's")
         adjustment = self.oom_score_adj
         if adjustment is None:
             return
@@ -130,8 +132,6 @@ class RunRequest:
             object.__setattr__(self, "slice", unit_name(self.slice, suffix=".slice"))
         if self.description is not None:
             _check_line("`description`", self.description)
-        if self.context.working_directory == "":
-            raise InvalidValue("`context.working_directory` is empty", hint="a folder; . is the caller's")
         object.__setattr__(self, "cpu_time", _checked_cpu_time(self.cpu_time))
         if self.timeline_interval is not None:
             _check_timeline_interval(self.timeline_interval)

@@ -83,9 +83,8 @@ async def test_a_disk_that_is_full_ends_the_batch_and_is_named(systemd: FakeSyst
     assert systemd.units == {}
 
 
-async def test_a_wait_for_a_reader_of_the_output_can_be_ended(bus: Wire, systemd: FakeSystemd) -> None:
-    """The job prints more than the pipe and we take. Off the bus, the batch does nothing else."""
-    process = await started(*LITTLE, "--", "head", "-c", "900000", "{}", ":::", "/dev/zero")
+async def interrupted_unread(process: Process, bus: Wire, systemd: FakeSystemd) -> str:
+    """Interrupt a batch that only waits for a reader of what its jobs print, and return what it says then."""
     await systemd.called("StopUnit")  # of the slice
     await bus.idle()
     process.send_signal(signal.SIGINT)
@@ -93,6 +92,13 @@ async def test_a_wait_for_a_reader_of_the_output_can_be_ended(bus: Wire, systemd
         assert process.stderr is not None
         err = (await process.stderr.read()).decode()
     assert "scopectl: not all that jobs print was printed: nothing reads it\n" in err
+    return err
+
+
+async def test_a_wait_for_a_reader_of_the_output_can_be_ended(bus: Wire, systemd: FakeSystemd) -> None:
+    """The job prints more than the pipe and we take. Off the bus, the batch does nothing else."""
+    process = await started(*LITTLE, "--", "head", "-c", "900000", "{}", ":::", "/dev/zero")
+    err = await interrupted_unread(process, bus, systemd)
     done = await end(process)
     assert (done.status, len(done.out) < 900000, systemd.units) == (130, True, {})
     again = await batch("--resume", "--state", folder(err))

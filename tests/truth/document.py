@@ -18,8 +18,9 @@ which has one processor, and once on Linux 6.12 with two; `make truth` plays all
 
 * a victim, if the kernel log cannot be read and either of two processes can have been the victim, or if the victim was
   born and killed before scoperun could see it;
-* the name of a victim, if the log cannot be read and a whole scope or group was killed: a process that leaves no zombie
-  can have executed another program since it was last seen;
+* the name of a victim, if the log cannot be read and memory does not prove it: after kills of several processes, and at
+  another limit than the scope's own, one that leaves no zombie can have executed another program since it was seen;
+* a victim at such a limit, if the log cannot be read and the kernel, before Linux 6.15, does not tell how it ended;
 * limit, victims and their number, if the whole scope was killed and the counters were removed with it, or if its
   processes were so small that the kernel chose the one that holds the counters;
 * the same, if the kernel left it out of its log: after ten reports within five seconds it logs which process was killed

@@ -7,7 +7,7 @@ from scoperun.evidence.verdict import Verdict
 from scoperun.record import replace
 from scoperun.report.soft_memory_report import Passing, SoftMemoryReport
 from scoperun.report.soft_pressure_report import PressurePassing, SoftPressureReport
-from tests.unit.batch.attempts import attempt
+from tests.unit.batch.attempts import GIB, attempt
 from tests.unit.stories import STARTED, STORIES, told
 
 FINE = told([*STARTED, *next(each.events for each in STORIES if each.verdict == "success")])
@@ -29,6 +29,14 @@ def test_an_oom_kill_has_the_status_that_schedulers_look_for_whatever_the_comman
     assert (end.verdict, end.exit_status, end.ran_out, end.is_success) == (Verdict.OOM_KILL, 137, True, False)
     fine = reported(FINE, attempt(None))
     assert (fine.exit_status, fine.ran_out, fine.is_success, fine.was_told_to_end) == (0, False, True, False)
+
+
+@pytest.mark.parametrize("limit", [1 << 20, None])
+def test_the_limit_is_what_the_report_says_it_was_then(limit: int | None) -> None:
+    """It can have been changed since the attempt began."""
+    assert KILLED.oom is not None
+    end = reported(replace(KILLED, oom=replace(KILLED.oom, limit=limit)), attempt(None))
+    assert (end.limit, end.memory) == (limit, GIB)
 
 
 @pytest.mark.parametrize("soft", [memory, pressure])

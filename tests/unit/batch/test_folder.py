@@ -1,5 +1,6 @@
 """One process runs a batch, and others find out which."""
 
+import fcntl
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -92,6 +93,25 @@ def test_others_cannot_look_into_it(tmp_path: Path) -> None:
         modes = {entry.name: entry.stat().st_mode & 0o077 for entry in os.scandir(place.path)}
     assert set(modes.values()) == {0}
     assert {"batch.db", "output"} <= set(modes)
+
+
+def test_a_batch_that_came_and_went_before_the_lock_was_taken_is_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = fcntl.lockf
+
+    def come_and_go(fd: int, how: int) -> None:
+        (tmp_path / "batch.db").touch()
+        lock(fd, how)
+
+    monkeypatch.setattr(fcntl, "lockf", come_and_go)
+    with (
+        opened(str(tmp_path), create=True) as place,
+        pytest.raises(InvalidValue, match="there is a batch in it"),
+        place.locked(is_new=True),
+    ):
+        pass
+    assert (tmp_path / "batch.db").exists()
 
 
 def test_a_folder_with_other_files_is_left_as_it_is(tmp_path: Path) -> None:

@@ -97,6 +97,10 @@ def test_an_interrupted_attempt_says_nothing_about_its_job_but_has_its_number(tm
         kept.begin(begun(1, 2))
         kept.end(Ended(attempt(1, 2, verdict=Verdict.SIGNAL), "waiting", 100 * MiB, counts=False))
         assert (kept.attempts(1), kept.begun(1), kept.counts()) == ([], 2, {"waiting": 1})
+        kept.begin(begun(1, 3))
+        kept.end(Ended(attempt(1, 3, verdict=None, error="refused"), "waiting", 100 * MiB, counts=False))
+        found = [each and each.number for each in kept.interrupted_attempts()]
+        assert found == [None, 2], "of the first nothing is known, the last never ran"
 
 
 def test_jobs_that_failed_can_be_tried_again_as_if_for_the_first_time(tmp_path: Path) -> None:

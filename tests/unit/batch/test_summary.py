@@ -9,6 +9,7 @@ from scoperun.batch.need import need
 from scoperun.batch.summary import ROWS, Summary, summary
 from scoperun.evidence.oom_limit import LimitOf
 from scoperun.evidence.verdict import Verdict
+from scoperun.record import replace
 from tests.unit.batch.attempts import GIB, attempt, ran_out, ran_out_at
 
 MIB = 1 << 20
@@ -60,6 +61,15 @@ def test_the_table_has_each_failure_with_what_is_known() -> None:
         ["12", "./leak", "oom-kill", ">1G", "-", "unknown"],
         ["13", "./leak", "unknown", "-", "-", "-"],
     ]
+
+
+def test_a_failure_has_options_and_escapes_where_other_programs_read_it() -> None:
+    odd = attempt(None, exit_status=125, error="`context.nice=-5` for \udce9: not permitted")
+    found = [(replace(job(1), command=("caf\udce9",)), "not-executed", [odd])]
+    told = summary({"not-executed": 1}, found, need([odd]))
+    (failure,) = told.to_json()["failures"]
+    assert (failure["command"], failure["error"]) == (["caf\\xe9"], r"--nice -5 for \xe9: not permitted")
+    assert r"not-executed: --nice -5 for \xe9: not permitted" in told.text()
 
 
 def test_the_totals_and_the_advice_follow() -> None:

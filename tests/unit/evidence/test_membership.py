@@ -103,6 +103,13 @@ class TestLost:
     def test_a_process_with_another_name_is_not_ours(self) -> None:
         assert known(self.before, self.after, counted(1)).likely(report(LEAK, "theirs")) == ()
 
+    @pytest.mark.parametrize("name", ["", "theirs"])
+    def test_the_name_at_its_end_counts(self, name: str) -> None:
+        after = replace(self.after, ended=(EndedTask(task=Task(pid=LEAK, name="leak"), status=None, name=name),))
+        known_now = known(self.before, after, counted(1))
+        assert victims(known_now.likely(report(LEAK, name))) == [LEAK]
+        assert known_now.likely(report(LEAK, "leak")) == ()
+
     def test_a_process_whose_name_was_not_read_can_be_ours(self) -> None:
         nameless = EndedTask(task=Task(pid=LEAK, name=None), status=None)
         assert victims(known(self.before, replace(self.after, ended=(nameless,)), counted(1)).likely(report(LEAK)))

@@ -306,6 +306,19 @@ class TestVictims:
         found = oom(before, seen(SHELL, oom_kill=1, groups=groups, ended=(stranger,)))
         assert [victim.pid for victim in found.victims or ()] == ([] if (status, name) == (None, None) else [77])
 
+    def test_such_a_process_makes_the_victims_of_a_whole_scope_unknown_too(self) -> None:
+        last, failed = WorkloadExited(-9, at=102.0, name="sh"), (ResultChanged("oom-kill"), StateChanged("failed"))
+        for name, pids in (("brief", [4242, 77]), (None, [4242])):
+            half = seen(SHELL, oom_kill=1, groups=1, ended=(ended(Task(pid=77, name=None), name=name),))
+            report = told([FIRST, seen(SHELL), half, last, Counters(), *failed, read("oom-kill", "kill")])
+            assert report.oom is not None
+            assert [victim.pid for victim in report.oom.victims or ()] == pids
+
+    def test_page_faults_that_are_not_counted_yet_can_have_taken_memory(self) -> None:
+        after = seen(SHELL, oom_kill=1, taken=38 * MIB, ended=(ended(LEAK, -9),))
+        assert oom(seen(SHELL, LEAK), after).victims is not None
+        assert oom(seen(SHELL, LEAK), replace(after, uncounted=2 * MIB)).victims is None
+
     @pytest.mark.parametrize(("tasks", "size"), [((SHELL,), 2 * MIB), ((SHELL, LEAK), None)])
     def test_a_command_that_was_killed_alone_with_its_whole_scope_has_its_size(
         self, tasks: tuple[Task, ...], size: int | None

@@ -5,6 +5,7 @@ import itertools
 import os
 import resource
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from scoperun.errors import ScoperunError
 from scoperun.evidence.events import OomdMark, Process
 from scoperun.kernel.cgroup import Cgroup, cgroup_of, hierarchy
 from scoperun.kernel.readback import why_void
-from scoperun.kernel.scope_cgroup import ScopeCgroup, most_per_fault, ooms
+from scoperun.kernel.scope_cgroup import ScopeCgroup, ooms
 from scoperun.spec.limits import Ceiling, not_in_force
 from scoperun.spec.properties import parse_property
 from scoperun.spec.scope import scope_request
@@ -149,6 +150,8 @@ def test_a_removed_cgroup_has_no_count_of_systemd_oomds_kills(tmp_path: Path) ->
     ("stat", "taken"),
     [
         ("pgfault 10\nthp_fault_alloc 2", 10 * 4096 + 2 * 2**21),
+        ("pgfault 10\nthp_fault_alloc 1\nthp_collapse_alloc 2", 10 * 4096 + 3 * 2**21),
+        ("pgfault 10\nfile_dirty 8192\nfile_writeback 4096", 13 * 4096),
         ("pgfault 10", 10 * 4096),
         ("anon 4096", None),
         ("pgfault 10\nshmem 4096\nsock 8192\nkernel 12288\nslab 4096", 16 * 4096),
@@ -164,15 +167,19 @@ def test_memory_is_taken_by_page_faults_of_any_size_and_without_them(
     assert snapshot.taken == taken
 
 
-def test_a_page_fault_can_take_as_much_as_the_largest_size_that_is_enabled(tmp_path: Path) -> None:
-    for size, enabled in {
-        64: "always inherit [madvise] never", 512: "always inherit madvise [never]", 2048: "always [inherit] never"
-    }.items():  # fmt: skip
-        (tmp_path / f"hugepages-{size}kB").mkdir()
-        (tmp_path / f"hugepages-{size}kB" / "enabled").write_text(enabled)
-    (tmp_path / "enabled").touch()
-    assert most_per_fault(str(tmp_path)) == 64 * 1024
-    assert most_per_fault(str(tmp_path / "missing")) == os.sysconf("SC_PAGE_SIZE")
+def test_an_ended_process_has_its_last_name_and_what_it_was_seen_with(tmp_path: Path) -> None:
+    with subprocess.Popen(["sh", "-c", "read _; exec true"], stdin=subprocess.PIPE) as process:
+        job = scope(tmp_path, cgroup_procs=f"{process.pid}", memory_events="oom_kill 0")
+        before = job.snapshot()
+        assert process.stdin is not None
+        process.stdin.write(b"\n")
+        process.stdin.close()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        after = job.snapshot(before=before)
+    assert before is not None
+    assert after is not None
+    (ended,) = after.ended
+    assert (ended.task, ended.task.name, ended.name, ended.status) == (before.tasks[0], "sh", "true", 0)
 
 
 def test_what_a_process_takes_after_it_was_seen_is_not_counted_with_it(tmp_path: Path) -> None:

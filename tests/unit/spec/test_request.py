@@ -176,7 +176,7 @@ def test_a_share_of_memory_is_refused_if_the_size_of_memory_is_unknown() -> None
 
 def test_an_empty_working_directory_is_refused() -> None:
     with pytest.raises(InvalidValue, match=r"^`context.working_directory` is empty"):
-        RunRequest(command=("true",), context=ExecContext(working_directory=""))
+        ExecContext(working_directory="")
 
 
 def test_the_hard_limit_that_a_soft_one_is_not_below_is_named_as_it_was_given() -> None:
