@@ -47,11 +47,10 @@ class TraceFile:
 
     @asynccontextmanager
     async def following(self, supervision: Supervision) -> AsyncIterator[None]:
-        """Add how the run began and, at the end of the context, that its report was made.
+        """Add at the end of the context that the report was made.
 
         No event comes between the report and this record, because no await in between lets one in.
         """
-        self.take(supervision.start)
         yield
         report = await supervision.report()
         self.take(Concluded(systemd=report.systemd))

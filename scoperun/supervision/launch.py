@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from scoperun.evidence.events import Event
+    from scoperun.evidence.start import Start
     from scoperun.process.parent import Parent
     from scoperun.process.processes import Processes
     from scoperun.process.terminal import Modes
@@ -106,7 +107,7 @@ def wrap(
     *,
     beside: Beside,
     give_up: Collection[int] = (),
-    trace: Callable[[Event], None] | None = None,
+    trace: Callable[[Event | Start], None] | None = None,
     parent: Parent | None = None,
 ) -> Report:
     """Do what `run_sync` does, for a program that serves only this command, as the command line does.
@@ -117,7 +118,8 @@ def wrap(
     beside: a context that is entered when the command runs, and left when there is a report.
     give_up: further descriptors to close once the command has them. If we kept the write end of a pipe, its reader
         would wait for us after the command has closed it.
-    trace: called with every event, also those from before the command runs; it must not raise.
+    trace: called with every event, also those from before the command runs, and with the Start just before it runs;
+        it must not raise.
     parent: the process at whose end the scope is stopped.
     """
     from scoperun.process.signals import HeldSignals

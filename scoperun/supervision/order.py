@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from scoperun.evidence.events import Event
+    from scoperun.evidence.start import Start
     from scoperun.process.parent import Parent
     from scoperun.process.processes import Processes
     from scoperun.process.workload import Workload
@@ -42,7 +43,7 @@ async def supervised(
     processes: Processes,
     enough: asyncio.Event,
     *,
-    trace: Callable[[Event], None] | None = None,
+    trace: Callable[[Event | Start], None] | None = None,
     parent: Parent | None = None,
 ) -> AsyncIterator[Supervision]:
     """Run the held workload in a scope of its own for the length of the context.
@@ -50,7 +51,8 @@ async def supervised(
     If the context is left before there is a report, normally or by an error or a cancellation, the workload is killed
     and nothing is left of the scope.
 
-    enough: when set, ends a wait for what the command left behind. trace: called with every event; it must not raise.
+    enough: when set, ends a wait for what the command left behind.
+    trace: called with every event, and with the Start before the command runs; it must not raise.
     parent: the process at whose end the scope is stopped.
     Raises ScoperunError if the scope cannot be started or watched, or the command cannot be executed.
     """
@@ -70,6 +72,8 @@ async def supervised(
             from scoperun.supervision.supervision import Supervision  # noqa: PLC0415
 
             handles = await stand(run, unit, processes, feed, watches)
+        if trace is not None:
+            trace(handles.start)
         if guard is not None and handles.start.cgroup is not None:
             stack.enter_context(guard.told(handles.scope.cgroup.path))
         supervision = await stack.enter_async_context(Supervision(handles, tasks, enough, guard))

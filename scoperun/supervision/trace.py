@@ -1,8 +1,8 @@
 """A trace: the events of a run as lines of JSON, from which replay.py makes its report again.
 
 Each line is an object: `time`, in seconds on the monotonic clock, `class`, and the fields of that record. The first
-line is Begun. Then come the events in the order in which they are taken in, and among them Start, which is written once
-the scope is started. The last line is Concluded. If it is missing, scoperun was killed or could not write any more.
+line is Begun. Then come the events in the order in which they are taken in, and among them Start, which is written just
+before the command runs. The last line is Concluded. If it is missing, scoperun was killed or could not write any more.
 """
 
 from __future__ import annotations

@@ -74,6 +74,12 @@ async def test_a_trace_begins_before_the_command_runs_and_ends_with_the_report(
     assert times == sorted(times)
 
 
+async def test_how_the_run_began_is_written_before_the_command_runs(systemd: FakeSystemd, tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    ended = await scoperun("--trace", str(trace), "--", "cat", str(trace))
+    assert "Start" in [json.loads(each)["class"] for each in ended.out.splitlines()]
+
+
 async def test_only_its_owner_can_read_a_trace(systemd: FakeSystemd, tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     await scoperun("--trace", str(trace), "--", "true")
