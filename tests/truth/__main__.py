@@ -22,6 +22,9 @@ from .score import MARK, Score
 DOCUMENT = ROOT / "docs" / "truth.md"
 HOUR = "3600"
 
+SHARE_OF_EMULATED = 1 / 6
+"""The factor on the rounds of platforms with a stock kernel: emulated, a run takes six times as long."""
+
 
 @dataclass(frozen=True, slots=True)
 class Guest:
@@ -60,7 +63,7 @@ def main() -> int:
     arguments = parser().parse_args()
     platforms = [PLATFORMS[name] for name in arguments.platforms]
     plays = [(each, guest) for guest in GUESTS for each in platforms if guest.needs.kernel in {UML, each.kernel}]
-    rounds = arguments.runs / sum(guest.share * guest.kinds for _, guest in plays)
+    rounds = arguments.runs / sum(share(platform, guest) * guest.kinds for platform, guest in plays)
     with ThreadPoolExecutor(arguments.guests) as pool:
         results = list(pool.map(lambda play: played(*play, rounds=rounds), plays))
     scores = [score for status, output in results for score in told(output)]
@@ -82,9 +85,14 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
+def share(platform: Platform, guest: Guest) -> float:
+    """Return the factor on the requested number of rounds."""
+    return guest.share * (1 if platform.kernel == UML else SHARE_OF_EMULATED)
+
+
 def played(platform: Platform, guest: Guest, *, rounds: float) -> tuple[int, str]:
     """Play in one guest, print its output if it failed, and return its exit status and its output."""
-    times, needs = max(1, round(rounds * guest.share)), replace(guest.needs, kernel=platform.kernel)
+    times, needs = max(1, round(rounds * share(platform, guest))), replace(guest.needs, kernel=platform.kernel)
     pytest = ["-m", "pytest", "-q", *PLUGIN, "--guest", str(needs), "tests/truth"]
     command = ["env", f"SCOPERUN_TRUTH_ROUNDS={times}", "python3", *pytest]
     lab = [
