@@ -9,6 +9,7 @@ import os
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
+from scoperun.errors import ScopeFailed
 from scoperun.kernel.cgroup import Cgroup
 from scoperun.kernel.unit_cgroups import manager_cgroup
 from scoperun.record import dataclass, replace
@@ -50,11 +51,21 @@ class Ground:
 
     @property
     def is_sound(self) -> bool:
-        """Whether another job can stand on it, as far as is known.
+        """Whether another job can stand on it, as far as is known."""
+        return self.manager.is_usable and not self.has_lost_guard and self._is_intact
 
-        A slice that was stopped by hand would be there again with the next scope, and have no limit.
+    @property
+    def _is_intact(self) -> bool:
+        """Whether the slice is the one that was made."""
+        return _folder(self.cgroup) == self.made
+
+    def see_intact(self) -> None:
+        """Raise ScopeFailed if the slice was stopped: with the next scope it is there again, and has no limit.
+
+        Once a scope is in the slice that was made, that one stays as long as the scope.
         """
-        return self.manager.is_usable and not self.has_lost_guard and _folder(self.cgroup) == self.made
+        if not self._is_intact:
+            raise ScopeFailed(f"the slice {self.slice!r} was stopped, and the one of that name has no limit")
 
     @property
     def has_lost_guard(self) -> bool:

@@ -33,8 +33,10 @@ class Stage(enum.IntEnum):
     KILLING = 3
 
 
-def _begun(request: RunRequest, streams: Streams) -> AbstractAsyncContextManager[Supervision]:
-    return begun(request, before_exec=streams.take)
+def _begun(
+    request: RunRequest, streams: Streams, check: Callable[[], None]
+) -> AbstractAsyncContextManager[Supervision]:
+    return begun(request, before_exec=streams.take, check=check)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -256,7 +256,7 @@ class Runner:
         unit = scope_name(self._plan.batch, job.seq, number)
         self._state.begin(Begun(job.seq, number, unit, self._boot, time.time()))
         request = self._plan.request(job, place.memory, unit, ground.slice)
-        running = RunningJob(job, request, place=place, number=number)
+        running = RunningJob(job, request, place=place, number=number, check=ground.see_intact)
         self._running[job.seq] = running
         running.start(self._plan.begin, partial(self._plan.streams, job, number), self._take_end)
         self._plan.take(Started(job=job, number=number, unit=unit, memory=place.memory, alone=place.alone))

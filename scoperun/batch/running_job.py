@@ -34,8 +34,11 @@ if TYPE_CHECKING:
     from scoperun.spec.request import RunRequest
     from scoperun.supervision.supervision import Supervision
 
-    Begin = Callable[[RunRequest, Streams], AbstractAsyncContextManager[Supervision]]
-    """Runs a command in a scope of its own for the length of a context, as scoperun.supervision.running.begun does."""
+    Begin = Callable[[RunRequest, Streams, Callable[[], None]], AbstractAsyncContextManager[Supervision]]
+    """Runs a command in a scope of its own for the length of a context, as scoperun.supervision.running.begun does.
+
+    The last argument is called when the scope stands, and raises ScoperunError if the command must not run there.
+    """
 
 _ABOUT_THE_COMMAND = (InvalidValue, CommandNotFound, CommandNotExecutable, AboutTheCommand)
 """Why this command cannot be executed. Every other reason is one for any command: then the job is to run later, unless
@@ -84,12 +87,13 @@ def _named(setting: Option) -> str:
 class RunningJob:
     """An attempt that was begun. place: of the job among those that waited. number: the attempt's own."""
 
-    def __init__(self, job: Job, request: RunRequest, *, place: Place, number: int) -> None:
-        """Take a job and the request for this attempt; nothing is started yet."""
+    def __init__(self, job: Job, request: RunRequest, *, place: Place, number: int, check: Callable[[], None]) -> None:
+        """Take a job and the request for this attempt; nothing is started yet. check: as Begin has it."""
         self.job = job
         self.place = place
         self.number = number
         self._request = request
+        self._check = check
         self._started = time.time()
         self._supervision: Supervision | None = None
         self._task: asyncio.Task[Outcome] | None = None
@@ -139,7 +143,7 @@ class RunningJob:
         """Run the command and return what became of it."""
         try:
             with closing(open_streams()) as streams:
-                async with begin(self._request, streams) as self._supervision:
+                async with begin(self._request, streams, self._check) as self._supervision:
                     streams.close()
                     report = await self._supervision.report()
         except ScoperunError as error:

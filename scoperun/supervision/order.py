@@ -38,13 +38,14 @@ async def supervise(run: RunRequest, processes: Processes) -> Report:
 
 
 @asynccontextmanager
-async def supervised(
+async def supervised(  # noqa: PLR0913  each belongs to another step
     run: RunRequest,
     processes: Processes,
     enough: asyncio.Event,
     *,
     trace: Callable[[Event | Start], None] | None = None,
     parent: Parent | None = None,
+    check: Callable[[], None] | None = None,
 ) -> AsyncIterator[Supervision]:
     """Run the held workload in a scope of its own for the length of the context.
 
@@ -54,6 +55,7 @@ async def supervised(
     enough: when set, ends a wait for what the command left behind.
     trace: called with every event, and with the Start before the command runs; it must not raise.
     parent: the process at whose end the scope is stopped.
+    check: called when the scope stands, before the command runs in it; a ScoperunError that it raises ends the run.
     Raises ScoperunError if the scope cannot be started or watched, or the command cannot be executed.
     """
     feed = Feed(trace)
@@ -79,6 +81,8 @@ async def supervised(
         supervision = await stack.enter_async_context(Supervision(handles, tasks, enough, guard))
         if parent is not None:
             parent.see_alive("before the command had started")
+        if check is not None:
+            check()
         await processes.workload.release(unit.invocation_id)
         supervision.begin(exited)
         if parent is not None:

@@ -25,14 +25,20 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def begun(request: RunRequest, *, before_exec: Callable[[], None] | None = None) -> AsyncIterator[Supervision]:
+async def begun(
+    request: RunRequest,
+    *,
+    before_exec: Callable[[], None] | None = None,
+    check: Callable[[], None] | None = None,
+) -> AsyncIterator[Supervision]:
     """Run a command in a scope of its own for the length of the context, as `Scope` does.
 
     before_exec: called in the command's process before it takes on the request's identity.
+    check: as for `supervised`.
     """
     async with AsyncExitStack() as stack:
         processes = stack.enter_context(spawn(request, before_exec=before_exec))
-        yield await stack.enter_async_context(supervised(request, processes, asyncio.Event()))
+        yield await stack.enter_async_context(supervised(request, processes, asyncio.Event(), check=check))
 
 
 class Scope:

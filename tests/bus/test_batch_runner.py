@@ -22,6 +22,7 @@ from scoperun.batch.rows import Header
 from scoperun.batch.runner import Runner
 from scoperun.batch.state import State
 from scoperun.batch.streams import CannotKeep, Streams
+from scoperun.errors import ScopeFailed
 from scoperun.kernel.wait import readable
 from scoperun.record import replace
 from scoperun.spec.request import RunRequest
@@ -31,6 +32,7 @@ from tests.bus.steps import PATIENCE, something_changed, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from dbus_next.message import Message
@@ -153,8 +155,8 @@ async def test_a_mistake_of_ours_ends_the_batch_and_what_has_ended_beside_it_is_
     kept = state(connection, ("sleep", "60"), ("true",), ("false",), ("true",))
 
     @asynccontextmanager
-    async def begin(request: RunRequest, streams: Streams) -> AsyncIterator[Supervision]:
-        async with begun(request, before_exec=streams.take) as supervision:
+    async def begin(request: RunRequest, streams: Streams, check: Callable[[], None]) -> AsyncIterator[Supervision]:
+        async with begun(request, before_exec=streams.take, check=check) as supervision:
             if request.command == ("false",):
                 await supervision.report()
                 raise LookupError("a mistake")
@@ -170,6 +172,32 @@ async def test_a_mistake_of_ours_ends_the_batch_and_what_has_ended_beside_it_is_
 
 def replaced(plan: Plan, begin: object) -> Plan:
     return replace(plan, begin=begin)
+
+
+async def test_a_command_does_not_run_in_the_slice_that_came_in_place_of_ours(
+    systemd: FakeSystemd, connection: sqlite3.Connection, tmp_path: Path
+) -> None:
+    """It waits again, and runs once the slice is ours."""
+    kept = state(connection, ("sh", "-c", f"echo ran >>{tmp_path}/log"))
+    failures = [ScopeFailed("the slice was stopped")]
+
+    def begin(
+        request: RunRequest, streams: Streams, check: Callable[[], None]
+    ) -> AbstractAsyncContextManager[Supervision]:
+        def checked() -> None:
+            check()
+            if failures:
+                assert request.unit in systemd.units, "the check came before the scope"
+                raise failures.pop()
+
+        return begun(request, before_exec=streams.take, check=checked)
+
+    batch = Batch(kept)
+    batch.runner = Runner(kept, replaced(batch.plan, begin), slots=1)
+    await batch.run()
+    assert (tmp_path / "log").read_text() == "ran\n"
+    assert (kept.counts(), kept.begun(1)) == ({"done": 1}, 2)
+    assert await left(systemd) == ([], [])
 
 
 async def test_jobs_are_killed_all_at_once_if_the_runner_is_cancelled(

@@ -17,7 +17,7 @@ from .test_batch_runner import Batch, state
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from scoperun.batch.events import Event
     from scoperun.batch.streams import Streams
@@ -56,9 +56,9 @@ async def test_jobs_that_have_ended_and_those_that_wait_take_no_memory(
     tasks: set[int] = set()
 
     @asynccontextmanager
-    async def begin(request: RunRequest, streams: Streams) -> AsyncIterator[object]:
+    async def begin(request: RunRequest, streams: Streams, check: Callable[[], None]) -> AsyncIterator[object]:
         if not reports:
-            async with begun(request, before_exec=streams.take) as supervision:
+            async with begun(request, before_exec=streams.take, check=check) as supervision:
                 reports.append(await supervision.report())
         tasks.add(len(asyncio.all_tasks()))
         yield Repeated(reports[0])
