@@ -121,7 +121,7 @@ _scopectl_value()
         attach:--kill-after) : ;;
         attach:--oom-policy) printf '%s ' stop continue kill ;;
         attach:-p | attach:--property) : ;;
-        attach:-u | attach:--unit) _scopectl_units ;;
+        attach:-u | attach:--unit) : ;;
         attach:--slice) _scopectl_slices ;;
         attach:--description) : ;;
         history:--since) : ;;

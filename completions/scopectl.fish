@@ -212,7 +212,7 @@ complete -c scopectl -n '__scopectl_in attach' -l oom-policy -x -a 'stop continu
 complete -c scopectl -n '__scopectl_in attach' -s p -l property -x -d 'Any property of scopes, or @FILE with one per line.'
 complete -c scopectl -n '__scopectl_in attach' -l require-limits -l no-require-limits -d 'Refuse to attach if a limit would not be enforced (default), or attach anyway.'
 complete -c scopectl -n '__scopectl_in attach' -l system -l user -d 'Ask the system\'s systemd, or your own (default).'
-complete -c scopectl -n '__scopectl_in attach' -s u -l unit -x -a '(__scopectl_units)' -d 'Name of the scope.'
+complete -c scopectl -n '__scopectl_in attach' -s u -l unit -x -d 'Name of the scope.'
 complete -c scopectl -n '__scopectl_in attach' -l slice -x -a '(__scopectl_slices)' -d 'Slice for the scope (Slice=).'
 complete -c scopectl -n '__scopectl_in attach' -l description -x -d 'Description of the scope; the default is the command line (Description=).'
 complete -c scopectl -n '__scopectl_in attach' -s t -l tree -d 'Also their children, and the children of these.'

@@ -239,7 +239,7 @@ _scopectl() {
         '(-p --property)'{-p,--property}'[Any property of scopes, or @FILE with one per line.]:name=value: ' \
         '(--require-limits --no-require-limits)'{--require-limits,--no-require-limits}'[Refuse to attach if a limit would not be enforced (default), or attach anyway.]' \
         '(--system --user)'{--system,--user}'[Ask the system'\''s systemd, or your own (default).]' \
-        '(-u --unit)'{-u,--unit}'[Name of the scope.]:name:_scopectl_units' \
+        '(-u --unit)'{-u,--unit}'[Name of the scope.]:name: ' \
         '--slice[Slice for the scope (Slice=).]:name:_scopectl_slices' \
         '--description[Description of the scope; the default is the command line (Description=).]:text: ' \
         '(-t --tree)'{-t,--tree}'[Also their children, and the children of these.]' \

@@ -80,8 +80,7 @@ _scoperun_value()
         --oom-policy) _scoperun_offer "$2" < <(printf '%s\n' stop continue kill) ;;
         --report-format) _scoperun_offer "$2" < <(printf '%s\n' block line) ;;
         -P | --profile) _scoperun_offer "$2" < <(_scoperun_profiles) ;;
-        -u | --unit) _scoperun_offer "$2" < <(_scoperun_units scope) ;;
-        --slice) _scoperun_offer "$2" < <(_scoperun_units slice) ;;
+        --slice) _scoperun_offer "$2" < <(_scoperun_slices) ;;
         -d | --working-directory) _scoperun_files -d "$2" ;;
         --report | --log | --timeline | --trace | --on-oom | --config) _scoperun_files -f "$2" ;;
         -p | --property) _scoperun_property "$2" ;;
@@ -166,9 +165,9 @@ _scoperun_profiles()
         "${XDG_CONFIG_HOME:-$HOME/.config}/scoperun/config.toml" /etc/scoperun/config.toml 2>/dev/null | sort -u
 }
 
-_scoperun_units()
+_scoperun_slices()
 {
-    systemctl "$manager" list-units --no-legend --plain --all --type="$1" 2>/dev/null | awk '{ print $1 }'
+    systemctl "$manager" list-units --no-legend --plain --all --type=slice 2>/dev/null | awk '{ print $1 }'
 }
 
 complete -F _scoperun scoperun

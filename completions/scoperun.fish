@@ -80,10 +80,10 @@ function __scoperun_profiles
         $folder/scoperun/config.toml /etc/scoperun/config.toml 2>/dev/null | sort -u
 end
 
-function __scoperun_units --argument-names type
+function __scoperun_slices
     set -l manager --user
     contains -- --system (commandline -opc); and set manager --system
-    systemctl $manager list-units --no-legend --plain --all --type=$type 2>/dev/null | string replace -r ' .*' ''
+    systemctl $manager list-units --no-legend --plain --all --type=slice 2>/dev/null | string replace -r ' .*' ''
 end
 
 function __scoperun_property
@@ -118,8 +118,8 @@ complete -c scoperun -n __scoperun_in_options -l require-limits -d 'Refuse to ru
 complete -c scoperun -n __scoperun_in_options -l no-require-limits -d 'Run without the limits that would not be enforced'
 complete -c scoperun -n __scoperun_in_options -l system -d "Ask the system's systemd"
 complete -c scoperun -n __scoperun_in_options -l user -d 'Ask your own systemd'
-complete -c scoperun -n __scoperun_in_options -x -s u -l unit -a '(__scoperun_units scope)' -d 'Name of the scope'
-complete -c scoperun -n __scoperun_in_options -x -l slice -a '(__scoperun_units slice)' -d 'Slice for the scope'
+complete -c scoperun -n __scoperun_in_options -x -s u -l unit -d 'Name of the scope'
+complete -c scoperun -n __scoperun_in_options -x -l slice -a '(__scoperun_slices)' -d 'Slice for the scope'
 complete -c scoperun -n __scoperun_in_options -l slice-inherit -d 'Use the slice that scoperun runs in'
 complete -c scoperun -n __scoperun_in_options -l no-slice-inherit -d 'Do not use the slice that scoperun runs in'
 complete -c scoperun -n __scoperun_in_options -x -l description -d 'Description of the scope'

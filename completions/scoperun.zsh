@@ -12,12 +12,12 @@ _scoperun_profiles() {
   _wanted profiles expl profile compadd -a profiles
 }
 
-_scoperun_units() {
+_scoperun_slices() {
   local manager=--user expl
-  local -a units
+  local -a slices
   (( $words[(I)--system] )) && manager=--system
-  units=(${${(f)"$(systemctl $manager list-units --no-legend --plain --all --type=$1 2>/dev/null)"}%% *})
-  _wanted units expl $1 compadd -a units
+  slices=(${${(f)"$(systemctl $manager list-units --no-legend --plain --all --type=slice 2>/dev/null)"}%% *})
+  _wanted slices expl slice compadd -a slices
 }
 
 _scoperun_property() {
@@ -90,8 +90,8 @@ _arguments -s -S -A '-*' \
   '(--require-limits)--no-require-limits[run without the limits that would not be enforced]' \
   "(--user)--system[ask the system's systemd]" \
   "(--system)--user[ask your own systemd]" \
-  '(-u --unit)'{-u+,--unit=}'[name of the scope]:unit: _scoperun_units scope' \
-  '--slice=[slice for the scope]:slice: _scoperun_units slice' \
+  '(-u --unit)'{-u+,--unit=}'[name of the scope]:unit' \
+  '--slice=[slice for the scope]:slice: _scoperun_slices' \
   '(--no-slice-inherit)--slice-inherit[use the slice that scoperun runs in]' \
   '(--slice-inherit)--no-slice-inherit[do not use the slice that scoperun runs in]' \
   '--description=[description of the scope]:text' \

@@ -49,7 +49,7 @@ def kind(option: Declared) -> str:
     """Return what the value of an option is: units, slices, profiles, files, words, or nothing that is known."""
     if option.value in {"FILE", "DIR"}:
         return "files" if option.value == "FILE" else "folders"
-    by_name = {"--unit": "units", "--slice": "slices", "--profile": "profiles", "--record": "recorded"}
+    by_name = {"--slice": "slices", "--profile": "profiles", "--record": "recorded"}
     found = [by_name[name] for name in option.names if name in by_name]
     return found[0] if found else "words" if words(option) else ""
 

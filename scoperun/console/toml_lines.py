@@ -24,10 +24,15 @@ def tree(text: str, file: str) -> dict[str, Any]:
         # tomli 2.0 gives the line only in its message.
         place = re.search(r" \(at (?:line ([0-9]+), column [0-9]+|end of document)\)$", str(error))
         line = int(place[1]) if place and place[1] else text.rstrip("\n").count("\n") + 1
-        message = str(error)[: place.start()] if place else str(error)
-        is_twice = "twice" in message or "overwrite" in message
+        message = _with_dots(str(error)[: place.start()] if place else str(error))
+        is_twice = any(word in message for word in ("twice", "overwrite", "redefine", "mutate"))
         hint = "each section and key once" if is_twice else 'TOML, e.g. mem = "4G": text needs quotes'
         raise InvalidValue(f"{file}:{line}: {message}", hint=hint) from None
+
+
+def _with_dots(message: str) -> str:
+    """Return tomli's message with keys as TOML has them: Cannot declare ('profiles', 'x') twice."""
+    return re.sub(r"\((['\"]).*\1,?\)", lambda found: ".".join(re.findall(r"['\"]([^'\"]*)['\"]", found[0])), message)
 
 
 def key_lines(text: str) -> dict[Path, int]:

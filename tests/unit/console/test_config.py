@@ -220,6 +220,15 @@ def test_the_users_profiles_rules_and_defaults_come_before_the_systems() -> None
         ("defaults = 1", "config.toml:1: defaults is the number 1, not a section"),
         ("[profiles]\na = 'x'", "config.toml:2: profiles.a is the text 'x', not a section"),
         ("[[defaults]]\n", "config.toml:1: defaults is a list, not a section"),
+        (
+            "[profiles.x]\n[profiles.x]",
+            "config.toml:2: Cannot declare profiles.x twice (each section and key once)",
+        ),
+        (
+            "[profiles.x]\nmem = 1\n[profiles]\nx.mem = 2",
+            "config.toml:4: Cannot redefine namespace profiles.x (each section and key once)",
+        ),
+        ("[defaults]\nmem = 1\nmem = 2", "config.toml:3: Cannot overwrite a value (each section and key once)"),
         ("[defaults]\nmem = true", "config.toml:2: mem is true where a number, or text in quotes should be"),
         ("[defaults]\nmem = 1979-05-27", "config.toml:2: mem is the date or time 1979-05-27 where"),
         ("[defaults]\nslice = 5", "config.toml:2: slice is the number 5 where text in quotes should be"),
