@@ -1,6 +1,5 @@
 """The report is true for every way to run out of memory, and for every way to look like it."""
 
-import os
 from dataclasses import asdict, replace
 
 import pytest
@@ -11,18 +10,15 @@ from tests.lab.recipe import UML
 from . import play
 from .kinds import KINDS, Kind
 
-IS_ALL = "SCOPERUN_TRUTH_ROUNDS" in os.environ
-"""Whether the kinds are played on every platform, as by `make truth`.
-
-Otherwise they are played on one stock kernel only, except those that fill the machine: where that kernel is emulated,
-this takes minutes.
-"""
-
 
 def parameter(kind: Kind) -> object:
-    """Return a kind as a test's parameter, with the guest that it needs."""
+    """Return a kind as a test's parameter, with the guest that it needs.
+
+    In a test run kinds are played on one stock kernel only, except those that fill the machine: where that kernel is
+    emulated, this takes minutes.
+    """
     needs = kind.guest
-    if needs.kernel == UML and IS_ALL:
+    if needs.kernel == UML and play.IS_ALL:
         needs = replace(needs, kernel=EACH)
     elif needs.kernel == UML and needs.ram is None:
         needs = replace(needs, also="trixie-stock")
