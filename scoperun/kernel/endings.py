@@ -38,6 +38,10 @@ class Endings:
         """Hold pidfds of these processes and no others; tell whether there is one for each."""
         for pid in self._pidfds.keys() - pids:
             os.close(self._pidfds.pop(pid))
+        return self.hold(pids)
+
+    def hold(self, pids: AbstractSet[int]) -> bool:
+        """Hold pidfds of these processes too; tell whether there are no others, and one for each."""
         for pid in pids - self._pidfds.keys():
             if len(self._pidfds) >= self._most:
                 return False

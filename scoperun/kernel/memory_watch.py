@@ -98,7 +98,7 @@ class MemoryWatch:
     def look(self) -> bool:
         """Take a snapshot and give it, unless the cgroup is gone; tell whether the cgroup was there."""
         began = time.monotonic()
-        snapshot = self._scope.snapshot(before=self._last, wait_status=self._endings.wait_status)
+        snapshot = self._scope.snapshot(before=self._last, endings=self._endings)
         if snapshot is not None:
             prompted = bool(snapshot.ended) and self._listens_to_exits
             rested = self._rested or snapshot.rested

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from scoperun.kernel.cgroup import Cgroup
+    from scoperun.kernel.endings import Endings
     from scoperun.kernel.held_folders import HeldFolder
     from scoperun.spec.limits import LimitsInForce
 
@@ -106,12 +107,12 @@ class ScopeCgroup:
         return running
 
     def snapshot(
-        self, *, before: MemorySnapshot | None = None, wait_status: Callable[[int], int | None] = wait_status
+        self, *, before: MemorySnapshot | None = None, endings: Endings | None = None
     ) -> MemorySnapshot | None:
         """Return the state of the scope's memory and its processes, None if the scope is gone.
 
         before: the snapshot before this one; its processes that have ended since are in `ended`.
-        wait_status: returns how the process with this PID ended, None if that is not known.
+        endings: holds the processes from before they are looked at, and knows how they ended.
 
         Processes and memory are all read before a kill, or all after it was counted; else they are read again. If one
         kill follows another, the memory is not known, nor are the processes that came and went: the snapshot has
@@ -123,6 +124,8 @@ class ScopeCgroup:
             # statistics that go with their sizes are read after them.
             taken = taken_memory(self.cgroup.table("memory.stat"))
             places = self._pids() or {}
+            if endings is not None:
+                endings.hold(places.keys())
             tasks, gone = _tasks(places, before)
             stat = self.cgroup.table("memory.stat")
             current, swap = self.cgroup.number("memory.current"), self.cgroup.number("memory.swap.current")
@@ -133,6 +136,7 @@ class ScopeCgroup:
         if events is None:
             return None
         ooms, groups = self._ooms_and_groups(own, events)
+        status_of = wait_status if endings is None else endings.wait_status
         return MemorySnapshot(
             at=at,
             events=events,
@@ -146,7 +150,7 @@ class ScopeCgroup:
             uncounted=UNCOUNTED,
             tasks=tasks,
             places=places,
-            ended=tuple(EndedTask(task=each, status=wait_status(each.pid), name=name_of(each.pid)) for each in gone),
+            ended=tuple(EndedTask(task=each, status=status_of(each.pid), name=name_of(each.pid)) for each in gone),
             rested=is_torn,
         )
 

@@ -1,13 +1,17 @@
-"""The ends of processes that are not our children are watched only while there are spare descriptors."""
+"""The ends of processes that are not our children are known if they are held in time, and there are spare descriptors."""
 
 import os
 import resource
 import subprocess
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from pathlib import Path
 
 import pytest
 
+from scoperun.kernel.cgroup import Cgroup
 from scoperun.kernel.endings import Endings
+from scoperun.kernel.scope_cgroup import ScopeCgroup
 
 
 @pytest.fixture
@@ -18,6 +22,33 @@ def sleepers() -> Iterator[set[int]]:
     for process in processes:
         process.kill()
         process.wait()
+
+
+class Reaped(Endings):
+    """A parent that reaps a process just when it begins to be held."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        super().__init__()
+        self.process = process
+
+    def hold(self, pids: AbstractSet[int]) -> bool:
+        is_held = super().hold(pids)
+        self.process.kill()
+        self.process.wait()
+        return is_held
+
+
+def test_a_process_is_held_before_a_snapshot_shows_it_alive(tmp_path: Path) -> None:
+    """If it were held afterwards, its parent could have reaped it by then, and nobody knew how it ended."""
+    (tmp_path / "memory.events").write_text("oom_kill 0\n")
+    with subprocess.Popen(["sleep", "1000"]) as process:
+        (tmp_path / "cgroup.procs").write_text(f"{process.pid}\n")
+        endings = Reaped(process)
+        snapshot = ScopeCgroup(Cgroup("/job.scope", str(tmp_path)), keeper=1).snapshot(endings=endings)
+        endings.close()
+    assert snapshot is not None
+    assert snapshot.places == {process.pid: "/job.scope"}
+    assert snapshot.tasks == ()
 
 
 @pytest.mark.parametrize(("limit", "most"), [(64, 0), (84, 5), (1024, 10)])
