@@ -278,6 +278,7 @@ class ScopeProperties:
     memory_peak, memory_swap_peak: bytes.
     kill_mode: KillMode=.
     send_sigkill: SendSIGKILL=.
+    runtime_max: seconds, math.inf for no limit (RuntimeMaxUSec=).
     """
 
     result: str
@@ -288,6 +289,12 @@ class ScopeProperties:
     memory_swap_peak: int | None = None
     kill_mode: str | None = None
     send_sigkill: bool | None = None
+    runtime_max: float | None = None
+
+    @property
+    def is_of_scope(self) -> bool:
+        """Whether they are certainly the scope's: of a unit that is gone systemd tells the defaults."""
+        return self.result != "success" or bool(self.oom_policy)
 
     @property
     def kills_all(self) -> bool:

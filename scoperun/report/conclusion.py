@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from signal import SIGKILL
 from typing import TYPE_CHECKING
 
@@ -72,7 +73,7 @@ def conclude(command: tuple[str, ...], start: Start, invocation: Invocation) -> 
         pressure=counters.pressure,
         left_running=_left_running(invocation),
         evidence=(*evidence, *oom_evidence),
-        timed_out=verdict is Verdict.TIMEOUT and _ran_out_of_time(start, invocation, limits),
+        timed_out=_timed_out(verdict, start, invocation, limits),
         unread_log=log.reason if verdict is Verdict.UNKNOWN and (log := invocation.kernel_log) else None,
     )
 
@@ -189,7 +190,7 @@ def _traces(start: Start, invocation: Invocation) -> Traces:
         log_is_whole=invocation.kernel_log is not None and invocation.kernel_log.is_whole,
         ended=invocation.ended,
         memory_accounted=start.limits.memory_max is not None,
-        runtime_limited=start.limits.runtime_max is not None,
+        runtime_limited=start.limits.runtime_max is not None or _runtime_max(start, invocation) is not None,
         ended_first=_ended_first(start, invocation, exited),
         noticed_late=exited.late,
         cpu_time=None if invocation.cpu_time_used is None else round(invocation.cpu_time_used * 1e6),
@@ -204,12 +205,35 @@ def _ended_first(start: Start, invocation: Invocation, exited: WorkloadExited) -
     systemd sends its signals first and notes the time afterwards, so the command might have ended a little before that
     time. But if RuntimeMaxSec= was the reason, it cannot have ended before that was over. None if not known.
     """
-    if invocation.awaited_leftovers:
-        return False
+    return False if invocation.awaited_leftovers else _ended_before_stop(start, invocation, exited)
+
+
+def _ended_before_stop(start: Start, invocation: Invocation, exited: WorkloadExited) -> bool | None:
+    """Tell whether the command had ended when systemd began to end the scope. None if not known."""
     if invocation.left_active is None or exited.late:
         return None
-    limit = start.limits.runtime_max
+    limit = _runtime_max(start, invocation)
     return exited.at < invocation.left_active and (limit is None or exited.at - start.asked < limit)
+
+
+def _timed_out(verdict: Verdict, start: Start, invocation: Invocation, limits: LimitsInForce) -> bool:
+    """Tell whether a limit on time ended the command, perhaps after an OOM kill of another process."""
+    if verdict is Verdict.OOM_KILL:
+        result = invocation.final_result
+        is_told = result == "timeout" or (invocation.cpu_time_used_up and result != "oom-kill")
+        if not is_told or _ended_before_stop(start, invocation, _exited(invocation)) is not False:
+            return False
+    elif verdict is not Verdict.TIMEOUT:
+        return False
+    return _ran_out_of_time(start, invocation, limits)
+
+
+def _runtime_max(start: Start, invocation: Invocation) -> float | None:
+    """Return the limit on time that systemd spoke of last, which a drop-in and daemon-reload can have changed."""
+    read = invocation.properties
+    if read is None or read.runtime_max is None or not read.is_of_scope:
+        return start.limits.runtime_max
+    return None if read.runtime_max == inf else read.runtime_max
 
 
 def _ran_out_of_time(start: Start, invocation: Invocation, limits: LimitsInForce) -> bool:
@@ -224,12 +248,12 @@ def _ran_out_of_time(start: Start, invocation: Invocation, limits: LimitsInForce
 
 def _limits_at_the_end(start: Start, invocation: Invocation) -> LimitsInForce:
     """Return the limits as they were last read: at the end, while the command ran, or at the start."""
-    counters, last = invocation.counters, invocation.memory.last
+    counters, last, limits = invocation.counters, invocation.memory.last, start.limits
     if counters is not None and counters.limits is not None:
-        return replace(counters.limits, runtime_max=start.limits.runtime_max, cpu_time=start.limits.cpu_time)
-    if last is not None and last.limit is not None:
-        return replace(start.limits, memory_max=last.limit)
-    return start.limits
+        limits = replace(counters.limits, cpu_time=start.limits.cpu_time)
+    elif last is not None and last.limit is not None:
+        limits = replace(start.limits, memory_max=last.limit)
+    return replace(limits, runtime_max=_runtime_max(start, invocation))
 
 
 def _limits_changed(start: Start, invocation: Invocation) -> dict[str, float | None] | None:
@@ -242,6 +266,8 @@ def _limits_changed(start: Start, invocation: Invocation) -> dict[str, float | N
     changed = invocation.counters.limits.changed_from(start.limits)
     if start.soft_memory is not None:
         changed.pop("memory_high", None)
+    if _runtime_max(start, invocation) != start.limits.runtime_max:
+        changed["runtime_max"] = start.limits.runtime_max
     return changed
 
 

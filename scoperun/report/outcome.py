@@ -54,7 +54,7 @@ def outcome(report: Report, names: Mapping[str, str]) -> Outcome:
         case Verdict.SIGNAL:
             return _signal(report)
         case Verdict.OOM_KILL:
-            return Outcome(_out_of_memory(report), Tone.BAD)
+            return Outcome(_out_of_memory(report, names), Tone.BAD)
         case Verdict.TIMEOUT:
             return Outcome(_timeout(report, names), Tone.BAD)
         case Verdict.RESOURCES:
@@ -114,16 +114,20 @@ def _was_ended_by(soft: SoftMemoryReport | SoftPressureReport | None, report: Re
     return is_told or (soft.killed and report.signal == SIGKILL)
 
 
-def _out_of_memory(report: Report) -> str:
+def _out_of_memory(report: Report, names: Mapping[str, str]) -> str:
     oom = report.oom
     what = _children(oom)
+    if report.timed_out:
+        return f"{_timeout(report, names)}, and {_ran_out(report, what)}"
     match oom.limit_of if oom is not None else None:
         case LimitOf.UNKNOWN:
             killer = "an OOM KILLER"
         case LimitOf.SYSTEMD_OOMD:  # it kills while there is still memory
             killer = "SYSTEMD-OOMD"
-        case _ if report.signal is not None or _is_victim(report):
+        case _ if _is_victim(report) or (report.signal is not None and not _went_on(report)):
             return "OUT OF MEMORY"
+        case _ if report.signal is not None:
+            return f"{ending(report)}, and {what} RAN OUT OF MEMORY"
         case _ if has_unknown_status(report):
             return f"{ending(report)}, and something in its scope RAN OUT OF MEMORY"
         case _:
@@ -133,6 +137,23 @@ def _out_of_memory(report: Report) -> str:
     if has_unknown_status(report):
         return f"{ending(report)}, and {killer} killed something in its scope"
     return f"{ending(report)}, {'but ' if report.signal is None else ''}{killer} killed {what}"
+
+
+def _ran_out(report: Report, what: str) -> str:
+    """Return what became of other processes in the scope than the command: a child RAN OUT OF MEMORY."""
+    match report.oom.limit_of if report.oom is not None else None:
+        case LimitOf.UNKNOWN:
+            return f"an OOM KILLER killed {what}"
+        case LimitOf.SYSTEMD_OOMD:
+            return f"SYSTEMD-OOMD killed {what}"
+        case _:
+            return f"{what} RAN OUT OF MEMORY"
+
+
+def _went_on(report: Report) -> bool:
+    """Tell whether the command certainly went on after an OOM kill, and another signal than that of it ended it."""
+    policy = report.oom.policy if report.oom is not None else None
+    return policy == "continue" and report.signal != SIGKILL
 
 
 def _is_victim(report: Report) -> bool:

@@ -153,7 +153,7 @@ def _rows(report: Report, names: Mapping[str, str]) -> Iterator[tuple[str, str]]
 def _end(report: Report, names: Mapping[str, str]) -> str:
     """Return how the command itself ended, if neither the outcome nor the list of an OOM's victims says it."""
     match report.verdict:
-        case Verdict.TIMEOUT if report.timed_out:
+        case Verdict.TIMEOUT | Verdict.OOM_KILL if report.timed_out:
             return ending(report)
         case Verdict.OOM_KILL if report.signal is not None and report.oom is not None:
             victims = {victim.pid for victim in report.oom.victims or ()}

@@ -99,6 +99,7 @@ def scope_properties(properties: Mapping[str, Any]) -> ScopeProperties:
         memory_swap_peak=_known(properties.get("MemorySwapPeak")),
         kill_mode=kill_mode if _is_word(kill_mode) else None,
         send_sigkill=kills if isinstance(kills, bool) else None,
+        runtime_max=seconds(limit) if _is_number(limit := properties.get("RuntimeMaxUSec")) else None,
     )
 
 

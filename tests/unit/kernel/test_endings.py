@@ -1,4 +1,4 @@
-"""The ends of processes that are not our children are known if they are held in time, and there are spare descriptors."""
+"""The ends of processes that are not our children are known if they are held in time, with spare descriptors."""
 
 import os
 import resource

@@ -118,9 +118,18 @@ def test_without_the_limit_the_checks_are_null() -> None:
 def test_an_oom_kill_is_one_although_the_time_was_used_up_too() -> None:
     events = [counted(1) if isinstance(each, Counters) else each for each in STOPPED]
     report = ended(*events)
-    assert (report.verdict, report.timed_out, report.exit_status) == (Verdict.OOM_KILL, False, 143)
-    assert cpu_time_use(report) == ""
+    assert (report.verdict, report.timed_out, report.exit_status) == (Verdict.OOM_KILL, True, 124)
+    assert cpu_time_use(report) == "used 750ms of 500ms"
     assert report.evidence[0].source == "memory.events oom_kill"
+    text = report_text(report)
+    assert text.startswith("scoperun: TIMED OUT after 500ms of processor time (cpu_time), and an OOM KILLER")
+    assert "\n     ended  SIGTERM\n" in text
+
+
+def test_a_scope_that_an_oom_kill_stopped_did_not_time_out_although_it_used_the_time_up_meanwhile() -> None:
+    events = [counted(1) if isinstance(each, Counters) else each for each in STOPPED[:-1]]
+    report = ended(*events, read("oom-kill"))
+    assert (report.verdict, report.timed_out, report.exit_status) == (Verdict.OOM_KILL, False, 143)
 
 
 def test_a_command_that_had_left_the_scope_keeps_its_own_end() -> None:

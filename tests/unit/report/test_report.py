@@ -16,6 +16,8 @@ from scoperun.evidence.events import (
     JobRemoved,
     KernelLogRead,
     LeftActive,
+    LeftoversAwaited,
+    MemorySnapshot,
     Process,
     ResultChanged,
     StateChanged,
@@ -27,9 +29,11 @@ from scoperun.evidence.kernel_report import KernelRecord
 from scoperun.evidence.verdict import Verdict
 from scoperun.report.conclusion import conclude
 from scoperun.report.report import Report, start_line
+from scoperun.report.text import report_text
 from scoperun.spec.limits import Ceiling, LimitsInForce
 from scoperun.spec.sizes import INFINITY
 from scoperun.version import __version__
+from tests.schema import validated
 from tests.unit.stories import LIMITS, MIB, START, STORIES, TIMED, Story, counted, exited, read, told
 
 KERNEL_LOGS = Path(__file__).parents[1] / "evidence" / "kernel_logs"
@@ -229,6 +233,51 @@ def test_an_oom_kill_of_a_child_keeps_the_commands_status() -> None:
 def test_our_timeout_exits_with_124(status: int) -> None:
     report = told([LeftActive(101.6), exited(status), counted(0), StateChanged("failed"), read("timeout")], TIMED)
     assert (report.verdict, report.exit_status) == (Verdict.TIMEOUT, 124)
+
+
+@pytest.mark.parametrize(
+    ("began", "at", "result", "awaited", "exit_status"),
+    [
+        (101.6, 102.0, "timeout", False, 124),
+        (101.6, 102.0, "oom-kill", False, 143),
+        (101.4, 102.0, "timeout", False, 143),
+        (101.6, 101.0, "timeout", True, 143),
+        (None, 102.0, "timeout", False, 143),
+    ],
+    ids=["time ended it", "the kill ended it", "something else stopped it", "time ended leftovers", "unknown"],
+)
+def test_our_timeout_after_an_oom_kill_of_a_child_exits_with_124(
+    began: float | None, at: float, result: str, exit_status: int, *, awaited: bool
+) -> None:
+    first = MemorySnapshot(at=100.0, events={}, ooms={START.cgroup or "": 0}, groups={START.cgroup or "": 0})
+    told_first = [first, *([LeftActive(began)] if began is not None else [])]
+    waits = [LeftoversAwaited()] if awaited else []
+    counters = replace(counted(1), ooms={START.cgroup or "": 1}, groups={START.cgroup or "": 0})
+    end = [replace(exited(-15), at=at), counters, StateChanged("failed"), read(result, "continue")]
+    report = told([*told_first, *waits, *end], TIMED)
+    assert (report.verdict, report.exit_status) == (Verdict.OOM_KILL, exit_status)
+    how = "TIMED OUT after 2s (RuntimeMaxSec=)" if exit_status == 124 else "SIGTERM"
+    assert report_text(report).startswith(f"scoperun: {how}, and a child RAN OUT OF MEMORY:")
+
+
+@pytest.mark.parametrize("then", [None, 60.0, 2.0])
+def test_a_limit_on_time_that_was_changed_meanwhile_is_the_one_that_ended_the_scope(then: float | None) -> None:
+    """By a drop-in for scopes and a daemon-reload."""
+    now = replace(read("timeout"), runtime_max=2.0)
+    counters = replace(counted(0), limits=LIMITS)
+    events = [LeftActive(101.6), exited(-15), counters, StateChanged("failed"), now]
+    report = told(events, replace(LIMITS, runtime_max=then))
+    assert (report.verdict, report.exit_status, report.limits.runtime_max) == (Verdict.TIMEOUT, 124, 2.0)
+    assert report.limits_changed == ({} if then == 2.0 else {"runtime_max": then})
+    assert report_text(report).startswith("scoperun: TIMED OUT after 2s (RuntimeMaxSec=): ")
+    validated(report.to_json())
+
+
+@pytest.mark.parametrize(("policy", "limit"), [("stop", None), ("", 60.0)], ids=["lifted", "of a unit that is gone"])
+def test_a_limit_on_time_that_was_lifted_is_none_if_it_was_the_scopes(policy: str, limit: float | None) -> None:
+    now = replace(read("success", policy), runtime_max=math.inf)
+    report = told([exited(0), counted(0), StateChanged("inactive"), now], replace(LIMITS, runtime_max=60.0))
+    assert report.limits.runtime_max == limit
 
 
 @pytest.mark.parametrize(("status", "exit_status"), [(0, 0), (3, 3), (-9, 137)])
