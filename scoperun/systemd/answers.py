@@ -21,7 +21,7 @@ LEFT_ACTIVE = "ActiveExitTimestampMonotonic"
 
 WANTED = {
     "Result", "ActiveState", "InvocationID", LEFT_ACTIVE, "OOMPolicy", "KillMode", "SendSIGKILL", "OOMKills",
-    "ManagedOOMKills", "MemoryPeak", "MemorySwapPeak",
+    "ManagedOOMKills", "MemoryPeak", "MemorySwapPeak", "RuntimeMaxUSec",
 }  # fmt: skip
 """The properties that are read here; systemd sends all properties of an interface."""
 

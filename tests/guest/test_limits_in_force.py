@@ -95,6 +95,24 @@ def test_a_time_limit_from_a_drop_in_is_in_force(story: Story) -> None:
     assert head(ending.stderr) == head(asked.stderr) == "scoperun: TIMED OUT after 1s (RuntimeMaxSec=): sleep 1000"
 
 
+@pytest.mark.parametrize("asked", [(), ("--timeout", "1h")])
+def test_a_time_limit_that_comes_while_the_command_runs_is_told(story: Story, asked: tuple[str, ...]) -> None:
+    with running(story, *asked, name="long", then="exec sleep 1000") as run, drop_in("RuntimeMaxSec=1"):
+        run.scoperun.stdin.write(b"on\n")  # type: ignore[union-attr]
+        run.scoperun.stdin.flush()  # type: ignore[union-attr]
+        status = run.scoperun.wait()
+        report = run.report()
+    assert (status, report["verdict"], report["limits"]["runtime_max"]) == (124, "timeout", 1)
+    assert report["limits_changed"] == {"runtime_max": 3600 if asked else None}
+
+
+def test_a_time_limit_that_ends_the_run_after_an_oom_kill_of_a_child_is_told_too(story: Story) -> None:
+    options = ("--mem", "20M", "--oom-policy", "continue", "--timeout", "2s")
+    ending = story.run(*options, "--", "sh", "-c", "./bigleak2; exec sleep 1000")
+    assert (ending.status, ending.verdict, ending.report["result"]) == (124, "oom-kill", "timeout")
+    assert "TIMED OUT after 2s (--timeout), and a child RAN OUT OF MEMORY" in " ".join(ending.stderr.split())
+
+
 def test_the_stop_timeout_from_a_drop_in_applies_to_the_soft_limit_too(story: Story) -> None:
     """Scoperun waits for the drop-in's second, not for the hour that was asked for."""
     with drop_in("TimeoutStopSec=1"):
