@@ -70,7 +70,8 @@ def _mistake(error: typer.TyperException) -> InvalidValue:
         case "NoSuchOption" if name in _NAMES:
             return InvalidValue(f"{name} does not take a value")
         case "NoSuchOption":
-            return InvalidValue(f"no such option: {name}", hint=hint(name, _NAMES))
+            near = hint(name, _NAMES)
+            return InvalidValue(f"no such option: {name}", hint=near or "scoperun --help lists all options")
         case "BadOptionUsage" if name in _NAMES and _NAMES[name].takes_value:
             return InvalidValue(_NAMES[name].needs, hint=MISTAKEN.get(name))
         case "BadOptionUsage" if name in _NAMES:

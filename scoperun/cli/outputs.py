@@ -28,14 +28,14 @@ def destination(path: str | None, what: str) -> Iterator[Destination | None]:
         yield None
         return
     from scoperun.console.files import Destination
+    from scoperun.console.paths import remedy
     from scoperun.process.streams import occupy_closed_streams
 
     occupy_closed_streams()  # otherwise the file gets the number of one
     try:
         file = Destination(path)
     except OSError as error:
-        hint = "its folder has to exist" if isinstance(error, FileNotFoundError) else None
-        raise ScoperunError(f"cannot write the {what} to {path!r}: {error.strerror}", hint=hint) from None
+        raise ScoperunError(f"cannot write the {what} to {path!r}: {error.strerror}", hint=remedy(error)) from None
     with file:
         yield file
 

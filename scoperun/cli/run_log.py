@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from scoperun.console.appending import Appended
 from scoperun.console.joblog import HEADER, Entry
+from scoperun.console.paths import remedy
 from scoperun.errors import ScoperunError
 from scoperun.process.streams import occupy_closed_streams
 from scoperun.record import replace
@@ -25,8 +26,7 @@ class RunLog:
         try:
             self._file = Appended(path, header=HEADER)
         except OSError as error:
-            hint = "its folder has to exist" if isinstance(error, FileNotFoundError) else None
-            raise ScoperunError(f"cannot add to the log {path!r}: {error.strerror}", hint=hint) from None
+            raise ScoperunError(f"cannot add to the log {path!r}: {error.strerror}", hint=remedy(error)) from None
         self._entry = Entry(pid=os.getpid(), host=os.uname().nodename, started=time.time(), command=command)
 
     def add(self, report: Report, *, exit_status: int) -> None:

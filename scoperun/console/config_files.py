@@ -82,7 +82,8 @@ def _text(path: str, *, is_named: bool) -> str | None:
 
         return _decoded(read_trusted(path), path)
     except OSError as error:
-        raise InvalidValue(f"cannot read {path}: {error.strerror}") from None
+        option = "--config: " if is_named else ""
+        raise InvalidValue(f"{option}cannot read {path}: {error.strerror}") from None
 
 
 def _is_missing(path: str) -> bool:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
         "descriptor",
         "profile",
         "property",
-        "scope",
         "slice",
         "variable",
         "user",

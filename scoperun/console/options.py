@@ -208,7 +208,6 @@ OPTIONS = (
         metavar="NAME",
         parse=unit_name,
         field="request.unit",
-        completion="scope",
     ),
     Option(
         ("--slice",),

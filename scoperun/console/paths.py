@@ -136,6 +136,17 @@ def walk(path: str, trusted: Trusted, *, follow_last: bool = True, look: Look = 
     return place
 
 
+def remedy(error: OSError) -> str | None:
+    """Return what to do about a path to which no file can be written, None if that is not known."""
+    match error:
+        case FileNotFoundError():
+            return "its folder has to exist"
+        case IsADirectoryError():
+            return "it has to be a file"
+        case _:
+            return None
+
+
 class _Walker:
     """The state of a walk: the current folder, and the components that are left, the next one last."""
 

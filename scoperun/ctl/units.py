@@ -99,6 +99,8 @@ def command(  # noqa: PLR0913  each is an option
     if now and verb is not Verb.INSTALL:
         raise InvalidValue("--now is for install", hint="scopectl units install --now")
     if print_delegation:
+        if json:
+            raise InvalidValue("--print-delegation prints a script, not JSON")
         print_text(DELEGATION.rstrip("\n"))
         return Status.OK
     folder = unit_folder(os.environ)

@@ -58,7 +58,8 @@ class Identity:
             _attempt(f"user {self.uid}", os.setresuid, self.uid, self.uid, self.uid)
         self._check()
         if self.working_directory is not None:
-            os.chdir(self.working_directory)
+            folder = self.working_directory
+            _attempt(f"`context.working_directory={folder}`", os.chdir, folder)
 
     def _check(self) -> None:
         """Raise PermissionError if the identity is not in effect, or if root can be regained."""

@@ -267,3 +267,6 @@ async def test_the_script_for_root_needs_no_systemd(runtime_dir: str) -> None:
     assert (ended.status, ended.out.splitlines()[0]) == (0, "#!/bin/sh")
     assert "Delegate=cpu cpuset io memory pids" in ended.out
     assert (await scopectl("units", "list", "--now")).status == 2
+    ended = await scopectl("units", "--print-delegation", "--json")
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.complaint == "scopectl: --print-delegation prints a script, not JSON"

@@ -50,7 +50,7 @@ def test_a_relative_command_is_looked_up_in_the_directory(story: Story, tmp_path
 def test_a_missing_directory_is_refused(story: Story, tmp_path: Path) -> None:
     folder = tmp_path / "missing"
     line = story.refused("-d", str(folder), "--", "true")
-    assert line == f"scoperun: cannot start the command: {folder}: No such file or directory\n"
+    assert line == f"scoperun: cannot start the command: -d {folder}: No such file or directory\n"
 
 
 def test_the_command_runs_at_the_nice_level(story: Story) -> None:

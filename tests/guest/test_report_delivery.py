@@ -66,7 +66,7 @@ def test_with_an_unwritable_folder_nothing_starts(story: Story, tmp_path: Path) 
 
 
 def test_with_a_folder_in_place_of_the_file_nothing_starts(story: Story, tmp_path: Path) -> None:
-    assert not_reported_to(story, tmp_path) == "Is a directory"
+    assert not_reported_to(story, tmp_path) == "Is a directory (it has to be a file)"
 
 
 def test_a_file_that_cannot_grow_costs_one_line_and_keeps_the_old_report(story: Story, tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_the_directory_is_entered_as_the_user(story: Story, tmp_path: Path) -> N
     closed.mkdir(mode=0o700)
     ending = story.run("--system", "--uid", "plain", "-d", str(closed), "--", "pwd")
     assert (ending.status, ending.stdout) == (125, b"")
-    assert ending.stderr == f"scoperun: cannot start the command: {closed}: Permission denied\n"
+    assert ending.stderr == f"scoperun: cannot start the command: -d {closed}: Permission denied\n"
 
 
 @pytest.mark.parametrize("option", ["--uid", "--gid"])

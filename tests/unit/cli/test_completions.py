@@ -29,8 +29,7 @@ tasks = 10
 SYSTEMCTL = """#!/bin/sh
 case "$*" in
 *--system*) echo system.slice loaded active active a slice of the system ;;
-*slice*) echo app.slice loaded active active a slice ;;
-*) echo one.scope loaded active running a scope; echo two.scope loaded active running another ;;
+*) echo app.slice loaded active active a slice; echo t.slice loaded active active another ;;
 esac
 """
 
@@ -78,8 +77,7 @@ OFFERS = {
         "folder": "_scoperun_files -d",
         "profile": "_scoperun_profiles",
         "property": "_scoperun_property",
-        "scope": "_scoperun_units scope",
-        "slice": "_scoperun_units slice",
+        "slice": "_scoperun_slices",
         "variable": "compgen -e",
         "user": "compgen -u",
         "group": "compgen -g",
@@ -92,8 +90,7 @@ OFFERS = {
         "descriptor": "_file_descriptors",
         "profile": "_scoperun_profiles",
         "property": "_scoperun_property",
-        "scope": "_scoperun_units scope",
-        "slice": "_scoperun_units slice",
+        "slice": "_scoperun_slices",
         "process": ":_pids",
         "variable": "_parameters",
         "user": "_users",
@@ -106,8 +103,7 @@ OFFERS = {
         "folder": "__fish_complete_directories",
         "profile": "__scoperun_profiles",
         "property": "__scoperun_property",
-        "scope": "__scoperun_units scope",
-        "slice": "__scoperun_units slice",
+        "slice": "__scoperun_slices",
         "variable": "set -xn",
         "user": "__fish_complete_users",
         "group": "__fish_complete_groups",
@@ -189,8 +185,8 @@ def completed(line: str, place: Path, *, loaded: str = "") -> list[str]:
         ("scoperun --report-format=", ["block", "line"]),
         ("scoperun -P ", ["a.b", "build"]),
         ("scoperun --profile=b", ["build"]),
-        ("scoperun --unit t", ["two.scope"]),
-        ("scoperun --slice ", ["app.slice"]),
+        ("scoperun --unit t", []),
+        ("scoperun --slice ", ["app.slice", "t.slice"]),
         ("scoperun --system --slice=", ["system.slice"]),
         ("scoperun --report rep", ["report.json", "reports"]),
         ("scoperun --report=rep", ["report.json", "reports"]),

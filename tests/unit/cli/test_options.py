@@ -338,8 +338,8 @@ def test_a_bad_value_of_a_property_is_reported_with_its_option_and_a_remedy(
         (["-p"], "--property needs a NAME=VALUE"),
         (["--json=1", "true"], "--json does not take a value"),
         (["--no-wait=yes", "true"], "--no-wait does not take a value"),
-        (["-x", "true"], "no such option: -x"),
-        (["-qx", "true"], "no such option: -x"),
+        (["-x", "true"], "no such option: -x (scoperun --help lists all options)"),
+        (["-qx", "true"], "no such option: -x (scoperun --help lists all options)"),
         (["--mme", "20M", "true"], "no such option: --mme (did you mean --mem?)"),
         (["--memm", "20M", "true"], "no such option: --memm (did you mean --mem?)"),
     ],
@@ -416,7 +416,7 @@ def test_of_two_mistakes_the_one_of_the_first_option_is_reported(argv: list[str]
 
 
 def test_a_bad_option_is_reported_before_a_bad_value() -> None:
-    assert refusal("--mem", "20Q", "-x", "true") == "no such option: -x"
+    assert refusal("--mem", "20Q", "-x", "true") == "no such option: -x (scoperun --help lists all options)"
 
 
 def test_a_value_that_is_overridden_is_not_checked() -> None:
