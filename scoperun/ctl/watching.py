@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from scoperun.ctl.desktop_apps import app_name
+from scoperun.ctl.reported_scopes import ReportedScopes
 from scoperun.ctl.watch_log import NewReports
 from scoperun.ctl.watch_texts import Told
 from scoperun.errors import ScoperunError
@@ -27,12 +28,11 @@ from scoperun.kernel.kill_trigger import KillTrigger
 from scoperun.kernel.log import KernelLog
 from scoperun.kernel.unit_cgroups import manager_cgroup
 from scoperun.kernel.unit_kills import UnitKills
-from scoperun.spec.scope import GENERATED_PREFIX
 from scoperun.systemd import unit_files
 from scoperun.systemd.unit_results import UnitResults
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from scoperun.evidence.kernel_report import KernelReport
     from scoperun.evidence.session_kills import SessionKill
@@ -57,9 +57,6 @@ _SETTLED = 5.0
 
 _TRIES = 3
 """How often the counts are read at a conclusion, if more processes are killed meanwhile."""
-
-_REMEMBERED = 4096
-"""Scopes with a scoperun that are remembered: a report in the kernel's log can come after their end."""
 
 _OOM_KILL = "oom-kill"
 
@@ -89,13 +86,14 @@ class Watch:
         self._trigger = _trigger(top, self._woken)
         self._units = UnitKills(top, own)
         self._results = UnitResults(manager, self._hear)
+        self._reported = ReportedScopes(self._folder, own)
+        self._left: set[str] = set()
         self._seen = self._concluded = self._trigger.kills()
         self._counted: dict[str, int] = {}
         self._invocations: dict[str, str | None] = {}
         self._heard: dict[str, Heard] = {}
         self._with_result: set[str] = set()
         self._failed: set[str] = set()
-        self._left: dict[str, None] = {}
         self._told: dict[str, float] = {}
         self._reports = NewReports(self._names, self._wanted)
         self._error: OSError | None = None
@@ -122,11 +120,12 @@ class Watch:
             finally:
                 if self._gathering is not None:
                     self._gathering.cancel()
+                self._reported.close()
                 self._trigger.close()
 
     async def _begin(self) -> None:
         with suppress(OSError):  # the folder is made with the first transient unit
-            self._see_if_left(os.listdir(self._folder))
+            self._reported.look(os.listdir(self._folder))
         await self._results.begin()
         self._failed |= await self._results.with_result(_OOM_KILL)  # daemon-reload announces it again
         self._trigger.listen()
@@ -149,7 +148,8 @@ class Watch:
         for unit, rise in risen.items():
             self._counted[unit] = self._counted.get(unit, 0) + rise.kills
             self._invocations[unit] = rise.invocation_id
-        self._see_if_left(risen)
+        self._reported.look(risen)
+        self._left |= risen.keys() & self._reported.names  # as it was at the kill: its scoperun can end any moment
 
     def _count_all(self) -> None:
         """Count until no process is killed meanwhile: what only one of the counts had would be told again."""
@@ -162,7 +162,7 @@ class Watch:
     def _hear(self, heard: Heard) -> None:
         """Take an announcement. While the count has not risen, a unit that ends had no kill."""
         if not heard.is_removed:
-            self._see_if_left([heard.unit])
+            self._reported.look([heard.unit])
         if heard.result == _OOM_KILL and heard.unit not in self._failed:
             self._failed.add(heard.unit)
             if time.monotonic() - self._told.get(heard.unit, -_SAME_KILL) >= _SAME_KILL:
@@ -176,23 +176,6 @@ class Watch:
             self._heard[heard.unit] = heard
         elif heard.is_removed:
             self._told.pop(heard.unit, None)
-
-    def _see_if_left(self, units: Iterable[str]) -> None:
-        """Note which of the scopes have a scoperun, which reports on them, and remember the last ones.
-
-        Their files are gone with them. On a busy machine an announcement can come later than that: then a name that
-        scoperun gives decides.
-        """
-        for unit in units:
-            if not unit.endswith(".scope"):
-                continue
-            file = unit_files.transient_file(self._folder, unit)
-            is_left = file.has_keeper if file is not None else unit in self._left or unit.startswith(GENERATED_PREFIX)
-            self._left.pop(unit, None)
-            if is_left:
-                self._left[unit] = None
-        while len(self._left) > _REMEMBERED:
-            del self._left[next(iter(self._left))]
 
     def _gather(self) -> None:
         if self._gathering is None:
@@ -217,7 +200,7 @@ class Watch:
             results=self._with_result,
             ended={unit for unit in self._heard if self._may_have_ended(unit)} | self._units.ended,
             reports=reports,
-            left=self._left,
+            left=self._left | self._reported.names,
             is_complete=self._units.is_complete,
             is_quiet=time.monotonic() - self._unplaced >= _SAME_KILL,
         )
@@ -251,6 +234,7 @@ class Watch:
                 self._told.pop(heard.unit, None)
         self._concluded = self._seen
         self._counted, self._heard, self._with_result, self._invocations = {}, {}, set(), {}
+        self._left = set()
         self._units.forget_ended()
 
     def _told_of(self, kill: SessionKill, reason: str | None) -> Told:

@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import pytest
 from scoperun.ctl.watch_texts import MESSAGE_ID
 from tests.schema import told_by
 
-from .life import main_pid
+from .life import main_pid, running
 from .story import GENEROUS, Story, systemctl
 from .waiting import line_from
 
@@ -123,6 +125,39 @@ def test_every_kill_is_told_once_under_every_policy_and_those_of_scoperun_by_tha
         assert switches(pid) == before
         assert private(pid) <= 25 * MIB
         systemctl("reset-failed")
+
+
+def gone_and_seen(watch: subprocess.Popen[bytes], end: Callable[[], object]) -> None:
+    """End something that the watch waits for, and return when it was woken by that."""
+    before, late = switches(watch.pid), time.monotonic() + GENEROUS
+    end()
+    while switches(watch.pid) == before:
+        assert time.monotonic() < late, "the watch sleeps on"
+        os.sched_yield()
+
+
+def test_kills_are_told_where_no_scoperun_is_left_to_report_them(story: Story, tmp_path: Path) -> None:
+    leak = "read line; exec ./bigleak2"
+    with listening(tmp_path, "--json", "--no-notify") as watch:
+        for options in ((), ("--unit", "attached")):
+            with subprocess.Popen(["sh", "-c", leak], cwd=story.cwd, stdin=subprocess.PIPE) as process:
+                scopectl("attach", "--mem", "20M", *options, str(process.pid))
+                process.communicate(b"\n")
+            assert told_by("watch", line_from(watch))["kills"] == 1
+
+        with running(story, "--mem", "20M", name="orphan", then="exec ./bigleak2") as run:
+            gone_and_seen(watch, run.scoperun.kill)
+            run.go_on()
+            assert told_by("watch", line_from(watch))["unit"] == "orphan.scope"
+
+        with subprocess.Popen(["sh", "-c", leak], cwd=story.cwd, stdin=subprocess.PIPE) as process:
+            words = ("scopectl", "attach", "--wait", "--mem", "20M", "--unit", "left", str(process.pid))
+            with subprocess.Popen(words, stderr=subprocess.PIPE) as waiting:
+                assert waiting.stderr is not None
+                waiting.stderr.readline()
+                gone_and_seen(watch, lambda: (waiting.send_signal(signal.SIGINT), waiting.wait()))
+            process.communicate(b"\n")
+        assert told_by("watch", line_from(watch))["unit"] == "left.scope"
 
 
 @pytest.mark.guest(user="plain")
