@@ -152,9 +152,8 @@ def test_kills_are_told_where_no_scoperun_is_left_to_report_them(story: Story, t
 
         with subprocess.Popen(["sh", "-c", leak], cwd=story.cwd, stdin=subprocess.PIPE) as process:
             words = ("scopectl", "attach", "--wait", "--mem", "20M", "--unit", "left", str(process.pid))
-            with subprocess.Popen(words, stderr=subprocess.PIPE) as waiting:
-                assert waiting.stderr is not None
-                waiting.stderr.readline()
+            with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as waiting:
+                assert line_from(waiting) == "unit\tleft.scope"
                 gone_and_seen(watch, lambda: (waiting.send_signal(signal.SIGINT), waiting.wait()))
             process.communicate(b"\n")
         assert told_by("watch", line_from(watch))["unit"] == "left.scope"
