@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _REMEMBERED = 4096
 """Scopes that are remembered: a report in the kernel's log can come after their end."""
 
-_STARTING = 1.0
+_STARTING = 0.1
 """Seconds after which systemd has put all processes into a scope that it starts."""
 
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -127,12 +127,11 @@ def test_every_kill_is_told_once_under_every_policy_and_those_of_scoperun_by_tha
         systemctl("reset-failed")
 
 
-def gone_and_seen(watch: subprocess.Popen[bytes], end: Callable[[], object]) -> None:
-    """End something that the watch waits for, and return when it was woken by that."""
-    before, late = switches(watch.pid), time.monotonic() + GENEROUS
-    end()
-    while switches(watch.pid) == before:
-        assert time.monotonic() < late, "the watch sleeps on"
+def follows(watch: subprocess.Popen[bytes], keepers: int) -> None:
+    """Return once the watch waits for the ends of so many keepers."""
+    late = time.monotonic() + GENEROUS
+    while sum("pidfd" in os.readlink(each) for each in Path(f"/proc/{watch.pid}/fd").iterdir()) != keepers:
+        assert time.monotonic() < late
         os.sched_yield()
 
 
@@ -146,15 +145,18 @@ def test_kills_are_told_where_no_scoperun_is_left_to_report_them(story: Story, t
             assert told_by("watch", line_from(watch))["kills"] == 1
 
         with running(story, "--mem", "20M", name="orphan", then="exec ./bigleak2") as run:
-            gone_and_seen(watch, run.scoperun.kill)
+            follows(watch, 1)
+            run.scoperun.kill()
+            follows(watch, 0)
             run.go_on()
             assert told_by("watch", line_from(watch))["unit"] == "orphan.scope"
 
         with subprocess.Popen(["sh", "-c", leak], cwd=story.cwd, stdin=subprocess.PIPE) as process:
             words = ("scopectl", "attach", "--wait", "--mem", "20M", "--unit", "left", str(process.pid))
             with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as waiting:
-                assert line_from(waiting) == "unit\tleft.scope"
-                gone_and_seen(watch, lambda: (waiting.send_signal(signal.SIGINT), waiting.wait()))
+                follows(watch, 1)
+                waiting.send_signal(signal.SIGINT)
+                follows(watch, 0)
             process.communicate(b"\n")
         assert told_by("watch", line_from(watch))["unit"] == "left.scope"
 
