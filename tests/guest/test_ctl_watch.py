@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -130,9 +130,18 @@ def test_every_kill_is_told_once_under_every_policy_and_those_of_scoperun_by_tha
 def follows(watch: subprocess.Popen[bytes], keepers: int) -> None:
     """Return once the watch waits for the ends of so many keepers."""
     late = time.monotonic() + GENEROUS
-    while sum("pidfd" in os.readlink(each) for each in Path(f"/proc/{watch.pid}/fd").iterdir()) != keepers:
+    while pidfds(watch.pid) != keepers:
         assert time.monotonic() < late
         os.sched_yield()
+
+
+def pidfds(pid: int) -> int:
+    """Return how many processes a process waits for."""
+    found = 0
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it was closed meanwhile
+            found += "pidfd" in os.readlink(each)
+    return found
 
 
 def test_kills_are_told_where_no_scoperun_is_left_to_report_them(story: Story, tmp_path: Path) -> None:
