@@ -12,7 +12,7 @@ import typer
 from scoperun.console.field_names import in_options
 from scoperun.console.output import print_json, print_text, say
 from scoperun.ctl.errors import NoSuchUnit, NotActive, Status, status_of
-from scoperun.ctl.freezing import is_our_own
+from scoperun.ctl.freezing import BUSES, is_our_own
 from scoperun.ctl.names import acted_on, missing
 from scoperun.ctl.session import COMMANDS, session
 from scoperun.errors import ManagerError, ScoperunError
@@ -92,7 +92,7 @@ class Met:
 class Globs:
     """Which units a glob means. every: all scopes and services, not only scopes of scoperun.
 
-    spare_own: not the unit that this process is in. systemd's own scope is never meant.
+    spare_own: not the unit that this process is in, and not the bus. systemd's own scope is never meant.
     """
 
     every: bool
@@ -103,12 +103,12 @@ class Globs:
         return self.could_mean(seen) and not self.spare(seen)
 
     def could_mean(self, seen: Seen) -> bool:
-        """Tell whether a glob could mean a unit if this process were not in it."""
+        """Tell whether a glob could mean a unit if we did not need it."""
         return (self.every or seen.is_ours) and seen.name != MANAGERS_OWN
 
     def spare(self, seen: Seen) -> bool:
-        """Tell whether a unit is spared because this process is in it."""
-        return self.spare_own and is_our_own(seen.cgroup)
+        """Tell whether a unit is spared because we need it: this process is in it, or it is the bus."""
+        return self.spare_own and (seen.name in BUSES or is_our_own(seen.cgroup))
 
 
 def acted(words: Sequence[str], act: Act, *, system: bool, json: bool, globs: Globs) -> int:
@@ -174,10 +174,11 @@ async def _act(words: Sequence[str], act: Act, met: dict[str, Met], *, system: b
 
 
 def _say_what_is_spared(words: Sequence[str], seen: Mapping[str, Seen], names: Sequence[str], globs: Globs) -> None:
-    """Say which units the words would also mean if this process were not in them."""
+    """Say which units the words would also mean if we did not need them."""
     own = [name for name, each in seen.items() if globs.could_mean(each) and globs.spare(each) and name not in names]
     for name in acted_on(words, own)[0]:
-        say(f"scopectl: {one_line(name)} is left alone: scopectl itself runs in it, and only its full name means it")
+        why = "it is the bus" if name in BUSES else "scopectl itself runs in it"
+        say(f"scopectl: {one_line(name)} is left alone: {why}, and only its full name means it")
 
 
 async def _met(opened: Session, seen: Seen, act: Act) -> Met:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from scoperun.kernel.cgroup import Cgroup
     from scoperun.systemd.units import Invocation
 
+BUSES = {"dbus.service", "dbus-broker.service"}
+"""The services of the bus, by which systemd is asked for everything, a thaw included."""
+
 
 def is_frozen(cgroup: Cgroup | None) -> bool | None:
     """Tell whether the kernel runs none of a cgroup's processes; None if it does not say."""
@@ -26,13 +29,15 @@ def is_our_own(cgroup: Cgroup | None) -> bool:
 
 
 async def freeze(invocation: Invocation, cgroup: Cgroup | None) -> None:
-    """Freeze a unit; raise ScoperunError if it is not frozen then, or if this process is in it.
+    """Freeze a unit; raise ScoperunError if it is not frozen then, is the bus, or if this process is in it.
 
     cgroup: the unit's. If systemd does not answer, or the wait is interrupted, it is asked to thaw the unit, which it
     freezes all the same once it can.
     """
     if is_our_own(cgroup):
         raise ScoperunError("scopectl runs in it itself, and would be frozen too")
+    if invocation.name in BUSES:
+        raise ScoperunError("it is the bus, without which nothing could be thawed again")
     ran_before = is_frozen(cgroup) is False
     try:
         await invocation.freeze()

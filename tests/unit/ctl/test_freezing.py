@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from scoperun.ctl.acting import Globs
 from scoperun.ctl.freezing import freeze
 from scoperun.errors import BusLost, ManagerError, ScoperunError
 from scoperun.kernel.cgroup import Cgroup
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 class FakeInvocation:
     """Notes what is asked of it. failure: raised instead of an answer; None: it never answers."""
+
+    name = "a.service"
 
     def __init__(self, failure: Exception | None = None) -> None:
         self.asked: list[str] = []
@@ -68,3 +72,19 @@ async def test_the_cgroup_that_we_are_in_is_not_frozen() -> None:
     with pytest.raises(ScoperunError, match="would be frozen too"):
         await freeze(invocation, Cgroup(cgroup_name(os.getpid()) or "/", "/nowhere"))  # type: ignore[arg-type]
     assert invocation.asked == []
+
+
+@pytest.mark.parametrize("name", ["dbus.service", "dbus-broker.service"])
+async def test_the_bus_is_not_frozen(name: str, tmp_path: Path) -> None:
+    """Systemd could not be asked to thaw it."""
+    invocation: Any = FakeInvocation()
+    invocation.name = name
+    with pytest.raises(ScoperunError, match=r"^it is the bus"):
+        await freeze(invocation, cgroup(tmp_path, frozen=0))
+    assert invocation.asked == []
+
+
+@pytest.mark.parametrize(("every", "spare_own", "is_meant"), [(True, True, False), (True, False, True)])
+def test_a_glob_does_not_mean_the_bus(*, every: bool, spare_own: bool, is_meant: bool) -> None:
+    seen: Any = SimpleNamespace(name="dbus.service", is_ours=False, cgroup=None)
+    assert Globs(every, spare_own=spare_own).mean(seen) is is_meant
