@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scoperun.errors import InvalidValue
-from scoperun.record import dataclass
+from scoperun.record import dataclass, replace
+from scoperun.spec.limits import KEEPER_TASKS
 from scoperun.spec.sizes import INFINITY, format_size, parse_size
 
 if TYPE_CHECKING:
@@ -94,6 +95,11 @@ def own_limits(
                 how = "default"
             found.append(Limit(setting=setting, value=value, unit=unit, how=how, file=file))
     return found
+
+
+def without_keeper(limit: Limit) -> Limit:
+    """Return a limit of a scope with a keeper as it is for its other tasks."""
+    return replace(limit, value=limit.value - KEEPER_TASKS) if limit.setting == "TasksMax" else limit
 
 
 def above(

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from scoperun.errors import ManagerError
+from scoperun.kernel.keepers import living_keeper
 from scoperun.kernel.unit_cgroups import manager_cgroup, unit_cgroups
 from scoperun.record import dataclass
 from scoperun.spec.scope import unit_path
@@ -49,6 +50,12 @@ class Seen:
     def is_ours(self) -> bool:
         """Whether scoperun asked for it."""
         return self.file is not None and self.file.is_ours
+
+    @property
+    def has_keeper(self) -> bool:
+        """Whether a keeper of scoperun's is in it, which counts as one of its tasks."""
+        began_with_one = self.file is not None and self.file.has_keeper
+        return began_with_one and self.cgroup is not None and living_keeper(self.cgroup) is not None
 
     @property
     def started(self) -> float | None:

@@ -111,9 +111,9 @@ class _Change:
         if not self.force:
             _see_room(self.wanted, cgroup)
         said = await self._said()
-        before = in_force(self.wanted, cgroup, has_keeper=self._has_keeper, systemd=said)
+        before = in_force(self.wanted, cgroup, has_keeper=self.target.seen.has_keeper, systemd=said)
         kills = _kills(cgroup)
-        await self._set(self.wanted if self._has_keeper else map(without_keeper, self.wanted))
+        await self._set(self.wanted if self.target.seen.has_keeper else map(without_keeper, self.wanted))
         if cgroup.pids() is None:
             raise NotActive("it was changed, and has ended since")
         void = self._void(cgroup)
@@ -124,13 +124,8 @@ class _Change:
         if void and not self.force:
             await self._set_back(said)
             raise ScoperunError(f"not changed: {'; '.join(void)}", hint="--force sets it all the same")
-        now = in_force(self.wanted, cgroup, has_keeper=self._has_keeper, systemd=await self._said())
+        now = in_force(self.wanted, cgroup, has_keeper=self.target.seen.has_keeper, systemd=await self._said())
         return _did(before, now, void, _kills(cgroup) - kills, of_unit(self.wanted, cgroup))
-
-    @property
-    def _has_keeper(self) -> bool:
-        file = self.target.seen.file
-        return file is not None and file.has_keeper
 
     def _cgroup(self) -> Cgroup:
         cgroup = self.target.seen.cgroup
@@ -160,7 +155,7 @@ class _Change:
 
     def _void(self, cgroup: Cgroup) -> list[str]:
         """Return the properties that the kernel does not apply, each with the reason."""
-        limits = limits_in_force(cgroup, has_keeper=self._has_keeper)
+        limits = limits_in_force(cgroup, has_keeper=self.target.seen.has_keeper)
         return [
             f"{limit} would have no effect: {reason}"
             for limit, reason in unenforced(self.wanted, ScopeCgroup(cgroup, 0), limits)

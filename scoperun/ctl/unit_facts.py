@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from scoperun.ctl.errors import NotActive
-from scoperun.ctl.limit_origins import UnitFile, above, own_limits
+from scoperun.ctl.limit_origins import UnitFile, above, own_limits, without_keeper
 from scoperun.ctl.oom_seen import KernelSaid, kernel_said
 from scoperun.ctl.processes import inside
 from scoperun.errors import ManagerError
@@ -126,7 +126,7 @@ async def facts(opened: Session, seen: Seen, *, lines: int) -> Facts:
     """
     unit, kind = await _properties(opened, seen.name)
     cgroup = seen.cgroup
-    limits = [] if cgroup is None else await _limits(opened, seen.name, cgroup, _files(unit))
+    limits = [] if cgroup is None else await _limits(opened, seen, cgroup, _files(unit))
     top = await opened.top()
     events = None if cgroup is None else cgroup.table("memory.events")
     said = await kernel_said(
@@ -181,9 +181,11 @@ def _stripped(settings: Mapping[str, str]) -> dict[str, str]:
     return {name.strip(): value.strip() for name, value in settings.items()}
 
 
-async def _limits(opened: Session, name: str, cgroup: Cgroup, files: Sequence[UnitFile]) -> list[Limit]:
+async def _limits(opened: Session, seen: Seen, cgroup: Cgroup, files: Sequence[UnitFile]) -> list[Limit]:
     default = await opened.manager.default_tasks_max()
-    own = own_limits(name, cgroup.limits(), files, default_tasks=default)
+    own = own_limits(seen.name, cgroup.limits(), files, default_tasks=default)
+    if seen.has_keeper:
+        own = [without_keeper(each) for each in own]
     levels = [(units_of(each.name)[-1], each.limits()) for each in cgroup.levels()[1:] if units_of(each.name)]
     found = above(own, levels, {})
     if not found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
-from scoperun.kernel.process_table import fields
+from scoperun.kernel.process_table import fields, is_dead
 
 if TYPE_CHECKING:
     from scoperun.kernel.cgroup import Cgroup
@@ -31,4 +31,4 @@ def _is_keeper(pid: int) -> bool:
         return False
     name, stat, status = facts
     blocked = int(status.get("SigBlk", "0"), 16)
-    return name in _NAMES and int(stat[_SESSION]) == pid and blocked & _BLOCKED == _BLOCKED
+    return name in _NAMES and int(stat[_SESSION]) == pid and blocked & _BLOCKED == _BLOCKED and not is_dead(stat)

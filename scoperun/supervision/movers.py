@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Self
 
 from scoperun.errors import ScoperunError
+from scoperun.kernel.keepers import living_keeper
+from scoperun.kernel.unit_cgroups import manager_cgroup
 from scoperun.spec.scope import unit_path
 from scoperun.supervision.candidates import Mover, place
 from scoperun.systemd.connecting import connect
@@ -51,20 +53,26 @@ class Managers:
         return self.own if user == os.geteuid() and not self.is_system else None
 
 
+def _has_scoperun(unit: str, cgroup: str) -> bool:
+    """Tell whether a scope that began with a keeper still has one. cgroup: of a process in it."""
+    scope = manager_cgroup(cgroup).of_unit(unit)
+    return scope is not None and living_keeper(scope) is not None
+
+
 async def mover_of(managers: Managers, processes: Iterable[ProcessFacts]) -> Mover:
     """Return what decides about these processes: ask the managers for the main processes of services."""
-    places = {place(each.cgroup) for each in processes}
+    places = {place(each.cgroup): each.cgroup for each in processes}
     mains: dict[int, str] = {}
     watched: set[str] = set()
-    for unit, user in ((each.unit, each.user) for each in places):
-        if unit is None:
+    for unit, user, cgroup in ((each.unit, each.user, cgroup) for each, cgroup in places.items()):
+        if unit is None or cgroup is None:
             continue
         if unit.endswith(".service") and (manager := await managers.of_user(user)) is not None:
             with suppress(*UNANSWERED):
                 mains[int(await manager.get(unit_path(unit), _SERVICE, "MainPID"))] = unit
         elif unit.endswith(".scope") and user in {None, os.geteuid()}:  # another user's folder can hold anything
             file = transient_file(folder(os.environ, system=user is None), unit)
-            if file is not None and file.has_keeper:
+            if file is not None and file.has_keeper and _has_scoperun(unit, cgroup):
                 watched.add(unit)
     return Mover(
         pid=os.getpid(),
