@@ -9,19 +9,25 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import suppress
+import time
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
 from scoperun.console.paths import Trusted, walk
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from scoperun.console.paths import Place
 
 _OWNERS_ALONE = 0o600
 """The mode of a new file: only its owner reads it, because it has command lines in it."""
 
 _ATTEMPTS = 100
-"""How often a file can appear and disappear again while it is opened before that is an error."""
+"""How often a file can appear and disappear again while it is opened before that is an error, or be locked."""
+
+_MOMENT = 0.01
+"""Seconds between two attempts to lock a file."""
 
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK}
 """Errors of link(2) on file systems without hard links, e.g. vfat."""
@@ -35,12 +41,17 @@ class Appended:
     """
 
     def __init__(self, path: str, *, header: str) -> None:
-        """Open the file; a new one begins with `header`. Raises OSError if lines cannot be added to it."""
-        self._fd = _opened(path, header.encode())
+        """Open the file; a new or empty one begins with `header`. Raises OSError if lines cannot be added to it."""
+        self._header = header.encode()
+        self._fd = _opened(path, self._header)
 
     def append(self, line: str) -> None:
         """Add a line, which ends with a newline. Raises OSError if not all of it could be written."""
-        _write(self._fd, line.encode())
+        if _missing(self._fd, self._header):
+            with _locked(self._fd):
+                _write(self._fd, _missing(self._fd, self._header) + line.encode())
+        else:
+            _write(self._fd, line.encode())
 
     def close(self) -> None:
         """Close the file."""
@@ -105,12 +116,42 @@ def _new(place: Place, name: str, header: bytes) -> int:
     try:
         with suppress(OSError):  # some file systems have no modes, e.g. vfat
             os.fchmod(fd, _OWNERS_ALONE)  # whatever the umask is
-        _write(fd, header)
+        with _locked(fd):
+            _write(fd, _missing(fd, header))
     except BaseException:
         os.close(fd)
         os.unlink(name, dir_fd=place.folder)
         raise
     return fd
+
+
+def _missing(fd: int, header: bytes) -> bytes:
+    """Return what is missing before a line: in an empty file the header, else the end of another program's line."""
+    size = os.fstat(fd).st_size
+    if size == 0:
+        return header
+    try:
+        with open(f"/proc/self/fd/{fd}", "rb", buffering=0) as file:
+            file.seek(size - 1)
+            return b"" if file.read(1) == b"\n" else b"\n"
+    except OSError:  # we may only write to it
+        return b""
+
+
+@contextmanager
+def _locked(fd: int) -> Iterator[None]:
+    """Keep other runs of ours from writing the header meanwhile; a lock of another program is not waited for long."""
+    import fcntl  # noqa: PLC0415  rarely needed
+
+    for _ in range(_ATTEMPTS):
+        with suppress(BlockingIOError):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        time.sleep(_MOMENT)
+    try:
+        yield
+    finally:
+        fcntl.flock(fd, fcntl.LOCK_UN)
 
 
 def _write(fd: int, data: bytes) -> None:

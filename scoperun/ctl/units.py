@@ -217,10 +217,15 @@ def _written(path: str, text: str) -> Row:
     return Row(unit=unit, path=path, file="installed", did=did)
 
 
+def _is_enabled(folder: str) -> bool:
+    """Tell whether the watch is enabled in a folder of units, perhaps without a file there any more."""
+    return os.path.lexists(f"{folder}/default.target.wants/{WATCH}")
+
+
 async def _uninstalled(manager: Manager, folder: str) -> list[Row]:
     await _see_it_is_searched(manager, folder)
     state, _ = _content_of(f"{folder}/{WATCH}")
-    if state is State.OURS:
+    if state is State.OURS or (state is State.MISSING and _is_enabled(folder)):
         await installed.disable(manager, WATCH)
         if (await installed.active_states(manager, [WATCH])).get(WATCH) not in {None, "inactive", "failed"}:
             await installed.stop(manager, WATCH)

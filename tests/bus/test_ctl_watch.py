@@ -228,6 +228,20 @@ async def test_units_are_installed_listed_and_removed(folder: Folder, units: Uni
     assert folder.names() == []
 
 
+@pytest.mark.parametrize("is_enabled", [True, False])
+async def test_a_watch_whose_file_was_removed_is_disabled_and_stopped_where_it_was_enabled(
+    folder: Folder, units: Units, *, is_enabled: bool
+) -> None:
+    """A watch of the distribution's is left alone."""
+    units.add(WATCH)
+    wants = folder.path / "default.target.wants"
+    wants.mkdir(parents=True)
+    if is_enabled:
+        (wants / WATCH).symlink_to(folder.path / WATCH)
+    assert (await scopectl("units", "uninstall")).status == 0
+    assert ({"DisableUnitFiles", "StopUnit"} <= set(units.systemd.steps)) is is_enabled
+
+
 async def test_a_changed_file_is_left_alone(folder: Folder, units: Units) -> None:
     folder.path.mkdir(parents=True)
     (folder.path / WATCH).write_text("[Service]\nExecStart=mine\n")

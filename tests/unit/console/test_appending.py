@@ -43,6 +43,16 @@ def test_a_new_file_begins_with_the_header(folder: Path) -> None:
     assert (folder / "log").read_text() == f"{HEADER}one\ntwo\n"
 
 
+@pytest.mark.parametrize(("before", "begins"), [("", HEADER), ("partial", "partial\n"), ("whole\n", "whole\n")])
+def test_a_line_begins_where_none_is_begun(before: str, begins: str, folder: Path) -> None:
+    """As after logrotate(8), which can make an empty file, and after another program that was ended."""
+    (folder / "log").write_text(before)
+    for _ in range(2):
+        with Appended(str(folder / "log"), header=HEADER) as file:
+            file.append("line\n")
+    assert (folder / "log").read_text() == f"{begins}line\nline\n"
+
+
 def test_a_file_that_is_there_stays_as_it_is(folder: Path) -> None:
     (folder / "log").write_text("before\n")
     (folder / "log").chmod(0o644)
@@ -72,7 +82,7 @@ def write_many(path: Path, begin: Barrier, writer: int) -> None:
 def test_many_writers_at_once_lose_and_mix_nothing(
     folder: Path, has_links: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They all begin with a file that is not there. On a file system without hard links only the header can be late."""
+    """They all begin with a file that is not there, also on a file system without hard links."""
     if not has_links:
         monkeypatch.setattr(os, "link", refuse_links)
     processes = multiprocessing.get_context("fork")
@@ -86,8 +96,7 @@ def test_many_writers_at_once_lose_and_mix_nothing(
     for writer in writers:
         writer.close()
     lines = (folder / "log").read_text().splitlines(keepends=True)
-    if has_links:
-        assert lines[0] == HEADER
+    assert lines[0] == HEADER
     expected = [f"{each} {number} {'x' * (each * 300)}\n" for each in range(WRITERS) for number in range(LINES)]
     assert Counter(lines) == Counter([HEADER, *expected])
 
