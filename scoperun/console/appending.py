@@ -26,8 +26,8 @@ _OWNERS_ALONE = 0o600
 _ATTEMPTS = 100
 """How often a file can appear and disappear again while it is opened before that is an error, or be locked."""
 
-_MOMENT = 0.01
-"""Seconds between two attempts to lock a file."""
+_MOMENT = 0.05
+"""Seconds between two attempts to lock a file, and for which a line of ours is not written to its end."""
 
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK}
 """Errors of link(2) on file systems without hard links, e.g. vfat."""
@@ -130,12 +130,20 @@ def _missing(fd: int, header: bytes) -> bytes:
     size = os.fstat(fd).st_size
     if size == 0:
         return header
+    if not _is_open_line(fd):
+        return b""
+    time.sleep(_MOMENT)  # another run might be writing it: a long line is seen page by page
+    return b"\n" if os.fstat(fd).st_size == size and _is_open_line(fd) else b""
+
+
+def _is_open_line(fd: int) -> bool:
+    """Tell whether the last line of a file that is not empty does not end."""
     try:
         with open(f"/proc/self/fd/{fd}", "rb", buffering=0) as file:
-            file.seek(size - 1)
-            return b"" if file.read(1) == b"\n" else b"\n"
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) not in {b"\n", b""}
     except OSError:  # we may only write to it
-        return b""
+        return False
 
 
 @contextmanager

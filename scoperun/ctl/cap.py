@@ -16,6 +16,7 @@ from scoperun.ctl.cap_list import list_caps
 from scoperun.ctl.cap_request import Asked, Target
 from scoperun.ctl.cap_work import done
 from scoperun.ctl.declared import Json, Legend, System
+from scoperun.ctl.one_at_a_time import one_at_a_time
 from scoperun.errors import InvalidValue, ScoperunError
 from scoperun.spec.properties import Property
 from scoperun.spec.sizes import INFINITY
@@ -112,7 +113,9 @@ def command(  # noqa: PLR0913  each is an option
         force=force,
         about=_about(limits, wanted, has_app=app is not None),
     )
-    return _tell(asyncio.run(done(asked)), target, json=json)
+    with one_at_a_time(os.environ, system=target.system):
+        told = asyncio.run(done(asked))
+    return _tell(told, target, json=json)
 
 
 def _tell(told: Done, target: Target, *, json: bool) -> int:

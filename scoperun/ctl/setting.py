@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ from scoperun.ctl.errors import NotActive
 from scoperun.ctl.freezing import is_frozen
 from scoperun.ctl.in_force import in_force, limits_in_force, setting, text_of
 from scoperun.ctl.limit_warnings import of_unit
+from scoperun.ctl.one_at_a_time import one_at_a_time
 from scoperun.errors import InvalidValue, PropertyRefused, ScoperunError
 from scoperun.kernel.scope_cgroup import ScopeCgroup
 from scoperun.record import dataclass, replace
@@ -80,7 +82,8 @@ def command(
         done = await _Change(target, wanted, force).made()
         return replace(done, texts=[*done.texts, *_until_it_ends(target.name)])
 
-    return acted(units, change, system=system, json=json, globs=Globs(every))
+    with one_at_a_time(os.environ, system=system):
+        return acted(units, change, system=system, json=json, globs=Globs(every))
 
 
 def _until_it_ends(unit: str) -> list[str]:

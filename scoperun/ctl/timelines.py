@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _MOST_BYTES = 1 << 28
 """Bytes, more than any timeline of ours has."""
 
+_LEAST_TIME = 1e-9
+"""Seconds between two samples from which a rate is made."""
+
 BYTES = ("memory", *KINDS, "swap")
 """The columns in bytes; all of them can be in one picture."""
 
@@ -199,7 +202,7 @@ def _rates(run: list[Row]) -> list[Point]:
     return [
         (now, max(total - total_before, 0.0) / (now - before))
         for (before, total_before), (now, total) in pairs
-        if now > before
+        if now - before >= _LEAST_TIME
     ]
 
 

@@ -79,7 +79,7 @@ class Store:
         order = "ORDER BY ended DESC, id DESC LIMIT ?"
         rows = self._connection.execute(
             f"SELECT {_COLUMNS} FROM run WHERE {condition} {order}",  # noqa: S608  the values are not in it
-            (*values, _LARGEST if selection.last is None else selection.last),
+            (*values, _LARGEST if selection.last is None else min(selection.last, _LARGEST)),
         )
         return [_recorded(row) for row in rows][::-1]
 
@@ -182,6 +182,8 @@ def opened(folder: int, *, create: bool) -> Iterator[Store | None]:
         raise ScoperunError(database.reason(folder, error)) from None
     except OSError as error:
         raise ScoperunError(error.strerror or str(error)) from None
+    except UnicodeError:  # SQLite's own text is damaged
+        raise ScoperunError("the history is damaged") from None
 
 
 def _is_busy(error: sqlite3.Error) -> bool:

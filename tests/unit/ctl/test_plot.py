@@ -109,6 +109,12 @@ def test_processors_are_what_was_used_since_the_sample_before(tmp_path: Path) ->
     assert {value for _, value in line.points} == {0.5}
 
 
+def test_two_samples_at_nearly_the_same_time_give_no_rate(tmp_path: Path) -> None:
+    rows = [{"time": 0, "cpu": 0}, {"time": 5e-324, "cpu": 1}, {"time": 2, "cpu": 2}]
+    [line] = picture([written(tmp_path / "a.jsonl", *rows)], ("cpu",)).lines
+    assert line.points == ((2, 0.5),)
+
+
 @pytest.mark.parametrize("row", [{"time": 0, "memory": 0}, {"time": 3, "memory": 5, "mark": "oom-kill"}])
 def test_a_single_point_can_be_drawn(tmp_path: Path, row: dict[str, Any]) -> None:
     file = written(tmp_path / "a.jsonl", row)

@@ -79,6 +79,7 @@ def test_runs_come_back_as_they_were_given_the_last_one_last(folder: int) -> Non
         add(folder, number=number)
     assert numbers(folder) == [0, 1, 2, 3, 4]
     assert numbers(folder, Selection(last=2)) == [3, 4]
+    assert numbers(folder, Selection(last=2**63)) == [0, 1, 2, 3, 4], "more than SQLite's largest number"
     assert runs(folder)[0].report == told(number=0).to_json()
 
 
