@@ -30,7 +30,7 @@ class Place:
         self.folder.mkdir()
         self.top.mkdir()
         self.seen = ReportedScopes(str(self.folder), Cgroup("/top", str(self.top)))
-        self.keeper: Keeper | None = None
+        self.keepers: list[Keeper] = []
 
     def start(self, unit: str, *pids: int, by: str = OURS) -> None:
         """Have a scope appear with these processes in it."""
@@ -42,17 +42,15 @@ class Place:
         """Have these processes in the scope, and no others."""
         (self.top / unit / "cgroup.procs").write_text("".join(f"{pid}\n" for pid in pids))
 
-    def start_with_keeper(self, *others: int) -> Keeper:
+    def start_with_keeper(self, *others: int) -> None:
         """Have a scope of scoperun's appear."""
-        self.keeper = spawn()
-        self.start(SCOPE, *others, self.keeper.pid)
-        return self.keeper
+        self.keepers.append(spawn())
+        self.start(SCOPE, *others, self.keepers[-1].pid)
 
     async def end_keeper(self) -> None:
         """End the keeper, and return once that can have been noticed."""
-        assert self.keeper is not None
-        pidfd = os.pidfd_open(self.keeper.pid)
-        self.keeper.end()
+        pidfd = os.pidfd_open(self.keepers[-1].pid)
+        self.keepers[-1].end()
         await readable(pidfd)
         os.close(pidfd)
         await asyncio.sleep(0)  # the loop tells of all descriptors that are readable, one after the other
@@ -63,8 +61,8 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     made = Place(tmp_path)
     yield made
     made.seen.close()
-    if made.keeper is not None:
-        made.keeper.end()
+    for keeper in made.keepers:
+        keeper.close()
 
 
 @pytest.mark.parametrize("is_left", [True, False])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 import subprocess
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,8 +31,7 @@ def other(*, leads_session: bool) -> Iterator[int]:
 def test_a_keeper_is_found_in_its_scope_or_in_a_leaf_below_until_it_ends(leaf: str, tmp_path: Path) -> None:
     (tmp_path / "keeper").mkdir()
     scope = Cgroup("/job.scope", str(tmp_path))
-    keeper = spawn()
-    with other(leads_session=False) as one, other(leads_session=True) as two:
+    with closing(spawn()) as keeper, other(leads_session=False) as one, other(leads_session=True) as two:
         (tmp_path / "cgroup.procs").write_text(f"{one}\n{two}\n")
         assert living_keeper(scope) is None
         with (tmp_path / leaf / "cgroup.procs").open("a") as file:
