@@ -20,7 +20,7 @@ _OF_ROOT = "/run/scoperun.lock"
 def one_at_a_time(environment: Mapping[str, str], *, system: bool) -> Iterator[None]:
     """Wait until no other scopectl changes units of this manager, and keep others waiting during the context.
 
-    Without the lock, which is no reason to fail, if the place is not there or not ours.
+    If its place is missing or not ours, there is no lock, and no error.
     """
     with ExitStack() as stack:
         with suppress(OSError):

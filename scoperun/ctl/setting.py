@@ -79,7 +79,7 @@ def command(
         raise InvalidValue("nothing to set", hint="e.g. scopectl set UNIT --mem 2G; scopectl set --help lists them")
 
     async def change(target: Target) -> Did:
-        done = await _Change(target, wanted, force).made()
+        done = await _Change(target, wanted, force, target.seen.has_keeper).made()
         return replace(done, texts=[*done.texts, *_until_it_ends(target.name)])
 
     with one_at_a_time(os.environ, system=system):
@@ -102,11 +102,15 @@ def _see_not_fixed(properties: list[Property]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """A change of one unit. wanted: the properties, with room for a keeper. force: as the option."""
+    """A change of one unit. wanted: the properties, with room for a keeper. force: as the option.
+
+    has_keeper: a keeper is in the unit.
+    """
 
     target: Target
     wanted: tuple[Property, ...]
     force: bool
+    has_keeper: bool
 
     async def made(self) -> Did:
         """Make the change, read it back, and return what was in force before and is now."""
@@ -114,9 +118,9 @@ class _Change:
         if not self.force:
             _see_room(self.wanted, cgroup)
         said = await self._said()
-        before = in_force(self.wanted, cgroup, has_keeper=self.target.seen.has_keeper, systemd=said)
+        before = in_force(self.wanted, cgroup, has_keeper=self.has_keeper, systemd=said)
         kills = _kills(cgroup)
-        await self._set(self.wanted if self.target.seen.has_keeper else map(without_keeper, self.wanted))
+        await self._set(self.wanted if self.has_keeper else map(without_keeper, self.wanted))
         if cgroup.pids() is None:
             raise NotActive("it was changed, and has ended since")
         void = self._void(cgroup)
@@ -127,7 +131,7 @@ class _Change:
         if void and not self.force:
             await self._set_back(said)
             raise ScoperunError(f"not changed: {'; '.join(void)}", hint="--force sets it all the same")
-        now = in_force(self.wanted, cgroup, has_keeper=self.target.seen.has_keeper, systemd=await self._said())
+        now = in_force(self.wanted, cgroup, has_keeper=self.has_keeper, systemd=await self._said())
         return _did(before, now, void, _kills(cgroup) - kills, of_unit(self.wanted, cgroup))
 
     def _cgroup(self) -> Cgroup:
@@ -158,7 +162,7 @@ class _Change:
 
     def _void(self, cgroup: Cgroup) -> list[str]:
         """Return the properties that the kernel does not apply, each with the reason."""
-        limits = limits_in_force(cgroup, has_keeper=self.target.seen.has_keeper)
+        limits = limits_in_force(cgroup, has_keeper=self.has_keeper)
         return [
             f"{limit} would have no effect: {reason}"
             for limit, reason in unenforced(self.wanted, ScopeCgroup(cgroup, 0), limits)

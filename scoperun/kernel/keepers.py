@@ -18,7 +18,7 @@ _BLOCKED = sum(1 << (each - 1) for each in signal.valid_signals() - {signal.SIGK
 def living_keeper(cgroup: Cgroup) -> int | None:
     """Return the PID of the keeper in a scope, or in a leaf below it (Delegate=); None if there is none.
 
-    scoperun's processes that look like one are taken for it: they can only be in its own scope.
+    A process that imitates a keeper is taken for one: it can only mislead about its own scope.
     """
     places = (cgroup, *cgroup.directly_below())
     return next((pid for each in places for pid in each.pids() or () if _is_keeper(pid)), None)

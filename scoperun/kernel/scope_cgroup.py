@@ -17,7 +17,7 @@ from scoperun.record import dataclass, field, replace
 from scoperun.spec.sizes import INFINITY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from scoperun.kernel.cgroup import Cgroup
     from scoperun.kernel.endings import Endings
@@ -124,9 +124,7 @@ class ScopeCgroup:
             # statistics that go with their sizes are read after them.
             taken = taken_memory(self.cgroup.table("memory.stat"))
             places = self._pids() or {}
-            if endings is not None:
-                endings.hold(places.keys())
-            tasks, gone = _tasks(places, before)
+            tasks, gone = _tasks(places, before, endings)
             stat = self.cgroup.table("memory.stat")
             current, swap = self.cgroup.number("memory.current"), self.cgroup.number("memory.swap.current")
             counted, events = events, self._events()
@@ -136,7 +134,6 @@ class ScopeCgroup:
         if events is None:
             return None
         ooms, groups = self._ooms_and_groups(own, events)
-        status_of = wait_status if endings is None else endings.wait_status
         return MemorySnapshot(
             at=at,
             events=events,
@@ -150,7 +147,7 @@ class ScopeCgroup:
             uncounted=UNCOUNTED,
             tasks=tasks,
             places=places,
-            ended=tuple(EndedTask(task=each, status=status_of(each.pid), name=name_of(each.pid)) for each in gone),
+            ended=tuple(_ended(each, endings) for each in gone),
             rested=is_torn,
         )
 
@@ -240,13 +237,25 @@ def ooms(
     return counts
 
 
-def _tasks(places: Collection[int], before: MemorySnapshot | None) -> tuple[tuple[Task, ...], tuple[Task, ...]]:
-    """Return the processes that live in the scope, and those that have ended since `before` or are about to."""
+def _tasks(
+    places: Mapping[int, str], before: MemorySnapshot | None, endings: Endings | None
+) -> tuple[tuple[Task, ...], tuple[Task, ...]]:
+    """Return the processes that live in the scope, and those that have ended since `before` or are about to.
+
+    Each is held first: its parent can reap it as soon as it was seen.
+    """
+    if endings is not None:
+        endings.hold(places.keys())
     tasks = {pid: task(pid) or (Task(pid=pid, name=None) if is_hidden(pid) else None) for pid in places}
     living = {pid: each for pid, each in tasks.items() if each is not None}
     lived = {each.pid: each for each in (before.tasks if before else ())}
     gone = [pid for pid in {**lived, **tasks} if pid not in living and has_ended(pid)]
     return tuple(living.values()), tuple(lived.get(pid) or Task(pid=pid, name=None) for pid in gone)
+
+
+def _ended(gone: Task, endings: Endings | None) -> EndedTask:
+    status = wait_status(gone.pid) if endings is None else endings.wait_status(gone.pid)
+    return EndedTask(task=gone, status=status, name=name_of(gone.pid))
 
 
 def _oomd_mark(cgroup: Cgroup, attribute: Callable[[str], bytes | None], living: Iterable[int]) -> OomdMark | None:

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from scoperun.report.soft_pressure_report import SoftPressureReport
 
 
+_KILLERS = {LimitOf.UNKNOWN: "an OOM KILLER", LimitOf.SYSTEMD_OOMD: "SYSTEMD-OOMD"}
+"""What killed, where it was not certainly the kernel for want of memory: systemd-oomd kills while there is some."""
+
+
 class Tone(enum.Enum):
     """What kind of news it is."""
 
@@ -115,39 +119,27 @@ def _was_ended_by(soft: SoftMemoryReport | SoftPressureReport | None, report: Re
 
 
 def _out_of_memory(report: Report, names: Mapping[str, str]) -> str:
-    oom = report.oom
-    what = _children(oom)
+    killer = _KILLERS.get(report.oom.limit_of) if report.oom is not None else None
     if report.timed_out:
-        return f"{_timeout(report, names)}, and {_ran_out(report, what)}"
-    match oom.limit_of if oom is not None else None:
-        case LimitOf.UNKNOWN:
-            killer = "an OOM KILLER"
-        case LimitOf.SYSTEMD_OOMD:  # it kills while there is still memory
-            killer = "SYSTEMD-OOMD"
-        case _ if _is_victim(report) or (report.signal is not None and not _went_on(report)):
-            return "OUT OF MEMORY"
-        case _ if report.signal is not None:
-            return f"{ending(report)}, and {what} RAN OUT OF MEMORY"
-        case _ if has_unknown_status(report):
-            return f"{ending(report)}, and something in its scope RAN OUT OF MEMORY"
-        case _:
-            return f"{ending(report)}, but {what} RAN OUT OF MEMORY"
-    if report.signal == SIGKILL:
+        return f"{_timeout(report, names)}, and {_killed(report, killer)}"
+    if killer is None and (_is_victim(report) or (report.signal is not None and not _went_on(report))):
+        return "OUT OF MEMORY"
+    if killer is not None and report.signal == SIGKILL:
         return f"KILLED BY {killer.upper()}"
-    if has_unknown_status(report):
-        return f"{ending(report)}, and {killer} killed something in its scope"
-    return f"{ending(report)}, {'but ' if report.signal is None else ''}{killer} killed {what}"
+    if report.signal is None:
+        word = "and " if has_unknown_status(report) else "but "
+    else:
+        word = "and " if killer is None else ""
+    return f"{ending(report)}, {word}{_killed(report, killer)}"
 
 
-def _ran_out(report: Report, what: str) -> str:
-    """Return what became of other processes in the scope than the command: a child RAN OUT OF MEMORY."""
-    match report.oom.limit_of if report.oom is not None else None:
-        case LimitOf.UNKNOWN:
-            return f"an OOM KILLER killed {what}"
-        case LimitOf.SYSTEMD_OOMD:
-            return f"SYSTEMD-OOMD killed {what}"
-        case _:
-            return f"{what} RAN OUT OF MEMORY"
+def _killed(report: Report, killer: str | None) -> str:
+    """Return what was killed because memory ran out, e.g. `a child RAN OUT OF MEMORY`."""
+    if _is_victim(report):
+        what = "the command"
+    else:
+        what = "something in its scope" if has_unknown_status(report) else _children(report.oom)
+    return f"{what} RAN OUT OF MEMORY" if killer is None else f"{killer} killed {what}"
 
 
 def _went_on(report: Report) -> bool:

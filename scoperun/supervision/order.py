@@ -79,11 +79,7 @@ async def supervised(  # noqa: PLR0913  each belongs to another step
         if guard is not None and handles.start.cgroup is not None:
             stack.enter_context(guard.told(handles.scope.cgroup.path))
         supervision = await stack.enter_async_context(Supervision(handles, tasks, enough, guard))
-        if parent is not None:
-            parent.see_alive("before the command had started")
-        if check is not None:
-            check()
-        await processes.workload.release(unit.invocation_id)
+        await _release(processes, unit, parent, check)
         supervision.begin(exited)
         if parent is not None:
             tasks.start(_stop_after(parent, supervision))
@@ -95,6 +91,15 @@ async def _guard(run: RunRequest, manager: Manager, stack: AsyncExitStack) -> Gu
     from scoperun.supervision.guard import shared_guard  # noqa: PLC0415  most commands do not need it
 
     return await stack.enter_async_context(shared_guard(manager, system=run.system))
+
+
+async def _release(processes: Processes, unit: Unit, parent: Parent | None, check: Callable[[], None] | None) -> None:
+    """Let the command run, if it still may."""
+    if parent is not None:
+        parent.see_alive("before the command had started")
+    if check is not None:
+        check()
+    await processes.workload.release(unit.invocation_id)
 
 
 async def _stop_after(parent: Parent, supervision: Supervision) -> None:

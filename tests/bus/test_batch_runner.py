@@ -13,6 +13,7 @@ import pytest
 
 from scoperun.batch.earlier import clear_earlier
 from scoperun.batch.events import Finished, Noted
+from scoperun.batch.ground import Ground
 from scoperun.batch.halt import halt
 from scoperun.batch.job import Job
 from scoperun.batch.output import Output, Way
@@ -184,6 +185,8 @@ async def test_a_command_does_not_run_in_the_slice_that_came_in_place_of_ours(
     def begin(
         request: RunRequest, streams: Streams, check: Callable[[], None]
     ) -> AbstractAsyncContextManager[Supervision]:
+        assert getattr(check, "__func__", None) is Ground.see_intact
+
         def checked() -> None:
             check()
             if failures:

@@ -26,6 +26,8 @@ from scoperun.evidence.events import (
 from scoperun.evidence.invocation import Invocation
 from scoperun.evidence.kernel_log import parse
 from scoperun.evidence.kernel_report import KernelRecord
+from scoperun.evidence.last_seen import Victim
+from scoperun.evidence.oom_limit import LimitOf
 from scoperun.evidence.verdict import Verdict
 from scoperun.report.conclusion import conclude
 from scoperun.report.report import Report, start_line
@@ -258,6 +260,17 @@ def test_our_timeout_after_an_oom_kill_of_a_child_exits_with_124(
     assert (report.verdict, report.exit_status) == (Verdict.OOM_KILL, exit_status)
     how = "TIMED OUT after 2s (RuntimeMaxSec=)" if exit_status == 124 else "SIGTERM"
     assert report_text(report).startswith(f"scoperun: {how}, and a child RAN OUT OF MEMORY:")
+
+
+def test_a_command_that_runs_out_of_memory_while_time_ends_it_is_not_called_a_child() -> None:
+    end = [LeftActive(101.6), exited(-9), counted(1), StateChanged("failed"), read("timeout", "continue")]
+    report = told(end, TIMED)
+    assert report.oom is not None
+    victim = Victim(pid=report.pid, name="work", rss=None, anon=None, source="wait status")
+    text = report_text(replace(report, oom=replace(report.oom, limit_of=LimitOf.SCOPE, victims=(victim,))))
+    assert " ".join(text.split()).startswith(
+        "scoperun: TIMED OUT after 2s (RuntimeMaxSec=), and the command RAN OUT OF MEMORY: ./work"
+    )
 
 
 @pytest.mark.parametrize("then", [None, 60.0, 2.0])
