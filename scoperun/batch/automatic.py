@@ -41,7 +41,7 @@ def _suggested(advice: Advice | None, share: int) -> tuple[int, str] | None:
     if advice.p95 is not None:
         return rounded_up(advice.p95), f"the 95th percentile of {runs}, rounded up"
     if advice.more_than is not None:
-        return _above(advice.more_than, share), f"of {runs} one needed more than {format_size(advice.more_than)}"
+        return _above(advice.more_than, share), f"by {runs}, {format_size(advice.more_than)} is too little"
     if advice.most is not None:
         return rounded_up(advice.most), f"the largest peak of {runs}, rounded up"
     return None

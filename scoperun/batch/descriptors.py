@@ -14,8 +14,8 @@ _PER_JOB = 24
 _SPARE = 64
 """For the rest: the database, the connection to systemd, the output."""
 
-_LIMIT = resource.RLIMIT_NOFILE
-_NO_LIMIT = 1 << 30
+_RESOURCE = resource.RLIMIT_NOFILE
+_UNLIMITED = 1 << 30
 
 
 class Descriptors:
@@ -23,28 +23,28 @@ class Descriptors:
 
     def __init__(self) -> None:
         """Note the limit as it is."""
-        self._before = resource.getrlimit(_LIMIT)
+        self._before = resource.getrlimit(_RESOURCE)
 
     def allow(self, slots: int) -> None:
         """Raise the limit as far as so many jobs at once need it. Raises InvalidValue if it cannot be raised so far."""
-        needed, (soft, hard) = slots * _PER_JOB + _SPARE, map(_number, resource.getrlimit(_LIMIT))
+        needed, (soft, hard) = slots * _PER_JOB + _SPARE, map(_number, resource.getrlimit(_RESOURCE))
         if needed > hard:
             raise InvalidValue(
                 f"{slots} jobs at once need {needed} descriptors, and this process can have {hard}",
                 hint=f"at most {most_slots(can_raise=True)} at once, or a higher hard limit: ulimit -Hn",
             )
         if needed > soft:
-            resource.setrlimit(_LIMIT, (needed, self._before[1]))
+            resource.setrlimit(_RESOURCE, (needed, self._before[1]))
 
     def undo_in_child(self) -> None:
         """Set the limit that we were started with: select(2) cannot cope with a higher one."""
         with suppress(ValueError, OSError):  # another program has lowered the hard limit meanwhile: prlimit(1)
-            resource.setrlimit(_LIMIT, self._before)
+            resource.setrlimit(_RESOURCE, self._before)
 
 
 def most_slots(*, can_raise: bool) -> int:
     """Return for how many jobs at once there are descriptors. can_raise: the limit can be raised for them."""
-    soft, hard = map(_number, resource.getrlimit(_LIMIT))
+    soft, hard = map(_number, resource.getrlimit(_RESOURCE))
     return max(1, ((hard if can_raise else soft) - _SPARE) // _PER_JOB)
 
 
@@ -54,4 +54,4 @@ def usual_slots(*, can_raise: bool) -> int:
 
 
 def _number(limit: int) -> int:
-    return _NO_LIMIT if limit == resource.RLIM_INFINITY else limit
+    return _UNLIMITED if limit == resource.RLIM_INFINITY else limit

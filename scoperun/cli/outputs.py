@@ -83,7 +83,7 @@ def what_follows(output: Output, request: RunRequest) -> Iterator[Afterwards | N
         return
     from scoperun.cli.afterwards import Afterwards
 
-    with Afterwards(output, request, say=_unheard if output.quiet > 1 else say, patience=PATIENCE) as afterwards:
+    with Afterwards(output, request, say=say, patience=PATIENCE) as afterwards:
         yield afterwards
 
 
@@ -108,7 +108,3 @@ def kept_from_command(fd: int | None) -> Iterator[int | None]:
         yield ours
     finally:
         os.close(ours)
-
-
-def _unheard(_text: str) -> None:
-    """Print nothing, for -qq."""

@@ -57,10 +57,13 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """An option that sets no property, e.g. --nice 5: its long name, its value, and where that comes from."""
+    """An option that sets no property, e.g. --nice 5: its long name, its value, and where that comes from.
+
+    value: a float is a time in seconds.
+    """
 
     name: str
-    value: bool | int | str
+    value: bool | int | float | str
     source: str
 
     def to_text(self) -> str:
@@ -71,7 +74,8 @@ class Chosen:
             case False:
                 return _contrary(self.name)
         between = "=" if next(option.is_optional for option in OPTIONS if option.name == self.name) else " "
-        return f"--{self.name}{between}{quoted(str(self.value), keeps_bytes=True)}"
+        text = _time(round(self.value * 1e6)) if isinstance(self.value, float) else str(self.value)
+        return f"--{self.name}{between}{quoted(text, keeps_bytes=True)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +224,6 @@ def _systemd_run(request: RunRequest, asked: tuple[Asked, ...]) -> Iterable[str]
     yield "--"
     if request.context.oom_score_adj is not None:  # systemd-run has OOMScoreAdjust= for services alone
         yield from ("choom", f"--adjust={request.context.oom_score_adj}", "--")
-    if request.context.working_directory is not None:  # systemd-run has --working-directory= for services alone
-        yield from ("env", f"--chdir={request.context.working_directory}")
     yield from request.command
 
 
@@ -240,6 +242,8 @@ def _context(request: RunRequest) -> Iterable[str]:
         yield f"--gid={context.group}"
     if context.nice is not None:
         yield f"--nice={context.nice}"
+    if context.working_directory is not None:
+        yield f"--working-directory={context.working_directory}"
     yield from (f"--setenv={variable}" for variable in context.environment if "=" in variable)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from scoperun.cli.options import late_options
 from scoperun.cli.stderr import in_options, say
-from scoperun.kernel.swap import has_swap
+from scoperun.kernel.swap import has_swap, has_zswap
 from scoperun.printable import one_line
 from scoperun.record import replace
 from scoperun.spec.traps import low_ceiling, traps
@@ -36,7 +36,7 @@ def warn(argv: Sequence[str], request: RunRequest, sources: Sources, *, is_run: 
 def warn_of_traps(request: RunRequest) -> None:
     """Warn of limits that do not do what they seem to do."""
     asked = replace(request, soft_memory=None)  # its MemoryHigh= is lifted before it throttles
-    for trap in traps(asked.scope_properties(), has_swap=has_swap()):
+    for trap in traps(asked.scope_properties(), has_swap=has_swap(), has_zswap=has_zswap()):
         say(f"scoperun: warning: {in_options(trap)}")
 
 
@@ -60,8 +60,9 @@ async def warning_of_limits(supervision: Supervision) -> AsyncIterator[None]:
     It cannot be reached if something above the scope allows less memory than the scope's own limit.
     """
     start = supervision.start
-    ceiling, reason = low_ceiling(start.limits.memory_max, start.ceiling), start.unwatched_pressure
-    pressure = None if reason is None else f"`soft_pressure` has no effect: {reason}"
+    ceiling = low_ceiling(start.limits.memory_max, start.ceiling)
+    unwatched = start.unwatched_pressure
+    pressure = None if unwatched is None else f"`soft_pressure` has no effect: {unwatched}"
     warnings = [*filter(None, (ceiling, pressure)), *start.unenforced]
     if not warnings:
         yield

@@ -132,7 +132,8 @@ def _missing(fd: int, header: bytes) -> bytes:
         return header
     if not _is_open_line(fd):
         return b""
-    time.sleep(_MOMENT)  # another run might be writing it: a long line is seen page by page
+    # Another run might be writing it: a long line is seen page by page. So it is waited for a moment.
+    time.sleep(_MOMENT)
     return b"\n" if os.fstat(fd).st_size == size and _is_open_line(fd) else b""
 
 

@@ -1,4 +1,4 @@
-"""Folders in a place that nobody else decides: made and removed by a walk along the path."""
+"""Folders in a place that no other user decides: made and removed by a walk along the path."""
 
 from __future__ import annotations
 

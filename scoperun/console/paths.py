@@ -170,6 +170,7 @@ class _Walker:
             if is_last:
                 return Place(folder=self.folder, name=name)
             raise
+        unused = entry  # the descriptor that nothing needs after this step
         try:
             path, status = os.path.join(self._path, name), os.fstat(entry)
             self._look(path, status, os.fstat(self.folder))
@@ -177,14 +178,15 @@ class _Walker:
                 return self._follow(path, entry, status)
             if is_last:
                 place = Place(folder=self.folder, name=name, status=status, entry=entry)
-                entry = -1
+                unused = -1
                 return place
             if not stat.S_ISDIR(status.st_mode):
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
-            self._path, self.folder, entry = path, entry, self.folder
+            unused = self.folder
+            self._path, self.folder = path, entry
         finally:
-            if entry >= 0:
-                os.close(entry)
+            if unused >= 0:
+                os.close(unused)
         return None
 
     def _follow(self, path: str, link: int, status: os.stat_result) -> Place | None:

@@ -114,8 +114,8 @@ class Globs:
 def acted(words: Sequence[str], act: Act, *, system: bool, json: bool, globs: Globs) -> int:
     """Act on the units that the words mean, print what was done to each, and return the exit status.
 
-    A unit that cannot be acted on is named, and the rest go on; the first of them decides the status. After an
-    interrupt it is printed too what was done, and what was not.
+    A unit that cannot be acted on is named, and the rest go on; the first of them decides the status, and words that
+    name no unit come after all units. After an interrupt it is printed too what was done, and what was not.
     """
     met: dict[str, Met] = {}
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scoperun.console.field_names import in_options
-from scoperun.kernel.swap import has_swap
+from scoperun.kernel.swap import has_swap, has_zswap
 from scoperun.spec.limits import READ_BACK
 from scoperun.spec.properties import Property
 from scoperun.spec.sizes import INFINITY
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 def of_limits(limits: Sequence[Property], about: Collection[str]) -> list[str]:
     """Return the warnings about limits together; about: only those that one of these properties has a part in."""
-    return [in_options(each) for each in traps(limits, has_swap=has_swap(), about=about, what="it")]
+    found = traps(limits, has_swap=has_swap(), has_zswap=has_zswap(), about=about, what="it")
+    return [in_options(each) for each in found]
 
 
 def of_unit(wanted: Sequence[Property], cgroup: Cgroup) -> list[str]:

@@ -40,7 +40,11 @@ def moment(text: str, *, now: float) -> float:
 
 
 def _timestamp(at: datetime.datetime) -> float:
-    """Return a date and time in seconds since the epoch; if this zone's clock skips it, the next moment there is."""
+    """Return a date and time in seconds since the epoch.
+
+    If this zone's clock skips it, it is what it would be without the skip: at 02:00 the clock is set to 03:00, and
+    02:30 means 03:30.
+    """
     here = at.astimezone()
     is_skipped = at.tzinfo is None and here.replace(tzinfo=None) != at
     return (at.replace(fold=1).astimezone() if is_skipped else here).timestamp()

@@ -28,7 +28,7 @@ class ReportedScopes:
     """The scopes that were looked at, while they last and a while longer.
 
     A scope's file, which is gone with it, says whether it began with a keeper. The keeper's end is the end of its
-    scoperun: what is left in the scope then is nobody's any more.
+    scoperun: nothing reports on what is left in the scope then.
     """
 
     def __init__(self, folder: str, manager: Cgroup) -> None:

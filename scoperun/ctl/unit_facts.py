@@ -13,6 +13,7 @@ from scoperun.errors import ManagerError
 from scoperun.kernel.pressure import pressure
 from scoperun.kernel.unit_journal import JournalUnreadable, entries_of
 from scoperun.record import dataclass
+from scoperun.spec.limits import KEEPER_TASKS
 from scoperun.spec.scope import unit_path, units_of
 from scoperun.spec.sizes import INFINITY
 from scoperun.systemd import answers
@@ -125,8 +126,8 @@ async def facts(opened: Session, seen: Seen, *, lines: int) -> Facts:
     Raises NotActive if systemd has unloaded it meanwhile, and one of manager.UNANSWERED.
     """
     unit, kind = await _properties(opened, seen.name)
-    cgroup = seen.cgroup
-    limits = [] if cgroup is None else await _limits(opened, seen, cgroup, _files(unit))
+    cgroup, has_keeper = seen.cgroup, seen.has_keeper
+    limits = [] if cgroup is None else await _limits(opened, seen.name, cgroup, _files(unit), has_keeper)
     top = await opened.top()
     events = None if cgroup is None else cgroup.table("memory.events")
     said = await kernel_said(
@@ -142,7 +143,7 @@ async def facts(opened: Session, seen: Seen, *, lines: int) -> Facts:
         kind=kind,
         cgroup=cgroup,
         below=None if cgroup is None or seen.name.endswith(".slice") else inside(cgroup),
-        numbers=_numbers(cgroup),
+        numbers=_numbers(cgroup, has_keeper=has_keeper),
         events=events,
         refused=((cgroup and cgroup.table("pids.events")) or {}).get("max"),
         cpu=(cgroup and cgroup.table("cpu.stat")) or {},
@@ -181,10 +182,12 @@ def _stripped(settings: Mapping[str, str]) -> dict[str, str]:
     return {name.strip(): value.strip() for name, value in settings.items()}
 
 
-async def _limits(opened: Session, seen: Seen, cgroup: Cgroup, files: Sequence[UnitFile]) -> list[Limit]:
+async def _limits(
+    opened: Session, name: str, cgroup: Cgroup, files: Sequence[UnitFile], has_keeper: bool
+) -> list[Limit]:
     default = await opened.manager.default_tasks_max()
-    own = own_limits(seen.name, cgroup.limits(), files, default_tasks=default)
-    if seen.has_keeper:
+    own = own_limits(name, cgroup.limits(), files, default_tasks=default)
+    if has_keeper:
         own = [without_keeper(each) for each in own]
     levels = [(units_of(each.name)[-1], each.limits()) for each in cgroup.levels()[1:] if units_of(each.name)]
     found = above(own, levels, {})
@@ -199,11 +202,18 @@ async def _files_of(opened: Session, unit: str) -> list[UnitFile]:
     return _files(await opened.manager.get_all(unit_path(unit), answers.UNIT, _FILES))
 
 
-def _numbers(cgroup: Cgroup | None) -> dict[str, int | None]:
+def _numbers(cgroup: Cgroup | None, *, has_keeper: bool) -> dict[str, int | None]:
+    """Return the numbers in the files of a unit's cgroup; of tasks, those without the keeper."""
     if cgroup is None:
         return {}
-    files = ("memory.current", "memory.peak", "memory.swap.current", "memory.swap.peak", "pids.current", "pids.peak")
-    return {file: cgroup.number(file) for file in files}
+    found = {file: cgroup.number(file) for file in (*_BYTES, *_TASKS)}
+    if not has_keeper:
+        return found
+    return found | {file: count - KEEPER_TASKS for file in _TASKS if (count := found[file]) is not None}
+
+
+_BYTES = ("memory.current", "memory.peak", "memory.swap.current", "memory.swap.peak")
+_TASKS = ("pids.current", "pids.peak")
 
 
 def _name_below(top: Cgroup, kind: Mapping[str, Any], name: str) -> str:

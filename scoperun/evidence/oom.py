@@ -75,8 +75,9 @@ class OomWatch:
         if is_whole and (whole := self._whole_scope(end)):
             return whole
         found = [victim for killing in self.killings for victim in killing.name_victims(end)]
-        was_alone = end.tasks_peak == 1 and (not end.keeper_killed or bool(end.other_kills))
-        return found or (_command(end) if (is_whole and end.ended_with_scope) or was_alone else [])
+        # If the kernel killed the keeper, it can be that it killed nothing else.
+        is_only_one = end.tasks_peak == 1 and (not end.keeper_killed or bool(end.other_kills))
+        return found or (_command(end) if is_only_one or (is_whole and end.ended_with_scope) else [])
 
     def _whole_scope(self, end: ScopeEnd) -> list[Victim]:
         """Return all processes that were in the scope when it was killed as a whole, including the command.
@@ -89,14 +90,15 @@ class OomWatch:
         found = [_seen_last(task, end, seen) for task in seen.tasks]
         for killing in self._last_killings():
             found += killing.victims([[task] for task in suspects(killing.ended, end)], end)
-        is_sure = end.exited.status == -signal.SIGKILL and end.pid in {victim.pid for victim in found}
-        is_sure = is_sure and (not self.killings or self.killings[-1].is_certain_of_group(end))
-        return found if is_sure and not any(killing.has_stranger(end) for killing in self._last_killings()) else []
+        has_command = end.exited.status == -signal.SIGKILL and end.pid in {victim.pid for victim in found}
+        was_group = not self.killings or self.killings[-1].is_certain_of_group(end)
+        has_strangers = any(killing.has_stranger(end) for killing in self._last_killings())
+        return found if has_command and was_group and not has_strangers else []
 
     def _last_killings(self) -> list[OomKill]:
         """Return the rises since the last group kill, which the kernel counts little by little; else the last one."""
         groups = [number for number, killing in enumerate(self.killings) if killing.is_group]
-        return self.killings[(groups or [-1])[-1] :]
+        return self.killings[groups[-1] if groups else -1 :]
 
 
 def _command(end: ScopeEnd) -> list[Victim]:

@@ -1,4 +1,4 @@
-"""Swap: whether this machine has any."""
+"""Swap: whether this machine has any, and whether it compresses what would go there."""
 
 from __future__ import annotations
 
@@ -10,3 +10,12 @@ def has_swap(file: str = "/proc/swaps") -> bool:
             return len(swaps.readlines()) > 1  # the first is the heading
     except OSError:
         return True
+
+
+def has_zswap(file: str = "/sys/module/zswap/parameters/enabled") -> bool:
+    """Tell whether the kernel has zswap, and it is switched on."""
+    try:
+        with open(file, encoding="utf-8", errors="replace") as enabled:
+            return enabled.read().strip() == "Y"
+    except OSError:
+        return False

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 _KILLERS = {LimitOf.UNKNOWN: "an OOM KILLER", LimitOf.SYSTEMD_OOMD: "SYSTEMD-OOMD"}
-"""What killed, where it was not certainly the kernel for want of memory: systemd-oomd kills while there is some."""
+"""What killed, where it was not certainly the kernel because memory ran out: systemd-oomd kills before that."""
 
 
 class Tone(enum.Enum):

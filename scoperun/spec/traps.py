@@ -15,17 +15,21 @@ if TYPE_CHECKING:
 
 
 def traps(
-    properties: Iterable[Property], *, has_swap: bool, about: Collection[str] | None = None, what: str = "the command"
+    properties: Iterable[Property],
+    *,
+    has_swap: bool,
+    has_zswap: bool,
+    about: Collection[str] | None = None,
+    what: str = "the command",
 ) -> list[str]:
     """Return one warning line for each combination of properties that was hardly intended.
 
-    has_swap: whether the machine has any swap. about: only those that one of these properties has a part in.
-    what: what is limited.
+    has_swap: whether the machine has any swap. has_zswap: whether zswap is switched on.
+    about: only those that one of these properties has a part in. what: what is limited.
     """
     values = {each.name: each.value for each in properties}
-    return [
-        text for names, text in _traps(values, what, has_swap=has_swap) if about is None or not names.isdisjoint(about)
-    ]
+    found = [*_traps(values, what, has_swap=has_swap), *_zswap_traps(values, has_swap=has_swap, has_zswap=has_zswap)]
+    return [text for names, text in found if about is None or not names.isdisjoint(about)]
 
 
 def _traps(values: Mapping[str, object], what: str, *, has_swap: bool) -> Iterator[tuple[set[str], str]]:
@@ -49,6 +53,22 @@ def _traps(values: Mapping[str, object], what: str, *, has_swap: bool) -> Iterat
             "that is full"
         )
         yield {"MemoryMax", "MemorySwapMax"}, text
+
+
+def _zswap_traps(values: Mapping[str, object], *, has_swap: bool, has_zswap: bool) -> Iterator[tuple[set[str], str]]:
+    """Yield the same for a limit on zswap, but for 0, which holds wherever there is no zswap."""
+    limit = _limit(values.get("MemoryZSwapMax"))
+    if not limit:
+        return
+    does_nothing = f"MemoryZSwapMax={format_size(limit)} does nothing"
+    if not has_zswap:
+        yield {"MemoryZSwapMax"}, f"{does_nothing}: zswap is not switched on"
+    elif not has_swap or values.get("MemorySwapMax") == 0:
+        way_out = "allow it `memory_swap_max`" if has_swap else "this machine has none; add some"
+        yield (
+            {"MemoryZSwapMax", "MemorySwapMax"},
+            f"{does_nothing} without swap, because zswap has what would go there: {way_out}",
+        )
 
 
 def low_ceiling(limit: int | None, ceiling: Ceiling | None, *, what: str = "the scope is") -> str | None:

@@ -23,9 +23,9 @@ _SYSTEMD = (
     _Gap(
         (252, 5),
         "no OOMPolicy= for scopes before 252.5: `oom_policy` would be refused, and an OOM kill ends the scope",
-        True,
+        refuses=True,
     ),
-    _Gap((253, 0), "no MemoryZSwapMax= before 253: `memory_zswap_max` would be refused", True),
+    _Gap((253, 0), "no MemoryZSwapMax= before 253: `memory_zswap_max` would be refused", refuses=True),
     _Gap((255, 0), "no PIDFDs= before 255: processes are named to systemd by their numbers"),
     _Gap((256, 3), "no MemoryPeak= after the end before 256.3: peaks are known from the cgroup alone"),
     _Gap((259, 0), "no OOMKills= before 259: kills are counted in the cgroup alone"),
@@ -33,7 +33,7 @@ _SYSTEMD = (
 
 _LINUX = (
     _Gap((5, 19), "no memory.peak before 5.19: the peak is known from systemd alone"),
-    _Gap((5, 19), "no memory.zswap.max before 5.19: `memory_zswap_max` would be refused", True),
+    _Gap((5, 19), "no memory.zswap.max before 5.19: `memory_zswap_max` would be refused", refuses=True),
     _Gap((6, 1), "no pids.peak before 6.1: the highest number of tasks is not known"),
     _Gap((6, 5), "no memory.swap.peak before 6.5: the peak of swap is known from systemd alone"),
     _Gap((6, 15), "pidfds say nothing of the dead before 6.15: how attached processes ended is not known"),

@@ -19,7 +19,7 @@ METHOD_CALL, METHOD_RETURN, ERROR, SIGNAL = 1, 2, 3, 4
 _NO_REPLY_EXPECTED = 1
 
 LARGEST = 1 << 20
-"""Bytes of a message that nobody waits for. systemd's announcements have a small part of that."""
+"""Bytes of a message that is not waited for. systemd's announcements have a small part of that."""
 
 LARGEST_ANSWER = 1 << 25
 """Bytes of an answer to a call of ours: a list of all units can have thousands, with long descriptions."""

@@ -86,6 +86,7 @@ def test_a_scope_is_listed_and_each_limit_has_its_origin(story: Story) -> None:
         assert origins["MemoryMax"] == (life.scope, "start")
         assert origins["MemoryHigh"] == (life.scope, "set-property")
         assert origins["TasksMax"] == (life.scope, "file")
+        assert status["tasks"] == 1  # without the keeper, as the limit
         assert origins["CPUQuota"] == ("seen-above.slice", "set-property")
         assert str(file) in scopectl("status", life.scope)
         (process,) = [each for each in status["processes"] if each["pid"] == life.pid]

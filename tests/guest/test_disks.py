@@ -138,7 +138,8 @@ FEATURES: dict[str, Callable[[], bool]] = {
     "`io`, limits on disks": lambda: known()["io"] is not None,
     "`AllowedCPUs=`, `AllowedMemoryNodes=`": lambda: known()["verdict"] == "success",
     "`IODeviceLatencyTargetSec=`": lambda: Path("/sys/fs/cgroup/user.slice/io.latency").exists(),
-    "`pressure`, `--soft-pressure` (PSI)": lambda: known()["pressure"] is not None,
+    "`pressure` (PSI)": lambda: known()["pressure"] is not None,
+    "`--soft-pressure`": lambda: scoperun("--soft-pressure", "30%/2s", "--", "true").status == 0,
     "`--oom-policy`": lambda: known()["verdict"] == "success",
     "limits of systemd-oomd, `ManagedOOM…=`": lambda: (
         Path("/proc/pressure/memory").exists() and has_property("ManagedOOMMemoryPressure")

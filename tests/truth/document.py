@@ -54,7 +54,7 @@ def document(scores: Sequence[Score]) -> str:
         "## What happened, and the verdict\n",
         matrix(scores),
         "## What is known under which circumstances\n",
-        "Of those runs that ran out of memory, and for the verdict of all:\n",
+        "The verdict of all runs, and the facts of those whose verdict was oom-kill:\n",
         table(("", "kernel log", "processor", *Mark), circumstances(scores)),
         "## Kind by kind\n",
         "right / unknown, and what is neither in bold.\n",

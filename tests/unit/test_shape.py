@@ -175,7 +175,7 @@ def test_the_core_does_no_io_and_has_no_clock(module: str) -> None:
 
 @every_core_module
 def test_the_core_needs_only_the_standard_library(module: str) -> None:
-    """The one exception is tomli, which is tomllib for older Pythons."""
+    """The one exception is tomli."""
     allowed = {*sys.stdlib_module_names, "scoperun", "tomli"}
     assert {name.partition(".")[0] for name in imported(module)} <= allowed
 

@@ -24,8 +24,8 @@ def runs(peaks: list[int], ran_out: int = 0) -> Advice:
         (runs([*range(1, 101)]), 96, "96M: the 95th percentile of 100 earlier runs, rounded up"),
         (runs([90, 100]), 104, "104M: the largest peak of 2 earlier runs, rounded up"),
         (runs([100]), 104, "104M: the largest peak of 1 earlier run, rounded up"),
-        (runs([100], ran_out=1), 1024, "1G: of 2 earlier runs one needed more than 300M"),
-        (runs([], ran_out=1), 1024, "1G: of 1 earlier run one needed more than 300M"),
+        (runs([100], ran_out=1), 1024, "1G: by 2 earlier runs, 300M is too little"),
+        (runs([], ran_out=1), 1024, "1G: by 1 earlier run, 300M is too little"),
     ],
 )
 def test_earlier_runs_count_before_an_equal_share(found: Advice | None, size: int, said: str) -> None:
@@ -35,7 +35,7 @@ def test_earlier_runs_count_before_an_equal_share(found: Advice | None, size: in
 def test_what_was_too_little_is_not_given_again() -> None:
     size, said = automatic(runs([100], ran_out=1), total=TOTAL, slots=16)
     assert size == 320 * MIB
-    assert said == "320M: of 2 earlier runs one needed more than 300M"
+    assert said == "320M: by 2 earlier runs, 300M is too little"
 
 
 def test_a_job_gets_all_that_there_is_at_most() -> None:

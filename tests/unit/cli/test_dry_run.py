@@ -13,7 +13,7 @@ import pytest
 from scoperun.cli.options import parse
 from scoperun.cli.preview import preview, setting_text
 from scoperun.console.field_names import in_options
-from scoperun.kernel.swap import has_swap
+from scoperun.kernel.swap import has_swap, has_zswap
 from scoperun.spec.limits import Limits
 from scoperun.spec.properties import Property, parse_property
 from scoperun.spec.scope import scope_request
@@ -104,6 +104,8 @@ def test_an_option_that_sets_no_property_is_shown_too(config: Path, monkeypatch:
         (["-p", "MemoryPressureThresholdSec=2000"], "MemoryPressureThresholdSec=2000"),
         (["-p", "MemoryAccounting=1"], "MemoryAccounting=1"),
         (["--soft-mem", "2097153"], "--soft-mem 2097153:SIGTERM"),
+        (["--timeline", "t.tsv", "--timeline-interval", "200ms"], "--timeline-interval 200ms"),
+        (["--record", "x", "--record-keep-for", "90d"], "--record-keep-for 7776000s"),
     ],
 )
 def test_bytes_are_shown_as_a_size_too(words: list[str], text: str) -> None:
@@ -203,11 +205,14 @@ def test_a_slice_below_the_callers_is_shown_by_its_full_name() -> None:
         ),
         (
             ["--oom-score-adj", "-5", "-d", "/", "ls"],
-            "systemd-run --user --scope --collect -- choom --adjust=-5 -- env --chdir=/ ls",
+            "systemd-run --user --scope --collect --working-directory=/ -- choom --adjust=-5 -- ls",
         ),
         (
             ["--uid", "u", "--gid", "g", "--nice", "-5", "-E", "A=b c", "-E", "NOT_SET_HERE", "-d", "/x y", "ls"],
-            "systemd-run --user --scope --collect --uid=u --gid=g --nice=-5 '--setenv=A=b c' -- env '--chdir=/x y' ls",
+            (
+                "systemd-run --user --scope --collect --uid=u --gid=g --nice=-5 "
+                "'--working-directory=/x y' '--setenv=A=b c' -- ls"
+            ),
         ),
         (
             ["--slice", "s", "--description", "two words", "-p", "IOWeight=5", "true"],
@@ -321,8 +326,8 @@ def test_an_unwritable_output_is_an_error() -> None:
     assert done.stderr == b"scoperun: cannot print the preview: No space left on device\n"
 
 
-def trap(*settings: str, has_swap: bool = True) -> list[str]:
-    return traps([parse_property(text) for text in settings], has_swap=has_swap)
+def trap(*settings: str, has_swap: bool = True, has_zswap: bool = True) -> list[str]:
+    return traps([parse_property(text) for text in settings], has_swap=has_swap, has_zswap=has_zswap)
 
 
 def test_a_high_limit_not_below_the_hard_one_is_a_trap() -> None:
@@ -356,6 +361,28 @@ def test_swap_is_detected_from_proc_swaps(tmp_path: Path) -> None:
     assert has_swap(str(swaps)), "what is not told may be"
 
 
+def test_zswap_is_detected_from_its_parameter(tmp_path: Path) -> None:
+    enabled = tmp_path / "enabled"
+    assert not has_zswap(str(enabled)), "a kernel without it"
+    for text, is_on in ("N\n", False), ("Y\n", True):
+        enabled.write_text(text)
+        assert has_zswap(str(enabled)) == is_on
+
+
+def test_a_limit_on_zswap_that_does_nothing_is_a_trap() -> None:
+    assert trap("MemoryZSwapMax=5M", "MemorySwapMax=9M") == []
+    (line,) = trap("MemoryZSwapMax=5M", "MemorySwapMax=9M", has_zswap=False)
+    assert line == "MemoryZSwapMax=5M does nothing: zswap is not switched on"
+    (line,) = trap("MemoryMax=20M", "MemoryZSwapMax=5M", "MemorySwapMax=0")
+    assert in_options(line).endswith(
+        " does nothing without swap, because zswap has what would go there: allow it --swap"
+    )
+    (line,) = trap("MemoryZSwapMax=5M", has_swap=False)
+    assert line.endswith(": this machine has none; add some")
+    for most in "0", "infinity":
+        assert trap(f"MemoryZSwapMax={most}", "MemorySwapMax=0", has_zswap=False) == []
+
+
 @pytest.mark.parametrize("swap", [["MemorySwapMax=infinity"], []])
 def test_unlimited_swap_beside_a_memory_limit_is_a_trap(swap: list[str]) -> None:
     """Also if swap is not mentioned: only --mem implies no swap, -p MemoryMax= does not."""
@@ -384,8 +411,8 @@ def test_a_setting_that_works_is_not_a_trap(settings: list[str]) -> None:
 def test_the_last_value_of_a_name_counts() -> None:
     swap = Property(name="MemorySwapMax", signature="t", value=0)
     limits = Limits(memory_max=2**20, memory_swap_max=INFINITY).properties()
-    assert traps(limits, has_swap=True) != []
-    assert traps([*limits, swap], has_swap=True) == []
+    assert traps(limits, has_swap=True, has_zswap=False) != []
+    assert traps([*limits, swap], has_swap=True, has_zswap=False) == []
 
 
 def test_a_trap_is_a_warning_unless_quiet() -> None:
