@@ -24,8 +24,8 @@ class Start:
     pid: the command's own process. cwd: the directory that it starts in.
     started: when the command was released, UTC.
     monotonic: the same moment, in seconds on the monotonic clock.
-    asked: when systemd was asked for the scope, in seconds on the monotonic clock; its own clock for the scope starts
-        later.
+    counted_from: the moment from which systemd counts the time of the scope, in seconds on the monotonic clock; if it
+        had no limit on time at the start, when systemd was asked for it, which is a little earlier.
     limits: the limits in force.
     ceiling: the least limit on memory of the scope and those above it, when the command began.
     soft_memory: the soft limit, None without one.
@@ -47,7 +47,7 @@ class Start:
     cwd: str | None
     started: datetime.datetime
     monotonic: float
-    asked: float
+    counted_from: float
     limits: LimitsInForce
     ceiling: Ceiling | None = None
     soft_memory: SoftMemory | None = None

@@ -91,6 +91,11 @@ class ScopeCgroup:
         limits = self.limits()
         return limits if os.path.exists(self.cgroup.path) else None
 
+    @property
+    def holds_keeper(self) -> bool:
+        """Whether the keeper is in the scope: then it is this scope, and not a later one of the same name."""
+        return any(self.keeper in (each.pids() or ()) for each in (self.cgroup, *self.cgroup.below()))
+
     def processes(self) -> tuple[Process, ...] | None:
         """Return the processes that run in the scope and below; None if the scope is gone.
 

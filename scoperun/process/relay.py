@@ -64,13 +64,13 @@ class _Relay:
         if received.number == signal.SIGCONT and received.sender == self._waker:
             return  # the waker has continued us
         is_ending = received.number in self._signals.ending
-        if self._workload.ended:
+        if is_ending and not self._workload.released:
+            self._interrupt(received.number)
+        elif self._workload.ended:
             if received.number == signal.SIGCONT:  # we were stopped, perhaps when the command ended
                 self._workload.was_not_watched()
             elif is_ending:
                 self.enough.set()
-        elif is_ending and not self._workload.released:
-            self._interrupt(received.number)
         elif not received.from_terminal and not received.raised_in_us and not self._has_it_already(received):
             self._workload.send(received.number)
 

@@ -213,7 +213,7 @@ def _ended_before_stop(start: Start, invocation: Invocation, exited: WorkloadExi
     if invocation.left_active is None or exited.late:
         return None
     limit = _runtime_max(start, invocation)
-    return exited.at < invocation.left_active and (limit is None or exited.at - start.asked < limit)
+    return exited.at < invocation.left_active and (limit is None or exited.at - start.counted_from < limit)
 
 
 def _timed_out(verdict: Verdict, start: Start, invocation: Invocation, limits: LimitsInForce) -> bool:
@@ -239,11 +239,12 @@ def _runtime_max(start: Start, invocation: Invocation) -> float | None:
 def _ran_out_of_time(start: Start, invocation: Invocation, limits: LimitsInForce) -> bool:
     """Tell whether the scope was stopped for cpu_time, or by systemd for runtime_max, by when that stop began.
 
-    A stop requested by something else begins earlier, even if it ends after runtime_max. systemd's own clock for the
-    scope starts a little later than our request.
+    A stop requested by something else begins earlier, even if it ends after runtime_max.
     """
     began, limit = invocation.left_active, limits.runtime_max
-    return invocation.cpu_time_used_up or (began is not None and limit is not None and began - start.asked >= limit)
+    return invocation.cpu_time_used_up or (
+        began is not None and limit is not None and began - start.counted_from >= limit
+    )
 
 
 def _limits_at_the_end(start: Start, invocation: Invocation) -> LimitsInForce:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
-from scoperun.errors import ScoperunError
+from scoperun.errors import ScopeFailed, ScoperunError
+from scoperun.kernel.wait import LAST_MOMENT
 from scoperun.spec.scope import generated_unit_name, scope_request
 from scoperun.supervision.feed import Feed, feed_loss, until_started
 from scoperun.supervision.tasks import Tasks
@@ -16,7 +17,7 @@ from scoperun.systemd.shared import shared_manager
 from scoperun.systemd.unit import Unit
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from scoperun.evidence.events import Event
     from scoperun.evidence.start import Start
@@ -67,8 +68,8 @@ async def supervised(  # noqa: PLR0913  each belongs to another step
         tasks = await stack.enter_async_context(Tasks())
         exited = tasks.start(_feed_exit(processes.workload, feed))
         tasks.start(feed_loss(manager, feed))
-        await stack.enter_async_context(cleared_away(unit, processes, feed))
-        with nullcontext() if guard is None else guard.blamed():
+        await stack.enter_async_context(cleared_away(unit, processes, feed, is_name_chosen=run.unit is not None))
+        with nullcontext() if guard is None else guard.blamed(), _explained(unit, processes, feed):
             await _start(run, unit, processes, feed)
             from scoperun.supervision.standing import stand  # noqa: PLC0415  _start has imported it
             from scoperun.supervision.supervision import Supervision  # noqa: PLC0415
@@ -104,7 +105,7 @@ async def _release(processes: Processes, unit: Unit, parent: Parent | None, chec
 
 async def _stop_after(parent: Parent, supervision: Supervision) -> None:
     await parent.ended()
-    supervision.parent_has_ended = True
+    supervision.parent_has_ended = supervision.runs_on
     await supervision.stop_or_kill()
 
 
@@ -143,26 +144,61 @@ async def _start(run: RunRequest, unit: Unit, processes: Processes, feed: Feed) 
     await until_started(unit, feed, system=run.system)
 
 
+@contextmanager
+def _explained(unit: Unit, processes: Processes, feed: Feed) -> Iterator[None]:
+    """Say so if something has ended the command's process before the command runs: errors name only what followed."""
+    try:
+        yield
+    except ScoperunError:
+        if not processes.workload.ended:
+            raise
+        is_over = "its time limit was over" if feed.invocation.result == "timeout" else "something has killed it"
+        raise ScopeFailed(
+            f"Failed to start scope {unit.name!r}: the process ended before it could execute the command: {is_over}"
+        ) from None
+
+
 @asynccontextmanager
-async def cleared_away(unit: Unit, processes: Processes, feed: Feed) -> AsyncIterator[None]:
+async def cleared_away(
+    unit: Unit, processes: Processes, feed: Feed, *, is_name_chosen: bool = False
+) -> AsyncIterator[None]:
     """On exit kill both processes, then wait for the end of the scope if systemd still announces it.
 
+    is_name_chosen: the user has chosen the unit's name, so that another unit can have it.
     Raises ScopeFailed if the scope has other processes in it.
     """
     try:
         yield
     finally:
-        with suppress(*UNANSWERED):
-            if not processes.workload.released and _is_there(unit, feed):
-                from scoperun.supervision.strangers import see_no_strangers  # noqa: PLC0415  almost never needed
+        try:
+            if not processes.workload.released:
+                await _started(unit, feed, within=unit.timeout if is_name_chosen else LAST_MOMENT)
+                with suppress(*UNANSWERED):
+                    if _is_there(unit, feed):
+                        from scoperun.supervision.strangers import see_no_strangers  # noqa: PLC0415  almost never needed
 
-                await see_no_strangers(unit, processes)
-        processes.keeper.end()
-        processes.workload.kill()
+                        await see_no_strangers(unit, processes)
+        finally:
+            processes.keeper.end()
+            processes.workload.kill()
+        if unit.might_start and (unit.is_ours or not is_name_chosen):
+            unit.post_stop()
         with suppress(*UNANSWERED):
             if _is_there(unit, feed):
                 await feed.until(lambda invocation: invocation.over, within=unit.timeout)
                 await unit.unref()
+
+
+async def _started(unit: Unit, feed: Feed, *, within: float) -> None:
+    """Wait until systemd has put the processes into the scope: it never notices the end of a scope of dead ones.
+
+    within: the seconds that it has to accept or refuse the request.
+    """
+    with suppress(ScoperunError, TimeoutError):
+        async with asyncio.timeout(within):
+            await unit.answered()
+        if unit.is_ours:
+            await feed.until(lambda invocation: invocation.started, within=LAST_MOMENT)
 
 
 def _is_there(unit: Unit, feed: Feed) -> bool:

@@ -33,6 +33,9 @@ _SILENCE_OF_NOTHING = 0.3
 """The same if it is unknown whether the kernel killed anything."""
 
 
+_LAST_WORDS_WITHIN = 5.0
+"""Seconds that systemd has for what it still has to say, once a signal has ended the wait."""
+
 _OOMD_KILLS_WITHIN = 1.0
 """Seconds within which systemd-oomd kills the keeper once it has killed the command in the same cgroup."""
 
@@ -77,7 +80,7 @@ class Settling:
                 await first_of(self._over(within=self._unit.timeout), self._given_up())
             elif await self._is_stopping(counters):
                 await first_of(self._stopped(), self._enough.wait())
-        await asyncio.gather(self._read_properties(), self._unref())  # systemd handles them in this order
+        await first_of(self._read_and_unref(), self._given_up())
         await kill_what_outlived(self._handles)
         self._feed.put(events.LeftRunning(await self._left()))
 
@@ -85,10 +88,10 @@ class Settling:
         await self._feed.until(lambda invocation: invocation.over, within=within)
 
     async def _given_up(self) -> None:
-        """Return if a signal ends the wait and the keeper does not end, e.g. because a debugger holds it."""
+        """Return some time after a signal that ends the wait, or at once if the keeper is held, e.g. by a debugger."""
         await self._enough.wait()
         if await self._keeper.ends_within(LAST_MOMENT):
-            await asyncio.get_running_loop().create_future()  # never: systemd is about to announce the scope's end
+            await asyncio.sleep(_LAST_WORDS_WITHIN)
 
     async def _stopped(self) -> None:
         """Return when systemd has stopped the scope: SIGTERM, SIGKILL after TimeoutStopSec=, and then it gives up."""
@@ -101,6 +104,19 @@ class Settling:
         if processes is None or await self._keeper.ends_within(LAST_MOMENT):
             return processes
         return (*processes, self._keeper.process)
+
+    async def _read_and_unref(self) -> None:
+        try:
+            await self._read_then_unref()
+        finally:
+            self._unit.is_announced = False  # also if systemd did not answer: nothing more is waited for
+
+    async def _read_then_unref(self) -> None:
+        if self._feed.invocation.left_active is None:  # it might have to be asked for, as long as the unit is loaded
+            await self._read_properties()
+            await self._unref()
+        else:
+            await asyncio.gather(self._read_properties(), self._unref())  # systemd handles them in this order
 
     async def _read_properties(self) -> None:
         if not systemd_may_know_more(self._feed.invocation):
@@ -123,7 +139,13 @@ class Settling:
             return self._feed.invocation.stopping
         # systemd might not have noticed yet the OOM kill that we have read.
         properties = await self._unit.read()
-        return properties.oom_policy in {"stop", "kill"}
+        if properties.oom_policy == "kill" and properties.oom_kills is not None:  # since 259 only a kill of the group
+            return bool(self._scope.cgroup.own_events().get("oom_group_kill"))
+        return properties.oom_policy in {"stop", "kill"} and not self._is_hidden_from_systemd(counters)
+
+    def _is_hidden_from_systemd(self, counters: events.Counters) -> bool:
+        """Tell whether systemd hears nothing of the kills: all were in cgroups below, and those are counted alone."""
+        return counters.counts_alone and not (self._scope.cgroup.table("memory.events") or {}).get("oom_kill")
 
     def _read_counters(self) -> events.Counters:
         """Read the counters, feed them, and return them."""

@@ -41,6 +41,7 @@ async def stand(run: RunRequest, unit: Unit, processes: Processes, feed: Feed, w
     ScoperunError if the scope cannot be watched.
     """
     _, runtime_max = await asyncio.gather(unit.identify(), unit.runtime_max())
+    counted_from = None if runtime_max is None else await unit.became_active()
     scope = _seen_scope(run, unit, processes)
     try:
         limits = check_limits(unit.request.properties, scope) if run.require_limits else scope.limits()
@@ -73,6 +74,7 @@ async def stand(run: RunRequest, unit: Unit, processes: Processes, feed: Feed, w
         feed=feed,
         start=replace(
             _start(run, unit, scope, processes.workload.pid, replace(limits, runtime_max=runtime_max)),
+            counted_from=unit.asked if counted_from is None else counted_from,
             soft_pressure=None if pressure is None else run.soft_pressure,
             unwatched_pressure=unwatched,
             unenforced=() if run.require_limits else tuple(_unenforced(unit, scope, limits)),
@@ -174,7 +176,7 @@ def _start(run: RunRequest, unit: Unit, scope: ScopeCgroup, pid: int, limits: Li
         cwd=_working_directory(run.context.working_directory),
         started=datetime.datetime.now(datetime.UTC),
         monotonic=time.monotonic(),
-        asked=unit.asked,
+        counted_from=unit.asked,
         limits=limits,
         ceiling=scope.cgroup.memory_ceiling(),
         soft_memory=run.soft_memory,

@@ -56,6 +56,7 @@ class Supervision:
         self._version: str | None = None
         self._is_over = False
         self._end: asyncio.Task[None] | None = None
+        self._report: Report | None = None
 
     def _watched_softly(self) -> SoftWatch | None:
         handles = self._handles
@@ -108,7 +109,8 @@ class Supervision:
             self._end.cancel()
             await asyncio.wait([self._end])
         with suppress(*UNANSWERED):
-            if not self._handles.invocation.over:
+            # If the bus was lost, nothing says that the scope has ended; and what systemd says can be wrong.
+            if not self._handles.invocation.over or self._handles.scope.holds_keeper:
                 await kill_all(self._handles.unit, self._handles.scope.cgroup)
 
     def begin(self, exited: asyncio.Task[None]) -> None:
@@ -139,16 +141,23 @@ class Supervision:
         return self._handles.keeper.was_killed
 
     @property
+    def runs_on(self) -> bool:
+        """Whether the command runs, or something that it has left in the scope."""
+        return not self.invocation.exited or bool(self._handles.scope.processes())
+
+    @property
     def guard_was_lost(self) -> bool:
         """Whether systemd stops the scope because its guard was killed."""
         return self.guard is not None and self.guard.was_lost
 
     async def report(self) -> Report:
-        """Wait for the end of the run and return how the command ended."""
+        """Wait for the end of the run and return how the command ended; the same each time."""
         assert self._end is not None  # noqa: S101  `begin` was called
         await asyncio.shield(self._end)
-        start = replace(self.start, systemd=self._version)
-        return conclude(self.command, start, self._handles.invocation)
+        if self._report is None:
+            start = replace(self.start, systemd=self._version)
+            self._report = conclude(self.command, start, self._handles.invocation)
+        return self._report
 
     async def _to_the_end(self, exited: asyncio.Task[None]) -> None:
         """Wait for the end of the command, let the scope settle, and end the watches."""

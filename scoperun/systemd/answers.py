@@ -80,11 +80,17 @@ def invocation(member: str | None, body: list[Any]) -> str | None:
 
 
 def left_active(usec: object, *, ahead: float = 0.0) -> list[LeftActive]:
-    """Return when a unit began to end, as an event in a list; an empty list if it has not begun.
+    """Return when a unit began to end, as an event in a list; an empty list if it has not begun; as in `moment`."""
+    at = moment(usec, ahead=ahead)
+    return [] if at is None else [LeftActive(at)]
+
+
+def moment(usec: object, *, ahead: float = 0.0) -> float | None:
+    """Return a time of systemd's in seconds on our monotonic clock, None if it was not yet.
 
     usec: microseconds on systemd's monotonic clock. ahead: seconds by which our monotonic clock is ahead of systemd's.
     """
-    return [LeftActive(usec / 1e6 + ahead)] if _is_number(usec) and usec else []
+    return usec / 1e6 + ahead if _is_number(usec) and usec else None
 
 
 def scope_properties(properties: Mapping[str, Any]) -> ScopeProperties:

@@ -49,6 +49,7 @@ class Method:
     signature, answer: the D-Bus signatures of its arguments and of its answer.
     wanted: the keys of dictionaries that matter in its answer; None is all.
     descriptors: those that go with the call; arguments of type h are positions in this list.
+    when_answered: called when an answer that is no error comes in, before the messages after it are looked at.
     """
 
     destination: str
@@ -59,6 +60,7 @@ class Method:
     answer: str = ""
     wanted: Container[str] | None = None
     descriptors: tuple[int, ...] = ()
+    when_answered: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,7 @@ class Connection:
         self._silent = False
         self._serial = 0
         self._answers: dict[int, asyncio.Future[Frame]] = {}
+        self._when_answered: dict[int, Callable[[], None]] = {}
         self._answered: dict[str, str | None] = {}
         self._frames = frames.Frames(self._answers.__contains__)
         socket.start(self._take)
@@ -184,6 +187,8 @@ class Connection:
     async def _ask(self, method: Method, *arguments: object) -> list[Any]:
         message = self._message(method, *arguments)
         answer = self._answers[message.serial] = asyncio.get_running_loop().create_future()
+        if method.when_answered is not None:
+            self._when_answered[message.serial] = method.when_answered
         try:
             self._send(message)
             frame = await answer
@@ -191,6 +196,7 @@ class Connection:
             return _answer(frame, method)
         finally:
             del self._answers[message.serial]
+            self._when_answered.pop(message.serial, None)
 
     def _message(self, method: Method, *arguments: object) -> Message:
         return Message(
@@ -227,11 +233,18 @@ class Connection:
             if frame.kind == frames.SIGNAL:
                 self._take_signal(frame)
             elif frame.kind in {frames.METHOD_RETURN, frames.ERROR}:
-                answer = self._answers.get(frame.reply_serial or 0)
-                if answer is not None and not answer.done():
-                    answer.set_result(frame)
+                self._take_answer(frame)
             elif frame.expects_reply and frame.sender and self._socket.unsent < _MOST_UNSENT:
                 self._refuse(frame.serial, frame.sender)
+
+    def _take_answer(self, frame: Frame) -> None:
+        serial = frame.reply_serial or 0
+        answer = self._answers.get(serial)
+        if answer is None or answer.done():
+            return
+        answer.set_result(frame)
+        if frame.kind == frames.METHOD_RETURN and serial in self._when_answered:
+            self._when_answered[serial]()
 
     def _take_signal(self, frame: Frame) -> None:
         # A signal that is addressed to us bypasses our match rules, and with them the sender, path and unit that they

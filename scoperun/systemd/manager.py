@@ -20,7 +20,7 @@ from scoperun.systemd.pid_namespace import see_bus, see_listener, see_proc
 from scoperun.systemd.signals import MANAGER, PATH, PROPERTIES, SYSTEMD, Signals
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Container
+    from collections.abc import Awaitable, Callable, Container
 
     from scoperun.spec.scope import ScopeRequest
     from scoperun.systemd.signals import Overhear, Take
@@ -205,13 +205,22 @@ class Manager:
         self._connection.post(bus.Method(SYSTEMD, PATH, MANAGER, member, signature, bus.ANY), *arguments)
 
     async def call_once(
-        self, member: str, signature: str, *arguments: object, answer: str = "", descriptors: tuple[int, ...] = ()
+        self,
+        member: str,
+        signature: str,
+        *arguments: object,
+        answer: str = "",
+        descriptors: tuple[int, ...] = (),
+        when_answered: Callable[[], None] | None = None,
     ) -> list[Any]:
         """Do the same as `call`, but raise Unfinished if it is not known whether systemd did what was asked.
 
         descriptors: those that go with the call, if `passes_descriptors`; raises OSError if they cannot be sent.
+        when_answered: called when systemd has done it, before what it announces afterwards is taken in.
         """
-        method = bus.Method(SYSTEMD, PATH, MANAGER, member, signature, answer, descriptors=descriptors)
+        method = bus.Method(
+            SYSTEMD, PATH, MANAGER, member, signature, answer, descriptors=descriptors, when_answered=when_answered
+        )
         return await self._call_once(method, *arguments)
 
     async def _call_once(self, method: bus.Method, *arguments: object) -> list[Any]:

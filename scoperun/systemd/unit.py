@@ -42,6 +42,7 @@ class Unit:
     invocation_id: 32 hexadecimal digits, empty until it is announced or `identify` was called.
     manager: the connection to systemd.
     is_announced: systemd announces the scope's changes to us, because we still have a reference to it.
+    is_ours: systemd has accepted the request, and we have a reference: the unit of this name is this scope.
     """
 
     def __init__(
@@ -55,10 +56,12 @@ class Unit:
         self.asked = math.nan
         self.invocation_id = ""
         self.is_announced = True
+        self.is_ours = False
         self.manager = manager
         self._give = give
         self._is_guard = is_guard
         self._is_started = asyncio.Event()
+        self._starting: asyncio.Task[None] | None = None
 
     @property
     def name(self) -> str:
@@ -70,6 +73,11 @@ class Unit:
         """Seconds after which a wait for systemd ends."""
         return self.manager.timeout
 
+    @property
+    def might_start(self) -> bool:
+        """Whether systemd was asked for the scope, and has neither refused it nor said that its start is over."""
+        return self._starting is not None and self.is_announced and not self._is_started.is_set()
+
     async def start(self, pids: list[int], *, pidfds: Sequence[int] = ()) -> None:
         """Queue the start of the scope with the processes `pids` in it.
 
@@ -77,14 +85,17 @@ class Unit:
         (PIDFDs=, since 255): a PID can be reused meanwhile.
         The job's result is announced as JobRemoved, the unit's changes as ResultChanged and StateChanged.
         Properties that the user did not ask for, and that this systemd does not know, are left out.
+        If it is cancelled, systemd might start the scope all the same; `answered` waits for that.
         """
         await self.manager.listen(self.request, pids[0], self._take, is_guard=self._is_guard)
         self.asked = time.monotonic()
-        try:
-            await self._start(pids, pidfds)
-        except (ManagerError, ScopeFailed):
-            self.is_announced = False  # systemd can have announced it by then, and will not announce its end
-            raise
+        self._starting = asyncio.create_task(self._start(pids, pidfds))
+        await asyncio.shield(self._starting)
+
+    async def answered(self) -> None:
+        """Wait until systemd has answered what `start` has asked; raises what that raises."""
+        if self._starting is not None:
+            await asyncio.shield(self._starting)
 
     async def identify(self) -> None:
         """Learn the invocation ID of the running scope, if it was not announced; raise ScopeFailed if it has none.
@@ -114,6 +125,11 @@ class Unit:
     async def _state_by_name(self) -> StateChanged:
         name = "ActiveState"
         return StateChanged(answers.word(name, await self.manager.get(self.request.path, UNIT, name)))
+
+    async def became_active(self) -> float | None:
+        """Return when the scope became active, in seconds on the monotonic clock: its time limit counts from then."""
+        usec = await self.manager.get(unit_path(self.invocation_id), UNIT, "ActiveEnterTimestampMonotonic")
+        return answers.moment(usec, ahead=self.manager.ahead)
 
     async def left_active(self) -> list[LeftActive]:
         """Return when the scope began to end, as the event that would announce it; [] if it has not begun."""
@@ -163,6 +179,7 @@ class Unit:
         """Release the reference that AddRef took. Without it, systemd unloads the scope once that has ended."""
         self.is_announced = False
         await self.manager.call("UnrefUnit", "s", self.name)
+        self.is_ours = False
 
     async def processes(self) -> list[int]:
         """Return the PIDs of the scope's processes in systemd's PID namespace."""
@@ -178,11 +195,19 @@ class Unit:
                 raise
 
     def forget(self) -> None:
-        """Receive no more signals of the scope."""
+        """Receive no more signals of the scope, and wait no more for an answer."""
         self.manager.forget(self.name)
+        if self._starting is not None:
+            self._starting.cancel()
 
     def _take(self, member: str | None, body: list[Any]) -> None:
-        """Handle a signal. The last invocation ID that is announced before the end of the start job is this scope's."""
+        """Handle a signal. The last invocation ID that is announced before the end of the start job is this scope's.
+
+        What is announced before systemd has accepted the request is about an earlier unit of this name, and what comes
+        after `unref` can be about a later one.
+        """
+        if not self.is_ours:
+            return
         for event in answers.events(member, body, ahead=self.manager.ahead):
             if isinstance(event, JobRemoved):
                 self._is_started.set()
@@ -194,6 +219,13 @@ class Unit:
         return answers.time(name, await self.manager.get(self.request.path, SCOPE, name))
 
     async def _start(self, pids: list[int], pidfds: Sequence[int]) -> None:
+        try:
+            await self._start_with(pids, pidfds)
+        except (ManagerError, ScopeFailed):
+            self.is_announced = False  # systemd can have announced it by then, and will not announce its end
+            raise
+
+    async def _start_with(self, pids: list[int], pidfds: Sequence[int]) -> None:
         """Have the scope started with these processes, by pidfds if these can be sent and systemd takes them."""
         if self.manager.passes_descriptors and 0 < len(pidfds) <= _MOST_DESCRIPTORS:
             try:
@@ -237,6 +269,7 @@ class Unit:
             if error.name == _NO_SUCH_UNIT:
                 return False
             raise
+        self._accepted()
         await self._job_is_over()
         if pids[0] not in await self.processes():
             raise ScopeFailed(
@@ -247,6 +280,9 @@ class Unit:
             self._give(await self._state_by_name())
             self._give(JobRemoved("done"))
         return True
+
+    def _accepted(self) -> None:
+        self.is_ours = True
 
     async def _job_is_over(self) -> None:
         """Wait for the end of the start job, if there still is one."""
@@ -264,7 +300,12 @@ class Unit:
         arguments: tuple[object, ...] = (self.name, "fail", properties, [])
         try:
             await self.manager.call_once(
-                "StartTransientUnit", "ssa(sv)a(sa(sv))", *arguments, answer="o", descriptors=descriptors
+                "StartTransientUnit",
+                "ssa(sv)a(sa(sv))",
+                *arguments,
+                answer="o",
+                descriptors=descriptors,
+                when_answered=self._accepted,
             )
         except OSError as error:  # descriptors could not be sent
             raise ManagerError(str(error), name=_NOT_SUPPORTED) from None

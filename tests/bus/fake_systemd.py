@@ -41,14 +41,17 @@ NO_LIMIT = 2**64 - 1
 _OF_THE_MANAGER = {"Version": "257.9-1", "ControlGroup": "/no/such/manager"}
 
 
+_TIMES = {"ActiveEnterTimestampMonotonic": "became_active", "ActiveExitTimestampMonotonic": "left_active"}
+
+
 @dataclass(kw_only=True)
 class Unit:
     """A scope or a slice: the properties that were asked for, and what the fake reports about it.
 
     owner: the bus name that holds a reference, None if none does. running: the PIDs of its processes that have not
-    ended. left_active: a monotonic time in microseconds, 0 before. strangers: PIDs that GetUnitProcesses lists.
-    job: the number of its start job, if that is still queued when systemd is asked for it. number: that of its start
-    job. stops: those of stop jobs that have not ended. is_over: it was active, and is no longer.
+    ended. became_active, left_active: monotonic times in microseconds, 0 before. strangers: PIDs that GetUnitProcesses
+    lists. job: the number of its start job, if that is still queued when systemd is asked for it. number: that of its
+    start job. stops: those of stop jobs that have not ended. is_over: it was active, and is no longer.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Unit:
     owner: str | None
     invocation_id: bytes = field(default_factory=lambda: os.urandom(16))
     result: str = "success"
+    became_active: int = 0
     left_active: int = 0
     timeout_stop: Variant = field(default_factory=lambda: Variant("t", 90_000_000))
     running: set[int] = field(default_factory=set)
@@ -138,6 +142,7 @@ class FakeSystemd:
     # Its signals.
 
     def announce_start(self, unit: Unit) -> None:
+        unit.became_active = time.monotonic_ns() // 1000
         self.result_changed(unit)
         self.state_changed(unit, "active")
         self.job_removed(unit, "done")
@@ -241,8 +246,8 @@ class FakeSystemd:
                 return answer(message, "v", Variant("s", "active"))
             case "Get", [_, "TimeoutStopUSec" | "RuntimeMaxUSec" as name]:
                 return answer(message, "v", self._at_path(message).get_all()[name])
-            case "Get", [_, "ActiveExitTimestampMonotonic"]:
-                return answer(message, "v", Variant("t", self._by_invocation(message).left_active))
+            case "Get", [_, "ActiveEnterTimestampMonotonic" | "ActiveExitTimestampMonotonic" as name]:
+                return answer(message, "v", Variant("t", getattr(self._by_invocation(message), _TIMES[name])))
             case "SetUnitProperties", [name, True, properties]:
                 self.units[name].properties |= {each: value for each, value in properties}  # noqa: C416
                 return answer(message)

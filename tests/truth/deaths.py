@@ -396,11 +396,13 @@ def command_if_killed(report: dict[str, Any]) -> list[int]:
     """Return the pid of a command without children, if the kernel killed it, and not only scoperun's own process.
 
     In that case systemd ends the command by SIGTERM. With two processors that can happen just after the kernel has
-    chosen the command too: both processes are counted then, whatever ended the command.
+    chosen the command too: both processes are counted then, or the kernel's log names it, whatever ended the command.
     """
     counts = [each["value"] or 0 for each in report["evidence"] if each["source"] in COUNTS]
     was_counted = max(counts, default=0) > 1
-    return [report["pid"]] if report["signal"] == signal.SIGKILL or was_counted else []
+    log = [record for each in (report["oom"] or {}).get("kernel_log") or () for record in each["records"]]
+    was_logged = any(f"Killed process {report['pid']} (" in record for record in log)
+    return [report["pid"]] if report["signal"] == signal.SIGKILL or was_counted or was_logged else []
 
 
 def teller_of_deaths(stage: Stage, report: dict[str, Any], deaths: int) -> list[tuple[int, str]]:

@@ -42,7 +42,7 @@ START = Start(
     cwd="/home/user",
     started=datetime.datetime(2025, 1, 2, 3, 4, 5, 678_900, tzinfo=datetime.UTC),
     monotonic=100.0,
-    asked=99.5,
+    counted_from=99.5,
     limits=LIMITS,
 )
 
