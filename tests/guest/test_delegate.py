@@ -2,7 +2,7 @@
 
 import pytest
 
-from .story import Story
+from .story import Story, systemctl
 
 DIVIDE = """
 here=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)
@@ -21,6 +21,16 @@ def test_a_container_manager_can_delegate_its_controllers(story: Story, delegate
     assert (ending.status, ending.verdict) == (137, "oom-kill")
     assert ending.report["oom"] | {"limit_of": "scope", "kills": 1} == ending.report["oom"]
     assert ending.report["left_running"] == []
+
+
+def test_a_stop_that_systemd_does_not_begin_is_not_waited_for(story: Story) -> None:
+    """Since 259, it does nothing under OOMPolicy=kill after a kill in a cgroup below that has a lower limit."""
+    leak = "(echo 0 >$here/work/cgroup.procs; exec ./bigleak2) >/dev/null 2>&1"
+    words = ("--oom-policy", "kill", "--kill-after", "1h", "-p", "Delegate=yes", "--", "sh", "-c")
+    ending = story.run(*words, f"{DIVIDE} {leak}; sleep 1000 >/dev/null 2>&1 & exit 0")
+    if ending.report["left_running"]:
+        systemctl("stop", ending.report["unit"])
+    assert (ending.status, ending.verdict, ending.report["oom"]["kills"]) == (137, "oom-kill", 1)
 
 
 def test_the_keeper_is_not_listed_as_left_running(story: Story) -> None:

@@ -1,6 +1,8 @@
 """Restarts of systemd or the bus while a command runs can cost details of the report, never the status."""
 
+import asyncio
 import os
+import select
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -9,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from scoperun import Scope
 
 from .here import lab_only
 from .life import Life, main_pid, running
@@ -61,6 +64,17 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str]] = {
     "leaving": (("--kill-leftovers",), "sleep 1000 >/dev/null 2>&1 & echo $!; exit 3"),
     "timed": (("--timeout", "3s"), "exec sleep 1000"),
 }
+
+
+async def test_leaving_the_context_of_a_scope_kills_all_of_it_though_the_bus_is_gone(tmp_path: Path) -> None:
+    """Not only the command's own process; without the bus, only the kernel can still kill the others."""
+    told = tmp_path / "told"
+    os.mkfifo(told)
+    async with Scope(["sh", "-c", f"sleep 1000 & echo $! >{told}; wait"]):
+        child = os.pidfd_open(int(await asyncio.to_thread(told.read_text)))
+        kill_bus()
+    assert select.select([child], [], [], GENEROUS)[0], "a child lives on"
+    os.close(child)
 
 
 @dataclass(frozen=True)
