@@ -29,6 +29,9 @@ _LONGEST_COUNT = 18
 _LONGEST_PID = 9
 """In characters; the second are digits of a number that SQLite can take, the third those of one for pidfd_open(2)."""
 
+_NUMBER = r"[0-9]+(\.[0-9]+)?|\.[0-9]+"
+"""float() would take more, e.g. 1_0 and digits of other scripts."""
+
 
 def setting(name: str) -> Callable[[str], Value]:
     """Return a parser for the value of the unit file setting `name`."""
@@ -83,15 +86,21 @@ def _soft_signal(name: str, example: str) -> int | None:
 
 def processors(text: str) -> float:
     """Return a number of processors, e.g. 0.5. Raises InvalidValue."""
+    if not re.fullmatch(_NUMBER, text):
+        raise _not_processors(text)
     try:
-        return int(parse_setting("CPUQuota", f"{float(text) * 100:g}%").value) / 1e6  # type: ignore[arg-type]
-    except (ValueError, InvalidValue):
-        percent = text.removesuffix("%")
-        is_share = percent != text and re.fullmatch("[0-9]{1,6}", percent) and int(percent)
-        hint = f"write {int(percent) / 100:g}" if is_share else None
-        if re.fullmatch("[0-9]{1,3},[0-9]{1,2}", text):
-            hint = f"write {text.replace(',', '.')}"
-        raise InvalidValue(f"{text!r} is not a number of processors", hint=hint or "e.g. 2 or 0.5") from None
+        return int(parse_setting("CPUQuota", f"{float(text) * 100:f}%").value) / 1e6  # type: ignore[arg-type]
+    except InvalidValue:
+        raise _not_processors(text) from None
+
+
+def _not_processors(text: str) -> InvalidValue:
+    percent = text.removesuffix("%")
+    is_share = percent != text and re.fullmatch("[0-9]{1,6}", percent) and int(percent)
+    hint = f"write {int(percent) / 100:g}" if is_share else None
+    if re.fullmatch("[0-9]{1,3},[0-9]{1,2}", text):
+        hint = f"write {text.replace(',', '.')}"
+    return InvalidValue(f"{text!r} is not a number of processors", hint=hint or "e.g. 2 or 0.5")
 
 
 def report_file(text: str) -> str:
@@ -164,7 +173,7 @@ def descriptor(text: str) -> int:
         raise InvalidValue(f"{text!r} is not a file descriptor", hint="a number, e.g. 3 with 3>report.json")
     try:
         flags = fcntl.fcntl(int(text), fcntl.F_GETFL)
-    except (OSError, OverflowError):
+    except (OSError, OverflowError, ValueError):  # int() refuses thousands of digits
         raise InvalidValue(f"descriptor {text} is not open", hint="e.g. 3 with 3>report.json") from None
     if flags & os.O_ACCMODE == os.O_RDONLY:
         raise InvalidValue(f"descriptor {text} is not open for writing", hint="e.g. 3 with 3>report.json")
@@ -180,7 +189,7 @@ def process_id(text: str) -> int:
 
 def exit_code(text: str) -> int:
     """Return an exit status, 0 to 255. Raises InvalidValue."""
-    if not (text.isascii() and text.isdigit()) or int(text) > 255:
+    if not (text.isascii() and text.isdigit()) or len(text) > 3 or int(text) > 255:
         raise InvalidValue(f"{text!r} is not a valid exit status", hint="0 to 255")
     return int(text)
 
