@@ -134,6 +134,8 @@ def _config(file: str | None, *, reads_none: bool, keys: Keys) -> Config | None:
         raise InvalidValue("--config and --no-config exclude each other")
     if reads_none:
         return None
+    if file == "":
+        raise InvalidValue("--config is empty", hint="a file; --no-config reads none")
     return read_config(config_paths(os.environ) if file is None else [file], keys, are_named=file is not None)
 
 
