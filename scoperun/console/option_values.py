@@ -10,6 +10,7 @@ from signal import SIGTERM
 from typing import TYPE_CHECKING
 
 from scoperun.console.sources import Assignment
+from scoperun.environment import given_environment
 from scoperun.errors import InvalidValue
 from scoperun.spec.limits import OOMPolicy
 from scoperun.spec.properties import Value, in_bytes, parse_property, parse_setting, property_lines
@@ -210,7 +211,7 @@ def oom_score_adj(text: str) -> int:
 
 
 def variable(text: str) -> str:
-    """Return NAME=VALUE; for NAME alone add its value from our environment, or return NAME if it is not set.
+    """Return NAME=VALUE; for NAME alone add the value that we were started with, or return NAME if it was not set.
 
     Raises InvalidValue for an empty name or a NUL byte.
     """
@@ -218,7 +219,8 @@ def variable(text: str) -> str:
     if not name or "\0" in text:
         hint = "NAME=VALUE, or NAME alone to keep the value that it has here"
         raise InvalidValue(f"{text!r} is not a valid variable", hint=hint)
-    return text if equals or name not in os.environ else f"{name}={os.environ[name]}"
+    value = None if equals else given_environment().get(name)
+    return text if value is None else f"{name}={value}"
 
 
 def slice_unit(name: str) -> str:

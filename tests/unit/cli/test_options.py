@@ -20,6 +20,7 @@ from scoperun.spec.limits import Limits, OOMPolicy
 from scoperun.spec.request import ExecContext, RunRequest
 from scoperun.spec.sizes import INFINITY
 from scoperun.version import __version__
+from tests.documents import CHECKOUT
 from tests.unit.declared import takes_value
 
 
@@ -169,6 +170,14 @@ def test_the_environment_can_ask_for_a_report(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("SCOPERUN_REPORT", "from-environment.json")
     assert output("true").report == "from-environment.json"
     assert output("--report", "from-option.json", "true").report == "from-option.json"
+
+
+@pytest.mark.parametrize("given", [{}, {"LC_CTYPE": "C"}, {"LC_CTYPE": "C.UTF-8"}])
+def test_a_variable_that_python_sets_in_the_c_locale_is_not_the_users(given: dict[str, str]) -> None:
+    """PEP 538."""
+    code = "from scoperun.console.option_values import variable; print(variable('LC_CTYPE'))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, env=given, stdout=subprocess.PIPE, check=True)
+    assert done.stdout.decode() == "".join(("LC_CTYPE", *(f"={value}" for value in given.values()), "\n"))
 
 
 def test_an_empty_variable_asks_for_no_report(monkeypatch: pytest.MonkeyPatch) -> None:
