@@ -442,10 +442,9 @@ def test_a_value_that_is_overridden_is_not_checked() -> None:
     assert request("--mem", "20Q", "--mem", "1M", "true").limits.memory_max == 1 << 20
 
 
-def test_a_bad_value_from_the_environment_is_reported_like_that_of_the_option(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_value_from_the_environment_is_reported_with_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCOPERUN_REPORT", "-")
-    line = "Invalid value for '--report': '-' is a stream, not a file (--report-fd N writes to descriptor N)"
-    assert refusal("true") == line
+    assert refusal("true") == "SCOPERUN_REPORT: '-' is a stream, not a file (--report-fd N writes to descriptor N)"
     assert output("--report", "r.json", "true").report == "r.json"
 
 

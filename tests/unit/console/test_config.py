@@ -464,10 +464,15 @@ def test_the_environments_report_file_is_ignored_with_uid_or_gid(
     config: Path, monkeypatch: pytest.MonkeyPatch, identity: list[str]
 ) -> None:
     """The variable might come from the other user; the configuration is trusted."""
-    monkeypatch.setenv("SCOPERUN_REPORT", "/environment.json")
-    assert asked(*identity, "true").output.report is None
+    for text in ("-", "/environment.json"):
+        monkeypatch.setenv("SCOPERUN_REPORT", text)
+        line = asked(*identity, "true")
+        assert (line.output.report, line.sources.ignored) == (None, ("SCOPERUN_REPORT",))
+        assert "report" not in line.sources.options
+    assert asked("true").sources.ignored == ()
     config.write_text("[defaults]\nreport = '/config.json'\n")
-    assert asked(*identity, "true").output.report == "/config.json"
+    line = asked(*identity, "true")
+    assert (line.output.report, line.sources.options["report"]) == ("/config.json", f"{config}:2 [defaults]")
     assert asked(*identity, "--report", "/option.json", "true").output.report == "/option.json"
     assert asked("true").output.report == "/environment.json"
 
