@@ -3,7 +3,8 @@
 
 _scopectl()
 {
-    local cur=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} manager=--user subcommand= at offered
+    local cur=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} manager=--user subcommand=
+    local at offered files=
     COMPREPLY=()
     for ((at = 1; at < COMP_CWORD; at++)); do
         case ${COMP_WORDS[at]} in
@@ -18,7 +19,7 @@ _scopectl()
         esac
     done
     if [[ ! $subcommand ]]; then
-        offered='list ps status tree top wait watch set cap freeze thaw stop kill attach history advise plot doctor units batch -h --help --version --system --user'
+        offered=$(printf '%s\n' list ps status tree top wait watch set cap freeze thaw stop kill attach history advise plot doctor units batch -h --help --version --system --user)
     elif offered=$(_scopectl_value "$subcommand:$before"); then
         :
     elif [[ $cur == -* ]]; then
@@ -31,13 +32,24 @@ _scopectl()
         *'folders of any name') mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
     esac
     case $offered in
-        *' of any name') compopt -o filenames 2>/dev/null ;;
+        *' of any name') files=yes && compopt -o filenames 2>/dev/null ;;
     esac
     offered=${offered%'files of any name'}
-    offered=${offered%'folders of any name'}
-    while IFS= read -r at; do
-        [[ $at && $at == "$cur"* ]] && COMPREPLY+=("$at")
-    done < <(tr -s ' ' '\n' <<<"$offered")
+    _scopectl_offer <<<"${offered%'folders of any name'}"
+}
+
+# Offer the lines of standard input that continue the current word, as they have to be typed. With files among them
+# readline quotes everything.
+_scopectl_offer()
+{
+    local line typed
+    while IFS= read -r line; do
+        typed=$line
+        [[ $line == *[!A-Za-z0-9_.,:+=%@/-]* ]] && printf -v typed %q "$line"
+        [[ $line && $typed == "$cur"* ]] || continue
+        [[ $files ]] || line=$typed
+        COMPREPLY+=("$line")
+    done
 }
 
 # A command begins at word $1: complete it as if it stood alone.
@@ -48,7 +60,7 @@ _scopectl_command()
     elif declare -F _command_offset >/dev/null; then
         _command_offset "$1"
     elif (($1 == COMP_CWORD)) && [[ $cur != */* ]]; then
-        mapfile -t COMPREPLY < <(compgen -c -- "$cur" | sort -u)
+        _scopectl_offer < <(compgen -c -- "$cur" | sort -u)
     else
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
@@ -60,25 +72,25 @@ _scopectl_command()
 _scopectl_options()
 {
     case $1 in
-        list | ps) printf '%s ' -a --all --columns --sort -r --reverse --json --legend --no-legend --system --user -h --help ;;
-        status) printf '%s ' -n --lines --json --system --user -h --help ;;
-        tree) printf '%s ' -p --processes --json --legend --no-legend --system --user -h --help ;;
-        top) printf '%s ' -a --all -d --delay -s --sort --tree -b --batch -n --iterations --json --system --user --legend --no-legend -h --help ;;
-        wait) printf '%s ' --timeout --json --system --user -h --help ;;
-        watch) printf '%s ' --mute --journal --no-journal --notify --no-notify --json --system --user -h --help ;;
-        set) printf '%s ' --mem --mem-high --swap --zswap --cpus --cpu-weight --tasks -p --property -f --force -a --all --json --system --user -h --help ;;
-        cap) printf '%s ' --mem --mem-high --swap --zswap --cpus --cpu-weight --tasks --session --users --list --remove --dry-run -f --force --json --legend --no-legend --system --user -h --help ;;
-        freeze) printf '%s ' -a --all --json --system --user -h --help ;;
-        thaw) printf '%s ' -a --all --json --system --user -h --help ;;
-        stop) printf '%s ' --no-block -a --all --json --system --user -h --help ;;
-        kill) printf '%s ' -s --signal -a --all --json --system --user -h --help ;;
-        attach) printf '%s ' --mem --mem-high --swap --zswap --cpus --cpu-weight --tasks --timeout --kill-after --oom-policy -p --property --require-limits --no-require-limits --system --user -u --unit --slice --description -t --tree -w --wait -f --force --json -h --help ;;
-        history) printf '%s ' --since --before --oom -n --lines --names --reports --delete --json --legend --no-legend --system --user -h --help ;;
-        advise) printf '%s ' --json --system --user -h --help ;;
-        plot) printf '%s ' -c --columns -o --output -h --help ;;
-        doctor) printf '%s ' --fix --json --system --user -h --help ;;
-        units) printf '%s ' --now --print-delegation --json --legend --no-legend --system --user -h --help ;;
-        batch) printf '%s ' -P --profile --config --no-config --mem --mem-high --soft-mem --soft-pressure --swap --zswap --cpus --cpu-weight --tasks --timeout --cpu-time --kill-after --oom-policy -p --property --require-limits --no-require-limits --system --user -E --setenv -d --working-directory --nice --oom-score-adj -j --jobs --mem-total --retries --retry-factor --retry-max --retry-on --resume --retry-failed --state --joblog --results -k --keep-order --tag --halt --delay --shuf --progress --record --json --dry-run -h --help ;;
+        list | ps) printf '%s\n' -a --all --columns --sort -r --reverse --json --legend --no-legend --system --user -h --help ;;
+        status) printf '%s\n' -n --lines --json --system --user -h --help ;;
+        tree) printf '%s\n' -p --processes --json --legend --no-legend --system --user -h --help ;;
+        top) printf '%s\n' -a --all -d --delay -s --sort --tree -b --batch -n --iterations --json --system --user --legend --no-legend -h --help ;;
+        wait) printf '%s\n' --timeout --json --system --user -h --help ;;
+        watch) printf '%s\n' --mute --journal --no-journal --notify --no-notify --json --system --user -h --help ;;
+        set) printf '%s\n' --mem --mem-high --swap --zswap --cpus --cpu-weight --tasks -p --property -f --force -a --all --json --system --user -h --help ;;
+        cap) printf '%s\n' --mem --mem-high --swap --zswap --cpus --cpu-weight --tasks --session --users --list --remove --dry-run -f --force --json --legend --no-legend --system --user -h --help ;;
+        freeze) printf '%s\n' -a --all --json --system --user -h --help ;;
+        thaw) printf '%s\n' -a --all --json --system --user -h --help ;;
+        stop) printf '%s\n' --no-block -a --all --json --system --user -h --help ;;
+        kill) printf '%s\n' -s --signal -a --all --json --system --user -h --help ;;
+        attach) printf '%s\n' --mem --mem-high --swap --zswap --cpus --cpu-weight --tasks --timeout --kill-after --oom-policy -p --property --require-limits --no-require-limits --system --user -u --unit --slice --description -t --tree -w --wait -f --force --json -h --help ;;
+        history) printf '%s\n' --since --before --oom -n --lines --names --reports --delete --json --legend --no-legend --system --user -h --help ;;
+        advise) printf '%s\n' --json --system --user -h --help ;;
+        plot) printf '%s\n' -c --columns -o --output -h --help ;;
+        doctor) printf '%s\n' --fix --json --system --user -h --help ;;
+        units) printf '%s\n' --now --print-delegation --json --legend --no-legend --system --user -h --help ;;
+        batch) printf '%s\n' -P --profile --config --no-config --mem --mem-high --soft-mem --soft-pressure --swap --zswap --cpus --cpu-weight --tasks --timeout --cpu-time --kill-after --oom-policy -p --property --require-limits --no-require-limits --system --user -E --setenv -d --working-directory --nice --oom-score-adj -j --jobs --mem-total --retries --retry-factor --retry-max --retry-on --resume --retry-failed --state --joblog --results -k --keep-order --tag --halt --delay --shuf --progress --record --json --dry-run -h --help ;;
     esac
 }
 
@@ -86,11 +98,11 @@ _scopectl_options()
 _scopectl_value()
 {
     case $1 in
-        list:--columns) printf '%s ' unit state memory limit swap tasks cpu age app command peak limited_by slice sub ;;
-        list:--sort) printf '%s ' unit state memory limit swap tasks cpu age app command peak limited_by slice sub ;;
+        list:--columns) printf '%s\n' unit state memory limit swap tasks cpu age app command peak limited_by slice sub ;;
+        list:--sort) printf '%s\n' unit state memory limit swap tasks cpu age app command peak limited_by slice sub ;;
         status:-n | status:--lines) : ;;
         top:-d | top:--delay) : ;;
-        top:-s | top:--sort) printf '%s ' memory swap memory+swap cpu tasks name ;;
+        top:-s | top:--sort) printf '%s\n' memory swap memory+swap cpu tasks name ;;
         top:-n | top:--iterations) : ;;
         wait:--timeout) : ;;
         watch:--mute) : ;;
@@ -109,7 +121,7 @@ _scopectl_value()
         cap:--cpus) : ;;
         cap:--cpu-weight) : ;;
         cap:--tasks) : ;;
-        kill:-s | kill:--signal) printf '%s ' TERM KILL INT HUP QUIT STOP CONT USR1 USR2 ABRT ;;
+        kill:-s | kill:--signal) printf '%s\n' TERM KILL INT HUP QUIT STOP CONT USR1 USR2 ABRT ;;
         attach:--mem) : ;;
         attach:--mem-high) : ;;
         attach:--swap) : ;;
@@ -119,7 +131,7 @@ _scopectl_value()
         attach:--tasks) : ;;
         attach:--timeout) : ;;
         attach:--kill-after) : ;;
-        attach:--oom-policy) printf '%s ' stop continue kill ;;
+        attach:--oom-policy) printf '%s\n' stop continue kill ;;
         attach:-p | attach:--property) : ;;
         attach:-u | attach:--unit) : ;;
         attach:--slice) _scopectl_slices ;;
@@ -127,11 +139,11 @@ _scopectl_value()
         history:--since) : ;;
         history:--before) : ;;
         history:-n | history:--lines) : ;;
-        plot:-c | plot:--columns) printf '%s ' memory anon file kernel shmem sock zswap swap cpu tasks ;;
+        plot:-c | plot:--columns) printf '%s\n' memory anon file kernel shmem sock zswap swap cpu tasks ;;
         plot:-o | plot:--output) _scopectl_files ;;
         batch:-P | batch:--profile) _scopectl_profiles ;;
         batch:--config) _scopectl_files ;;
-        batch:--mem) printf '%s ' auto ;;
+        batch:--mem) printf '%s\n' auto ;;
         batch:--mem-high) : ;;
         batch:--soft-mem) : ;;
         batch:--soft-pressure) : ;;
@@ -143,7 +155,7 @@ _scopectl_value()
         batch:--timeout) : ;;
         batch:--cpu-time) : ;;
         batch:--kill-after) : ;;
-        batch:--oom-policy) printf '%s ' stop continue kill ;;
+        batch:--oom-policy) printf '%s\n' stop continue kill ;;
         batch:-p | batch:--property) : ;;
         batch:-E | batch:--setenv) : ;;
         batch:-d | batch:--working-directory) _scopectl_folders ;;
@@ -154,13 +166,13 @@ _scopectl_value()
         batch:--retries) : ;;
         batch:--retry-factor) : ;;
         batch:--retry-max) : ;;
-        batch:--retry-on) printf '%s ' oom,timeout oom,signal oom,exit ;;
+        batch:--retry-on) printf '%s\n' oom,timeout oom,signal oom,exit ;;
         batch:--state) _scopectl_folders ;;
         batch:--joblog) _scopectl_files ;;
         batch:--results) _scopectl_folders ;;
-        batch:--halt) printf '%s ' soon,fail=1 now,fail=1 soon,fail=10% now,fail=10% ;;
+        batch:--halt) printf '%s\n' soon,fail=1 now,fail=1 soon,fail=10% now,fail=10% ;;
         batch:--delay) : ;;
-        batch:--progress) printf '%s ' auto bar lines none ;;
+        batch:--progress) printf '%s\n' auto bar lines none ;;
         batch:--record) _scopectl_recorded ;;
         *) return 1 ;;
     esac
@@ -200,12 +212,12 @@ _scopectl_slices()
 
 _scopectl_verbs()
 {
-    printf '%s ' list install uninstall
+    printf '%s\n' list install uninstall
 }
 
 _scopectl_pids()
 {
-    ps -u "$UID" -o pid= 2>/dev/null
+    ps -u "$UID" -o pid= 2>/dev/null | tr -d ' '
 }
 
 _scopectl_recorded()
@@ -217,7 +229,7 @@ _scopectl_recorded()
 _scopectl_runs()
 {
     _scopectl_recorded
-    compgen -f -- "$cur"
+    _scopectl_files
 }
 
 _scopectl_files()
@@ -233,7 +245,7 @@ _scopectl_folders()
 # A verb, or a file of jobs; after a verb neither.
 _scopectl_jobs()
 {
-    [[ $before == batch ]] && printf '%s ' status pause resume stop
+    [[ $before == batch ]] && printf '%s\n' status pause resume stop
     for ((at = 1; at < COMP_CWORD; at++)); do
         [[ ${COMP_WORDS[at - 1]} == batch && ' status pause resume stop ' == *" ${COMP_WORDS[at]} "* ]] && return
     done

@@ -66,7 +66,7 @@ _scoperun_command()
     elif declare -F _command_offset >/dev/null; then
         _command_offset "${starts[$1]}"
     elif (($1 == last)) && [[ $cur != */* ]]; then
-        mapfile -t COMPREPLY < <(compgen -c -- "$cur" | sort -u)
+        _scoperun_offer '' < <(compgen -c -- "$cur" | sort -u)
     else
         _scoperun_files -f ''
     fi
@@ -141,11 +141,12 @@ _scoperun_property()
     esac
 }
 
-# Offer the lines of standard input that continue the current word, each with $1 before it.
+# Offer the lines of standard input that continue the current word, as they have to be typed, each with $1 before it.
 _scoperun_offer()
 {
     local line full
     while IFS= read -r line; do
+        [[ $line == *[!A-Za-z0-9_.,:+=%@/-]* ]] && printf -v line %q "$line"
         full=$1$line
         [[ $full == "$cur"* ]] && COMPREPLY+=("${full#"$before"}")
     done
@@ -154,8 +155,12 @@ _scoperun_offer()
 # Offer the files (-f) or folders (-d) whose names begin with the current word, after $2.
 _scoperun_files()
 {
-    compopt -o filenames 2>/dev/null
-    _scoperun_offer "$2" < <(compgen "$1" -- "${cur#"$2"}")
+    local file
+    compopt -o filenames 2>/dev/null # readline quotes them
+    while IFS= read -r file; do
+        file=$2$file
+        COMPREPLY+=("${file#"$before"}")
+    done < <(compgen "$1" -- "${cur#"$2"}")
 }
 
 _scoperun_profiles()

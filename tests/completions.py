@@ -81,14 +81,14 @@ def bash() -> str:
 
 def _bash_options(subcommand: DeclaredSubcommand) -> str:
     names = " ".join(name for option in subcommand.options for name in option.names)
-    return f"        {' | '.join(subcommand.names)}) printf '%s ' {names} ;;"
+    return f"        {' | '.join(subcommand.names)}) printf '%s\\n' {names} ;;"
 
 
 def _bash_values(subcommand: DeclaredSubcommand) -> Iterator[str]:
     for option in subcommand.options:
         if option.takes_value:
             pattern = " | ".join(f"{subcommand.row.name}:{name}" for name in option.names)
-            action = f"printf '%s ' {words(option)}" if kind(option) == "words" else f"_scopectl_{kind(option)}"
+            action = f"printf '%s\\n' {words(option)}" if kind(option) == "words" else f"_scopectl_{kind(option)}"
             yield f"        {pattern}) {action if kind(option) else ':'} ;;"
 
 
@@ -114,7 +114,8 @@ _BASH = """\
 
 _scopectl()
 {{
-    local cur=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD - 1]}} manager=--user subcommand= at offered
+    local cur=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD - 1]}} manager=--user subcommand=
+    local at offered files=
     COMPREPLY=()
     for ((at = 1; at < COMP_CWORD; at++)); do
         case ${{COMP_WORDS[at]}} in
@@ -129,7 +130,7 @@ _scopectl()
         esac
     done
     if [[ ! $subcommand ]]; then
-        offered='{subcommands} {before} --system --user'
+        offered=$(printf '%s\\n' {subcommands} {before} --system --user)
     elif offered=$(_scopectl_value "$subcommand:$before"); then
         :
     elif [[ $cur == -* ]]; then
@@ -142,13 +143,24 @@ _scopectl()
         *'folders of any name') mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
     esac
     case $offered in
-        *' of any name') compopt -o filenames 2>/dev/null ;;
+        *' of any name') files=yes && compopt -o filenames 2>/dev/null ;;
     esac
     offered=${{offered%'files of any name'}}
-    offered=${{offered%'folders of any name'}}
-    while IFS= read -r at; do
-        [[ $at && $at == "$cur"* ]] && COMPREPLY+=("$at")
-    done < <(tr -s ' ' '\\n' <<<"$offered")
+    _scopectl_offer <<<"${{offered%'folders of any name'}}"
+}}
+
+# Offer the lines of standard input that continue the current word, as they have to be typed. With files among them
+# readline quotes everything.
+_scopectl_offer()
+{{
+    local line typed
+    while IFS= read -r line; do
+        typed=$line
+        [[ $line == *[!A-Za-z0-9_.,:+=%@/-]* ]] && printf -v typed %q "$line"
+        [[ $line && $typed == "$cur"* ]] || continue
+        [[ $files ]] || line=$typed
+        COMPREPLY+=("$line")
+    done
 }}
 
 # A command begins at word $1: complete it as if it stood alone.
@@ -159,7 +171,7 @@ _scopectl_command()
     elif declare -F _command_offset >/dev/null; then
         _command_offset "$1"
     elif (($1 == COMP_CWORD)) && [[ $cur != */* ]]; then
-        mapfile -t COMPREPLY < <(compgen -c -- "$cur" | sort -u)
+        _scopectl_offer < <(compgen -c -- "$cur" | sort -u)
     else
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
@@ -203,12 +215,12 @@ _scopectl_slices()
 
 _scopectl_verbs()
 {{
-    printf '%s ' list install uninstall
+    printf '%s\\n' list install uninstall
 }}
 
 _scopectl_pids()
 {{
-    ps -u "$UID" -o pid= 2>/dev/null
+    ps -u "$UID" -o pid= 2>/dev/null | tr -d ' '
 }}
 
 _scopectl_recorded()
@@ -220,7 +232,7 @@ _scopectl_recorded()
 _scopectl_runs()
 {{
     _scopectl_recorded
-    compgen -f -- "$cur"
+    _scopectl_files
 }}
 
 _scopectl_files()
@@ -236,7 +248,7 @@ _scopectl_folders()
 # A verb, or a file of jobs; after a verb neither.
 _scopectl_jobs()
 {{
-    [[ $before == batch ]] && printf '%s ' {verbs}
+    [[ $before == batch ]] && printf '%s\\n' {verbs}
     for ((at = 1; at < COMP_CWORD; at++)); do
         [[ ${{COMP_WORDS[at - 1]}} == batch && ' {verbs} ' == *" ${{COMP_WORDS[at]}} "* ]] && return
     done

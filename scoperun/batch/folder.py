@@ -14,7 +14,7 @@ import signal
 import sqlite3
 import stat
 import struct
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from scoperun.console.folders import remove_empty_folder
@@ -25,7 +25,7 @@ from scoperun.history.file_system import is_local
 from scoperun.record import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _DATABASE = "batch.db"
 _LOCK = "lock"
@@ -44,11 +44,14 @@ _PATIENCE = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """An open folder of a batch. path: as the user gave it. fd: a descriptor of it (O_PATH). is_ours: we made it."""
+    """An open folder of a batch. path: as the user gave it. fd: a descriptor of it (O_PATH).
+
+    made: the folders that were made for it, the innermost first, and so it itself.
+    """
 
     path: str
     fd: int
-    is_ours: bool = False
+    made: tuple[str, ...] = ()
 
     @contextmanager
     def locked(self, *, is_new: bool = False) -> Iterator[None]:
@@ -181,14 +184,13 @@ class Folder:
             raise PermissionError(errno.EACCES, "it is writable by others")
 
     def remove(self) -> None:
-        """Remove what a batch has put into it, and it itself if nothing else is there and it is not the user's."""
+        """Remove what a batch has put into it, and the folders that were made for it if nothing else is in them."""
         with suppress(OSError):
             shutil.rmtree(_OUTPUT, dir_fd=self.fd)
         for name in _NAMES - {_OUTPUT}:
             with suppress(OSError):
                 os.unlink(name, dir_fd=self.fd)
-        if self.is_ours:
-            remove_empty_folder(self.path)
+        _remove_empty(self.made)
 
     def _connected(self) -> sqlite3.Connection:
         address = f"file:/proc/self/fd/{self.fd}/{_DATABASE}?mode=rw"
@@ -210,22 +212,41 @@ class Folder:
 def opened(path: str, *, create: bool = False, is_usual: bool = False) -> Iterator[Folder]:
     """Open the folder of a batch. Raises InvalidValue if it is missing, another ScoperunError if it cannot be used.
 
-    is_usual: it is in a place of ours, whichever process made it.
+    create: make it, and those above it that are missing; what was made and is still empty at the end is removed.
+    is_usual: it is in a place of ours, whichever process made it, and the folders above it stay.
     """
     path = os.path.abspath(path)
-    is_ours = is_usual or (create and not os.path.lexists(path))
+    made = (path,) if is_usual else tuple(_missing(path)) if create else ()
+    with ExitStack() as stack:
+        if create:
+            stack.callback(_remove_empty, made)
+        fd = _opened(path, create=create)
+        stack.callback(os.close, fd)
+        if not is_local(fd):
+            raise ScoperunError(
+                f"{path} is on a file system that could be a network's, where a database can be lost",
+                hint="--state DIR on a disk of this machine",
+            )
+        yield Folder(path, fd, made)
+
+
+def _missing(path: str) -> Iterator[str]:
+    """Yield a path and those above it that do not exist."""
+    while not os.path.lexists(path):
+        yield path
+        path = os.path.dirname(path)
+
+
+def _remove_empty(paths: Iterable[str]) -> None:
+    for path in paths:
+        remove_empty_folder(path)
+
+
+def _opened(path: str, *, create: bool) -> int:
     try:
         fd = trusted_folder(path, create=create)
     except OSError as error:
         raise ScoperunError(f"cannot use {path}: {error.strerror}") from None
     if fd is None:
         raise InvalidValue(f"{path}: {os.strerror(errno.ENOENT)}")
-    try:
-        if not is_local(fd):
-            raise ScoperunError(
-                f"{path} is on a file system that could be a network's, where a database can be lost",
-                hint="--state DIR on a disk of this machine",
-            )
-        yield Folder(path, fd, is_ours=is_ours)
-    finally:
-        os.close(fd)
+    return fd

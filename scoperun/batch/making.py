@@ -47,20 +47,24 @@ def made(options: Options, shared: Common, total: int) -> Iterator[Made]:
     path = options.path or path_of(batch)
     is_new = not options.is_resumed
     with opened(path, create=is_new, is_usual=is_usual(path)) as folder, folder.locked(is_new=is_new):
-        with folder.database(create=is_new) as connection:
-            found = Made(folder, State(connection))
-            if options.is_resumed:
-                _resume(found, options, shared, total)
-            else:
-                _make(found, batch, options, checked_jobs(options, shared, total), total)
-            try:
-                yield found
-            except ScoperunError:  # e.g. for --joblog
-                if is_new and not found.state.has_begun:
-                    folder.remove()
-                raise
-        if found.is_finished:
-            folder.remove()
+        is_kept = not is_new
+        try:
+            with folder.database(create=is_new) as connection:
+                found = Made(folder, State(connection))
+                if options.is_resumed:
+                    _resume(found, options, shared, total)
+                else:
+                    _make(found, batch, options, checked_jobs(options, shared, total), total)
+                is_kept = True
+                try:
+                    yield found
+                except ScoperunError:  # e.g. for --joblog
+                    is_kept = not is_new or found.state.has_begun
+                    raise
+                is_kept = not found.is_finished
+        finally:
+            if not is_kept:
+                folder.remove()
 
 
 def checked_jobs(options: Options, shared: Common, total: int) -> Iterator[Job]:
@@ -71,24 +75,19 @@ def checked_jobs(options: Options, shared: Common, total: int) -> Iterator[Job]:
 
 
 def _make(new: Made, batch: str, options: Options, found: Iterator[Job], total: int) -> None:
-    state, folder = new.state, new.folder
-    try:
-        header = Header(
-            id=batch,
-            created=time.time(),
-            cwd=_here(),
-            words=options.words,
-            command=options.command,
-            total=total,
-        )
-        count = state.make(header, found)
-    except BaseException:
-        folder.remove()
-        raise
+    header = Header(
+        id=batch,
+        created=time.time(),
+        cwd=_here(),
+        words=options.words,
+        command=options.command,
+        total=total,
+    )
+    count = new.state.make(header, found)
     if options.is_shuffled:
         places = array("q", range(1, count + 1))
         random.shuffle(places)
-        state.shuffle(places)
+        new.state.shuffle(places)
 
 
 def _here() -> str:

@@ -63,7 +63,7 @@ class Options:
 
 def slots(text: str) -> int:
     """Return a number of jobs at once. Raises InvalidValue."""
-    if not text.isascii() or not text.isdecimal() or not 0 < int(text[:9]) < 10**6:
+    if not text.isascii() or not text.isdecimal() or len(text) > 6 or int(text) == 0:
         raise InvalidValue(f"{text!r} is not a number of jobs at once", hint="from 1 to 999999")
     return int(text)
 

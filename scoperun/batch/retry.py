@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import enum
 import math
+import re
 from typing import TYPE_CHECKING
 
 from scoperun.errors import InvalidValue
@@ -93,10 +94,8 @@ def retry_causes(text: str) -> frozenset[Cause]:
 
 def growth(text: str) -> float:
     """Return the factor by which memory grows. Raises InvalidValue."""
-    try:
-        factor = float(text)
-    except ValueError:
-        factor = math.nan
+    # float() would take more, e.g. 1_5 and digits of other scripts.
+    factor = float(text) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) else math.nan
     if not 1 < factor < math.inf:
         raise InvalidValue(f"{text!r} is not a number greater than 1", hint="e.g. 2 or 1.5")
     return factor

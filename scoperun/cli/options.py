@@ -159,6 +159,7 @@ def asked(reading: Reading) -> CommandLine:
         properties=tuple(each.source for each in assigned),
         texts={name: text for name, text in reading.given.items() if isinstance(text, str)},
         environment=whole.list_origins.get("setenv", ()),
+        ignored=whole.ignored,
     )
     output = Output(**fields["output"])
     _see_files_differ(output)

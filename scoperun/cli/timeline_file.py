@@ -8,6 +8,7 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Self
 
+from scoperun.console.files import write_all
 from scoperun.report.timeline import first_line, is_csv, line
 from scoperun.report.timeline_rows import Rows
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from scoperun.console.files import Destination
     from scoperun.supervision.supervision import Supervision
 
+_PAGE = 4096
+
 
 class TimelineFile:
     """The timeline of one run; the caller closes it.
@@ -25,9 +28,17 @@ class TimelineFile:
     """
 
     def __init__(self, file: Destination, path: str) -> None:
-        """Create the file, which appears at its path when the run begins. Raises OSError if it cannot be created."""
+        """Create the file, which appears at its path when the run begins.
+
+        Raises OSError if it cannot be created, or if the disk is full already.
+        """
         self.failure: str | None = None
         self._draft = file.draft()
+        try:
+            _see_room(self._draft.fd)
+        except BaseException:
+            self._draft.close()
+            raise
         self._is_csv = is_csv(path)
         self._rows: Rows | None = None
         self._early: list[tuple[object, float]] = []
@@ -41,12 +52,12 @@ class TimelineFile:
 
     @asynccontextmanager
     async def following(self, supervision: Supervision) -> AsyncIterator[None]:
-        """Have the file appear, and write the first line and what was taken before."""
+        """Write the first line, have the file appear, and write what was taken before."""
         try:
+            _write_whole(self._draft.fd, first_line(supervision.start, supervision.command, as_csv=self._is_csv))
             self._draft.appear()
         except OSError as error:
             self.failure = error.strerror or str(error)
-        self._write(first_line(supervision.start, supervision.command, as_csv=self._is_csv))
         self._rows = Rows(supervision.start)
         for event, at in self._early:
             self._take(event, at, self._rows)
@@ -64,7 +75,7 @@ class TimelineFile:
         if self.failure is not None:
             return
         try:
-            _write_whole(self._draft.fd, f"{text}\n".encode())
+            _write_whole(self._draft.fd, text)
         except OSError as error:
             self.failure = error.strerror or str(error)
 
@@ -77,8 +88,16 @@ class TimelineFile:
         self._draft.close()
 
 
-def _write_whole(fd: int, data: bytes) -> None:
+def _see_room(fd: int) -> None:
+    """Raise OSError if the disk has no room: what the first line says is known only when the command runs."""
+    write_all(fd, b"\n" * _PAGE)
+    os.ftruncate(fd, 0)
+    os.lseek(fd, 0, os.SEEK_SET)
+
+
+def _write_whole(fd: int, text: str) -> None:
     """Write a line to a file that has no other writer; on a disk without room for all of it, write nothing."""
+    data = f"{text}\n".encode()
     written = os.write(fd, data)
     if written < len(data):
         end = os.lseek(fd, 0, os.SEEK_CUR) - written

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Self
@@ -26,20 +25,25 @@ class TraceFile:
     """
 
     def __init__(self, file: Destination, command: tuple[str, ...], names: Mapping[str, LimitName]) -> None:
-        """Create the file and write its first line. Raises OSError if it cannot be created.
+        """Create the file with its first line; if that raises OSError, what was at the path is still there.
 
         names: what the text report calls limits.
         """
-        self._fd = file.begin()
         self.failure: str | None = None
-        self.take(Begun(scoperun=__version__, command=command, names=names))
+        self._draft = file.draft()
+        try:
+            self._write(Begun(scoperun=__version__, command=command, names=names))
+            self._draft.appear()
+        except BaseException:
+            self._draft.close()
+            raise
 
     def take(self, record: object) -> None:
         """Write an event or another record of the trace; sets `failure` instead of raising."""
         if self.failure is not None:
             return
         try:
-            write_all(self._fd, f"{line(record, at=time.monotonic())}\n")
+            self._write(record)
         except OSError as error:
             self.failure = error.strerror or str(error)
         except Exception as error:  # the run goes on
@@ -55,10 +59,13 @@ class TraceFile:
         report = await supervision.report()
         self.take(Concluded(systemd=report.systemd))
 
+    def _write(self, record: object) -> None:
+        write_all(self._draft.fd, f"{line(record, at=time.monotonic())}\n")
+
     def __enter__(self) -> Self:
         """Return the trace; the end of the with statement closes it."""
         return self
 
     def __exit__(self, *_: object) -> None:
         """Close it."""
-        os.close(self._fd)
+        self._draft.close()

@@ -27,7 +27,7 @@ def warn(argv: Sequence[str], request: RunRequest, sources: Sources, *, is_run: 
     if late := late_options(argv, request.command):
         say(f"scoperun: note: the command gets {' '.join(late)}, which is written after it; {_OPTIONS_FIRST}")
     warn_of_traps(request)
-    if request.context.changes_identity and sources.options.get("report") == "SCOPERUN_REPORT":
+    if "SCOPERUN_REPORT" in sources.ignored:
         say("scoperun: warning: SCOPERUN_REPORT is ignored with --uid or --gid; use --report FILE")
     if is_run and request.context.user is not None:
         _warn_of_terminal(request)

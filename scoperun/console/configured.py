@@ -31,11 +31,13 @@ class Settled:
     all of them.
     origins: by long name, where a value comes from: --mem, SCOPERUN_REPORT or config.toml:12 [profiles.build].
     list_origins: by long name, where each value of a repeatable option comes from, in the same order.
+    ignored: the variables that would have given a value, if the command did not run as another user.
     """
 
     values: Mapping[str, Any]
     origins: Mapping[str, str]
     list_origins: Mapping[str, tuple[str, ...]]
+    ignored: tuple[str, ...] = ()
 
 
 def settled(
@@ -45,7 +47,7 @@ def settled(
 
     given: the values from the command line, by long name. command: the command's first word, which rules match.
     others: the options that config files can have, if these are more; what they say of the others is left out.
-    Raises InvalidValue for a mistake in a config file, WrongValue for one in the environment.
+    Raises InvalidValue for a mistake in a config file or in the environment.
     """
     known = {option.name: option for option in options}
     values, origins = dict(given), {name: f"--{name}" for name in given}
@@ -56,9 +58,11 @@ def settled(
         _add_entries(values, origins, entries, known)
         for name, several in entries.lists.items():
             list_origins[name] = (*(str(entry.source) for entry in several), *list_origins.get(name, ()))
-    for option in options:
-        if option.field is not None and option.name not in given:
-            _add_environment(values, origins, option)
+    in_environment = [each for each in options if each.field is not None and each.name not in given and _variable(each)]
+    if not _IDENTITY.isdisjoint(values):  # root might have started us in the environment of that user
+        return Settled(values, origins, list_origins, tuple(str(each.variable) for each in in_environment))
+    for option in in_environment:
+        values[option.name], origins[option.name] = _variables_value(option), str(option.variable)
     return Settled(values, origins, list_origins)
 
 
@@ -85,18 +89,16 @@ def _value(entry: Entry, option: Option) -> Any:
     return value
 
 
-def _add_environment(values: dict[str, Any], origins: dict[str, str], option: Option) -> None:
-    """Add the value from the environment, which overrides config files.
+def _variable(option: Option) -> str:
+    return os.environ.get(option.variable, "") if option.variable is not None else ""
 
-    It is ignored if the command runs as another user: root might have started us in the environment of that user.
-    """
-    text = os.environ.get(option.variable) if option.variable is not None else None
-    if not text:
-        return
-    value = option.value(text)
-    origins[option.name] = str(option.variable)
-    if _IDENTITY.isdisjoint(values):
-        values[option.name] = value
+
+def _variables_value(option: Option) -> Any:
+    """Return the value from the environment, which overrides config files."""
+    try:
+        return option.value(_variable(option))
+    except WrongValue as error:
+        raise InvalidValue(f"{option.variable}: {error.message}", hint=error.hint) from None
 
 
 def _entries(given: Mapping[str, Any], command: str, known: Mapping[str, Option]) -> Entries | None:
@@ -134,6 +136,8 @@ def _config(file: str | None, *, reads_none: bool, keys: Keys) -> Config | None:
         raise InvalidValue("--config and --no-config exclude each other")
     if reads_none:
         return None
+    if file == "":
+        raise InvalidValue("--config is empty", hint="a file; --no-config reads none")
     return read_config(config_paths(os.environ) if file is None else [file], keys, are_named=file is not None)
 
 

@@ -117,8 +117,6 @@ class Option:
             return self.parse(text)
         except InvalidValue as error:
             raise WrongValue(self, error, is_missing=_looks_like_option(text)) from None
-        except ValueError:  # int() refuses so many digits
-            raise WrongValue(self, InvalidValue(text)) from None
 
     @property
     def needs(self) -> str:

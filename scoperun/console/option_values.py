@@ -10,6 +10,7 @@ from signal import SIGTERM
 from typing import TYPE_CHECKING
 
 from scoperun.console.sources import Assignment
+from scoperun.environment import given_environment
 from scoperun.errors import InvalidValue
 from scoperun.spec.limits import OOMPolicy
 from scoperun.spec.properties import Value, in_bytes, parse_property, parse_setting, property_lines
@@ -28,6 +29,9 @@ _LONGEST_NAME = 64
 _LONGEST_COUNT = 18
 _LONGEST_PID = 9
 """In characters; the second are digits of a number that SQLite can take, the third those of one for pidfd_open(2)."""
+
+_NUMBER = r"[0-9]+(\.[0-9]+)?|\.[0-9]+"
+"""float() would take more, e.g. 1_0 and digits of other scripts."""
 
 
 def setting(name: str) -> Callable[[str], Value]:
@@ -83,15 +87,21 @@ def _soft_signal(name: str, example: str) -> int | None:
 
 def processors(text: str) -> float:
     """Return a number of processors, e.g. 0.5. Raises InvalidValue."""
+    if not re.fullmatch(_NUMBER, text):
+        raise _not_processors(text)
     try:
-        return int(parse_setting("CPUQuota", f"{float(text) * 100:g}%").value) / 1e6  # type: ignore[arg-type]
-    except (ValueError, InvalidValue):
-        percent = text.removesuffix("%")
-        is_share = percent != text and re.fullmatch("[0-9]{1,6}", percent) and int(percent)
-        hint = f"write {int(percent) / 100:g}" if is_share else None
-        if re.fullmatch("[0-9]{1,3},[0-9]{1,2}", text):
-            hint = f"write {text.replace(',', '.')}"
-        raise InvalidValue(f"{text!r} is not a number of processors", hint=hint or "e.g. 2 or 0.5") from None
+        return int(parse_setting("CPUQuota", f"{float(text) * 100:f}%").value) / 1e6  # type: ignore[arg-type]
+    except InvalidValue:
+        raise _not_processors(text) from None
+
+
+def _not_processors(text: str) -> InvalidValue:
+    percent = text.removesuffix("%")
+    is_share = percent != text and re.fullmatch("[0-9]{1,6}", percent) and int(percent)
+    hint = f"write {int(percent) / 100:g}" if is_share else None
+    if re.fullmatch("[0-9]{1,3},[0-9]{1,2}", text):
+        hint = f"write {text.replace(',', '.')}"
+    return InvalidValue(f"{text!r} is not a number of processors", hint=hint or "e.g. 2 or 0.5")
 
 
 def report_file(text: str) -> str:
@@ -164,7 +174,7 @@ def descriptor(text: str) -> int:
         raise InvalidValue(f"{text!r} is not a file descriptor", hint="a number, e.g. 3 with 3>report.json")
     try:
         flags = fcntl.fcntl(int(text), fcntl.F_GETFL)
-    except (OSError, OverflowError):
+    except (OSError, OverflowError, ValueError):  # int() refuses thousands of digits
         raise InvalidValue(f"descriptor {text} is not open", hint="e.g. 3 with 3>report.json") from None
     if flags & os.O_ACCMODE == os.O_RDONLY:
         raise InvalidValue(f"descriptor {text} is not open for writing", hint="e.g. 3 with 3>report.json")
@@ -180,7 +190,7 @@ def process_id(text: str) -> int:
 
 def exit_code(text: str) -> int:
     """Return an exit status, 0 to 255. Raises InvalidValue."""
-    if not (text.isascii() and text.isdigit()) or int(text) > 255:
+    if not (text.isascii() and text.isdigit()) or len(text) > 3 or int(text) > 255:
         raise InvalidValue(f"{text!r} is not a valid exit status", hint="0 to 255")
     return int(text)
 
@@ -201,7 +211,7 @@ def oom_score_adj(text: str) -> int:
 
 
 def variable(text: str) -> str:
-    """Return NAME=VALUE; for NAME alone add its value from our environment, or return NAME if it is not set.
+    """Return NAME=VALUE; for NAME alone add the value that we were started with, or return NAME if it was not set.
 
     Raises InvalidValue for an empty name or a NUL byte.
     """
@@ -209,7 +219,8 @@ def variable(text: str) -> str:
     if not name or "\0" in text:
         hint = "NAME=VALUE, or NAME alone to keep the value that it has here"
         raise InvalidValue(f"{text!r} is not a valid variable", hint=hint)
-    return text if equals or name not in os.environ else f"{name}={os.environ[name]}"
+    value = None if equals else given_environment().get(name)
+    return text if value is None else f"{name}={value}"
 
 
 def slice_unit(name: str) -> str:

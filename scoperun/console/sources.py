@@ -28,9 +28,11 @@ class Sources:
     options: the sources of the options that were given, by long name. properties: the source of each of
     RunRequest.properties, in the same order. environment: the same for ExecContext.environment.
     texts: the values of options as the command line has them, by long name.
+    ignored: the variables of the environment that give no value, because the command runs as another user.
     """
 
     options: Mapping[str, str] = field(default_factory=dict)
     properties: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()

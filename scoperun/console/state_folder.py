@@ -12,7 +12,7 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from scoperun.console.paths import ForeignLink, Trusted, walk
+from scoperun.console.paths import ForeignLink, Place, Trusted, walk
 from scoperun.console.private_group import is_alone
 from scoperun.console.shell_words import quoted
 from scoperun.console.trusted_file import distrust
@@ -49,8 +49,8 @@ def state_folder(environment: Mapping[str, str], *, create: bool) -> int | None:
 def trusted_folder(path: str, *, create: bool) -> int | None:
     """Return a descriptor (O_PATH) of a folder, which the caller closes; None if it is missing and not `create`.
 
-    Only root and our user can change its path. Missing folders are created for our user alone. Raises OSError; its
-    strerror says which folder is wrong.
+    Only root and our user can change its path. Missing folders are created for our user alone, if those that exist are
+    right. Raises OSError; its strerror says which folder is wrong.
     """
     trusted = Trusted.here()
     folder = _opened(path, trusted)
@@ -83,30 +83,41 @@ def _home() -> str:
     return home
 
 
+class _Untrusted(PermissionError):
+    """Others can change a folder of the path; strerror says which."""
+
+
 def _opened(path: str, trusted: Trusted) -> int | None:
-    doubts: list[str] = []
-
-    def look(at: str, status: os.stat_result, folder: os.stat_result) -> None:
-        if doubt := _doubt(at, status, folder, trusted):
-            doubts.append(f"{at} {doubt}")
-
     try:
-        place = walk(path, trusted, look=look)
+        place = _found(path, trusted)
     except FileNotFoundError:
         return None
-    except ForeignLink:
+    except (ForeignLink, _Untrusted):
         raise
     except OSError as error:
         raise OSError(error.errno, f"{path}: {error.strerror}") from None
     with place:
-        if doubts:
-            raise PermissionError(errno.EACCES, doubts[0])
         if place.status is None:
             return None
         if not stat.S_ISDIR(place.status.st_mode):
             raise NotADirectoryError(errno.ENOTDIR, f"{path} is not a folder")
         folder, place.entry = place.entry, None
         return folder
+
+
+def _found(path: str, trusted: Trusted) -> Place:
+    """Return where a path leads. Raises _Untrusted, and OSError as `walk` does."""
+    doubts: list[str] = []
+
+    def look(at: str, status: os.stat_result, folder: os.stat_result) -> None:
+        if doubt := _doubt(at, status, folder, trusted):
+            doubts.append(f"{at} {doubt}")
+
+    place = walk(path, trusted, look=look)
+    if doubts:
+        place.close()
+        raise _Untrusted(errno.EACCES, doubts[0])
+    return place
 
 
 def _doubt(path: str, status: os.stat_result, folder: os.stat_result, trusted: Trusted) -> str | None:
@@ -127,10 +138,10 @@ def _doubt(path: str, status: os.stat_result, folder: os.stat_result, trusted: T
 def _make(path: str, trusted: Trusted) -> None:
     """Create the folder, and those above it that are missing. Raises OSError."""
     try:
-        place = walk(path, trusted)
+        place = _found(path, trusted)
     except FileNotFoundError:
         _make(os.path.dirname(path), trusted)
-        place = walk(path, trusted)
+        place = _found(path, trusted)
     with place:
         try:
             os.mkdir(place.name, _OWNERS_ALONE, dir_fd=place.folder)

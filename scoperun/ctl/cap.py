@@ -14,6 +14,7 @@ from scoperun.console.table_options import KEPT, limits_of, with_options
 from scoperun.ctl import cap_names
 from scoperun.ctl.cap_list import list_caps
 from scoperun.ctl.cap_request import Asked, Target
+from scoperun.ctl.cap_text import as_in_file
 from scoperun.ctl.cap_work import done
 from scoperun.ctl.declared import Json, Legend, System
 from scoperun.ctl.one_at_a_time import one_at_a_time
@@ -149,7 +150,7 @@ def _properties(limits: Any, *, has_app: bool, is_session: bool) -> tuple[Proper
     """Return the properties of the limits: only for an application does a limit on memory imply one on swap."""
     found = [
         each
-        for each in limits.properties()
+        for each in as_in_file(limits.properties())
         if has_app or each.name != "MemorySwapMax" or limits.memory_swap_max is not None
     ]
     most = limits.memory_max

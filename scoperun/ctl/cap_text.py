@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scoperun.ctl.in_force import setting, text_of
-from scoperun.record import dataclass
+from scoperun.record import dataclass, replace
 from scoperun.spec.properties import parse_setting
 from scoperun.spec.sizes import INFINITY
 
@@ -48,6 +48,16 @@ def cap_in(text: str) -> Cap | None:
     of = [line.removeprefix(_OF) for line in lines if line.startswith(_OF)]
     settings = tuple(line for line in lines if line and not line.startswith(("#", "[")))
     return Cap(of[0], settings) if of else None
+
+
+def as_in_file(properties: Iterable[Property]) -> list[Property]:
+    """Return the properties as lines of a file can set them: CPUQuota= has two decimals of a percent at most."""
+    return [
+        replace(each, value=round(each.value, -2))
+        if each.name == "CPUQuotaPerSecUSec" and isinstance(each.value, int) and each.value != INFINITY
+        else each
+        for each in properties
+    ]
 
 
 def setting_line(wanted: Property) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from scoperun.console.output import say
+from scoperun.errors import ScoperunError
 from scoperun.systemd import unit_files
 
 if TYPE_CHECKING:
@@ -15,23 +18,53 @@ if TYPE_CHECKING:
 _OF_ROOT = "/run/scoperun.lock"
 """A file of its own for the system's units: what other users can open, they can keep locked."""
 
+_PATIENCE = 30.0
+_SILENCE = 1.0
+_MOMENT = 0.05
+"""Seconds: how long the lock is waited for, for how long without a word, and the time between two attempts."""
+
 
 @contextmanager
 def one_at_a_time(environment: Mapping[str, str], *, system: bool) -> Iterator[None]:
     """Wait until no other scopectl changes units of this manager, and keep others waiting during the context.
 
-    If its place is missing or not ours, there is no lock, and no error.
+    If its place is missing or not ours, there is no lock, and no error. Raises ScoperunError if the wait is long.
     """
     with ExitStack() as stack:
         with suppress(OSError):
-            fd = _opened(environment, system=system)
+            place = _OF_ROOT if system else os.path.dirname(unit_files.folder(environment, system=False))
+            fd = _opened(place, system=system)
             stack.callback(os.close, fd)
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            if os.fstat(fd).st_uid == os.geteuid():
+                _lock(fd, place)
         yield
 
 
-def _opened(environment: Mapping[str, str], *, system: bool) -> int:
+def _opened(place: str, *, system: bool) -> int:
     if system:
-        return os.open(_OF_ROOT, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    managers_own = os.path.dirname(unit_files.folder(environment, system=False))
-    return os.open(managers_own, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    return os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _lock(fd: int, place: str) -> None:
+    began, is_said = time.monotonic(), False
+    while not _is_locked(fd):
+        waited = time.monotonic() - began
+        if waited > _PATIENCE:  # e.g. because it was stopped by Ctrl-Z
+            raise ScoperunError(
+                f"another scopectl has been changing units for {_PATIENCE:g} s",
+                hint=f"lslocks shows which process holds {place}",
+            )
+        if waited > _SILENCE and not is_said:
+            say("scopectl: waiting for another scopectl that changes units")
+            is_said = True
+        time.sleep(_MOMENT)
+
+
+def _is_locked(fd: int) -> bool:
+    """Lock it for us, and tell whether that was possible."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

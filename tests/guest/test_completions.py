@@ -55,6 +55,9 @@ OFFERED = [
     ("scopectl batch jobs -- ls --colo", ["--color", "--color="]),
     ("scopectl batch -- ls --keep-o", []),
     ("scopectl wait -- mkfif", []),
+    ("scopectl advise odd", ["odd;id>OWNED.json"]),
+    ("scopectl cap Odd", ["Odd;id Application"]),
+    ("scopectl status odd", [r"odd\x2done.service"]),
 ]
 
 
@@ -62,17 +65,26 @@ EACH_LINE = "for line in $argv; complete -C $line; echo end of offers; end"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with a file in it."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Yield a home with files in it, while a unit runs that has a backslash in its name."""
     folder = tmp_path_factory.mktemp("completions")
     (folder / "report.json").touch()
-    return folder
+    (folder / "odd;id>OWNED.json").touch()
+    applications = folder / ".local/share/applications"
+    applications.mkdir(parents=True)
+    (applications / "Odd;id Application.desktop").touch()
+    (folder / ".config/scoperun").mkdir(parents=True)
+    (folder / ".config/scoperun/config.toml").write_text('[profiles."odd;id"]\n')
+    unit = r"odd\x2done.service"
+    subprocess.run(["systemd-run", "--user", "-q", "--unit", unit, "sleep", "infinity"], check=True)
+    yield folder
+    subprocess.run(["systemctl", "--user", "stop", unit], check=True)
 
 
 @pytest.fixture(scope="module")
 def fish_offers(folder: Path) -> dict[str, list[str]]:
     """Return what one fish offers for each line."""
-    own = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"), str(folder))
+    own = {"HOME": str(folder), "XDG_CONFIG_HOME": f"{folder}/.config", "XDG_DATA_HOME": f"{folder}/.local/share"}
     environment = os.environ | own | {"XDG_DATA_DIRS": "/usr/local/share:/usr/share"}  # required before 4.0
     done = subprocess.run(
         ["fish", "--private", "-c", EACH_LINE, *(line for line, _ in OFFERED)],
@@ -132,6 +144,13 @@ def shell(request: pytest.FixtureRequest, folder: Path) -> Iterator[Terminal]:
         ("scopectl batch rep\t7", "<batch><report.json><7>"),
         ("scopectl batch --mem 20M -- mkfif\t7", "<--><mkfifo><7>"),
         ("scopectl batch jobs -- ls --colo\t", "<--><ls><--color"),
+        ("scopectl advise odd\t7", "<advise><odd;id>OWNED.json><7>"),
+        ("scopectl plot odd\t7", "<plot><odd;id>OWNED.json><7>"),
+        ("scopectl cap Odd\t7", "<cap><Odd;id Application><7>"),
+        ("scopectl cap Odd\\;i\t7", "<cap><Odd;id Application><7>"),
+        ("scopectl status odd\t7", r"<status><odd\x2done.service><7>"),
+        ("scoperun -P odd\t7", "<-P><odd;id><7>"),
+        ("scoperun --report odd\t7", "<--report><odd;id>OWNED.json><7>"),
     ],
 )
 def test_a_tab_completes(shell: Terminal, keys: str, words: str) -> None:

@@ -86,6 +86,8 @@ def test_a_cap_binds_what_runs_and_what_starts_until_it_is_removed() -> None:
         (told,) = [each for each in fewer["units"] if each["unit"] == r"app-gnome-bound\x2dapp-11.scope"]
         assert told["limits"]["CPUQuota"] == {"before": 0.5, "now": "infinity"}
         assert has(scope, "pids.max") != "20"
+        third = scopectl("cap", "bound-app", "--mem", "80M", "--cpus", "0.33333")
+        assert (third.status, third.err, has(scope, "cpu.max").split()[0]) == (0, "", "33330"), third
         removed = scopectl("cap", "--remove", "bound-app")
         assert (removed.status, removed.err) == (0, ""), removed
         assert [has(each, "memory.max") for each in (scope, service, niri)] == ["max", "max", "max"]

@@ -1,4 +1,4 @@
-"""A report to a full disk costs one line: the exit status is the command's, and the disk's content is unchanged."""
+"""A report to a full disk costs one line and nothing else; a timeline or a trace there is refused before the start."""
 
 import subprocess
 from collections.abc import Iterator
@@ -36,11 +36,13 @@ def test_a_full_disk_costs_one_line_and_keeps_the_old_report(disk: Path, name: s
     assert (disk / "report.json").read_text() == "the report before"
 
 
-@pytest.mark.parametrize("disk", ["size=64k"], indirect=True)
-def test_a_full_disk_ends_a_timeline_and_not_the_run(disk: Path) -> None:
-    file = disk / "t.jsonl"
-    words = ["scoperun", "-qq", "--system", "--timeline", str(file), "--", "sh", "-c", "sleep 0.3; exit 3"]
+@pytest.mark.parametrize("what", ["timeline", "trace"])
+def test_a_full_disk_is_found_before_the_command_starts(disk: Path, tmp_path: Path, what: str) -> None:
+    file, started = disk / "report.json", tmp_path / "started"
+    words = ["scoperun", "-qq", "--system", f"--{what}", str(file), "--", "touch", str(started)]
     done = subprocess.run(words, capture_output=True, text=True, timeout=GENEROUS, check=False)
-    assert done.returncode == 3
-    assert done.stderr == f"scoperun: cannot write the timeline to '{file}': No space left on device\n"
-    assert file.read_text() == ""
+    assert done.returncode == 125
+    assert done.stderr == f"scoperun: cannot write the {what} to '{file}': No space left on device\n"
+    assert not started.exists()
+    assert sorted(each.name for each in disk.iterdir()) == ["report.json", "rest"]
+    assert file.read_text() == "the report before"

@@ -7,6 +7,7 @@ import pytest
 
 from scoperun.batch.descriptors import Descriptors, most_slots
 from scoperun.batch.library import Batch
+from scoperun.batch.options import slots
 from scoperun.errors import InvalidValue
 
 LIMIT = resource.RLIMIT_NOFILE
@@ -44,3 +45,10 @@ def test_a_program_s_own_limit_is_not_raised() -> None:
     with pytest.raises(InvalidValue, match=r"^`slots=23`: there are descriptors for 22 commands at once"):
         Batch(slots=23)
     assert resource.getrlimit(LIMIT)[0] == 600
+
+
+def test_a_number_of_jobs_at_once_has_six_digits_at_most() -> None:
+    assert (slots("1"), slots("999999")) == (1, 999999)
+    for text in ("0", "-1", "1000000", "0000000019999999", "9" * 5000, "\u0662", "2.0", ""):
+        with pytest.raises(InvalidValue, match="is not a number of jobs at once"):
+            slots(text)

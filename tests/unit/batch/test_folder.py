@@ -1,5 +1,6 @@
 """One process runs a batch, and others find out which."""
 
+import errno
 import fcntl
 import os
 import signal
@@ -86,6 +87,41 @@ def test_a_folder_that_others_can_change_is_refused(tmp_path: Path) -> None:
     (tmp_path / "open").chmod(0o777)
     with pytest.raises(ScoperunError, match="cannot use"), opened(f"{tmp_path}/open/state", create=True):
         pass
+    assert os.listdir(tmp_path / "open") == []
+
+
+def test_a_refused_folder_is_not_left_behind_with_those_above_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scoperun.batch.folder.is_local", lambda _: False)
+    with pytest.raises(ScoperunError, match="could be a network's"), opened(f"{tmp_path}/a/b/c", create=True):
+        pass
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("full", ["a", "a/b/c"])
+def test_folders_above_one_that_cannot_be_made_are_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: str
+) -> None:
+    def mkdir(name: str, mode: int, *, dir_fd: int) -> None:
+        if name == full[-1]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        made(name, mode, dir_fd=dir_fd)
+
+    made = os.mkdir
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    with pytest.raises(ScoperunError, match="No space left"), opened(f"{tmp_path}/a/b/c", create=True):
+        pass
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_batch_removes_the_folders_that_were_made_for_it(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    with opened(f"{tmp_path}/mine/b/c", create=True) as place:
+        with place.locked(is_new=True), place.database(create=True):
+            pass
+        place.remove()
+    assert [each.name for each in tmp_path.rglob("*")] == ["mine"]
 
 
 def test_others_cannot_look_into_it(tmp_path: Path) -> None:

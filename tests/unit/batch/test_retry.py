@@ -126,6 +126,6 @@ def test_another_word_is_not_a_reason(text: str) -> None:
 
 def test_memory_grows_by_a_factor() -> None:
     assert (growth("2"), growth("1.25")) == (2.0, 1.25)
-    for text in ("1", "0.5", "-2", "inf", "nan", "x2", ""):
+    for text in ("1", "0.5", "-2", "inf", "nan", "x2", "", "\u0662", "1_5", " 2 ", "1e1", "9" * 5000):
         with pytest.raises(InvalidValue, match="is not a number greater than 1"):
             growth(text)

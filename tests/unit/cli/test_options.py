@@ -20,6 +20,7 @@ from scoperun.spec.limits import Limits, OOMPolicy
 from scoperun.spec.request import ExecContext, RunRequest
 from scoperun.spec.sizes import INFINITY
 from scoperun.version import __version__
+from tests.documents import CHECKOUT
 from tests.unit.declared import takes_value
 
 
@@ -99,6 +100,9 @@ def test_every_option_sets_its_field() -> None:
         (["--swap", "infinity"], "memory_swap_max", INFINITY),
         (["--cpus", "0.5"], "cpu_quota", 0.5),
         (["--cpus", "2"], "cpu_quota", 2.0),
+        (["--cpus", ".5"], "cpu_quota", 0.5),
+        (["--cpus", "12.34567"], "cpu_quota", 12.34567),
+        (["--cpus", "10000"], "cpu_quota", 10000.0),
         (["--cpu-weight", "50"], "cpu_weight", 50),
         (["--tasks", "100"], "tasks_max", 100),
         (["--tasks", "infinity"], "tasks_max", INFINITY),
@@ -166,6 +170,14 @@ def test_the_environment_can_ask_for_a_report(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("SCOPERUN_REPORT", "from-environment.json")
     assert output("true").report == "from-environment.json"
     assert output("--report", "from-option.json", "true").report == "from-option.json"
+
+
+@pytest.mark.parametrize("given", [{}, {"LC_CTYPE": "C"}, {"LC_CTYPE": "C.UTF-8"}])
+def test_a_variable_that_python_sets_in_the_c_locale_is_not_the_users(given: dict[str, str]) -> None:
+    """PEP 538."""
+    code = "from scoperun.console.option_values import variable; print(variable('LC_CTYPE'))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, env=given, stdout=subprocess.PIPE, check=True)
+    assert done.stdout.decode() == "".join(("LC_CTYPE", *(f"={value}" for value in given.values()), "\n"))
 
 
 def test_an_empty_variable_asks_for_no_report(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,6 +275,11 @@ def test_the_format_of_the_report_is_a_word() -> None:
         ("--cpus", "0.5%", "e.g. 2 or 0.5"),
         ("--cpus", "0,5", "(write 0.5)"),
         ("--cpus", "0,5,5", "(e.g. 2 or 0.5)"),
+        ("--cpus", "\u0662", "e.g. 2 or 0.5"),
+        ("--cpus", "1_0", "e.g. 2 or 0.5"),
+        ("--cpus", " 2 ", "e.g. 2 or 0.5"),
+        ("--cpus", "1e1", "e.g. 2 or 0.5"),
+        ("--cpus", "9" * 5000, "e.g. 2 or 0.5"),
         ("--cpu-weight", "0", "from 1 to 10000"),
         ("--cpu-weight", "idle", "from 1 to 10000; the default is 100"),
         ("--tasks", "10%", "e.g. 100, or infinity"),
@@ -292,6 +309,7 @@ def test_the_format_of_the_report_is_a_word() -> None:
         ("--oom-exit-code", "256", "0 to 255"),
         ("--oom-exit-code", "-1", "0 to 255"),
         ("--oom-exit-code", "\u0663", "0 to 255"),
+        ("--oom-exit-code", "9" * 5000, "0 to 255"),
         ("--property", "ConditionPathExist=/x", "did you mean ConditionPathExists=?"),
         ("--property", "MemoryLimit=1M", "write MemoryMax="),
         ("--property", "User=nobody", "--uid USER"),
@@ -317,6 +335,7 @@ def test_an_unwritable_descriptor_is_refused() -> None:
         ("--description", "caf\udce9", "UTF-8"),
         ("--report-fd", "987", "descriptor 987 is not open (e.g. 3 with 3>report.json)"),
         ("--report-fd", "99999999999999999999", "descriptor 99999999999999999999 is not open"),
+        ("--report-fd", "9" * 5000, "is not open (e.g. 3 with 3>report.json)"),
     ],
 )
 def test_a_bad_value_of_a_property_is_reported_with_its_option_and_a_remedy(
@@ -423,10 +442,9 @@ def test_a_value_that_is_overridden_is_not_checked() -> None:
     assert request("--mem", "20Q", "--mem", "1M", "true").limits.memory_max == 1 << 20
 
 
-def test_a_bad_value_from_the_environment_is_reported_like_that_of_the_option(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_value_from_the_environment_is_reported_with_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCOPERUN_REPORT", "-")
-    line = "Invalid value for '--report': '-' is a stream, not a file (--report-fd N writes to descriptor N)"
-    assert refusal("true") == line
+    assert refusal("true") == "SCOPERUN_REPORT: '-' is a stream, not a file (--report-fd N writes to descriptor N)"
     assert output("--report", "r.json", "true").report == "r.json"
 
 

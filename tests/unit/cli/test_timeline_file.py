@@ -1,9 +1,9 @@
-"""The file of --timeline has whole lines, and no error of it reaches the run."""
+"""The files of --timeline and --trace: whole lines, and no error of a file that was begun reaches the run."""
 
 import json
 import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,11 +12,14 @@ import pytest
 
 from scoperun.cli.options import LIVE_INTERVAL, TIMELINE_INTERVAL, parse
 from scoperun.cli.timeline_file import TimelineFile
+from scoperun.cli.trace_file import TraceFile
 from scoperun.console.files import Destination
 from scoperun.errors import InvalidValue
 from scoperun.evidence.events import Sampled
 from scoperun.supervision.supervision import Supervision
 from tests.unit.stories import MIB, START
+
+Opener = Callable[[Path], AbstractContextManager[object]]
 
 
 def sample(after: float) -> Sampled:
@@ -27,6 +30,27 @@ def sample(after: float) -> Sampled:
 def opened(path: Path) -> Iterator[TimelineFile]:
     with Destination(str(path)) as file, TimelineFile(file, str(path)) as timeline:
         yield timeline
+
+
+@contextmanager
+def opened_trace(path: Path) -> Iterator[TraceFile]:
+    with Destination(str(path)) as file, TraceFile(file, ("true",), {}) as trace:
+        yield trace
+
+
+@contextmanager
+def with_room(size: int) -> Iterator[None]:
+    """Let no file grow beyond a size during the context: write(2) then writes a part of a line."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {each.name: each.read_text() for each in folder.iterdir()}
 
 
 def beginning() -> Supervision:
@@ -51,28 +75,44 @@ def test_a_file_of_before_stays_if_no_run_begins(tmp_path: Path) -> None:
     file.write_text("before\n")
     with opened(file):
         pass
-    assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("t.jsonl", "before\n")]
+    assert contents(tmp_path) == {"t.jsonl": "before\n"}
 
 
-@pytest.mark.parametrize("room", [700, 1100, 20])
+@pytest.mark.parametrize("room", [700, 1100])
 async def test_a_disk_without_room_ends_the_timeline_with_a_whole_line(tmp_path: Path, room: int) -> None:
     file = tmp_path / "t.jsonl"
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with opened(file) as timeline:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))  # then write(2) writes a part of a line
-        try:
+        with with_room(room):
             async with timeline.following(beginning()):
                 for number in range(10):
                     timeline.take(sample(number))
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert timeline.failure is not None
         timeline.take(sample(11))
     text = file.read_text()
     assert len(text) < room
-    assert text == "" or text.endswith("\n")
+    assert text.endswith("\n")
     for line in text.splitlines():
         json.loads(line)
+
+
+async def test_a_disk_without_room_for_the_first_line_keeps_the_file_of_before(tmp_path: Path) -> None:
+    file = tmp_path / "t.jsonl"
+    file.write_text("before\n")
+    with opened(file) as timeline:
+        with with_room(20):
+            async with timeline.following(beginning()):
+                timeline.take(sample(1))
+        assert timeline.failure is not None
+    assert contents(tmp_path) == {"t.jsonl": "before\n"}
+
+
+@pytest.mark.parametrize("file", [opened, opened_trace])
+def test_a_disk_that_is_full_already_is_found_before_a_run_begins(tmp_path: Path, file: Opener) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text("before\n")
+    with with_room(20), pytest.raises(OSError, match="File too large"), file(path):
+        pass
+    assert contents(tmp_path) == {"t.jsonl": "before\n"}
 
 
 async def test_an_error_in_making_a_line_ends_the_timeline_alone(tmp_path: Path) -> None:

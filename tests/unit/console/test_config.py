@@ -446,7 +446,7 @@ def test_a_named_file_can_be_relative(config: Path, tmp_path: Path, monkeypatch:
 def test_a_named_file_must_exist_and_be_trusted(config: Path, tmp_path: Path) -> None:
     missing = tmp_path / "missing"
     assert refusal("--config", str(missing), "true") == f"--config: cannot read {missing}: No such file or directory"
-    assert refusal("--config", "", "true").startswith("--config: cannot read ")
+    assert refusal("--config", "", "true") == "--config is empty (a file; --no-config reads none)"
     writable_by_others(config)
     assert refusal("--config", str(config), "true").startswith(f"refusing to run: {config} is writable by others")
 
@@ -464,10 +464,15 @@ def test_the_environments_report_file_is_ignored_with_uid_or_gid(
     config: Path, monkeypatch: pytest.MonkeyPatch, identity: list[str]
 ) -> None:
     """The variable might come from the other user; the configuration is trusted."""
-    monkeypatch.setenv("SCOPERUN_REPORT", "/environment.json")
-    assert asked(*identity, "true").output.report is None
+    for text in ("-", "/environment.json"):
+        monkeypatch.setenv("SCOPERUN_REPORT", text)
+        line = asked(*identity, "true")
+        assert (line.output.report, line.sources.ignored) == (None, ("SCOPERUN_REPORT",))
+        assert "report" not in line.sources.options
+    assert asked("true").sources.ignored == ()
     config.write_text("[defaults]\nreport = '/config.json'\n")
-    assert asked(*identity, "true").output.report == "/config.json"
+    line = asked(*identity, "true")
+    assert (line.output.report, line.sources.options["report"]) == ("/config.json", f"{config}:2 [defaults]")
     assert asked(*identity, "--report", "/option.json", "true").output.report == "/option.json"
     assert asked("true").output.report == "/environment.json"
 

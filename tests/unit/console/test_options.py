@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections import Counter
+from contextlib import suppress
 
 import pytest
 
@@ -66,3 +67,11 @@ def test_only_limits_can_be_changed_while_the_scope_runs() -> None:
 def test_a_program_has_its_own_options() -> None:
     assert options_of("scoperun") == OPTIONS
     assert options_of("true") == ()
+
+
+@pytest.mark.parametrize("option", [each for each in OPTIONS if each.metavar is not None], ids=lambda each: each.name)
+@pytest.mark.parametrize("text", ["9" * 5000, "0" * 9 + "9" * 5000, "-" + "9" * 5000, "9" * 5000 + "%"])
+def test_a_value_with_thousands_of_digits_is_refused_in_words_of_ours(option: Option, text: str) -> None:
+    """int() refuses 4300 digits with a ValueError of its own."""
+    with suppress(InvalidValue):
+        option.value(text)

@@ -80,6 +80,15 @@ def test_a_path_that_others_can_change_is_refused(tmp_path: Path, which: str) ->
     assert os.listdir(base / "scoperun") == []
 
 
+def test_nothing_is_made_in_a_folder_that_others_can_change(tmp_path: Path) -> None:
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    with pytest.raises(PermissionError, match=f"{tmp_path}/open is writable by others"):
+        opened(tmp_path / "open" / "a" / "b")
+    assert os.listdir(tmp_path / "open") == []
+    assert opened(tmp_path / "open" / "a" / "b", create=False) is None
+
+
 ME, GROUP = os.geteuid(), os.getegid()
 OURS = pwd.struct_passwd(("me", "x", ME, GROUP, "", "/", ""))
 

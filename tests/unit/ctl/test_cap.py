@@ -13,12 +13,13 @@ from scoperun.ctl import cap_names
 from scoperun.ctl.cap_drafts import Drafts
 from scoperun.ctl.cap_files import CapFolder
 from scoperun.ctl.cap_over import over
-from scoperun.ctl.cap_text import FILE, Cap, cap_in, file_text, settings_of
+from scoperun.ctl.cap_text import FILE, Cap, as_in_file, cap_in, file_text, settings_of
 from scoperun.ctl.capping import above
 from scoperun.ctl.desktop_apps import identifiers, likely_id
 from scoperun.errors import InvalidValue, ScoperunError
 from scoperun.kernel.cgroup import Cgroup
 from scoperun.spec.limits import Limits
+from scoperun.spec.properties import Property, parse_setting
 from scoperun.spec.sizes import INFINITY
 
 from .fake_cgroups import MANAGER, MIB, FakeCgroups
@@ -163,6 +164,20 @@ def test_the_limits_are_written_as_systemd_reads_them() -> None:
         "CPUWeight=5",
         "TasksMax=7",
     )
+
+
+@pytest.mark.parametrize("processors", [1e-4, 1 / 3, 0.666666, 12.34567, 10_000.0])
+def test_a_share_of_a_processor_is_what_the_file_can_say_of_it(processors: float) -> None:
+    """Systemd refuses a third decimal of a percent."""
+    (wanted,) = as_in_file(Limits(cpu_quota=processors).properties())
+    (line,) = settings_of([wanted])
+    assert parse_setting(*line.split("=")) == wanted
+    assert abs(int(str(wanted.value)) - processors * 1e6) <= 50
+
+
+def test_no_limit_stays_none_in_a_file() -> None:
+    none = Property(name="CPUQuotaPerSecUSec", signature="t", value=INFINITY)
+    assert as_in_file([none]) == [none]
 
 
 def test_files_are_written_listed_and_removed_with_their_folders(tmp_path: Path) -> None:
