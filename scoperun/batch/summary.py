@@ -133,6 +133,7 @@ class Summary:
                 "jobs": found.jobs,
                 "needed_more": found.needed_more,
                 "failed": found.failed,
+                "unknown": found.unknown,
                 "without_peak": found.without_peak,
                 "p95": found.p95,
                 "fits": [{"memory_max": fit.memory_max, "jobs": fit.runs} for fit in found.fits],
@@ -223,7 +224,11 @@ def _advice(found: Need) -> Iterator[str]:
 
 def _left_out(found: Need) -> str:
     """Return which jobs do not count, in parentheses."""
-    groups = [(found.failed, "failed for another reason"), (found.without_peak, "without a known peak")]
+    groups = [
+        (found.failed, "failed for another reason"),
+        (found.unknown, "whose end is not known"),
+        (found.without_peak, "without a known peak"),
+    ]
     parts = [f"{count} {what}" for count, what in groups if count]
     return f" (left out: {', '.join(parts)})" if parts else ""
 

@@ -48,6 +48,16 @@ def test_a_failure_and_an_unknown_peak_are_left_out_and_counted() -> None:
     assert (found.p95, found.asked) == (19 * MIB, (GIB, GIB))
 
 
+def test_a_job_whose_end_is_not_known_might_have_run_out() -> None:
+    jobs = [done(seq, 10) for seq in range(1, 21)]
+    unknown = [attempt(Verdict.UNKNOWN, seq=seq, peak=20 * MIB) for seq in (50, 51)]
+    found = need([*jobs, unknown[0]])
+    assert (found.jobs, found.failed, found.unknown, found.p95) == (20, 0, 1, 10 * MIB)
+    found = need([*jobs, *unknown])
+    assert (found.unknown, found.p95, found.fits) == (2, None, ())
+    assert need([attempt(Verdict.UNKNOWN, was_told_to_end=True)]).needed_more == 1
+
+
 def test_a_job_that_was_told_to_end_needed_more_than_is_known() -> None:
     jobs = [done(seq, seq) for seq in range(1, 30)]
     assert need([*jobs, done(30, 1, was_told_to_end=True)]).p95 == 29 * MIB
@@ -58,12 +68,13 @@ def test_it_is_the_advice_that_the_history_would_give() -> None:
     source = random.Random(7)  # noqa: S311  not a secret
     for _ in range(50):
         ends = [
-            (source.choice(["success"] * 30 + ["oom-kill", "exit-code"]), source.randint(1, 900) * MIB)
+            (source.choice(["success"] * 30 + ["oom-kill", "exit-code", "unknown"]), source.randint(1, 900) * MIB)
             for _ in range(40)
         ]
         found = need(attempt(Verdict(verdict), seq=seq, peak=peak) for seq, (verdict, peak) in enumerate(ends))
         told = advice(PastRun(verdict=verdict, peak=peak) for verdict, peak in ends)
-        assert (found.jobs, found.failed, found.p95, found.fits) == (told.runs, told.failed, told.p95, told.fits)
+        assert (found.jobs, found.failed, found.unknown) == (told.runs, told.failed, told.unknown)
+        assert (found.p95, found.fits) == (told.p95, told.fits)
 
 
 @pytest.mark.parametrize(
