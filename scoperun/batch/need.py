@@ -45,7 +45,7 @@ class Need:
     """What the attempts of a batch tell. Sizes are bytes; None is what they do not tell.
 
     jobs: those that count: done with a known peak, or needing more than is known (needed_more).
-    ended: those that have an attempt. failed: those left out because they ended without success for another reason.
+    failed: those left out because they ended without success for another reason.
     unknown: those left out because their end is not known. without_peak: those whose peak is not known.
     retried: those with more than one attempt. retries: the attempts beyond the first of each.
     saved: those done after an attempt that ran out of memory.
@@ -55,7 +55,6 @@ class Need:
     """
 
     jobs: int
-    ended: int
     needed_more: int
     failed: int
     unknown: int
@@ -86,7 +85,7 @@ class _Tally:
     """Numbers of the jobs so far."""
 
     def __init__(self) -> None:
-        self._ended = self._needed_more = self._failed = self._unknown = self._without_peak = 0
+        self._needed_more = self._failed = self._unknown = self._without_peak = 0
         self._retried = self._retries = self._saved = 0
         self._asked: tuple[int, int] | None = None
         self._largest: Largest | None = None
@@ -105,7 +104,6 @@ class _Tally:
     def add(self, attempts: Sequence[Attempt]) -> None:
         """Count a job."""
         last = attempts[-1]
-        self._ended += 1
         self._retries += len(attempts) - 1
         self._retried += len(attempts) > 1
         self._saved += last.is_success and any(each.ran_out for each in attempts)
@@ -141,7 +139,6 @@ class _Tally:
         limits = [] if p95 is None else dict.fromkeys((rounded_up(p95), rounded_up(peaks[-1])))
         return Need(
             jobs=jobs,
-            ended=self._ended,
             needed_more=self._needed_more,
             failed=self._failed,
             unknown=self._unknown,

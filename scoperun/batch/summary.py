@@ -47,7 +47,6 @@ _NOUNS = {
     Ending.OUT_OF_MEMORY: "out of memory",
     Ending.TIMEOUT: "timed out",
     Ending.NOT_EXECUTED: "not executed",
-    Ending.INTERRUPTED: "interrupted",
     "running": "running",
     "waiting": "waiting",
 }
@@ -168,7 +167,7 @@ def summary(
 def _how(last: Attempt) -> str:
     """Return how an attempt ended: its verdict, and what the verdict leaves open."""
     if last.verdict is None:
-        return f"{Ending.NOT_EXECUTED}: {complaint(last)}" if last.error else Ending.NOT_EXECUTED.value
+        return f"{Ending.NOT_EXECUTED}: {complaint(last)}"
     if not last.verdict.told_by_exit_status:
         return last.verdict.value
     if last.signal:

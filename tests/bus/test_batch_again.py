@@ -204,11 +204,15 @@ async def test_files_that_are_named_when_it_is_resumed_are_where_that_is_typed(
     assert systemd.units == {}
 
 
-async def test_a_batch_that_there_is_has_no_dry_run(systemd: FakeSystemd) -> None:
-    await batch(*HALTING, *LITTLE, "--", "false", ":::", *"ab")
+async def test_a_batch_that_there_is_has_no_dry_run_and_is_not_shuffled(systemd: FakeSystemd) -> None:
+    await batch(*HALTING, *LITTLE, "--shuf", "--", "false", ":::", *"ab")
     done = await batch("--resume", "--dry-run")
     assert (done.status, done.out) == (125, "")
     assert done.complaint.startswith("scopectl: --dry-run shows the jobs of a new batch")
+    done = await batch("--retry-failed", "--shuf")
+    assert (done.status, done.out) == (125, "")
+    assert done.complaint.startswith("scopectl: --shuf is for the jobs of a new batch (")
+    assert (await batch("--resume")).status == 1
     assert systemd.units == {}
 
 

@@ -35,7 +35,7 @@ def test_there_is_none_from_too_few_jobs_or_if_too_many_needed_more() -> None:
 
 def test_a_job_counts_once_by_its_last_attempt() -> None:
     found = need([ran_out(seq=1), done(1, 1500, number=2, memory=2 * GIB), ran_out(seq=2), ran_out(2 * GIB, seq=2)])
-    assert (found.ended, found.jobs, found.needed_more) == (2, 2, 1)
+    assert (found.jobs, found.needed_more) == (2, 1)
     assert (found.retried, found.retries, found.saved) == (2, 2, 1)
     assert found.asked == (GIB, GIB)
     assert found.largest == Largest(2, 2 * GIB)
@@ -44,7 +44,7 @@ def test_a_job_counts_once_by_its_last_attempt() -> None:
 def test_a_failure_and_an_unknown_peak_are_left_out_and_counted() -> None:
     others = [attempt(Verdict.EXIT_CODE, seq=50, peak=MIB, memory=1), done(51, None, memory=2), attempt(None, seq=52)]
     found = need([*(done(seq, seq) for seq in range(1, 21)), *others])
-    assert (found.jobs, found.failed, found.without_peak, found.ended) == (20, 2, 1, 23)
+    assert (found.jobs, found.failed, found.without_peak) == (20, 2, 1)
     assert (found.p95, found.asked) == (19 * MIB, (GIB, GIB))
 
 
@@ -103,4 +103,4 @@ def test_attempts_are_taken_one_by_one() -> None:
             last.append(seq)
             yield done(seq, 1)
 
-    assert need(attempts()).ended == len(last) == 1000  # type: ignore[arg-type]
+    assert need(attempts()).jobs == len(last) == 1000  # type: ignore[arg-type]

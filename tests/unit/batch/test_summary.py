@@ -124,7 +124,7 @@ def test_on_a_terminal_it_is_aligned_and_no_line_is_wider() -> None:
 
 def test_json_has_what_the_text_has_and_null_for_what_is_not_known() -> None:
     found = json.loads(json.dumps(told(elapsed=None).to_json()))
-    assert found["jobs"] == COUNTS | {"interrupted": 0, "running": 0}
+    assert found["jobs"] == COUNTS | {"running": 0}
     assert (found["retried"], found["retries"], found["done_with_more_memory"], found["elapsed"]) == (1, 1, 0, None)
     assert found["largest"] == {"seq": 3, "peak": 4 * GIB}
     assert found["advice"] == {
