@@ -7,17 +7,19 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from scoperun.batch.ending import FAILURES
-from scoperun.batch.folder import opened
+from scoperun.batch.folder import NoBatch, opened
 from scoperun.batch.kept import ID
 from scoperun.batch.rows import RUNNING, WAITING
 from scoperun.batch.state import State
+from scoperun.console.field_names import in_options
+from scoperun.console.output import say
 from scoperun.console.state_folder import state_path
 from scoperun.environment import given_environment
 from scoperun.errors import InvalidValue, ScoperunError
 from scoperun.record import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from scoperun.batch.folder import Folder
     from scoperun.batch.rows import Header
@@ -80,31 +82,33 @@ def path_of(batch: str) -> str:
     return f"{_all()}/{batch}"
 
 
-def batches() -> list[Batch]:
-    """Return the batches whose state is in its usual place, the newest last. Those that cannot be read are left out."""
+def batches() -> tuple[list[Batch], list[ScoperunError]]:
+    """Return the batches whose state is in its usual place, the newest last, and what is wrong with others."""
     try:
         names = sorted(name for name in os.listdir(_all()) if ID.fullmatch(name))
     except FileNotFoundError:
-        return []
+        return [], []
     except OSError as error:
         raise ScoperunError(f"cannot read {_all()}: {error.strerror}") from None
-    found = []
+    found, unread = [], []
     for name in names:
         try:
             with seen(path_of(name)) as (_, _, batch):
                 found.append(batch)
-        except ScoperunError:  # it is being made or removed
+        except NoBatch:  # it is being made or removed
             continue
-    return sorted(found, key=lambda each: each.header.created)
+        except ScoperunError as error:
+            unread.append(ScoperunError(f"batch {name}: {error.message}", hint=error.hint))
+    return sorted(found, key=lambda each: each.header.created), unread
 
 
 @contextmanager
 def seen(path: str) -> Iterator[tuple[Folder, State, Batch]]:
-    """Open a batch to look at it, or to tell its runner something. Raises ScoperunError if there is none."""
-    with opened(path) as folder, folder.database() as connection:
+    """Open a batch to look at it, or to tell its runner something. Raises NoBatch if there is none, ScoperunError."""
+    with opened(path, is_usual=is_usual(path)) as folder, folder.database() as connection:
         state = State(connection)
         if not state.is_made:
-            raise InvalidValue(f"{path}: there is no batch in it")
+            raise folder.no_batch()
         batch = Batch(
             header=state.header(),
             path=folder.path,
@@ -126,8 +130,21 @@ def meant(word: str | None, *, is_running: bool, is_retry: bool = False) -> str:
     return _path_of_running() if is_running else _path_of_left(is_retry=is_retry)
 
 
+def _readable() -> list[Batch]:
+    """Return the batches, and say which cannot be read: it could be one of them that is meant."""
+    found, unread = batches()
+    say_unread(unread)
+    return found
+
+
+def say_unread(unread: Iterable[ScoperunError]) -> None:
+    """Say what is wrong with batches."""
+    for error in unread:
+        say(f"scopectl: {in_options(error.complaint)}")
+
+
 def _path_of_running() -> str:
-    found = [each for each in batches() if each.runner is not None]
+    found = [each for each in _readable() if each.runner is not None]
     if not found:
         hint = "scopectl batch status lists batches; one with --state DIR is named by that folder"
         raise InvalidValue("no batch runs", hint=hint)
@@ -137,7 +154,7 @@ def _path_of_running() -> str:
 
 
 def _path_of_left(*, is_retry: bool) -> str:
-    found = [each for each in batches() if each.runner is None and (not each.is_over or (is_retry and each.failed))]
+    found = [each for each in _readable() if each.runner is None and (not each.is_over or (is_retry and each.failed))]
     if not found:
         raise InvalidValue("no batch is left to resume", hint="--state DIR says which, also one that has ended")
     return found[-1].path

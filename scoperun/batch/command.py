@@ -107,7 +107,7 @@ HaltWhen = Annotated[
 Delay = Annotated[
     float | None, _option("--delay", metavar="TIME", parse=parse_time, help="Time between two starts at least.")
 ]
-Shuf = Annotated[bool, typer.Option("--shuf", help="Start the jobs in a random order.")]
+Shuf = Annotated[bool, typer.Option("--shuf", help="Start the jobs of a new batch in a random order.")]
 Shown = Annotated[
     Progress, typer.Option("--progress", help="A bar on a terminal, lines elsewhere, or none.", show_choices=True)
 ]
@@ -176,6 +176,8 @@ def command(  # noqa: PLR0913  each is an option
         path = [] if state is None else [os.path.abspath(state)]
         return control(words[0], [*words[1:], *path], slots=jobs, json=json)
     if (resume or retry_failed) and typed.path is None:
+        if shuf:
+            raise InvalidValue("--shuf is for the jobs of a new batch", hint="those that are left keep their order")
         given_now = {"state": state, "memory": given.get("mem"), "retry": retry_failed}
         given_now |= {"joblog": joblog, "results": results, "config": given.get("config")}
         return _again(ctx, typed, words or [], given_now)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from scoperun.batch.batches import Batch, batches, meant, seen
-from scoperun.batch.ending import Ending
+from scoperun.batch.batches import Batch, batches, meant, say_unread, seen
+from scoperun.batch.ending import FAILED_ITSELF_STATUS, Ending
 from scoperun.batch.rows import RUNNING, WAITING, Wanted
 from scoperun.console.output import on_terminal, print_json, print_text, say
 from scoperun.console.tables import Cell, Column, table
@@ -49,9 +49,8 @@ def control(verb: str, words: Sequence[str], *, slots: int | None, json: bool) -
         raise InvalidValue(f"-j is not for {verb}", hint="scopectl batch resume -j N [ID]")
     word = words[0] if words else None
     if verb == "status":
-        _print_status(word, json=json)
-    else:
-        _tell(meant(word, is_running=True), verb, slots=slots)
+        return _print_status(json=json) if word is None else _print_one(word, json=json)
+    _tell(meant(word, is_running=True), verb, slots=slots)
     return 0
 
 
@@ -66,7 +65,7 @@ def _tell(path: str, verb: str, *, slots: int | None) -> None:
             case "stop":
                 wanted = replace(wanted, stops=wanted.stops + 1)
         state.want(wanted)
-        if not folder.wake():
+        if not folder.wake(goes_on=verb != "pause"):
             raise ScoperunError(
                 f"batch {batch.header.id} does not run", hint=f"scopectl batch --resume --state {batch.path}"
             )
@@ -74,25 +73,29 @@ def _tell(path: str, verb: str, *, slots: int | None) -> None:
         say(f"batch {batch.header.id} {_SAID[verb]}{at_once}")
 
 
-def _print_status(word: str | None, *, json: bool) -> None:
-    if word is None:
-        found = batches()
-        if json:
-            print_json([_as_json(each) for each in found])
-        elif not found and on_terminal():
-            print_text("There are no batches.")
-        else:
-            print_text(table(_BATCHES, [_row(each) for each in found], legend=True))
-        return
+def _print_status(*, json: bool) -> int:
+    found, unread = batches()
+    if json:
+        print_json([_as_json(each) for each in found])
+    elif found or not on_terminal():
+        print_text(table(_BATCHES, [_row(each) for each in found], legend=True))
+    elif not unread:
+        print_text("There are no batches.")
+    say_unread(unread)
+    return FAILED_ITSELF_STATUS if unread else 0
+
+
+def _print_one(word: str, *, json: bool) -> int:
     with seen(meant(word, is_running=False)) as (_, state, batch):
         running = _running(state)
         if json:
             print_json(_as_json(batch) | {"jobs_running": running})
-            return
+            return 0
         print_text(table(_BATCHES, [_row(batch)], legend=True))
         if running:
             rows = [[Cell(_text(name, value)) for name, value in each.items()] for each in running]
             print_text("\n" + table(_RUNNING, rows, legend=True))
+    return 0
 
 
 def _counted(batch: Batch) -> dict[str, int]:

@@ -31,8 +31,6 @@ class Ending(enum.StrEnum):
     OUT_OF_MEMORY = "out-of-memory"
     TIMEOUT = "timeout"
     NOT_EXECUTED = "not-executed"
-    INTERRUPTED = "interrupted"
-    """It was stopped before it ended, and can run again."""
 
 
 FAILURES = (Ending.FAILED, Ending.OUT_OF_MEMORY, Ending.TIMEOUT, Ending.NOT_EXECUTED)
@@ -52,12 +50,10 @@ _BY_VERDICT = {
 
 
 def ending(attempts: Sequence[Attempt]) -> Ending:
-    """Return how a job ended after these attempts, the last one last."""
-    if not attempts:
-        return Ending.INTERRUPTED
+    """Return how a job ended after these attempts, the last one last; without any it has not ended."""
     last = attempts[-1]
     if last.verdict is None:
-        return Ending.INTERRUPTED if last.error is None else Ending.NOT_EXECUTED
+        return Ending.NOT_EXECUTED
     return _BY_VERDICT.get(last.verdict, Ending.FAILED)
 
 
@@ -67,7 +63,7 @@ def exit_status(counts: Mapping[str, int], *, is_interrupted: bool = False, has_
     counts: how many jobs are in each state, by its word. is_interrupted: it was told to end while jobs were left.
     has_failed: the batch itself has.
     """
-    if is_interrupted or counts.get(Ending.INTERRUPTED):
+    if is_interrupted:
         return INTERRUPTED_STATUS
     if has_failed:
         return FAILED_ITSELF_STATUS

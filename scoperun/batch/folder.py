@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 _DATABASE = "batch.db"
 _LOCK = "lock"
 _OUTPUT = "output"
-_NAMES = frozenset((_DATABASE, f"{_DATABASE}-wal", f"{_DATABASE}-shm", _LOCK, _OUTPUT))
+_BESIDE = (f"{_DATABASE}-wal", f"{_DATABASE}-shm")
+"""Files that SQLite makes beside the database whenever it opens it."""
+
 _OWNERS_ALONE = 0o600
 _FLOCK = struct.Struct("@hhqqi4x")
 """struct flock: type, whence, start, length, PID."""
@@ -40,6 +42,10 @@ WAKE = signal.SIGUSR1
 
 _PATIENCE = 5.0
 """Seconds for which a lock of another process on the database is waited for, e.g. of `scopectl batch status`."""
+
+
+class NoBatch(InvalidValue):
+    """There is no batch in a folder: none was begun there, or it is not made yet, or was removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +97,10 @@ class Folder:
         kind, _, _, _, pid = _FLOCK.unpack(asked)
         return None if kind == fcntl.F_UNLCK else max(0, pid)
 
-    def wake(self) -> bool:
+    def wake(self, *, goes_on: bool = False) -> bool:
         """Have its runner look into the database for what is wanted; tell whether there is a runner.
 
+        goes_on: also if it is stopped, e.g. by Ctrl-Z; otherwise it looks when it goes on.
         Raises ScoperunError if there is one that cannot be signalled.
         """
         while (pid := self.runner()) is not None:
@@ -106,6 +113,8 @@ class Folder:
             try:
                 if self.runner() == pid:  # the descriptor is that of the process with the lock
                     signal.pidfd_send_signal(pidfd, WAKE)
+                    if goes_on:
+                        signal.pidfd_send_signal(pidfd, signal.SIGCONT)
                     return True
             except ProcessLookupError:
                 continue
@@ -117,20 +126,31 @@ class Folder:
     def database(self, *, create: bool = False) -> Iterator[sqlite3.Connection]:
         """Open the database, in which each statement is a transaction of its own. Raises ScoperunError.
 
-        create: make an empty one if it is missing.
+        create: make an empty one if it is missing; otherwise NoBatch is raised then.
         """
         try:
             if create:
                 os.close(self._new(_DATABASE))
             self._see_database()
         except OSError as error:
+            if not create and isinstance(error, FileNotFoundError):
+                raise self.no_batch() from None
             verb = "create" if create else "use"
             raise ScoperunError(f"cannot {verb} {self.path}/{_DATABASE}: {error.strerror}") from None
         try:
-            with closing(self._connected()) as connection:
+            with closing(self._connected(is_new=create)) as connection:
                 yield connection
         except sqlite3.Error as error:
+            if not self._has_database():
+                raise self.no_batch() from None
             raise ScoperunError(f"cannot use {self.path}/{_DATABASE}: {error}") from None
+        finally:
+            if self.made and not self._has_database():
+                self._remove_files(_BESIDE)  # they can have been made after all others were removed
+
+    def no_batch(self) -> NoBatch:
+        """Return the error for a folder without a batch."""
+        return NoBatch(f"{self.path}: there is no batch in it")
 
     @contextmanager
     def output(self) -> Iterator[int]:
@@ -187,17 +207,31 @@ class Folder:
         """Remove what a batch has put into it, and the folders that were made for it if nothing else is in them."""
         with suppress(OSError):
             shutil.rmtree(_OUTPUT, dir_fd=self.fd)
-        for name in _NAMES - {_OUTPUT}:
+        self._remove_files((_DATABASE, *_BESIDE, _LOCK))
+
+    def _remove_files(self, names: Iterable[str]) -> None:
+        """Remove files, and the folder if nothing else is there and it is not the user's."""
+        for name in names:
             with suppress(OSError):
                 os.unlink(name, dir_fd=self.fd)
         _remove_empty(self.made)
 
-    def _connected(self) -> sqlite3.Connection:
+    def _has_database(self) -> bool:
+        try:
+            os.stat(_DATABASE, dir_fd=self.fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            pass
+        return True
+
+    def _connected(self, *, is_new: bool) -> sqlite3.Connection:
         address = f"file:/proc/self/fd/{self.fd}/{_DATABASE}?mode=rw"
         connection = sqlite3.connect(address, uri=True, timeout=_PATIENCE, isolation_level=None)
         try:
             connection.execute("PRAGMA temp_store = MEMORY")  # not where a variable says
-            connection.execute("PRAGMA journal_mode = WAL")
+            if is_new:  # the file keeps it; `status` that did it too would lock out the runner that makes the tables
+                connection.execute("PRAGMA journal_mode = WAL")
         except BaseException:
             connection.close()
             raise
@@ -210,7 +244,7 @@ class Folder:
 
 @contextmanager
 def opened(path: str, *, create: bool = False, is_usual: bool = False) -> Iterator[Folder]:
-    """Open the folder of a batch. Raises InvalidValue if it is missing, another ScoperunError if it cannot be used.
+    """Open the folder of a batch. Raises NoBatch if it is missing, another ScoperunError if it cannot be used.
 
     create: make it, and those above it that are missing; what was made and is still empty at the end is removed.
     is_usual: it is in a place of ours, whichever process made it, and the folders above it stay.
@@ -248,5 +282,5 @@ def _opened(path: str, *, create: bool) -> int:
     except OSError as error:
         raise ScoperunError(f"cannot use {path}: {error.strerror}") from None
     if fd is None:
-        raise InvalidValue(f"{path}: {os.strerror(errno.ENOENT)}")
+        raise NoBatch(f"{path}: {os.strerror(errno.ENOENT)}")
     return fd

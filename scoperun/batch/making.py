@@ -16,7 +16,7 @@ from scoperun.batch.folder import opened
 from scoperun.batch.job_files import jobs
 from scoperun.batch.rows import Header, Wanted
 from scoperun.batch.state import State
-from scoperun.errors import InvalidValue, ScoperunError
+from scoperun.errors import ScoperunError
 from scoperun.record import dataclass, replace
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _here() -> str:
 def _resume(earlier: Made, options: Options, shared: Common, total: int) -> None:
     state = earlier.state
     if not state.is_made:
-        raise InvalidValue(f"{earlier.folder.path}: there is no batch in it")
+        raise earlier.folder.no_batch()
     state.want(Wanted())  # what is wanted from now on, while jobs are read, is for this runner
     if options.source.file is not None or options.source.values is not None:
         state.see_same(jobs(options.source, shared))

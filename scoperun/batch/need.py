@@ -6,8 +6,9 @@ The rules of history/advice.py, for jobs instead of runs:
 * One that ran out of memory for good, or was told to end at a soft limit, needed more than is known. It counts as above
   every limit.
 * Another one without success might have needed less or more than it used. It is left out, and counted. So is one whose
-  peak is not known.
-* The 95th percentile is given only if it is the peak of a job: from 20 jobs on, of which fewer than 5 % needed more.
+  peak is not known, and one whose end is not known, which might have run out of memory.
+* The 95th percentile is given only if it is the peak of a job: from 20 jobs on, of which fewer than 5 % needed more,
+  also if all did whose end is not known.
 * The peak is memory.peak, which contains the page cache, and that can fill what the limit allows.
 
 It takes the attempts of a batch one after the other, and keeps a few numbers of each: there can be 100,000 jobs.
@@ -21,7 +22,8 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from scoperun.history.advice import ENOUGH, PERCENT, Fit, rounded_up
+from scoperun.evidence.verdict import Verdict
+from scoperun.history.advice import ENOUGH, PERCENT, Fit, are_too_many, rounded_up
 from scoperun.record import dataclass
 
 if TYPE_CHECKING:
@@ -43,8 +45,8 @@ class Need:
     """What the attempts of a batch tell. Sizes are bytes; None is what they do not tell.
 
     jobs: those that count: done with a known peak, or needing more than is known (needed_more).
-    ended: those that have an attempt. failed: those left out because they ended without success for another reason.
-    without_peak: those left out because their peak is not known.
+    failed: those left out because they ended without success for another reason.
+    unknown: those left out because their end is not known. without_peak: those whose peak is not known.
     retried: those with more than one attempt. retries: the attempts beyond the first of each.
     saved: those done after an attempt that ran out of memory.
     asked: the least and the most that jobs that count had for their first attempt.
@@ -53,9 +55,9 @@ class Need:
     """
 
     jobs: int
-    ended: int
     needed_more: int
     failed: int
+    unknown: int
     without_peak: int
     retried: int
     retries: int
@@ -83,7 +85,7 @@ class _Tally:
     """Numbers of the jobs so far."""
 
     def __init__(self) -> None:
-        self._ended = self._needed_more = self._failed = self._without_peak = 0
+        self._needed_more = self._failed = self._unknown = self._without_peak = 0
         self._retried = self._retries = self._saved = 0
         self._asked: tuple[int, int] | None = None
         self._largest: Largest | None = None
@@ -102,7 +104,6 @@ class _Tally:
     def add(self, attempts: Sequence[Attempt]) -> None:
         """Count a job."""
         last = attempts[-1]
-        self._ended += 1
         self._retries += len(attempts) - 1
         self._retried += len(attempts) > 1
         self._saved += last.is_success and any(each.ran_out for each in attempts)
@@ -115,6 +116,9 @@ class _Tally:
     def _weigh(self, last: Attempt, *, asked: int) -> None:
         if last.ran_out or last.was_told_to_end:
             self._needed_more += 1
+        elif last.verdict is Verdict.UNKNOWN:
+            self._unknown += 1
+            return
         elif not last.is_success:
             self._failed += 1
             return
@@ -130,14 +134,14 @@ class _Tally:
         """Return what they tell."""
         peaks = sorted(self._peaks)
         jobs = len(peaks) + self._needed_more
-        is_known = jobs >= ENOUGH and self._needed_more * 100 < (100 - PERCENT) * jobs
+        is_known = jobs >= ENOUGH and not are_too_many(self._needed_more + self._unknown, jobs + self._unknown)
         p95 = peaks[-(-PERCENT * jobs // 100) - 1] if is_known else None
         limits = [] if p95 is None else dict.fromkeys((rounded_up(p95), rounded_up(peaks[-1])))
         return Need(
             jobs=jobs,
-            ended=self._ended,
             needed_more=self._needed_more,
             failed=self._failed,
+            unknown=self._unknown,
             without_peak=self._without_peak,
             retried=self._retried,
             retries=self._retries,

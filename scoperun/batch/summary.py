@@ -47,7 +47,6 @@ _NOUNS = {
     Ending.OUT_OF_MEMORY: "out of memory",
     Ending.TIMEOUT: "timed out",
     Ending.NOT_EXECUTED: "not executed",
-    Ending.INTERRUPTED: "interrupted",
     "running": "running",
     "waiting": "waiting",
 }
@@ -133,6 +132,7 @@ class Summary:
                 "jobs": found.jobs,
                 "needed_more": found.needed_more,
                 "failed": found.failed,
+                "unknown": found.unknown,
                 "without_peak": found.without_peak,
                 "p95": found.p95,
                 "fits": [{"memory_max": fit.memory_max, "jobs": fit.runs} for fit in found.fits],
@@ -167,7 +167,7 @@ def summary(
 def _how(last: Attempt) -> str:
     """Return how an attempt ended: its verdict, and what the verdict leaves open."""
     if last.verdict is None:
-        return f"{Ending.NOT_EXECUTED}: {complaint(last)}" if last.error else Ending.NOT_EXECUTED.value
+        return f"{Ending.NOT_EXECUTED}: {complaint(last)}"
     if not last.verdict.told_by_exit_status:
         return last.verdict.value
     if last.signal:
@@ -223,7 +223,11 @@ def _advice(found: Need) -> Iterator[str]:
 
 def _left_out(found: Need) -> str:
     """Return which jobs do not count, in parentheses."""
-    groups = [(found.failed, "failed for another reason"), (found.without_peak, "without a known peak")]
+    groups = [
+        (found.failed, "failed for another reason"),
+        (found.unknown, "whose end is not known"),
+        (found.without_peak, "without a known peak"),
+    ]
     parts = [f"{count} {what}" for count, what in groups if count]
     return f" (left out: {', '.join(parts)})" if parts else ""
 

@@ -41,7 +41,10 @@ def _without_percentile(advice: Advice) -> str:
         return f"{known}, because {_needed_more(advice)} and would have needed more"
     if advice.missing is Missing.NO_PEAKS or advice.used is None:
         return "nothing is known about the memory that it needs"
-    return f"--mem: at least {format_size(advice.used)} were used so far: {ENOUGH} runs are needed for a percentile"
+    used = f"--mem: at least {format_size(advice.used)} were used so far"
+    if advice.missing is Missing.TOO_MANY_UNKNOWN:
+        return f"{used}: no percentile, because {_might_have_needed_more(advice)}"
+    return f"{used}: {ENOUGH} runs are needed for a percentile"
 
 
 def _needed_more(advice: Advice) -> str:
@@ -53,10 +56,19 @@ def _needed_more(advice: Advice) -> str:
     return f"{count} of {_runs(advice.runs)} {how.replace('were', 'was') if count == 1 else how}"
 
 
+def _might_have_needed_more(advice: Advice) -> str:
+    """Return how many runs were ended because of memory, or might have been: a clause."""
+    ended = advice.at_limit + advice.ran_out_elsewhere + advice.at_soft_limit
+    might = f"{advice.unknown} of {_runs(advice.runs + advice.unknown)} might have run out of memory"
+    return f"{might}, beside {ended} that needed more" if ended else might
+
+
 def _largest_use(advice: Advice) -> Iterator[str]:
     """Yield the largest peak, unless the lines before it have said as much."""
     said = advice.most if advice.p95 is not None else advice.more_than
-    is_said = advice.missing is Missing.TOO_FEW_RUNS or (said is not None and said >= (advice.used or 0))
+    is_said = advice.missing in {Missing.TOO_FEW_RUNS, Missing.TOO_MANY_UNKNOWN} or (
+        said is not None and said >= (advice.used or 0)
+    )
     if advice.used is not None and not is_said:
         yield f"at least {format_size(advice.used)} were used by one run"
 
@@ -78,6 +90,9 @@ def _facts(advice: Advice) -> Iterator[str]:
         yield f"{what}: counted as more than the peak"
     if advice.failed:
         yield f"{_runs(advice.failed)} ended without success for another reason, left out: what was needed is not known"
+    if advice.unknown:
+        what = "it might have" if advice.unknown == 1 else "they might have"
+        yield f"{_runs(advice.unknown)} whose end is not known, left out: {what} run out of memory"
     if advice.swapped:
         yield f"{_runs(advice.swapped)} used swap too, which the peaks do not contain"
     if advice.anonymous is not None:

@@ -51,8 +51,8 @@ def command(words: Words, *, json: Json = False, system: Manager = None) -> None
     """Print which limit on memory earlier runs of a job suggest.
 
     It is the 95th percentile of their peaks, rounded up, and the limit that would have been enough for all that
-    succeeded. With fewer than 20 runs, or if 5 % or more ran out of memory or were signalled at a soft limit, that is
-    not known: then it says what was used, or what is too little.
+    succeeded. With fewer than 20 runs, or if 5 % or more ran out of memory, might have, or were signalled at a soft
+    limit, that is not known: then it says what was used, or what is too little.
 
     The runs of each name are one job, and all files together are another one. A peak has the page cache in it, of which
     a lower limit would have left less.

@@ -37,6 +37,9 @@ _WATCH = """\
 [Unit]
 Description=Tell of OOM kills in this session
 Documentation=man:scopectl(1)
+# Where it cannot work, e.g. without the memory controller, it is not started again for ever.
+StartLimitIntervalSec=5min
+StartLimitBurst=10
 
 [Service]
 Type=notify

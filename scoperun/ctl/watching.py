@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from scoperun.ctl.desktop_apps import app_name
+from scoperun.ctl.kill_counts import KillCounts
 from scoperun.ctl.reported_scopes import ReportedScopes
 from scoperun.ctl.watch_log import NewReports
 from scoperun.ctl.watch_texts import Told
@@ -32,11 +33,12 @@ from scoperun.systemd import unit_files
 from scoperun.systemd.unit_results import UnitResults
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from scoperun.evidence.kernel_report import KernelReport
     from scoperun.evidence.session_kills import SessionKill
     from scoperun.kernel.cgroup import Cgroup
+    from scoperun.kernel.unit_kills import Rise
     from scoperun.systemd.manager import Manager
     from scoperun.systemd.unit_results import Heard
 
@@ -54,9 +56,6 @@ _SAME_KILL = 120.0
 
 _SETTLED = 5.0
 """Seconds after which no result is about a kill from before the watch began, but for units that had it already."""
-
-_TRIES = 3
-"""How often the counts are read at a conclusion, if more processes are killed meanwhile."""
 
 _OOM_KILL = "oom-kill"
 
@@ -88,9 +87,7 @@ class Watch:
         self._results = UnitResults(manager, self._hear)
         self._reported = ReportedScopes(self._folder, own)
         self._left: set[str] = set()
-        self._seen = self._concluded = self._trigger.kills()
-        self._counted: dict[str, int] = {}
-        self._invocations: dict[str, str | None] = {}
+        self._counts = KillCounts(self._trigger.kills, self._risen_units)
         self._heard: dict[str, Heard] = {}
         self._with_result: set[str] = set()
         self._failed: set[str] = set()
@@ -133,31 +130,23 @@ class Watch:
     def _woken(self) -> bool:
         """See whether there were kills, and in which of the units that are still there; tell whether that worked."""
         try:
-            seen = self._trigger.kills()
-            if seen != self._seen:
-                self._seen, self._risen = seen, time.monotonic()
-                self._count()
-                self._gather()
+            self._look()
         except OSError as error:
             self._error = error
             self._gathered.set()
         return self._error is None
 
-    def _count(self) -> None:
+    def _look(self) -> None:
+        """See whether there were more kills: once the count was read, nothing wakes us for these. Raises OSError."""
+        if self._counts.look():
+            self._risen = time.monotonic()
+            self._gather()
+
+    def _risen_units(self) -> Mapping[str, Rise]:
         risen = self._units.look()
-        for unit, rise in risen.items():
-            self._counted[unit] = self._counted.get(unit, 0) + rise.kills
-            self._invocations[unit] = rise.invocation_id
         self._reported.look(risen)
         self._left |= risen.keys() & self._reported.names  # as it was at the kill: its scoperun can end any moment
-
-    def _count_all(self) -> None:
-        """Count until no process is killed meanwhile: what only one of the counts had would be told again."""
-        for _ in range(_TRIES):
-            self._seen = self._trigger.kills()
-            self._count()
-            if self._trigger.kills() == self._seen:
-                return
+        return risen
 
     def _hear(self, heard: Heard) -> None:
         """Take an announcement. While the count has not risen, a unit that ends had no kill."""
@@ -170,8 +159,8 @@ class Watch:
                 self._gather()
         elif heard.is_removed or heard.result not in {None, _OOM_KILL}:
             self._failed.discard(heard.unit)
-        if self._gathering is None and self._trigger.kills() != self._concluded:
-            self._gather()
+        if self._gathering is None:
+            self._woken()
         if self._gathering is not None:
             self._heard[heard.unit] = heard
         elif heard.is_removed:
@@ -193,10 +182,10 @@ class Watch:
     async def _conclude(self, log: KernelLog) -> None:
         reports, reason = await self._log_says(log)
         self._gathering = None
-        self._count_all()
+        self._counts.settle()
         traces = KillTraces(
-            kills=self._seen - self._concluded,
-            counted=self._counted,
+            kills=self._counts.kills,
+            counted=self._counts.by_unit,
             results=self._with_result,
             ended={unit for unit in self._heard if self._may_have_ended(unit)} | self._units.ended,
             reports=reports,
@@ -210,7 +199,7 @@ class Watch:
             self._miss(kill)
         if not are_placed(traces, self._names):
             self._unplaced = time.monotonic()
-        self._rest({*self._counted, *(kill.unit for kill in kills if kill.unit is not None)})
+        self._rest({*self._counts.by_unit, *(kill.unit for kill in kills if kill.unit is not None)})
 
     def _miss(self, kill: SessionKill) -> None:
         """Note for which kills the kernel's log can still have a report."""
@@ -232,10 +221,12 @@ class Watch:
         for heard in self._heard.values():
             if heard.is_removed:
                 self._told.pop(heard.unit, None)
-        self._concluded = self._seen
-        self._counted, self._heard, self._with_result, self._invocations = {}, {}, set(), {}
-        self._left = set()
-        self._units.forget_ended()
+        self._counts.conclude()
+        self._with_result, self._left = set(), set()
+        self._look()
+        if self._gathering is None:  # else there are more kills, which can be in what has ended
+            self._heard = {}
+            self._units.forget_ended()
 
     def _told_of(self, kill: SessionKill, reason: str | None) -> Told:
         unit = kill.unit
@@ -244,7 +235,7 @@ class Watch:
         return Told(
             kill=kill,
             app=app_name(unit, os.environ),
-            invocation_id=self._invocations.get(unit),
+            invocation_id=self._counts.invocations.get(unit),
             is_users=unit not in self._units.beside,
             log_reason=reason,
         )
@@ -261,8 +252,8 @@ class Watch:
     def _wanted(self) -> int:
         """Return how many kills are to be looked for in the kernel's log, with those while it is read."""
         if time.monotonic() < self._began + _LONGEST:
-            self._seen = self._trigger.kills()
-        return self._seen - self._concluded
+            self._look()
+        return self._counts.kills
 
 
 def _trigger(top: Cgroup, look: Callable[[], bool]) -> KillTrigger:

@@ -6,6 +6,8 @@ What is kept to here:
   if it ended with success then: it might have left out work. Such runs count as above every limit.
 * Another run without success might have needed less or more than it used, e.g. because it ended before its work began.
   It is left out, and counted: a run fits a limit only if it succeeded.
+* A run with the verdict `unknown` might have run out of memory. It is left out, too, and counted apart: if it could be
+  that too many ran out for a percentile, there is none.
 * That something was used does not tell that it was needed: only runs that ran out, or were ended at a soft limit, show
   what is too little.
 * The 95th percentile is given only if it is the peak of a run: from 20 runs on, of which fewer than 5 % needed more
@@ -41,6 +43,9 @@ class Missing(enum.StrEnum):
     TOO_MANY_RAN_OUT = "too-many-ran-out"
     """Those that ended at a soft limit included."""
 
+    TOO_MANY_UNKNOWN = "too-many-unknown"
+    """It could be that too many ran out: those whose end is not known might have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fit:
@@ -64,6 +69,7 @@ class Advice:
 
     runs: those that count. without_peak: those that do not, because nothing tells how much they used.
     failed: those that do not, because they ended without success, and not at a limit on memory.
+    unknown: those that do not, because their end is not known: they might have run out of memory.
     at_limit: those that ran out of memory at their own limit. ran_out_elsewhere: those that did so at another limit, or
     at one that is not known. at_soft_limit: those that were signalled or killed at a soft limit, without running out.
     swapped: those that used swap, which the peak does not contain.
@@ -80,6 +86,7 @@ class Advice:
     ran_out_elsewhere: int
     at_soft_limit: int
     failed: int
+    unknown: int
     swapped: int
     least: int | None
     median: int | None
@@ -100,7 +107,8 @@ def advice(runs: Iterable[PastRun]) -> Advice:
     peaks = sorted(run.peak for run in known if not run.needed_more and run.peak is not None)
     needed_more = [run for run in known if run.needed_more]
     ran_out, at_limit = sum(run.ran_out for run in known), sum(run.ended_at_limit for run in known)
-    missing = _missing(len(known), len(needed_more))
+    unknown = sum(run.might_have_run_out for run in every)
+    missing = _missing(len(known), len(needed_more), unknown)
     p95 = None if missing else peaks[_rank(PERCENT, len(known))]
     return Advice(
         runs=len(known),
@@ -108,7 +116,8 @@ def advice(runs: Iterable[PastRun]) -> Advice:
         at_limit=at_limit,
         ran_out_elsewhere=ran_out - at_limit,
         at_soft_limit=len(needed_more) - ran_out,
-        failed=len(every) - len(counted),
+        failed=len(every) - len(counted) - unknown,
+        unknown=unknown,
         swapped=sum(bool(run.swap_peak) for run in known),
         least=peaks[0] if peaks else None,
         median=peaks[_rank(50, len(peaks))] if peaks else None,
@@ -128,12 +137,19 @@ def rounded_up(size: int) -> int:
     return -(-size // step) * step
 
 
-def _missing(runs: int, needed_more: int) -> Missing | None:
+def are_too_many(needed_more: int, runs: int) -> bool:
+    """Tell whether so many of these runs leave no run whose peak is the percentile."""
+    return needed_more * 100 >= (100 - PERCENT) * runs
+
+
+def _missing(runs: int, needed_more: int, unknown: int) -> Missing | None:
     if not runs:
         return Missing.NO_PEAKS
-    if needed_more * 100 >= (100 - PERCENT) * runs:
+    if are_too_many(needed_more, runs):
         return Missing.TOO_MANY_RAN_OUT
-    return Missing.TOO_FEW_RUNS if runs < ENOUGH else None
+    if runs < ENOUGH:
+        return Missing.TOO_FEW_RUNS
+    return Missing.TOO_MANY_UNKNOWN if are_too_many(needed_more + unknown, runs + unknown) else None
 
 
 def _rank(percent: int, count: int) -> int:

@@ -19,6 +19,7 @@ LARGEST = 2**63 - 1
 
 OOM_KILL = "oom-kill"
 SUCCESS = "success"
+UNKNOWN = "unknown"
 
 NO_REPORT = "there is no report in it"
 TOO_DEEP = "it is nested too deeply"
@@ -64,6 +65,11 @@ class PastRun:
     def is_conclusive(self) -> bool:
         """Whether it tells what the job needs: not if it ended without success for another reason than memory."""
         return self.needed_more or self.verdict in {SUCCESS, None}
+
+    @property
+    def might_have_run_out(self) -> bool:
+        """Whether its end is not known, so that it could be one that ran out of memory."""
+        return self.verdict == UNKNOWN and not self.needed_more
 
     @property
     def known_need(self) -> int | None:

@@ -229,7 +229,7 @@ class Manager:
         except bus.ErrorReply as error:
             if error.name == _NO_REPLY and await self._signals.back():
                 raise Unfinished(self._error(error).message) from None
-            raise self._error(error) from None
+            raise self._error(error, method.member) from None
 
     async def get(self, path: str, interface: str, name: str) -> Any:
         """Return a property of the object at `path`; raise one of UNANSWERED."""
@@ -257,7 +257,7 @@ class Manager:
                 return await self._answer(method, *arguments)
             except bus.ErrorReply as error:
                 if tries == MOST_TRIES or not (self._is_absent(error) and await self._signals.back()):
-                    raise self._error(error) from None
+                    raise self._error(error, method.member) from None
         raise AssertionError  # the last try returns or raises
 
     async def _answer(self, method: bus.Method, *arguments: object) -> list[Any]:
@@ -269,16 +269,27 @@ class Manager:
         """Tell whether an error says that systemd is not on the bus although it was."""
         return error.name == _NO_REPLY or (error.name in _NO_SYSTEMD and self._has_answered)
 
-    def _error(self, error: bus.ErrorReply) -> ScoperunError:
-        return self.no_systemd(error.text) if error.name in _NO_SYSTEMD else _manager_error(error)
+    def _error(self, error: bus.ErrorReply, member: str = "") -> ScoperunError:
+        """Return what an error means as the answer to a call of `member`."""
+        if error.name in _NO_SYSTEMD:
+            return self.no_systemd(error.text)
+        if error.name in _DENIED:
+            return self._denied(error, member)
+        return _manager_error(error)
+
+    def _denied(self, error: bus.ErrorReply, member: str) -> ManagerError:
+        who, what, hint = "systemd", "do that", None
+        if self._system:
+            who, hint = "polkit", "`system=True` requires root"
+            if member == "StartTransientUnit":
+                what, hint = "start units", f"{hint}; without it, scoperun asks your own systemd, which allows it"
+        message = f"{who} does not allow this user to {what}: {error.text or error.name}"
+        return ManagerError(message, name=error.name, hint=hint)
 
 
 def _manager_error(error: bus.ErrorReply) -> ScoperunError:
     if error.name == _NO_REPLY:
         return BusLost(f"systemd did not answer: {error.text}")
-    if error.name in _DENIED:
-        hint = "`system=True` requires root; without it, scoperun asks your own systemd, which allows it"
-        return ManagerError(f"polkit does not allow this user to start units: {error.text}", name=error.name, hint=hint)
     if error.name == _UNIT_EXISTS:
         return UnitExists("a unit with that name already exists", name=error.name)
     named = re.search(r"Cannot set property (\w+)", error.text)

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from scoperun.batch.batches import meant, seen
+from scoperun.batch.rows import Wanted
+
 from .fake_systemd import refusal
 from .program import end
 from .steps import PATIENCE
@@ -204,11 +207,24 @@ async def test_files_that_are_named_when_it_is_resumed_are_where_that_is_typed(
     assert systemd.units == {}
 
 
-async def test_a_batch_that_there_is_has_no_dry_run(systemd: FakeSystemd) -> None:
+async def test_on_a_full_disk_the_batches_that_cannot_be_read_are_named(systemd: FakeSystemd, home: Path) -> None:
     await batch(*HALTING, *LITTLE, "--", "false", ":::", *"ab")
+    (own,) = (home / "scoperun" / "batch").iterdir()
+    done = await batch("status", "--json", through='ulimit -f 0; exec "$@"')
+    assert (done.status, done.out) == (125, "[]\n")
+    assert done.complaint.startswith(f"scopectl: batch {own.name}: cannot use {own}/batch.db: ")
+    assert systemd.units == {}
+
+
+async def test_a_batch_that_there_is_has_no_dry_run_and_is_not_shuffled(systemd: FakeSystemd) -> None:
+    await batch(*HALTING, *LITTLE, "--shuf", "--", "false", ":::", *"ab")
     done = await batch("--resume", "--dry-run")
     assert (done.status, done.out) == (125, "")
     assert done.complaint.startswith("scopectl: --dry-run shows the jobs of a new batch")
+    done = await batch("--retry-failed", "--shuf")
+    assert (done.status, done.out) == (125, "")
+    assert done.complaint.startswith("scopectl: --shuf is for the jobs of a new batch (")
+    assert (await batch("--resume")).status == 1
     assert systemd.units == {}
 
 
@@ -231,9 +247,9 @@ async def test_each_stop_is_a_step_although_the_runner_sees_several_at_once(syst
     await systemd.called("Get Version")
     process.send_signal(signal.SIGSTOP)
     await stopped(process)
-    for _ in range(2):
-        assert (await batch("stop")).status == 0
-    process.send_signal(signal.SIGCONT)
+    with seen(meant(None, is_running=True)) as (_, state, _):
+        state.want(Wanted(stops=1))
+    assert (await batch("stop")).status == 0  # it lets the runner go on
     done = await end(process)
     assert done.status == 130
     assert "scopectl: 1 job is killed" in done.err

@@ -109,6 +109,14 @@ async def test_a_signal_that_systemd_perhaps_sent_is_not_sent_again(units: Units
     assert systemd.steps.count("Kill") == 1
 
 
+async def test_a_refusal_says_no_more_than_systemd_does(units: Units, systemd: FakeSystemd) -> None:
+    units.add("a.scope")
+    systemd.at["Kill"] = refusal("org.freedesktop.DBus.Error.AccessDenied", "not yours")
+    ended = await scopectl("kill", "a")
+    assert (ended.status, ended.out) == (1, "")
+    assert ended.complaint == "scopectl: a.scope: systemd does not allow this user to do that: not yours"
+
+
 async def test_stop_waits_for_the_end_of_its_own_job(units: Units, systemd: FakeSystemd) -> None:
     """The jobs of others end as well, one of them before systemd has answered."""
     unit = units.add("a.scope")

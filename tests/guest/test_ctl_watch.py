@@ -214,3 +214,24 @@ def test_the_units_are_valid_and_taken_back_only_unchanged() -> None:
     assert [file.name for file in folder.iterdir()] == ["scoperun.slice"]
     (folder / "scoperun.slice").unlink()
     systemctl("daemon-reload")
+
+
+def test_a_watch_that_cannot_work_is_not_started_again_for_ever() -> None:
+    """A restart counts as a start; by default systemd allows five in ten seconds."""
+    scopectl("units", "install")
+    drop_in = Path.home() / ".config" / "systemd" / "user" / f"{WATCH}.d" / "test.conf"
+    drop_in.parent.mkdir()
+    drop_in.write_text("[Service]\nExecStart=\nExecStart=false\nRestartSec=0\n")
+    try:
+        systemctl("daemon-reload")
+        assert systemctl("show", "-P", "StartLimitIntervalUSec", WATCH).strip() == "5min"
+        systemctl("start", "--no-block", WATCH)
+        late = time.monotonic() + GENEROUS
+        while systemctl("show", "-P", "ActiveState", WATCH).strip() != "failed":
+            assert time.monotonic() < late
+        assert systemctl("show", "-P", "NRestarts", WATCH).strip() == "10"
+    finally:
+        drop_in.unlink()
+        drop_in.parent.rmdir()
+        scopectl("units", "uninstall")
+        systemctl("reset-failed")

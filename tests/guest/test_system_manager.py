@@ -23,10 +23,10 @@ def story(examples: Path, tmp_path: Path) -> Story:
     return Story(cwd=tmp_path, report_file=tmp_path / "report.json")
 
 
-def as_tester(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run scoperun as an ordinary user."""
+def as_tester(*words: str, program: str = "scoperun") -> subprocess.CompletedProcess[str]:
+    """Run scoperun or scopectl as an ordinary user."""
     return subprocess.run(
-        ["setpriv", "--reuid=1000", "--regid=1000", "--init-groups", "--reset-env", "scoperun", *words],
+        ["setpriv", "--reuid=1000", "--regid=1000", "--init-groups", "--reset-env", program, *words],
         capture_output=True,
         text=True,
         timeout=GENEROUS,
@@ -47,6 +47,10 @@ def test_the_system_manager_refuses_ordinary_users(story: Story) -> None:
     assert "polkit does not allow this user to start units" in refused.stderr
     assert refused.stderr.count("\n") == 1
     assert not Path("/tmp/ran-as-root").exists()  # noqa: S108
+    refused = as_tester("kill", "--system", "-s", "CONT", "dbus.service", program="scopectl")
+    said = "scopectl: dbus.service: polkit does not allow this user to do that: "
+    assert (refused.returncode, refused.stdout, refused.stderr.startswith(said)) == (1, "", True)
+    assert refused.stderr.endswith(" (--system requires root)\n")
 
 
 def test_an_ordinary_user_cannot_become_another(story: Story) -> None:

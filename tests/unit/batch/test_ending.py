@@ -25,12 +25,11 @@ def test_the_last_verdict_decides(verdict: Verdict, end: Ending) -> None:
     assert ending([attempt(), attempt(verdict)]) is end
 
 
-def test_without_a_verdict_the_command_was_not_executed_or_was_interrupted() -> None:
+def test_without_a_verdict_the_command_was_not_executed() -> None:
     assert ending([attempt(None, exit_status=127, error="./leak: not found")]) is Ending.NOT_EXECUTED
-    assert ending([attempt(None)]) is ending([]) is Ending.INTERRUPTED
 
 
-ORDER = [("interrupted", 130), ("out-of-memory", 3), ("failed", 1), ("not-executed", 1), ("timeout", 124), ("done", 0)]
+ORDER = [("out-of-memory", 3), ("failed", 1), ("not-executed", 1), ("timeout", 124), ("done", 0)]
 
 
 def test_the_first_status_that_applies_is_the_one() -> None:
@@ -48,4 +47,4 @@ def test_a_batch_that_failed_itself_says_so_unless_it_was_interrupted() -> None:
 
 def test_a_batch_with_a_failure_never_exits_with_success() -> None:
     assert all(exit_status({end: 1}) for end in FAILURES)
-    assert {*Ending} - {*FAILURES} == {Ending.DONE, Ending.INTERRUPTED}
+    assert {*Ending} - {*FAILURES} == {Ending.DONE}

@@ -35,7 +35,7 @@ def test_there_is_none_from_too_few_jobs_or_if_too_many_needed_more() -> None:
 
 def test_a_job_counts_once_by_its_last_attempt() -> None:
     found = need([ran_out(seq=1), done(1, 1500, number=2, memory=2 * GIB), ran_out(seq=2), ran_out(2 * GIB, seq=2)])
-    assert (found.ended, found.jobs, found.needed_more) == (2, 2, 1)
+    assert (found.jobs, found.needed_more) == (2, 1)
     assert (found.retried, found.retries, found.saved) == (2, 2, 1)
     assert found.asked == (GIB, GIB)
     assert found.largest == Largest(2, 2 * GIB)
@@ -44,8 +44,18 @@ def test_a_job_counts_once_by_its_last_attempt() -> None:
 def test_a_failure_and_an_unknown_peak_are_left_out_and_counted() -> None:
     others = [attempt(Verdict.EXIT_CODE, seq=50, peak=MIB, memory=1), done(51, None, memory=2), attempt(None, seq=52)]
     found = need([*(done(seq, seq) for seq in range(1, 21)), *others])
-    assert (found.jobs, found.failed, found.without_peak, found.ended) == (20, 2, 1, 23)
+    assert (found.jobs, found.failed, found.without_peak) == (20, 2, 1)
     assert (found.p95, found.asked) == (19 * MIB, (GIB, GIB))
+
+
+def test_a_job_whose_end_is_not_known_might_have_run_out() -> None:
+    jobs = [done(seq, 10) for seq in range(1, 21)]
+    unknown = [attempt(Verdict.UNKNOWN, seq=seq, peak=20 * MIB) for seq in (50, 51)]
+    found = need([*jobs, unknown[0]])
+    assert (found.jobs, found.failed, found.unknown, found.p95) == (20, 0, 1, 10 * MIB)
+    found = need([*jobs, *unknown])
+    assert (found.unknown, found.p95, found.fits) == (2, None, ())
+    assert need([attempt(Verdict.UNKNOWN, was_told_to_end=True)]).needed_more == 1
 
 
 def test_a_job_that_was_told_to_end_needed_more_than_is_known() -> None:
@@ -58,12 +68,13 @@ def test_it_is_the_advice_that_the_history_would_give() -> None:
     source = random.Random(7)  # noqa: S311  not a secret
     for _ in range(50):
         ends = [
-            (source.choice(["success"] * 30 + ["oom-kill", "exit-code"]), source.randint(1, 900) * MIB)
+            (source.choice(["success"] * 30 + ["oom-kill", "exit-code", "unknown"]), source.randint(1, 900) * MIB)
             for _ in range(40)
         ]
         found = need(attempt(Verdict(verdict), seq=seq, peak=peak) for seq, (verdict, peak) in enumerate(ends))
         told = advice(PastRun(verdict=verdict, peak=peak) for verdict, peak in ends)
-        assert (found.jobs, found.failed, found.p95, found.fits) == (told.runs, told.failed, told.p95, told.fits)
+        assert (found.jobs, found.failed, found.unknown) == (told.runs, told.failed, told.unknown)
+        assert (found.p95, found.fits) == (told.p95, told.fits)
 
 
 @pytest.mark.parametrize(
@@ -92,4 +103,4 @@ def test_attempts_are_taken_one_by_one() -> None:
             last.append(seq)
             yield done(seq, 1)
 
-    assert need(attempts()).ended == len(last) == 1000  # type: ignore[arg-type]
+    assert need(attempts()).jobs == len(last) == 1000  # type: ignore[arg-type]

@@ -360,6 +360,17 @@ def test_the_words_say_why_nothing_is_known() -> None:
         "  nothing is known about the memory that it needs",
         "  at least 9M were used by one run",
     ]
+    fine, unknown = [report(9)] * 20, report(20, verdict="unknown")
+    assert texts(*fine, unknown, unknown) == [
+        "job: 20 runs",
+        "  --mem: at least 20M were used so far: no percentile, because 2 of 22 runs might have run out of memory",
+        "  peaks, with page cache: 9M to 9M, median 9M",
+        "  2 runs whose end is not known, left out: they might have run out of memory",
+    ]
+    assert texts(*fine, unknown)[-1] == "  1 run whose end is not known, left out: it might have run out of memory"
+    assert texts(*fine, *fine, killed(2, 2), unknown, unknown)[1].endswith(
+        " 2 of 43 runs might have run out of memory, beside 1 that needed more"
+    )
     assert texts(report(None)) == [
         "job: 0 runs, and 1 without a known peak, left out",
         "  nothing is known about the memory that it needs",

@@ -1,5 +1,6 @@
 """What `scopectl watch` says, and when it shows a notification."""
 
+import re
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from scoperun.ctl.watch_notices import INTERVAL, Notices
 from scoperun.ctl.watch_texts import MESSAGE_ID, Told
 from scoperun.evidence.kernel_report import KernelVictim
 from scoperun.evidence.session_kills import SessionKill
+from tests.documents import manual, section
 from tests.schema import told_by
 
 MIB = 1 << 20
@@ -91,6 +93,15 @@ def test_an_entry_about_a_session_is_not_about_a_unit_of_the_users_systemd() -> 
     beside = Told(kill=SessionKill(unit="session-2.scope"), invocation_id="1" * 32, is_users=False)
     assert {"USER_UNIT", "USER_INVOCATION_ID"} & set(beside.fields()) == set()
     assert beside.fields()["SCOPERUN_UNIT"] == "session-2.scope"
+
+
+def test_the_manual_has_the_fields_of_an_entry() -> None:
+    known = SessionKill(
+        unit="a.scope", kills=1, victims=(victim(),), limit_of="unit", limit_unit="a.scope", limit=20 * MIB
+    )
+    fields = {*Told(kill=known, app="A", invocation_id="1" * 32).fields()}
+    explained = section("SUBCOMMANDS", manual("scopectl")).partition(".BR watch ")[2].partition("\n.TP")[0]
+    assert {*re.findall(r"[A-Z_]{4,}(?==)", explained)} == fields - {"MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER"}
 
 
 def test_the_json_is_what_the_schema_says() -> None:

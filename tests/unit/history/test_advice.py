@@ -96,7 +96,7 @@ def test_a_soft_limit_of_another_kind_is_not_known(soft: Any) -> None:
     assert advised([report(5, soft_memory=soft, soft_pressure=soft)]).at_soft_limit == 0
 
 
-@pytest.mark.parametrize("verdict", ["exit-code", "signal", "timeout", "resources", "unknown", "of the future"])
+@pytest.mark.parametrize("verdict", ["exit-code", "signal", "timeout", "resources", "of the future"])
 def test_another_run_without_success_is_left_out_and_counted(verdict: str) -> None:
     """One that fails at once uses little, and would make a percentile low."""
     found = advised([*(report(peak) for peak in range(1, 21)), *(report(1, verdict=verdict) for _ in range(400))])
@@ -104,6 +104,24 @@ def test_another_run_without_success_is_left_out_and_counted(verdict: str) -> No
     assert found.fits[-1] == Fit(20 * MIB, 20)
     found = advised([report(900, verdict=verdict)])
     assert (found.missing, found.used, found.more_than) == (Missing.NO_PEAKS, 900 * MIB, None)
+
+
+def test_a_run_whose_end_is_not_known_might_have_run_out() -> None:
+    """An unknown verdict is that of a SIGKILL for which an OOM kill could not be excluded."""
+    runs = [report(10) for _ in range(20)]
+    found = advised([*runs, report(20, verdict="unknown", limit=20 * MIB)])
+    assert (found.runs, found.failed, found.unknown) == (20, 0, 1)
+    assert (found.p95, found.missing, found.fits) == (10 * MIB, None, (Fit(10 * MIB, 20),))
+    found = advised([*runs, *(report(20, verdict="unknown") for _ in range(2))])
+    assert (found.unknown, found.p95, found.missing, found.fits) == (2, None, Missing.TOO_MANY_UNKNOWN, ())
+    assert (found.more_than, found.most, found.used) == (None, 10 * MIB, 20 * MIB)
+    found = advised([*runs, *(report(10) for _ in range(10)), killed(5, 5), report(20, verdict="unknown")])
+    assert (found.at_limit, found.unknown, found.missing) == (1, 1, Missing.TOO_MANY_UNKNOWN)
+
+
+def test_a_run_that_was_told_to_end_and_whose_end_is_not_known_needed_more() -> None:
+    found = advised([told_to_end(5, verdict="unknown")])
+    assert (found.unknown, found.at_soft_limit) == (0, 1)
 
 
 def test_swap_is_counted() -> None:
