@@ -212,6 +212,14 @@ async def test_a_batch_that_there_is_has_no_dry_run(systemd: FakeSystemd) -> Non
     assert systemd.units == {}
 
 
+async def test_an_id_that_two_jobs_have_is_refused_by_a_dry_run_too(systemd: FakeSystemd, home: Path) -> None:
+    (home / "jobs.tsv").write_text("id\tcommand\na\ttrue\n\ttrue\n\ttrue\na\tfalse\n")
+    for words in ((), ("--dry-run",), ("--dry-run", "--json")):
+        done = await batch(*words, *LITTLE, f"{home}/jobs.tsv")
+        assert (done.status, done.complaint) == (125, "scopectl: job 4: another job has the id 'a'")
+    assert systemd.calls == []
+
+
 async def test_what_auto_means_is_said_only_if_jobs_get_it(systemd: FakeSystemd) -> None:
     words = ("--mem", "auto", "--mem-total", "100M", "--no-require-limits", "--progress", "none")
     first = await batch(*words, *HALTING, "--", "false", ":::", *"ab")
