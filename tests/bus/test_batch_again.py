@@ -104,6 +104,12 @@ async def test_what_was_not_printed_is_printed_when_it_is_resumed_with_results(
     assert (again.status, again.out, systemd.units) == (0, "hello a\n", {})
 
 
+async def test_what_a_job_adds_to_its_results_by_their_path_stays(systemd: FakeSystemd, home: Path) -> None:
+    line = "echo 1; echo 2 >>/dev/stdout; echo 3"
+    done = await batch(*LITTLE, "--results", f"{home}/results", "--", "sh", "-c", line, "{}", ":::", "a")
+    assert (done.status, done.out, systemd.units) == (0, "1\n2\n3\n", {})
+
+
 async def test_a_terminal_that_takes_nothing_keeps_no_signal_from_being_handled(
     bus: Wire, systemd: FakeSystemd
 ) -> None:
