@@ -178,6 +178,7 @@ class _Work:
             failure=self._runner.failure,
             was_told_to_end=self._was_told_to_end,
             unprinted=self._unprinted,
+            unreadable=self._output.unreadable,
             unwritten={option: each.failure for option, each in self._written.items() if each.failure is not None},
         )
         return concluded(self._state, close, json=self._options.json)

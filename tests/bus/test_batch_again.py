@@ -104,6 +104,34 @@ async def test_what_was_not_printed_is_printed_when_it_is_resumed_with_results(
     assert (again.status, again.out, systemd.units) == (0, "hello a\n", {})
 
 
+async def test_output_and_log_that_are_removed_meanwhile_are_told(systemd: FakeSystemd, home: Path) -> None:
+    """The second job does that. What it prints is lost, its line in the log is not."""
+    (home / "jobs").write_text(f"echo one\nrm -r {home}/results {home}/log; echo two\necho three\n")
+    files = ("--results", f"{home}/results", "--joblog", f"{home}/log")
+    done = await batch("-j", "1", *LITTLE, *files, f"{home}/jobs")
+    assert (done.status, done.out, systemd.units) == (125, "one\nthree\n", {})
+    assert done.err.splitlines()[-2:] == [
+        "scopectl: not all that jobs print was printed: that of job 2: No such file or directory",
+        "scopectl: --results: not all was written: 2/report.json: No such file or directory",
+    ]
+    header, *lines = (home / "log").read_text().splitlines()
+    assert header.startswith("Seq\t")
+    assert [line.partition("\t")[0] for line in lines] == ["2", "3"]
+
+
+@pytest.mark.parametrize("order", [(), ("-k",)])
+async def test_output_that_is_removed_from_the_state_is_told(
+    systemd: FakeSystemd, home: Path, order: tuple[str, ...]
+) -> None:
+    """Only jobs have it open, and they have ended when it is printed."""
+    words = (*order, *LITTLE, "--state", f"{home}/state", "--", "sh", "-c", f"rm {home}/state/output/*; echo {{}}")
+    done = await batch(*words, ":::", "a")
+    assert (done.status, done.out, systemd.units) == (125, "", {})
+    assert "printed: that of job 1: No such file or directory\n" in done.err
+    again = await batch("--resume", "--state", f"{home}/state")
+    assert (again.status, again.out) == (0, "")
+
+
 async def test_what_a_job_adds_to_its_results_by_their_path_stays(systemd: FakeSystemd, home: Path) -> None:
     line = "echo 1; echo 2 >>/dev/stdout; echo 3"
     done = await batch(*LITTLE, "--results", f"{home}/results", "--", "sh", "-c", line, "{}", ":::", "a")
