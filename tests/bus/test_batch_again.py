@@ -76,7 +76,8 @@ async def test_a_batch_whose_jobs_are_still_read_leaves_nothing(
     assert json.loads((await batch("status", "--json")).out) == []
 
 
-async def test_rules_of_config_files_hold_for_jobs_that_run_later(systemd: FakeSystemd, home: Path) -> None:
+def noted(systemd: FakeSystemd) -> list[dict[str, Any]]:
+    """Return a list that gets the properties of each scope for a job that is asked for."""
     asked: list[dict[str, Any]] = []
 
     def start(call: Any) -> Any:
@@ -85,6 +86,11 @@ async def test_rules_of_config_files_hold_for_jobs_that_run_later(systemd: FakeS
         return systemd.honest(call)
 
     systemd.at["StartTransientUnit"] = start
+    return asked
+
+
+async def test_rules_of_config_files_hold_for_jobs_that_run_later(systemd: FakeSystemd, home: Path) -> None:
+    asked = noted(systemd)
     config = home / "c.toml"
     config.write_text('[profiles.big]\ntasks = 77\n[rules]\n"sh" = "big"\n')
     words = ("--config", f"{config}", *HALTING, *LITTLE, "--", "sh", "-c", "exit {}", ":::", "1", "0")
@@ -235,6 +241,26 @@ async def test_files_that_are_named_when_it_is_resumed_are_where_that_is_typed(
     again = await batch("--resume", "--joblog", "log", "--results", "results", "--config", "c.toml")
     assert again.status == 1
     assert (sorted(os.listdir(home / "a")), sorted(os.listdir(home / "b"))) == ([], ["c.toml", "log", "results"])
+    assert systemd.units == {}
+
+
+async def test_properties_in_files_are_read_when_and_where_they_are_typed(
+    systemd: FakeSystemd, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each file is read once: it can be a pipe, or be another one later."""
+    asked = noted(systemd)
+    for name, text in {"a": "CPUWeight=55\n# comment\nIOWeight=5\n", "b": "CPUWeight=77\n"}.items():
+        (home / name).mkdir()
+        (home / name / "limits").write_text(text)
+    monkeypatch.chdir(home / "a")
+    words = ("-kp", "@/dev/stdin", "-p", "IOWeight=6", *HALTING, *LITTLE, "--", "false", ":::", *"abc")
+    first = await batch(*words, through='exec "$@" <limits')
+    (home / "a" / "limits").unlink()
+    monkeypatch.chdir(home / "b")
+    again = await batch("--resume", "-p@limits")
+    last = await batch("--resume", "--property", "@/dev/stdin", through='exec "$@" <limits')
+    assert [each.status for each in (first, again, last)] == [1, 1, 1], (first, again, last)
+    assert [(each["CPUWeight"], each["IOWeight"]) for each in asked] == [(55, 6), (77, 6), (77, 6)]
     assert systemd.units == {}
 
 
