@@ -16,6 +16,7 @@ from scoperun.batch.halt import halt as halt_when
 from scoperun.batch.job_files import Asked, asked
 from scoperun.batch.limits import common
 from scoperun.batch.options import Options, Progress
+from scoperun.batch.property_words import Names, properties_in_place
 from scoperun.batch.retry import Policy, growth, retry_causes
 from scoperun.batch.work import run_batch, stored
 from scoperun.console.option_values import record_name
@@ -26,6 +27,8 @@ from scoperun.spec.sizes import parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from scoperun.console.sources import Assignment
 
 
 def _parser(parse: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -171,7 +174,7 @@ def command(  # noqa: PLR0913  each is an option
     scopectl failed; 3 jobs ran out of memory; 1 jobs failed; 124 jobs ran out of
     time; 0.
     """
-    typed: _Typed = ctx.obj if isinstance(ctx.obj, _Typed) else _Typed(*ctx.obj)
+    typed: _Typed = ctx.obj if isinstance(ctx.obj, _Typed) else _typed(ctx, given.get("property", ()))
     if words and words[0] in VERBS and not typed.after and typed.path is None:
         path = [] if state is None else [os.path.abspath(state)]
         return control(words[0], [*words[1:], *path], slots=jobs, json=json)
@@ -219,8 +222,8 @@ _FILES = ("joblog", "results", "config")
 class _Typed:
     """What was typed.
 
-    before, after: the words before and after --. source, path, command: of a batch that is resumed. gives_memory: --mem
-    was typed now, for the jobs that are left.
+    before, after: the words before and after --; before has what -p @FILE has read in its place. source, path, command:
+    of a batch that is resumed. gives_memory: --mem was typed now, for the jobs that are left.
     """
 
     before: tuple[str, ...]
@@ -229,6 +232,16 @@ class _Typed:
     path: str | None = None
     command: str = ""
     gives_memory: bool = False
+
+
+def _typed(ctx: typer.Context, properties: Sequence[Sequence[Assignment]]) -> _Typed:
+    """Return what was typed, to be read again. properties: what each -p has assigned."""
+    before, after = ctx.obj
+    options = [each for each in ctx.command.params if isinstance(each, typer.core.TyperOption)]
+    flags = {name for each in options if each.is_flag for name in (*each.opts, *each.secondary_opts)}
+    valued = {name for each in options if not each.is_flag for name in each.opts}
+    names = Names(flags=frozenset(flags), valued=frozenset(valued))
+    return _Typed(properties_in_place(before, names, properties), after)
 
 
 def _source(words: Sequence[str], after: Sequence[str]) -> Asked:

@@ -28,7 +28,8 @@ class Close:
 
     path: the folder of the batch. elapsed: seconds since the batch began, None if this is not its first runner.
     failure: why the batch itself has failed. was_told_to_end: by a signal, or from another terminal.
-    unprinted: why not all that jobs print was printed. unwritten: why not all was written, by option.
+    unprinted: why not all that jobs print was printed yet. unreadable: why it never can be, by the numbers of jobs.
+    unwritten: why not all was written, by option.
     """
 
     path: str
@@ -36,6 +37,7 @@ class Close:
     failure: ScoperunError | None
     was_told_to_end: bool
     unprinted: str | None
+    unreadable: Mapping[int, str]
     unwritten: Mapping[str, str]
 
 
@@ -46,7 +48,7 @@ def concluded(state: State, close: Close, *, json: bool) -> int:
     status = exit_status(
         counts,
         is_interrupted=close.was_told_to_end and is_left,
-        has_failed=bool(close.failure or close.unprinted),
+        has_failed=bool(close.failure or close.unprinted or close.unreadable),
     )
     needed = need(state.kept_attempts(), state.interrupted_attempts())
     told = summary(counts, state.failures(FAILURES, most=ROWS), needed, elapsed=close.elapsed)
@@ -67,5 +69,9 @@ def _complaints(close: Close) -> list[str]:
         found.append(f"scopectl: {in_options(close.failure.complaint)}")
     if close.unprinted is not None:
         found.append(f"scopectl: not all that jobs print was printed: {close.unprinted}")
+    if close.unreadable:
+        seq, why = next(iter(close.unreadable.items()))
+        which = f"job {seq}" if len(close.unreadable) == 1 else f"{len(close.unreadable)} jobs, e.g. job {seq}"
+        found.append(one_line(f"scopectl: not all that jobs print was printed: that of {which}: {why}"))
     found += [one_line(f"scopectl: {option}: not all was written: {why}") for option, why in close.unwritten.items()]
     return found

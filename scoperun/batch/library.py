@@ -7,6 +7,7 @@ import errno
 import os
 import sqlite3
 import time
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Self
 
 from scoperun.batch.batches import new_id
@@ -20,6 +21,7 @@ from scoperun.batch.rows import Header
 from scoperun.batch.runner import Runner
 from scoperun.batch.state import State
 from scoperun.batch.streams import CannotKeep, Streams
+from scoperun.console.files import Destination
 from scoperun.errors import InvalidValue
 from scoperun.record import dataclass, replace
 from scoperun.spec.request import RunRequest, words
@@ -162,8 +164,10 @@ class Batch:
     ) -> int:
         """Have a command run when there is room for it, and return its number.
 
-        memory: bytes that it may use; memory_max of `limits` is not used. stdout, stderr: paths of files that are
-        written anew by each attempt; None for the program's own. The other options are those of `run`.
+        memory: bytes that it may use; memory_max of `limits` is not used. stdout, stderr: paths of files, which can be
+        the same: each attempt puts a new one there, with the mode that the umask leaves; or /dev/null; None for the
+        program's own. A FIFO or another device is refused, and so is a link of another user. The other options are
+        those of `run`.
         Raises InvalidValue, also for a command that could never run.
         """
         if self._total is not None and memory > self._total:
@@ -217,7 +221,7 @@ class Batch:
         _, stdout, stderr = self._requests[job.seq]
         output = _opened(stdout, 1)
         try:
-            return Streams(output, _opened(stderr, 2))
+            return Streams(output, _opened(None, output) if _are_same(stdout, stderr) else _opened(stderr, 2))
         except BaseException:
             os.close(output)
             raise
@@ -241,11 +245,29 @@ class Batch:
 
 
 def _opened(path: str | None, ours: int) -> int:
-    """Open a file to write to, or copy our own descriptor. Raises CannotKeep, or InvalidValue for a path."""
+    """Begin a file, or copy our own descriptor. Raises CannotKeep, or InvalidValue for a path."""
     try:
         if path is None:
             return os.dup(ours)
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        if path == os.devnull:
+            return os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        with closing(Destination(path, mode=0o666 & ~_umask())) as file:
+            return file.begin()
     except OSError as error:
         kind = CannotKeep if path is None or error.errno in _FULL else InvalidValue
-        raise kind(f"cannot write {path or '/dev/stdout'!r}: {error.strerror}") from None
+        raise kind(f"cannot write {'/dev/stdout' if path is None else path!r}: {error.strerror}") from None
+    except ValueError:
+        raise InvalidValue(f"cannot write {path!r}: it has a NUL byte") from None
+
+
+def _are_same(one: str | None, other: str | None) -> bool:
+    """Tell whether two paths lead to one file: if both were begun, the second would take the place of the first."""
+    with suppress(ValueError):  # a NUL byte, which is refused when it is opened
+        return one is not None and other is not None and os.path.realpath(one) == os.path.realpath(other)
+    return False
+
+
+def _umask() -> int:
+    """Return the umask without changing it for a moment, as umask(2) does; other threads can make files meanwhile."""
+    with open("/proc/self/status", encoding="utf-8", errors="replace") as file:
+        return next(int(line.split()[1], 8) for line in file if line.startswith("Umask:"))

@@ -1,12 +1,13 @@
 r"""The lines of a file of jobs, one after the other, each with its place.
 
 A line ends at \n or \r\n, the last one also at the end of the file. Bytes that are not UTF-8 are kept, as
-os.fsdecode() does. Blank lines are left out.
+os.fsdecode() does. Blank lines are left out, and so is a byte order mark at the beginning of the file.
 """
 
 from __future__ import annotations
 
 import os
+from codecs import BOM_UTF8
 from typing import TYPE_CHECKING
 
 from scoperun.errors import InvalidValue
@@ -38,7 +39,7 @@ def lines(path: str, *, longest: int = LONGEST) -> Iterator[Line]:
     """
     try:
         with _opened(path) as file:
-            for number, content in enumerate(_ends_removed(file, path, longest), 1):
+            for number, content in enumerate(_contents(file, path, longest), 1):
                 if content.strip(b" \t"):
                     yield Line(f"{path}:{number}", os.fsdecode(content))
     except OSError as error:
@@ -57,7 +58,8 @@ def _opened(path: str) -> BinaryIO:
     return open(os.dup(0), "rb") if path in STANDARD_INPUT else open(path, "rb")
 
 
-def _ends_removed(file: BinaryIO, path: str, longest: int) -> Iterable[bytes]:
+def _contents(file: BinaryIO, path: str, longest: int) -> Iterable[bytes]:
+    """Yield the lines without their ends, and the first one without a byte order mark."""
     number = 0
     while content := file.readline(longest + 1):
         number += 1
@@ -65,4 +67,6 @@ def _ends_removed(file: BinaryIO, path: str, longest: int) -> Iterable[bytes]:
             raise InvalidValue(f"{path}:{number}: a NUL byte, which no command can contain")
         if len(content) > longest:
             raise InvalidValue(f"{path}:{number}: the line is longer than {format_size(longest)}")
+        if number == 1:
+            content = content.removeprefix(BOM_UTF8)
         yield content.removesuffix(b"\n").removesuffix(b"\r") if content.endswith(b"\n") else content

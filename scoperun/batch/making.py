@@ -15,12 +15,12 @@ from scoperun.batch.ending import FAILURES
 from scoperun.batch.folder import opened
 from scoperun.batch.job_files import jobs
 from scoperun.batch.rows import Header, Wanted
-from scoperun.batch.state import State
+from scoperun.batch.state import State, id_is_taken
 from scoperun.errors import ScoperunError
 from scoperun.record import dataclass, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from scoperun.batch.folder import Folder
     from scoperun.batch.job import Job
@@ -71,6 +71,17 @@ def checked_jobs(options: Options, shared: Common, total: int) -> Iterator[Job]:
     """Yield the jobs; raise InvalidValue for one that could never run."""
     for job in jobs(options.source, shared):
         see_that_it_fits(job, total)
+        yield job
+
+
+def ids_differ(found: Iterable[Job]) -> Iterator[Job]:
+    """Yield the jobs; raise InvalidValue for an id that another has, as the database of a batch does."""
+    ids = set()
+    for job in found:
+        if job.name in ids:
+            raise id_is_taken(job)
+        if job.name is not None:
+            ids.add(job.name)
         yield job
 
 

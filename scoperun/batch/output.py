@@ -14,10 +14,10 @@ import re
 import select
 from collections import deque
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from scoperun.batch.events import Finished
-from scoperun.batch.streams import CannotKeep, Streams
+from scoperun.batch.streams import CannotKeep, CannotRead, Streams
 from scoperun.printable import one_line
 from scoperun.record import dataclass
 
@@ -39,8 +39,19 @@ _OWNERS_ALONE = 0o600
 
 _FILE = re.compile(r"([0-9]{1,18})-([0-9]{1,9})\.(?:out|err)", re.ASCII)
 
-_Printed = tuple[int, int, str, bool]
-"""The number of a job, that of its attempt, its tag, and whether its files are in the folder of --results."""
+
+class _Printed(NamedTuple):
+    """What a job has printed.
+
+    seq, number: of the job and of its attempt. is_in_results: its files are in the folder of --results.
+    has_run: its command has, so that both files have to be there.
+    """
+
+    seq: int
+    number: int
+    tag: str
+    is_in_results: bool = False
+    has_run: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +82,7 @@ class Output:
 
         undo: as in Streams. results: where the files are kept instead.
         aside: a context in which something is printed on the terminal.
+        unreadable: why what jobs have printed could not be read again, by their numbers.
         """
         self._folder = folder
         self._undo = undo
@@ -78,6 +90,7 @@ class Output:
         self._turns = None if way.order is None else _Turns(way.order)
         self._results = results
         self.aside: Callable[[], AbstractContextManager[None]] = nullcontext
+        self.unreadable: dict[int, str] = {}
         self._ready: deque[_Printed | bytes] = deque()
         self._has_more = asyncio.Event()
         self._is_closing = False
@@ -87,7 +100,8 @@ class Output:
         ours = filter(None, map(_FILE.fullmatch, os.listdir(self._folder)))
         for seq, number in sorted({(int(each[1]), int(each[2])) for each in ours}):
             if not self._way.is_silent and state.has_ended(seq, number):
-                self._ready.append((seq, number, state.job(seq).tag if self._way.is_tagged else "", False))
+                # It might have been printed, and one of its files removed.
+                self._ready.append(_Printed(seq, number, state.job(seq).tag if self._way.is_tagged else ""))
             else:
                 self._remove(seq, number)
 
@@ -110,10 +124,15 @@ class Output:
             return
         if self._results is not None:
             self._results.take(event)
-        tag = event.job.tag if self._way.is_tagged else ""
-        ended = (event.job.seq, event.attempt.number, tag, self._results is not None)
+        ended = _Printed(
+            event.job.seq,
+            event.attempt.number,
+            event.job.tag if self._way.is_tagged else "",
+            is_in_results=self._results is not None,
+            has_run=event.attempt.verdict is not None,
+        )
         if not event.is_final or self._way.is_silent:
-            self._remove(*ended[:2])
+            self._remove(ended.seq, ended.number)
         elif self._turns is None:
             self._ready.append(ended)
         else:
@@ -135,20 +154,23 @@ class Output:
                     case bytes(line):
                         await self._write(1, line)
                     case printed:
-                        await self._print_files(*printed)
+                        await self._print_files(printed)
             if not self._is_closing:
                 await self._has_more.wait()
             self._has_more.clear()
 
-    async def _print_files(self, seq: int, number: int, tag: str, is_in_results: bool) -> None:
+    async def _print_files(self, printed: _Printed) -> None:
         for name, ours in zip(_NAMES, (1, 2), strict=True):
-            results = self._results if is_in_results else None
-            await self._print(self._reopened(seq, number, name, results), ours, tag)
-        self._remove(seq, number)
+            try:
+                file = self._reopened(printed, name)
+            except CannotRead as error:
+                if printed.has_run:
+                    self.unreadable.setdefault(printed.seq, error.message)
+            else:
+                await self._print(file, ours, printed.tag)
+        self._remove(printed.seq, printed.number)
 
-    async def _print(self, file: int | None, ours: int, tag: str) -> None:
-        if file is None:  # its command could not be started
-            return
+    async def _print(self, file: int, ours: int, tag: str) -> None:
         try:
             for piece in _tagged(_pieces(file), f"{one_line(tag)}\t".encode() if self._way.is_tagged else b""):
                 await self._write(ours, piece)
@@ -164,12 +186,15 @@ class Output:
                 with self.aside() if os.isatty(fd) else nullcontext():
                     rest = _unwritten(some, rest)
 
-    def _reopened(self, seq: int, number: int, name: str, results: Results | None) -> int | None:
-        with suppress(FileNotFoundError):
-            if results is not None:
-                return results.reopened(seq, name)
-            return os.open(_file(seq, number, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._folder)
-        return None
+    def _reopened(self, printed: _Printed, name: str) -> int:
+        """Open a file of a job that has ended. Raises CannotRead if it is lost, OSError if it can be opened later."""
+        if self._results is not None and printed.is_in_results:
+            return self._results.reopened(printed.seq, name)
+        path = _file(printed.seq, printed.number, name)
+        try:
+            return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._folder)
+        except FileNotFoundError as error:
+            raise CannotRead(f"{error.strerror}") from None
 
     def _opened(self, seq: int, number: int) -> tuple[int, int]:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC

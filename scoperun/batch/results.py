@@ -8,6 +8,7 @@ import stat
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
+from scoperun.batch.streams import CannotRead
 from scoperun.console.files import Destination
 from scoperun.console.folders import make_folder
 from scoperun.console.paths import Trusted, walk
@@ -50,14 +51,16 @@ class Results:
             raise
 
     def reopened(self, seq: int, name: str) -> int:
-        """Open a file of an attempt that has ended, to read it. Raises FileNotFoundError; notes what else is wrong."""
+        """Open a file of an attempt that has ended, to read it. Raises CannotRead."""
         try:
-            return self._opened_again(seq, name)
-        except FileNotFoundError:
-            raise
+            with self._walk(seq, _FILES[name]) as place:
+                if place.status is None:
+                    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+                if not stat.S_ISREG(place.status.st_mode) or place.status.st_uid != os.geteuid():
+                    raise OSError(errno.EINVAL, "it is not the file that the job was given")
+                return os.open(f"/proc/self/fd/{place.entry}", os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            self.failure = f"{self._file(seq, name)}: {error.strerror}"
-            raise FileNotFoundError from None
+            raise CannotRead(f"{error.strerror}") from None
 
     def take(self, event: Finished) -> None:
         """Write the report of an attempt; note why if that fails."""
@@ -67,23 +70,12 @@ class Results:
             with closing(Destination(f"{self._path}/{event.job.seq}/report.json")) as file:
                 file.write(event.report.to_json(indent=2) + "\n")
         except OSError as error:
-            self.failure = f"{error.strerror}"
-
-    def _opened_again(self, seq: int, name: str) -> int:
-        with self._walk(seq, _FILES[name]) as place:
-            if place.status is None:
-                raise FileNotFoundError
-            if not stat.S_ISREG(place.status.st_mode) or place.status.st_uid != os.geteuid():
-                raise OSError(errno.EINVAL, "it is not the file that the job was given")
-            return os.open(f"/proc/self/fd/{place.entry}", os.O_RDONLY | os.O_CLOEXEC)
+            self.failure = f"{event.job.seq}/report.json: {error.strerror}"
 
     def _walk(self, seq: int, name: str) -> Place:
         """Return where a file of a job is; a job, or another user, can have put links into the path."""
         return walk(f"{self._path}/{seq}/{name}", Trusted.here(), follow_last=False)
 
     def _begun(self, seq: int, name: str) -> int:
-        with closing(Destination(self._file(seq, name))) as file:
+        with closing(Destination(f"{self._path}/{seq}/{_FILES[name]}")) as file:
             return file.begin()
-
-    def _file(self, seq: int, name: str) -> str:
-        return f"{self._path}/{seq}/{_FILES[name]}"

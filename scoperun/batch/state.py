@@ -240,6 +240,11 @@ class State:
             yield execute
 
 
+def id_is_taken(job: Job) -> InvalidValue:
+    """Return the error for a job whose id is another's."""
+    return InvalidValue(f"job {job.seq}: another job has the id {job.name!r}")
+
+
 def _add(execute: Any, job: Job) -> None:
     try:
         execute(
@@ -247,6 +252,6 @@ def _add(execute: Any, job: Job) -> None:
             (job.seq, job.seq, job.name, job.digest, as_text(job), job.memory),
         )
     except sqlite3.IntegrityError:
-        raise InvalidValue(f"job {job.seq}: another job has the id {job.name!r}") from None
+        raise id_is_taken(job) from None
     except OverflowError:
         raise ScoperunError(f"job {job.seq}: its memory is too large to be kept: {job.memory} bytes") from None

@@ -19,6 +19,10 @@ class CannotKeep(ScoperunError):
     """What a job prints cannot be kept, for a reason that is none of the job's, e.g. a full disk."""
 
 
+class CannotRead(ScoperunError):
+    """What a job has printed is not in its files any more, e.g. because these were removed."""
+
+
 class Streams:
     """Standard output and error of a job that has not started. The caller's own copies are closed once it has them."""
 

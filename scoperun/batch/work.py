@@ -16,7 +16,7 @@ from scoperun.batch.interrupts import interruptible_by_signals, interrupting
 from scoperun.batch.job_lines import end_line
 from scoperun.batch.joblog_file import JobLog
 from scoperun.batch.limits import run_request
-from scoperun.batch.making import checked_jobs, made
+from scoperun.batch.making import checked_jobs, ids_differ, made
 from scoperun.batch.memory_options import total_of, with_memory
 from scoperun.batch.output import Output, Way
 from scoperun.batch.plan import Plan, Stage
@@ -77,7 +77,7 @@ def stored(path: str) -> Header:
 
 
 def _previewed(options: Options, shared: Common, total: int) -> int:
-    found = checked_jobs(options, shared, total)
+    found = ids_differ(checked_jobs(options, shared, total))
     for line in (json_lines if options.json else text_lines)(found):
         print_text(line)
     return 0
@@ -178,6 +178,7 @@ class _Work:
             failure=self._runner.failure,
             was_told_to_end=self._was_told_to_end,
             unprinted=self._unprinted,
+            unreadable=self._output.unreadable,
             unwritten={option: each.failure for option, each in self._written.items() if each.failure is not None},
         )
         return concluded(self._state, close, json=self._options.json)

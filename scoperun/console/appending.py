@@ -37,16 +37,27 @@ class Appended:
     """A regular file to which whole lines are added; the caller closes it.
 
     A link is followed if it belongs to root or to our user, and so must the file. It is held open: a file that is
-    renamed meanwhile, as logrotate(8) does it, gets the line under its new name.
+    renamed meanwhile, as logrotate(8) does it, gets the line under its new name. So is its folder: a file that is
+    removed meanwhile is begun anew there, and no link is followed any more.
     """
 
     def __init__(self, path: str, *, header: str) -> None:
         """Open the file; a new or empty one begins with `header`. Raises OSError if lines cannot be added to it."""
         self._header = header.encode()
-        self._fd = _opened(path, self._header)
+        self._place = walk(path, Trusted.here())
+        try:
+            self._place.release_entry()
+            self._fd = _opened(self._place, self._header)
+        except BaseException:
+            self._place.close()
+            raise
 
     def append(self, line: str) -> None:
         """Add a line, which ends with a newline. Raises OSError if not all of it could be written."""
+        if os.fstat(self._fd).st_nlink == 0:  # it was removed, and the line would be lost with it
+            fd = _opened(self._place, self._header)
+            os.close(self._fd)
+            self._fd = fd
         if _missing(self._fd, self._header):
             with _locked(self._fd):
                 _write(self._fd, _missing(self._fd, self._header) + line.encode())
@@ -56,6 +67,7 @@ class Appended:
     def close(self) -> None:
         """Close the file."""
         os.close(self._fd)
+        self._place.close()
 
     def __enter__(self) -> Self:
         """Return the file; the end of the with statement closes it."""
@@ -66,31 +78,38 @@ class Appended:
         self.close()
 
 
-def _opened(path: str, header: bytes) -> int:
-    trusted = Trusted.here()
+def _opened(place: Place, header: bytes) -> int:
+    """Open or make the file. Raises OSError, also for a link, which has taken the place since links were followed."""
     for _ in range(_ATTEMPTS):
-        with walk(path, trusted) as place:
-            if place.status is not None:
-                return _existing(place, trusted)
+        try:
+            entry = os.open(place.name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place.folder)
+        except FileNotFoundError:
             with suppress(FileExistsError):  # another writer has created it just now
                 return _created(place, header)
+            continue
+        try:
+            return _existing(entry, os.fstat(place.folder))
+        finally:
+            os.close(entry)
     raise FileExistsError(errno.EEXIST, "it appears and disappears again and again")
 
 
-def _existing(place: Place, trusted: Trusted) -> int:
-    """Open a file that exists. Raises OSError if it is not a regular file, or another user could have put it there."""
-    assert place.status is not None  # noqa: S101  the caller has looked
-    if stat.S_ISDIR(place.status.st_mode):
+def _existing(entry: int, folder: os.stat_result) -> int:
+    """Open a file that exists, by a descriptor of it (O_PATH).
+
+    Raises OSError if it is not a regular file, or another user could have put it into its folder.
+    """
+    trusted, status = Trusted.here(), os.fstat(entry)
+    if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if not stat.S_ISREG(place.status.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "it is not a regular file")
-    folder = os.fstat(place.folder)
-    if not trusted.own(place.status, folder):
-        raise PermissionError(errno.EACCES, f"it {trusted.doubt(place.status)}")
-    if place.status.st_nlink > 1 and not trusted.keep(folder):
+    if not trusted.own(status, folder):
+        raise PermissionError(errno.EACCES, f"it {trusted.doubt(status)}")
+    if status.st_nlink > 1 and not trusted.keep(folder):
         # Without fs.protected_hardlinks any user can give one of our files another name there.
-        raise PermissionError(errno.EACCES, f"it {trusted.doubt(place.status)}")
-    return os.open(f"/proc/self/fd/{place.entry}", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        raise PermissionError(errno.EACCES, f"it {trusted.doubt(status)}")
+    return os.open(f"/proc/self/fd/{entry}", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
 
 
 def _created(place: Place, header: bytes) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from codecs import BOM_UTF8
 from typing import TYPE_CHECKING
 
 from scoperun.errors import InvalidValue
@@ -80,7 +81,7 @@ def _text(path: str, *, is_named: bool) -> str | None:
             return None
         from scoperun.console.trusted_file import read_trusted  # noqa: PLC0415  most users have no file
 
-        return _decoded(read_trusted(path), path)
+        return _decoded(read_trusted(path).removeprefix(BOM_UTF8), path)
     except OSError as error:
         option = "--config: " if is_named else ""
         raise InvalidValue(f"{option}cannot read {path}: {error.strerror}") from None

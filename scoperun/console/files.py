@@ -242,7 +242,8 @@ def _opened(place: Place) -> int:
 def _temporary(place: Place) -> tuple[str, int]:
     """Make a temporary file in the folder; return its name and a descriptor."""
     name = f".scoperun-{os.urandom(8).hex()}.tmp"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    # A job that has it as standard output can also add to it as /dev/stdout: without O_APPEND one overwrites the other.
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     return name, os.open(name, flags, _OWNERS_ALONE, dir_fd=place.folder)
 
 

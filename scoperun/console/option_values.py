@@ -269,7 +269,7 @@ def assignment(text: str) -> str:
 
 def _assignments_in(file: str) -> Iterator[Assignment]:
     try:
-        with open(file, encoding="utf-8", errors="surrogateescape") as opened:
+        with open(file, encoding="utf-8-sig", errors="surrogateescape") as opened:  # a byte order mark is left out
             lines = opened.read().split("\n")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it has a NUL byte"

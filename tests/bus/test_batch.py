@@ -6,6 +6,7 @@ import asyncio
 import os
 import resource
 import signal
+import stat
 from typing import TYPE_CHECKING
 
 import pytest
@@ -205,10 +206,10 @@ async def test_jobs_run_on_without_a_bus_and_others_start_when_it_is_back(
         killing_bus()
         await systemd.lost()
         os.write(gate, b"on\n")
-        os.close(gate)
         results = batch.results()
         async with asyncio.timeout(PATIENCE):
             first = await anext(results)
+            os.close(gate)  # not before: the job might not have opened it yet, and the line would be lost
             assert first.report is not None
             assert (first.seq, first.report.exit_code) == (1, 3)
             await another_bus()
@@ -345,6 +346,64 @@ async def test_a_job_whose_file_cannot_be_written_affects_no_other(systemd: Fake
     ]
     assert (tmp_path / "out").read_text() == "well\n"
     assert await left(systemd) == ([], [])
+
+
+async def written(systemd: FakeSystemd, script: str, **streams: str) -> library.BatchResult:
+    """Run one job with these files for its output, and return how it ended."""
+    async with library.Batch(slots=1, memory_total=9 * MIB) as batch:
+        submit(batch, script, **streams)
+        async with asyncio.timeout(PATIENCE):
+            (result,) = [result async for result in batch.results()]
+    assert await left(systemd) == ([], [])
+    return result
+
+
+async def test_a_pipe_for_what_a_job_prints_is_refused_and_keeps_nothing_waiting(
+    systemd: FakeSystemd, tmp_path: Path
+) -> None:
+    """Nothing reads it."""
+    os.mkfifo(tmp_path / "pipe")
+    result = await written(systemd, "true", stderr=f"{tmp_path}/pipe")
+    why = "it is a FIFO or a device, which can keep its writer waiting"
+    assert (result.ending, result.error) == ("not-executed", f"cannot write '{tmp_path}/pipe': {why}")
+
+
+@pytest.mark.parametrize("path", ["a\0b", ""])
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+async def test_a_path_that_no_file_can_have_affects_its_job_alone(
+    systemd: FakeSystemd, tmp_path: Path, path: str, stream: str
+) -> None:
+    result = await written(systemd, "true", **{"stdout": f"{tmp_path}/out", stream: path})
+    assert result.ending == "not-executed"
+    assert f"{result.error}".startswith(f"cannot write {path!r}: ")
+
+
+async def test_files_for_what_a_job_prints_are_new_ones_with_the_usual_mode(
+    systemd: FakeSystemd, tmp_path: Path
+) -> None:
+    (tmp_path / "far").write_text("longer than what is printed\n")
+    (tmp_path / "out").symlink_to("far")
+    before = os.umask(0o027)
+    try:
+        await written(systemd, "echo out; echo err >&2", stdout=f"{tmp_path}/out", stderr=f"{tmp_path}/err")
+    finally:
+        os.umask(before)
+    assert ((tmp_path / "far").read_text(), (tmp_path / "err").read_text()) == ("out\n", "err\n")
+    assert stat.S_IMODE((tmp_path / "err").stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize("other", ["out", "./out", "link"])
+async def test_both_streams_can_go_to_one_file(systemd: FakeSystemd, tmp_path: Path, other: str) -> None:
+    """Also if the job opens them again."""
+    (tmp_path / "out").touch()
+    (tmp_path / "link").symlink_to("out")
+    script = "echo 1; echo 2 >&2; echo 3 >>/dev/stdout; echo 4; echo 5 >>/dev/stderr; echo 6 >&2"
+    await written(systemd, script, stdout=f"{tmp_path}/out", stderr=f"{tmp_path}/{other}")
+    assert (tmp_path / "out").read_text().split() == [*"123456"]
+
+
+async def test_what_a_job_prints_can_go_nowhere(systemd: FakeSystemd) -> None:
+    assert (await written(systemd, "echo out; echo err >&2", stdout="/dev/null", stderr="/dev/null")).ending == "done"
 
 
 @pytest.fixture

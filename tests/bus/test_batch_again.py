@@ -79,7 +79,8 @@ async def test_a_batch_whose_jobs_are_still_read_leaves_nothing(
     assert json.loads((await batch("status", "--json")).out) == []
 
 
-async def test_rules_of_config_files_hold_for_jobs_that_run_later(systemd: FakeSystemd, home: Path) -> None:
+def noted(systemd: FakeSystemd) -> list[dict[str, Any]]:
+    """Return a list that gets the properties of each scope for a job that is asked for."""
     asked: list[dict[str, Any]] = []
 
     def start(call: Any) -> Any:
@@ -88,6 +89,11 @@ async def test_rules_of_config_files_hold_for_jobs_that_run_later(systemd: FakeS
         return systemd.honest(call)
 
     systemd.at["StartTransientUnit"] = start
+    return asked
+
+
+async def test_rules_of_config_files_hold_for_jobs_that_run_later(systemd: FakeSystemd, home: Path) -> None:
+    asked = noted(systemd)
     config = home / "c.toml"
     config.write_text('[profiles.big]\ntasks = 77\n[rules]\n"sh" = "big"\n')
     words = ("--config", f"{config}", *HALTING, *LITTLE, "--", "sh", "-c", "exit {}", ":::", "1", "0")
@@ -105,6 +111,40 @@ async def test_what_was_not_printed_is_printed_when_it_is_resumed_with_results(
     assert full.status == 125
     again = await batch("--resume", "--state", folder(full.err), "--results", f"{home}/results")
     assert (again.status, again.out, systemd.units) == (0, "hello a\n", {})
+
+
+async def test_output_and_log_that_are_removed_meanwhile_are_told(systemd: FakeSystemd, home: Path) -> None:
+    """The second job does that. What it prints is lost, its line in the log is not."""
+    (home / "jobs").write_text(f"echo one\nrm -r {home}/results {home}/log; echo two\necho three\n")
+    files = ("--results", f"{home}/results", "--joblog", f"{home}/log")
+    done = await batch("-j", "1", *LITTLE, *files, f"{home}/jobs")
+    assert (done.status, done.out, systemd.units) == (125, "one\nthree\n", {})
+    assert done.err.splitlines()[-2:] == [
+        "scopectl: not all that jobs print was printed: that of job 2: No such file or directory",
+        "scopectl: --results: not all was written: 2/report.json: No such file or directory",
+    ]
+    header, *lines = (home / "log").read_text().splitlines()
+    assert header.startswith("Seq\t")
+    assert [line.partition("\t")[0] for line in lines] == ["2", "3"]
+
+
+@pytest.mark.parametrize("order", [(), ("-k",)])
+async def test_output_that_is_removed_from_the_state_is_told(
+    systemd: FakeSystemd, home: Path, order: tuple[str, ...]
+) -> None:
+    """Only jobs have it open, and they have ended when it is printed."""
+    words = (*order, *LITTLE, "--state", f"{home}/state", "--", "sh", "-c", f"rm {home}/state/output/*; echo {{}}")
+    done = await batch(*words, ":::", "a")
+    assert (done.status, done.out, systemd.units) == (125, "", {})
+    assert "printed: that of job 1: No such file or directory\n" in done.err
+    again = await batch("--resume", "--state", f"{home}/state")
+    assert (again.status, again.out) == (0, "")
+
+
+async def test_what_a_job_adds_to_its_results_by_their_path_stays(systemd: FakeSystemd, home: Path) -> None:
+    line = "echo 1; echo 2 >>/dev/stdout; echo 3"
+    done = await batch(*LITTLE, "--results", f"{home}/results", "--", "sh", "-c", line, "{}", ":::", "a")
+    assert (done.status, done.out, systemd.units) == (0, "1\n2\n3\n", {})
 
 
 async def test_a_terminal_that_takes_nothing_keeps_no_signal_from_being_handled(
@@ -207,6 +247,26 @@ async def test_files_that_are_named_when_it_is_resumed_are_where_that_is_typed(
     assert systemd.units == {}
 
 
+async def test_properties_in_files_are_read_when_and_where_they_are_typed(
+    systemd: FakeSystemd, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each file is read once: it can be a pipe, or be another one later."""
+    asked = noted(systemd)
+    for name, text in {"a": "CPUWeight=55\n# comment\nIOWeight=5\n", "b": "CPUWeight=77\n"}.items():
+        (home / name).mkdir()
+        (home / name / "limits").write_text(text)
+    monkeypatch.chdir(home / "a")
+    words = ("-kp", "@/dev/stdin", "-p", "IOWeight=6", *HALTING, *LITTLE, "--", "false", ":::", *"abc")
+    first = await batch(*words, through='exec "$@" <limits')
+    (home / "a" / "limits").unlink()
+    monkeypatch.chdir(home / "b")
+    again = await batch("--resume", "-p@limits")
+    last = await batch("--resume", "--property", "@/dev/stdin", through='exec "$@" <limits')
+    assert [each.status for each in (first, again, last)] == [1, 1, 1], (first, again, last)
+    assert [(each["CPUWeight"], each["IOWeight"]) for each in asked] == [(55, 6), (77, 6), (77, 6)]
+    assert systemd.units == {}
+
+
 async def test_on_a_full_disk_the_batches_that_cannot_be_read_are_named(systemd: FakeSystemd, home: Path) -> None:
     await batch(*HALTING, *LITTLE, "--", "false", ":::", *"ab")
     (own,) = (home / "scoperun" / "batch").iterdir()
@@ -226,6 +286,14 @@ async def test_a_batch_that_there_is_has_no_dry_run_and_is_not_shuffled(systemd:
     assert done.complaint.startswith("scopectl: --shuf is for the jobs of a new batch (")
     assert (await batch("--resume")).status == 1
     assert systemd.units == {}
+
+
+async def test_an_id_that_two_jobs_have_is_refused_by_a_dry_run_too(systemd: FakeSystemd, home: Path) -> None:
+    (home / "jobs.tsv").write_text("id\tcommand\na\ttrue\n\ttrue\n\ttrue\na\tfalse\n")
+    for words in ((), ("--dry-run",), ("--dry-run", "--json")):
+        done = await batch(*words, *LITTLE, f"{home}/jobs.tsv")
+        assert (done.status, done.complaint) == (125, "scopectl: job 4: another job has the id 'a'")
+    assert systemd.calls == []
 
 
 async def test_what_auto_means_is_said_only_if_jobs_get_it(systemd: FakeSystemd) -> None:

@@ -56,6 +56,11 @@ async def test_a_line_says_how_a_run_ended(
     assert 0 <= float(found["JobRuntime"]) <= time.time() - before
 
 
+async def test_a_log_that_is_removed_meanwhile_gets_the_line_all_the_same(systemd: FakeSystemd, tmp_path: Path) -> None:
+    done = await end(await start("-q", "--log", str(tmp_path / "log"), "--", "rm", str(tmp_path / "log")))
+    assert (done.status, done.err, row(tmp_path / "log")["Verdict"]) == (0, "", "success")
+
+
 async def test_the_line_is_there_when_the_report_is_printed(systemd: FakeSystemd, tmp_path: Path) -> None:
     """Though nothing reads standard error, where the report has to wait."""
     reading, writing = os.pipe()

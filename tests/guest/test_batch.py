@@ -298,8 +298,8 @@ def test_a_log_that_cannot_be_written_is_refused_and_nothing_is_left(home: Path,
 def test_a_pipe_that_a_job_puts_in_place_of_its_output_is_not_waited_for(home: Path) -> None:
     line = f"mkfifo pipe; mv pipe {home}/results/1/stdout; echo one"
     done = batch("--mem", "20M", "--results", f"{home}/results", jobs_file(home, line, "echo two"), cwd=home)
-    assert (done.status, done.stdout) == (0, "two\n"), done
-    assert "--results: not all was written" in done.stderr
+    assert (done.status, done.stdout) == (125, "two\n"), done
+    assert "printed: that of job 1: it is not the file that the job was given\n" in done.stderr
 
 
 @pytest.mark.guest(suite="trixie")

@@ -14,7 +14,7 @@ from tests.unit.batch.jobs import begun, ended, job, state
 
 def close(**more: Any) -> Close:
     at_best = {"path": "/srv/a b", "elapsed": 83.0, "failure": None, "was_told_to_end": False, "unprinted": None}
-    return Close(**{**at_best, "unwritten": {}, **more})
+    return Close(**{**at_best, "unreadable": {}, "unwritten": {}, **more})
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,20 @@ def test_jobs_are_left_and_one_has_failed(
     assert out == ""
     assert "2 jobs in 1min 23s: 1 failed, 1 waiting\n" in err
     assert err.endswith(f"{said}scopectl: to go on: scopectl batch --resume --state '/srv/a b'\n")
+
+
+@pytest.mark.parametrize(
+    ("unreadable", "which"), [({3: "it\n is gone"}, "job 3"), ({3: "it\n is gone", 2: ""}, "2 jobs, e.g. job 3")]
+)
+def test_what_was_printed_and_is_lost_is_told_and_nothing_is_left_to_go_on_with(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], unreadable: dict[int, str], which: str
+) -> None:
+    with state(tmp_path, job(1)) as kept:
+        kept.begin(begun(1))
+        kept.end(ended(1))
+        assert concluded(kept, close(unreadable=unreadable), json=False) == 125
+    *_, last = capfd.readouterr().err.splitlines()
+    assert last == f"scopectl: not all that jobs print was printed: that of {which}: it\\n is gone"
 
 
 def test_all_is_done(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

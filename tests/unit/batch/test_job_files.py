@@ -38,6 +38,13 @@ def test_a_line_is_a_text_for_the_shell(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["jobs", "x.jsonl", "x.tsv"])
+def test_a_byte_order_mark_at_the_beginning_is_no_part_of_a_job(tmp_path: Path, name: str) -> None:
+    contents = {"jobs": "make\n", "x.jsonl": json.dumps({"command": "make"}), "x.tsv": "command\nmake\n"}
+    marked = b"\xef\xbb\xbf" + contents[name].encode()
+    assert read(tmp_path, name, marked) == read(tmp_path, name, contents[name])
+
+
 def test_a_line_fills_a_command(tmp_path: Path) -> None:
     assert read(tmp_path, "jobs", "a b\n; rm\n", "cat", "--in={}") == [
         Job(seq=1, command=("cat", "--in=a b"), memory=GIB, tag="a b"),
@@ -158,7 +165,7 @@ def test_an_object_with_a_mistake_is_refused(tmp_path: Path, changes: dict[str, 
         ('{"command": "a", "cpus": NaN}', "NaN is not JSON"),
         ("[" * 100_000, "JSON that is nested too deep"),
         ('{"command": "a", "mem": ' + "9" * 5000 + "}", "not JSON: "),
-        ('\ufeff{"command": "a"}', "not JSON: "),
+        (' \ufeff{"command": "a"}', "not JSON: "),
     ],
 )
 def test_a_line_that_is_not_an_object_is_refused(tmp_path: Path, line: str, message: str) -> None:
@@ -204,7 +211,7 @@ def test_rows_that_only_set_something_run_the_command_as_it_is(tmp_path: Path) -
         ("a\n1\t2\n", "x", "x.tsv:2: 2 columns where the header has 1"),
         ("a\ta\n", "x {a}", "x.tsv:1: two columns are named 'a'"),
         ("a\t\n", "x {a}", "x.tsv:1: the name of column 2 is '' (printable text)"),
-        ("\ufeffa\n", "x", r"x.tsv:1: the name of column 1 is '\ufeffa' (printable text)"),
+        ("b\t\ufeffa\n", "x", r"x.tsv:1: the name of column 2 is '\ufeffa' (printable text)"),
         ("a\n", "", "x.tsv:1: no column is named command (or a command with {NAME} follows --)"),
         ("command\n", "x", "x.tsv:1: a column is named command, and a command follows -- (leave one of them out)"),
         ("Mem\tcommand\n", "", "x.tsv:1: the column 'Mem' would set nothing (did you mean mem?)"),

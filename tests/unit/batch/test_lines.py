@@ -28,9 +28,14 @@ def read(tmp_path: Path, content: bytes, *, longest: int = 1000) -> list[tuple[s
         (b"a\x0bb\x0c\xc2\x85\xe2\x80\xa8c\n", [("1", "a\x0bb\x0c\x85\u2028c")]),
         (b"\xff\xfe\n", [("1", "\udcff\udcfe")]),
         (b"a\r", [("1", "a\r")]),
+        (b"\xef\xbb\xbfa\n\xef\xbb\xbfb\n", [("1", "a"), ("2", "\ufeffb")]),
+        (b"\xef\xbb\xbf\r\na", [("2", "a")]),
+        (b"\xef\xbb\xbf", []),
     ],
 )
-def test_a_line_ends_at_a_line_feed_alone(tmp_path: Path, content: bytes, found: list[tuple[str, str]]) -> None:
+def test_a_line_ends_at_a_line_feed_alone_and_a_mark_before_the_first_is_left_out(
+    tmp_path: Path, content: bytes, found: list[tuple[str, str]]
+) -> None:
     assert read(tmp_path, content) == found
 
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from scoperun.batch.events import Finished
 from scoperun.batch.output import Output, Way
 from scoperun.batch.results import Results
 from scoperun.errors import ScoperunError
+from scoperun.evidence.verdict import Verdict
 from tests.unit.batch.jobs import MiB, attempt, begun, ended, folder, job, state
 
 
@@ -26,9 +28,11 @@ def run_job(output: Output, seq: int, number: int = 1, *, out: bytes = b"", err:
     streams.close()
 
 
-def end(output: Output, seq: int, number: int = 1, *, state: str = "done", tag: str = "") -> None:
+def end(output: Output, seq: int, number: int = 1, *, state: str = "done", tag: str = "", **more: Any) -> None:
     output.take(
-        Finished(job=job(seq, tag or "true"), attempt=attempt(seq, number), report=None, state=state, memory=MiB)
+        Finished(
+            job=job(seq, tag or "true"), attempt=attempt(seq, number, **more), report=None, state=state, memory=MiB
+        )
     )
 
 
@@ -213,7 +217,42 @@ def test_a_file_of_results_that_a_job_has_replaced_is_not_printed(
         output.close()
         asyncio.run(output.print_all())
     assert capfd.readouterr().out == ""
-    assert "it is not the file that the job was given" in f"{results.failure}"
+    assert (results.failure, output.unreadable) == (None, {1: "it is not the file that the job was given"})
+
+
+@pytest.mark.parametrize("verdict", [Verdict.SUCCESS, None])
+def test_only_of_a_job_that_has_run_the_output_can_be_missed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], verdict: Verdict | None
+) -> None:
+    """The other files of the job, and other jobs, are printed all the same."""
+    with folder(tmp_path) as place, place.output() as files:
+        output = Output(files, undo=nothing, way=Way())
+        for seq in (1, 2):
+            run_job(output, seq, out=b"out\n", err=b"err\n")
+        os.unlink("1-1.out", dir_fd=files)
+        for seq in (1, 2):
+            end(output, seq, verdict=verdict)
+        output.close()
+        asyncio.run(output.print_all())
+        assert os.listdir(files) == []
+    assert capfd.readouterr() == ("out\n", "err\nerr\n")
+    assert output.unreadable == ({} if verdict is None else {1: "No such file or directory"})
+
+
+def test_a_runner_that_was_killed_while_it_removed_what_it_had_printed_has_lost_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with state(tmp_path, job(1)) as kept, folder(tmp_path) as place, place.output() as files:
+        kept.begin(begun(1))
+        run_job(Output(files, undo=nothing, way=Way()), 1, out=b"out\n")
+        kept.end(ended(1))
+        os.unlink("1-1.out", dir_fd=files)
+        output = Output(files, undo=nothing, way=Way())
+        output.recover(kept)
+        output.close()
+        asyncio.run(output.print_all())
+        assert os.listdir(files) == []
+    assert (capfd.readouterr().out, output.unreadable) == ("", {})
 
 
 def test_results_are_kept_in_a_folder(tmp_path: Path) -> None:

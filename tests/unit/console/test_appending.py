@@ -136,8 +136,47 @@ def test_a_link_that_takes_the_place_is_not_followed(folder: Path) -> None:
     with Appended(str(folder / "log"), header=HEADER) as file:
         (folder / "log").unlink()
         (folder / "log").symlink_to("other")
-        file.append("one\n")
+        with pytest.raises(OSError, match="it is not a regular file"):
+            file.append("one\n")
     assert not (folder / "other").exists()
+
+
+def test_a_file_that_was_removed_is_begun_anew_where_it_was(folder: Path) -> None:
+    """The line would be lost with it. Another writer finds the new one."""
+    (folder / "far").mkdir()
+    (folder / "link").symlink_to("far/log")
+    with (
+        Appended(str(folder / "link"), header=HEADER) as file,
+        Appended(str(folder / "link"), header=HEADER) as another,
+    ):
+        file.append("zero\n")
+        (folder / "link").unlink()
+        (folder / "far" / "log").unlink()
+        (folder / "far").rename(folder / "near")
+        file.append("one\n")
+        another.append("two\n")
+        file.append("three\n")
+    assert (folder / "near" / "log").read_text() == f"{HEADER}one\ntwo\nthree\n"
+
+
+def test_a_file_whose_folder_was_removed_is_an_error(folder: Path) -> None:
+    (folder / "gone").mkdir()
+    with Appended(str(folder / "gone" / "log"), header=HEADER) as file:
+        (folder / "gone" / "log").unlink()
+        (folder / "gone").rmdir()
+        for _ in range(2):
+            with pytest.raises(FileNotFoundError):
+                file.append("one\n")
+
+
+def test_a_strangers_file_in_its_place_gets_no_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Appended(str(folder / "log"), header=HEADER) as file:
+        (folder / "log").unlink()
+        (folder / "log").write_text("theirs\n")
+        give_away(folder / "log", monkeypatch)
+        with pytest.raises(PermissionError, match="it belongs to user"):
+            file.append("one\n")
+    assert (folder / "log").read_text() == "theirs\n"
 
 
 def test_in_a_common_folder_a_hard_link_might_be_a_strangers(folder: Path) -> None:
@@ -164,7 +203,7 @@ def test_in_a_folder_of_another_user_a_hard_link_might_be_a_strangers(
 
 
 def give_away(theirs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have a folder belong to another user, for those who ask about its descriptor: only root could chown(2) it."""
+    """Have something belong to another user, for those who ask about its descriptor: only root could chown(2) it."""
     status = os.fstat
 
     def fstat(fd: int) -> os.stat_result:

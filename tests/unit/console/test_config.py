@@ -495,6 +495,13 @@ def test_a_file_of_properties_sets_the_properties_of_its_lines(tmp_path: Path) -
     assert command_line.sources.properties == ("-p", f"{file}:3", f"{file}:5", "-p")
 
 
+def test_a_byte_order_mark_is_no_part_of_a_file(config: Path, tmp_path: Path) -> None:
+    config.write_text("\ufeff[defaults]\nnice = 5\n")
+    (tmp_path / "limits").write_text("\ufeffTasksMax=5\n")
+    request = asked("-p", f"@{tmp_path}/limits", "true").request
+    assert (request.properties, request.context.nice) == (("TasksMax=5",), 5)
+
+
 def test_a_mistake_in_a_file_of_properties_is_reported_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "limits"
     file.write_text("\nTasksMx=5\n")
