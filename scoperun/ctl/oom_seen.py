@@ -10,6 +10,7 @@ from scoperun.evidence.kernel_report import KernelLogUnreadable, concerning, is_
 from scoperun.kernel.log import kernel_clock, read_back
 from scoperun.printable import utf8
 from scoperun.record import dataclass, replace
+from scoperun.report.layout import quoted
 from scoperun.spec.scope import units_of
 from scoperun.spec.sizes import INFINITY, format_size, format_time, in_words
 
@@ -90,7 +91,7 @@ def _sentence(report: KernelReport, cgroup: str) -> str:
 
 
 def _victim(victim: KernelVictim) -> str:
-    return f"{victim.name}[{victim.pid}] {format_size(victim.anon_rss)}"
+    return f"{quoted(victim.name)}[{victim.pid}] {format_size(victim.anon_rss)}"
 
 
 def _where(report: KernelReport, cgroup: str) -> str:

@@ -78,10 +78,10 @@ def test_an_active_unit() -> None:
     ]
     assert found[11:16] == [
         "      Disks: 1M read, 0B written",
-        "  Processes: ├─7 sh          4K",
-        "             ├─8 (hidden)    -",
+        "  Processes: ├─7 sh            4K",
+        "             ├─8 (hidden)      -",
         "             └─inner",
-        "               └─9 x\\x1b[2J  1M",
+        "               └─9 'x\\x1b[2J'  1M",
     ]
     assert found[16].endswith(" sh[7]: a\\nb")
 
@@ -177,6 +177,13 @@ def test_json_has_the_kernels_own_records() -> None:
     (row,) = kernel_log(CGROUP).to_json() or []
     assert row["victims"] == [{"pid": 42, "name": "leak", "anon": 20388 << 10}]
     assert row["records"][0] == HEADER
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [(None, "(hidden)"), ("", "''"), ("(hidden)", "'(hidden)'"), ("tmux: server", "'tmux: server'")]
+)
+def test_only_a_process_that_is_hidden_is_called_so(name: str | None, shown: str) -> None:
+    assert told("Processes", below=Inside("a.scope", (Task(pid=7, name=name),), [])) == f"└─7 {shown}  -"
 
 
 def test_the_processes_of_a_removed_cgroup_are_none(tmp_path: Path) -> None:
