@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from typing import TYPE_CHECKING, Any
@@ -51,10 +52,12 @@ async def kernel_said(cgroup: str, unit: Mapping[str, Any], *, counted: int | No
     began = unit.get("InactiveExitTimestampMonotonic")
     if not isinstance(began, int) or not began:
         return KernelSaid(None, "it is not known when the unit started", cgroup)
-    return await _read(cgroup, began / 1e6 + ahead, counted=counted)
+    wall = unit.get("InactiveExitTimestamp")
+    then = wall / 1e6 if isinstance(wall, int) and wall else math.inf
+    return await _read(cgroup, began / 1e6 + ahead, then, counted=counted)
 
 
-async def _read(cgroup: str, since: float, *, counted: int | None) -> KernelSaid:
+async def _read(cgroup: str, since: float, wall: float, *, counted: int | None) -> KernelSaid:
     from scoperun.evidence.kernel_log import KernelLogParser  # noqa: PLC0415  few units have OOM kills
 
     parser = KernelLogParser(os.sysconf("SC_PAGE_SIZE"))
@@ -65,7 +68,7 @@ async def _read(cgroup: str, since: float, *, counted: int | None) -> KernelSaid
         return False
 
     try:
-        is_whole = await read_back(take, since=since)
+        is_whole = await read_back(take, since=since, wall=wall)
     except KernelLogUnreadable as error:
         return KernelSaid(None, str(error), cgroup)
     last = parser.unfinished()

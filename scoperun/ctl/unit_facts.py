@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from scoperun.ctl.errors import NotActive
@@ -33,7 +32,8 @@ if TYPE_CHECKING:
 _UNIT = frozenset(
     {
         "Description", "LoadState", "ActiveState", "SubState", "FreezerState", "InvocationID", "FragmentPath",
-        "DropInPaths", "ActiveEnterTimestamp", "InactiveExitTimestampMonotonic", "InactiveEnterTimestamp",
+        "DropInPaths", "ActiveEnterTimestamp", "InactiveExitTimestamp", "InactiveExitTimestampMonotonic",
+        "InactiveEnterTimestamp",
     }
 )  # fmt: skip
 _KIND = frozenset(
@@ -229,16 +229,13 @@ def _entries(
     """Return the journal's last entries since the unit's start, or why there are none."""
     if lines == 0:
         return None, None
+    began = unit.get("InactiveExitTimestampMonotonic")
+    since = began / 1e6 - _BEFORE if isinstance(began, int) and began else None
     try:
-        found = entries_of(name, system=opened.system, count=lines)
+        return entries_of(name, system=opened.system, count=lines, since=since), None
     except JournalUnreadable as reason:
         return None, str(reason)
-    began = unit.get("InactiveExitTimestampMonotonic")
-    if not isinstance(began, int) or not began:
-        return found, None
-    since = time.time() - (time.monotonic() - opened.manager.ahead - began / 1e6) - _SLACK
-    return [each for each in found if each.at >= since], None
 
 
-_SLACK = 1.0
-"""Seconds by which the wall clock might have been slewed since the unit's start."""
+_BEFORE = 1.0
+"""Seconds before a unit's start in which systemd can have said that it starts it."""
