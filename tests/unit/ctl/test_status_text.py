@@ -102,6 +102,7 @@ def test_no_limit_and_no_journal_are_said() -> None:
     assert told("Limits", limits=[]) == "none on memory, swap, tasks or processors"
     assert told("Journal", entries=None, unread="not allowed") == "not read: not allowed"
     assert told("Journal", entries=[]) == "nothing since its start"
+    assert told("Journal", entries=[], cgroup=None, unit={}) == "nothing since the machine was booted"
     assert told("Journal", entries=None) == ""
 
 
@@ -117,6 +118,12 @@ def test_no_limit_and_no_journal_are_said() -> None:
         ({"events": None, "kind": {"OOMKills": 0, "MemoryPeak": 2**64 - 1}}, "unknown: no memory controller"),
         ({"events": None, "kind": {"OOMKills": 2**64 - 1}}, "unknown: no memory controller"),
         ({"kind": {"ManagedOOMKills": 1}}, "0 so far; 1 by systemd-oomd"),
+        ({"events": None, "cgroup": None, "unit": {}}, "none: it has not run since systemd loaded it"),
+        ({"events": None, "cgroup": Cgroup("/", "/nonexistent")}, "unknown: the root cgroup has no counts"),
+        (
+            {"events": None, "cgroup": None, "unit": {"InactiveExitTimestampMonotonic": 1}},
+            "unknown: the counts are gone with the cgroup",
+        ),
     ],
 )  # fmt: skip
 def test_a_missing_count_is_not_zero(changes: dict[str, Any], words: str) -> None:
