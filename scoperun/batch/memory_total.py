@@ -33,7 +33,8 @@ async def usual_total(*, system: bool, own: str | None = None) -> int:
     if free is None:
         raise ScoperunError("the kernel does not say how much memory is available", hint="--mem-total SIZE")
     async with shared_manager(os.environ, system=system) as manager:
-        cgroups = unit_cgroups(manager_cgroup(await manager.control_group()))
+        found = unit_cgroups(manager_cgroup(await manager.control_group()))
+    cgroups = {unit: cgroup for unit, (cgroup, *_) in found.items()}  # the slice of a batch can be in one place only
     total = int((free - promised(cgroups, own=own)) * _SHARE)
     if total <= 0:
         raise ScoperunError("other batches have reserved all memory that is available", hint="--mem-total SIZE")

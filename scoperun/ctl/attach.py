@@ -115,7 +115,8 @@ def command(
 def _run(pids: Sequence[int], given: dict[str, Any]) -> RunRequest:
     """Return the request for the scope; raises InvalidValue."""
     assigned = [each.text for several in given.get("property", ()) for each in several]
-    words = command_line(pids[0]) or [_name(pids[0])]
+    program, *arguments = command_line(pids[0]) or [""]
+    words = [program or _name(pids[0]), *arguments]
     more = [f"and {len(pids) - 1} more"] if len(pids) > 1 else []
     return RunRequest(
         command=(*words[:_MOST_WORDS], *more),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from scoperun.evidence.kernel_report import KernelLogUnreadable, concerning, is_
 from scoperun.kernel.log import kernel_clock, read_back
 from scoperun.printable import utf8
 from scoperun.record import dataclass, replace
+from scoperun.report.layout import quoted
 from scoperun.spec.scope import units_of
 from scoperun.spec.sizes import INFINITY, format_size, format_time, in_words
 
@@ -50,10 +52,12 @@ async def kernel_said(cgroup: str, unit: Mapping[str, Any], *, counted: int | No
     began = unit.get("InactiveExitTimestampMonotonic")
     if not isinstance(began, int) or not began:
         return KernelSaid(None, "it is not known when the unit started", cgroup)
-    return await _read(cgroup, began / 1e6 + ahead, counted=counted)
+    wall = unit.get("InactiveExitTimestamp")
+    then = wall / 1e6 if isinstance(wall, int) and wall else math.inf
+    return await _read(cgroup, began / 1e6 + ahead, then, counted=counted)
 
 
-async def _read(cgroup: str, since: float, *, counted: int | None) -> KernelSaid:
+async def _read(cgroup: str, since: float, wall: float, *, counted: int | None) -> KernelSaid:
     from scoperun.evidence.kernel_log import KernelLogParser  # noqa: PLC0415  few units have OOM kills
 
     parser = KernelLogParser(os.sysconf("SC_PAGE_SIZE"))
@@ -64,7 +68,7 @@ async def _read(cgroup: str, since: float, *, counted: int | None) -> KernelSaid
         return False
 
     try:
-        is_whole = await read_back(take, since=since)
+        is_whole = await read_back(take, since=since, wall=wall)
     except KernelLogUnreadable as error:
         return KernelSaid(None, str(error), cgroup)
     last = parser.unfinished()
@@ -90,7 +94,7 @@ def _sentence(report: KernelReport, cgroup: str) -> str:
 
 
 def _victim(victim: KernelVictim) -> str:
-    return f"{victim.name}[{victim.pid}] {format_size(victim.anon_rss)}"
+    return f"{quoted(victim.name)}[{victim.pid}] {format_size(victim.anon_rss)}"
 
 
 def _where(report: KernelReport, cgroup: str) -> str:

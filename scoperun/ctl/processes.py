@@ -10,6 +10,7 @@ from scoperun.evidence.events import Task
 from scoperun.kernel.process_table import is_hidden, task
 from scoperun.printable import utf8
 from scoperun.record import dataclass
+from scoperun.report.layout import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,7 +36,8 @@ class Inside:
         while waiting:
             found, parts = waiting.pop()
             for process in found.processes:
-                parts.append(Branch(f"{process.pid} {process.name or '(hidden)'}", (size_text(process.rss), *more)))
+                name = "(hidden)" if process.name is None else quoted(process.name)
+                parts.append(Branch(f"{process.pid} {name}", (size_text(process.rss), *more)))
             for each in found.below:
                 inner: list[Branch] = []
                 parts.append(Branch(each.name, ("", *more), inner))

@@ -13,7 +13,7 @@ from scoperun.spec.scope import GENERATED_PREFIX
 from scoperun.systemd.unit_files import transient_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from scoperun.kernel.cgroup import Cgroup
 
@@ -49,7 +49,7 @@ class ReportedScopes:
 
         On a busy machine an announcement can come later than a scope's end: then a name that scoperun gives decides.
         """
-        cgroups: dict[str, Cgroup] | None = None
+        cgroups: dict[str, list[Cgroup]] | None = None
         for unit in units:
             if not unit.endswith(".scope"):
                 continue
@@ -63,7 +63,7 @@ class ReportedScopes:
                 self._reported[unit] = known is not False
                 if unit not in self._keepers:
                     cgroups = unit_cgroups(self._manager) if cgroups is None else cgroups
-                    self._reported[unit] |= self._follow(unit, cgroups.get(unit))
+                    self._reported[unit] |= self._follow(unit, cgroups.get(unit, []))
         while len(self._reported) > _REMEMBERED:
             del self._reported[next(iter(self._reported))]
 
@@ -72,31 +72,35 @@ class ReportedScopes:
         for unit in [*self._keepers]:
             self._let_go(unit)
 
-    def _follow(self, unit: str, cgroup: Cgroup | None) -> bool:
-        """Wait for the end of the scope's keeper; tell whether there is one."""
-        if cgroup is None or len(self._keepers) >= self._most:
+    def _follow(self, unit: str, cgroups: Sequence[Cgroup]) -> bool:
+        """Wait for the end of the scope's keeper; tell whether there is one in a cgroup of the scope's name."""
+        if not cgroups or len(self._keepers) >= self._most:
             return False
-        keeper = living_keeper(cgroup)
+        keeper = _keeper(cgroups)
         try:
             if keeper is not None:
                 self._keepers[unit] = os.pidfd_open(keeper)
         except OSError:
             keeper = None
         if keeper is None:  # it has ended, or systemd is still about to put it there
-            asyncio.get_running_loop().call_later(_STARTING, self._see_what_is_left, unit, cgroup)
+            asyncio.get_running_loop().call_later(_STARTING, self._see_what_is_left, unit, cgroups)
             return False
-        asyncio.get_running_loop().add_reader(self._keepers[unit], self._ended, unit, cgroup)
+        asyncio.get_running_loop().add_reader(self._keepers[unit], self._ended, unit, cgroups)
         return True
 
-    def _ended(self, unit: str, cgroup: Cgroup) -> None:
+    def _ended(self, unit: str, cgroups: Sequence[Cgroup]) -> None:
         self._let_go(unit)
-        self._see_what_is_left(unit, cgroup)
+        self._see_what_is_left(unit, cgroups)
 
-    def _see_what_is_left(self, unit: str, cgroup: Cgroup) -> None:
-        if cgroup.pids() and unit in self._reported:
-            self._reported[unit] = living_keeper(cgroup) is not None
+    def _see_what_is_left(self, unit: str, cgroups: Sequence[Cgroup]) -> None:
+        if unit in self._reported and any(each.pids() for each in cgroups):
+            self._reported[unit] = _keeper(cgroups) is not None
 
     def _let_go(self, unit: str) -> None:
         pidfd = self._keepers.pop(unit)
         asyncio.get_running_loop().remove_reader(pidfd)
         os.close(pidfd)
+
+
+def _keeper(cgroups: Sequence[Cgroup]) -> int | None:
+    return next((pid for each in cgroups if (pid := living_keeper(each)) is not None), None)

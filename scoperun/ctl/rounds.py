@@ -1,4 +1,8 @@
-"""Rounds of `scopectl top`, one at each interval: from a manager and its cgroups, with descriptions from systemd."""
+"""Rounds of `scopectl top`, one at each interval: from a manager and its cgroups, with descriptions from systemd.
+
+The units are found by walking the manager's slices, which takes less time than asking systemd. That is asked only for
+the description of a unit that was not there before, and which cgroup is the unit's if there are several of its name.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from scoperun.ctl.sampling import Sampler
+from scoperun.ctl.unit_places import placed
 from scoperun.errors import ScoperunError
 from scoperun.kernel.held_cgroup import room_of_this_process
-from scoperun.kernel.unit_cgroups import manager_cgroup
+from scoperun.kernel.unit_cgroups import manager_cgroup, unit_cgroups
 from scoperun.systemd import unit_files
 from scoperun.systemd.units import list_units
 
@@ -19,7 +24,11 @@ if TYPE_CHECKING:
 
     from scoperun.ctl.sampling import Round
     from scoperun.ctl.session import Session
+    from scoperun.kernel.cgroup import Cgroup
     from scoperun.systemd.manager import Manager
+
+
+_LATE = "systemd has not answered yet"
 
 
 class Rounds:
@@ -34,19 +43,21 @@ class Rounds:
         self.trouble: str | None = None
         self._manager = manager
         self._asking: asyncio.Task[None] | None = None
+        self._cgroups: dict[str, Cgroup] = {}
 
     async def next(self, patience: float) -> Round:
         """Read a round; raise ScoperunError if cgroup v2 is gone.
 
-        patience: seconds to wait for what systemd says of new units; it is in a later round if that takes longer.
+        patience: seconds to wait for what systemd says of units; it is in a later round if that takes longer.
         """
-        self.sampler.find()
+        await self._place(patience)
+        self.sampler.find(self._cgroups)
         if self._asking is None and self.sampler.nameless():
             self._asking = asyncio.create_task(self._ask())
         if self._asking is not None:
             done, _ = await asyncio.wait({self._asking}, timeout=patience)
             self._asking = None if done else self._asking
-            self.trouble = self.trouble if done else "systemd has not answered yet"
+            self.trouble = self.trouble if done else _LATE
         return self.sampler.read()
 
     def close(self) -> None:
@@ -54,6 +65,17 @@ class Rounds:
         if self._asking is not None:
             self._asking.cancel()
         self.sampler.close()
+
+    async def _place(self, patience: float) -> None:
+        """Find the units' cgroups; they stay as they were if systemd does not say which."""
+        try:
+            async with asyncio.timeout(patience):
+                self._cgroups = await placed(self._manager, unit_cgroups(self.sampler.manager))
+                self.trouble = None
+        except TimeoutError:
+            self.trouble = _LATE
+        except ScoperunError as error:
+            self.trouble = error.message
 
     async def _ask(self) -> None:
         names = self.sampler.nameless()

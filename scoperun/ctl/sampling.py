@@ -1,7 +1,6 @@
 """What `scopectl top` reads in a round: the units with processes, and what they use. Without a terminal.
 
-The units are found by walking the manager's slices, which takes less time than asking systemd, and their numbers come
-from the files of their cgroups. systemd is asked only for the description of a unit that was not there before.
+The numbers come from the files of the units' cgroups.
 """
 
 from __future__ import annotations
@@ -10,8 +9,8 @@ import time
 from typing import TYPE_CHECKING
 
 from scoperun.kernel.held_cgroup import HeldCgroup, Room
-from scoperun.kernel.unit_cgroups import unit_cgroups
 from scoperun.record import dataclass
+from scoperun.spec.scope import ROOT_SLICE
 from scoperun.spec.sizes import INFINITY
 
 if TYPE_CHECKING:
@@ -107,19 +106,18 @@ class _Unit:
 
 
 class Sampler:
-    """Finds the units and reads what they use, to be closed after use."""
+    """Reads what units use, to be closed after use. manager: the manager's own cgroup."""
 
     def __init__(self, manager: Cgroup, is_shown: Callable[[str], bool], room: Room) -> None:
         """Read nothing yet.
 
-        manager: the manager's own cgroup. is_shown: tells by its name whether a unit that has appeared is shown.
-        room: how many descriptors there can be.
+        is_shown: tells by its name whether a unit that has appeared is shown. room: how many descriptors there can be.
         """
-        self._manager = manager
+        self.manager = manager
         self._is_shown = is_shown
         self._room = room
         self._above = [(HeldCgroup(level, room), _name(level)) for level in reversed(manager.levels())]
-        self._found: dict[str, Cgroup] = {}
+        self._found: Mapping[str, Cgroup] = {}
         self._units: dict[str, _Unit] = {}
         self._slices: dict[str, _Unit] = {}
 
@@ -130,9 +128,9 @@ class Sampler:
         for unit in (*self._units.values(), *self._slices.values()):
             unit.held.close()
 
-    def find(self) -> None:
-        """Walk the slices: find the units that are there now, and forget those that are not."""
-        self._found = found = unit_cgroups(self._manager)
+    def find(self, found: Mapping[str, Cgroup]) -> None:
+        """Take the cgroups of the units that are there now, outer slices first, and forget those that are not."""
+        self._found = found
         self._forget(found)
         for name, cgroup in found.items():
             if name not in self._units and name.endswith(COMMANDS) and self._is_shown(name):
@@ -165,7 +163,7 @@ class Sampler:
         return name in self._units and self._units[name].held.is_there()
 
     def _new(self, cgroup: Cgroup) -> _Unit:
-        return _Unit(HeldCgroup(cgroup, self._room), slice_in(self._manager, cgroup))
+        return _Unit(HeldCgroup(cgroup, self._room), slice_in(self.manager, cgroup))
 
     def _forget(self, found: Mapping[str, Cgroup]) -> None:
         for known in (self._units, self._slices):
@@ -227,7 +225,7 @@ def slice_in(manager: Cgroup, cgroup: Cgroup) -> str | None:
 
 
 def _name(cgroup: Cgroup) -> str:
-    return cgroup.units[-1] if cgroup.units else "-.slice"
+    return cgroup.units[-1] if cgroup.units else ROOT_SLICE
 
 
 def _moved(now: Cgroup | None, before: str) -> bool:

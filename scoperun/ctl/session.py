@@ -6,11 +6,12 @@ import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from scoperun.ctl.unit_places import placed
 from scoperun.errors import ManagerError
 from scoperun.kernel.keepers import living_keeper
 from scoperun.kernel.unit_cgroups import manager_cgroup, unit_cgroups
 from scoperun.record import dataclass
-from scoperun.spec.scope import unit_path
+from scoperun.spec.scope import ROOT_SLICE, unit_path
 from scoperun.systemd import unit_files
 from scoperun.systemd.answers import UNIT
 from scoperun.systemd.connecting import connect
@@ -71,8 +72,8 @@ class Session:
     system: bool
 
     async def cgroups(self) -> dict[str, Cgroup]:
-        """Return the cgroup of each unit by its name, slices before what is in them."""
-        return unit_cgroups(await self.top())
+        """Return the cgroup of each unit below the manager's own by its name, slices before what is in them."""
+        return await placed(self.manager, unit_cgroups(await self.top()))
 
     async def top(self) -> Cgroup:
         """Return the manager's own cgroup, which all its units are below."""
@@ -81,7 +82,9 @@ class Session:
     async def units(self, patterns: Sequence[str] = SCOPES) -> list[Seen]:
         """Return the loaded units whose name matches one of the globs, by name; not those that others only mention."""
         listed = [unit for unit in await list_units(self.manager, patterns=patterns) if unit.load != "not-found"]
-        cgroups = await self.cgroups()
+        top = await self.top()
+        doubted = {unit.name for unit in listed if _can_be_empty(unit)}
+        cgroups = await placed(self.manager, unit_cgroups(top), doubted=doubted) | {ROOT_SLICE: top}
         folder = unit_files.folder(os.environ, system=self.system)
         return [
             Seen(unit=unit, file=unit_files.transient_file(folder, unit.name), cgroup=cgroups.get(unit.name))
@@ -95,6 +98,11 @@ class Session:
         except ManagerError:  # it was unloaded meanwhile
             return None
         return usec / 1e6 if isinstance(usec, int) and usec else None
+
+
+def _can_be_empty(unit: ListedUnit) -> bool:
+    """Tell whether systemd can have removed a unit's cgroup, so that one of its name need not be its own."""
+    return not unit.is_active or unit.sub == "exited"
 
 
 @asynccontextmanager

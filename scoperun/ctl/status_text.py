@@ -146,7 +146,11 @@ def _kills(facts: Facts, counted: int | None) -> str:
         return f"{by_systemd}, as systemd has counted them"
     if facts.kind.get("Result") == "oom-kill":
         return "at least one, since Result=oom-kill"
-    return "unknown: the counts are gone with the cgroup" if facts.cgroup is None else "unknown: no memory controller"
+    if not facts.has_run:
+        return "none: it has not run since systemd loaded it"
+    if facts.cgroup is None:
+        return "unknown: the counts are gone with the cgroup"
+    return f"unknown: {'no memory controller' if facts.cgroup.can_have_limits else 'the root cgroup has no counts'}"
 
 
 def _events(facts: Facts) -> Iterator[tuple[str, list[str]]]:
@@ -178,7 +182,7 @@ def _journal(facts: Facts) -> Iterator[tuple[str, list[str]]]:
     elif facts.entries:
         yield "Journal", [_entry(each) for each in facts.entries]
     elif facts.entries is not None:
-        yield "Journal", ["nothing since its start"]
+        yield "Journal", [f"nothing since {'its start' if facts.has_run else 'the machine was booted'}"]
 
 
 def _entry(entry: Entry) -> str:

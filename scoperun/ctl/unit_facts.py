@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from scoperun.ctl.errors import NotActive
@@ -14,7 +13,7 @@ from scoperun.kernel.pressure import pressure
 from scoperun.kernel.unit_journal import JournalUnreadable, entries_of
 from scoperun.record import dataclass
 from scoperun.spec.limits import KEEPER_TASKS
-from scoperun.spec.scope import unit_path, units_of
+from scoperun.spec.scope import ROOT_SLICE, folder_of, unit_path, units_of
 from scoperun.spec.sizes import INFINITY
 from scoperun.systemd import answers
 from scoperun.systemd.unit_files import unit_file
@@ -33,7 +32,8 @@ if TYPE_CHECKING:
 _UNIT = frozenset(
     {
         "Description", "LoadState", "ActiveState", "SubState", "FreezerState", "InvocationID", "FragmentPath",
-        "DropInPaths", "ActiveEnterTimestamp", "InactiveExitTimestampMonotonic", "InactiveEnterTimestamp",
+        "DropInPaths", "ActiveEnterTimestamp", "InactiveExitTimestamp", "InactiveExitTimestampMonotonic",
+        "InactiveEnterTimestamp",
     }
 )  # fmt: skip
 _KIND = frozenset(
@@ -77,6 +77,11 @@ class Facts:
         return self.unit.get("ActiveState") in {"active", "reloading", "refreshing"}
 
     @property
+    def has_run(self) -> bool:
+        """Whether it has been active since systemd has loaded it."""
+        return _has_run(self.unit, self.cgroup)
+
+    @property
     def invocation(self) -> str:
         """Its invocation ID, empty if it never was active."""
         value = self.unit.get("InvocationID")
@@ -109,6 +114,11 @@ class Facts:
         return value / 1e6 if isinstance(value, int) and value else None
 
 
+def _has_run(unit: Mapping[str, Any], cgroup: Cgroup | None) -> bool:
+    """Tell whether a unit has been active: init.scope and -.slice never have an invocation ID."""
+    return bool(unit.get("InvocationID") or unit.get("InactiveExitTimestampMonotonic")) or cgroup is not None
+
+
 def oom_kills(kind: Mapping[str, Any]) -> int | None:
     """Return the OOM kills that systemd has counted; None if it could not: without the memory controller it says 0."""
     counted = _count(kind, "OOMKills")
@@ -130,10 +140,11 @@ async def facts(opened: Session, seen: Seen, *, lines: int) -> Facts:
     limits = [] if cgroup is None else await _limits(opened, seen.name, cgroup, _files(unit), has_keeper)
     top = await opened.top()
     events = None if cgroup is None else cgroup.table("memory.events")
+    counted = events.get("oom_kill") if events is not None else oom_kills(kind)
     said = await kernel_said(
         cgroup.name if cgroup else _name_below(top, kind, seen.name),
         unit,
-        counted=events.get("oom_kill") if events is not None else oom_kills(kind),
+        counted=counted if _has_run(unit, cgroup) else 0,
         ahead=opened.manager.ahead,
     )
     entries, unread = _entries(opened, seen.name, unit, lines=lines)
@@ -218,9 +229,9 @@ _TASKS = ("pids.current", "pids.peak")
 
 def _name_below(top: Cgroup, kind: Mapping[str, Any], name: str) -> str:
     """Return the name that the cgroup of an ended unit had: that of its slice, in those above, and its own."""
-    parts = str(kind.get("Slice") or "-.slice").removesuffix(".slice").split("-")
+    parts = str(kind.get("Slice") or ROOT_SLICE).removesuffix(".slice").split("-")
     above = [f"{'-'.join(parts[:count])}.slice" for count in range(1, len(parts) + 1) if parts[0]]
-    return "/".join([top.name.rstrip("/"), *above, name])
+    return "/".join([top.name.rstrip("/"), *map(folder_of, [*above, name])])
 
 
 def _entries(
@@ -229,16 +240,13 @@ def _entries(
     """Return the journal's last entries since the unit's start, or why there are none."""
     if lines == 0:
         return None, None
+    began = unit.get("InactiveExitTimestampMonotonic")
+    since = began / 1e6 - _BEFORE if isinstance(began, int) and began else None
     try:
-        found = entries_of(name, system=opened.system, count=lines)
+        return entries_of(name, system=opened.system, count=lines, since=since), None
     except JournalUnreadable as reason:
         return None, str(reason)
-    began = unit.get("InactiveExitTimestampMonotonic")
-    if not isinstance(began, int) or not began:
-        return found, None
-    since = time.time() - (time.monotonic() - opened.manager.ahead - began / 1e6) - _SLACK
-    return [each for each in found if each.at >= since], None
 
 
-_SLACK = 1.0
-"""Seconds by which the wall clock might have been slewed since the unit's start."""
+_BEFORE = 1.0
+"""Seconds before a unit's start in which systemd can have said that it starts it."""

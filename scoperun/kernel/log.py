@@ -6,6 +6,7 @@ It is read from /dev/kmsg if this user may, else from the system's journal. Neve
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
@@ -111,15 +112,31 @@ class KernelLog:
         return min(self.wall + (moment - self.opened), time.time() - (time.monotonic() - moment))
 
 
-async def read_back(take: Callable[[Sequence[KernelRecord]], bool], *, since: float, root: str = "") -> bool:
+async def read_back(
+    take: Callable[[Sequence[KernelRecord]], bool], *, since: float, wall: float = math.inf, root: str = ""
+) -> bool:
     """Hand the kernel's own records from a time in the past until now to `take`; return False if there is no end.
 
-    since: seconds on the monotonic clock. The rest is as for KernelLog.read. The kernel forgets its oldest records.
+    since: seconds on the monotonic clock. wall: that time on the wall clock as it was set then, infinity if that is not
+    known. The rest is as for KernelLog.read. The kernel forgets its oldest records.
     """
     kmsg = Kmsg.open(root, whole=True)
-    log = KernelLog(opened=since, wall=time.time() - (time.monotonic() - since), root=root, _kmsg=kmsg)
+    log = KernelLog(opened=since, wall=min(wall, _wall_at(since)), root=root, _kmsg=kmsg)
     with log:
         return await (log.read_again(take) if log.is_journal else log.read(take, within=_ALL_THERE))
+
+
+def _wall_at(moment: float) -> float:
+    """Return a time on the wall clock, as it is set now, that is not after a monotonic time.
+
+    The monotonic clock stands still while the machine is suspended, the wall clock does not, and it is not known when
+    that was.
+    """
+    return time.time() - (_boottime() - (moment - monotonic_ahead()))
+
+
+def _boottime() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - boottime_ahead()
 
 
 def kernel_clock() -> KernelClock:
@@ -130,7 +147,7 @@ def kernel_clock() -> KernelClock:
     return KernelClock.measured(
         monotonic=time.monotonic() - shift,
         raw=time.clock_gettime(time.CLOCK_MONOTONIC_RAW) - shift,
-        boottime=time.clock_gettime(time.CLOCK_BOOTTIME) - boottime_ahead(),
+        boottime=_boottime(),
         shift=shift,
     )
 

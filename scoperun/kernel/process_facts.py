@@ -111,9 +111,15 @@ def _numbers(words: str) -> tuple[int, ...]:
 
 
 def command_line(pid: int) -> list[str]:
-    """Return the words of a process's command line; [] if they cannot be read, or if it has cleared them."""
+    """Return the words of a process's command line; [] if they cannot be read, or if it has cleared them.
+
+    One word and empty ones after it are taken for a title that the process has written over its words.
+    """
     with suppress(OSError):
-        words = contents(f"/proc/{pid}/cmdline").rstrip(b"\0").split(b"\0")
+        text = contents(f"/proc/{pid}/cmdline")
+        words = text.rstrip(b"\0").split(b"\0")
+        if len(words) > 1:
+            words = text.removesuffix(b"\0").split(b"\0")
         return [] if words == [b""] else list(map(os.fsdecode, words))
     return []
 

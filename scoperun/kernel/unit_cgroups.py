@@ -6,19 +6,22 @@ import os
 from typing import TYPE_CHECKING
 
 from scoperun.kernel.cgroup import Cgroup, hierarchy_of_this_machine
+from scoperun.spec.scope import unit_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def unit_cgroups(manager: Cgroup) -> dict[str, Cgroup]:
-    """Return the cgroup of each unit of a manager by the unit's name; slices come before what is in them.
+def unit_cgroups(manager: Cgroup) -> dict[str, list[Cgroup]]:
+    """Return the cgroups that have the name of a unit of a manager's, by the unit; slices come before what is in them.
+
+    A unit has one cgroup. There are more if another process has made some: only systemd knows which is the unit's.
 
     manager: the manager's own cgroup. Only slices are looked into: cgroups in other units are their own affair.
     """
-    found: dict[str, Cgroup] = {}
+    found: dict[str, list[Cgroup]] = {}
     for unit, cgroup in _below(manager):
-        found.setdefault(unit, cgroup)  # a name can be there twice: anyone can have made the second
+        found.setdefault(unit, []).append(cgroup)
     return found
 
 
@@ -34,7 +37,7 @@ def _below(parent: Cgroup, above: str = "") -> Iterator[tuple[str, Cgroup]]:
     Anyone who may make cgroups there can give them any name. A slice's name says which slice it is in, and so how deep.
     """
     for entry in _folders(parent.path):
-        unit = entry.removeprefix("_")  # see units_of()
+        unit = unit_in(entry)
         stem, dot, kind = unit.rpartition(".")
         if not dot or not unit.isascii() or (kind == "slice" and stem.rpartition("-")[0] != above):
             continue

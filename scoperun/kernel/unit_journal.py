@@ -31,10 +31,11 @@ class Entry:
     message: str
 
 
-def entries_of(unit: str, *, system: bool, count: int, root: str = "") -> list[Entry]:
-    """Return the last entries about a unit since the machine was booted, the oldest first; at most `count`.
+def entries_of(unit: str, *, system: bool, count: int, since: float | None = None, root: str = "") -> list[Entry]:
+    """Return the last entries about a unit, the oldest first; at most `count`. Raises JournalUnreadable.
 
-    root: the folder with the system's files. Raises JournalUnreadable.
+    since: seconds on the machine's monotonic clock, None for all since the machine was booted. The wall clock can have
+    been set meanwhile. root: the folder with the system's files.
     """
     import subprocess  # noqa: PLC0415  asyncio has it already
 
@@ -59,11 +60,11 @@ def entries_of(unit: str, *, system: bool, count: int, root: str = "") -> list[E
         raise JournalUnreadable(f"journalctl failed: {error}") from None
     if done.returncode != 0:
         raise JournalUnreadable(f"journalctl failed with exit status {done.returncode}")
-    return [entry for line in done.stdout.split(b"\n") if (entry := entry_in(line)) is not None]
+    return [entry for line in done.stdout.split(b"\n") if (entry := entry_in(line, since=since)) is not None]
 
 
-def entry_in(line: bytes) -> Entry | None:
-    """Return the entry in a line of JSON, None if there is none."""
+def entry_in(line: bytes, *, since: float | None = None) -> Entry | None:
+    """Return the entry in a line of JSON, None if there is none, or if journald has received it before `since`."""
     try:
         fields = json.loads(line)
     except ValueError:
@@ -72,6 +73,8 @@ def entry_in(line: bytes) -> Entry | None:
         return None
     with suppress(KeyError, TypeError, ValueError):
         pid = fields.get("_PID")
+        if since is not None and int(fields["__MONOTONIC_TIMESTAMP"]) / 1e6 < since:
+            return None
         return Entry(
             at=int(fields["__REALTIME_TIMESTAMP"]) / 1e6,
             source=_source(fields),

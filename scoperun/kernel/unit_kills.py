@@ -57,7 +57,8 @@ class UnitKills:
             if count:
                 counts[inode] = count
                 if count > (before := self._counts.get(inode, 0)):
-                    risen[unit] = Rise(count - before, _invocation_id(cgroup))
+                    kills = risen[unit].kills if unit in risen else 0
+                    risen[unit] = Rise(kills + count - before, _invocation_id(cgroup))
         self._counts = counts
         return risen
 
@@ -66,10 +67,13 @@ class UnitKills:
         self.ended = set()
 
     def _units(self) -> Iterator[tuple[str, Cgroup]]:
-        """Yield the units in which processes are: a slice counts what its units count."""
-        for unit, cgroup in unit_cgroups(self._manager).items():
+        """Yield the units in which processes are: a slice counts what its units count.
+
+        If there are several cgroups of a unit's name, all count: there is no time to ask systemd.
+        """
+        for unit, cgroups in unit_cgroups(self._manager).items():
             if not unit.endswith(".slice"):
-                yield unit, cgroup
+                yield from ((unit, each) for each in cgroups)
         if self._top.path == self._manager.path:
             return
         beside = {each.units[-1]: each for each in self._top.directly_below() if each.path != self._manager.path}

@@ -29,10 +29,19 @@ _SLICE = r"-|[^-]+(-[^-]+)*"
 """A slice's name without its suffix: the path of slices that it is in, with dashes; - is the root."""
 
 MANAGERS_OWN = "init.scope"
-"""The scope of systemd itself, the only active unit without an invocation ID. A start of it changes it."""
+"""The scope of systemd itself. Only it and the root slice are active without an invocation ID. A start changes it."""
+
+ROOT_SLICE = "-.slice"
+"""The slice that all others are in: its cgroup is the manager's own."""
 
 _NOT_IN_PATHS = re.compile(r"[^A-Za-z0-9]", re.ASCII)
 _ESCAPE = re.compile(r"[0-9a-f]{2}")
+
+_LIKE_A_FILE = re.compile(r"[_.]|(cgroup|cpu|cpuacct|cpuset|io|blkio|memory|devices|pids|bpf-[a-z-]+)\.")
+"""How the names of units begin that the kernel's files could have: see cg_needs_escape() in src/basic/cgroup-util.c.
+
+With systemd 252 a controller is such a beginning only before the last dot: memory.service, not memory.x.service.
+"""
 
 _ALWAYS = (
     # memory.events needs it, and its default depends on the manager's configuration (DefaultMemoryAccounting=).
@@ -175,10 +184,23 @@ def generated_unit_name(command: str, pid: int, salt: str) -> str:
 def units_of(cgroup: str) -> tuple[str, ...]:
     """Return the units that the path of a cgroup consists of, the outermost first; none for the root.
 
-    systemd puts an underscore before a name that could be a file of the kernel's, e.g. _memory.job.scope, and before
-    one that begins with an underscore or a dot (cg_escape() in src/basic/cgroup-util.c).
+    The name of a folder that is not a unit's stays as it is.
     """
-    return tuple(name.removeprefix("_") for name in cgroup.split("/")[1:] if name)
+    return tuple(map(unit_in, filter(None, cgroup.split("/")[1:])))
+
+
+def unit_in(folder: str) -> str:
+    """Return the unit whose cgroup has a folder of this name: undo `folder_of`."""
+    name = folder.removeprefix("_")
+    return name if _LIKE_A_FILE.match(name) else folder
+
+
+def folder_of(unit: str) -> str:
+    """Return the name of the folder of a unit's cgroup.
+
+    systemd puts an underscore before a name that could be that of a file of the kernel's, e.g. _memory.service.
+    """
+    return f"_{unit}" if _LIKE_A_FILE.match(unit) else unit
 
 
 def unit_path(unit: str) -> str:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 _ALREADY = "org.freedesktop.systemd1.AlreadySubscribed"
 _OVER = frozenset({"inactive", "failed"})
-PROPERTIES = frozenset({"Result", "OOMKills", "ManagedOOMKills", "OOMPolicy", "Delegate", "MemoryPeak"})
+_SETTINGS = frozenset({"OOMPolicy", "Delegate", "MemoryPeak"})
+"""What is known before the end too. Of the peak it matters only whether it is known."""
+
+PROPERTIES = _SETTINGS | {"Result", "OOMKills", "ManagedOOMKills"}
 
 
 async def subscribe(manager: Manager) -> None:
@@ -45,6 +48,7 @@ class UnitEnd:
         self._was_away = False
         self._result: str | None = None
         self._has_reference = False
+        self._settings: dict[str, Any] = {}
 
     async def begin(self) -> None:
         """Begin to listen, and then see whether the unit has ended already; raise one of manager.UNANSWERED."""
@@ -60,6 +64,7 @@ class UnitEnd:
             self._has_reference = True
         except ManagerError:  # it is refused to other users, or the unit has been unloaded
             await subscribe(self._manager)
+        self._settings = await self._read(_SETTINGS)
         await self._look()
 
     async def wait(self) -> None:
@@ -74,12 +79,14 @@ class UnitEnd:
                 raise BusLost(f"{self.name}: {error.message}", hint=error.hint) from None
 
     async def properties(self) -> dict[str, Any]:
-        """Return what systemd knows of the ended unit, by property, and give up the reference; {} if nothing is."""
-        known: dict[str, Any] = {}
+        """Return what systemd knows of the ended unit, by property, and give up the reference; {} if nothing is.
+
+        A unit that has been started again is asked for by another invocation ID, so only what was heard of this one,
+        and what was read while it ran, is known.
+        """
         if not self.invocation:  # by its name systemd would answer for a unit that it has just made up
-            return known
-        with suppress(ManagerError):
-            known = await self._unit.properties(f"org.freedesktop.systemd1.{answers.kind(self.name)}", PROPERTIES)
+            return {}
+        known = self._settings | await self._read(PROPERTIES)
         if self._result not in {None, "success"} or "Result" not in known:  # a failure that was heard once stays
             known["Result"] = self._result
         if self._has_reference:
@@ -90,6 +97,12 @@ class UnitEnd:
     @property
     def _unit(self) -> Invocation:
         return Invocation(self._manager, self.name, self.invocation)
+
+    async def _read(self, wanted: frozenset[str]) -> dict[str, Any]:
+        """Return properties of this invocation, {} if it is over and unloaded; raise BusUnavailable."""
+        with suppress(ManagerError):
+            return await self._unit.properties(f"org.freedesktop.systemd1.{answers.kind(self.name)}", wanted)
+        return {}
 
     async def _call(self, member: str) -> None:
         await self._manager.call_object(self._unit.path, UNIT, member, "")

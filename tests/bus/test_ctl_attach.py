@@ -82,6 +82,21 @@ async def test_a_scope_without_a_keeper_gets_as_many_tasks_as_were_asked_for(
 
 
 @pytest.fixture
+def nameless() -> Iterator[int]:
+    """Run a process whose first word is empty, and return its PID."""
+    process = subprocess.Popen(["", "1000"], executable="sleep")
+    yield process.pid
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.usefixtures("units")
+async def test_a_process_with_an_empty_first_word_can_be_attached(nameless: int) -> None:
+    refused = await scopectl("attach", *ALL, "--unit", "x", str(nameless))
+    assert "the processes are still in /" in refused.complaint, "systemd was asked"
+
+
+@pytest.fixture
 async def descriptors(systemd: FakeSystemd) -> None:
     """Have systemd take descriptors."""
     systemd.takes_descriptors = True

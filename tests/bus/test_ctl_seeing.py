@@ -214,6 +214,18 @@ async def test_wait_succeeds_if_systemd_rules_out_an_oom_kill(shown: Shown) -> N
     ]
 
 
+async def test_wait_knows_the_end_of_a_unit_that_is_started_again_at_once(shown: Shown) -> None:
+    """Then systemd has no object for the invocation that has ended."""
+    unit = shown.add("a.scope")
+    unit.scope_properties = {"Delegate": Variant("b", False), "MemoryPeak": Variant("t", 4096)}
+    process = await start("wait", "a.scope")
+    await shown.systemd.called("Get ActiveState")
+    shown.systemd.at["GetAll"] = UNLOADED
+    over(shown, unit, "success")
+    ended = await end(process)
+    assert (ended.status, ended.out) == (0, "a.scope\tsuccess\tno\n")
+
+
 async def test_wait_tells_each_word_that_names_no_unit(shown: Shown) -> None:
     shown.add("a.scope")
     ended = await end(await start("wait", "b", "--json"))
@@ -230,7 +242,7 @@ async def test_wait_gives_its_reference_back(shown: Shown) -> None:
     over(shown, unit, "success")
     await end(process)
     steps = [step for step in shown.systemd.steps if step in {"Ref", "Unref", "GetAll"}]
-    assert steps == ["Ref", "GetAll", "Unref"]
+    assert steps == ["Ref", "GetAll", "GetAll", "Unref"]
     assert "Subscribe" not in shown.systemd.steps  # it would wake every client that listens to systemd
 
 

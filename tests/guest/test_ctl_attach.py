@@ -68,6 +68,21 @@ def test_running_processes_get_a_limit_and_keep_what_they_have(story: Story) -> 
     cgroup_gone(told["cgroup"])
 
 
+def test_a_process_without_a_name_is_attached_and_shown(story: Story) -> None:
+    """Its name and the first word of its command line are empty."""
+    words = ["", "-c", r"printf '\0' >/proc/$$/comm; echo; read word"]
+    with subprocess.Popen(words, executable="sh", stdin=subprocess.PIPE, stdout=subprocess.PIPE) as nameless:
+        try:
+            assert nameless.stdout is not None
+            assert nameless.stdout.readline() == b"\n"
+            done = attach("--json", "--unit", "nameless", "--mem", "50M", str(nameless.pid))
+            assert (done.status, done.err) == (0, "")
+            assert f"{nameless.pid} ''  " in scopectl("status", "nameless").out
+        finally:
+            nameless.kill()
+    cgroup_gone(done.json["cgroup"])
+
+
 def test_every_process_that_cannot_be_moved_has_its_reason_and_nothing_is_moved(story: Story) -> None:
     zombie = subprocess.Popen(["true"])
     os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)

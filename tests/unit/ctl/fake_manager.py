@@ -6,16 +6,18 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from scoperun.ctl.session import Session
+from scoperun.spec.scope import unit_at
 
 if TYPE_CHECKING:
     from scoperun.errors import ManagerError
 
 
 class FakeManager:
-    """Answers the calls that `scopectl top` makes. units: the description of each unit by its name."""
+    """Answers the calls that `scopectl top` makes. units, cgroups: each unit's description and cgroup by its name."""
 
     def __init__(self) -> None:
         self.units: dict[str, str] = {}
+        self.cgroups: dict[str, str] = {}
         self.done: list[tuple[Any, ...]] = []
         self.refusal: ManagerError | None = None
         self.identifies, self.acts = asyncio.Event(), asyncio.Event()  # what is not set waits
@@ -35,7 +37,10 @@ class FakeManager:
         rows = [[name, text, "loaded", "active", "running"] for name, text in self.units.items() if name in wanted]
         return [rows]
 
-    async def get(self, _path: str, _interface: str, name: str) -> Any:
+    async def get(self, path: str, _interface: str, name: str) -> Any:
+        if name == "ControlGroup":
+            await self.lists.wait()
+            return self.cgroups.get(unit_at(path) or "", "")
         assert name == "InvocationID"
         await self.identifies.wait()
         return b"\x01" * 16

@@ -80,6 +80,16 @@ async def test_a_scope_is_left_to_its_scoperun_until_that_is_gone_and_processes_
     assert place.seen.names == (set() if is_left else {SCOPE})
 
 
+async def test_the_keeper_can_be_in_any_cgroup_of_the_scopes_name(place: Place) -> None:
+    place.start_with_keeper(os.getpid())
+    (place.top / "aa.slice" / SCOPE).mkdir(parents=True)
+    place.seen.look([SCOPE])
+    assert place.seen.names == {SCOPE}
+    place.put(SCOPE, os.getpid())
+    await place.end_keeper()
+    assert place.seen.names == set()
+
+
 async def test_the_next_scoperun_with_the_same_name_is_left_its_own(place: Place) -> None:
     place.start_with_keeper(os.getpid())
     place.seen.look([SCOPE])

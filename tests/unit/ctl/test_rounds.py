@@ -24,8 +24,12 @@ def manager() -> FakeManager:
 
 
 @pytest.fixture
-def rounds(tmp_path: Path, manager: FakeManager) -> Iterator[Rounds]:
-    cgroups = FakeCgroups(tmp_path)
+def cgroups(tmp_path: Path) -> FakeCgroups:
+    return FakeCgroups(tmp_path)
+
+
+@pytest.fixture
+def rounds(cgroups: FakeCgroups, manager: FakeManager) -> Iterator[Rounds]:
     cgroups.unit(f"app.slice/{NAME}")
     rounds = Rounds(Sampler(cgroups.manager, lambda _: True, Room(100)), manager)  # type: ignore[arg-type]
     yield rounds
@@ -57,3 +61,19 @@ async def test_a_refusal_is_told_and_asked_again(rounds: Rounds, manager: FakeMa
     manager.refusal = None
     assert await commands(rounds, 20) == ["make all"]
     assert rounds.trouble is None
+
+
+async def test_of_several_cgroups_with_a_units_name_systemd_names_the_units(
+    rounds: Rounds, cgroups: FakeCgroups, manager: FakeManager
+) -> None:
+    cgroups.unit(f"aa.slice/{NAME}", memory=7)
+    manager.cgroups = {NAME: f"{cgroups.manager.name}/app.slice/{NAME}"}
+    (usage,) = (await rounds.next(20)).units
+    assert (usage.slice, usage.memory) == ("app.slice", 0)
+    cgroups.unit(f"zz.slice/{NAME}", memory=7)
+    manager.lists.clear()
+    (usage,) = (await rounds.next(0.01)).units
+    assert (usage.slice, rounds.trouble) == ("app.slice", "systemd has not answered yet")
+    manager.lists.set()
+    (usage,) = (await rounds.next(20)).units
+    assert (usage.slice, rounds.trouble) == ("app.slice", None)

@@ -8,6 +8,7 @@ import pytest
 from scoperun.ctl.sampling import Round, Sampler, Usage
 from scoperun.kernel.cgroup import Cgroup
 from scoperun.kernel.held_cgroup import HeldCgroup, Room
+from scoperun.kernel.unit_cgroups import unit_cgroups
 from scoperun.spec.sizes import INFINITY
 
 from .fake_cgroups import MIB, FakeCgroups
@@ -29,7 +30,7 @@ def sampler(cgroups: FakeCgroups, request: pytest.FixtureRequest) -> Iterator[Sa
 
 
 def taken_by(sampler: Sampler) -> Round:
-    sampler.find()
+    sampler.find({unit: cgroup for unit, (cgroup,) in unit_cgroups(sampler.manager).items()})
     return sampler.read()
 
 

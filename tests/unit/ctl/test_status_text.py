@@ -78,10 +78,10 @@ def test_an_active_unit() -> None:
     ]
     assert found[11:16] == [
         "      Disks: 1M read, 0B written",
-        "  Processes: ├─7 sh          4K",
-        "             ├─8 (hidden)    -",
+        "  Processes: ├─7 sh            4K",
+        "             ├─8 (hidden)      -",
         "             └─inner",
-        "               └─9 x\\x1b[2J  1M",
+        "               └─9 'x\\x1b[2J'  1M",
     ]
     assert found[16].endswith(" sh[7]: a\\nb")
 
@@ -102,6 +102,7 @@ def test_no_limit_and_no_journal_are_said() -> None:
     assert told("Limits", limits=[]) == "none on memory, swap, tasks or processors"
     assert told("Journal", entries=None, unread="not allowed") == "not read: not allowed"
     assert told("Journal", entries=[]) == "nothing since its start"
+    assert told("Journal", entries=[], cgroup=None, unit={}) == "nothing since the machine was booted"
     assert told("Journal", entries=None) == ""
 
 
@@ -117,6 +118,12 @@ def test_no_limit_and_no_journal_are_said() -> None:
         ({"events": None, "kind": {"OOMKills": 0, "MemoryPeak": 2**64 - 1}}, "unknown: no memory controller"),
         ({"events": None, "kind": {"OOMKills": 2**64 - 1}}, "unknown: no memory controller"),
         ({"kind": {"ManagedOOMKills": 1}}, "0 so far; 1 by systemd-oomd"),
+        ({"events": None, "cgroup": None, "unit": {}}, "none: it has not run since systemd loaded it"),
+        ({"events": None, "cgroup": Cgroup("/", "/nonexistent")}, "unknown: the root cgroup has no counts"),
+        (
+            {"events": None, "cgroup": None, "unit": {"InactiveExitTimestampMonotonic": 1}},
+            "unknown: the counts are gone with the cgroup",
+        ),
     ],
 )  # fmt: skip
 def test_a_missing_count_is_not_zero(changes: dict[str, Any], words: str) -> None:
@@ -177,6 +184,13 @@ def test_json_has_the_kernels_own_records() -> None:
     (row,) = kernel_log(CGROUP).to_json() or []
     assert row["victims"] == [{"pid": 42, "name": "leak", "anon": 20388 << 10}]
     assert row["records"][0] == HEADER
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [(None, "(hidden)"), ("", "''"), ("(hidden)", "'(hidden)'"), ("tmux: server", "'tmux: server'")]
+)
+def test_only_a_process_that_is_hidden_is_called_so(name: str | None, shown: str) -> None:
+    assert told("Processes", below=Inside("a.scope", (Task(pid=7, name=name),), [])) == f"└─7 {shown}  -"
 
 
 def test_the_processes_of_a_removed_cgroup_are_none(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_units_are_in_their_slices(tmp_path: Path) -> None:
     for folder in ("app.slice/app-x.slice/a.scope/inner.scope", "app.slice/_memory.x.scope", "init.scope", "plain"):
         (tmp_path / folder).mkdir(parents=True)
     top = Cgroup("/m", str(tmp_path))
-    root = tree_of(top, unit_cgroups(top))
+    root = tree_of(top, {unit: cgroup for unit, (cgroup,) in unit_cgroups(top).items()})
     (app, init) = root.units
     assert (root.unit, app.unit, init.unit) == ("/m", "app.slice", "init.scope")
     assert [each.unit for each in app.units] == ["memory.x.scope", "app-x.slice"]
@@ -92,22 +92,27 @@ def test_a_folder_that_is_not_utf8_is_shown_escaped(tmp_path: Path) -> None:
     json.dumps(row, ensure_ascii=False).encode()
 
 
-def test_a_name_that_is_there_twice_is_one_unit(tmp_path: Path) -> None:
+def names(found: dict[str, list[Cgroup]]) -> dict[str, list[str]]:
+    return {unit: [each.name for each in cgroups] for unit, cgroups in found.items()}
+
+
+def test_each_cgroup_of_a_units_name_is_found(tmp_path: Path) -> None:
     """Only the slices of a name with the right beginning can be systemd's."""
     forged = ("a.slice/x.slice/j.scope", "x.slice/x.slice/k.scope", "a-b.slice/l.scope", "b.slice/j.scope")
-    for folder in (*forged, "x.slice/j.scope/y.slice", "x.slice/x-y.slice/z.scope", os.fsdecode(b"\xff.scope")):
+    more = ("x.slice/_j.scope", "_x.slice/y.scope")
+    for folder in (*forged, *more, "x.slice/j.scope/y.slice", "x.slice/x-y.slice/z.scope", os.fsdecode(b"\xff.scope")):
         os.makedirs(f"{tmp_path}/{folder}")
-    top = Cgroup("/m", str(tmp_path))
-    found = unit_cgroups(top)
-    assert {name: each.name for name, each in found.items()} == {
-        "a.slice": "/m/a.slice",
-        "b.slice": "/m/b.slice",
-        "j.scope": "/m/b.slice/j.scope",
-        "x.slice": "/m/x.slice",
-        "x-y.slice": "/m/x.slice/x-y.slice",
-        "z.scope": "/m/x.slice/x-y.slice/z.scope",
+    assert names(unit_cgroups(Cgroup("/m", str(tmp_path)))) == {
+        "_x.slice": ["/m/_x.slice"],
+        "y.scope": ["/m/_x.slice/y.scope"],
+        "a.slice": ["/m/a.slice"],
+        "b.slice": ["/m/b.slice"],
+        "j.scope": ["/m/b.slice/j.scope", "/m/x.slice/j.scope"],
+        "x.slice": ["/m/x.slice"],
+        "_j.scope": ["/m/x.slice/_j.scope"],
+        "x-y.slice": ["/m/x.slice/x-y.slice"],
+        "z.scope": ["/m/x.slice/x-y.slice/z.scope"],
     }
-    assert [each.unit for each in tree_of(top, found).units] == ["a.slice", "b.slice", "x.slice"]
 
 
 def test_slices_cannot_be_nested_without_end(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ def concluded(**traces: Any) -> list[tuple[str | None, int | None]]:
         (f"{MANAGER}/app.slice/a.scope", "a.scope"),
         (f"{MANAGER}/app.slice/app-x.slice/a.service/libpod-1/container", "a.service"),
         (f"{MANAGER}/app.slice/_memory.job.scope", "memory.job.scope"),
+        (f"{MANAGER}/app.slice/_a.scope", "_a.scope"),
         (f"{MANAGER}/init.scope", "init.scope"),
         (f"{TOP}/session-2.scope", "session-2.scope"),
         (f"{MANAGER}/app.slice", None),

@@ -248,6 +248,19 @@ async def test_the_past_is_read_back_without_what_is_still_to_come(root: Path) -
     assert reader.texts == ["new"]
 
 
+async def test_the_past_begins_at_the_time_that_the_wall_clock_had(root: Path) -> None:
+    """It can have been set since, and the monotonic clock does not run while the machine is suspended."""
+    now = time.monotonic()
+    wall = time.time() - 7200
+    asked = root / "asked"
+    journalctl_says(root, f'echo "$*" > {asked}', echo("new", at=now - 1))
+    reader = Reader()
+    assert await read_back(reader, since=now - 5, wall=wall, root=str(root))
+    assert reader.texts == ["new"]
+    (since,) = [float(word.removeprefix("--since=@")) for word in asked.read_text().split() if "since" in word]
+    assert since <= wall
+
+
 # The clock of the records
 
 

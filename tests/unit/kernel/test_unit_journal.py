@@ -14,7 +14,8 @@ __all__ = ["root"]
 
 
 def line(**fields: Any) -> str:
-    return json.dumps({"__REALTIME_TIMESTAMP": "1500000", "MESSAGE": "hello"} | fields)
+    times = {"__REALTIME_TIMESTAMP": "1500000", "__MONOTONIC_TIMESTAMP": "7000000"}
+    return json.dumps(times | {"MESSAGE": "hello"} | fields)
 
 
 def test_entries_have_their_time_source_and_message(root: Path) -> None:
@@ -23,6 +24,14 @@ def test_entries_have_their_time_source_and_message(root: Path) -> None:
         Entry(at=1.5, source="sh", pid=7, message="hello"),
         Entry(at=1.5, source=None, pid=None, message="hello"),
     ]
+
+
+def test_entries_are_since_a_time_of_the_monotonic_clock(root: Path) -> None:
+    """The wall clock can have been set since."""
+    earlier = line(__MONOTONIC_TIMESTAMP="6999999", __REALTIME_TIMESTAMP="9500000")
+    journalctl_says(root, f"echo '{earlier}'", f"echo '{line()}'")
+    (entry,) = entries_of("a.scope", system=False, count=2, since=7.0, root=str(root))
+    assert entry.at == 1.5
 
 
 @pytest.mark.parametrize(("system", "option"), [(False, "--user-unit=a.scope"), (True, "--unit=a.scope")])

@@ -40,6 +40,19 @@ def test_only_what_is_more_than_before_counts(tmp_path: Path) -> None:
     assert kills.names == {"a.scope", "new.service"}
 
 
+def test_all_cgroups_of_a_units_name_count(tmp_path: Path) -> None:
+    """One of them is the unit's, and another process can have made the others."""
+    tree = Tree(tmp_path)
+    others = [put(tree.manager / slice_name / "a.scope", 1) for slice_name in ("aa.slice", "zz.slice")]
+    kills = tree.kills()
+    put(tree.app, 4)
+    assert kills.look() == {"a.scope": Rise(2, None)}
+    for other in others:
+        put(other, 2)
+    put(tree.app, 5)
+    assert kills.look() == {"a.scope": Rise(3, None)}
+
+
 def test_a_unit_that_has_started_again_begins_at_nothing(tmp_path: Path) -> None:
     tree = Tree(tmp_path)
     kills = tree.kills()

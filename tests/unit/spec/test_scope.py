@@ -8,7 +8,16 @@ import pytest
 from scoperun.errors import InvalidValue
 from scoperun.spec.limits import Limits
 from scoperun.spec.properties import Property, parse_property
-from scoperun.spec.scope import generated_unit_name, live_properties, scope_request, unit_at, unit_name, unit_path
+from scoperun.spec.scope import (
+    folder_of,
+    generated_unit_name,
+    live_properties,
+    scope_request,
+    unit_at,
+    unit_name,
+    unit_path,
+    units_of,
+)
 from scoperun.spec.sizes import INFINITY
 
 
@@ -102,6 +111,37 @@ def test_a_slice_without_a_name_between_dashes_is_refused(name: str) -> None:
 )
 def test_an_object_path_escapes_everything_but_letters_and_digits(unit: str, escaped: str) -> None:
     assert unit_path(unit) == f"/org/freedesktop/systemd1/unit/{escaped}"
+
+
+@pytest.mark.parametrize(
+    ("folder", "unit"),
+    [
+        ("job.scope", "job.scope"),
+        ("_memory.service", "memory.service"),
+        ("_memory.x.scope", "memory.x.scope"),
+        ("_io.slice", "io.slice"),
+        ("_bpf-socket-bind.service", "bpf-socket-bind.service"),
+        ("_cgroup.service", "cgroup.service"),
+        ("__job.scope", "_job.scope"),
+        ("_.job.scope", ".job.scope"),
+        ("app.slice", "app.slice"),
+    ],
+)
+def test_a_unit_has_a_folder_that_no_file_of_the_kernels_can_have(folder: str, unit: str) -> None:
+    assert folder_of(unit) == folder
+    assert units_of(f"/{folder}/{folder}") == (unit, unit)
+
+
+@pytest.mark.parametrize("folder", ["_job.scope", "_app.slice", "_memories.service", "_memory-x.slice", "_tasks"])
+def test_an_underscore_that_systemd_does_not_put_there_makes_another_name(folder: str) -> None:
+    """Anybody who may make cgroups there can have chosen it."""
+    assert units_of(f"/{folder}") == (folder,)
+
+
+@pytest.mark.parametrize("folder", ["memory.x.scope", "memory.service"])
+def test_systemd_252_has_fewer_underscores(folder: str) -> None:
+    """There it is only before a name that is a controller's up to its last dot."""
+    assert units_of(f"/{folder}") == (folder,)
 
 
 @pytest.mark.parametrize(
