@@ -296,7 +296,7 @@ complete -c scopectl -n '__scopectl_in batch' -s k -l keep-order -d 'Print in th
 complete -c scopectl -n '__scopectl_in batch' -l tag -d 'Print before each line which job it is of.'
 complete -c scopectl -n '__scopectl_in batch' -l halt -x -a 'soon,fail=1 now,fail=1 soon,fail=10% now,fail=10%' -d 'soon,fail=N: start no more jobs once N have failed, or N%; now,fail=N: stop the others, too.'
 complete -c scopectl -n '__scopectl_in batch' -l delay -x -d 'Time between two starts at least.'
-complete -c scopectl -n '__scopectl_in batch' -l shuf -d 'Start the jobs in a random order.'
+complete -c scopectl -n '__scopectl_in batch' -l shuf -d 'Start the jobs of a new batch in a random order.'
 complete -c scopectl -n '__scopectl_in batch' -l progress -x -a 'auto bar lines none' -d 'A bar on a terminal, lines elsewhere, or none.'
 complete -c scopectl -n '__scopectl_in batch' -l record -x -a '(__scopectl_recorded)' -d 'Keep each report in the history under NAME, and have --mem auto look there.'
 complete -c scopectl -n '__scopectl_in batch' -l json -d 'Print a line of JSON for each job and one at the end, not what jobs print.'

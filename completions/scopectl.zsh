@@ -336,7 +336,7 @@ _scopectl() {
         '--tag[Print before each line which job it is of.]' \
         '--halt[soon,fail=N\: start no more jobs once N have failed, or N%; now,fail=N\: stop the others, too.]:when:(soon,fail=1 now,fail=1 soon,fail=10% now,fail=10%)' \
         '--delay[Time between two starts at least.]:time: ' \
-        '--shuf[Start the jobs in a random order.]' \
+        '--shuf[Start the jobs of a new batch in a random order.]' \
         '--progress[A bar on a terminal, lines elsewhere, or none.]:value:(auto bar lines none)' \
         '--record[Keep each report in the history under NAME, and have --mem auto look there.]:name:_scopectl_recorded' \
         '--json[Print a line of JSON for each job and one at the end, not what jobs print.]' \
