@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from scoperun.kernel.wait import readable
+
 from .fake_systemd import refusal
 from .program import end
 from .steps import PATIENCE
@@ -117,6 +119,63 @@ async def test_a_terminal_that_takes_nothing_keeps_no_signal_from_being_handled(
     async with asyncio.timeout(PATIENCE):
         assert await process.wait() == 130
     os.close(ours)
+
+
+TELLING = pytest.mark.parametrize("environment", [{"PYTHONUNBUFFERED": "1"}, {"FORCE_COLOR": "1"}], ids=str)
+"""Variables with which Python and rich also write to a terminal that is gone."""
+
+
+async def without_terminal(environment: dict[str, str], *words: str) -> Process:
+    """Start a batch with the bar on a terminal that is gone once two jobs run."""
+    ours, theirs = pty.openpty()
+    argv = (sys.executable, "-m", "scoperun.ctl", "batch", *LITTLE[:-2], "--progress", "bar", "-j", "2", *words)
+    process = await asyncio.create_subprocess_exec(
+        *argv, stdin=DEVNULL, stdout=PIPE, stderr=theirs, env={**os.environ, **environment}, start_new_session=True
+    )
+    os.close(theirs)
+    shown = b""
+    async with asyncio.timeout(PATIENCE):
+        while b"2 running" not in shown:
+            await readable(ours)
+            shown += os.read(ours, 4096)
+    os.close(ours)
+    return process
+
+
+async def ended(process: Process) -> tuple[int | None, bytes]:
+    """Return the exit status of a program without a standard error of ours, and what it has printed."""
+    async with asyncio.timeout(PATIENCE):
+        out, _ = await process.communicate()
+    return process.returncode, out
+
+
+@TELLING
+async def test_a_signal_counts_although_the_terminal_is_gone(systemd: FakeSystemd, environment: dict[str, str]) -> None:
+    process = await without_terminal(environment, "--", "sleep", "{}", ":::", "1000", "1001", "1002")
+    process.send_signal(signal.SIGHUP)
+    assert await ended(process) == (130, b"")
+    (seen,) = json.loads((await batch("status", "--json")).out)
+    assert (seen["waiting"], systemd.units) == (3, {})
+
+
+@TELLING
+async def test_jobs_run_on_although_the_terminal_is_gone(
+    systemd: FakeSystemd, home: Path, environment: dict[str, str]
+) -> None:
+    """A failure is told there, and then the bar is drawn again."""
+    lines = [f"read line < {home}/fail; exit 3", f"read line < {home}/end; echo done"]
+    (home / "jobs").write_text("".join(f"{line}\n" for line in lines))
+    for name in ("fail", "end"):
+        os.mkfifo(home / name)
+    fail, finish = (os.open(home / name, os.O_RDWR) for name in ("fail", "end"))
+    process = await without_terminal(environment, f"{home}/jobs")
+    os.write(fail, b"\n")
+    await systemd.called("UnrefUnit")
+    os.write(finish, b"\n")
+    assert await ended(process) == (1, b"done\n")
+    os.close(fail)
+    os.close(finish)
+    assert systemd.units == {}
 
 
 @pytest.mark.parametrize("slots", ["1", "2"])
