@@ -89,6 +89,7 @@ class Batch:
         memory_total: bytes for all together; 80 % of what is available by default.
         retries: further attempts of a command that ran out of memory. retry_factor: times as much memory for each.
         retry_max: the most bytes for an attempt; memory_total by default. system: use the system's manager.
+        Raises InvalidValue.
         """
         most = most_slots(can_raise=False)
         self._slots = usual_slots(can_raise=False) if slots is None else slots
@@ -97,6 +98,9 @@ class Batch:
         if self._slots > most:
             hint = "resource.setrlimit(resource.RLIMIT_NOFILE, ...) before"
             raise InvalidValue(f"`slots={slots}`: there are descriptors for {most} commands at once", hint=hint)
+        for name, size in (("memory_total", memory_total), ("retry_max", retry_max)):
+            if size is not None:
+                _see_size(name, size)
         self._total = memory_total
         self._policy = Policy(retries=retries, factor=retry_factor, most=retry_max)
         self._system = system
@@ -166,14 +170,15 @@ class Batch:
         written anew by each attempt; None for the program's own. The other options are those of `run`.
         Raises InvalidValue, also for a command that could never run.
         """
+        _see_size("memory", memory)
         if self._total is not None and memory > self._total:
             raise InvalidValue(f"`memory={memory}` is more than all commands may have together: {self._total}")
-        request = RunRequest(command=words(command), **options)
-        self._last += 1
-        job = Job(seq=self._last, command=request.command, memory=memory)
-        self._requests[job.seq] = (request, stdout, stderr)
-        self._open += 1
+        request = _limited(RunRequest(command=words(command), **options), memory)
+        job = Job(seq=self._last + 1, command=request.command, memory=memory)
         self._state.add(job)
+        self._requests[job.seq] = (request, stdout, stderr)
+        self._last += 1
+        self._open += 1
         self._runner.look_again()
         return job.seq
 
@@ -202,10 +207,8 @@ class Batch:
 
     def _request(self, job: Job, memory: int, unit: str, slice: str) -> RunRequest:  # noqa: A002  as its field
         request, *_ = self._requests[job.seq]
-        limits: Limits = replace(request.limits, memory_max=memory)
         return replace(
-            request,
-            limits=limits,
+            _limited(request, memory),
             unit=unit,
             slice=slice,
             system=self._system,
@@ -238,6 +241,17 @@ class Batch:
                 error=attempt.error,
             )
         )
+
+
+def _see_size(name: str, size: int) -> None:
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise InvalidValue(f"`{name}={size!r}` is not a number of bytes", hint="e.g. 40 * scoperun.MiB")
+
+
+def _limited(request: RunRequest, memory: int) -> RunRequest:
+    """Return the request with a limit on memory, in bytes. Raises InvalidValue."""
+    limits: Limits = replace(request.limits, memory_max=memory)
+    return replace(request, limits=limits)
 
 
 def _opened(path: str | None, ours: int) -> int:

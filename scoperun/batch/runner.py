@@ -254,11 +254,12 @@ class Runner:
         self._window.take(place)
         job, number = self._state.job(place.seq), self._state.begun(place.seq) + 1
         unit = scope_name(self._plan.batch, job.seq, number)
-        self._state.begin(Begun(job.seq, number, unit, self._boot, time.time()))
-        request = self._plan.request(job, place.memory, unit, ground.slice)
-        running = RunningJob(job, request, place=place, number=number, check=ground.see_intact)
+        begun = Begun(job.seq, number, unit, self._boot, time.time())
+        self._state.begin(begun)
+        running = RunningJob(job, begun, place=place, check=ground.see_intact)
         self._running[job.seq] = running
-        running.start(self._plan.begin, partial(self._plan.streams, job, number), self._take_end)
+        request = partial(self._plan.request, job, place.memory, unit, ground.slice)
+        running.start(self._plan.begin, request, partial(self._plan.streams, job, number), self._take_end)
         self._plan.take(Started(job=job, number=number, unit=unit, memory=place.memory, alone=place.alone))
 
     def _take_end(self, running: RunningJob, outcome: Outcome) -> None:

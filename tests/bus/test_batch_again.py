@@ -248,6 +248,30 @@ async def test_a_batch_that_is_not_resumed_is_as_it_was(systemd: FakeSystemd, ho
     assert home
 
 
+@pytest.mark.parametrize("way", ["--resume", "--retry-failed"])
+async def test_what_a_job_could_not_be_asked_for_is_refused_before_anything_is_kept(
+    systemd: FakeSystemd, home: Path, way: str
+) -> None:
+    soft = {"command": "echo soft", "soft-mem": "8M"}
+    jobs = [{"command": "false"}, {"command": "echo one"}, soft, {"command": "echo four", "mem": "9M"}]
+    (home / "jobs.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in jobs))
+    words = ("--mem", "10M", *LITTLE[2:], *HALTING, f"{home}/jobs.jsonl")
+    assert (await batch(*words)).status == 1
+    before = (await batch("status", "--json")).out
+    for given, most in (("--mem=4M", "4M"), ("--mem=8M", "8M")):
+        done = await batch(way, given, "-j", "3")
+        assert (done.status, done.out) == (125, "")
+        assert done.complaint == (
+            f"scopectl: job 3: --soft-mem 8M is not below --mem {most}: 'echo soft' "
+            "(the kernel kills there; take less, so that the command is warned before)"
+        )
+    done = await batch(way, "--soft-mem", "9M")
+    assert done.complaint.startswith("scopectl: job 4: --soft-mem 9M is not below --mem 9M: 'echo four'")
+    assert (await batch("status", "--json")).out == before
+    again = await batch(way, "-k", "--halt", "soon,fail=2")
+    assert (again.out, systemd.units) == ("one\nsoft\nfour\n", {})
+
+
 async def test_files_that_are_named_when_it_is_resumed_are_where_that_is_typed(
     systemd: FakeSystemd, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
