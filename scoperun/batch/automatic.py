@@ -12,13 +12,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scoperun.history.advice import rounded_up
-from scoperun.spec.sizes import format_size
+from scoperun.spec.sizes import PAGE, format_size
 
 if TYPE_CHECKING:
     from scoperun.history.advice import Advice
-
-_PAGE = 4096
-"""Bytes: the kernel counts a limit in pages, of which this is the smallest."""
 
 
 def automatic(advice: Advice | None, *, total: int, slots: int) -> tuple[int, str]:
@@ -26,7 +23,7 @@ def automatic(advice: Advice | None, *, total: int, slots: int) -> tuple[int, st
 
     advice: what earlier runs tell, None without any. total: bytes for all jobs together. slots: jobs at once.
     """
-    share = max(total // slots // _PAGE * _PAGE, _PAGE)
+    share = max(total // slots // PAGE * PAGE, PAGE)
     size, reason = _suggested(advice, share) or (share, f"{format_size(total)} for {_count(slots, 'job')} at once")
     if size <= total:
         return size, f"{format_size(size)}: {reason}"

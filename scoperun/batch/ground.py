@@ -9,6 +9,7 @@ import os
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
+from scoperun.batch.unit_names import parent, slice_name
 from scoperun.errors import ScopeFailed
 from scoperun.kernel.cgroup import Cgroup
 from scoperun.kernel.unit_cgroups import manager_cgroup
@@ -25,11 +26,6 @@ if TYPE_CHECKING:
 
     from scoperun.supervision.guard import Guard
     from scoperun.systemd.manager import Manager
-
-_PARENT = {False: "app", True: "system"}
-"""The slice above a batch's, without its ending, by whether it is the system's manager that is asked."""
-
-_OF_BATCH = "-scoperun_batch_"
 
 _FILES = ("inactive_file", "active_file")
 """Rows of memory.stat: copies of files, which the kernel gives up for others."""
@@ -84,26 +80,6 @@ class Ground:
         return Cgroup(f"{self.cgroup.name}/{unit}", f"{self.cgroup.path}/{unit}").number("memory.current") or 0
 
 
-def slice_name(batch: str, *, system: bool) -> str:
-    """Return the name of a batch's slice: in app.slice or system.slice, which are there anyway."""
-    return f"{_PARENT[system]}{_OF_BATCH}{batch}.slice"
-
-
-def is_slice(unit: str) -> bool:
-    """Tell whether a unit is the slice of a batch."""
-    return _OF_BATCH in unit and unit.endswith(".slice")
-
-
-def scope_name(batch: str, seq: int, number: int) -> str:
-    """Return the name of an attempt's scope. It follows from the job: systemd refuses a second one."""
-    return f"scoperun-batch-{batch}-{seq}-{number}.scope"
-
-
-def scopes_of(batch: str) -> str:
-    """Return a glob for the scopes of a batch."""
-    return f"scoperun-batch-{batch}-*.scope"
-
-
 @asynccontextmanager
 async def standing(batch: str, *, total: int, system: bool) -> AsyncIterator[Ground]:
     """Make the ground of a batch. Raises ScoperunError."""
@@ -132,7 +108,7 @@ async def mended(ground: Ground, *, system: bool) -> AsyncIterator[Ground]:
 
 async def _cgroup(manager: Manager, name: str, *, system: bool) -> Cgroup:
     above = manager_cgroup(await manager.control_group())
-    below = f"{_PARENT[system]}.slice/{name}"
+    below = f"{parent(system=system)}/{name}"
     return Cgroup(f"{above.name.rstrip('/')}/{below}", f"{above.path}/{below}", above.counts_alone)
 
 

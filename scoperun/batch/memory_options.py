@@ -9,9 +9,9 @@ from scoperun.batch.automatic import automatic
 from scoperun.batch.batches import seen
 from scoperun.batch.columns import AUTO
 from scoperun.batch.ending import FAILURES
-from scoperun.batch.ground import slice_name
 from scoperun.batch.memory_total import resumed_total, usual_total
 from scoperun.batch.recording import recorded_advice
+from scoperun.batch.unit_names import slice_name
 from scoperun.console.output import say
 from scoperun.record import replace
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from scoperun.batch.ground import is_slice
+from scoperun.batch.unit_names import is_slice
 from scoperun.errors import ScoperunError
 from scoperun.kernel.machine_memory import available
 from scoperun.kernel.unit_cgroups import manager_cgroup, unit_cgroups

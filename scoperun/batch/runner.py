@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 from scoperun.batch.admission import Admission, Hold, Room
 from scoperun.batch.aftermath import Aftermath
 from scoperun.batch.events import Finished, Noted, Started
-from scoperun.batch.ground import mended, scope_name, standing
+from scoperun.batch.ground import mended, standing
 from scoperun.batch.interruptible import Interruptible
 from scoperun.batch.plan import Stage
 from scoperun.batch.rows import WAITING, Begun
 from scoperun.batch.running_job import RunningJob
+from scoperun.batch.unit_names import scope_name
 from scoperun.batch.window import Window
 from scoperun.errors import BusUnavailable, ScoperunError
 from scoperun.kernel.machine_memory import available, boot_id
