@@ -13,7 +13,7 @@ from scoperun.batch.batches import new_id
 from scoperun.batch.descriptors import most_slots, usual_slots
 from scoperun.batch.events import Finished
 from scoperun.batch.job import Job
-from scoperun.batch.memory_total import usual_total
+from scoperun.batch.memory_total import out_of_reach, usual_total
 from scoperun.batch.plan import Plan, Stage
 from scoperun.batch.retry import Policy
 from scoperun.batch.rows import Header
@@ -86,7 +86,7 @@ class Batch:
 
         slots: how many commands run at once at most; the number of processors by default. Each takes up to 24
         descriptors of this process: raise RLIMIT_NOFILE for many.
-        memory_total: bytes for all together; 80 % of what is available by default.
+        memory_total: bytes for all together; 80 % of what is available by default, and if a slice above allows less.
         retries: further attempts of a command that ran out of memory. retry_factor: times as much memory for each.
         retry_max: the most bytes for an attempt; memory_total by default. system: use the system's manager.
         Raises InvalidValue.
@@ -111,7 +111,9 @@ class Batch:
 
     async def __aenter__(self) -> Self:
         """Make the slice that all commands share. Raises ScoperunError."""
-        total = await usual_total(system=self._system) if self._total is None else self._total
+        total = self._total
+        if total is None or await out_of_reach(total, system=self._system):
+            total = await usual_total(system=self._system)
         self._total = total
         self._connection = sqlite3.connect(":memory:", isolation_level=None)
         self._state = State(self._connection)

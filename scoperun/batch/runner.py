@@ -23,7 +23,7 @@ from scoperun.batch.running_job import RunningJob
 from scoperun.batch.unit_names import scope_name
 from scoperun.batch.window import Window
 from scoperun.errors import BusUnavailable, ScoperunError
-from scoperun.kernel.machine_memory import available, boot_id
+from scoperun.kernel.machine_memory import boot_id
 from scoperun.record import replace
 from scoperun.spec.sizes import format_size
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from scoperun.batch.rows import Ended, Place
     from scoperun.batch.running_job import Outcome
     from scoperun.batch.state import State
+    from scoperun.kernel.memory_left import Left
 
 _LOOK_AGAIN = 1.0
 """Seconds until the machine's memory is read again, or systemd is asked again: nothing tells us when they are back."""
@@ -219,7 +220,7 @@ class Runner:
 
         Return after how many seconds to look again though nothing has changed, None if there is no need to.
         """
-        used, free = ground.used(), available()
+        used, left = ground.used(), ground.left()
         while self.stage is Stage.RUNNING and not self.is_paused:
             if (rest := self._earliest - time.monotonic()) > 0:
                 return rest
@@ -229,24 +230,24 @@ class Runner:
                 total=self._plan.total,
                 reserved=self.reserved,
                 used=used,
-                available=free,
+                available=None if left is None else left.size,
             )
             chosen = self._admission.choose(self._window.places(), room)
-            self._tell_shortage(chosen, room)
+            self._tell_shortage(chosen, room, left)
             if isinstance(chosen, Hold):
                 return _LOOK_AGAIN if chosen is Hold.MACHINE else None
             self._start(chosen, ground)
             self._earliest = time.monotonic() + self._plan.delay
         return None
 
-    def _tell_shortage(self, chosen: Place | Hold, room: Room) -> None:
-        """Say it once if nothing runs because the machine has no memory for it, which can last forever."""
+    def _tell_shortage(self, chosen: Place | Hold, room: Room, left: Left | None) -> None:
+        """Say it once if nothing runs because others have the memory for it, which can last forever."""
         is_short = chosen is Hold.MACHINE and room.running == 0
-        if is_short and not self._is_short:
+        if left is not None and is_short and not self._is_short:
             least = format_size(min(place.memory for place in self._window.places()))
             free = format_size(room.of_machine)
             self._plan.take(
-                Noted(f"waiting for memory: the machine has {free} available, and the next job asks for {least}")
+                Noted(f"waiting for memory: {left.where} has {free} available, and the next job asks for {least}")
             )
         self._is_short = is_short
 
