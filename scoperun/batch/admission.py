@@ -3,8 +3,8 @@
 The law of this file:
 
 1. What runs never has more jobs than slots, nor more memory reserved than the total: a job reserves its limit, whatever
-   it uses. Where MemAvailable is known, a job starts only if it is enough for this job and for what the others have
-   reserved and do not use yet.
+   it uses. Where it is known what the machine has available (MemAvailable), and what the limits above the batch leave,
+   a job starts only if the least of that is enough for it and for what the others have reserved and do not use yet.
 2. As long as the jobs that the free slots would take next fit together, they start in their order. Otherwise memory is
    what is short, and the largest job that fits starts, of equal ones the first.
 3. The first job that waits is passed over at most PATIENCE times for each job that runs. Then nothing else starts until
@@ -48,7 +48,8 @@ class Room:
 
     slots: how many jobs run at once at most. running: how many run. total: what all may have reserved together.
     reserved: the sum of the limits of those that run. used: what they use and the kernel cannot take back.
-    available: MemAvailable of the machine, None if it is not to be looked at.
+    available: what programs can still get of the machine's memory and below the limits above, None if it is not to be
+    looked at.
     """
 
     slots: int
@@ -65,7 +66,7 @@ class Room:
 
     @property
     def of_machine(self) -> int:
-        """The bytes that the machine has left when those that run use all that they have reserved."""
+        """The bytes that are left for others when those that run use all that they have reserved."""
         if self.available is None:
             return self.of_total
         return self.available - (self.reserved - min(self.used, self.reserved))
@@ -85,7 +86,7 @@ class Hold(enum.Enum):
     MEMORY = enum.auto()
     """The total is reserved."""
     MACHINE = enum.auto()
-    """The total would be enough, but the machine has no more memory."""
+    """The total would be enough, but the machine has no more memory, or a limit above leaves no more."""
     ALONE = enum.auto()
     """A job is alone, or is to be."""
 

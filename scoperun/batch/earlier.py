@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from scoperun.batch.ground import scopes_of, slice_name
+from scoperun.batch.unit_names import scopes_of, slice_name
 from scoperun.errors import ScoperunError
 from scoperun.kernel.machine_memory import boot_id
 from scoperun.systemd.shared import shared_manager

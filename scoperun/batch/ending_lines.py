@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scoperun.batch.unit_names import is_slice
 from scoperun.console.field_names import in_options
 from scoperun.evidence.oom_limit import LimitOf
 from scoperun.evidence.verdict import Verdict
@@ -52,6 +53,8 @@ def _whose(attempt: Attempt) -> str:
             return "its memory" if attempt.limit is None else f"its {format_size(attempt.limit)} of memory"
         case LimitOf.SCOPE:
             return "memory at a limit inside its scope"
+        case LimitOf.SLICE if is_slice(attempt.limit_unit or ""):
+            return "the memory of all jobs together"
         case LimitOf.SLICE:
             return f"the memory of {attempt.limit_unit or 'a slice'}"
         case LimitOf.HOST:

@@ -9,8 +9,10 @@ import os
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
+from scoperun.batch.unit_names import parent, slice_name
 from scoperun.errors import ScopeFailed
 from scoperun.kernel.cgroup import Cgroup
+from scoperun.kernel.memory_left import memory_left, used
 from scoperun.kernel.unit_cgroups import manager_cgroup
 from scoperun.record import dataclass, replace
 from scoperun.spec.guard import bound_to
@@ -23,16 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
 
+    from scoperun.kernel.memory_left import Left
     from scoperun.supervision.guard import Guard
     from scoperun.systemd.manager import Manager
-
-_PARENT = {False: "app", True: "system"}
-"""The slice above a batch's, without its ending, by whether it is the system's manager that is asked."""
-
-_OF_BATCH = "-scoperun_batch_"
-
-_FILES = ("inactive_file", "active_file")
-"""Rows of memory.stat: copies of files, which the kernel gives up for others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,34 +69,15 @@ class Ground:
 
     def used(self) -> int:
         """Return the bytes that jobs use and that the kernel cannot take back; 0 if it does not say."""
-        current, stat = self.cgroup.number("memory.current"), self.cgroup.table("memory.stat")
-        if current is None or stat is None:
-            return 0
-        return max(0, current - sum(stat.get(name, 0) for name in _FILES))
+        return used(self.cgroup)
+
+    def left(self) -> Left | None:
+        """Return what jobs can still get beside everything else that is above the slice; None if it is not known."""
+        return memory_left(self.cgroup.levels()[1:])
 
     def used_by(self, unit: str) -> int:
         """Return the bytes that one scope in the slice uses, page cache included; 0 if the kernel does not say."""
         return Cgroup(f"{self.cgroup.name}/{unit}", f"{self.cgroup.path}/{unit}").number("memory.current") or 0
-
-
-def slice_name(batch: str, *, system: bool) -> str:
-    """Return the name of a batch's slice: in app.slice or system.slice, which are there anyway."""
-    return f"{_PARENT[system]}{_OF_BATCH}{batch}.slice"
-
-
-def is_slice(unit: str) -> bool:
-    """Tell whether a unit is the slice of a batch."""
-    return _OF_BATCH in unit and unit.endswith(".slice")
-
-
-def scope_name(batch: str, seq: int, number: int) -> str:
-    """Return the name of an attempt's scope. It follows from the job: systemd refuses a second one."""
-    return f"scoperun-batch-{batch}-{seq}-{number}.scope"
-
-
-def scopes_of(batch: str) -> str:
-    """Return a glob for the scopes of a batch."""
-    return f"scoperun-batch-{batch}-*.scope"
 
 
 @asynccontextmanager
@@ -116,7 +92,8 @@ async def standing(batch: str, *, total: int, system: bool) -> AsyncIterator[Gro
         manager = await stack.enter_async_context(connected())
         guard = await stack.enter_async_context(shared_guard(manager, system=system))
         await stack.enter_async_context(transient_slice(connected, name, _properties(batch, total, guard)))
-        cgroup = await _cgroup(manager, name, system=system)
+        above = parent_cgroup(manager_cgroup(await manager.control_group()), system=system)
+        cgroup = _below(above, name)
         yield Ground(manager=manager, guards=(guard,), slice=name, cgroup=cgroup, made=_folder(cgroup))
 
 
@@ -130,10 +107,13 @@ async def mended(ground: Ground, *, system: bool) -> AsyncIterator[Ground]:
         yield replace(ground, manager=manager, guards=(*ground.guards, guard))
 
 
-async def _cgroup(manager: Manager, name: str, *, system: bool) -> Cgroup:
-    above = manager_cgroup(await manager.control_group())
-    below = f"{_PARENT[system]}.slice/{name}"
-    return Cgroup(f"{above.name.rstrip('/')}/{below}", f"{above.path}/{below}", above.counts_alone)
+def parent_cgroup(manager: Cgroup, *, system: bool) -> Cgroup:
+    """Return the cgroup that the slices of batches are in. manager: the manager's own."""
+    return _below(manager, parent(system=system))
+
+
+def _below(above: Cgroup, unit: str) -> Cgroup:
+    return Cgroup(f"{above.name.rstrip('/')}/{unit}", f"{above.path}/{unit}", above.counts_alone)
 
 
 def _folder(cgroup: Cgroup) -> int | None:

@@ -14,7 +14,7 @@ from scoperun.batch.batches import new_id
 from scoperun.batch.descriptors import most_slots, usual_slots
 from scoperun.batch.events import Finished
 from scoperun.batch.job import Job
-from scoperun.batch.memory_total import usual_total
+from scoperun.batch.memory_total import out_of_reach, usual_total
 from scoperun.batch.plan import Plan, Stage
 from scoperun.batch.retry import Policy
 from scoperun.batch.rows import Header
@@ -88,9 +88,10 @@ class Batch:
 
         slots: how many commands run at once at most; the number of processors by default. Each takes up to 24
         descriptors of this process: raise RLIMIT_NOFILE for many.
-        memory_total: bytes for all together; 80 % of what is available by default.
+        memory_total: bytes for all together; 80 % of what is available by default, and if a slice above allows less.
         retries: further attempts of a command that ran out of memory. retry_factor: times as much memory for each.
         retry_max: the most bytes for an attempt; memory_total by default. system: use the system's manager.
+        Raises InvalidValue.
         """
         most = most_slots(can_raise=False)
         self._slots = usual_slots(can_raise=False) if slots is None else slots
@@ -99,6 +100,9 @@ class Batch:
         if self._slots > most:
             hint = "resource.setrlimit(resource.RLIMIT_NOFILE, ...) before"
             raise InvalidValue(f"`slots={slots}`: there are descriptors for {most} commands at once", hint=hint)
+        for name, size in (("memory_total", memory_total), ("retry_max", retry_max)):
+            if size is not None:
+                _see_size(name, size)
         self._total = memory_total
         self._policy = Policy(retries=retries, factor=retry_factor, most=retry_max)
         self._system = system
@@ -109,7 +113,9 @@ class Batch:
 
     async def __aenter__(self) -> Self:
         """Make the slice that all commands share. Raises ScoperunError."""
-        total = await usual_total(system=self._system) if self._total is None else self._total
+        total = self._total
+        if total is None or await out_of_reach(total, system=self._system):
+            total = await usual_total(system=self._system)
         self._total = total
         self._connection = sqlite3.connect(":memory:", isolation_level=None)
         self._state = State(self._connection)
@@ -170,14 +176,15 @@ class Batch:
         those of `run`.
         Raises InvalidValue, also for a command that could never run.
         """
+        _see_size("memory", memory)
         if self._total is not None and memory > self._total:
             raise InvalidValue(f"`memory={memory}` is more than all commands may have together: {self._total}")
-        request = RunRequest(command=words(command), **options)
-        self._last += 1
-        job = Job(seq=self._last, command=request.command, memory=memory)
-        self._requests[job.seq] = (request, stdout, stderr)
-        self._open += 1
+        request = _limited(RunRequest(command=words(command), **options), memory)
+        job = Job(seq=self._last + 1, command=request.command, memory=memory)
         self._state.add(job)
+        self._requests[job.seq] = (request, stdout, stderr)
+        self._last += 1
+        self._open += 1
         self._runner.look_again()
         return job.seq
 
@@ -206,10 +213,8 @@ class Batch:
 
     def _request(self, job: Job, memory: int, unit: str, slice: str) -> RunRequest:  # noqa: A002  as its field
         request, *_ = self._requests[job.seq]
-        limits: Limits = replace(request.limits, memory_max=memory)
         return replace(
-            request,
-            limits=limits,
+            _limited(request, memory),
             unit=unit,
             slice=slice,
             system=self._system,
@@ -242,6 +247,17 @@ class Batch:
                 error=attempt.error,
             )
         )
+
+
+def _see_size(name: str, size: int) -> None:
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise InvalidValue(f"`{name}={size!r}` is not a number of bytes", hint="e.g. 40 * scoperun.MiB")
+
+
+def _limited(request: RunRequest, memory: int) -> RunRequest:
+    """Return the request with a limit on memory, in bytes. Raises InvalidValue."""
+    limits: Limits = replace(request.limits, memory_max=memory)
+    return replace(request, limits=limits)
 
 
 def _opened(path: str | None, ours: int) -> int:

@@ -14,9 +14,10 @@ from scoperun.batch.batches import is_usual, new_id, path_of
 from scoperun.batch.ending import FAILURES
 from scoperun.batch.folder import opened
 from scoperun.batch.job_files import jobs
+from scoperun.batch.limits import see_usable
 from scoperun.batch.rows import Header, Wanted
 from scoperun.batch.state import State, id_is_taken
-from scoperun.errors import ScoperunError
+from scoperun.errors import InvalidValue, ScoperunError
 from scoperun.record import dataclass, replace
 
 if TYPE_CHECKING:
@@ -116,10 +117,23 @@ def _resume(earlier: Made, options: Options, shared: Common, total: int) -> None
     if options.source.file is not None or options.source.values is not None:
         state.see_same(jobs(options.source, shared))
     given = shared.memory if options.gives_memory and isinstance(shared.memory, int) else None
-    if (largest := state.largest(FAILURES if options.is_retry else ())) is not None:
-        seq, memory = largest
-        see_that_it_fits(replace(state.job(seq), memory=given or memory), total)
+    left = state.left(FAILURES if options.is_retry else ())
+    _see_they_can_run((job if given is None else replace(job, memory=given) for job in left), shared, total)
     if options.is_retry:
         state.retry(FAILURES)
     if given is not None:
         state.give_memory(given)
+
+
+def _see_they_can_run(left: Iterable[Job], shared: Common, total: int) -> None:
+    """Raise InvalidValue if a job of an earlier runner cannot be run with the options that there are now."""
+    seen = set()
+    for job in left:
+        if (asked := (job.memory, job.settings)) in seen:  # all that goes together with options, or does not
+            continue
+        seen.add(asked)
+        see_that_it_fits(job, total)
+        try:
+            see_usable(job, shared)
+        except InvalidValue as error:
+            raise InvalidValue(f"job {job.seq}: {error.message}: {job.text!r}", hint=error.hint) from None

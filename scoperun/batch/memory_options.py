@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from scoperun.batch.automatic import automatic
 from scoperun.batch.batches import seen
 from scoperun.batch.columns import AUTO
 from scoperun.batch.ending import FAILURES
-from scoperun.batch.ground import slice_name
-from scoperun.batch.memory_total import resumed_total, usual_total
+from scoperun.batch.memory_total import out_of_reach, resumed_total, usual_total
 from scoperun.batch.recording import recorded_advice
+from scoperun.batch.unit_names import slice_name
+from scoperun.console.field_names import in_options
 from scoperun.console.output import say
+from scoperun.errors import ScoperunError
 from scoperun.record import replace
+from scoperun.spec.sizes import format_size
 
 if TYPE_CHECKING:
     from scoperun.batch.limits import Common
@@ -23,14 +27,30 @@ if TYPE_CHECKING:
 def total_of(options: Options) -> int:
     """Return the bytes that all jobs together may have. Raises ScoperunError.
 
-    Without --mem-total, a new batch has the usual share of what is left.
-    One that is resumed has what it had, by which jobs were given theirs, unless there is much less now, or more.
+    Without --mem-total, or if a limit above is lower, a new batch has the usual share of what is left. One that is
+    resumed has what it had, by which jobs were given theirs, unless there is much less now, or more.
     """
-    if options.total is not None:
+    why = None if options.total is None else _out_of_reach(options.total, system=options.system)
+    if options.total is not None and why is None:
         return options.total
-    if options.path is None or not options.is_resumed:
-        return asyncio.run(usual_total(system=options.system))
-    with seen(options.path) as (_, state, batch):
+    if options.is_resumed and options.path is not None:
+        total = _resumed(options, options.path)
+    else:
+        total = asyncio.run(usual_total(system=options.system))
+    if why is not None:
+        say(f"scopectl: warning: {in_options(why, {'memory_total': '--mem-total'})}; the total is {format_size(total)}")
+    return total
+
+
+def _out_of_reach(total: int, *, system: bool) -> str | None:
+    """Return why --mem-total cannot be reached, None if it can: a job that has all of it would wait forever."""
+    with suppress(ScoperunError):  # nothing is started if this lasts, and --dry-run starts nothing
+        return asyncio.run(out_of_reach(total, system=system))
+    return None
+
+
+def _resumed(options: Options, path: str) -> int:
+    with seen(path) as (_, state, batch):
         own, before = slice_name(batch.header.id, system=options.system), batch.header.total
         largest = state.largest(FAILURES if options.is_retry else ())
     now = asyncio.run(usual_total(system=options.system, own=own))

@@ -45,7 +45,8 @@ class Plan:
 
     batch: its ID. total: bytes that they may have together. system: they run in the system's manager.
     delay: seconds between two starts at least.
-    request: makes the request for an attempt from the job, its memory, the names of its scope and of the slice.
+    request: makes the request for an attempt from the job, its memory, the names of its scope and of the slice; raises
+    ScoperunError for one that cannot be run.
     streams: opens the output of an attempt, by its number.
     take: called with what happens; it must not raise. begin: begins an attempt.
     """

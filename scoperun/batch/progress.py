@@ -12,7 +12,7 @@ from scoperun.batch.ending_lines import ending_line
 from scoperun.batch.events import Finished, Noted
 from scoperun.batch.options import Progress
 from scoperun.batch.progress_text import counts_text, running_text
-from scoperun.console.output import say
+from scoperun.console.output import say, standard_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +93,7 @@ class _Bar:
 
         self._runner = runner
         self._tally = tally
-        self._console = Console(stderr=True)
+        self._console = Console(file=standard_error())
         self._began = time.monotonic()
         self._begun_with = tally.ended
         self._live: Live | None = None

@@ -4,7 +4,8 @@ The law of this file:
 
 1. The verdict decides, never the exit status. `unknown` is not an OOM kill: it is not retried.
 2. A job that ran out of memory at the limit of its own scope gets that limit times the factor, at most --retry-max and
-   at most the total. One that had the most already is not retried: it would run out again.
+   at most the total. One that had the most already is not retried: it would run out again. Nor is one that had all of
+   the total and ran out at the limit of the slice: that limit is the same, and usually reached first.
 3. After an OOM kill at another limit, or at one that is not known, more memory would not help: the job gets the same.
    After two such ends it runs alone, with nothing of the batch beside it, and after one more it is not retried.
    Such a limit is that of the slice, of the machine, of systemd-oomd, or of a cgroup that the job has made itself.
@@ -20,10 +21,12 @@ import math
 import re
 from typing import TYPE_CHECKING
 
+from scoperun.batch.unit_names import is_slice
 from scoperun.errors import InvalidValue
 from scoperun.evidence.oom_limit import LimitOf
 from scoperun.evidence.verdict import Verdict
 from scoperun.record import dataclass
+from scoperun.spec.sizes import PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,6 +80,8 @@ def next_attempt(policy: Policy, attempts: Sequence[Attempt], total: int) -> Aga
         return None
     last = attempts[-1]
     if last.ran_out:
+        if _had_all(last, total):
+            return None
         return _with_more(policy, last, total) if _is_at_own_limit(last) else _with_less_beside(attempts)
     cause = None if last.verdict is None else _CAUSES.get(last.verdict)
     return Again(last.memory, last.alone) if cause in policy.also else None
@@ -106,10 +111,17 @@ def _is_at_own_limit(attempt: Attempt) -> bool:
     return attempt.limit_of is LimitOf.SCOPE and attempt.limit_unit == attempt.unit
 
 
+def _had_all(attempt: Attempt, total: int) -> bool:
+    """Tell whether it had all memory of the batch, and that ran out: the slice also has what the kernel needs."""
+    is_of_slice = attempt.limit_of is LimitOf.SLICE and is_slice(attempt.limit_unit or "")
+    return is_of_slice and attempt.memory // PAGE >= total // PAGE
+
+
 def _with_more(policy: Policy, last: Attempt, total: int) -> Again | None:
     most = total if policy.most is None else min(policy.most, total)
-    memory = most if last.memory >= most / policy.factor else math.ceil(last.memory * policy.factor)
-    return Again(memory, last.alone) if memory > last.memory else None
+    grown = most if last.memory >= most / policy.factor else math.ceil(last.memory * policy.factor)
+    memory = min(most, max(grown, last.memory + PAGE))
+    return Again(memory, last.alone) if memory // PAGE > last.memory // PAGE else None
 
 
 def _with_less_beside(attempts: Sequence[Attempt]) -> Again | None:

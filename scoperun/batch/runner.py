@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING
 from scoperun.batch.admission import Admission, Hold, Room
 from scoperun.batch.aftermath import Aftermath
 from scoperun.batch.events import Finished, Noted, Started
-from scoperun.batch.ground import mended, scope_name, standing
+from scoperun.batch.ground import mended, standing
 from scoperun.batch.interruptible import Interruptible
 from scoperun.batch.plan import Stage
 from scoperun.batch.rows import WAITING, Begun
 from scoperun.batch.running_job import RunningJob
+from scoperun.batch.unit_names import scope_name
 from scoperun.batch.window import Window
 from scoperun.errors import BusUnavailable, ScoperunError
-from scoperun.kernel.machine_memory import available, boot_id
+from scoperun.kernel.machine_memory import boot_id
 from scoperun.record import replace
 from scoperun.spec.sizes import format_size
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from scoperun.batch.rows import Ended, Place
     from scoperun.batch.running_job import Outcome
     from scoperun.batch.state import State
+    from scoperun.kernel.memory_left import Left
 
 _LOOK_AGAIN = 1.0
 """Seconds until the machine's memory is read again, or systemd is asked again: nothing tells us when they are back."""
@@ -218,7 +220,7 @@ class Runner:
 
         Return after how many seconds to look again though nothing has changed, None if there is no need to.
         """
-        used, free = ground.used(), available()
+        used, left = ground.used(), ground.left()
         while self.stage is Stage.RUNNING and not self.is_paused:
             if (rest := self._earliest - time.monotonic()) > 0:
                 return rest
@@ -228,24 +230,24 @@ class Runner:
                 total=self._plan.total,
                 reserved=self.reserved,
                 used=used,
-                available=free,
+                available=None if left is None else left.size,
             )
             chosen = self._admission.choose(self._window.places(), room)
-            self._tell_shortage(chosen, room)
+            self._tell_shortage(chosen, room, left)
             if isinstance(chosen, Hold):
                 return _LOOK_AGAIN if chosen is Hold.MACHINE else None
             self._start(chosen, ground)
             self._earliest = time.monotonic() + self._plan.delay
         return None
 
-    def _tell_shortage(self, chosen: Place | Hold, room: Room) -> None:
-        """Say it once if nothing runs because the machine has no memory for it, which can last forever."""
+    def _tell_shortage(self, chosen: Place | Hold, room: Room, left: Left | None) -> None:
+        """Say it once if nothing runs because others have the memory for it, which can last forever."""
         is_short = chosen is Hold.MACHINE and room.running == 0
-        if is_short and not self._is_short:
+        if left is not None and is_short and not self._is_short:
             least = format_size(min(place.memory for place in self._window.places()))
             free = format_size(room.of_machine)
             self._plan.take(
-                Noted(f"waiting for memory: the machine has {free} available, and the next job asks for {least}")
+                Noted(f"waiting for memory: {left.where} has {free} available, and the next job asks for {least}")
             )
         self._is_short = is_short
 
@@ -254,11 +256,12 @@ class Runner:
         self._window.take(place)
         job, number = self._state.job(place.seq), self._state.begun(place.seq) + 1
         unit = scope_name(self._plan.batch, job.seq, number)
-        self._state.begin(Begun(job.seq, number, unit, self._boot, time.time()))
-        request = self._plan.request(job, place.memory, unit, ground.slice)
-        running = RunningJob(job, request, place=place, number=number, check=ground.see_intact)
+        begun = Begun(job.seq, number, unit, self._boot, time.time())
+        self._state.begin(begun)
+        running = RunningJob(job, begun, place=place, check=ground.see_intact)
         self._running[job.seq] = running
-        running.start(self._plan.begin, partial(self._plan.streams, job, number), self._take_end)
+        request = partial(self._plan.request, job, place.memory, unit, ground.slice)
+        running.start(self._plan.begin, request, partial(self._plan.streams, job, number), self._take_end)
         self._plan.take(Started(job=job, number=number, unit=unit, memory=place.memory, alone=place.alone))
 
     def _take_end(self, running: RunningJob, outcome: Outcome) -> None:

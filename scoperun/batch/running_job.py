@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from scoperun.batch.job import Job
-    from scoperun.batch.rows import Place
+    from scoperun.batch.rows import Begun, Place
     from scoperun.batch.streams import Streams
     from scoperun.console.option import Option
     from scoperun.report.report import Report
@@ -85,14 +85,14 @@ def _named(setting: Option) -> str:
 
 
 class RunningJob:
-    """An attempt that was begun. place: of the job among those that waited. number: the attempt's own."""
+    """An attempt that was begun. unit: the name of its scope. place: of the job among those that waited."""
 
-    def __init__(self, job: Job, request: RunRequest, *, place: Place, number: int, check: Callable[[], None]) -> None:
-        """Take a job and the request for this attempt; nothing is started yet. check: as Begin has it."""
+    def __init__(self, job: Job, begun: Begun, *, place: Place, check: Callable[[], None]) -> None:
+        """Take a job and its attempt as it is kept; nothing is started yet. check: as Begin has it."""
         self.job = job
+        self.unit = begun.unit
         self.place = place
-        self.number = number
-        self._request = request
+        self._number = begun.number
         self._check = check
         self._started = time.time()
         self._supervision: Supervision | None = None
@@ -101,14 +101,18 @@ class RunningJob:
         self._was_stopped = False
         self._was_killed = False
 
-    @property
-    def unit(self) -> str:
-        """The name of its scope."""
-        return f"{self._request.unit}"
+    def start(
+        self,
+        begin: Begin,
+        request: Callable[[], RunRequest],
+        streams: Callable[[], Streams],
+        ended: Callable[[RunningJob, Outcome], None],
+    ) -> None:
+        """Start it in a task, which makes the request, opens the streams, and closes them.
 
-    def start(self, begin: Begin, streams: Callable[[], Streams], ended: Callable[[RunningJob, Outcome], None]) -> None:
-        """Start it in a task, which opens the streams and closes them. ended: called once, whatever becomes of it."""
-        self._task = asyncio.create_task(self._run(begin, streams))
+        ended: called once, whatever becomes of it.
+        """
+        self._task = asyncio.create_task(self._run(begin, request, streams))
         # If a task is cancelled before its first step, no line of its coroutine runs, not even a `finally`.
         self._task.add_done_callback(partial(self._over, ended))
 
@@ -139,11 +143,14 @@ class RunningJob:
         with suppress(*UNANSWERED):  # it can be killed later, which needs no answer
             await supervision.stop()
 
-    async def _run(self, begin: Begin, open_streams: Callable[[], Streams]) -> Outcome:
+    async def _run(
+        self, begin: Begin, request: Callable[[], RunRequest], open_streams: Callable[[], Streams]
+    ) -> Outcome:
         """Run the command and return what became of it."""
         try:
+            asked = request()
             with closing(open_streams()) as streams:
-                async with begin(self._request, streams, self._check) as self._supervision:
+                async with begin(asked, streams, self._check) as self._supervision:
                     streams.close()
                     report = await self._supervision.report()
         except ScoperunError as error:
@@ -168,7 +175,7 @@ class RunningJob:
         """Return the attempt as one that ends now, of which nothing else is known."""
         return Attempt(
             seq=self.job.seq,
-            number=self.number,
+            number=self._number,
             unit=self.unit,
             memory=self.place.memory,
             alone=self.place.alone,

@@ -16,6 +16,7 @@ from scoperun.batch.rows import Begun, Place, Wanted
 from scoperun.batch.tables import is_set_up, set_up
 from scoperun.errors import InvalidValue, ScoperunError
 from scoperun.history.database import transaction
+from scoperun.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -133,6 +134,17 @@ class State:
         query = f"SELECT seq, memory FROM job WHERE state IN ({marks}) ORDER BY memory DESC LIMIT 1"  # noqa: S608
         row: tuple[int, int] | None = self._connection.execute(query, states).fetchone()
         return row
+
+    def left(self, further: Sequence[str] = ()) -> Iterator[Job]:
+        """Yield the jobs that have not ended, in order, each with the memory of its next attempt.
+
+        further: states of others that count as well.
+        """
+        states = ("waiting", "running", *further)
+        marks = ", ".join("?" * len(states))
+        query = f"SELECT job, memory FROM job WHERE state IN ({marks}) ORDER BY seq"  # noqa: S608  as above
+        for text, memory in self._connection.execute(query, states):
+            yield replace(job_of(text), memory=memory)
 
     def unfinished(self) -> array[int]:
         """Return the numbers of the jobs that have not ended, in order."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from scoperun.batch.ending import FAILURES, Ending
 from scoperun.batch.ending_lines import complaint
+from scoperun.batch.unit_names import is_slice
 from scoperun.console.tables import Cell, Column, aligned, tabbed
 from scoperun.evidence.oom_limit import LimitOf
 from scoperun.printable import utf8
@@ -187,7 +188,7 @@ def _whose(last: Attempt) -> str:
         case LimitOf.HOST:
             return "the machine's"
         case LimitOf.SLICE if last.limit_unit:
-            return last.limit_unit
+            return "the total" if is_slice(last.limit_unit) else last.limit_unit
         case _:
             return last.limit_of.value
 

@@ -228,6 +228,7 @@ class _Work:
         running = len(self._runner.running)
         jobs, are = ("1 job", "is") if running == 1 else (f"{running} jobs", "are")
         them = "it" if running == 1 else "them"
+        self._runner.end(stage)  # before anything is said: whatever becomes of that, the runner ends
         match stage:
             case Stage.DRAINING if running:
                 self._say(f"scopectl: no more jobs are started; {jobs} {are} left to end; again to stop {them}")
@@ -235,7 +236,6 @@ class _Work:
                 self._say(f"scopectl: {jobs} {are} stopped; again to kill {them}")
             case Stage.KILLING if running:
                 self._say(f"scopectl: {jobs} {are} killed")
-        self._runner.end(stage)
 
     def _aside(self) -> AbstractContextManager[None]:
         """Return a context in which the terminal is not the bar's."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scoperun.console import locales
 from scoperun.environment import given_environment
 from scoperun.errors import ScoperunError
 from scoperun.printable import lines
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 
 def say(text: str) -> None:
@@ -23,6 +27,23 @@ def print_error(text: str) -> None:
     """Print text that is safe to print on standard error."""
     with suppress(OSError):  # as above
         _write(2, f"{text}\n")
+
+
+class _Lossy(io.FileIO):
+    """A file that drops what it cannot write."""
+
+    def write(self, data: ReadableBuffer) -> int:
+        """Write, or raise nothing."""
+        size = memoryview(data).nbytes
+        with suppress(OSError):  # as above
+            return super().write(data) or size  # None: another process has set O_NONBLOCK, and it is full
+        return size
+
+
+def standard_error() -> io.TextIOWrapper:
+    """Return standard error as a file for rich: as with `say`, what has no reader is lost, and nothing is raised."""
+    encoding = "utf-8" if takes_utf8() else "ascii"
+    return io.TextIOWrapper(io.BufferedWriter(_Lossy(2, "w", closefd=False)), encoding, "backslashreplace")
 
 
 def columns() -> int:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 INFINITY = 2**64 - 1
 """No limit on bytes, tasks or processors, and on D-Bus no limit on anything (UINT64_MAX); for seconds: math.inf."""
 
+PAGE = 4096
+"""Bytes: the kernel counts a limit on memory in pages, of which this is the smallest."""
+
 _BYTES = {"": 1, "B": 1} | {suffix: 1024**power for power, suffix in enumerate("KMGTPE", start=1)}
 
 _SECONDS = {

@@ -71,17 +71,19 @@ def _zswap_traps(values: Mapping[str, object], *, has_swap: bool, has_zswap: boo
         )
 
 
-def low_ceiling(limit: int | None, ceiling: Ceiling | None, *, what: str = "the scope is") -> str | None:
+def low_ceiling(
+    limit: int | None, ceiling: Ceiling | None, *, what: str = "the scope is", field: str = "memory_max"
+) -> str | None:
     """Return a warning if a unit can have less memory than its own limit says, None if not.
 
     limit: the unit's own limit in bytes. ceiling: the least limit of the unit and those above it, or of these alone.
-    what: what is limited, with its verb.
+    what: what is limited, with its verb. field: what gives it the limit.
     """
     if limit in {None, INFINITY} or ceiling is None or ceiling.limit >= limit:
         return None
     above = units_of(ceiling.cgroup)[-1] if units_of(ceiling.cgroup) else ceiling.cgroup
     return (
-        f"`memory_max={format_size(limit)}` cannot be reached: {above}, which {what} in, allows "
+        f"`{field}={format_size(limit)}` cannot be reached: {above}, which {what} in, allows "
         f"{format_size(ceiling.limit)} for everything in it together"
     )
 

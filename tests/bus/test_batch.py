@@ -7,7 +7,7 @@ import os
 import resource
 import signal
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -88,6 +88,34 @@ async def test_jobs_run_in_one_slice_and_their_ends_come_as_they_do(systemd: Fak
         }
     assert numbers == [1, 2, 3, 4]
     assert await left(systemd) == ([], [])
+
+
+@pytest.mark.parametrize("memory", [0, -1, 2.5, True, None, "1M", library.INFINITY])
+async def test_memory_that_is_not_valid_is_refused_and_counts_as_nothing(systemd: FakeSystemd, memory: Any) -> None:
+    async with library.Batch(slots=2, memory_total=library.INFINITY - 1) as batch:
+        with pytest.raises(library.InvalidValue, match=r"^`memory="):
+            batch.submit(["true"], memory=memory)
+        assert submit(batch, "exit 3") == 1
+        assert await ends(batch) == {1: ("failed", 3)}
+    assert await left(systemd) == ([], [])
+
+
+async def test_what_could_never_run_is_refused_and_counts_as_nothing(systemd: FakeSystemd) -> None:
+    async with library.Batch(memory_total=library.INFINITY - 1) as batch:
+        with pytest.raises(library.InvalidValue, match="is not below"):
+            batch.submit(["true"], memory=MIB, soft_memory=library.SoftMemory(MIB))
+        with pytest.raises(library.ScoperunError, match="is too large to be kept"):
+            batch.submit(["true"], memory=1 << 63)
+        assert submit(batch, "true", limits=library.Limits(tasks_max=9)) == 1
+        assert await ends(batch) == {1: ("done", 0)}
+    assert await left(systemd) == ([], [])
+
+
+@pytest.mark.parametrize("name", ["memory_total", "retry_max"])
+@pytest.mark.parametrize("size", [0, -1, 2.5, True, "1M"])
+def test_sizes_of_a_batch_that_are_not_valid_are_refused(name: str, size: Any) -> None:
+    with pytest.raises(library.InvalidValue, match=rf"^`{name}={size!r}` is not a number of bytes"):
+        library.Batch(**{name: size})
 
 
 async def test_leaving_kills_what_runs_and_leaves_nothing(systemd: FakeSystemd) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from scoperun.batch.batches import meant, seen
 from scoperun.batch.rows import Wanted
+from scoperun.kernel.wait import readable
 
 from .fake_systemd import refusal
 from .program import end
@@ -75,7 +76,7 @@ async def test_a_batch_whose_jobs_are_still_read_leaves_nothing(
     process.send_signal(number)
     assert (await end(process)).status == -signal.SIGINT
     assert [folder for folder, _, files in os.walk(home / "scoperun") if files] == []
-    assert systemd.calls == []
+    assert "StartTransientUnit" not in systemd.steps
     assert json.loads((await batch("status", "--json")).out) == []
 
 
@@ -162,6 +163,63 @@ async def test_a_terminal_that_takes_nothing_keeps_no_signal_from_being_handled(
     os.close(ours)
 
 
+TELLING = pytest.mark.parametrize("environment", [{"PYTHONUNBUFFERED": "1"}, {"FORCE_COLOR": "1"}], ids=str)
+"""Variables with which Python and rich also write to a terminal that is gone."""
+
+
+async def without_terminal(environment: dict[str, str], *words: str) -> Process:
+    """Start a batch with the bar on a terminal that is gone once two jobs run."""
+    ours, theirs = pty.openpty()
+    argv = (sys.executable, "-m", "scoperun.ctl", "batch", *LITTLE[:-2], "--progress", "bar", "-j", "2", *words)
+    process = await asyncio.create_subprocess_exec(
+        *argv, stdin=DEVNULL, stdout=PIPE, stderr=theirs, env={**os.environ, **environment}, start_new_session=True
+    )
+    os.close(theirs)
+    shown = b""
+    async with asyncio.timeout(PATIENCE):
+        while b"2 running" not in shown:
+            await readable(ours)
+            shown += os.read(ours, 4096)
+    os.close(ours)
+    return process
+
+
+async def ended(process: Process) -> tuple[int | None, bytes]:
+    """Return the exit status of a program without a standard error of ours, and what it has printed."""
+    async with asyncio.timeout(PATIENCE):
+        out, _ = await process.communicate()
+    return process.returncode, out
+
+
+@TELLING
+async def test_a_signal_counts_although_the_terminal_is_gone(systemd: FakeSystemd, environment: dict[str, str]) -> None:
+    process = await without_terminal(environment, "--", "sleep", "{}", ":::", "1000", "1001", "1002")
+    process.send_signal(signal.SIGHUP)
+    assert await ended(process) == (130, b"")
+    (seen,) = json.loads((await batch("status", "--json")).out)
+    assert (seen["waiting"], systemd.units) == (3, {})
+
+
+@TELLING
+async def test_jobs_run_on_although_the_terminal_is_gone(
+    systemd: FakeSystemd, home: Path, environment: dict[str, str]
+) -> None:
+    """A failure is told there, and then the bar is drawn again."""
+    lines = [f"read line < {home}/fail; exit 3", f"read line < {home}/end; echo done"]
+    (home / "jobs").write_text("".join(f"{line}\n" for line in lines))
+    for name in ("fail", "end"):
+        os.mkfifo(home / name)
+    fail, finish = (os.open(home / name, os.O_RDWR) for name in ("fail", "end"))
+    process = await without_terminal(environment, f"{home}/jobs")
+    os.write(fail, b"\n")
+    await systemd.called("UnrefUnit")
+    os.write(finish, b"\n")
+    assert await ended(process) == (1, b"done\n")
+    os.close(fail)
+    os.close(finish)
+    assert systemd.units == {}
+
+
 @pytest.mark.parametrize("slots", ["1", "2"])
 async def test_a_property_that_systemd_lacks_fails_the_job_that_asks_for_it(
     systemd: FakeSystemd, home: Path, slots: str
@@ -232,6 +290,30 @@ async def test_a_batch_that_is_not_resumed_is_as_it_was(systemd: FakeSystemd, ho
     assert home
 
 
+@pytest.mark.parametrize("way", ["--resume", "--retry-failed"])
+async def test_what_a_job_could_not_be_asked_for_is_refused_before_anything_is_kept(
+    systemd: FakeSystemd, home: Path, way: str
+) -> None:
+    soft = {"command": "echo soft", "soft-mem": "8M"}
+    jobs = [{"command": "false"}, {"command": "echo one"}, soft, {"command": "echo four", "mem": "9M"}]
+    (home / "jobs.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in jobs))
+    words = ("--mem", "10M", *LITTLE[2:], *HALTING, f"{home}/jobs.jsonl")
+    assert (await batch(*words)).status == 1
+    before = (await batch("status", "--json")).out
+    for given, most in (("--mem=4M", "4M"), ("--mem=8M", "8M")):
+        done = await batch(way, given, "-j", "3")
+        assert (done.status, done.out) == (125, "")
+        assert done.complaint == (
+            f"scopectl: job 3: --soft-mem 8M is not below --mem {most}: 'echo soft' "
+            "(the kernel kills there; take less, so that the command is warned before)"
+        )
+    done = await batch(way, "--soft-mem", "9M")
+    assert done.complaint.startswith("scopectl: job 4: --soft-mem 9M is not below --mem 9M: 'echo four'")
+    assert (await batch("status", "--json")).out == before
+    again = await batch(way, "-k", "--halt", "soon,fail=2")
+    assert (again.out, systemd.units) == ("one\nsoft\nfour\n", {})
+
+
 async def test_files_that_are_named_when_it_is_resumed_are_where_that_is_typed(
     systemd: FakeSystemd, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -293,7 +375,7 @@ async def test_an_id_that_two_jobs_have_is_refused_by_a_dry_run_too(systemd: Fak
     for words in ((), ("--dry-run",), ("--dry-run", "--json")):
         done = await batch(*words, *LITTLE, f"{home}/jobs.tsv")
         assert (done.status, done.complaint) == (125, "scopectl: job 4: another job has the id 'a'")
-    assert systemd.calls == []
+    assert "StartTransientUnit" not in systemd.steps
 
 
 async def test_what_auto_means_is_said_only_if_jobs_get_it(systemd: FakeSystemd) -> None:

@@ -23,7 +23,7 @@ from scoperun.batch.rows import Header
 from scoperun.batch.runner import Runner
 from scoperun.batch.state import State
 from scoperun.batch.streams import CannotKeep, Streams
-from scoperun.errors import ScopeFailed
+from scoperun.errors import InvalidValue, ScopeFailed
 from scoperun.kernel.wait import readable
 from scoperun.record import replace
 from scoperun.spec.request import RunRequest
@@ -168,6 +168,26 @@ async def test_a_mistake_of_ours_ends_the_batch_and_what_has_ended_beside_it_is_
     with pytest.raises(LookupError, match="a mistake"):
         await batch.run()
     assert [each.seq for each in kept.open_attempts()] == [3]
+    assert await left(systemd) == ([], [])
+
+
+async def test_a_request_that_is_not_valid_is_about_its_job_alone(
+    systemd: FakeSystemd, connection: sqlite3.Connection
+) -> None:
+    """That should have been seen before; the others run all the same."""
+    kept = state(connection, ("sleep", "0.1"), ("true",), ("true",))
+    batch = Batch(kept, slots=2)
+
+    def request(job: Job, *rest: Any) -> RunRequest:
+        if job.seq == 2:
+            raise InvalidValue("`soft_memory=8M` is not below `memory_max=1M`")
+        return batch._request(job, *rest)  # noqa: SLF001
+
+    batch.runner = Runner(kept, replace(batch.plan, request=request), slots=2)
+    await batch.run()
+    assert batch.ends == {1: "done", 2: "not-executed", 3: "done"}
+    (end,) = [each.attempt for each in batch.events if isinstance(each, Finished) and each.job.seq == 2]
+    assert (end.error, end.exit_status) == ("`soft_memory=8M` is not below `memory_max=1M`", 125)
     assert await left(systemd) == ([], [])
 
 

@@ -81,6 +81,35 @@ def test_only_what_ran_out_is_tried_again_with_more_until_it_is_enough(home: Pat
     assert (done.total["retried"], done.total["done_with_more_memory"]) == (2, 1)
 
 
+GROW = """
+import mmap, sys
+blocks = []
+for _ in range(int(sys.argv[1])):
+    blocks.append(mmap.mmap(-1, 1 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE))
+"""
+"""Takes so many MiB, one after the other."""
+
+
+@pytest.mark.guest(also="trixie-stock")
+def test_a_job_that_has_run_out_of_the_whole_total_is_not_tried_again(home: Path) -> None:
+    """The slice has the same limit as the job then, and as a rule is the one that is reached."""
+    job = ["--", "python3", "-c", GROW, "{}", ":::", "90"]
+    done = batch("--mem", "16M", "-j", "1", "--retries", "6", "--mem-total", "64M", "--json", *job)
+    (end,) = done.ends.values()
+    assert (done.status, end["state"], end["attempt"]) == (3, "out-of-memory", 3), done
+    assert (end["memory_max"], end["limit_of"] in {"scope", "slice"}) == (64 * MIB, True)
+    assert done.stderr.count("it is tried again with") == 2
+
+
+def test_a_part_of_a_page_is_not_more_memory(home: Path) -> None:
+    """--mem auto is whole pages, and the total need not be."""
+    job = ["--", "python3", "-c", GROW, "{}", ":::", "90"]
+    done = batch("--mem", "auto", "-j", "1", "--retries", "6", "--mem-total", f"{64 * MIB - 1}", "--json", *job)
+    (end,) = done.ends.values()
+    assert (done.status, end["state"], end["attempt"]) == (3, "out-of-memory", 1), done
+    assert (end["memory_max"], end["limit_of"] in {"scope", "slice"}) == (64 * MIB - 4096, True)
+
+
 @pytest.mark.guest(suite="trixie")
 def test_what_jobs_print_is_printed_whole_and_kept(home: Path) -> None:
     results = home / "results"

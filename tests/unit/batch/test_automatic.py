@@ -38,6 +38,28 @@ def test_what_was_too_little_is_not_given_again() -> None:
     assert said == "320M: by 2 earlier runs, 300M is too little"
 
 
+def limited(limits: list[int], peak: int, succeeded: int) -> Advice:
+    """Return what runs tell of which some ran out at these limits, and the others succeeded."""
+    out = [PastRun(verdict=Verdict.OOM_KILL, peak=each * MIB) for each in limits]
+    return advice([*out, *[PastRun(verdict=Verdict.SUCCESS, peak=peak * MIB)] * succeeded])
+
+
+@pytest.mark.parametrize(
+    ("found", "slots", "size", "said"),
+    [
+        (limited([64] * 3, 900, 30), 32, 960, "960M: by 33 earlier runs, 64M is too little, and one used 900M"),
+        (limited([100, 200, 400], 700, 1), 16, 704, "704M: by 4 earlier runs, 400M is too little, and one used 700M"),
+        (limited([100, 200, 400], 700, 1), 4, 1024, "1G: by 4 earlier runs, 400M is too little, and one used 700M"),
+        (limited([400], 400, 1), 16, 416, "416M: by 2 earlier runs, 400M is too little"),
+    ],
+)
+def test_what_a_run_that_succeeded_used_is_the_least_although_others_ran_out(
+    found: Advice, slots: int, size: int, said: str
+) -> None:
+    """As with --record and --retries: the history has each attempt."""
+    assert automatic(found, total=TOTAL, slots=slots) == (size * MIB, said)
+
+
 def test_a_job_gets_all_that_there_is_at_most() -> None:
     found = automatic(runs([200]), total=100 * MIB, slots=4)
     assert found == (

@@ -7,6 +7,7 @@ from scoperun.batch.retry import Again, Cause, Policy, growth, next_attempt, ret
 from scoperun.errors import InvalidValue
 from scoperun.evidence.oom_limit import LimitOf
 from scoperun.evidence.verdict import Verdict
+from scoperun.spec.sizes import PAGE
 from tests.unit.batch.attempts import GIB, attempt, ran_out, ran_out_at
 
 TOTAL = 100 * GIB
@@ -31,16 +32,40 @@ def test_a_job_that_ran_out_at_its_own_limit_gets_more() -> None:
     assert again(ran_out()) == Again(2 * GIB)
     assert again(ran_out(), ran_out(2 * GIB)) == Again(4 * GIB)
     assert again(ran_out(), factor=1.5) == Again(GIB * 3 // 2)
-    assert again(ran_out(3), factor=1.1) == Again(4)
+    assert again(ran_out(8 * PAGE), factor=1.5) == Again(12 * PAGE)
+    assert again(ran_out(8 * PAGE), factor=1.01) == Again(9 * PAGE), "in which the kernel counts"
 
 
 def test_it_gets_at_most_what_is_allowed_and_once_it_had_that_nothing() -> None:
-    assert again(ran_out(), most=GIB + 7) == Again(GIB + 7)
-    assert again(ran_out(), total=GIB + 5) == Again(GIB + 5)
-    assert again(ran_out(), most=3 * GIB, total=GIB + 9) == Again(GIB + 9)
+    assert again(ran_out(), most=GIB + 7 * PAGE) == Again(GIB + 7 * PAGE)
+    assert again(ran_out(), total=GIB + 5 * PAGE) == Again(GIB + 5 * PAGE)
+    assert again(ran_out(), most=3 * GIB, total=GIB + 9 * PAGE) == Again(GIB + 9 * PAGE)
     for had in (4 * GIB, 5 * GIB):
         assert again(ran_out(had), most=4 * GIB) is None
         assert again(ran_out(had), total=4 * GIB) is None
+
+
+def test_a_part_of_a_page_is_not_more_memory() -> None:
+    """The kernel counts a limit in pages, so it would run out of the same."""
+    for more in (1, PAGE - 1):
+        assert again(ran_out(), most=GIB + more) is None
+        assert again(ran_out(), total=GIB + more) is None
+    assert again(ran_out(GIB + 1), most=GIB + PAGE) == Again(GIB + PAGE)
+
+
+@pytest.mark.parametrize("had", [GIB, GIB + 1, 2 * GIB])
+def test_a_job_that_had_the_whole_total_is_not_tried_again_if_the_slice_ran_out(had: int) -> None:
+    """The slice's limit is the same as the job's own, and what else is in the slice has it reached first."""
+    for unit in ("app-scoperun_batch_x.slice", "system-scoperun_batch_x.slice"):
+        assert again(ran_out_at(LimitOf.SLICE, unit, memory=had), total=GIB + 1) is None
+        assert again(ran_out_at(LimitOf.SLICE, unit, memory=had), total=GIB + 1, also=EVERYTHING) is None
+
+
+def test_the_same_happens_elsewhere_or_with_less_and_the_job_is_tried_again() -> None:
+    own, other = "app-scoperun_batch_x.slice", "app.slice"
+    assert again(ran_out_at(LimitOf.SLICE, own, memory=GIB - PAGE), total=GIB) == Again(GIB - PAGE)
+    assert again(ran_out_at(LimitOf.SLICE, other), total=GIB) == Again(GIB)
+    assert again(ran_out_at(LimitOf.UNKNOWN), total=GIB) == Again(GIB)
 
 
 def test_a_large_factor_gives_the_most() -> None:

@@ -4,6 +4,7 @@ import json
 
 from rich.text import Text
 
+from scoperun.batch.ending_lines import how
 from scoperun.batch.job import SHELL, Job
 from scoperun.batch.need import need
 from scoperun.batch.summary import ROWS, Summary, summary
@@ -61,6 +62,13 @@ def test_the_table_has_each_failure_with_what_is_known() -> None:
         ["12", "./leak", "oom-kill", ">1G", "-", "unknown"],
         ["13", "./leak", "unknown", "-", "-", "-"],
     ]
+
+
+def test_the_slice_of_the_batch_is_named_by_what_it_is_for() -> None:
+    end = ran_out_at(LimitOf.SLICE, "app-scoperun_batch_x.slice", seq=8, needed=None, victim="leak")
+    found = summary({"out-of-memory": 1}, [(job(8), "out-of-memory", [end])], need([end]))
+    assert found.text().splitlines()[1] == "8\t./leak\toom-kill\t-\tleak\tthe total"
+    assert how(end) == "ran out of the memory of all jobs together (leak was killed)"
 
 
 def test_a_failure_has_options_and_escapes_where_other_programs_read_it() -> None:
