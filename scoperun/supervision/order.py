@@ -68,7 +68,7 @@ async def supervised(  # noqa: PLR0913  each belongs to another step
         tasks = await stack.enter_async_context(Tasks())
         exited = tasks.start(_feed_exit(processes.workload, feed))
         tasks.start(feed_loss(manager, feed))
-        await stack.enter_async_context(cleared_away(unit, processes, feed, is_name_chosen=run.unit is not None))
+        await stack.enter_async_context(cleared_away(run, unit, processes, feed))
         with nullcontext() if guard is None else guard.blamed(), _explained(unit, processes, feed):
             await _start(run, unit, processes, feed)
             from scoperun.supervision.standing import stand  # noqa: PLC0415  _start has imported it
@@ -159,20 +159,20 @@ def _explained(unit: Unit, processes: Processes, feed: Feed) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def cleared_away(
-    unit: Unit, processes: Processes, feed: Feed, *, is_name_chosen: bool = False
-) -> AsyncIterator[None]:
+async def cleared_away(run: RunRequest, unit: Unit, processes: Processes, feed: Feed) -> AsyncIterator[None]:
     """On exit kill both processes, then wait for the end of the scope if systemd still announces it.
 
-    is_name_chosen: the user has chosen the unit's name, so that another unit can have it.
+    If systemd might start the scope later, it is told to stop it, unless another unit could have its name by then.
     Raises ScopeFailed if the scope has other processes in it.
     """
+    is_name_ours = run.unit is None
     try:
         yield
     finally:
         try:
             if not processes.workload.released:
-                await _started(unit, feed, within=unit.timeout if is_name_chosen else LAST_MOMENT)
+                is_stopped_anyway = is_name_ours or run.die_with_scoperun  # in the latter case with its guard
+                await _started(unit, feed, within=LAST_MOMENT if is_stopped_anyway else unit.timeout)
                 with suppress(*UNANSWERED):
                     if _is_there(unit, feed):
                         from scoperun.supervision.strangers import see_no_strangers  # noqa: PLC0415  almost never needed
@@ -181,7 +181,7 @@ async def cleared_away(
         finally:
             processes.keeper.end()
             processes.workload.kill()
-        if unit.might_start and (unit.is_ours or not is_name_chosen):
+        if unit.might_start and (unit.is_ours or is_name_ours):
             unit.post_stop()
         with suppress(*UNANSWERED):
             if _is_there(unit, feed):

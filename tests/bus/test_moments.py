@@ -143,6 +143,17 @@ async def test_an_interrupted_start_that_is_not_answered_is_stopped_by_its_own_n
     assert [step for step in systemd.steps if step == "StopUnit"] == steps
 
 
+async def test_a_guard_stops_a_start_that_is_not_answered(systemd: FakeSystemd) -> None:
+    """So there is no wait for the answer, for which this test would not have the time."""
+    systemd.at["StartTransientUnit"] = lambda call: stall(call) if call.body[0] == "x.scope" else systemd.honest(call)
+    process = await start("--die-with-scoperun", "--unit", "x", "--", "true")
+    await until(lambda: systemd.steps.count("StartTransientUnit") == 2)
+    process.send_signal(signal.SIGINT)
+    ended = await end(process)
+    assert (ended.status, ended.left) == (125, [])
+    assert "StopUnit" not in systemd.steps
+
+
 async def test_a_start_whose_end_is_not_announced_is_stopped_if_it_is_interrupted(
     systemd: FakeSystemd, bus: Wire
 ) -> None:
