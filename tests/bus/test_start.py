@@ -286,7 +286,7 @@ async def test_a_scope_without_a_reference_is_not_waited_for(systemd: FakeSystem
     async with connect(environment) as manager:
         unit = Unit(manager, scope_request("let-go.scope", ()), feed.put)
         with spawn(run) as processes:
-            async with asyncio.timeout(PATIENCE), cleared_away(unit, processes, feed):
+            async with asyncio.timeout(PATIENCE), cleared_away(run, unit, processes, feed):
                 await unit.start([processes.workload.pid, processes.keeper.pid])
                 await until_started(unit, feed, system=run.system)
                 systemd.when_ended = lambda _: None
