@@ -160,7 +160,7 @@ def see_that_it_fits(job: Job, total: int) -> None:
     """Raise InvalidValue if a job could never start, because all jobs together may not have as much memory."""
     if job.memory > total:
         asked, most = _distinct(job.memory, total)
-        hint = f"--mem-total {exact_size(job.memory)}, or less for the job"
+        hint = f"less for the job, or --mem-total {exact_size(job.memory)} where no limit above is lower"
         raise InvalidValue(f"job {job.seq} asks for {asked}, and all together may have {most}: {job.text!r}", hint=hint)
 
 

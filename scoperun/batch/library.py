@@ -164,8 +164,8 @@ class Batch:
         command: Sequence[str],
         *,
         memory: int,
-        stdout: str | None = None,
-        stderr: str | None = None,
+        stdout: str | os.PathLike[str] | None = None,
+        stderr: str | os.PathLike[str] | None = None,
         **options: Unpack[RunOptions],
     ) -> int:
         """Have a command run when there is room for it, and return its number.
@@ -177,12 +177,13 @@ class Batch:
         Raises InvalidValue, also for a command that could never run.
         """
         _see_size("memory", memory)
+        output, errors = _path("stdout", stdout), _path("stderr", stderr)
         if self._total is not None and memory > self._total:
             raise InvalidValue(f"`memory={memory}` is more than all commands may have together: {self._total}")
         request = _limited(RunRequest(command=words(command), **options), memory)
         job = Job(seq=self._last + 1, command=request.command, memory=memory)
         self._state.add(job)
-        self._requests[job.seq] = (request, stdout, stderr)
+        self._requests[job.seq] = (request, output, errors)
         self._last += 1
         self._open += 1
         self._runner.look_again()
@@ -252,6 +253,14 @@ class Batch:
 def _see_size(name: str, size: int) -> None:
     if isinstance(size, bool) or not isinstance(size, int) or size < 1:
         raise InvalidValue(f"`{name}={size!r}` is not a number of bytes", hint="e.g. 40 * scoperun.MiB")
+
+
+def _path(name: str, path: str | os.PathLike[str] | None) -> str | None:
+    if path is None:
+        return None
+    if isinstance(path, bytes | int) or not isinstance(path, str | os.PathLike):
+        raise InvalidValue(f"`{name}={path!r}` is not a path")
+    return os.fspath(path)
 
 
 def _limited(request: RunRequest, memory: int) -> RunRequest:

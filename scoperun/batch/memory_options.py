@@ -33,10 +33,15 @@ def total_of(options: Options) -> int:
     why = None if options.total is None else _out_of_reach(options.total, system=options.system)
     if options.total is not None and why is None:
         return options.total
-    if options.is_resumed and options.path is not None:
-        total = _resumed(options, options.path)
-    else:
-        total = asyncio.run(usual_total(system=options.system))
+    try:
+        if options.is_resumed and options.path is not None:
+            total = _resumed(options, options.path)
+        else:
+            total = asyncio.run(usual_total(system=options.system))
+    except ScoperunError as error:
+        if why is None:
+            raise
+        raise ScoperunError(in_options(why, {"memory_total": "--mem-total"}), hint=error.message) from None
     if why is not None:
         say(f"scopectl: warning: {in_options(why, {'memory_total': '--mem-total'})}; the total is {format_size(total)}")
     return total
@@ -54,7 +59,8 @@ def _resumed(options: Options, path: str) -> int:
         own, before = slice_name(batch.header.id, system=options.system), batch.header.total
         largest = state.largest(FAILURES if options.is_retry else ())
     now = asyncio.run(usual_total(system=options.system, own=own))
-    return resumed_total(now, before, 0 if largest is None or options.gives_memory else largest[1])
+    total = resumed_total(now, before, 0 if largest is None or options.gives_memory else largest[1])
+    return total if _out_of_reach(total, system=options.system) is None else now
 
 
 def with_memory(options: Options, total: int) -> Common:

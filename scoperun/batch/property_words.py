@@ -29,7 +29,7 @@ class Names:
 def properties_in_place(
     words: Iterable[str], names: Names, properties: Iterable[Sequence[Assignment]]
 ) -> tuple[str, ...]:
-    """Return words that mean the same, with each property in place of the -p that has assigned it.
+    """Return words that mean the same, with what -p @FILE has assigned in its place.
 
     words: a command line that is valid, without --. properties: what each -p in it has assigned.
     """
@@ -39,7 +39,8 @@ def properties_in_place(
         options, rest = getopt.getopt(rest, *_declared(names))
         for name, value in options:
             if name in _NAMES:
-                found += [f"--property={each.text}" for each in next(assigned)]
+                read = [each.text for each in next(assigned)]
+                found += [f"--property={text}" for text in (read if value.startswith("@") else [value])]
             else:
                 found += [name, value] if name in names.valued else [name]
         found += rest[:1]  # an argument, after which options can follow

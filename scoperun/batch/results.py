@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from scoperun.batch.streams import CannotRead
 from scoperun.console.files import Destination
 from scoperun.console.folders import make_folder
-from scoperun.console.paths import Trusted, walk
+from scoperun.console.paths import ForeignLink, Trusted, walk
 from scoperun.errors import ScoperunError
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from scoperun.console.paths import Place
 
 _FILES = {"out": "stdout", "err": "stderr"}
+_LOST = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL}
+"""Errors of a file that is not there any more, or is another one."""
+
 _MODE = 0o777
 """Of new folders, less what the umask takes away."""
 
@@ -51,7 +54,7 @@ class Results:
             raise
 
     def reopened(self, seq: int, name: str) -> int:
-        """Open a file of an attempt that has ended, to read it. Raises CannotRead."""
+        """Open a file of an attempt that has ended. Raises CannotRead if it is lost, OSError if it is there."""
         try:
             with self._walk(seq, _FILES[name]) as place:
                 if place.status is None:
@@ -60,7 +63,9 @@ class Results:
                     raise OSError(errno.EINVAL, "it is not the file that the job was given")
                 return os.open(f"/proc/self/fd/{place.entry}", os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            raise CannotRead(f"{error.strerror}") from None
+            if error.errno in _LOST or isinstance(error, ForeignLink):
+                raise CannotRead(f"{error.strerror}") from None
+            raise
 
     def take(self, event: Finished) -> None:
         """Write the report of an attempt; note why if that fails."""

@@ -224,6 +224,8 @@ def _systemd_run(request: RunRequest, asked: tuple[Asked, ...]) -> Iterable[str]
     yield "--"
     if request.context.oom_score_adj is not None:  # systemd-run has OOMScoreAdjust= for services alone
         yield from ("choom", f"--adjust={request.context.oom_score_adj}", "--")
+    if request.context.working_directory is not None:  # systemd-run takes --working-directory=/ for nothing
+        yield from ("env", f"--chdir={request.context.working_directory}")
     yield from request.command
 
 
@@ -242,8 +244,6 @@ def _context(request: RunRequest) -> Iterable[str]:
         yield f"--gid={context.group}"
     if context.nice is not None:
         yield f"--nice={context.nice}"
-    if context.working_directory is not None:
-        yield f"--working-directory={context.working_directory}"
     yield from (f"--setenv={variable}" for variable in context.environment if "=" in variable)
 
 

@@ -38,11 +38,12 @@ class Appended:
 
     A link is followed if it belongs to root or to our user, and so must the file. It is held open: a file that is
     renamed meanwhile, as logrotate(8) does it, gets the line under its new name. So is its folder: a file that is
-    removed meanwhile is begun anew there, and no link is followed any more.
+    removed meanwhile is begun anew there, or at its path if the folder was removed too.
     """
 
     def __init__(self, path: str, *, header: str) -> None:
         """Open the file; a new or empty one begins with `header`. Raises OSError if lines cannot be added to it."""
+        self._path = path
         self._header = header.encode()
         self._place = walk(path, Trusted.here())
         try:
@@ -55,7 +56,7 @@ class Appended:
     def append(self, line: str) -> None:
         """Add a line, which ends with a newline. Raises OSError if not all of it could be written."""
         if os.fstat(self._fd).st_nlink == 0:  # it was removed, and the line would be lost with it
-            fd = _opened(self._place, self._header)
+            fd = self._opened_anew()
             os.close(self._fd)
             self._fd = fd
         if _missing(self._fd, self._header):
@@ -63,6 +64,15 @@ class Appended:
                 _write(self._fd, _missing(self._fd, self._header) + line.encode())
         else:
             _write(self._fd, line.encode())
+
+    def _opened_anew(self) -> int:
+        with suppress(FileNotFoundError):
+            return _opened(self._place, self._header)
+        place = walk(self._path, Trusted.here())  # its folder was removed too, and is there again
+        self._place.close()
+        self._place = place
+        self._place.release_entry()
+        return _opened(self._place, self._header)
 
     def close(self) -> None:
         """Close the file."""

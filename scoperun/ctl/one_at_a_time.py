@@ -52,7 +52,7 @@ def _lock(fd: int, place: str) -> None:
         waited = time.monotonic() - began
         if waited > _PATIENCE:  # e.g. because it was stopped by Ctrl-Z
             raise ScoperunError(
-                f"another scopectl has been changing units for {_PATIENCE:g} s",
+                f"other scopectls have been changing units for {_PATIENCE:g} s",
                 hint=f"lslocks shows which process holds {place}",
             )
         if waited > _SILENCE and not is_said:

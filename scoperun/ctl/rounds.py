@@ -84,7 +84,6 @@ class Rounds:
         except ScoperunError as error:
             self.trouble = error.message
         else:
-            self.trouble = None
             self.sampler.describe(dict.fromkeys(names, "") | {unit.name: unit.description for unit in listed})
 
 

@@ -28,7 +28,9 @@ class Left:
     @property
     def where(self) -> str:
         """What has no more left, as people name it."""
-        return "the machine" if self.cgroup is None else unit_of(self.cgroup)
+        if self.cgroup is None:
+            return "the machine"
+        return "the container" if self.cgroup == "/" else unit_of(self.cgroup)
 
 
 def memory_left(cgroups: Iterable[Cgroup], meminfo: str = "/proc/meminfo") -> Left | None:

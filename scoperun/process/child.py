@@ -40,6 +40,7 @@ class Child:
     """A child that waits until `release`; `close` leaves neither a process nor a descriptor.
 
     command: the words that it will execute. pid, pidfd: of its process. released: `release` was called.
+    was_given_up: `kill` was called.
     """
 
     command: tuple[str, ...]
@@ -48,6 +49,7 @@ class Child:
     _hold: int
     _exec_error: int
     released: bool = False
+    was_given_up: bool = False
     _cpu_before: float | None = None
     _late: bool = False
     _exit: WorkloadExited | None = None
@@ -106,6 +108,7 @@ class Child:
 
     def kill(self) -> None:
         """Kill the command's own process if we may; `close` waits for its end."""
+        self.was_given_up = True
         self.send(signal.SIGKILL)
 
     def close(self) -> None:

@@ -64,7 +64,7 @@ class _Relay:
         if received.number == signal.SIGCONT and received.sender == self._waker:
             return  # the waker has continued us
         is_ending = received.number in self._signals.ending
-        if is_ending and not self._workload.released:
+        if is_ending and not (self._workload.released or self._workload.was_given_up):
             self._interrupt(received.number)
         elif self._workload.ended:
             if received.number == signal.SIGCONT:  # we were stopped, perhaps when the command ended

@@ -171,8 +171,7 @@ async def cleared_away(run: RunRequest, unit: Unit, processes: Processes, feed: 
     finally:
         try:
             if not processes.workload.released:
-                is_stopped_anyway = is_name_ours or run.die_with_scoperun  # in the latter case with its guard
-                await _started(unit, feed, within=LAST_MOMENT if is_stopped_anyway else unit.timeout)
+                await _started(unit, feed, within=LAST_MOMENT if is_name_ours else unit.timeout)
                 with suppress(*UNANSWERED):
                     if _is_there(unit, feed):
                         from scoperun.supervision.strangers import see_no_strangers  # noqa: PLC0415  almost never needed
@@ -181,12 +180,14 @@ async def cleared_away(run: RunRequest, unit: Unit, processes: Processes, feed: 
         finally:
             processes.keeper.end()
             processes.workload.kill()
-        if unit.might_start and (unit.is_ours or is_name_ours):
-            unit.post_stop()
+            if unit.might_start and (unit.is_ours or is_name_ours):
+                unit.post_stop()
         with suppress(*UNANSWERED):
             if _is_there(unit, feed):
                 await feed.until(lambda invocation: invocation.over, within=unit.timeout)
                 await unit.unref()
+        if unit.is_ours:  # it was not waited for, or in vain
+            unit.post_unref()
 
 
 async def _started(unit: Unit, feed: Feed, *, within: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -54,6 +55,7 @@ class Settling:
         self._keeper = handles.keeper
         self._feed = handles.feed
         self._enough = enough
+        self._gives_up_at = 0.0
         self._oomd_marks = OomdMarks(handles.scope, handles.keeper)
 
     async def settle(self) -> None:
@@ -88,10 +90,13 @@ class Settling:
         await self._feed.until(lambda invocation: invocation.over, within=within)
 
     async def _given_up(self) -> None:
-        """Return some time after a signal that ends the wait, or at once if the keeper is held, e.g. by a debugger."""
+        """Return some time after a signal that ends the wait, or soon if the keeper is held, e.g. by a debugger."""
         await self._enough.wait()
-        if await self._keeper.ends_within(LAST_MOMENT):
-            await asyncio.sleep(_LAST_WORDS_WITHIN)
+        if not await self._keeper.ends_within(LAST_MOMENT):
+            return
+        now = time.monotonic()
+        self._gives_up_at = self._gives_up_at or now + _LAST_WORDS_WITHIN
+        await asyncio.sleep(self._gives_up_at - now)
 
     async def _stopped(self) -> None:
         """Return when systemd has stopped the scope: SIGTERM, SIGKILL after TimeoutStopSec=, and then it gives up."""
@@ -110,6 +115,8 @@ class Settling:
             await self._read_then_unref()
         finally:
             self._unit.is_announced = False  # also if systemd did not answer: nothing more is waited for
+            if self._unit.is_ours:
+                self._unit.post_unref()
 
     async def _read_then_unref(self) -> None:
         if self._feed.invocation.left_active is None:  # it might have to be asked for, as long as the unit is loaded
@@ -139,8 +146,10 @@ class Settling:
             return self._feed.invocation.stopping
         # systemd might not have noticed yet the OOM kill that we have read.
         properties = await self._unit.read()
-        if properties.oom_policy == "kill" and properties.oom_kills is not None:  # since 259 only a kill of the group
-            return bool(self._scope.cgroup.own_events().get("oom_group_kill"))
+        if properties.oom_policy == "kill" and properties.oom_kills is not None:  # since 259
+            groups = self._scope.cgroup.own_events().get("oom_group_kill")
+            if groups is not None:  # then systemd looks at nothing else
+                return groups > 0
         return properties.oom_policy in {"stop", "kill"} and not self._is_hidden_from_systemd(counters)
 
     def _is_hidden_from_systemd(self, counters: events.Counters) -> bool:

@@ -61,6 +61,7 @@ class Unit:
         self._give = give
         self._is_guard = is_guard
         self._is_started = asyncio.Event()
+        self._is_heard = False
         self._starting: asyncio.Task[None] | None = None
 
     @property
@@ -90,12 +91,13 @@ class Unit:
         await self.manager.listen(self.request, pids[0], self._take, is_guard=self._is_guard)
         self.asked = time.monotonic()
         self._starting = asyncio.create_task(self._start(pids, pidfds))
-        await asyncio.shield(self._starting)
+        await self.answered()
 
     async def answered(self) -> None:
         """Wait until systemd has answered what `start` has asked; raises what that raises."""
         if self._starting is not None:
-            await asyncio.shield(self._starting)
+            await asyncio.wait([self._starting])  # not shield(): Python 3.14 complains of errors that come after it
+            self._starting.result()
 
     async def identify(self) -> None:
         """Learn the invocation ID of the running scope, if it was not announced; raise ScopeFailed if it has none.
@@ -179,7 +181,13 @@ class Unit:
         """Release the reference that AddRef took. Without it, systemd unloads the scope once that has ended."""
         self.is_announced = False
         await self.manager.call("UnrefUnit", "s", self.name)
-        self.is_ours = False
+        self.is_ours = self._is_heard = False
+
+    def post_unref(self) -> None:
+        """Do the same without waiting for an answer."""
+        self.is_announced = self.is_ours = self._is_heard = False
+        with suppress(BusLost):
+            self.manager.post("UnrefUnit", "s", self.name)
 
     async def processes(self) -> list[int]:
         """Return the PIDs of the scope's processes in systemd's PID namespace."""
@@ -197,8 +205,8 @@ class Unit:
     def forget(self) -> None:
         """Receive no more signals of the scope, and wait no more for an answer."""
         self.manager.forget(self.name)
-        if self._starting is not None:
-            self._starting.cancel()
+        if self._starting is not None and not self._starting.cancel() and not self._starting.cancelled():
+            self._starting.exception()  # else asyncio complains that nothing has looked at it
 
     def _take(self, member: str | None, body: list[Any]) -> None:
         """Handle a signal. The last invocation ID that is announced before the end of the start job is this scope's.
@@ -206,7 +214,7 @@ class Unit:
         What is announced before systemd has accepted the request is about an earlier unit of this name, and what comes
         after `unref` can be about a later one.
         """
-        if not self.is_ours:
+        if not self._is_heard:
             return
         for event in answers.events(member, body, ahead=self.manager.ahead):
             if isinstance(event, JobRemoved):
@@ -269,12 +277,13 @@ class Unit:
             if error.name == _NO_SUCH_UNIT:
                 return False
             raise
-        self._accepted()
+        self._is_heard = True
         await self._job_is_over()
         if pids[0] not in await self.processes():
             raise ScopeFailed(
                 f"Failed to start scope {self.name!r}: systemd restarted, and our processes are not in that unit now"
             )
+        self.is_ours = True
         if not self._is_started.is_set():  # the announcements came before systemd was back
             self._is_started.set()
             self._give(await self._state_by_name())
@@ -282,7 +291,7 @@ class Unit:
         return True
 
     def _accepted(self) -> None:
-        self.is_ours = True
+        self.is_ours = self._is_heard = True
 
     async def _job_is_over(self) -> None:
         """Wait for the end of the start job, if there still is one."""

@@ -104,6 +104,10 @@ async def test_what_could_never_run_is_refused_and_counts_as_nothing(systemd: Fa
     async with library.Batch(memory_total=library.INFINITY - 1) as batch:
         with pytest.raises(library.InvalidValue, match="is not below"):
             batch.submit(["true"], memory=MIB, soft_memory=library.SoftMemory(MIB))
+        odd: Any
+        for odd in 1, b"out", []:
+            with pytest.raises(library.InvalidValue, match=r"^`stderr=.* is not a path$"):
+                batch.submit(["true"], memory=MIB, stderr=odd)
         with pytest.raises(library.ScoperunError, match="is too large to be kept"):
             batch.submit(["true"], memory=1 << 63)
         assert submit(batch, "true", limits=library.Limits(tasks_max=9)) == 1
@@ -376,7 +380,7 @@ async def test_a_job_whose_file_cannot_be_written_affects_no_other(systemd: Fake
     assert await left(systemd) == ([], [])
 
 
-async def written(systemd: FakeSystemd, script: str, **streams: str) -> library.BatchResult:
+async def written(systemd: FakeSystemd, script: str, **streams: str | Path) -> library.BatchResult:
     """Run one job with these files for its output, and return how it ended."""
     async with library.Batch(slots=1, memory_total=9 * MIB) as batch:
         submit(batch, script, **streams)
@@ -413,7 +417,7 @@ async def test_files_for_what_a_job_prints_are_new_ones_with_the_usual_mode(
     (tmp_path / "out").symlink_to("far")
     before = os.umask(0o027)
     try:
-        await written(systemd, "echo out; echo err >&2", stdout=f"{tmp_path}/out", stderr=f"{tmp_path}/err")
+        await written(systemd, "echo out; echo err >&2", stdout=tmp_path / "out", stderr=f"{tmp_path}/err")
     finally:
         os.umask(before)
     assert ((tmp_path / "far").read_text(), (tmp_path / "err").read_text()) == ("out\n", "err\n")

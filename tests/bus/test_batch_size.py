@@ -32,7 +32,7 @@ FEW = JOBS // 4
 """More objects than the window of waiting jobs can differ by at these two, and half as many as jobs end in between."""
 
 SLOTS = 8
-MOST_TASKS = 50
+MOST_TASKS = 8 * SLOTS
 """More than those of the slots, the connection and the fake."""
 
 

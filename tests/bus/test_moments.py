@@ -143,17 +143,6 @@ async def test_an_interrupted_start_that_is_not_answered_is_stopped_by_its_own_n
     assert [step for step in systemd.steps if step == "StopUnit"] == steps
 
 
-async def test_a_guard_stops_a_start_that_is_not_answered(systemd: FakeSystemd) -> None:
-    """So there is no wait for the answer, for which this test would not have the time."""
-    systemd.at["StartTransientUnit"] = lambda call: stall(call) if call.body[0] == "x.scope" else systemd.honest(call)
-    process = await start("--die-with-scoperun", "--unit", "x", "--", "true")
-    await until(lambda: systemd.steps.count("StartTransientUnit") == 2)
-    process.send_signal(signal.SIGINT)
-    ended = await end(process)
-    assert (ended.status, ended.left) == (125, [])
-    assert "StopUnit" not in systemd.steps
-
-
 async def test_a_start_whose_end_is_not_announced_is_stopped_if_it_is_interrupted(
     systemd: FakeSystemd, bus: Wire
 ) -> None:
@@ -193,6 +182,22 @@ async def test_a_signal_ends_the_attempt_even_if_the_process_was_killed_before(s
     os.close(pidfd)
     process.send_signal(signal.SIGINT)
     assert (await end(process)).complaint == "scoperun: SIGINT arrived before the command had started"
+
+
+async def test_a_signal_changes_nothing_while_a_failed_start_is_cleared_away(systemd: FakeSystemd) -> None:
+    def fail_to_start(unit: Unit) -> None:
+        systemd.state_changed(unit, "active")
+        systemd.job_removed(unit, "failed")
+
+    ended: asyncio.Future[Unit] = asyncio.get_running_loop().create_future()
+    systemd.when_started = fail_to_start
+    systemd.when_ended = ended.set_result
+    process = await start("--unit", "x", "--", "true")
+    unit = await ended
+    process.send_signal(signal.SIGINT)
+    systemd.announce_end(unit)
+    assert (await end(process)).complaint.startswith("scoperun: Failed to start scope 'x.scope': its job ended as ")
+    assert systemd.units == {}
 
 
 # After the command's end.

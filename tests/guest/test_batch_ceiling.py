@@ -36,7 +36,7 @@ def small_slice() -> Iterator[None]:
     systemctl("start", "app.slice")
     systemctl("set-property", "--runtime", "app.slice", f"MemoryMax={FULL}")
     yield
-    systemctl("set-property", "--runtime", "app.slice", "MemoryMax=infinity")
+    systemctl("revert", "app.slice")
 
 
 def test_the_usual_total_and_an_equal_share_are_of_what_it_leaves() -> None:

@@ -242,7 +242,8 @@ def test_a_job_above_the_total_is_refused() -> None:
     with pytest.raises(InvalidValue) as caught:
         see_that_it_fits(job, 3 << 30)
     assert str(caught.value) == (
-        "job 3 asks for 4G, and all together may have 3G: \"./leak 'a b'\" (--mem-total 4G, or less for the job)"
+        "job 3 asks for 4G, and all together may have 3G: \"./leak 'a b'\" "
+        "(less for the job, or --mem-total 4G where no limit above is lower)"
     )
     larger = Job(seq=4, command=("true",), memory=(4 << 30) + 1)
     with pytest.raises(InvalidValue, match="asks for 4294967297, and all together may have 4294967296"):

@@ -205,14 +205,11 @@ def test_a_slice_below_the_callers_is_shown_by_its_full_name() -> None:
         ),
         (
             ["--oom-score-adj", "-5", "-d", "/", "ls"],
-            "systemd-run --user --scope --collect --working-directory=/ -- choom --adjust=-5 -- ls",
+            "systemd-run --user --scope --collect -- choom --adjust=-5 -- env --chdir=/ ls",
         ),
         (
             ["--uid", "u", "--gid", "g", "--nice", "-5", "-E", "A=b c", "-E", "NOT_SET_HERE", "-d", "/x y", "ls"],
-            (
-                "systemd-run --user --scope --collect --uid=u --gid=g --nice=-5 "
-                "'--working-directory=/x y' '--setenv=A=b c' -- ls"
-            ),
+            "systemd-run --user --scope --collect --uid=u --gid=g --nice=-5 '--setenv=A=b c' -- env '--chdir=/x y' ls",
         ),
         (
             ["--slice", "s", "--description", "two words", "-p", "IOWeight=5", "true"],

@@ -3,6 +3,7 @@
 import errno
 import multiprocessing
 import os
+import shutil
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -157,6 +158,18 @@ def test_a_file_that_was_removed_is_begun_anew_where_it_was(folder: Path) -> Non
         another.append("two\n")
         file.append("three\n")
     assert (folder / "near" / "log").read_text() == f"{HEADER}one\ntwo\nthree\n"
+
+
+def test_a_file_whose_folder_was_made_again_is_begun_anew_there(folder: Path) -> None:
+    place = folder / "sub"
+    place.mkdir()
+    with Appended(f"{place}/log", header=HEADER) as file:
+        file.append("one\n")
+        shutil.rmtree(place)
+        place.mkdir()
+        file.append("two\n")
+        file.append("three\n")
+    assert (place / "log").read_text() == f"{HEADER}two\nthree\n"
 
 
 def test_a_file_whose_folder_was_removed_is_an_error(folder: Path) -> None:

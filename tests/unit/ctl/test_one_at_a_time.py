@@ -62,7 +62,7 @@ def test_a_lock_that_is_not_given_up_is_an_error_that_names_it(
         one_at_a_time(here, system=False),
     ):
         pytest.fail("two at a time")
-    assert refused.value.message == "another scopectl has been changing units for 0.2 s"
+    assert refused.value.message == "other scopectls have been changing units for 0.2 s"
     assert refused.value.hint == f"lslocks shows which process holds {tmp_path}/systemd"
     assert capfd.readouterr().err == "scopectl: waiting for another scopectl that changes units\n"
     with one_at_a_time(here, system=False):

@@ -37,6 +37,14 @@ def test_the_least_counts_and_is_named(tmp_path: Path, kib: int, left: Left) -> 
     assert memory_left(levels, meminfo(tmp_path, kib)) == left
 
 
+def test_what_has_no_more_left_is_named() -> None:
+    assert [Left(1, name).where for name in (None, "/", "/a.slice/b.scope")] == [
+        "the machine",
+        "the container",
+        "b.scope",
+    ]
+
+
 def test_a_cgroup_above_its_limit_leaves_nothing(tmp_path: Path) -> None:
     """As after the limit was lowered."""
     full = cgroup(tmp_path / "a", "1000", 1200)
