@@ -24,7 +24,7 @@ def traps(
 ) -> list[str]:
     """Return one warning line for each combination of properties that was hardly intended.
 
-    has_swap: whether the machine has any swap. has_zswap: whether zswap is switched on.
+    has_swap: whether the machine has any swap. has_zswap: whether zswap is switched on, if the kernel has it.
     about: only those that one of these properties has a part in. what: what is limited.
     """
     values = {each.name: each.value for each in properties}
