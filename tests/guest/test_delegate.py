@@ -30,7 +30,8 @@ def test_a_stop_that_systemd_does_not_begin_is_not_waited_for(story: Story) -> N
     ending = story.run(*words, f"{DIVIDE} {leak}; sleep 1000 >/dev/null 2>&1 & exit 0")
     if ending.report["left_running"]:
         systemctl("stop", ending.report["unit"])
-    assert (ending.status, ending.verdict) == (0, "oom-kill")
+    assert ending.verdict == "oom-kill"
+    assert ending.status in {0, 143}, "earlier versions stop the command, if it still runs"
 
 
 def test_the_keeper_is_not_listed_as_left_running(story: Story) -> None:
