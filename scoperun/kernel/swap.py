@@ -12,10 +12,10 @@ def has_swap(file: str = "/proc/swaps") -> bool:
         return True
 
 
-def has_zswap(file: str = "/sys/module/zswap/parameters/enabled") -> bool:
-    """Tell whether zswap is switched on; True if `file` is not there: such a kernel refuses limits on it."""
+def has_zswap(file: str = "/sys/module/zswap/parameters/enabled") -> bool | None:
+    """Tell whether zswap is switched on; None if the kernel does not have it."""
     try:
         with open(file, encoding="utf-8", errors="replace") as enabled:
             return enabled.read().strip() == "Y"
     except OSError:
-        return True
+        return None

@@ -18,13 +18,14 @@ def traps(
     properties: Iterable[Property],
     *,
     has_swap: bool,
-    has_zswap: bool,
+    has_zswap: bool | None,
     about: Collection[str] | None = None,
     what: str = "the command",
 ) -> list[str]:
     """Return one warning line for each combination of properties that was hardly intended.
 
-    has_swap: whether the machine has any swap. has_zswap: whether zswap is switched on, if the kernel has it.
+    has_swap: whether the machine has any swap. has_zswap: whether zswap is switched on; None if the kernel does
+    not have it, and refuses limits on it.
     about: only those that one of these properties has a part in. what: what is limited.
     """
     values = {each.name: each.value for each in properties}
@@ -58,7 +59,7 @@ def _traps(values: Mapping[str, object], what: str, *, has_swap: bool) -> Iterat
 def _zswap_traps(values: Mapping[str, object], *, has_swap: bool, has_zswap: bool) -> Iterator[tuple[set[str], str]]:
     """Yield the same for a limit on zswap, but for 0, which holds wherever there is no zswap."""
     limit = _limit(values.get("MemoryZSwapMax"))
-    if not limit:
+    if not limit or has_zswap is None:
         return
     does_nothing = f"MemoryZSwapMax={format_size(limit)} does nothing"
     if not has_zswap:

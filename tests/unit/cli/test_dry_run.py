@@ -323,7 +323,7 @@ def test_an_unwritable_output_is_an_error() -> None:
     assert done.stderr == b"scoperun: cannot print the preview: No space left on device\n"
 
 
-def trap(*settings: str, has_swap: bool = True, has_zswap: bool = True) -> list[str]:
+def trap(*settings: str, has_swap: bool = True, has_zswap: bool | None = True) -> list[str]:
     return traps([parse_property(text) for text in settings], has_swap=has_swap, has_zswap=has_zswap)
 
 
@@ -360,10 +360,10 @@ def test_swap_is_detected_from_proc_swaps(tmp_path: Path) -> None:
 
 def test_zswap_is_detected_from_its_parameter(tmp_path: Path) -> None:
     enabled = tmp_path / "enabled"
-    assert has_zswap(str(enabled)), "a kernel without it refuses the limit"
+    assert has_zswap(str(enabled)) is None, "a kernel without it"
     for text, is_on in ("N\n", False), ("Y\n", True):
         enabled.write_text(text)
-        assert has_zswap(str(enabled)) == is_on
+        assert has_zswap(str(enabled)) is is_on
 
 
 def test_a_limit_on_zswap_that_does_nothing_is_a_trap() -> None:
@@ -376,6 +376,7 @@ def test_a_limit_on_zswap_that_does_nothing_is_a_trap() -> None:
     )
     (line,) = trap("MemoryZSwapMax=5M", has_swap=False)
     assert line.endswith(": this machine has none; add some")
+    assert trap("MemoryZSwapMax=5M", "MemorySwapMax=0", has_zswap=None) == [], "it is refused"
     for most in "0", "infinity":
         assert trap(f"MemoryZSwapMax={most}", "MemorySwapMax=0", has_zswap=False) == []
 
