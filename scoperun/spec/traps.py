@@ -56,7 +56,9 @@ def _traps(values: Mapping[str, object], what: str, *, has_swap: bool) -> Iterat
         yield {"MemoryMax", "MemorySwapMax"}, text
 
 
-def _zswap_traps(values: Mapping[str, object], *, has_swap: bool, has_zswap: bool) -> Iterator[tuple[set[str], str]]:
+def _zswap_traps(
+    values: Mapping[str, object], *, has_swap: bool, has_zswap: bool | None
+) -> Iterator[tuple[set[str], str]]:
     """Yield the same for a limit on zswap, but for 0, which holds wherever there is no zswap."""
     limit = _limit(values.get("MemoryZSwapMax"))
     if not limit or has_zswap is None:
