@@ -12,6 +12,8 @@ from .batches import batch, left, lines_of, started
 from .story import GENEROUS, systemctl
 from .waiting import line_from
 
+pytestmark = pytest.mark.guest(suite="trixie")  # it is about the kernel's files, which are the same everywhere
+
 MIB = 1 << 20
 FULL = 150 * MIB
 """The limit of app.slice."""

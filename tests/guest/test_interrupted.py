@@ -7,7 +7,7 @@ import time
 from .story import GENEROUS, units
 
 ATTEMPT = ["scoperun", "-qq", "--", "sleep", "1000"]
-ROUNDS = 12
+ROUNDS = 6
 
 
 def test_an_interrupted_attempt_leaves_no_unit() -> None:
