@@ -24,10 +24,13 @@ _OWNERS_ALONE = 0o600
 """The mode of a new file: only its owner reads it, because it has command lines in it."""
 
 _ATTEMPTS = 100
-"""How often a file can appear and disappear again while it is opened before that is an error, or be locked."""
+"""How often a file can appear and disappear again while it is opened before that is an error."""
+
+_PATIENCE = 5.0
+"""Seconds for which a lock of another program is waited for."""
 
 _MOMENT = 0.05
-"""Seconds between two attempts to lock a file, and for which a line of ours is not written to its end."""
+"""Seconds for which a line of ours is not written to its end."""
 
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK}
 """Errors of link(2) on file systems without hard links, e.g. vfat."""
@@ -181,11 +184,9 @@ def _locked(fd: int) -> Iterator[None]:
     """Keep other runs of ours from writing the header meanwhile; a lock of another program is not waited for long."""
     import fcntl  # noqa: PLC0415  rarely needed
 
-    for _ in range(_ATTEMPTS):
-        with suppress(BlockingIOError):
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        time.sleep(_MOMENT)
+    from scoperun.console.locks import is_locked  # noqa: PLC0415  as above
+
+    is_locked(fd, within=_PATIENCE)
     try:
         yield
     finally:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import time
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from scoperun.console.locks import is_locked
 from scoperun.console.output import say
 from scoperun.errors import ScoperunError
 from scoperun.systemd import unit_files
@@ -20,8 +19,7 @@ _OF_ROOT = "/run/scoperun.lock"
 
 _PATIENCE = 30.0
 _SILENCE = 1.0
-_MOMENT = 0.05
-"""Seconds: how long the lock is waited for, for how long without a word, and the time between two attempts."""
+"""Seconds for which the lock is waited for, and for how many of them without a word."""
 
 
 @contextmanager
@@ -47,24 +45,11 @@ def _opened(place: str, *, system: bool) -> int:
 
 
 def _lock(fd: int, place: str) -> None:
-    began, is_said = time.monotonic(), False
-    while not _is_locked(fd):
-        waited = time.monotonic() - began
-        if waited > _PATIENCE:  # e.g. because it was stopped by Ctrl-Z
-            raise ScoperunError(
-                f"other scopectls have been changing units for {_PATIENCE:g} s",
-                hint=f"lslocks shows which process holds {place}",
-            )
-        if waited > _SILENCE and not is_said:
-            say("scopectl: waiting for another scopectl that changes units")
-            is_said = True
-        time.sleep(_MOMENT)
-
-
-def _is_locked(fd: int) -> bool:
-    """Lock it for us, and tell whether that was possible."""
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    if is_locked(fd, within=_SILENCE):
+        return
+    say("scopectl: waiting for another scopectl that changes units")
+    if not is_locked(fd, within=_PATIENCE - _SILENCE):  # e.g. because the other one was stopped by Ctrl-Z
+        raise ScoperunError(
+            f"other scopectls have been changing units for {_PATIENCE:g} s",
+            hint=f"lslocks shows which process holds {place}",
+        )

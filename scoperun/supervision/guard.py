@@ -145,6 +145,6 @@ def _stop_empty_ones(manager: Manager, guard: int) -> None:
 async def _over(unit: Unit, feed: Feed) -> None:
     """Wait until its scope has ended, if systemd still announces that."""
     with suppress(*UNANSWERED):
-        if feed.invocation.active_state is not None and unit.is_announced:
+        if feed.invocation.active_state is not None and unit.is_ours:
             await feed.until(lambda invocation: invocation.over, within=unit.timeout)
             await unit.unref()

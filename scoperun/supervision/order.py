@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from scoperun.spec.request import RunRequest
     from scoperun.spec.scope import ScopeRequest
     from scoperun.supervision.guard import Guard
+    from scoperun.supervision.handles import Handles
     from scoperun.supervision.supervision import Supervision
     from scoperun.systemd.manager import Manager
 
@@ -70,11 +71,8 @@ async def supervised(  # noqa: PLR0913  each belongs to another step
         tasks.start(feed_loss(manager, feed))
         await stack.enter_async_context(cleared_away(run, unit, processes, feed))
         with nullcontext() if guard is None else guard.blamed(), _explained(unit, processes, feed):
-            await _start(run, unit, processes, feed)
-            from scoperun.supervision.standing import stand  # noqa: PLC0415  _start has imported it
-            from scoperun.supervision.supervision import Supervision  # noqa: PLC0415
-
-            handles = await stand(run, unit, processes, feed, watches)
+            handles = await _stand(run, unit, processes, feed, watches)
+            from scoperun.supervision.supervision import Supervision  # noqa: PLC0415  _stand has imported it
         if trace is not None:
             trace(handles.start)
         if guard is not None and handles.start.cgroup is not None:
@@ -131,17 +129,17 @@ async def _feed_exit(workload: Workload, feed: Feed) -> None:
     feed.put(await workload.wait())
 
 
-async def _start(run: RunRequest, unit: Unit, processes: Processes, feed: Feed) -> None:
-    """Have systemd start the scope with both processes in it, and wait until it is started."""
+async def _stand(run: RunRequest, unit: Unit, processes: Processes, feed: Feed, watches: AsyncExitStack) -> Handles:
+    """Have systemd start the scope with both processes in it, and return its handles once it is started."""
     await unit.start([processes.workload.pid, processes.keeper.pid])
     try:
         # The kernel usually takes longer to move the processes than these imports take: they cost no extra time here.
-        import scoperun.supervision.standing  # noqa: PLC0415
-        import scoperun.supervision.supervision  # noqa: F401, PLC0415
+        from scoperun.supervision.standing import stand  # noqa: PLC0415
     except OSError as error:  # e.g. too few descriptors
         await until_started(unit, feed, system=run.system)
         raise ScoperunError(f"cannot watch the scope: {error.strerror}") from None
     await until_started(unit, feed, system=run.system)
+    return await stand(run, unit, processes, feed, watches)
 
 
 @contextmanager
@@ -180,7 +178,7 @@ async def cleared_away(run: RunRequest, unit: Unit, processes: Processes, feed: 
         finally:
             processes.keeper.end()
             processes.workload.kill()
-            if unit.might_start and (unit.is_ours or is_name_ours):
+            if unit.is_starting or (unit.is_unanswered and is_name_ours):
                 unit.post_stop()
         with suppress(*UNANSWERED):
             if _is_there(unit, feed):
@@ -204,4 +202,4 @@ async def _started(unit: Unit, feed: Feed, *, within: float) -> None:
 
 def _is_there(unit: Unit, feed: Feed) -> bool:
     """Tell whether the scope is loaded and systemd announces its changes to us."""
-    return feed.invocation.active_state is not None and unit.is_announced
+    return feed.invocation.active_state is not None and unit.is_ours

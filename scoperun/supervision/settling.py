@@ -114,8 +114,7 @@ class Settling:
         try:
             await self._read_then_unref()
         finally:
-            self._unit.is_announced = False  # also if systemd did not answer: nothing more is waited for
-            if self._unit.is_ours:
+            if self._unit.is_ours:  # systemd did not answer, and is not waited for any more
                 self._unit.post_unref()
 
     async def _read_then_unref(self) -> None:

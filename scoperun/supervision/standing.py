@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AsyncExitStack
 
+    from scoperun.kernel.memory_watch import MemoryWatch
     from scoperun.kernel.pressure_trigger import PressureTrigger
     from scoperun.process.processes import Processes
     from scoperun.spec.limits import LimitsInForce
@@ -41,7 +42,8 @@ async def stand(run: RunRequest, unit: Unit, processes: Processes, feed: Feed, w
     ScoperunError if the scope cannot be watched.
     """
     _, runtime_max = await asyncio.gather(unit.identify(), unit.runtime_max())
-    counted_from = None if runtime_max is None else await unit.became_active()
+    if runtime_max is not None:
+        await unit.learn_when_active()
     scope = _seen_scope(run, unit, processes)
     try:
         limits = check_limits(unit.request.properties, scope) if run.require_limits else scope.limits()
@@ -53,13 +55,7 @@ async def stand(run: RunRequest, unit: Unit, processes: Processes, feed: Feed, w
         await _see_no_strangers(unit, processes)
     elif unit.request.is_delegated:
         _give_keeper_a_leaf(scope, watches)
-    try:
-        watches.enter_context(scope.folders).hold(scope.cgroup)
-        memory = watches.enter_context(watching(scope, give=feed.put))
-        kernel_log = watches.enter_context(KernelLog.open())
-        see_room_to_read()
-    except OSError as error:
-        raise ScoperunError(f"cannot watch the scope: {error.strerror}") from None
+    memory, kernel_log = _watched(scope, feed, watches)
     pressure, unwatched = _watch_pressure(run, scope, watches)
     if run.cpu_time is not None:
         limits = with_cpu_time(limits, run.cpu_time, scope, is_required=run.require_limits)
@@ -74,13 +70,24 @@ async def stand(run: RunRequest, unit: Unit, processes: Processes, feed: Feed, w
         feed=feed,
         start=replace(
             _start(run, unit, scope, processes.workload.pid, replace(limits, runtime_max=runtime_max)),
-            counted_from=unit.asked if counted_from is None else counted_from,
             soft_pressure=None if pressure is None else run.soft_pressure,
             unwatched_pressure=unwatched,
             unenforced=() if run.require_limits else tuple(_unenforced(unit, scope, limits)),
         ),
         pressure=pressure,
     )
+
+
+def _watched(scope: ScopeCgroup, feed: Feed, watches: AsyncExitStack) -> tuple[MemoryWatch, KernelLog]:
+    """Watch the scope's memory, and note where the kernel's log is now. Raises ScoperunError."""
+    try:
+        watches.enter_context(scope.folders).hold(scope.cgroup)
+        memory = watches.enter_context(watching(scope, give=feed.put))
+        kernel_log = watches.enter_context(KernelLog.open())
+        see_room_to_read()
+    except OSError as error:
+        raise ScoperunError(f"cannot watch the scope: {error.strerror}") from None
+    return memory, kernel_log
 
 
 def _watch_pressure(
@@ -176,7 +183,7 @@ def _start(run: RunRequest, unit: Unit, scope: ScopeCgroup, pid: int, limits: Li
         cwd=_working_directory(run.context.working_directory),
         started=datetime.datetime.now(datetime.UTC),
         monotonic=time.monotonic(),
-        counted_from=unit.asked,
+        counted_from=unit.counted_from,
         limits=limits,
         ceiling=scope.cgroup.memory_ceiling(),
         soft_memory=run.soft_memory,

@@ -164,7 +164,7 @@ class Manager:
             await rules
         except bus.ErrorReply as error:
             if error.name in _DENIED:
-                raise ManagerError(f"the bus does not allow to listen: {error.text}", name=error.name) from None
+                raise ManagerError(f"the bus lets this user hear nothing: {error.text}", name=error.name) from None
             raise self._error(error) from None
 
     async def see_same_numbers(self, pid: int) -> None:

@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from scoperun.errors import BusLost, ManagerError, PropertyRefused, ScopeFailed
+from scoperun.errors import BusLost, BusUnavailable, ManagerError, PropertyRefused, ScopeFailed
 from scoperun.evidence.events import JobRemoved, StateChanged
 from scoperun.spec.scope import unit_path
 from scoperun.systemd import answers, bus
@@ -38,11 +38,12 @@ class Unit:
     """A scope unit, from its request on. Each method that asks systemd can raise one of manager.UNANSWERED.
 
     request: the request, after `start` as systemd accepted it.
-    asked: when systemd was asked for the scope, in seconds on the monotonic clock.
+    counted_from: the moment from which systemd counts the scope's time, in seconds on the monotonic clock: when systemd
+        was asked for it, which is a little earlier, until `learn_when_active` was called.
     invocation_id: 32 hexadecimal digits, empty until it is announced or `identify` was called.
     manager: the connection to systemd.
-    is_announced: systemd announces the scope's changes to us, because we still have a reference to it.
-    is_ours: systemd has accepted the request, and we have a reference: the unit of this name is this scope.
+    is_ours: systemd has accepted the request, and we have a reference: the unit of this name is this scope, and systemd
+        announces its changes to us.
     """
 
     def __init__(
@@ -53,9 +54,8 @@ class Unit:
         is_guard: the scope is a guard's, beside that of a command.
         """
         self.request = request
-        self.asked = math.nan
+        self.counted_from = math.nan
         self.invocation_id = ""
-        self.is_announced = True
         self.is_ours = False
         self.manager = manager
         self._give = give
@@ -75,9 +75,16 @@ class Unit:
         return self.manager.timeout
 
     @property
-    def might_start(self) -> bool:
-        """Whether systemd was asked for the scope, and has neither refused it nor said that its start is over."""
-        return self._starting is not None and self.is_announced and not self._is_started.is_set()
+    def is_starting(self) -> bool:
+        """Whether the unit of this name is this scope, and its start is not over."""
+        return self.is_ours and not self._is_started.is_set()
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether systemd was asked for the scope and has not answered, so that it might start it later."""
+        if self._starting is None:
+            return False
+        return not self._starting.done() or isinstance(self._starting.exception(), BusUnavailable)
 
     async def start(self, pids: list[int], *, pidfds: Sequence[int] = ()) -> None:
         """Queue the start of the scope with the processes `pids` in it.
@@ -89,7 +96,7 @@ class Unit:
         If it is cancelled, systemd might start the scope all the same; `answered` waits for that.
         """
         await self.manager.listen(self.request, pids[0], self._take, is_guard=self._is_guard)
-        self.asked = time.monotonic()
+        self.counted_from = time.monotonic()
         self._starting = asyncio.create_task(self._start(pids, pidfds))
         await self.answered()
 
@@ -128,10 +135,10 @@ class Unit:
         name = "ActiveState"
         return StateChanged(answers.word(name, await self.manager.get(self.request.path, UNIT, name)))
 
-    async def became_active(self) -> float | None:
-        """Return when the scope became active, in seconds on the monotonic clock: its time limit counts from then."""
+    async def learn_when_active(self) -> None:
+        """Learn when the scope became active, from which its time limit counts."""
         usec = await self.manager.get(unit_path(self.invocation_id), UNIT, "ActiveEnterTimestampMonotonic")
-        return answers.moment(usec, ahead=self.manager.ahead)
+        self.counted_from = answers.moment(usec, ahead=self.manager.ahead) or self.counted_from
 
     async def left_active(self) -> list[LeftActive]:
         """Return when the scope began to end, as the event that would announce it; [] if it has not begun."""
@@ -179,13 +186,13 @@ class Unit:
 
     async def unref(self) -> None:
         """Release the reference that AddRef took. Without it, systemd unloads the scope once that has ended."""
-        self.is_announced = False
+        self.is_ours = False
         await self.manager.call("UnrefUnit", "s", self.name)
-        self.is_ours = self._is_heard = False
+        self._is_heard = False
 
     def post_unref(self) -> None:
         """Do the same without waiting for an answer."""
-        self.is_announced = self.is_ours = self._is_heard = False
+        self.is_ours = self._is_heard = False
         with suppress(BusLost):
             self.manager.post("UnrefUnit", "s", self.name)
 
@@ -227,13 +234,6 @@ class Unit:
         return answers.time(name, await self.manager.get(self.request.path, SCOPE, name))
 
     async def _start(self, pids: list[int], pidfds: Sequence[int]) -> None:
-        try:
-            await self._start_with(pids, pidfds)
-        except (ManagerError, ScopeFailed):
-            self.is_announced = False  # systemd can have announced it by then, and will not announce its end
-            raise
-
-    async def _start_with(self, pids: list[int], pidfds: Sequence[int]) -> None:
         """Have the scope started with these processes, by pidfds if these can be sent and systemd takes them."""
         if self.manager.passes_descriptors and 0 < len(pidfds) <= _MOST_DESCRIPTORS:
             try:

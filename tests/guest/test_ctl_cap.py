@@ -86,14 +86,18 @@ def test_a_cap_binds_what_runs_and_what_starts_until_it_is_removed() -> None:
         (told,) = [each for each in fewer["units"] if each["unit"] == r"app-gnome-bound\x2dapp-11.scope"]
         assert told["limits"]["CPUQuota"] == {"before": 0.5, "now": "infinity"}
         assert has(scope, "pids.max") != "20"
-        third = scopectl("cap", "bound-app", "--mem", "80M", "--cpus", "0.33333")
-        assert (third.status, third.err, has(scope, "cpu.max").split()[0]) == (0, "", "33330"), third
         removed = scopectl("cap", "--remove", "bound-app")
         assert (removed.status, removed.err) == (0, ""), removed
         assert [has(each, "memory.max") for each in (scope, service, niri)] == ["max", "max", "max"]
     assert [*FOLDER.glob(f"*/{FILE}")] == []
     assert scopectl("cap", "--list").out.splitlines()[1:] == []
     assert scopectl("cap", "--remove", "bound-app").status == 4
+
+
+def test_processors_are_rounded_to_what_the_file_can_say() -> None:
+    with started("app-third-1.scope") as scope:
+        third = scopectl("cap", "third", "--cpus", "0.33333")
+        assert (third.status, third.err, has(scope, "cpu.max").split()[0]) == (0, "", "33330"), third
 
 
 def test_a_cap_binds_the_services_of_launchers_and_keeps_those_that_run_no_more() -> None:
