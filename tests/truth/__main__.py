@@ -2,12 +2,16 @@
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import cycle, islice
+from queue import SimpleQueue
 
+from tests.lab import host
 from tests.lab.matrix import PLUGIN
 from tests.lab.needs import Needs
 from tests.lab.project import ROOT
@@ -64,8 +68,11 @@ def main() -> int:
     platforms = [PLATFORMS[name] for name in arguments.platforms]
     plays = [(each, guest) for guest in GUESTS for each in platforms if guest.needs.kernel in {UML, each.kernel}]
     rounds = arguments.runs / sum(share(platform, guest) * guest.kinds for platform, guest in plays)
+    processors = SimpleQueue[int]()
+    for number in islice(cycle(sorted(os.sched_getaffinity(0))), arguments.guests):
+        processors.put(number)
     with ThreadPoolExecutor(arguments.guests) as pool:
-        results = list(pool.map(lambda play: played(*play, rounds=rounds), plays))
+        results = list(pool.map(lambda play: played(*play, rounds=rounds, processors=processors), plays))
     scores = [score for status, output in results for score in told(output)]
     if not all(any(told(output)) for _, output in results):
         print("truth: a guest told nothing, and the document is as it was", file=sys.stderr)
@@ -90,12 +97,17 @@ def share(platform: Platform, guest: Guest) -> float:
     return guest.share * (1 if platform.kernel == UML else SHARE_OF_EMULATED)
 
 
-def played(platform: Platform, guest: Guest, *, rounds: float) -> tuple[int, str]:
-    """Play in one guest, print its output if it failed, and return its exit status and its output."""
+def played(platform: Platform, guest: Guest, *, rounds: float, processors: SimpleQueue[int]) -> tuple[int, str]:
+    """Play in one guest, print its output if it failed, and return its exit status and its output.
+
+    processors: those that no other guest has; an emulated one uses all of them.
+    """
     times, needs = max(1, round(rounds * share(platform, guest))), replace(guest.needs, kernel=platform.kernel)
     pytest = ["-m", "pytest", "-q", *PLUGIN, "--guest", str(needs), "tests/truth"]
     command = ["env", f"SCOPERUN_TRUTH_ROUNDS={times}", "python3", *pytest]
+    number = processors.get()
     lab = [
+        *(host.one_processor(number) if platform.kernel == UML else []),
         sys.executable,
         "-m",
         "tests.lab",
@@ -108,6 +120,7 @@ def played(platform: Platform, guest: Guest, *, rounds: float) -> tuple[int, str
         *command,
     ]
     done = subprocess.run(lab, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    processors.put(number)
     name = " ".join((platform.name, *guest.options))
     print(f"{name}: {len(list(told(done.stdout)))} runs, status {done.returncode}", flush=True)
     if done.returncode != 0:
