@@ -61,7 +61,7 @@ def test_each_job_ends_in_its_own_way(home: Path) -> None:
     assert left() == ""
 
 
-@pytest.mark.guest(also="trixie-stock")
+@pytest.mark.guest(suite="trixie", also="trixie-stock")
 def test_only_what_ran_out_is_tried_again_with_more_until_it_is_enough(home: Path) -> None:
     jobs = jobs_file(home, f"{EAT} 100", "exit 3", f"{EAT} 500")
     log = home / "joblog"
@@ -101,6 +101,7 @@ def test_a_job_that_has_run_out_of_the_whole_total_is_not_tried_again(home: Path
     assert done.stderr.count("it is tried again with") == 2
 
 
+@pytest.mark.guest(suite="trixie")
 def test_a_part_of_a_page_is_not_more_memory(home: Path) -> None:
     """--mem auto is whole pages, and the total need not be."""
     job = ["--", "python3", "-c", GROW, "{}", ":::", "90"]
@@ -190,6 +191,7 @@ def gate(home: Path) -> Iterator[Gate]:
     made.close()
 
 
+@pytest.mark.guest(suite="trixie")
 def test_an_interrupt_lets_jobs_end_and_the_rest_is_resumed(home: Path, gate: Gate) -> None:
     jobs = gate.jobs(5)
     runner = started("--mem", "20M", "-j", "2", "--state", f"{home}/state", jobs)
@@ -221,6 +223,7 @@ def test_a_second_interrupt_stops_jobs_and_a_third_kills_them(home: Path, gate: 
     assert left() == ""
 
 
+@pytest.mark.guest(suite="trixie")
 def test_sigterm_stops_jobs_at_once(home: Path, gate: Gate) -> None:
     runner = started("--mem", "20M", "-j", "2", "--state", f"{home}/state", gate.jobs(3))
     running = gate.pids(1, 2)
@@ -233,6 +236,7 @@ def test_sigterm_stops_jobs_at_once(home: Path, gate: Gate) -> None:
     assert sorted(batch("--resume", "--state", f"{home}/state").stdout.split()) == ["1", "2", "3"]
 
 
+@pytest.mark.guest(suite="trixie")
 def test_another_terminal_sees_and_steers_it(home: Path, gate: Gate) -> None:
     runner = started("--mem", "20M", "-j", "1", gate.jobs(4))
     gate.pids(1)
@@ -444,6 +448,7 @@ async def ended(batch: scoperun.Batch) -> dict[int, scoperun.BatchResult]:
     return {result.seq: result async for result in batch.results()}
 
 
+@pytest.mark.guest(suite="trixie")
 def test_a_program_has_its_own_batch(home: Path) -> None:
     """What ran out is tried again, the slice is gone afterwards, and leaving early ends what runs."""
     eat = ["python3", "-c", "print(len(b'x' * (70 << 20)))"]

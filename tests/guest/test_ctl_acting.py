@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.schema import told_by
 
 from .here import lab_only
@@ -160,6 +162,7 @@ def test_a_limit_that_cannot_be_reached_or_does_nothing_is_warned_of_when_it_is_
         systemctl("revert", "warned.slice")
 
 
+@pytest.mark.guest(suite="trixie")
 def test_wait_has_a_limit_after_which_the_units_run_on(story: Story) -> None:
     with running(story, name="long-1") as life:
         subprocess.run(["systemd-run", "--user", "--unit=long-2", "false"], check=True, capture_output=True)
@@ -192,6 +195,7 @@ def test_stop_waits_until_the_unit_has_ended(story: Story) -> None:
     assert "stubborn.scope" not in transient_units()
 
 
+@pytest.mark.guest(suite="trixie")
 def test_a_glob_leaves_alone_what_scopectl_runs_in(story: Story) -> None:
     """Its full name does not."""
     with running(story, name="inside-other") as life:

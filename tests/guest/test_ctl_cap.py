@@ -112,6 +112,7 @@ def test_a_cap_binds_the_services_of_launchers_and_keeps_those_that_run_no_more(
     assert scopectl("cap", "--list", "--json").json == []
 
 
+@pytest.mark.guest(suite="trixie")
 def test_of_a_snap_another_program_is_not_capped() -> None:
     with started("snap.two.two-more-0a1b2c3d-1111-2222-3333-444455556666.scope") as cgroup:
         refused = scopectl("cap", "two", "--mem", "100M")
@@ -162,6 +163,7 @@ def test_a_service_that_keeps_its_name_needs_force() -> None:
         unit.unlink()
 
 
+@pytest.mark.guest(suite="trixie")
 def test_what_a_person_has_changed_is_left_alone() -> None:
     with started("app-mine-1.scope") as cgroup:
         shown = scopectl("cap", "mine").rows
@@ -197,6 +199,7 @@ def test_the_session_is_capped_together() -> None:
         assert has(top, "memory.max") == "max"
 
 
+@pytest.mark.guest(suite="trixie")
 def test_a_cap_that_cannot_be_reached_or_does_nothing_is_warned_of() -> None:
     above = "cannot be reached: app.slice, which the application is in, allows 300M for everything in it together"
     nothing = "MemoryHigh=500M does nothing: MemoryMax=400M is reached first and kills"
@@ -257,6 +260,7 @@ def test_what_holds_a_unit_is_released_by_a_higher_cap_and_by_its_removal() -> N
     assert [*Path(os.environ["XDG_RUNTIME_DIR"], "scoperun/held").iterdir()] == []
 
 
+@pytest.mark.guest(suite="trixie")
 def test_an_interrupted_removal_is_finished_by_the_next() -> None:
     with started("app-gnome-half-11.scope") as cgroup, started("app-gnome-half-12.scope"):
         assert scopectl("cap", "half", "--mem", "100M", "--cpus", "0.5").status == 0
@@ -272,6 +276,7 @@ def test_an_interrupted_removal_is_finished_by_the_next() -> None:
         assert scopectl("cap", "half", "--remove").status == 4
 
 
+@pytest.mark.guest(suite="trixie")
 @pytest.mark.skipif(os.geteuid() == 0, reason="root can write to any folder")
 def test_a_file_that_cannot_be_written_leaves_no_half_cap() -> None:
     closed = FOLDER / "app-KDE-whole-.scope.d"
@@ -288,6 +293,7 @@ def test_a_file_that_cannot_be_written_leaves_no_half_cap() -> None:
         assert has(cgroup, "memory.max") == str(200 * MIB), "nothing was set to hold it"
 
 
+@pytest.mark.guest(suite="trixie")
 def test_what_a_person_has_set_counts_more_and_is_said() -> None:
     unit = "app-gnome-set-11.scope"
     with started(unit, command=GROWS) as cgroup:

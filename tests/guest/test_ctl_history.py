@@ -35,6 +35,7 @@ def told(*words: str, status: int = 0) -> Any:
     return told_by(words[0], done.stdout)
 
 
+@pytest.mark.guest(suite="trixie")
 def test_a_run_out_of_memory_is_recorded_and_found(story: Story, base: Path) -> None:
     timeline = ("--timeline", str(base / "leak.jsonl"), "--timeline-interval", "10ms")
     leak = story.run("-q", "--mem", "20M", "--unit", "leak", "--record", "leak", *timeline, "--", "./bigleak2")

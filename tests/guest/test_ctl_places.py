@@ -104,9 +104,14 @@ def test_a_unit_that_has_ended_has_no_cgroup_though_one_has_its_name() -> None:
         systemctl("kill", "--kill-whom=all", "-s", "KILL", units[2])
 
 
-@pytest.mark.parametrize("unit", ["memory.service", "cgroup.leak.service", "_leak.service", "leak.service"])
-@pytest.mark.parametrize("above", ["app.slice", "io-x.slice"])
-def test_kills_in_a_unit_that_has_ended_are_told_whatever_its_name_is(story: Story, unit: str, above: str) -> None:
+@pytest.mark.parametrize(
+    ("above", "unit"),
+    [
+        *(("app.slice", unit) for unit in ("memory.service", "cgroup.leak.service", "_leak.service", "leak.service")),
+        ("io-x.slice", "memory.service"),
+    ],
+)
+def test_kills_in_a_unit_that_has_ended_are_told_whatever_its_name_is(story: Story, above: str, unit: str) -> None:
     with afterwards(unit):
         systemd_run(unit, f"--slice={above}", *LIMIT, f"{story.cwd}/bigleak2")
         scopectl("wait", unit, status=1)

@@ -171,6 +171,7 @@ def test_a_failed_unit_that_is_kept_is_shown_and_not_waited_for() -> None:
         systemctl("reset-failed", "fails.service")
 
 
+@pytest.mark.guest(suite="trixie")
 def test_a_terminal_of_80_columns_gets_what_fits(story: Story) -> None:
     with terminal(story, "scopectl", "list") as term:
         assert term.status() == 0

@@ -38,7 +38,8 @@ def leaking(examples: Path, unit: str) -> Iterator[None]:
 
 def see_in_journal(which: str, *, texts: Sequence[str]) -> None:
     """Return once the journal has lines with these texts, one after the other."""
-    with reading("journalctl", "--quiet", "--output=cat", "--follow", "--no-tail", "--boot", which) as journalctl:
+    words = ["journalctl", "--quiet", "--output=cat", "--follow", "--no-tail", "--boot", which]
+    with reading(*words, f"--grep={'|'.join(texts)}") as journalctl:
         for text in texts:
             while text not in line_from(journalctl):
                 pass

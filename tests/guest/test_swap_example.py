@@ -26,6 +26,7 @@ def shown(story: Story) -> tuple[dict[str, list[str]], str]:
     return {row[:15].rstrip(): row[15:].split() for row in rows}, "\n".join(lines[len(rows) :])
 
 
+@pytest.mark.guest(suite="trixie")
 @pytest.mark.skipif(has_swap(), reason="there is swap")
 def test_without_swap_the_example_says_so(story: Story) -> None:
     rows, below = shown(story)

@@ -5,8 +5,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from .story import Story
 from .terminal import terminal
+
+pytestmark = pytest.mark.guest(suite="trixie")
 
 LEAK = """#!/usr/bin/python3 -S
 import time
