@@ -24,6 +24,9 @@ from .score import Truth
 LIMIT = 20 * MiB
 SLICE = "truth.slice"
 
+LONG = 1.0
+"""Seconds in which a process can have ended in another way. On a loaded machine, two looks can be so far apart."""
+
 MOST_OF_JOBS = 256 * MiB
 """The memory that a batch has for all its jobs: more than any of them may use."""
 
@@ -62,7 +65,7 @@ class Stage:
 
     actor: the path of the actors' program. pages: a file on a disk, for reading. scratch: a folder in memory.
     fifo: a descriptor for the actors' messages.
-    seen: the pids of all processes that scoperun has seen while they lived.
+    seen: the pids of the processes that scoperun has seen while they lived, and not only long before their end.
     counted: the scopes in which scoperun has seen the kernel count a kill.
     looks: what each snapshot of memory counted, as texts.
     jobs: the scopes of jobs, of which scoperun's snapshots are not known.
@@ -140,9 +143,14 @@ class Stage:
         await watch
 
     async def _watch(self, scope: Scope) -> None:
+        before, last = 0.0, set[int]()
         async for event in scope.events():
             if isinstance(event, MemorySnapshot):
-                self.seen.update(task.pid for task in event.tasks)
+                living = {task.pid for task in event.tasks}
+                if event.at - before >= LONG and not event.prompted:
+                    self.seen -= last - living
+                self.seen |= living
+                before, last = event.at, living
                 torn = " torn" if event.rested else ""
                 self.looks.append(f"{event.at:.3f}{torn} {dict(event.events)} {list(event.ooms.values())}")
                 if event.oom_kill:
