@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
+    from types import FrameType
     from typing import Any
 
 NOT_NEEDED = {"ssl": ("asyncio", 4200)}
@@ -50,7 +51,7 @@ class _Postponed(type(sys)):  # type: ignore[misc]  # types.ModuleType; nothing 
     """Stands for a module, and imports it when something is used that this one does not have."""
 
     def __getattr__(self, attribute: str) -> object:
-        return getattr(_imported(str(self.__name__)), attribute)
+        return getattr(imported(str(self.__name__)), attribute)
 
 
 class _Logger:
@@ -63,15 +64,47 @@ class _Logger:
         """Drop a message, as logging does if nothing has configured it. Each event loop logs one."""
 
     def __getattr__(self, attribute: str) -> object:
-        return getattr(_imported("logging").getLogger(self._name), attribute)
+        return getattr(imported("logging").getLogger(self._name), attribute)
 
 
-def _imported(name: str) -> "Any":
-    """Return a module, imported in place of what stands for it."""
+class _Hint:
+    """Stands for what only type hints are made of: it can be called, have parameters, and be a base."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        """Take what typing.TypeVar takes."""
+
+    def __class_getitem__(cls, _parameters: object) -> type:
+        return cls
+
+
+class _TypedDict(dict[str, object]):
+    """Stands for typing.TypedDict."""
+
+    def __init_subclass__(cls, **_: object) -> None:
+        """Take what typing.TypedDict takes."""
+
+
+def _unchanged(decorated: object) -> object:
+    return decorated
+
+
+_HINTS = (
+    *("Any", "Awaitable", "Callable", "Generic", "Iterable", "List", "NoReturn", "Optional", "Self", "Tuple", "Type"),
+    *("TypeGuard", "TypeVar", "Union"),
+)
+
+
+def imported(name: str) -> "Any":
+    """Return a module, imported in place of what stands for it if something does."""
     if isinstance(sys.modules.get(name), _Postponed):
         del sys.modules[name]
     __import__(name)
     return sys.modules[name]
+
+
+def _extract_stack(frame: "FrameType | None" = None, limit: "int | None" = None) -> object:
+    """Stand for traceback.extract_stack, which _asyncio keeps for the debug mode."""
+    return imported("traceback").extract_stack(frame or sys._getframe(1), limit)  # noqa: SLF001  as it does itself
 
 
 _WAITS = ("FIRST_COMPLETED", "FIRST_EXCEPTION", "ALL_COMPLETED")
@@ -81,11 +114,28 @@ POSTPONED: "dict[str, tuple[str, int, dict[str, object]]]" = {
     "logging": ("asyncio", 2500, {"DEBUG": 10, "getLogger": _Logger}),
     "concurrent.futures": ("asyncio", 500, {each: each for each in _WAITS}),
     "subprocess": ("asyncio", 1900, {"PIPE": -1, "STDOUT": -2, "DEVNULL": -3}),
+    "traceback": ("asyncio", 2000, {"extract_stack": _extract_stack}),
+    "linecache": ("asyncio", 1000, {}),
+    "asyncio.sslproto": ("asyncio", 700, {}),
+    "typing": (
+        "asyncio",
+        3000,
+        {
+            "__path__": [],  # looked for by each `from typing import`
+            "TYPE_CHECKING": False,
+            "TypedDict": _TypedDict,
+            "final": _unchanged,
+            "no_type_check_decorator": _unchanged,
+            "dataclass_transform": lambda **_: _unchanged,
+            **dict.fromkeys(_HINTS, _Hint),
+        },
+    ),
 }
 """Modules that another module imports, but uses only for what a run rarely or never does.
 
-The importing module, the time saved, and what the importing module uses while it is imported itself. Python 3.14
-needs inspect for traceback, and 3.11 formats asyncio's handler of SIGINT with it once the command runs.
+The importing module, the time saved, and what the importing module uses while it is imported itself. Python 3.11
+formats asyncio's handler of SIGINT with inspect once the command runs. Whatever uses type hints at run time, as typer
+does, needs typing itself first: see `imported`.
 """
 
 
@@ -112,16 +162,16 @@ def spare() -> None:
     """Make the following imports faster. Only for the program: this changes Python for the whole process."""
     gc.set_threshold(COLLECT_AFTER)
     sys.meta_path.insert(0, _Bare)
-    for name, (_, _, used) in POSTPONED.items():
-        _postpone(name, used)
+    for name, (importing, _, used) in POSTPONED.items():
+        _postpone(name, importing, used)
     for module in NOT_NEEDED:
         sys.modules[module] = None  # type: ignore[assignment]  # importing it raises ImportError
 
 
-def _postpone(name: str, used: "dict[str, object]") -> None:
+def _postpone(name: str, importing: str, used: "dict[str, object]") -> None:
     module = sys.modules[name] = _Postponed(name)
     for attribute, value in used.items():
         setattr(module, attribute, value)
     package, _, last = name.rpartition(".")
-    if package:  # `import a.b` sets a.b only when it imports it
+    if package and package != importing:  # `import a.b` sets a.b only when it imports it; `from a import b` looks it up
         setattr(__import__(package), last, module)
