@@ -47,6 +47,35 @@ class _Bare:
         return spec
 
 
+class _Postponing:
+    """Finds what stands for the modules in POSTPONED, and loads it."""
+
+    @staticmethod
+    def find_spec(name: str, _path: "Sequence[str] | None" = None, _target: object = None) -> "ModuleSpec | None":
+        """Return how to import what stands for a module, None if nothing does."""
+        if name not in POSTPONED or name in _USED:
+            return None
+        from importlib.machinery import ModuleSpec  # noqa: PLC0415
+
+        return ModuleSpec(name, _Postponing)  # type: ignore[arg-type]  # has all that the import system calls
+
+    @staticmethod
+    def create_module(spec: "ModuleSpec") -> "_Postponed":
+        """Return what stands for a module."""
+        return _Postponed(spec.name)
+
+    @staticmethod
+    def exec_module(module: "_Postponed") -> None:
+        """Give it what is used of the module while others are imported."""
+        _, _, used = POSTPONED[str(module.__name__)]
+        for attribute, value in used.items():
+            setattr(module, attribute, value)
+
+
+_USED = set[str]()
+"""Modules for which nothing stands any more."""
+
+
 class _Postponed(type(sys)):  # type: ignore[misc]  # types.ModuleType; nothing else needs the module types
     """Stands for a module, and imports it when something is used that this one does not have."""
 
@@ -96,6 +125,7 @@ _HINTS = (
 
 def imported(name: str) -> "Any":
     """Return a module, imported in place of what stands for it if something does."""
+    _USED.add(name)
     if isinstance(sys.modules.get(name), _Postponed):
         del sys.modules[name]
     __import__(name)
@@ -138,6 +168,9 @@ formats asyncio's handler of SIGINT with inspect once the command runs. Whatever
 does, needs typing itself first: see `imported`.
 """
 
+if sys.version_info >= (3, 14):
+    POSTPONED["asyncio.graph"] = ("asyncio", 12000, {"__all__": ()})  # it imports dataclasses, and that inspect
+
 
 class _Nothing:
     """A loader that executes nothing."""
@@ -161,17 +194,6 @@ def stay() -> None:
 def spare() -> None:
     """Make the following imports faster. Only for the program: this changes Python for the whole process."""
     gc.set_threshold(COLLECT_AFTER)
-    sys.meta_path.insert(0, _Bare)
-    for name, (importing, _, used) in POSTPONED.items():
-        _postpone(name, importing, used)
+    sys.meta_path[:0] = [_Bare, _Postponing]
     for module in NOT_NEEDED:
         sys.modules[module] = None  # type: ignore[assignment]  # importing it raises ImportError
-
-
-def _postpone(name: str, importing: str, used: "dict[str, object]") -> None:
-    module = sys.modules[name] = _Postponed(name)
-    for attribute, value in used.items():
-        setattr(module, attribute, value)
-    package, _, last = name.rpartition(".")
-    if package and package != importing:  # `import a.b` sets a.b only when it imports it; `from a import b` looks it up
-        setattr(__import__(package), last, module)
