@@ -70,6 +70,7 @@ class _Postponing:
         _, _, used = POSTPONED[str(module.__name__)]
         for attribute, value in used.items():
             setattr(module, attribute, value)
+        module.stands = True
 
 
 _USED = set[str]()
@@ -77,9 +78,16 @@ _USED = set[str]()
 
 
 class _Postponed(type(sys)):  # type: ignore[misc]  # types.ModuleType; nothing else needs the module types
-    """Stands for a module, and imports it when something is used that this one does not have."""
+    """Stands for a module, and imports it when something is used that this one does not have.
+
+    stands: whether it does already. Before, the import system looks for attributes that it then sets.
+    """
+
+    stands = False
 
     def __getattr__(self, attribute: str) -> object:
+        if not self.stands:
+            raise AttributeError(attribute)
         return getattr(imported(str(self.__name__)), attribute)
 
 
