@@ -147,6 +147,9 @@ def _extract_stack(frame: "FrameType | None" = None, limit: "int | None" = None)
 
 _WAITS = ("FIRST_COMPLETED", "FIRST_EXCEPTION", "ALL_COMPLETED")
 
+_FROM: "dict[str, object]" = {"__path__": []}
+"""What `from MODULE import NAME` looks for in a module."""
+
 POSTPONED: "dict[str, tuple[str, int, dict[str, object]]]" = {
     "inspect": ("asyncio", 5400, {}),
     "logging": ("asyncio", 2500, {"DEBUG": 10, "getLogger": _Logger}),
@@ -159,7 +162,7 @@ POSTPONED: "dict[str, tuple[str, int, dict[str, object]]]" = {
         "asyncio",
         3000,
         {
-            "__path__": [],  # looked for by each `from typing import`
+            **_FROM,
             "TYPE_CHECKING": False,
             "TypedDict": _TypedDict,
             "final": _unchanged,
@@ -177,7 +180,11 @@ does, needs typing itself first: see `imported`.
 """
 
 if sys.version_info >= (3, 14):
-    POSTPONED["asyncio.graph"] = ("asyncio", 12000, {"__all__": ()})  # it imports dataclasses, and that inspect
+    POSTPONED["asyncio.graph"] = (
+        "asyncio",
+        12000,
+        {"__all__": (), **_FROM},
+    )  # it imports dataclasses, and that inspect
 
 
 class _Nothing:
