@@ -174,9 +174,8 @@ POSTPONED: "dict[str, tuple[str, int, dict[str, object]]]" = {
 }
 """Modules that another module imports, but uses only for what a run rarely or never does.
 
-The importing module, the time saved, and what the importing module uses while it is imported itself. Python 3.11
-formats asyncio's handler of SIGINT with inspect once the command runs. Whatever uses type hints at run time, as typer
-does, needs typing itself first: see `imported`.
+The importing module, the time saved, and what the importing module uses while it is imported itself. Whatever uses
+type hints at run time, as typer does, needs typing itself first: see `imported`.
 """
 
 if sys.version_info >= (3, 14):
