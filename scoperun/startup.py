@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
+    from types import FrameType
     from typing import Any
 
 NOT_NEEDED = {"ssl": ("asyncio", 4200)}
@@ -46,11 +47,48 @@ class _Bare:
         return spec
 
 
+class _Postponing:
+    """Finds what stands for the modules in POSTPONED, and loads it."""
+
+    @staticmethod
+    def find_spec(name: str, _path: "Sequence[str] | None" = None, _target: object = None) -> "ModuleSpec | None":
+        """Return how to import what stands for a module, None if nothing does."""
+        if name not in POSTPONED or name in _USED:
+            return None
+        from importlib.machinery import ModuleSpec  # noqa: PLC0415
+
+        return ModuleSpec(name, _Postponing)  # type: ignore[arg-type]  # has all that the import system calls
+
+    @staticmethod
+    def create_module(spec: "ModuleSpec") -> "_Postponed":
+        """Return what stands for a module."""
+        return _Postponed(spec.name)
+
+    @staticmethod
+    def exec_module(module: "_Postponed") -> None:
+        """Give it what is used of the module while others are imported."""
+        _, _, used = POSTPONED[str(module.__name__)]
+        for attribute, value in used.items():
+            setattr(module, attribute, value)
+        module.stands = True
+
+
+_USED = set[str]()
+"""Modules for which nothing stands any more."""
+
+
 class _Postponed(type(sys)):  # type: ignore[misc]  # types.ModuleType; nothing else needs the module types
-    """Stands for a module, and imports it when something is used that this one does not have."""
+    """Stands for a module, and imports it when something is used that this one does not have.
+
+    stands: whether it does already. Before, the import system looks for attributes that it then sets.
+    """
+
+    stands = False
 
     def __getattr__(self, attribute: str) -> object:
-        return getattr(_imported(str(self.__name__)), attribute)
+        if not self.stands:
+            raise AttributeError(attribute)
+        return getattr(imported(str(self.__name__)), attribute)
 
 
 class _Logger:
@@ -63,30 +101,89 @@ class _Logger:
         """Drop a message, as logging does if nothing has configured it. Each event loop logs one."""
 
     def __getattr__(self, attribute: str) -> object:
-        return getattr(_imported("logging").getLogger(self._name), attribute)
+        return getattr(imported("logging").getLogger(self._name), attribute)
 
 
-def _imported(name: str) -> "Any":
-    """Return a module, imported in place of what stands for it."""
+class _Hint:
+    """Stands for what only type hints are made of: it can be called, have parameters, and be a base."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        """Take what typing.TypeVar takes."""
+
+    def __class_getitem__(cls, _parameters: object) -> type:
+        return cls
+
+
+class _TypedDict(dict[str, object]):
+    """Stands for typing.TypedDict."""
+
+    def __init_subclass__(cls, **_: object) -> None:
+        """Take what typing.TypedDict takes."""
+
+
+def _unchanged(decorated: object) -> object:
+    return decorated
+
+
+_HINTS = (
+    *("Any", "Awaitable", "Callable", "Generic", "Iterable", "List", "NoReturn", "Optional", "Self", "Tuple", "Type"),
+    *("TypeGuard", "TypeVar", "Union"),
+)
+
+
+def imported(name: str) -> "Any":
+    """Return a module, imported in place of what stands for it if something does."""
+    _USED.add(name)
     if isinstance(sys.modules.get(name), _Postponed):
         del sys.modules[name]
     __import__(name)
     return sys.modules[name]
 
 
+def _extract_stack(frame: "FrameType | None" = None, limit: "int | None" = None) -> object:
+    """Stand for traceback.extract_stack, which _asyncio keeps for the debug mode."""
+    return imported("traceback").extract_stack(frame or sys._getframe(1), limit)  # noqa: SLF001  as it does itself
+
+
 _WAITS = ("FIRST_COMPLETED", "FIRST_EXCEPTION", "ALL_COMPLETED")
+
+_FROM: "dict[str, object]" = {"__path__": []}
+"""What `from MODULE import NAME` looks for in a module."""
 
 POSTPONED: "dict[str, tuple[str, int, dict[str, object]]]" = {
     "inspect": ("asyncio", 5400, {}),
     "logging": ("asyncio", 2500, {"DEBUG": 10, "getLogger": _Logger}),
     "concurrent.futures": ("asyncio", 500, {each: each for each in _WAITS}),
     "subprocess": ("asyncio", 1900, {"PIPE": -1, "STDOUT": -2, "DEVNULL": -3}),
+    "traceback": ("asyncio", 2000, {"extract_stack": _extract_stack}),
+    "linecache": ("asyncio", 1000, {}),
+    "asyncio.sslproto": ("asyncio", 700, {}),
+    "typing": (
+        "asyncio",
+        3000,
+        {
+            **_FROM,
+            "TYPE_CHECKING": False,
+            "TypedDict": _TypedDict,
+            "final": _unchanged,
+            "no_type_check_decorator": _unchanged,
+            "dataclass_transform": lambda **_: _unchanged,
+            **dict.fromkeys(_HINTS, _Hint),
+        },
+    ),
 }
 """Modules that another module imports, but uses only for what a run rarely or never does.
 
-The importing module, the time saved, and what the importing module uses while it is imported itself. Python 3.14
-needs inspect for traceback, and 3.11 formats asyncio's handler of SIGINT with it once the command runs.
+The importing module, the time saved, and what the importing module uses while it is imported itself. Whatever uses
+type hints at run time, as typer does, needs typing itself first: see `imported`.
 """
+
+if sys.version_info >= (3, 14):
+    POSTPONED["asyncio.graph"] = (
+        "asyncio",
+        12000,
+        {"__all__": (), **_FROM},
+    )  # it imports dataclasses, and that inspect
 
 
 class _Nothing:
@@ -111,17 +208,6 @@ def stay() -> None:
 def spare() -> None:
     """Make the following imports faster. Only for the program: this changes Python for the whole process."""
     gc.set_threshold(COLLECT_AFTER)
-    sys.meta_path.insert(0, _Bare)
-    for name, (_, _, used) in POSTPONED.items():
-        _postpone(name, used)
+    sys.meta_path[:0] = [_Bare, _Postponing]
     for module in NOT_NEEDED:
         sys.modules[module] = None  # type: ignore[assignment]  # importing it raises ImportError
-
-
-def _postpone(name: str, used: "dict[str, object]") -> None:
-    module = sys.modules[name] = _Postponed(name)
-    for attribute, value in used.items():
-        setattr(module, attribute, value)
-    package, _, last = name.rpartition(".")
-    if package:  # `import a.b` sets a.b only when it imports it
-        setattr(__import__(package), last, module)

@@ -51,7 +51,7 @@ def _scoperun(argv: list[str]) -> int:
 
 
 def _run(argv: list[str], asked: CommandLine) -> int:
-    request, output, sources = asked
+    request, output, sources = asked.request, asked.output, asked.sources
     if not output.quiet:
         from scoperun.cli.warnings import warn
 
@@ -69,7 +69,7 @@ def _run(argv: list[str], asked: CommandLine) -> int:
 
 def _run_and_deliver(asked: CommandLine) -> Report:
     """Run the command and return the report, which has been delivered by then."""
-    request, output, _ = asked
+    request, output = asked.request, asked.output
     told: list[str] = []
     from scoperun.cli.delivery import deliver, exit_status
     from scoperun.cli.outputs import (

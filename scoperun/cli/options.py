@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from scoperun.console import plain
 from scoperun.console.configured import settled
@@ -17,6 +17,7 @@ from scoperun.errors import InvalidValue
 from scoperun.record import dataclass
 from scoperun.spec.limits import Limits, OOMPolicy
 from scoperun.spec.request import ExecContext, RunRequest
+from scoperun.startup import imported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,7 +72,8 @@ class Output:
     die_with_parent: bool | int = False
 
 
-class CommandLine(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CommandLine:
     """What the arguments, config files and environment ask for, and where each value comes from."""
 
     request: RunRequest
@@ -106,6 +108,7 @@ def parse(argv: list[str]) -> CommandLine | None:
     try:
         return asked(plain.read(argv, OPTIONS))
     except (NotPlain, WrongValue) as reason:
+        imported("typing")  # typer needs it
         from scoperun.cli.declaration import declaration, read  # noqa: PLC0415  it imports typer
 
         wrong = reason if isinstance(reason, WrongValue) else None

@@ -15,6 +15,7 @@ from scoperun.ctl.errors import Status, status_of
 from scoperun.ctl.subcommands import NAMES, SUBCOMMANDS
 from scoperun.errors import InvalidValue, ScoperunError
 from scoperun.program import reason_for
+from scoperun.startup import imported
 from scoperun.version import __version__
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def _help() -> str:
 
 def _run(name: str, words: Sequence[str]) -> int:
     """Import a subcommand's module and have typer call its function."""
+    imported("typing")  # typer needs it
     import typer  # noqa: PLC0415  not for --help and --version
 
     from scoperun.ctl.declared import declared  # noqa: PLC0415

@@ -16,13 +16,14 @@ _NUMBER = r"[0-9]+(?:\.[0-9]+)?%"
 
 # monitor_memory_pressure_contexts_handler() and monitor_swap_contexts_handler() in src/oom/oomd-manager.c. Newer
 # versions mark a cgroup first and kill it a moment later. A cgroup below a delegated scope can have any name, but a
-# monitored one is that of a unit, which has no spaces in its name.
+# monitored one is that of a unit, which has no spaces in its name. Compiled at their first use: few runs need them, and
+# it takes 1000 us.
 _KILLED = r"(?:Killed|Marked) (?P<cgroup>/.+?)(?: for killing)? due to memory "
-_PRESSURE = re.compile(
+_PRESSURE = (
     rf"{_KILLED}pressure for (?P<monitored>[^ ]*) being (?P<was>{_NUMBER}) > (?P<limit>{_NUMBER})"
     r" for > (?P<time>[0-9a-z .]+) with reclaim activity"
 )
-_USED = re.compile(
+_USED = (
     rf"{_KILLED}used \([0-9]+\) / total \([0-9]+\) and swap used \([0-9]+\) / total \([0-9]+\)"
     rf" being more than (?P<limit>{_NUMBER})"
 )
@@ -60,9 +61,9 @@ def oomd_kills(messages: Iterable[str], scope: str | None) -> list[OomdKill]:
 
 
 def _kill(message: str) -> OomdKill | None:
-    if match := _PRESSURE.fullmatch(message):
+    if match := re.fullmatch(_PRESSURE, message):
         kill = OomdKill(cause=OomdCause.MEMORY_PRESSURE, **match.groupdict())
         return kill if is_within(kill.cgroup, kill.monitored or "/") else None
-    if match := _USED.fullmatch(message):
+    if match := re.fullmatch(_USED, message):
         return OomdKill(cause=OomdCause.MEMORY_USED, monitored=None, was=None, time=None, **match.groupdict())
     return None

@@ -71,12 +71,14 @@ class HeldSignals:
         self.ending = frozenset(each for each in ENDING if signal.getsignal(each) is not signal.SIG_IGN)
         self._children = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+        # Else asyncio would set a handler too, which Python 3.11 imports inspect for as soon as it is replaced.
+        self._raises = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if self._raises:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
         self.fd = _signalfd(_HELD)
 
     def undo_in_child(self) -> None:
         """Restore the dispositions and the mask that we were started with; for the child, after a fork."""
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGCHLD, self._children)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
@@ -98,6 +100,8 @@ class HeldSignals:
             pass
         os.close(self.fd)
         signal.signal(signal.SIGCHLD, self._children)
+        if self._raises and signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
 

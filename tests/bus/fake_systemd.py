@@ -119,6 +119,7 @@ class FakeSystemd:
         self.when_started: Callable[[Unit], None] = self.announce_start
         self.when_ended: Callable[[Unit], None] = self.announce_end
         self._pidfds: dict[int, int] = {}
+        self._left: set[str] = set()
         self._jobs = count(1)
 
     @property
@@ -138,6 +139,10 @@ class FakeSystemd:
     async def gone(self) -> None:
         """Return once no unit is left, or the bus is gone, with which nothing is known of units."""
         await until(lambda: not self.units or not self.bus.connected)
+
+    async def heard_all(self) -> None:
+        """Return once the last caller has left the bus, which passes on all its calls before it says so."""
+        await until(lambda: self.calls[-1].sender in self._left)
 
     # Its signals.
 
@@ -225,7 +230,11 @@ class FakeSystemd:
 
     def handle(self, message: Message) -> Message | bool:
         if message.member == "NameOwnerChanged":
-            self._forget_references_of(message.body[0])
+            name, _, owner = message.body
+            self._forget_references_of(name)
+            if not owner:
+                self._left.add(name)
+                something_changed()
         if message.message_type is not MessageType.METHOD_CALL:
             return False
         self.calls.append(message)

@@ -142,6 +142,7 @@ async def test_an_interrupted_start_that_is_not_answered_is_stopped_by_its_own_n
     process.send_signal(signal.SIGINT)
     ended = await end(process)
     assert (ended.status, ended.left) == (125, [])
+    await systemd.heard_all()
     assert [step for step in systemd.steps if step == "StopUnit"] == steps
 
 

@@ -51,24 +51,49 @@ def test_the_importing_modules_work_without_it(module: str) -> None:
 @pytest.mark.parametrize("module", POSTPONED)
 def test_a_postponed_module_is_imported_at_its_first_use(module: str) -> None:
     """The modules of a run do not import it; afterwards it has all its names."""
+    _, _, used = POSTPONED[module]
+    other = next(name for name in vars(importlib.import_module(module)) if name[0] != "_" and name not in used)
     program = (
         "import sys; from scoperun.startup import spare; spare(); "
         "import asyncio, scoperun.cli.command, scoperun.cli.options, scoperun.supervision.launch; "
         "import scoperun.supervision.order, scoperun.supervision.standing, scoperun.supervision.supervision; "
         f"stands_for = sys.modules[{module!r}]; import {module} as again; print(again is stands_for, end=' '); "
-        f"stands_for.__all__; import {module} as real; "
-        "print(hasattr(real, '__file__'), stands_for.__all__ is real.__all__)"
+        f"stands_for.{other}; import {module} as real; "
+        f"print(hasattr(real, '__file__'), stands_for.{other} is real.{other})"
     )
     assert printed(program) == "True True True"
 
 
-@pytest.mark.parametrize("module", POSTPONED)
+@pytest.mark.parametrize("module", ["logging", "concurrent.futures", "subprocess", "typing"])
 def test_a_modules_substitute_has_the_same_values(module: str) -> None:
     real = importlib.import_module(module)
     _, _, used = POSTPONED[module]
-    assert {name: getattr(real, name) for name in used if name != "getLogger"} == {
-        name: value for name, value in used.items() if name != "getLogger"
-    }
+    values = {name: value for name, value in used.items() if name[0] != "_" and not callable(value)}
+    assert values
+    assert {name: getattr(real, name) for name in values} == values
+
+
+def test_a_stack_is_known_in_debug_mode() -> None:
+    program = (
+        "{}import asyncio\nasync def main():\n"
+        " print([each.name for each in asyncio.get_running_loop().create_future()._source_traceback])\n"
+        "asyncio.run(main(), debug=True)"
+    )
+    stack = printed(program.format("from scoperun.startup import spare; spare(); "))
+    assert "main" in stack
+    assert stack == printed(program.format(""))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "from scoperun.cli.options import parse; parse(['--help'])",
+        "from scoperun.ctl.command import main; sys.argv[1:] = ['list', '--help']; main()",
+    ],
+)
+def test_typer_has_the_real_module_for_type_hints(asked: str) -> None:
+    program = f"import sys; from scoperun.startup import spare; spare(); {asked}; import typer, typing; "
+    assert printed(f"{program}print(typer.main.Any is typing.Any, hasattr(typing, '__file__'))").endswith("True True")
 
 
 def test_an_error_that_asyncio_logs_is_logged() -> None:

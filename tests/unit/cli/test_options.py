@@ -27,13 +27,13 @@ from tests.unit.declared import takes_value
 def request(*argv: str) -> RunRequest:
     parsed = parse(list(argv))
     assert parsed is not None
-    return parsed[0]
+    return parsed.request
 
 
 def output(*argv: str) -> Output:
     parsed = parse(list(argv))
     assert parsed is not None
-    return parsed[1]
+    return parsed.output
 
 
 def refusal(*argv: str) -> str:

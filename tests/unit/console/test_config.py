@@ -76,7 +76,8 @@ nice = -5
 uid = 1000
 oom-exit-code = 99
 """)
-    request, output, _ = asked("-P", "build", "make")
+    parsed = asked("-P", "build", "make")
+    request, output = parsed.request, parsed.output
     limits = request.limits
     assert (limits.memory_max, limits.memory_swap_max, limits.memory_zswap_max) == (4096 * MiB, 0, MiB)
     assert (limits.cpu_quota, limits.cpu_weight, limits.tasks_max) == (0.5, 50, 100)
@@ -100,9 +101,8 @@ def test_a_flag_of_a_file_can_be_reset_if_the_option_has_an_opposite(config: Pat
     flags = ["system", "wait", "kill-leftovers", "json", "quiet", "slice-inherit"]
     config.write_text("[defaults]\nrequire-limits = false\n" + "".join(f"{flag} = true\n" for flag in flags))
     contraries = ["--require-limits", "--user", *(f"--no-{flag}" for flag in flags[1:])]
-    request, output, _ = asked(*contraries, "true")
-    assert request == RunRequest(command=("true",))
-    assert output == Output()
+    parsed = asked(*contraries, "true")
+    assert (parsed.request, parsed.output) == (RunRequest(command=("true",)), Output())
 
 
 def test_lists_add_up_from_defaults_to_command_line(config: Path) -> None:
