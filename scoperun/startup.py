@@ -178,12 +178,8 @@ The importing module, the time saved, and what the importing module uses while i
 type hints at run time, as typer does, needs typing itself first: see `imported`.
 """
 
-if sys.version_info >= (3, 14):
-    POSTPONED["asyncio.graph"] = (
-        "asyncio",
-        12000,
-        {"__all__": (), **_FROM},
-    )  # it imports dataclasses, and that inspect
+if sys.version_info >= (3, 14):  # it imports dataclasses, and that inspect
+    POSTPONED["asyncio.graph"] = ("asyncio", 12000, {"__all__": (), **_FROM})
 
 
 class _Nothing:
