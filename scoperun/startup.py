@@ -88,16 +88,21 @@ class _Postponed(type(sys)):  # type: ignore[misc]  # types.ModuleType; nothing 
     def __getattr__(self, attribute: str) -> object:
         if not self.stands:
             raise AttributeError(attribute)
-        return getattr(imported(str(self.__name__)), attribute)
+        name = str(self.__name__)
+        real = imported(name)
+        for used in POSTPONED[name][2]:  # `from typing import` takes all its names from this module
+            if hasattr(real, used):
+                setattr(self, used, getattr(real, used))
+        return getattr(real, attribute)
 
 
 class _Logger:
     """Stands for a logger."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str = "") -> None:
         self._name = name
 
-    def debug(self, *_: object) -> None:
+    def debug(self, *_: object, **__: object) -> None:
         """Drop a message, as logging does if nothing has configured it. Each event loop logs one."""
 
     def __getattr__(self, attribute: str) -> object:
@@ -140,9 +145,9 @@ def imported(name: str) -> "Any":
     return sys.modules[name]
 
 
-def _extract_stack(frame: "FrameType | None" = None, limit: "int | None" = None) -> object:
+def _extract_stack(f: "FrameType | None" = None, limit: "int | None" = None) -> object:
     """Stand for traceback.extract_stack, which _asyncio keeps for the debug mode."""
-    return imported("traceback").extract_stack(frame or sys._getframe(1), limit)  # noqa: SLF001  as it does itself
+    return imported("traceback").extract_stack(f or sys._getframe(1), limit)  # noqa: SLF001  as it does itself
 
 
 _WAITS = ("FIRST_COMPLETED", "FIRST_EXCEPTION", "ALL_COMPLETED")
@@ -159,7 +164,7 @@ POSTPONED: "dict[str, tuple[str, int, dict[str, object]]]" = {
     "linecache": ("asyncio", 1000, {}),
     "asyncio.sslproto": ("asyncio", 700, {}),
     "typing": (
-        "asyncio",
+        "dbus_next.errors",
         3000,
         {
             **_FROM,

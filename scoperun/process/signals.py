@@ -11,10 +11,13 @@ import ctypes
 import os
 import signal
 import struct
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from scoperun.errors import ScoperunError
 from scoperun.record import dataclass
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 ENDING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT})
 """Signals that ask a program to end."""
@@ -71,14 +74,15 @@ class HeldSignals:
         self.ending = frozenset(each for each in ENDING if signal.getsignal(each) is not signal.SIG_IGN)
         self._children = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
-        # Else asyncio would set a handler too, which Python 3.11 imports inspect for as soon as it is replaced.
-        self._raises = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        if self._raises:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        # Else asyncio would set a handler of its own, and Python 3.11 imports inspect as soon as that is replaced.
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, _interrupt)
         self.fd = _signalfd(_HELD)
 
     def undo_in_child(self) -> None:
         """Restore the dispositions and the mask that we were started with; for the child, after a fork."""
+        if signal.getsignal(signal.SIGINT) is _interrupt:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGCHLD, self._children)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
@@ -100,9 +104,14 @@ class HeldSignals:
             pass
         os.close(self.fd)
         signal.signal(signal.SIGCHLD, self._children)
-        if self._raises and signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        if signal.getsignal(signal.SIGINT) is _interrupt:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Do what signal.default_int_handler does: another thread of a program that uses us can get the signal."""
+    raise KeyboardInterrupt
 
 
 def _signalfd(numbers: set[signal.Signals]) -> int:

@@ -4,14 +4,12 @@ docs/benchmarks.md has the target figures.
 """
 
 import asyncio
-import subprocess
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from scoperun.startup import POSTPONED
 from tests.bench.inside import bare, crowd, idle, library
 
 from .story import Story, compiled
@@ -44,14 +42,6 @@ def test_signals_about_other_scopes_are_not_received() -> None:
     """Among six runs, one receives as many messages as alone, except for those that systemd merges."""
     (alone,) = crowd.messages(1, sleep=1)
     assert max(crowd.messages(6, sleep=3)) <= alone + 3
-
-
-def test_a_run_imports_nothing_that_is_postponed() -> None:
-    program = ["python3", "-X", "importtime", "-m", "scoperun", "-q", "--mem", "20M", "--", "true"]
-    imports = subprocess.run(program, check=True, capture_output=True, text=True).stderr
-    imported = {line.rpartition("|")[2].strip() for line in imports.splitlines()}
-    assert "asyncio" in imported
-    assert imported & POSTPONED.keys() == set()
 
 
 async def test_one_program_starts_at_least_half_as_many_runs_as_the_bus_library_alone() -> None:

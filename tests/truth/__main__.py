@@ -119,8 +119,10 @@ def played(platform: Platform, guest: Guest, *, rounds: float, processors: Simpl
         "--",
         *command,
     ]
-    done = subprocess.run(lab, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    processors.put(number)
+    try:
+        done = subprocess.run(lab, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    finally:
+        processors.put(number)
     name = " ".join((platform.name, *guest.options))
     print(f"{name}: {len(list(told(done.stdout)))} runs, status {done.returncode}", flush=True)
     if done.returncode != 0:

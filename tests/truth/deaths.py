@@ -418,7 +418,7 @@ def teller_of_deaths(stage: Stage, report: dict[str, Any], deaths: int) -> list[
 
 def leakers(stage: Stage, report: dict[str, Any]) -> list[int]:
     """Return the leakers that were killed: if the kernel takes the shell in place of one, that one lives on."""
-    living = {left["pid"] for left in report["left_running"] or ()}
+    living = {left["pid"] for left in report["left_running"] or ()} if report["signal"] == signal.SIGKILL else ()
     return [pid for pid in stage.told("leaker") if pid not in living]
 
 

@@ -31,7 +31,8 @@ print(sys.modules[{module!r}], gc.get_threshold()[0])
 
 
 def printed(program: str) -> str:
-    ended = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    # From standard input: with -c, Python 3.13 imports linecache itself.
+    ended = subprocess.run([sys.executable, "-"], input=program, check=True, capture_output=True, text=True)
     return ended.stdout.strip()
 
 
@@ -71,6 +72,14 @@ def test_a_modules_substitute_has_the_same_values(module: str) -> None:
     values = {name: value for name, value in used.items() if name[0] != "_" and not callable(value)}
     assert values
     assert {name: getattr(real, name) for name in values} == values
+
+
+def test_one_statement_takes_all_names_from_the_same_module() -> None:
+    program = (
+        "from scoperun.startup import spare; spare(); from typing import Any, Protocol, TypeVar\n"
+        "T = TypeVar('T')\nclass Box(Protocol[T]): ...\nprint(Box.__parameters__)"
+    )
+    assert printed(program) == "(~T,)"
 
 
 def test_a_stack_is_known_in_debug_mode() -> None:
