@@ -9,7 +9,8 @@ from scoperun.process.signals import HeldSignals
 threading.Thread(target=threading.Event().wait, daemon=True).start()
 async def main():
     os.kill(os.getpid(), signal.SIGINT)
-    await asyncio.Event().wait()
+    while True:  # until the other thread has taken it
+        await asyncio.sleep(0)
 try:
     with HeldSignals():
         asyncio.run(main())
