@@ -17,7 +17,7 @@ which has one processor, and once on Linux 6.12 with two; `make truth` plays all
 **unknown** is an answer too. It is right for a fact of which no trace is left:
 
 * a victim, if the kernel log cannot be read and either of two processes can have been the victim, or if the victim was
-  born and killed before scoperun could see it;
+  born and killed before scoperun could see it, or, on a busy machine, last seen a second or more before its end;
 * the name of a victim, if the log cannot be read and memory does not prove it: after kills of several processes, and at
   another limit than the scope's own, one that leaves no zombie can have executed another program since it was seen;
 * a victim at such a limit, if the log cannot be read and the kernel, before Linux 6.15, does not tell how it ended;
