@@ -34,7 +34,7 @@ class Nothing:
         self._report = report
         self._starts = 0
 
-    def begun(self, request, *, before_exec):
+    def begun(self, request, **_):
         self._starts += 1
         if self._starts == 1 or self._starts % EVERY == 0:
             note(self._starts)
