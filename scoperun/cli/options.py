@@ -17,7 +17,6 @@ from scoperun.errors import InvalidValue
 from scoperun.record import dataclass
 from scoperun.spec.limits import Limits, OOMPolicy
 from scoperun.spec.request import ExecContext, RunRequest
-from scoperun.startup import imported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -108,7 +107,6 @@ def parse(argv: list[str]) -> CommandLine | None:
     try:
         return asked(plain.read(argv, OPTIONS))
     except (NotPlain, WrongValue) as reason:
-        imported("typing")  # typer needs it
         from scoperun.cli.declaration import declaration, read  # noqa: PLC0415  it imports typer
 
         wrong = reason if isinstance(reason, WrongValue) else None

@@ -100,9 +100,17 @@ def test_a_stack_is_known_in_debug_mode() -> None:
         "from scoperun.ctl.command import main; sys.argv[1:] = ['list', '--help']; main()",
     ],
 )
-def test_typer_has_the_real_module_for_type_hints(asked: str) -> None:
-    program = f"import sys; from scoperun.startup import spare; spare(); {asked}; import typer, typing; "
-    assert printed(f"{program}print(typer.main.Any is typing.Any, hasattr(typing, '__file__'))").endswith("True True")
+def test_typer_finds_the_real_module_for_type_hints(asked: str) -> None:
+    program = (
+        "import sys; from scoperun.startup import spare; spare()\n"
+        "class Watch:\n"
+        "    @staticmethod\n"
+        "    def find_spec(name, path=None, target=None):\n"
+        "        if name == 'typer':\n"
+        "            print('typing is a', type(sys.modules['typing']).__name__)\n"
+        f"sys.meta_path.insert(0, Watch)\n{asked}"
+    )
+    assert "typing is a module\n" in printed(program)
 
 
 def test_an_error_that_asyncio_logs_is_logged() -> None:
